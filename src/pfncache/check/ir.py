@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Step code: what model source is compiled to, before it is laid out for the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from pfncache.check.source import Location
+from pfncache.check.values import Kind, Reg
+from pfncache.kernel.model import Record
+
+
+class Op(IntEnum):
+    """Operations of the engine. d is a destination register, r a register, v a variable, l a label."""
+
+    HALT = 0  # the actor is done
+    EVENT = 1  # event: a possible preemption point
+    JUMP = 2  # l
+    JZ = 3  # r l
+    JNZ = 4  # r l
+    MOVE = 5  # d r
+    LOAD = 6  # d v
+    STORE = 7  # v r
+    LOADX = 8  # d column r: the variable of a column of records, by record number
+    STOREX = 9  # column r r
+    TABLE = 10  # d table r: a constant by number
+    ADD = 11  # d r r, and so on
+    SUB = 12
+    MUL = 13
+    DIV = 14
+    MOD = 15
+    AND = 16
+    OR = 17
+    XOR = 18
+    SHL = 19
+    SHR = 20
+    EQ = 21
+    NE = 22
+    LT = 23
+    LE = 24
+    NOT = 25  # d r
+    NEG = 26  # d r
+    INVERT = 27  # d r
+    BLOCK = 28  # r: the step cannot be taken while r is 0
+    CHOOSE = 29  # d n
+    FAIL = 30  # failure
+    ACQUIRE = 31  # annotation
+    RELEASE = 32  # annotation
+
+
+WRITES_D = frozenset(
+    {Op.MOVE, Op.LOAD, Op.LOADX, Op.TABLE, Op.NOT, Op.NEG, Op.INVERT, Op.CHOOSE, *(Op(n) for n in range(Op.ADD, Op.LE + 1))}
+)
+READS = {
+    Op.JZ: (0,), Op.JNZ: (0,), Op.MOVE: (1,), Op.STORE: (1,), Op.LOADX: (2,), Op.STOREX: (1, 2), Op.TABLE: (2,),
+    Op.NOT: (1,), Op.NEG: (1,), Op.INVERT: (1,), Op.BLOCK: (0,),
+    **{Op(n): (1, 2) for n in range(Op.ADD, Op.LE + 1)},
+}  # fmt: skip
+"""Which operands are registers that are read."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A scalar of a record that some actor writes."""
+
+    record: Record
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.record}.{self.name}"
+
+    def __hash__(self) -> int:
+        return hash((id(self.record), self.name))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Variable) and other.record is self.record and other.name == self.name
+
+
+@dataclass(frozen=True)
+class Column:
+    """The same scalar of every record of a class: what a reference of unknown number may reach."""
+
+    kind: type[Record]
+    name: str
+
+
+@dataclass(frozen=True)
+class LockUse:
+    """A lock annotation: which locks it may be (one, or any of a class)."""
+
+    locks: tuple[Record, ...]
+    name: str
+    """The lock's class for lockdep."""
+    exclusive: bool
+    excludes: bool
+
+
+@dataclass
+class Event:
+    """A possible preemption point and what the step that begins there touches."""
+
+    stack: tuple[Location, ...]
+    """Innermost last."""
+    atomic: bool
+    """The body of an atomic function, as opposed to one access."""
+    visible: bool = True
+    """A preemption point in the search; False when a reduction has merged it with the step before."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A place that must not be reached."""
+
+    kind: str
+    stack: tuple[Location, ...]
+
+
+Operand = int | Reg | Variable | Column | Event | Failure | LockUse | tuple[int, ...]
+
+
+@dataclass
+class Instr:
+    """One instruction."""
+
+    op: Op
+    args: tuple[object, ...]
+
+
+@dataclass
+class Code:
+    """The step code of one actor."""
+
+    instrs: list[Instr] = field(default_factory=list)
+    labels: dict[int, int] = field(default_factory=dict)
+    kinds: dict[int, Kind] = field(default_factory=dict)
+    """Of registers, joined over all that is assigned to them."""

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Searches a program to the end, or to a limit, and says what was found and what was covered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfncache.check import engine
+from pfncache.check.ir import Event, Failure, Op
+from pfncache.check.link import ACTOR, ACTORS, REGISTERS, Program
+from pfncache.check.lockdep import find_cycle
+
+HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
+DEFAULT_MAX_STATES = 50_000_000
+PAUSE = 200_000
+"""States expanded between two looks at the clock and at Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One step of a path: which actor, and how its choose() came out."""
+
+    actor: int
+    outcome: int = 0
+
+
+@dataclass
+class Result:
+    """The outcome of a search."""
+
+    verdict: str
+    property: str | None
+    states: int
+    transitions: int
+    seconds: float
+    path: list[Choice]
+    failure: Failure | None = None
+    detail: str = ""
+    reason: str = ""
+    """Why the search is bounded."""
+    bytes_per_state: float = 0.0
+
+
+class ModelError(Exception):
+    """The model left the bounds of its own types: a defect of the model, not of the design."""
+
+
+class Search:
+    """The visited set of one program."""
+
+    def __init__(self, program: Program, max_states: int = DEFAULT_MAX_STATES) -> None:
+        self.program = program
+        self.max_states = max_states
+        image = program.image
+        self.registers = np.zeros(int(image[REGISTERS]) + 1, dtype=np.int64)
+        engine.prepare(image, self.registers)
+        self.out = np.zeros(engine.OUT_SIZE, dtype=np.int64)
+        self.cover = np.zeros(max(1, len(program.acquisitions)), dtype=np.uint8)
+        self.start_events: list[int] = []
+        self.initial = self._start()
+
+    def _start(self) -> NDArray[np.uint64]:
+        """The initial state: every actor stands before its first step that others can see."""
+        state = self.program.initial.copy()
+        for actor in range(self.program.actors):
+            result = self._step(state, actor, 0)
+            if result != engine.STEPPED:
+                raise ModelError(f"actor {self.program.compiled.system.actors[actor].name} cannot start: {self._describe(result)}")
+            self.start_events.append(int(self.out[engine.OUT_EVENTS]))
+            self.program.image[self.program.image[ACTORS] + actor * ACTOR + 7] = self.program.counter(state, actor)
+        return state
+
+    def _step(self, state: NDArray[np.uint64], actor: int, outcome: int) -> int:
+        return int(engine.step(self.program.image, state, self.registers, self.out, self.cover, actor, outcome))
+
+    def take(self, state: NDArray[np.uint64], choice: Choice) -> tuple[int, NDArray[np.uint64], int, int]:
+        """Take one step from `state`: what became of it, the new state, how many events it passed, how many outcomes there are."""
+        after = state.copy()
+        result = self._step(after, choice.actor, choice.outcome)
+        return result, after, int(self.out[engine.OUT_EVENTS]), int(self.out[engine.OUT_CHOICES])
+
+    def enabled(self, state: NDArray[np.uint64]) -> list[Choice]:
+        """Every step that can be taken from `state`."""
+        found = []
+        for actor in range(self.program.actors):
+            if not engine.may_run(self.program.image, state, actor):
+                continue
+            outcome, outcomes = 0, 1
+            while outcome < outcomes:
+                result, _, _, outcomes = self.take(state, Choice(actor, outcome))
+                if result == engine.BLOCKED:
+                    break
+                found.append(Choice(actor, outcome))
+                outcome += 1
+        return found
+
+    def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> Result:
+        """Search until done. `on_progress` gets the states found and those still to expand. Ctrl-C ends it as bounded."""
+        words = self.program.words
+        capacity = 1 << 14
+        started = time.perf_counter()
+        states = np.empty((capacity, words), dtype=np.uint64)
+        parents = np.empty(capacity, dtype=np.int32)
+        table = np.zeros(capacity * 2, dtype=np.uint64)
+        mask = capacity * 2 - 1
+        states[0] = self.initial
+        parents[0] = -1
+        ctl = np.zeros(engine.CTL_SIZE, dtype=np.int64)
+        engine.insert(states, table, mask, 0, words)
+        ctl[engine.CTL_STATES] = 1
+        reason = ""
+        while True:
+            ctl[engine.CTL_LIMIT] = min(capacity, self.max_states)
+            ctl[engine.CTL_PAUSE] = ctl[engine.CTL_NEXT] + PAUSE
+            try:
+                verdict = engine.explore(
+                    self.program.image, states, parents, table, mask, self.registers, self.out, self.cover, ctl
+                )
+                count = int(ctl[engine.CTL_STATES])
+                if on_progress is not None:
+                    on_progress(count, count - int(ctl[engine.CTL_NEXT]))
+                if seconds is not None and time.perf_counter() - started > seconds:
+                    reason = f"the limit of {seconds:g} s"
+                if verdict == engine.FULL:
+                    if capacity >= self.max_states:
+                        reason = f"the limit of {self.max_states:,} states"
+                    else:
+                        capacity *= 2
+                        states.resize((capacity, words), refcheck=False)
+                        parents.resize(capacity, refcheck=False)
+                        if capacity > 0.7 * len(table):
+                            table = np.zeros(len(table) * 2, dtype=np.uint64)
+                            mask = len(table) - 1
+                            engine.rehash(states, table, mask, count, words)
+                        continue
+                if verdict == engine.PAUSED and not reason:
+                    continue
+            except KeyboardInterrupt:
+                reason = "an interrupt"
+            except MemoryError:
+                reason = "the memory that there is"
+            break
+        self.states, self.parents, self.table, self.mask, self.ctl = states, parents, table, mask, ctl
+        count = int(ctl[engine.CTL_STATES])
+        result = Result(HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])
+        result.bytes_per_state = words * 8 + 4 + len(table) * 8 / max(1, count)
+        if reason:
+            result.verdict, result.reason = BOUNDED, reason
+        else:
+            self._judge(verdict, result)
+        if result.verdict == HOLDS:
+            self._judge_liveness(result)
+        if result.verdict == HOLDS:
+            self._judge_lock_order(result)
+        result.seconds = time.perf_counter() - started
+        return result
+
+    def _judge(self, verdict: int, result: Result) -> None:
+        ctl = self.ctl
+        if verdict == engine.DONE:
+            return
+        result.verdict = VIOLATED
+        result.path = self._path(int(ctl[engine.CTL_STATE]))
+        if verdict == engine.BAD_RANGE:
+            raise ModelError(self._describe(engine.RANGE))
+        if verdict == engine.DEADLOCK:
+            result.property = "deadlock"
+            result.detail = self._waiting(self.states[int(ctl[engine.CTL_STATE])])
+            return
+        if verdict == engine.LOOPING:
+            result.property = "livelock"
+            result.detail = "the step never ends"
+        else:
+            result.failure = self.program.failures[int(ctl[engine.CTL_DETAIL])]
+            result.property = result.failure.kind
+        if verdict in (engine.VIOLATED, engine.LOOPING):
+            result.path.append(Choice(int(ctl[engine.CTL_ACTOR]), int(ctl[engine.CTL_CHOICE])))
+
+    def _judge_liveness(self, result: Result) -> None:
+        """From every state, every actor must be able to end. Only a program with loops can fail that without a deadlock."""
+        if not self._has_loops():
+            return
+        good = np.zeros(result.states, dtype=np.uint8)
+        scratch = np.zeros(self.program.words, dtype=np.uint64)
+        try:
+            while engine.mark_ends(
+                self.program.image, self.states, self.table, self.mask, self.registers, self.out, self.cover, good, scratch,
+                result.states,
+            ):  # fmt: skip
+                if good.all():
+                    return
+        except KeyboardInterrupt:
+            result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything can end"
+            return
+        stuck = int(np.argmin(good))
+        result.verdict, result.property = VIOLATED, "livelock"
+        result.path = self._path(stuck)
+        result.detail = self._waiting(self.states[stuck])
+
+    def _judge_lock_order(self, result: Result) -> None:
+        cycle = find_cycle(self.program.acquisitions, self.cover)
+        if cycle is not None:
+            result.verdict, result.property, result.detail = VIOLATED, "lock-order", cycle
+
+    def _has_loops(self) -> bool:
+        for code in self.program.compiled.codes:
+            for i, instr in enumerate(code.instrs):
+                if instr.op in (Op.JUMP, Op.JZ, Op.JNZ) and code.labels[instr.args[-1]] <= i:  # type: ignore[index]
+                    return True
+        return False
+
+    def _path(self, number: int) -> list[Choice]:
+        """The steps that lead to a visited state, found again by taking each parent's steps."""
+        chain = [number]
+        while self.parents[chain[-1]] >= 0:
+            chain.append(int(self.parents[chain[-1]]))
+        chain.reverse()
+        path = []
+        for before, after in zip(chain, chain[1:], strict=False):
+            target = self.states[after]
+            path.append(next(c for c in self.enabled(self.states[before]) if np.array_equal(self.take(self.states[before], c)[1], target)))
+        return path
+
+    def event(self, state: NDArray[np.uint64], actor: int) -> Event | None:
+        """Where an actor stands in `state`; None when it has ended."""
+        return self.program.events[actor][self.program.counter(state, actor)]
+
+    def _waiting(self, state: NDArray[np.uint64]) -> str:
+        parts = []
+        for number, actor in enumerate(self.program.compiled.system.actors):
+            event = self.event(state, number)
+            if event is not None:
+                place = event.stack[-1]
+                parts.append(f"{actor.name} in {place.function}()")
+        return "no way to end for " + ", ".join(parts)
+
+    def _describe(self, result: int) -> str:
+        if result == engine.RANGE:
+            return f"a value left the room that its type has, at instruction {int(self.out[engine.OUT_DETAIL])}: {self._range_place()}"
+        if result == engine.FAILED:
+            failure = self.program.failures[int(self.out[engine.OUT_DETAIL])]
+            return f"{failure.kind} at {failure.stack[-1]}"
+        return {engine.BLOCKED: "blocked", engine.ENDLESS: "a step that does not end"}[result]
+
+    def _range_place(self) -> str:
+        from pfncache.check.link import CODE, INSTR
+
+        image: Any = self.program.image
+        index = (int(self.out[engine.OUT_DETAIL]) - int(image[CODE])) // INSTR
+        for slot_of, slot in self.program.slots.items():
+            row = image[image[CODE] + index * INSTR : image[CODE] + (index + 1) * INSTR]
+            if row[0] == Op.STORE and (row[2], row[3]) == (slot.word, slot.shift):
+                return str(slot_of)
+        return "a local variable or an array"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is checked: a world of records, and the actors that run in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pfncache.kernel.model import Record
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of an actor: a model function with its arguments, all of them known."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.function.__name__}({', '.join(map(str, self.args))})"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Something that runs by itself: a vCPU, a system call, an interrupt.
+
+    ``interrupts`` names the actor whose CPU this one borrows: once it has started, the other stands still.
+    """
+
+    name: str
+    task: Record
+    calls: tuple[Call, ...]
+    interrupts: str | None = None
+
+
+@dataclass(frozen=True)
+class System:
+    """A closed system: every record, every actor, and what is asked when all of them are done."""
+
+    actors: tuple[Actor, ...]
+    kernel: Any
+    at_end: Call | None = None
+
+
+@dataclass
+class Heap:
+    """Every record of a system, numbered within its class from 1 (0 is None)."""
+
+    pools: dict[type[Record], list[Record]] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, system: System) -> Heap:
+        """Find the records that the actors and the kernel can reach."""
+        heap = cls()
+        seen: set[int] = set()
+        todo: list[Any] = [system.kernel, *(actor.task for actor in system.actors)]
+        for actor in system.actors:
+            for call in actor.calls:
+                todo.extend(call.args)
+        if system.at_end is not None:
+            todo.extend(system.at_end.args)
+        todo.reverse()
+        while todo:
+            thing = todo.pop()
+            if isinstance(thing, tuple | list):
+                todo.extend(reversed(thing))
+            elif isinstance(thing, Record) or thing is system.kernel:
+                if id(thing) in seen:
+                    continue
+                seen.add(id(thing))
+                if isinstance(thing, Record):
+                    pool = heap.pools.setdefault(type(thing), [])
+                    pool.append(thing)
+                    heap.numbers[id(thing)] = len(pool)
+                inner = [value for name, value in vars(thing).items() if name != "slab_owner"]
+                todo.extend(value for value in reversed(inner) if isinstance(value, Record | tuple | list))
+        return heap
+
+    def number(self, record: Record | None) -> int:
+        """The number that stands for `record` in a compiled state."""
+        return 0 if record is None else self.numbers[id(record)]
+
+    def record(self, kind: type[Record], number: int) -> Record | None:
+        """The record of class `kind` that `number` stands for."""
+        return None if number == 0 else self.pools[kind][number - 1]

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/linux/kvm_host.h, kvm_types.h and arch/x86/include/asm/kvm_host.h: KVM's structures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pfncache.kernel.include.linux.list import ListEntry, ListHead
+from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct
+from pfncache.kernel.include.linux.types import (
+    INVALID_GPA,
+    KVM_PFN_ERR_FAULT,
+    Flags,
+    Generation,
+    Gfn,
+    Gpa,
+    Hva,
+    Incarnation,
+    Kva,
+    Pfn,
+    Pgoff,
+    Sequence,
+)
+from pfncache.kernel.locking.mutex import Mutex
+from pfncache.kernel.locking.rcuwait import Rcuwait
+from pfncache.kernel.locking.spinlock import RwLock, SpinLock
+from pfncache.kernel.locking.srcu import SrcuStruct
+from pfncache.kernel.model import Bound, Count, Record
+
+KVM_MEM_LOG_DIRTY_PAGES = 1
+KVM_MEM_READONLY = 2
+KVM_MEM_GUEST_MEMFD = 4
+KVM_MEMSLOT_INVALID = 1 << 16
+KVM_MEMSLOT_GMEM_ONLY = 1 << 17
+
+GUEST_MEMFD_FLAG_MMAP = 1
+GUEST_MEMFD_FLAG_INIT_SHARED = 2
+GUEST_MEMFD_FLAG_NO_DIRECT_MAP = 4
+"""Of the NO_DIRECT_MAP series (v12); in no released kernel."""
+
+KVM_MEMORY_ATTRIBUTE_PRIVATE = 8
+
+KVM_X86_DEFAULT_VM = 0
+KVM_X86_SW_PROTECTED_VM = 1
+KVM_X86_COCO_VM = 4
+"""Stands for SNP: a host write to a private page is fatal."""
+
+
+class DirtyBit(Record):
+    """One bit of a memslot's dirty_bitmap."""
+
+    dirty: bool
+
+
+class KvmMemorySlot(Record, slab=True):
+    """struct kvm_memory_slot.
+
+    Locks: immutable once it is in the active set, apart from gmem_file (slots_lock and the gmem's invalidate_lock).
+    """
+
+    base_gfn: Gfn
+    npages: Pgoff
+    userspace_addr: Hva
+    log_dirty: bool
+    """flags & KVM_MEM_LOG_DIRTY_PAGES."""
+    readonly: bool
+    """flags & KVM_MEM_READONLY."""
+    guest_memfd: bool
+    """flags & KVM_MEM_GUEST_MEMFD."""
+    invalid: bool
+    """flags & KVM_MEMSLOT_INVALID: the placeholder of a slot that is being deleted or moved."""
+    gmem_only: bool
+    """flags & KVM_MEMSLOT_GMEM_ONLY."""
+    gmem_file: GmemFile | None
+    """gmem.file: no reference is held."""
+    gmem_pgoff: Pgoff
+    arch_ready: bool
+    """arch.rmap and arch.lpage_info are allocated."""
+    dirty_bitmap: tuple[DirtyBit, ...]
+
+
+class MemslotEntry(Record):
+    """A place in a memslot set: slots are found by id."""
+
+    slot: KvmMemorySlot | None
+
+
+class KvmMemslots(Record):
+    """struct kvm_memslots: one of the two sets of an address space."""
+
+    generation: Generation
+    entries: tuple[MemslotEntry, ...]
+    """By slot id."""
+
+
+class GmemBinding(Record):
+    """One entry of gmem_file->bindings."""
+
+    slot: KvmMemorySlot | None
+
+
+class GmemFile(Record, slab=True):
+    """struct gmem_file and the struct file around it: one VM's view of a guest_memfd inode.
+
+    Locks: bindings by the inode's invalidate_lock; f_count is the file's reference count.
+    """
+
+    kvm: Kvm | None
+    f_count: Count
+    inode: AddressSpace | None
+    """The storage."""
+    entry: ListEntry
+    """On the inode's gmem_file_list."""
+    bindings: tuple[GmemBinding, ...]
+    """By page index."""
+
+
+class GfnToPfnCache(Record):
+    """struct gfn_to_pfn_cache.
+
+    Locks: generation to khva and active change under refresh_lock and lock held for writing; valid is also cleared by
+    invalidation, under lock for writing; list by gpc_lock and refresh_lock.
+    """
+
+    kvm: Kvm | None
+    generation: Generation
+    gpa: Gpa = INVALID_GPA
+    uhva: Hva
+    memslot: KvmMemorySlot | None
+    pfn: Pfn = KVM_PFN_ERR_FAULT
+    khva: Kva
+    active: bool
+    valid: bool
+    list: ListEntry
+    lock: RwLock
+    refresh_lock: Mutex
+    tag: Incarnation
+    """For reports only, as KASAN's pointer tag: the incarnation of the page when khva was made."""
+
+
+class GfnToHvaCache(Record):
+    """struct gfn_to_hva_cache: a guest page's user address."""
+
+    generation: Generation
+    gpa: Gpa = INVALID_GPA
+    hva: Hva
+    memslot: KvmMemorySlot | None
+
+
+class MemoryAttributes(Record):
+    """One entry of kvm->mem_attr_array."""
+
+    private: bool
+    """KVM_MEMORY_ATTRIBUTE_PRIVATE."""
+
+
+class Spte(Record):
+    """A leaf of the TDP page tables: what the guest reaches at a gfn."""
+
+    pfn: Pfn = -1
+    """-1: not present."""
+    private: bool
+    """Below the private root (mirror or encrypted), not the shared one."""
+    incarnation: Incarnation
+    """For reports only: the owner of the page at the time of mapping."""
+
+
+class KvmSteal(Record):
+    """vcpu->arch.st: steal time."""
+
+    enabled: bool
+    cache: GfnToHvaCache
+
+
+class KvmVcpuXen(Record):
+    """struct kvm_vcpu_xen."""
+
+    vcpu_info_cache: GfnToPfnCache
+    vcpu_time_info_cache: GfnToPfnCache
+    runstate_cache: GfnToPfnCache
+    runstate2_cache: GfnToPfnCache
+    evtchn_pending_sel: bool
+    """An event is noted for delivery when vcpu_info is reachable again."""
+
+
+class KvmVcpu(Record):
+    """struct kvm_vcpu, with what is used of struct kvm_vcpu_arch."""
+
+    kvm: Kvm | None
+    mutex: Mutex
+    pv_time: GfnToPfnCache
+    """arch.pv_time: kvm-clock."""
+    clock_update: bool
+    """KVM_REQ_CLOCK_UPDATE."""
+    st: KvmSteal
+    xen: KvmVcpuXen
+    host_msr_system_time: int
+    """arch.time: what RDMSR of the clock MSR reads, in direct execution."""
+
+
+class KvmXen(Record):
+    """struct kvm_xen."""
+
+    xen_lock: Mutex
+    shinfo_cache: GfnToPfnCache
+
+
+class Kvm(Record):
+    """struct kvm: a virtual machine. Its address space 0 only, as pfncaches see no other.
+
+    Locks: see each member.
+    """
+
+    mmu_lock: RwLock
+    slots_lock: Mutex
+    slots_arch_lock: Mutex
+    memslots: KvmMemslots | None
+    """The active set. Written under slots_lock, slots_arch_lock and mn_invalidate_lock; read under SRCU."""
+    sets: tuple[KvmMemslots, ...]
+    """Both sets."""
+    slot_cache: tuple[KvmMemorySlot, ...]
+    """Where kzalloc() takes slots from."""
+    srcu: SrcuStruct
+    mn_invalidate_lock: SpinLock
+    mn_active_invalidate_count: Count
+    """Written under mn_invalidate_lock; pfncache reads it without."""
+    mn_memslots_update_rcuwait: Rcuwait
+    gpc_invalidate_seq: Sequence
+    """Since 7.3.2. Written under mn_invalidate_lock."""
+    mmu_invalidate_seq: Sequence
+    """Written under mmu_lock."""
+    mmu_invalidate_in_progress: Count
+    """Written under mmu_lock."""
+    mmu_invalidate_range_start: Gfn
+    mmu_invalidate_range_end: Gfn
+    gpc_lock: SpinLock
+    gpc_list: ListHead
+    gpcs: tuple[GfnToPfnCache, ...]
+    """Every cache that the VM has, listed or not."""
+    mem_attr_array: tuple[MemoryAttributes, ...]
+    """By gfn. Written under slots_lock; read without."""
+    sptes: tuple[Spte, ...]
+    """By gfn."""
+    vcpus: tuple[KvmVcpu, ...]
+    xen: KvmXen
+    mm: MmStruct
+    mmu_notifier_registered: bool
+    users_count: Count
+    vm_type: Annotated[int, Bound(0, 7)]

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/linux/sched.h: a task."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.mm_types import MmStruct
+from pfncache.kernel.include.linux.preempt import ThreadInfo
+from pfncache.kernel.model import running
+
+
+class TaskStruct(ThreadInfo):
+    """struct task_struct: one actor. It is alone on its CPU, apart from interrupts that are pinned to it."""
+
+    mm: MmStruct | None
+    pagefault_disabled: bool
+    signal_pending: bool
+    """A fatal signal is pending."""
+
+
+def current() -> TaskStruct:
+    """The running task."""
+    task: TaskStruct = running()
+    return task

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/locking/rwsem.c: a reader-writer lock that sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfncache.kernel.include.linux.preempt import might_sleep
+from pfncache.kernel.model import Count, Record, atomic, block_until, guard, lock_acquire, lock_release, report
+
+
+class RwSemaphore(Record):
+    """struct rw_semaphore."""
+
+    writer: bool
+    readers: Count
+
+    def lock_shared(self) -> None:
+        """down_read()."""
+        might_sleep()
+        self.acquire_shared()
+
+    @atomic
+    def acquire_shared(self) -> None:
+        """The moment at which we become a reader."""
+        block_until(not self.writer)
+        self.readers += 1
+        lock_acquire(self, exclusive=False)
+
+    @atomic
+    def unlock_shared(self) -> None:
+        """up_read()."""
+        if self.readers == 0:
+            report("lock-imbalance", f"{self} is unlocked for reading, but no reader holds it")
+        self.readers -= 1
+        lock_release(self)
+
+    def lock(self) -> None:
+        """down_write()."""
+        might_sleep()
+        self.acquire()
+
+    @atomic
+    def acquire(self) -> None:
+        """The moment at which we become the writer."""
+        block_until(not self.writer and self.readers == 0)
+        self.writer = True
+        lock_acquire(self, exclusive=True)
+
+    @atomic
+    def unlock(self) -> None:
+        """up_write()."""
+        if not self.writer:
+            report("lock-imbalance", f"{self} is unlocked for writing, but no writer holds it")
+        self.writer = False
+        lock_release(self)
+
+
+@guard
+def down_read(lock: RwSemaphore) -> Iterator[None]:
+    """Hold `lock` for reading over the block."""
+    lock.lock_shared()
+    yield
+    lock.unlock_shared()
+
+
+@guard
+def down_write(lock: RwSemaphore) -> Iterator[None]:
+    """Hold `lock` for writing over the block."""
+    lock.lock()
+    yield
+    lock.unlock()

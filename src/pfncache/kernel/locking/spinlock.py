@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/locking/spinlock.c: spinlocks and rwlocks, and whether interrupts are off under them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfncache.kernel.include.linux.preempt import current_thread_info, local_irq_disable, local_irq_enable
+from pfncache.kernel.model import Count, Record, atomic, block_until, guard, lock_acquire, lock_release, report
+
+
+class SpinLock(Record):
+    """spinlock_t."""
+
+    held: bool
+
+    @atomic
+    def lock(self) -> None:
+        """spin_lock()."""
+        block_until(not self.held)
+        self.held = True
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=True)
+
+    @atomic
+    def unlock(self) -> None:
+        """spin_unlock()."""
+        if not self.held:
+            report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
+        self.held = False
+        current_thread_info().preempt_count -= 1
+        lock_release(self)
+
+
+class RwLock(Record):
+    """rwlock_t. The _irq forms also keep interrupts off this CPU."""
+
+    writer: bool
+    readers: Count
+
+    @atomic
+    def read_lock(self) -> None:
+        """read_lock()."""
+        block_until(not self.writer)
+        self.readers += 1
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=False)
+
+    @atomic
+    def read_trylock(self) -> bool:
+        """read_trylock(): True when the lock is ours."""
+        if self.writer:
+            return False
+        self.readers += 1
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=False)
+        return True
+
+    @atomic
+    def read_unlock(self) -> None:
+        """read_unlock()."""
+        if self.readers == 0:
+            report("lock-imbalance", f"{self} is unlocked for reading, but no reader holds it")
+        self.readers -= 1
+        current_thread_info().preempt_count -= 1
+        lock_release(self)
+
+    @atomic
+    def write_lock(self) -> None:
+        """write_lock()."""
+        block_until(not self.writer and self.readers == 0)
+        self.writer = True
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=True)
+
+    @atomic
+    def write_unlock(self) -> None:
+        """write_unlock()."""
+        if not self.writer:
+            report("lock-imbalance", f"{self} is unlocked for writing, but no writer holds it")
+        self.writer = False
+        current_thread_info().preempt_count -= 1
+        lock_release(self)
+
+    def read_lock_irq(self) -> None:
+        """read_lock_irqsave(): interrupts are off before the lock is waited for."""
+        local_irq_disable()
+        self.read_lock()
+
+    def read_unlock_irq(self) -> None:
+        """read_unlock_irqrestore()."""
+        self.read_unlock()
+        local_irq_enable()
+
+    def write_lock_irq(self) -> None:
+        """write_lock_irq()."""
+        local_irq_disable()
+        self.write_lock()
+
+    def write_unlock_irq(self) -> None:
+        """write_unlock_irq()."""
+        self.write_unlock()
+        local_irq_enable()
+
+
+@guard
+def spin_lock(lock: SpinLock) -> Iterator[None]:
+    """guard(spinlock)(): hold `lock` over the block."""
+    lock.lock()
+    yield
+    lock.unlock()
+
+
+@guard
+def read_lock(lock: RwLock) -> Iterator[None]:
+    """guard(read_lock)(): hold `lock` for reading over the block."""
+    lock.read_lock()
+    yield
+    lock.read_unlock()
+
+
+@guard
+def write_lock(lock: RwLock) -> Iterator[None]:
+    """guard(write_lock)(): hold `lock` for writing over the block."""
+    lock.write_lock()
+    yield
+    lock.write_unlock()
+
+
+@guard
+def read_lock_irq(lock: RwLock) -> Iterator[None]:
+    """guard(read_lock_irqsave)(): hold `lock` for reading over the block, with interrupts off."""
+    lock.read_lock_irq()
+    yield
+    lock.read_unlock_irq()
+
+
+@guard
+def write_lock_irq(lock: RwLock) -> Iterator[None]:
+    """guard(write_lock_irq)(): hold `lock` for writing over the block, with interrupts off."""
+    lock.write_lock_irq()
+    yield
+    lock.write_unlock_irq()

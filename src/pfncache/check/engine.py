@@ -6,7 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, uint64
+from llvmlite import ir
+from numba import njit, types, uint64
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from pfncache.check.link import (
     ACTOR,
@@ -37,6 +40,8 @@ DONE, VIOLATED, DEADLOCK, END_FAILED, FULL, PAUSED, BAD_RANGE, LOOPING = 0, 1, 2
 """Why explore() returned."""
 CTL_STATES, CTL_NEXT, CTL_LIMIT, CTL_PAUSE, CTL_TRANSITIONS, CTL_STATE, CTL_ACTOR, CTL_CHOICE, CTL_DETAIL, CTL_TERMINAL = range(10)
 CTL_SIZE = 12
+PENDING = 32
+"""States that wait for their place in the table."""
 
 
 @njit(cache=True, nogil=True)
@@ -48,90 +53,99 @@ def prepare(image: Any, registers: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _read(image: Any, state: Any, slot: Any) -> Any:
+    """The raw value of the slot whose row is at `slot` of the image."""
+    mask = (uint64(1) << uint64(image[slot + uint64(2)])) - uint64(1)
+    return (state[uint64(image[slot])] >> uint64(image[slot + uint64(1)])) & mask
+
+
+@njit(cache=True, nogil=True)
 def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int) -> int:
-    """Take one step of `actor` in `state`, in place, resolving its choose() as `choice`. Actor -1 runs what is asked at the end."""
-    code = image[CODE]
+    """Take one step of `actor` in `state`, in place, resolving its choose() as `choice`. Actor -1 runs what is asked at the end.
+
+    Indices are unsigned throughout: Numba then leaves out the test for Python's negative ones.
+    """
+    code = uint64(image[CODE])
     out[OUT_CHOICES] = 1
     out[OUT_EVENTS] = 0
-    row = image[ACTORS] + actor * ACTOR
+    row = uint64(image[ACTORS] + actor * ACTOR)
     if actor >= 0:
-        counter = (state[image[row]] >> uint64(image[row + 1])) & ((uint64(1) << uint64(image[row + 2])) - uint64(1))
-        resume = image[YIELDS] + (image[row + 3] + np.int64(counter)) * YIELD
+        counter = _read(image, state, row)
+        resume = uint64(image[YIELDS] + (image[row + uint64(3)] + np.int64(counter)) * YIELD)
         at = image[resume]
-        save = image[SAVES] + image[resume + 1] * SAVE
-        for _ in range(image[resume + 2]):
-            mask = (uint64(1) << uint64(image[save + 3])) - uint64(1)
-            registers[image[save]] = np.int64((state[image[save + 1]] >> uint64(image[save + 2])) & mask) + image[save + 4]
-            save += SAVE
+        save = uint64(image[SAVES] + image[resume + uint64(1)] * SAVE)
+        for _ in range(image[resume + uint64(2)]):
+            registers[uint64(image[save])] = np.int64(_read(image, state, save + uint64(1))) + image[save + uint64(4)]
+            save += uint64(SAVE)
         if counter != uint64(1):
             out[OUT_EVENTS] = 1
     else:
         at = image[AT_END]
-    pc = code + at * INSTR
+    pc = code + uint64(at * INSTR)
     budget = MAX_INSTRUCTIONS
     while True:
         budget -= 1
         if budget == 0:
             return ENDLESS
         op = image[pc]
-        a = image[pc + 1]
-        b = image[pc + 2]
-        c = image[pc + 3]
-        pc += INSTR
+        first = image[pc + uint64(1)]
+        a = uint64(first)
+        b = uint64(image[pc + uint64(2)])
+        c = uint64(image[pc + uint64(3)])
+        pc += uint64(INSTR)
         if op == 6:  # LOAD
-            mask = (uint64(1) << uint64(image[pc - 2])) - uint64(1)
-            registers[a] = np.int64((state[b] >> uint64(c)) & mask) + image[pc - 1]
+            mask = (uint64(1) << uint64(image[pc - uint64(2)])) - uint64(1)
+            registers[a] = np.int64((state[b] >> c) & mask) + image[pc - uint64(1)]
         elif op == 7:  # STORE
-            bits = image[pc - 2]
-            value = registers[a] - image[pc - 1]
+            bits = image[pc - uint64(2)]
+            value = registers[a] - image[pc - uint64(1)]
             if value < 0 or value >> bits != 0:
-                out[OUT_DETAIL] = pc - INSTR
+                out[OUT_DETAIL] = np.int64(pc) - INSTR
                 return RANGE
-            mask = ((uint64(1) << uint64(bits)) - uint64(1)) << uint64(c)
-            state[b] = (state[b] & ~mask) | (uint64(value) << uint64(c))
+            mask = ((uint64(1) << uint64(bits)) - uint64(1)) << c
+            state[b] = (state[b] & ~mask) | (uint64(value) << c)
         elif op == 8:  # LOADX
-            slot = image[VARIABLES] + (b + registers[c] - 1) * SLOT
-            mask = (uint64(1) << uint64(image[slot + 2])) - uint64(1)
-            registers[a] = np.int64((state[image[slot]] >> uint64(image[slot + 1])) & mask) + image[slot + 3]
+            slot = uint64(image[VARIABLES] + (np.int64(b) + registers[c] - 1) * SLOT)
+            registers[a] = np.int64(_read(image, state, slot)) + image[slot + uint64(3)]
         elif op == 9:  # STOREX
-            slot = image[VARIABLES] + (a + registers[b] - 1) * SLOT
-            bits = image[slot + 2]
-            value = registers[c] - image[slot + 3]
+            slot = uint64(image[VARIABLES] + (first + registers[b] - 1) * SLOT)
+            bits = image[slot + uint64(2)]
+            value = registers[c] - image[slot + uint64(3)]
             if value < 0 or value >> bits != 0:
-                out[OUT_DETAIL] = pc - INSTR
+                out[OUT_DETAIL] = np.int64(pc) - INSTR
                 return RANGE
-            shift = uint64(image[slot + 1])
+            shift = uint64(image[slot + uint64(1)])
             mask = ((uint64(1) << uint64(bits)) - uint64(1)) << shift
-            word = image[slot]
+            word = uint64(image[slot])
             state[word] = (state[word] & ~mask) | (uint64(value) << shift)
         elif op == 4:  # JNZ
             if registers[a] != 0:
-                pc = code + b * INSTR
+                pc = code + b * uint64(INSTR)
         elif op == 3:  # JZ
             if registers[a] == 0:
-                pc = code + b * INSTR
+                pc = code + b * uint64(INSTR)
         elif op == 2:  # JUMP
-            pc = code + a * INSTR
+            pc = code + a * uint64(INSTR)
         elif op == 1:  # EVENT
-            if a < 0:
+            if first < 0:
                 out[OUT_EVENTS] += 1
                 continue
             _clear(image, state, row)
-            state[image[row]] |= uint64(a) << uint64(image[row + 1])
-            resume = image[YIELDS] + (image[row + 3] + a) * YIELD
-            save = image[SAVES] + image[resume + 1] * SAVE
-            for _ in range(image[resume + 2]):
-                value = registers[image[save]] - image[save + 4]
-                if value < 0 or value >> image[save + 3] != 0:
-                    out[OUT_DETAIL] = pc - INSTR
+            state[uint64(image[row])] |= a << uint64(image[row + uint64(1)])
+            resume = uint64(image[YIELDS] + (image[row + uint64(3)] + first) * YIELD)
+            save = uint64(image[SAVES] + image[resume + uint64(1)] * SAVE)
+            for _ in range(image[resume + uint64(2)]):
+                value = registers[uint64(image[save])] - image[save + uint64(4)]
+                if value < 0 or value >> image[save + uint64(3)] != 0:
+                    out[OUT_DETAIL] = np.int64(pc) - INSTR
                     return RANGE
-                state[image[save + 1]] |= uint64(value) << uint64(image[save + 2])
-                save += SAVE
+                state[uint64(image[save + uint64(1)])] |= uint64(value) << uint64(image[save + uint64(2)])
+                save += uint64(SAVE)
             return STEPPED
         elif op == 5:  # MOVE
             registers[a] = registers[b]
         elif op == 10:  # TABLE
-            registers[a] = image[image[TABLES] + b + registers[c]]
+            registers[a] = image[uint64(image[TABLES]) + b + uint64(registers[c])]
         elif op == 21:
             registers[a] = registers[b] == registers[c]
         elif op == 22:
@@ -170,10 +184,10 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
             if registers[a] == 0:
                 return BLOCKED
         elif op == 29:  # CHOOSE
-            out[OUT_CHOICES] = b
+            out[OUT_CHOICES] = np.int64(b)
             registers[a] = choice
         elif op == 30:  # FAIL
-            out[OUT_DETAIL] = a
+            out[OUT_DETAIL] = first
             return FAILED
         elif op == 31:  # ACQUIRE
             cover[a] = 1
@@ -184,74 +198,84 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
 
 
 @njit(cache=True, nogil=True)
-def _clear(image: Any, state: Any, row: int) -> None:
+def _clear(image: Any, state: Any, row: Any) -> None:
     """Zero an actor's counter and saved registers."""
-    mask = ((uint64(1) << uint64(image[row + 2])) - uint64(1)) << uint64(image[row + 1])
-    state[image[row]] &= ~mask
-    bit = image[row + 4]
-    end = image[row + 5]
+    mask = ((uint64(1) << uint64(image[row + uint64(2)])) - uint64(1)) << uint64(image[row + uint64(1)])
+    state[uint64(image[row])] &= ~mask
+    bit = uint64(image[row + uint64(4)])
+    end = uint64(image[row + uint64(5)])
     while bit < end:
-        shift = bit & 63
-        take = min(64 - shift, end - bit)
-        if take == 64:
-            state[bit >> 6] = uint64(0)
+        shift = bit & uint64(63)
+        take = min(uint64(64) - shift, end - bit)
+        if take == uint64(64):
+            state[bit >> uint64(6)] = uint64(0)
         else:
-            state[bit >> 6] &= ~(((uint64(1) << uint64(take)) - uint64(1)) << uint64(shift))
+            state[bit >> uint64(6)] &= ~(((uint64(1) << take) - uint64(1)) << shift)
         bit += take
+
+
+@intrinsic
+def _prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask the processor to bring array[index] near. Changes nothing but time."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        address = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [address, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
 
 
 @njit(cache=True, nogil=True)
 def _hash(state: Any, words: int) -> Any:
     h = uint64(0x9E3779B97F4A7C15)
-    for i in range(words):
+    for i in range(uint64(words)):
         h = (h ^ state[i]) * uint64(0xFF51AFD7ED558CCD)
         h ^= h >> uint64(32)
     return h
 
 
 @njit(cache=True, nogil=True)
-def insert(states: Any, table: Any, mask: int, count: int, words: int) -> int:
-    """Look up states[count]; enter it when it is new. Returns its number. The table holds number + 1 and 32 bits of hash."""
-    h = _hash(states[count], words)
+def _find(states: Any, table: Any, mask: Any, state: Any, h: Any, words: int) -> Any:
+    """Where `state` is, or would be, in the table: (place in the table, number + 1 or 0)."""
     tag = h & uint64(0xFFFFFFFF00000000)
-    at = np.int64(h & uint64(mask))
+    at = h & mask
     while True:
         entry = table[at]
         if entry == uint64(0):
-            table[at] = tag | uint64(count + 1)
-            return count
+            return at, uint64(0)
         if (entry & uint64(0xFFFFFFFF00000000)) == tag:
-            other = np.int64(entry & uint64(0xFFFFFFFF)) - 1
+            other = (entry & uint64(0xFFFFFFFF)) - uint64(1)
             same = True
-            for i in range(words):
-                if states[other, i] != states[count, i]:
+            for i in range(uint64(words)):
+                if states[other, i] != state[i]:
                     same = False
                     break
             if same:
-                return other
-        at = (at + 1) & mask
+                return at, other + uint64(1)
+        at = (at + uint64(1)) & mask
+
+
+@njit(cache=True, nogil=True)
+def insert(states: Any, table: Any, mask: int, count: int, words: int) -> bool:
+    """Enter states[count] in the table unless it is there. The table holds number + 1 and 32 bits of the hash."""
+    h = _hash(states[count], words)
+    at, known = _find(states, table, uint64(mask), states[count], h, words)
+    if known:
+        return False
+    table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(count + 1)
+    return True
 
 
 @njit(cache=True, nogil=True)
 def find(states: Any, table: Any, mask: int, state: Any, words: int) -> int:
     """The number of a visited state, or -1."""
-    h = _hash(state, words)
-    tag = h & uint64(0xFFFFFFFF00000000)
-    at = np.int64(h & uint64(mask))
-    while True:
-        entry = table[at]
-        if entry == uint64(0):
-            return -1
-        if (entry & uint64(0xFFFFFFFF00000000)) == tag:
-            other = np.int64(entry & uint64(0xFFFFFFFF)) - 1
-            same = True
-            for i in range(words):
-                if states[other, i] != state[i]:
-                    same = False
-                    break
-            if same:
-                return other
-        at = (at + 1) & mask
+    _, known = _find(states, table, uint64(mask), state, _hash(state, words), words)
+    return np.int64(known) - 1
 
 
 @njit(cache=True, nogil=True)
@@ -267,8 +291,7 @@ def rehash(states: Any, table: Any, mask: int, count: int, words: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _counter(image: Any, state: Any, actor: int) -> int:
-    row = image[ACTORS] + actor * ACTOR
-    return np.int64((state[image[row]] >> uint64(image[row + 1])) & ((uint64(1) << uint64(image[row + 2])) - uint64(1)))
+    return np.int64(_read(image, state, uint64(image[ACTORS] + actor * ACTOR)))
 
 
 @njit(cache=True, nogil=True)
@@ -284,18 +307,46 @@ def may_run(image: Any, state: Any, actor: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def _flush(states: Any, parents: Any, table: Any, mask: Any, pending: Any, hashes: Any, origins: Any, waiting: int, count: int) -> int:
+    """Enter the pending states that are new. Returns how many states there are then."""
+    words = pending.shape[1]
+    for i in range(uint64(waiting)):
+        at, known = _find(states, table, mask, pending[i], hashes[i], words)
+        if not known:
+            for k in range(uint64(words)):
+                states[count, k] = pending[i, k]
+            parents[count] = origins[i]
+            count += 1
+            table[at] = (hashes[i] & uint64(0xFFFFFFFF00000000)) | uint64(count)
+    return count
+
+
+@njit(cache=True, nogil=True)
 def explore(image: Any, states: Any, parents: Any, table: Any, mask: int, registers: Any, out: Any, cover: Any, ctl: Any) -> int:
-    """Search breadth first from ctl[CTL_NEXT] on, until done, something is found, or a limit in `ctl` is reached."""
+    """Search breadth first from ctl[CTL_NEXT] on, until done, something is found, or a limit in `ctl` is reached.
+
+    New states wait in a small buffer while the processor fetches their places in the table.
+    """
     words = image[WORDS]
     actors = image[N_ACTORS]
+    umask = uint64(mask)
     count = ctl[CTL_STATES]
     number = ctl[CTL_NEXT]
     limit = ctl[CTL_LIMIT]
     pause = ctl[CTL_PAUSE]
     transitions = ctl[CTL_TRANSITIONS]
+    pending = np.empty((PENDING, words), dtype=np.uint64)
+    hashes = np.empty(PENDING, dtype=np.uint64)
+    origins = np.empty(PENDING, dtype=np.int32)
+    waiting = 0
     verdict = DONE
-    while number < count:
-        if count + 64 > limit:
+    while True:
+        if number == count:
+            count = _flush(states, parents, table, umask, pending, hashes, origins, waiting, count)
+            waiting = 0
+            if number == count:
+                break
+        if count + 2 * PENDING > limit:
             verdict = FULL
             break
         if number >= pause:
@@ -303,17 +354,22 @@ def explore(image: Any, states: Any, parents: Any, table: Any, mask: int, regist
             break
         enabled = False
         finished = True
+        state = states[uint64(number)]
         for actor in range(actors):
-            if _counter(image, states[number], actor) != 0:
+            if _counter(image, state, actor) != 0:
                 finished = False
-            if not may_run(image, states[number], actor):
+            if not may_run(image, state, actor):
                 continue
             choice = 0
             choices = 1
             while choice < choices:
-                for i in range(words):
-                    states[count, i] = states[number, i]
-                result = step(image, states[count], registers, out, cover, actor, choice)
+                if waiting == PENDING:
+                    count = _flush(states, parents, table, umask, pending, hashes, origins, waiting, count)
+                    waiting = 0
+                after = pending[uint64(waiting)]
+                for i in range(uint64(words)):
+                    after[i] = state[i]
+                result = step(image, after, registers, out, cover, actor, choice)
                 if result == BLOCKED:
                     break
                 choices = out[OUT_CHOICES]
@@ -326,9 +382,11 @@ def explore(image: Any, states: Any, parents: Any, table: Any, mask: int, regist
                     ctl[CTL_CHOICE] = choice
                     ctl[CTL_DETAIL] = out[OUT_DETAIL]
                     break
-                if insert(states, table, mask, count, words) == count:
-                    parents[count] = number
-                    count += 1
+                h = _hash(after, words)
+                _prefetch(table, h & umask)
+                hashes[uint64(waiting)] = h
+                origins[uint64(waiting)] = number
+                waiting += 1
                 choice += 1
             if verdict != DONE:
                 break
@@ -342,14 +400,15 @@ def explore(image: Any, states: Any, parents: Any, table: Any, mask: int, regist
                 break
             ctl[CTL_TERMINAL] += 1
             if image[AT_END] >= 0:
-                for i in range(words):
-                    states[count, i] = states[number, i]
-                result = step(image, states[count], registers, out, cover, -1, 0)
+                after = state.copy()
+                result = step(image, after, registers, out, cover, -1, 0)
                 if result != STEPPED:
                     verdict = END_FAILED if result == FAILED else BAD_RANGE
                     ctl[CTL_DETAIL] = out[OUT_DETAIL]
                     break
         number += 1
+    if verdict in (FULL, PAUSED):
+        count = _flush(states, parents, table, umask, pending, hashes, origins, waiting, count)
     ctl[CTL_STATES] = count
     ctl[CTL_NEXT] = number
     ctl[CTL_TRANSITIONS] = transitions

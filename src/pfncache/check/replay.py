@@ -49,6 +49,8 @@ class Moment:
     actor: int
     stack: tuple[Location, ...]
     changes: list[Change] = field(default_factory=list)
+    sees: str = ""
+    """What a plain read finds, as ``record.member is value``."""
     first: bool = False
     """The moment begins a transition of the search: others may have run before it."""
 
@@ -93,6 +95,7 @@ class Replay:
         """A preemption point, unless the access is inside a step or of a constant."""
         if self._depth == 0 and (id(record), field) in self._seen:
             self._pass(sys._getframe(2))
+            self.moments[-1].sees = f"{record}.{field} is {record.__dict__[field]}"
 
     def enter_atomic(self, function: Callable[..., Any]) -> None:
         """A preemption point, unless it is inside another step."""

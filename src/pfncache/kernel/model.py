@@ -34,8 +34,8 @@ class Bound:
     high: int
 
 
-Count = Annotated[int, Bound(0, 7)]
-"""A reference or nesting count."""
+Count = Annotated[int, Bound(-1, 6)]
+"""A reference or nesting count. It must not go below zero; the room for -1 lets the kernel notice that it did."""
 
 
 class KernelSplat(Exception):

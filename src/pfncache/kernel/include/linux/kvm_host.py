@@ -71,7 +71,7 @@ class KvmMemorySlot(Record, slab=True):
     """flags & KVM_MEMSLOT_INVALID: the placeholder of a slot that is being deleted or moved."""
     gmem_only: bool
     """flags & KVM_MEMSLOT_GMEM_ONLY."""
-    gmem_file: GmemFile | None
+    gmem_file: File | None
     """gmem.file: no reference is held."""
     gmem_pgoff: Pgoff
     arch_ready: bool
@@ -100,19 +100,23 @@ class GmemBinding(Record):
 
 
 class GmemFile(Record, slab=True):
-    """struct gmem_file and the struct file around it: one VM's view of a guest_memfd inode.
+    """struct gmem_file: one VM's view of a guest_memfd inode; the private_data of its struct file.
 
-    Locks: bindings by the inode's invalidate_lock; f_count is the file's reference count.
+    Locks: bindings by the inode's invalidate_lock.
     """
 
     kvm: Kvm | None
-    f_count: Count
-    inode: AddressSpace | None
-    """The storage."""
-    entry: ListEntry
-    """On the inode's gmem_file_list."""
     bindings: tuple[GmemBinding, ...]
     """By page index."""
+
+
+class File(Record):
+    """struct file of a guest_memfd. Its memory is type-safe: looking at f_count of a closed one is harmless."""
+
+    f_count: Count
+    f_mapping: AddressSpace
+    """The storage."""
+    private_data: GmemFile
 
 
 class GfnToPfnCache(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from pfncache.kernel.include.linux.kvm_host import Kvm
+from pfncache.kernel.include.linux.kvm_host import File, Kvm
 from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
 from pfncache.kernel.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.kernel.include.trace.events import Tracepoints
@@ -29,6 +29,10 @@ class Mm(Tracepoints, ABC):
     """vmalloc space, a page each."""
     mms: tuple[MmStruct, ...]
     """Every process."""
+    mappings: tuple[AddressSpace, ...]
+    """Every file's page cache."""
+    gmem_files: tuple[File, ...]
+    """Every guest_memfd file."""
 
     def offset_in_page(self, address: Address) -> int:
         """offset_in_page()."""
@@ -52,6 +56,10 @@ class Mm(Tracepoints, ABC):
         """folio_get()."""
 
     @abstractmethod
+    def try_get_page(self, page: Page) -> bool:
+        """folio_try_get(): False when the page has no reference, and so is free."""
+
+    @abstractmethod
     def put_page(self, page: Page) -> None:
         """folio_put(): the last reference gives the page back."""
 
@@ -68,7 +76,15 @@ class Mm(Tracepoints, ABC):
     def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
         """Remove the pages of [start, end) from the cache, unmapping them from user space first."""
 
-    # mm/memory.c
+    # mm/memory.c, mm/highmem.c
+    @abstractmethod
+    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """Clear every user PTE of a page of a file. Locks: the folio lock, i_mmap_rwsem."""
+
+    @abstractmethod
+    def clear_highpage(self, page: Page) -> None:
+        """Zero a page through the direct map."""
+
     @abstractmethod
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
         """Make the PTE of address present (and writable). 0, -EFAULT (no VMA or not permitted, SIGBUS), -EAGAIN, -EHWPOISON.
@@ -89,6 +105,10 @@ class Mm(Tracepoints, ABC):
         """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference; KVM_PFN_ERR_FAULT."""
 
     # arch uaccess
+    @abstractmethod
+    def user_access_retry(self, address: Hva, write: bool) -> bool:
+        """Access address in the current mm, faulting if need be. False: -EFAULT."""
+
     @abstractmethod
     def copy_to_user(self, address: Hva, data: bytes) -> bool:
         """True when everything was written at address in the current mm; False: -EFAULT."""
@@ -132,6 +152,10 @@ class Mm(Tracepoints, ABC):
 
         The model's CPU and KASAN. In direct execution, host_kernel_bytes() gives the bytes."""
 
+    @abstractmethod
+    def host_kernel_bytes(self, khva: Kva) -> memoryview:
+        """The bytes at a kernel address, in direct execution."""
+
     # arch/x86/mm/pat/set_memory.c
     @abstractmethod
     def set_direct_map_invalid(self, page: Page) -> None:
@@ -153,6 +177,19 @@ class Mm(Tracepoints, ABC):
     @abstractmethod
     def mmu_notifier_release(self, mm: MmStruct) -> None:
         """The address space is going away: each VM unsubscribes."""
+
+    # fs/file_table.c, for guest_memfd files
+    @abstractmethod
+    def get_file(self, file: File) -> None:
+        """Take a reference on a file that one has open."""
+
+    @abstractmethod
+    def fput(self, file: File) -> None:
+        """Drop a reference on a file; the last one leaves it for release, later."""
+
+    @abstractmethod
+    def kvm_gmem_error_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """a_ops->error_remove_folio: the memory of a page has failed."""
 
     # a_ops and vm_ops of guest_memfd, which mm calls through pointers
     @abstractmethod

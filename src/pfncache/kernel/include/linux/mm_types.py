@@ -9,6 +9,7 @@ from pfncache.kernel.include.linux.types import Incarnation, Pfn, Pgoff
 from pfncache.kernel.locking.mutex import Mutex
 from pfncache.kernel.locking.rwsem import RwSemaphore
 from pfncache.kernel.locking.spinlock import SpinLock
+from pfncache.kernel.locking.srcu import SrcuStruct
 from pfncache.kernel.model import Bound, Count, Record
 
 
@@ -66,6 +67,8 @@ class AddressSpace(Record):
     """a_ops are guest_memfd's, not shmem's."""
     gmem_flags: Annotated[int, Bound(0, 7)]
     """guest_memfd: GUEST_MEMFD_FLAG_* of the inode."""
+    gmem_listed: bool
+    """guest_memfd: the inode's gmem_file_list has its one file (7.3.4 never adds a second)."""
 
 
 class Vma(Record):
@@ -102,7 +105,9 @@ class MmStruct(Record):
     ptes: tuple[Pte, ...]
     """By hva >> PAGE_SHIFT."""
     notifiers: tuple[Any, ...]
-    """struct mmu_notifier: the VMs that subscribe (each a Kvm, whose mmu_notifier_registered says whether it does)."""
+    """struct mmu_notifier: the VMs that may subscribe (each a Kvm, whose mmu_notifier_registered says whether it does)."""
+    notifier_srcu: SrcuStruct
+    """The notifiers' own SRCU: unsubscribing waits for those who are calling."""
 
 
 class VmapArea(Record):

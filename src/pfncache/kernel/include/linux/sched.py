@@ -15,6 +15,8 @@ class TaskStruct(ThreadInfo):
     pagefault_disabled: bool
     signal_pending: bool
     """A fatal signal is pending."""
+    delayed_fput: bool
+    """task_works: a file whose last reference this task has dropped is to be released on the way back to user space."""
 
 
 def current() -> TaskStruct:

@@ -13,6 +13,10 @@ from pfncache.kernel.model import atomic
 class Tracepoints:
     """No-op tracepoints, each called inside an atomic step of the model."""
 
+    def gpc_is_gmem_backed(self, gpc: GfnToPfnCache) -> bool:
+        """Whether a refresh resolves the cache through guest_memfd instead of the userspace mapping: never, in mainline."""
+        return False
+
     @atomic
     def trace_gpc_access(self, gpc: GfnToPfnCache) -> None:
         """A user that passed kvm_gpc_check() reads or writes through gpc.khva now."""

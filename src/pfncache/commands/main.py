@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ``pfncache`` command. Verbs are imported when they are used, so that --help is quick."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+VERBS = {"verify": "pfncache.commands.verify:verify", "list": "pfncache.commands.listing:listing"}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which a newcomer wants them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, name = VERBS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pfncache")
+def main() -> None:
+    """KVM's gfn_to_pfn_cache with guest_memfd support: a model that runs, and every interleaving of it.
+
+    `pfncache verify` checks mainline and every version of the series; `pfncache verify rfc-v4` checks one and shows the
+    shortest interleaving that breaks each property.
+    """

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pfncache verify``: every interleaving of every scenario, for one design or for all."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pfncache.commands.names import unknown
+from pfncache.report.outcome import DesignOutcome, document
+from pfncache.report.trace import render
+from pfncache.scenarios import SCENARIOS
+from pfncache.series import DEFAULT_DESIGNS, DESIGNS
+from pfncache.series.design import Design
+from pfncache.verify.loader import DesignFileError, load_design
+from pfncache.verify.runner import Job, engine_is_cached, run_jobs
+
+EXIT_VIOLATED, EXIT_INTERRUPTED = 1, 130
+COLOURS = {"holds": "green", "bounded": "yellow", "violated": "red"}
+
+
+@click.command()
+@click.argument("designs", nargs=-1, metavar="[DESIGN ...|FILE.py]")
+@click.option("-s", "--scenario", "scenarios", multiple=True, help="Only this scenario, or those whose name starts so.")
+@click.option("--all", "everything", is_flag=True, help="Every design there is, older kernels and reverted fixes too.")
+@click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--max-states", type=click.IntRange(min=1000), default=20_000_000, show_default=True, help="Per scenario.")
+@click.option("--no-reduction", is_flag=True, help="Search every single step, also those that nobody else can see.")
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; as many as there are cores.")
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    designs: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    everything: bool,
+    each_patch: bool,
+    as_json: bool,
+    max_states: int,
+    no_reduction: bool,
+    jobs: int | None,
+) -> None:
+    """Check designs: does any interleaving of any scenario break a property?
+
+    Without a design: the newest mainline and every series. FILE.py is a design of your own.
+    Exit status: 0 all hold, 1 violated, 2 usage, 130 interrupted.
+    """
+    chosen = _designs(designs, everything)
+    if each_patch:
+        chosen = [step for design in chosen for step in design.prefixes()]
+    names = _scenarios(scenarios)
+    err = Console(stderr=True)
+    if not engine_is_cached():
+        err.print("compiling the search engine, once; this takes about ten seconds ...", highlight=False)
+    work = [Job(design, name, max_states, not no_reduction) for design in chosen for name in names]
+    outcomes = [DesignOutcome(d.name, d.title) for d in chosen]
+    by_design = {id(d): o for d, o in zip(chosen, outcomes, strict=True)}
+    started = time.perf_counter()
+    interrupted = False
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("verify", total=len(work))
+        try:
+            for job, outcome in run_jobs(work, jobs):
+                by_design[id(job.design)].outcomes.append(outcome)
+                progress.update(task, advance=1, description=f"{job.design.name} {job.scenario}"[:50].ljust(50))
+        except KeyboardInterrupt:
+            interrupted = True
+    for design_outcome in outcomes:
+        design_outcome.complete(names, "interrupted before it was searched" if interrupted else "")
+    if as_json:
+        click.echo(json.dumps(document(outcomes), indent=1))
+    else:
+        _show(outcomes, time.perf_counter() - started, detailed=len(chosen) == 1)
+    if interrupted:
+        ctx.exit(EXIT_INTERRUPTED)
+    ctx.exit(EXIT_VIOLATED if any(o.verdict == "violated" for o in outcomes) else 0)
+
+
+def _designs(names: tuple[str, ...], everything: bool) -> list[Design]:
+    if not names:
+        return list(DESIGNS.values()) if everything else [DESIGNS[n] for n in DEFAULT_DESIGNS]
+    chosen = []
+    for name in names:
+        if name.endswith(".py"):
+            try:
+                chosen.append(load_design(name))
+            except DesignFileError as error:
+                raise click.UsageError(str(error)) from None
+        elif name in DESIGNS:
+            chosen.append(DESIGNS[name])
+        else:
+            raise unknown("design", name, DESIGNS)
+    return chosen
+
+
+def _scenarios(wanted: tuple[str, ...]) -> list[str]:
+    if not wanted:
+        return list(SCENARIOS)
+    chosen: list[str] = []
+    for name in wanted:
+        found = [name] if name in SCENARIOS else [s for s in SCENARIOS if s.startswith(name)]
+        if not found:
+            raise unknown("scenario", name, SCENARIOS)
+        chosen.extend(found)
+    return list(dict.fromkeys(chosen))
+
+
+def _show(designs: list[DesignOutcome], seconds: float, detailed: bool) -> None:
+    console = Console(soft_wrap=False, highlight=False)
+    if detailed:
+        console.print(_scenario_table(designs[0]))
+        for outcome in designs[0].shortest():
+            console.print(f"\n[bold]{outcome.property}[/] in {outcome.scenario}, the shortest interleaving:\n", highlight=False)
+            if outcome.trace is not None:
+                click.echo(render(outcome.trace))
+            else:
+                click.echo(f"=> {outcome.reason}")
+        console.print()
+    console.print(_design_table(designs))
+    states = sum(o.states for d in designs for o in d.outcomes)
+    count = sum(len(d.outcomes) for d in designs)
+    console.print(f"every interleaving of {count} scenarios: {states:,} states in {seconds:.1f} s", style="dim")
+
+
+def _verdict(verdict: str) -> str:
+    return f"[{COLOURS[verdict]}]{verdict}[/]"
+
+
+def _scenario_table(design: DesignOutcome) -> Table:
+    table = Table("scenario", "verdict", "property", "bounds", title=f"{design.design}: {design.title}", title_justify="left")
+    table.add_column("states", justify="right")
+    for o in design.outcomes:
+        table.add_row(o.scenario, _verdict(o.verdict), o.property or o.reason, o.bounds, f"{o.states:,}")
+    return table
+
+
+def _design_table(designs: list[DesignOutcome]) -> Table:
+    table = Table("design", "verdict", "what breaks", title="Designs", title_justify="left")
+    for name in ("hold", "break", "bounded"):
+        table.add_column(name, justify="right")
+    table.add_column("states", justify="right")
+    for design in designs:
+        counts = [sum(o.verdict == v for o in design.outcomes) for v in ("holds", "violated", "bounded")]
+        states = sum(o.states for o in design.outcomes)
+        table.add_row(design.design, _verdict(design.verdict), ", ".join(design.broken), *map(str, counts), f"{states:,}")
+    return table

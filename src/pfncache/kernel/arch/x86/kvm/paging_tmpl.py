@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/mmu/paging_tmpl.h: KVM walks the guest's page tables, through the userspace mapping."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import KvmVcpu
+from pfncache.kernel.include.linux.types import EFAULT, Errno, Gpa, Hva
+from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
+
+
+class PagingTmpl(KvmMm):
+    """FNAME(walk_addr_generic), one level of it."""
+
+    def kvm_vcpu_walk(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+        """An exit that makes KVM translate a guest virtual address.
+
+        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read() and its callers, v7.3.4.
+        Returns: 0 or -EFAULT.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            return self.walk_addr_generic(vcpu, table)
+
+    def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+        """Read a guest page-table entry and set its accessed bit. Attributes and guest_memfd are not looked at.
+
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic), FNAME(update_accessed_dirty_bits), v7.3.4.
+        Locks: SRCU.
+        Returns: 0, or -EFAULT for a page fault that the guest gets.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gfn = self.gpa_to_gfn(table)
+        slot = self.gfn_to_memslot(kvm, gfn)
+        hva = self.gfn_to_hva_write(slot, gfn)
+        if self.is_error_hva(hva):
+            return -EFAULT
+        if not self.copy_from_user(hva, 1):
+            return -EFAULT
+        if not self.try_cmpxchg_user(hva):
+            return -EFAULT
+        self.mark_page_dirty_in_slot(kvm, slot, gfn)
+        assert slot is not None
+        self.note_write(slot, gfn)
+        return 0
+
+    def try_cmpxchg_user(self, hva: Hva) -> bool:
+        """Set a bit of a user word if it has not changed.
+
+        Linux: arch/x86/include/asm/uaccess.h __try_cmpxchg_user(), v7.3.4.
+        Simplified: nobody else changes the word.
+        """
+        return self.user_access_retry(hva, True)

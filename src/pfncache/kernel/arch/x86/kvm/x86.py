@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/x86.c, msrs.c: kvm-clock, steal time, and what KVM asks of the architecture."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import KVM_X86_COCO_VM, KVM_X86_DEFAULT_VM, GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.kernel.include.linux.sched import current
+from pfncache.kernel.include.linux.types import Errno, Gfn, Gpa, Pfn
+from pfncache.kernel.locking.mutex import mutex
+from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.kernel.model import atomic, host_only
+from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
+
+
+class X86(KvmMm):
+    """The functions of arch/x86/kvm/x86.c."""
+
+    # kvm-clock
+
+    def kvm_vcpu_ioctl_set_msr_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> None:
+        """KVM_SET_MSRS of MSR_KVM_SYSTEM_TIME_NEW.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl(), msr_io(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex):
+            with srcu_read_lock(kvm.srcu):
+                self.kvm_write_system_time(vcpu, gpa, enable)
+
+    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> None:
+        """The guest says where it wants its clock. Whether that works is not told to it.
+
+        Linux: arch/x86/kvm/msrs.c kvm_write_system_time(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
+        """
+        vcpu.clock_update = True
+        if enable:
+            self.kvm_gpc_activate(vcpu.pv_time, gpa, self.PVCLOCK_SIZE)
+        else:
+            self.kvm_gpc_deactivate(vcpu.pv_time)
+
+    def kvm_vcpu_run_clock_update(self, vcpu: KvmVcpu) -> None:
+        """KVM_RUN that has a clock update to serve, as after KVM_SET_CLOCK or a migration to another CPU.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), vcpu_enter_guest() with KVM_REQ_CLOCK_UPDATE, v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex):
+            with srcu_read_lock(kvm.srcu):
+                vcpu.clock_update = False
+                self.kvm_guest_time_update(vcpu)
+
+    def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
+        """Write the clock to wherever the guest has asked for it.
+
+        Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
+        Simplified: the Xen places are updated by their own entry points.
+        """
+        if vcpu.pv_time.active:
+            self.kvm_setup_guest_pvclock(vcpu, vcpu.pv_time)
+
+    def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Write a pvclock structure: version odd, contents, version even. If the page cannot be had, the update is lost.
+
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
+        Locks: SRCU; may sleep.
+        """
+        gpc.lock.read_lock_irq()
+        while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
+            gpc.lock.read_unlock_irq()
+            if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
+                return
+            gpc.lock.read_lock_irq()
+        self.pvclock_begin(gpc)
+        self.pvclock_payload(gpc)
+        self.pvclock_end(vcpu, gpc)
+        self.kvm_gpc_mark_dirty_in_slot(gpc)
+        self.note_dirty(gpc)
+        gpc.lock.read_unlock_irq()
+
+    @atomic
+    def pvclock_begin(self, gpc: GfnToPfnCache) -> None:
+        """Make the version odd: the guest waits.
+
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
+        Locks: gpc.lock for reading.
+        """
+        self.gpc_access(gpc, True)
+        self.host_pvclock_version(gpc, True)
+
+    @atomic
+    def pvclock_payload(self, gpc: GfnToPfnCache) -> None:
+        """Write the contents.
+
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
+        Locks: gpc.lock for reading.
+        """
+        self.gpc_access(gpc, True)
+        self.host_pvclock_payload(gpc)
+
+    @atomic
+    def pvclock_end(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Make the version even: the guest may read.
+
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
+        Locks: gpc.lock for reading.
+        """
+        pfn = self.gpc_access(gpc, True)
+        self.host_pvclock_version(gpc, False)
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if not self.is_error_gpa(gpc.gpa):
+            self.trace_pv_update(kvm, gpc.gpa, pfn)
+
+    @atomic
+    def note_dirty(self, gpc: GfnToPfnCache) -> None:
+        """Let the properties see that the writer has marked what it wrote.
+
+        Linux: nothing; a tracepoint of the model.
+        """
+        self.trace_gpc_dirty(gpc, gpc.gpa)
+
+    @host_only
+    def host_pvclock_version(self, gpc: GfnToPfnCache, begin: bool) -> None:
+        """Move the version on.
+
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
+        """
+        data = self.host_kernel_bytes(gpc.khva)
+        version = int.from_bytes(data[:4], "little")
+        version = (version + 1) | 1 if begin else version + 1
+        data[:4] = (version & 0xFFFFFFFF).to_bytes(4, "little")
+
+    @host_only
+    def host_pvclock_payload(self, gpc: GfnToPfnCache) -> None:
+        """Write time stamp, time and scale: a clock of one nanosecond a tick that starts at 1.
+
+        Linux: arch/x86/include/asm/pvclock-abi.h struct pvclock_vcpu_time_info, v7.3.4.
+        """
+        data = self.host_kernel_bytes(gpc.khva)
+        self.host_clock += 1
+        data[8:16] = self.host_clock.to_bytes(8, "little")
+        data[16:24] = self.host_clock.to_bytes(8, "little")
+        data[24:28] = (1 << 31).to_bytes(4, "little")
+        data[28:30] = bytes((1, 1))
+
+    def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
+        """The vCPU goes away, or is reset.
+
+        Linux: arch/x86/kvm/x86.c kvmclock_reset(), v7.3.4.
+        """
+        self.kvm_gpc_deactivate(vcpu.pv_time)
+
+    # Steal time
+
+    def kvm_vcpu_run_steal_time(self, vcpu: KvmVcpu) -> None:
+        """KVM_RUN that has steal time to report.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex):
+            with srcu_read_lock(kvm.srcu):
+                self.record_steal_time(vcpu)
+
+    def record_steal_time(self, vcpu: KvmVcpu) -> None:
+        """Tell the guest how long it did not run, through the user address; a fault there loses the update.
+
+        Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        ghc = vcpu.st.cache
+        if self.kvm_memslots(kvm).generation != ghc.generation:
+            if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
+                return
+        if self.is_error_hva(ghc.hva):
+            return
+        if not self.copy_to_user(ghc.hva, b"\0"):
+            return
+        self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
+        slot = ghc.memslot
+        assert slot is not None
+        self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
+
+    def kvm_steal_time_set_preempted(self, vcpu: KvmVcpu) -> None:
+        """The vCPU is scheduled out: note so, if that takes no page fault.
+
+        Linux: arch/x86/kvm/x86.c kvm_steal_time_set_preempted(), kvm_arch_vcpu_put(), v7.3.4.
+        Locks: none that sleeps may be taken.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            ghc = vcpu.st.cache
+            if self.kvm_memslots(kvm).generation == ghc.generation and not self.is_error_hva(ghc.hva):
+                current().pagefault_disabled = True
+                written = self.copy_to_user(ghc.hva, b"\1")
+                current().pagefault_disabled = False
+                if written:
+                    self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
+
+    # What virt/kvm asks of the architecture
+
+    def kvm_arch_has_private_mem(self, kvm: Kvm) -> bool:
+        """Whether the VM type has private memory.
+
+        Linux: arch/x86/include/asm/kvm_host.h kvm_arch_has_private_mem(), v7.3.4.
+        """
+        return kvm.vm_type != KVM_X86_DEFAULT_VM
+
+    def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
+        """Allocate what the architecture keeps for a slot.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_prepare_memory_region(), kvm_alloc_memslot_metadata(), v7.3.4.
+        Locks: slots_lock.
+        Returns: 0.
+        """
+        slot.arch_ready = True
+        return 0
+
+    def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:
+        """Assign a page to the guest in the RMP.
+
+        Linux: arch/x86/kvm/svm/sev.c sev_gmem_prepare(), v7.3.4.
+        Locks: the folio lock.
+        Returns: 0.
+        Simplified: SNP's rules for the CoCo type; other types have no RMP.
+        """
+        if kvm.vm_type == KVM_X86_COCO_VM and kvm.mem_attr_array[gfn].private:
+            self.mem_map[pfn].rmp_private = True
+        return 0
+
+    def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
+        """Give a page back to the host in the RMP.
+
+        Linux: arch/x86/kvm/svm/sev.c sev_gmem_invalidate(), v7.3.4.
+        """
+        if self.mem_map[pfn].rmp_private:
+            self.mem_map[pfn].rmp_private = False

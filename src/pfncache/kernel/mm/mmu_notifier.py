@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/mmu_notifier.c: those who follow a process's page tables hear of changes."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.mm import Mm
+from pfncache.kernel.include.linux.mm_types import MmStruct
+from pfncache.kernel.include.linux.types import Hva
+from pfncache.kernel.locking.srcu import srcu_read_lock
+
+
+class MmuNotifier(Mm):
+    """Subscriptions of VMs."""
+
+    def mmu_notifier_invalidate_range_start(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Tell every subscriber that PTEs are about to change.
+
+        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_start(), v7.3.4.
+        """
+        with srcu_read_lock(mm.notifier_srcu):
+            for kvm in mm.notifiers:
+                if kvm.mmu_notifier_registered:
+                    self.kvm_mmu_notifier_invalidate_range_start(kvm, start, end)
+
+    def mmu_notifier_invalidate_range_end(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Tell every subscriber that PTEs have changed.
+
+        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_end(), v7.3.4.
+        Simplified: a subscriber that went between the two calls is not told; Linux counts such calls off when it goes.
+        """
+        with srcu_read_lock(mm.notifier_srcu):
+            for kvm in mm.notifiers:
+                if kvm.mmu_notifier_registered:
+                    self.kvm_mmu_notifier_invalidate_range_end(kvm, start, end)
+
+    def mmu_notifier_release(self, mm: MmStruct) -> None:
+        """The address space goes away: call each subscriber's release, unsubscribe it, wait for those who are calling.
+
+        Linux: mm/mmu_notifier.c mn_hlist_release(), v7.3.4.
+        """
+        with srcu_read_lock(mm.notifier_srcu):
+            for kvm in mm.notifiers:
+                if kvm.mmu_notifier_registered:
+                    self.kvm_mmu_notifier_release(kvm)
+        for kvm in mm.notifiers:
+            kvm.mmu_notifier_registered = False
+        mm.notifier_srcu.synchronize()

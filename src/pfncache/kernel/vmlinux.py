@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel image: every file of the model, linked. Mainline 7.3.4; patches go on top."""
+
+from __future__ import annotations
+
+from pfncache.kernel.arch.x86.kvm.emulate import Emulate
+from pfncache.kernel.arch.x86.kvm.mmu import Mmu
+from pfncache.kernel.arch.x86.kvm.paging_tmpl import PagingTmpl
+from pfncache.kernel.arch.x86.kvm.x86 import X86
+from pfncache.kernel.arch.x86.kvm.xen import Xen
+from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, VmapArea, Vma
+from pfncache.kernel.mm.fault import Fault
+from pfncache.kernel.mm.filemap import Filemap
+from pfncache.kernel.mm.gup import Gup
+from pfncache.kernel.mm.memory import Memory
+from pfncache.kernel.mm.mmap import Mmap
+from pfncache.kernel.mm.mmu_notifier import MmuNotifier
+from pfncache.kernel.mm.page_alloc import PageAlloc
+from pfncache.kernel.mm.set_memory import SetMemory
+from pfncache.kernel.mm.usercopy import Usercopy
+from pfncache.kernel.mm.vmalloc import Vmalloc
+from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
+from pfncache.kernel.virt.kvm.kvm_main import KvmMain
+from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
+from pfncache.kernel.virt.kvm.memslots import Memslots
+from pfncache.kernel.virt.kvm.pfncache import Pfncache
+
+REAL_PAGE_SHIFT = 12
+
+
+class Vmlinux(
+    Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, X86, Xen, Mmu, PagingTmpl, Emulate,
+    PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
+):  # fmt: skip
+    """Linux, as far as KVM's access to guest memory goes.
+
+    `page_shift` is 12 for direct execution. The checker runs on pages of two bytes, which leaves an offset in the page
+    to go wrong and keeps addresses small. `pages` is the size of memory, `user_pages` that of user address space,
+    `vmap_areas` that of vmalloc space.
+    """
+
+    def __init__(self, page_shift: int = REAL_PAGE_SHIFT, pages: int = 64, user_pages: int = 64, vmap_areas: int = 16) -> None:
+        self.PAGE_SHIFT = page_shift
+        self.PAGE_SIZE = 1 << page_shift
+        self.PAGE_OFFSET = user_pages << page_shift
+        self.KVM_HVA_ERR_BAD = self.PAGE_OFFSET
+        self.VMALLOC_START = self.PAGE_OFFSET + (pages << page_shift)
+        real = page_shift == REAL_PAGE_SHIFT
+        self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 8
+        self.PVCLOCK_SIZE = 32 if real else 1
+        self.user_pages = user_pages
+        self.host_clock = 0
+        self.mem_map = tuple(
+            Page(f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
+        )
+        self.vmap_areas = tuple(VmapArea(f"vmap{n}") for n in range(vmap_areas))
+        self.mms: tuple[MmStruct, ...] = ()
+        self.mappings: tuple[AddressSpace, ...] = ()
+        self.gmem_files = ()
+
+    def new_mm(self, name: str) -> MmStruct:
+        """A process without memory.
+
+        Linux: kernel/fork.c mm_alloc(), v7.3.4.
+        Simplified: setup, not a step.
+        """
+        mm = MmStruct(
+            name,
+            vmas=tuple(Vma(f"{name}.vma[{n}]") for n in range(self.user_pages)),
+            ptes=tuple(Pte(f"{name}.pte[{n}]") for n in range(self.user_pages)),
+            notifiers=(),
+        )
+        self.mms = (*self.mms, mm)
+        return mm
+
+    def new_memfd(self, name: str, pages: int) -> AddressSpace:
+        """A memfd's storage.
+
+        Linux: mm/memfd.c memfd_create(), v7.3.4.
+        Simplified: setup, not a step.
+        """
+        mapping = AddressSpace(name, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages)))
+        self.mappings = (*self.mappings, mapping)
+        return mapping

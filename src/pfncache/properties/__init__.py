@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What must never happen, by name."""
+
+from __future__ import annotations
+
+from pfncache.properties.alias_outlives import ALIAS_OUTLIVES
+from pfncache.properties.balance import COUNTER_IMBALANCE, MAP_IMBALANCE, REFCOUNT_IMBALANCE
+from pfncache.properties.lost_dirty import LOST_DIRTY
+from pfncache.properties.lost_update import LOST_UPDATE
+from pfncache.properties.private_access import PRIVATE_ACCESS
+from pfncache.properties.property import Property
+from pfncache.properties.splats import SPLATS
+from pfncache.properties.stale_spte import STALE_SPTE
+from pfncache.properties.stale_translation import STALE_TRANSLATION
+from pfncache.properties.unlisted_cache import UNLISTED_CACHE
+
+PROPERTIES: dict[str, Property] = {
+    p.name: p
+    for p in (
+        STALE_TRANSLATION,
+        UNLISTED_CACHE,
+        LOST_UPDATE,
+        LOST_DIRTY,
+        PRIVATE_ACCESS,
+        ALIAS_OUTLIVES,
+        STALE_SPTE,
+        COUNTER_IMBALANCE,
+        REFCOUNT_IMBALANCE,
+        MAP_IMBALANCE,
+        *SPLATS,
+    )
+}
+"""Every property, by name."""
+
+PROBES: tuple[type, ...] = tuple(p.probe for p in PROPERTIES.values() if p.probe is not None)
+"""What goes on top of a kernel to have them all watched."""

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is taken is given back: counters, page references, kernel mappings."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import Kvm
+from pfncache.kernel.include.linux.mm_types import Page
+from pfncache.kernel.model import atomic, report
+from pfncache.properties.ghost import Ghost
+from pfncache.properties.property import Property
+
+
+class CounterProbe(Ghost):
+    """Looks when every operation has ended."""
+
+    @atomic
+    def trace_quiescent(self, kvm: Kvm) -> None:
+        """Nothing is in progress."""
+        super().trace_quiescent(kvm)
+        if kvm.mn_active_invalidate_count != 0:
+            report("counter-imbalance", f"mn_active_invalidate_count is {kvm.mn_active_invalidate_count} when all is done")
+        if kvm.mmu_invalidate_in_progress != 0:
+            report("counter-imbalance", f"mmu_invalidate_in_progress is {kvm.mmu_invalidate_in_progress} when all is done")
+
+
+class ReferenceProbe(Ghost):
+    """Looks when every operation has ended."""
+
+    @atomic
+    def trace_quiescent(self, kvm: Kvm) -> None:
+        """A page has as many references as PTEs and page caches hold, and as none it is free."""
+        super().trace_quiescent(kvm)
+        for page in self.mem_map:
+            held = self.references(page)
+            if page.refcount != held:
+                report("refcount-imbalance", f"{page} has {page.refcount} references when all is done, but {held} holders")
+
+    def references(self, page: Page) -> int:
+        """The PTEs and page caches that have the page."""
+        held = 0
+        for mm in self.mms:
+            for pte in mm.ptes:
+                if pte.pfn == page.pfn:
+                    held += 1
+        for mapping in self.mappings:
+            for entry in mapping.i_pages:
+                if entry.page is page:
+                    held += 1
+        return held
+
+
+class MappingProbe(Ghost):
+    """Looks when every operation has ended."""
+
+    @atomic
+    def trace_quiescent(self, kvm: Kvm) -> None:
+        """Every vmap() and memremap() belongs to exactly one cache."""
+        super().trace_quiescent(kvm)
+        for index in range(len(self.vmap_areas)):
+            area = self.vmap_areas[index]
+            owners = 0
+            for gpc in kvm.gpcs:
+                if self.page_align_down(gpc.khva) == self.VMALLOC_START + (index << self.PAGE_SHIFT):
+                    owners += 1
+            if area.busy and owners == 0:
+                report("map-imbalance", f"{area} still maps pfn {area.pfn} when all is done, but no cache has it: never unmapped")
+            if owners > int(area.busy):
+                report("map-imbalance", f"{owners} caches have {area} when all is done, which is {'once' if area.busy else 'not'} mapped")
+
+
+COUNTER_IMBALANCE = Property(
+    "counter-imbalance",
+    "mn_active_invalidate_count or mmu_invalidate_in_progress is not zero when every operation has ended",
+    CounterProbe,
+)
+REFCOUNT_IMBALANCE = Property(
+    "refcount-imbalance", "a page reference is dropped twice, or never", ReferenceProbe
+)
+MAP_IMBALANCE = Property("map-imbalance", "a kernel mapping is unmapped twice, or never", MappingProbe)

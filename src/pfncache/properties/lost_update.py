@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KVM updates a structure for the guest, and the bytes land where the guest does not look."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import Kvm
+from pfncache.kernel.include.linux.types import Gpa, Pfn
+from pfncache.kernel.model import atomic, report
+from pfncache.properties.ghost import Ghost
+from pfncache.properties.property import Property
+
+
+class LostUpdateProbe(Ghost):
+    """Looks at each completed update of a PV structure.
+
+    Memory that the guest has made private is excepted: KVM must not reach it, so the guest cannot expect an update there.
+    So is a gfn whose slot is being replaced.
+    """
+
+    @atomic
+    def trace_pv_update(self, kvm: Kvm, gpa: Gpa, pfn: Pfn) -> None:
+        """Compare the page that was written with the one that the guest would reach."""
+        super().trace_pv_update(kvm, gpa, pfn)
+        gfn = gpa >> self.PAGE_SHIFT
+        slot = self.ghost_slot(kvm, gfn)
+        if slot is not None and not kvm.mem_attr_array[gfn].private:
+            seen = self.ghost_guest_page(kvm, slot, gfn)
+            if seen != pfn:
+                where = f"pfn {seen}" if seen >= 0 else "no page yet"
+                report("lost-update", f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest sees {where} there")
+
+
+LOST_UPDATE = Property(
+    "lost-update", "an update for the guest, such as of its clock, lands where the guest does not look", LostUpdateProbe
+)

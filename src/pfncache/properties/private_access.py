@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KVM maps or touches private memory."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GfnToPfnCache
+from pfncache.kernel.include.linux.mm_types import Page
+from pfncache.kernel.include.linux.types import Kva, Pfn
+from pfncache.kernel.model import atomic, report
+from pfncache.properties.ghost import Ghost
+from pfncache.properties.property import Property
+
+
+class PrivateAccessProbe(Ghost):
+    """Looks at each kernel mapping that pfncache makes and at each access of the kernel to a page.
+
+    On a CoCo VM the access itself is fatal, and the model's CPU reports it; here it counts for every type of VM.
+    """
+
+    @atomic
+    def trace_gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> None:
+        """No kernel mapping of private memory."""
+        super().trace_gpc_map(gpc, pfn)
+        if self.pfn_valid(pfn) and self.is_private_page(self.mem_map[pfn]):
+            report("private-access", f"{gpc} makes a kernel mapping of pfn {pfn}, which is private guest memory")
+
+    @atomic
+    def trace_kernel_access(self, khva: Kva, page: Page, write: bool) -> None:
+        """No access through a kernel address."""
+        super().trace_kernel_access(khva, page, write)
+        if self.is_private_page(page):
+            report("private-access", f"the kernel reaches pfn {page.pfn}, which is private guest memory")
+
+    @atomic
+    def trace_user_access(self, page: Page, write: bool) -> None:
+        """No access through a user address."""
+        super().trace_user_access(page, write)
+        if self.is_private_page(page):
+            report("private-access", f"KVM reaches pfn {page.pfn}, which is private guest memory, through user space")
+
+    def is_private_page(self, page: Page) -> bool:
+        """Whether the page belongs to a guest_memfd whose pages are private."""
+        mapping = page.mapping
+        if page.anon or mapping is None:
+            return False
+        return mapping.gmem and mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0
+
+
+PRIVATE_ACCESS = Property(
+    "private-access", "KVM maps or touches PRIVATE guest memory; on SNP or TDX hardware that is fatal", PrivateAccessProbe
+)

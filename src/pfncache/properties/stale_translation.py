@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A valid cache leads to a page that a lookup would no longer return."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache
+from pfncache.kernel.model import atomic, report
+from pfncache.properties.ghost import Ghost
+from pfncache.properties.property import Property
+
+
+class StaleTranslationProbe(Ghost):
+    """Looks at each use of a cache that passed kvm_gpc_check()."""
+
+    @atomic
+    def trace_gpc_access(self, gpc: GfnToPfnCache) -> None:
+        """Compare the cached pfn with what a lookup would find, and the page's owner with the one it was mapped for."""
+        super().trace_gpc_access(gpc)
+        now = self.ghost_cached_page(gpc)
+        if now != gpc.pfn:
+            found = f"pfn {now}" if now >= 0 else "no page"
+            report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn}, but a lookup would now find {found}")
+        if self.pfn_valid(gpc.pfn) and self.mem_map[gpc.pfn].incarnation != gpc.tag:
+            report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn} of an owner that is gone")
+
+
+STALE_TRANSLATION = Property(
+    "stale-translation",
+    "a valid cache is used although its pfn is not what a lookup of its (slot, gfn) or user address would return now",
+    StaleTranslationProbe,
+)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cache that no invalidation can find is used."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache
+from pfncache.kernel.include.trace.events import Tracepoints
+from pfncache.kernel.model import atomic, report
+from pfncache.properties.property import Property
+
+
+class UnlistedCacheProbe(Tracepoints):
+    """Looks at each use of a cache that passed kvm_gpc_check()."""
+
+    @atomic
+    def trace_gpc_access(self, gpc: GfnToPfnCache) -> None:
+        """A usable cache is on kvm->gpc_list."""
+        super().trace_gpc_access(gpc)
+        if not gpc.list.listed:
+            report("unlisted-cache", f"{gpc} is valid, but not on gpc_list: no invalidation can reach it")
+
+
+UNLISTED_CACHE = Property(
+    "unlisted-cache", "a valid cache is not on gpc_list, so that no invalidation can find it", UnlistedCacheProbe
+)

@@ -77,6 +77,7 @@ class ActorCompiler(Expressions):
         raise self.error("report() wants the property's name as a plain string")
 
     def _special(self, plain: Any, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
+        """The meaning of a function of the compiler's own vocabulary; None for any other."""
         if plain is model.running:
             return Const(self.task)
         if plain is model.block_until:

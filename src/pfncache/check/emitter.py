@@ -218,6 +218,8 @@ class Emitter:
 
     def load(self, base: Value, name: str) -> Value:
         """Read a scalar of a record."""
+        if self.dead:
+            return Const(None)
         kind, records = self._records(base)
         if isinstance(base, Reg):
             self.check(base, "null-dereference")
@@ -242,6 +244,8 @@ class Emitter:
 
     def store(self, base: Value, name: str, value: Value) -> None:
         """Write a scalar of a record."""
+        if self.dead:
+            return
         kind, records = self._records(base)
         if name not in kind.fields:
             raise self.error(f"{kind.__name__} has no scalar {name!r}; its scalars: {', '.join(kind.fields)}")

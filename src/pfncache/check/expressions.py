@@ -34,7 +34,9 @@ class Expressions(Emitter):
     """The middle layer: what has a value."""
 
     def expression(self, node: ast.expr) -> Value:
-        """The value of an expression."""
+        """The value of an expression; of no interest where no execution gets."""
+        if self.dead:
+            return NONE
         self.frame.here = self.frame.source.location(node)
         match node:
             case ast.Constant():
@@ -205,6 +207,8 @@ class Expressions(Emitter):
 
     def arithmetic(self, op: Op, left: Value, right: Value) -> Value:
         """A binary operation on numbers."""
+        if self.dead:
+            return NONE
         if isinstance(left, Const) and isinstance(right, Const):
             return Const(FOLD[op](left.value, right.value))
         a, b = self.scalar(left, ANY_INT), self.scalar(right, ANY_INT)
@@ -214,7 +218,7 @@ class Expressions(Emitter):
         if isinstance(node.op, ast.Not):
             return self._truth(node)
         value = self.expression(node.operand)
-        if isinstance(node.op, ast.UAdd):
+        if isinstance(node.op, ast.UAdd) or self.dead:
             return value
         if isinstance(value, Const):
             return Const(-value.value if isinstance(node.op, ast.USub) else ~value.value)
@@ -228,6 +232,8 @@ class Expressions(Emitter):
         """A truth value, as a value."""
         if isinstance(node, ast.UnaryOp):
             inner = self.truth_of(self.expression(node.operand))
+            if self.dead:
+                return NONE
             return Const(not inner.value) if isinstance(inner, Const) else self.compute(Op.NOT, BOOL, inner)
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
             left = self.expression(node.left)
@@ -258,6 +264,8 @@ class Expressions(Emitter):
 
     def truth_of(self, value: Value) -> Const | Reg:
         """bool(value)."""
+        if self.dead:
+            return Const(False)
         if isinstance(value, Const):
             return Const(bool(value.value) if not isinstance(value.value, Record) else True)
         if isinstance(value, Reg):
@@ -304,6 +312,8 @@ class Expressions(Emitter):
 
     def compare(self, op: ast.cmpop, left: Value, right: Value) -> Const | Reg:
         """A comparison of numbers, or of records by identity."""
+        if self.dead:
+            return Const(False)
         if type(op) not in COMPARE:
             raise self.error(f"{construct(op)} is not in the model's language: compare with == != < <= > >= is")
         code, swapped = COMPARE[type(op)]

@@ -327,9 +327,18 @@ def report(kind: str, detail: str) -> NoReturn:
 
 
 def host_only(function: Callable[P, None]) -> Callable[P, None]:
-    """What only direct execution does, like moving real bytes; the checker skips the call."""
+    """What only direct execution does, like moving real bytes; the checker skips the call, and so does its replay.
+
+    For methods of the kernel image, whose ``host_execution`` says which of the two it is for.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        if args[0].host_execution:  # type: ignore[attr-defined]
+            function(*args, **kwargs)
+
     function.is_host_only = True  # type: ignore[attr-defined]
-    return function
+    return wrapper
 
 
 def lock_acquire(lock: Record, exclusive: bool, excludes: bool = True) -> None:

@@ -49,6 +49,7 @@ class Vmlinux(
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 8
         self.PVCLOCK_SIZE = 32 if real else 1
         self.user_pages = user_pages
+        self.host_execution = real
         self.host_clock = 0
         self.mem_map = tuple(
             Page(f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)

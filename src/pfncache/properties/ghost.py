@@ -12,6 +12,11 @@ NOTHING = -1
 """No page: a lookup would fail, or bring in a new one."""
 
 
+def found(pfn: Pfn) -> str:
+    """A lookup's answer in words, for reports."""
+    return f"pfn {pfn}" if pfn >= 0 else "no page"
+
+
 class Ghost(KvmMm):
     """Lookups without side effects."""
 
@@ -34,10 +39,7 @@ class Ghost(KvmMm):
         file = slot.gmem_file
         if file is None:
             return NOTHING
-        inode = file.inode
-        if inode is None:
-            return NOTHING
-        page = inode.i_pages[slot.gmem_pgoff + gfn - slot.base_gfn].page
+        page = file.f_mapping.i_pages[slot.gmem_pgoff + gfn - slot.base_gfn].page
         return NOTHING if page is None else page.pfn
 
     def ghost_slot(self, kvm: Kvm, gfn: Gfn) -> KvmMemorySlot | None:

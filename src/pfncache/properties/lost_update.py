@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.kernel.include.linux.kvm_host import Kvm
 from pfncache.kernel.include.linux.types import Gpa, Pfn
 from pfncache.kernel.model import atomic, report
-from pfncache.properties.ghost import Ghost
+from pfncache.properties.ghost import Ghost, found
 from pfncache.properties.property import Property
 
 
@@ -26,8 +26,7 @@ class LostUpdateProbe(Ghost):
         if slot is not None and not kvm.mem_attr_array[gfn].private:
             seen = self.ghost_guest_page(kvm, slot, gfn)
             if seen != pfn:
-                where = f"pfn {seen}" if seen >= 0 else "no page yet"
-                report("lost-update", f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest sees {where} there")
+                report("lost-update", f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest has {found(seen)} there")
 
 
 LOST_UPDATE = Property(

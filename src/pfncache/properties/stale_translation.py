@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache
 from pfncache.kernel.model import atomic, report
-from pfncache.properties.ghost import Ghost
+from pfncache.properties.ghost import Ghost, found
 from pfncache.properties.property import Property
 
 
@@ -18,8 +18,7 @@ class StaleTranslationProbe(Ghost):
         super().trace_gpc_access(gpc)
         now = self.ghost_cached_page(gpc)
         if now != gpc.pfn:
-            found = f"pfn {now}" if now >= 0 else "no page"
-            report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn}, but a lookup would now find {found}")
+            report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn}, but a lookup would now find {found(now)}")
         if self.pfn_valid(gpc.pfn) and self.mem_map[gpc.pfn].incarnation != gpc.tag:
             report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn} of an owner that is gone")
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A scenario: who runs against whom, on which memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pfncache.check.system import System
+from pfncache.kernel.vmlinux import Vmlinux
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A named way to build a closed system on a kernel.
+
+    ``hazard`` says in a line what could go wrong here.
+    """
+
+    name: str
+    hazard: str
+    build: Callable[[type[Vmlinux]], System]
+
+
+def describe(system: System) -> str:
+    """The bounds of a system in a line: the actors with their operations, and how much memory there is."""
+    actors = ", ".join(f"{a.name}: {' '.join(_short(c.function.__name__) for c in a.calls)}" for a in system.actors)
+    return f"{actors}; {len(system.kernel.mem_map)} pages"
+
+
+def _short(name: str) -> str:
+    for prefix in ("kvm_vcpu_run_", "kvm_vcpu_ioctl_", "kvm_vm_ioctl_", "kvm_vcpu_", "kvm_gmem_", "kvm_", "sys_"):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name

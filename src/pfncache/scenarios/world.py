@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The small world that scenarios are built in: one VM, a page or two of each kind of memory, and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from pfncache.check.system import Actor, Call, System
+from pfncache.kernel.include.linux.kvm_host import (
+    GUEST_MEMFD_FLAG_INIT_SHARED,
+    GUEST_MEMFD_FLAG_MMAP,
+    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+    KVM_X86_COCO_VM,
+    KVM_X86_DEFAULT_VM,
+    KVM_X86_SW_PROTECTED_VM,
+    File,
+    GfnToPfnCache,
+    KvmVcpu,
+)
+from pfncache.kernel.include.linux.mm_types import AddressSpace
+from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.kernel.model import run_as
+from pfncache.kernel.vmlinux import Vmlinux
+
+
+class Memory(StrEnum):
+    """What the guest's memory is made of."""
+
+    ANON = "anon"
+    MEMFD = "memfd"
+    PFNMAP = "pfnmap"
+    """Memory of a device, mapped VM_PFNMAP: no struct page."""
+    GMEM = "gmem"
+    """guest_memfd without MMAP, private; the slot's user address is other, anonymous memory."""
+    GMEM_COCO = "gmem-coco"
+    """The same on a VM whose private pages the host must not write."""
+    GMEM_MMAP = "gmem-mmap"
+    """guest_memfd with MMAP and INIT_SHARED, mapped at the slot's user address."""
+    GMEM_NDM = "gmem-ndm"
+    """The same with NO_DIRECT_MAP."""
+
+    @property
+    def is_gmem(self) -> bool:
+        """Whether there is a guest_memfd."""
+        return self in (Memory.GMEM, Memory.GMEM_COCO, Memory.GMEM_MMAP, Memory.GMEM_NDM)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the guest's page is private."""
+        return self in (Memory.GMEM, Memory.GMEM_COCO)
+
+    @property
+    def is_mapped_gmem(self) -> bool:
+        """Whether user space maps the guest_memfd."""
+        return self in (Memory.GMEM_MMAP, Memory.GMEM_NDM)
+
+
+GMEM_FLAGS = {
+    Memory.GMEM: 0,
+    Memory.GMEM_COCO: 0,
+    Memory.GMEM_MMAP: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+    Memory.GMEM_NDM: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED | GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+}
+VM_TYPES = {Memory.GMEM: KVM_X86_SW_PROTECTED_VM, Memory.GMEM_COCO: KVM_X86_COCO_VM}
+DEVICE_PFN = 6
+"""A pfn without struct page."""
+
+
+class World:
+    """One VM with one vCPU, one slot of one page, and an mm with room for a second mapping.
+
+    `map_gmem` also maps a mappable guest_memfd at the slot's user address, as a VMM does; without it the address has
+    nothing. `slots` is how many memslot objects can ever be allocated.
+    """
+
+    def __init__(
+        self,
+        kernel: type[Vmlinux],
+        memory: Memory = Memory.ANON,
+        *,
+        pages: int = 3,
+        slots: int = 1,
+        gfns: int = 1,
+        slot_ids: int = 1,
+        files: int = 1,
+        caches: Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]] = lambda v: (v.pv_time,),
+        map_gmem: bool = True,
+        log_dirty: bool = False,
+        shared_attribute: bool = False,
+        file_pages: int = 1,
+    ) -> None:
+        self.kernel = k = kernel(page_shift=1, pages=pages, user_pages=4, vmap_areas=2)
+        self.memory = memory
+        self.mm = k.new_mm("mm")
+        self.vcpu = KvmVcpu("vcpu")
+        # caches of a VM-wide structure are made with the VM, so they are asked for after it
+        self.kvm = k.kvm_create_vm(
+            "kvm", self.mm, VM_TYPES.get(memory, KVM_X86_DEFAULT_VM), slots, slot_ids, gfns, (self.vcpu,)
+        )
+        self.kvm.gpcs = caches(self.vcpu)
+        for gpc in self.kvm.gpcs:
+            k.kvm_gpc_init(gpc, self.kvm)
+        self.hva = 1 << k.PAGE_SHIFT
+        """The slot's user address."""
+        self.other_hva = 2 << k.PAGE_SHIFT
+        """A user address with nothing there at first."""
+        self.gpa = 0
+        self.memfd: AddressSpace | None = None
+        self.files: tuple[File, ...] = ()
+        self.actors: list[Actor] = []
+        self.setup = TaskStruct("setup", mm=self.mm)
+        with run_as(self.setup):
+            self._make_memory(map_gmem, files, file_pages)
+            if memory.is_private and not shared_attribute:
+                k.kvm_vm_set_mem_attributes(self.kvm, 0, gfns, True)
+            k.kvm_set_memory_region(
+                self.kvm, 0, 0, gfns, self.hva, log_dirty, False, self.files[0] if self.files else None, 0
+            )
+
+    @property
+    def gmem(self) -> File:
+        """The first guest_memfd."""
+        return self.files[0]
+
+    def _make_memory(self, map_gmem: bool, files: int, file_pages: int) -> None:
+        k, memory = self.kernel, self.memory
+        if memory.is_gmem:
+            self.files = tuple(
+                k.kvm_gmem_create(f"gmem{n}", self.kvm, file_pages, GMEM_FLAGS[memory]) for n in range(files)
+            )
+        if memory is Memory.MEMFD:
+            self.memfd = k.new_memfd("memfd", file_pages)
+            k.sys_mmap(self.mm, self.hva, self.memfd, 0)
+        elif memory is Memory.PFNMAP:
+            k.sys_mmap(self.mm, self.hva, None, 0)
+            number = self.hva >> k.PAGE_SHIFT
+            self.mm.vmas[number].pfnmap = True
+            self.mm.ptes[number].pfn = DEVICE_PFN
+            self.mm.ptes[number].writable = True
+        elif not memory.is_mapped_gmem:
+            k.sys_mmap(self.mm, self.hva, None, 0)
+        elif map_gmem:
+            k.sys_mmap(self.mm, self.hva, self.files[0].f_mapping, 0)
+
+    def do(self, *calls: Call) -> World:
+        """Run operations before the actors start."""
+        with run_as(self.setup):
+            for call in calls:
+                call.function(*call.args)
+        return self
+
+    def clock_on(self) -> World:
+        """The guest has a clock, and KVM has written it once: the cache is valid."""
+        return self.do(
+            Call(self.kernel.kvm_vcpu_ioctl_set_msr_system_time, (self.vcpu, self.gpa, True)),
+            Call(self.kernel.kvm_vcpu_run_clock_update, (self.vcpu,)),
+        )
+
+    def actor(self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True) -> World:
+        """Add an actor. After each operation it does what a task does on its way back to user space."""
+        task = TaskStruct(name, mm=self.mm if process else None)
+        self.actors.append(Actor(name, task, tuple(self._with_task_work(calls)), interrupts))
+        return self
+
+    def _with_task_work(self, calls: tuple[Call, ...]) -> list[Call]:
+        return [c for call in calls for c in (call, *(Call(self.kernel.task_work_run, (f,)) for f in self.files))]
+
+    def system(self) -> System:
+        """The closed system, with the properties of its end."""
+        return System(tuple(self.actors), self.kernel, Call(self.kernel.trace_quiescent, (self.kvm,)))
+
+    def call(self, name: str, *args: Any) -> Call:
+        """A call of a kernel function by name."""
+        return Call(getattr(self.kernel, name), args)

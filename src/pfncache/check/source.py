@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import linecache
 import textwrap
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, get_type_hints
 
 from pfncache.kernel.model import Record
@@ -74,9 +73,18 @@ def unwrap(function: Callable[..., Any]) -> FunctionType:
     return inspect.unwrap(function)  # type: ignore[return-value]
 
 
-@functools.cache
+_parsed: dict[CodeType, FunctionSource] = {}
+
+
 def function_source(function: FunctionType) -> FunctionSource:
-    """Parse `function`, once."""
+    """Parse `function`; once, however many kernels it is linked into."""
+    source = _parsed.get(function.__code__)
+    if source is None:
+        source = _parsed[function.__code__] = _parse(function)
+    return source
+
+
+def _parse(function: FunctionType) -> FunctionSource:
     lines, first = inspect.getsourcelines(function)
     tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
     assert isinstance(tree, ast.FunctionDef)

@@ -9,6 +9,7 @@ SPLATS = (
     Property("use-after-free", "a page, memslot, file or binding is used after it was freed"),
     Property("unmapped-access", "the kernel follows an address that is not mapped: no direct map, or unmapped alias"),
     Property("null-dereference", "a NULL pointer is followed"),
+    Property("wild-pointer", "a field is followed as a pointer to what it does not point to"),
     Property("out-of-bounds", "an array is accessed outside its bounds"),
     Property("list-corruption", "a list is changed by two at a time, walked while it changes, or an entry added or removed twice"),
     Property("lock-imbalance", "a lock is released that nobody holds"),

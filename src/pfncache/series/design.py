@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import functools
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from pfncache.kernel.model import atomic, guard
 from pfncache.kernel.vmlinux import Vmlinux
 
 
@@ -30,10 +34,16 @@ class Design:
     patches: tuple[type[Patch], ...] = ()
     base: Design | None = None
     """What the last patches were added to, so that a series can be checked patch by patch."""
+    lacks: frozenset[str] = frozenset()
+    """Kinds of memory that the kernel does not have."""
 
     def __add__(self, patches: Sequence[type[Patch]]) -> Design:
         """The design with more patches on top."""
-        return Design("", "", (*self.patches, *patches), self)
+        return Design("", "", (*self.patches, *patches), self, self.lacks)
+
+    def without(self, memory: frozenset[str]) -> Design:
+        """The same design, for a kernel that does not have these kinds of memory."""
+        return replace(self, lacks=self.lacks | memory)
 
     def named(self, name: str, title: str) -> Design:
         """The same design under a name of its own."""
@@ -55,5 +65,48 @@ class Design:
         return steps
 
     def kernel(self, *probes: type) -> type[Vmlinux]:
-        """Link the kernel: the probes of properties on top, then the patches, newest first, then Vmlinux."""
-        return type("Kernel", (*probes, *reversed(self.patches), Vmlinux), {"__doc__": self.title})
+        """Link the kernel: Vmlinux, the patches on top of it in order, and on top of all the probes of properties."""
+        return _link((*self.patches, *probes))
+
+
+@functools.cache
+def _link(layers: tuple[type, ...]) -> type[Vmlinux]:
+    kernel = Vmlinux
+    applied: set[type] = {Patch, *Vmlinux.__mro__}
+    for layer in layers:
+        for part in reversed(layer.__mro__):
+            if part not in applied:
+                applied.add(part)
+                kernel = _apply(part, kernel)
+    return kernel
+
+
+def _apply(layer: type, kernel: type[Vmlinux]) -> type[Vmlinux]:
+    """A kernel with the functions of `layer` on top, whatever classes the layer names as its own bases.
+
+    super() in a function goes by the class that the function was written in; here it has to mean the kernel below.
+    """
+    cell = types.CellType()
+    functions = {name: _rebind(value, cell) for name, value in vars(layer).items() if callable(value)}
+    patched = type(layer.__name__, (kernel,), {**functions, "__doc__": layer.__doc__, "__module__": layer.__module__})
+    cell.cell_contents = patched
+    return patched
+
+
+def _rebind(function: Any, cell: types.CellType) -> Any:
+    if hasattr(function, "__wrapped__"):
+        inner = _rebind(function.__wrapped__, cell)
+        for mark, decorator in (("is_atomic", atomic), ("is_guard", guard)):
+            if getattr(function, mark, False):
+                return decorator(inner)
+        return function
+    if not isinstance(function, types.FunctionType) or "__class__" not in function.__code__.co_freevars:
+        return function
+    closure = tuple(
+        cell if name == "__class__" else old
+        for name, old in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    )
+    copy = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, closure)
+    copy.__kwdefaults__, copy.__annotations__ = function.__kwdefaults__, function.__annotations__
+    copy.__qualname__, copy.__doc__ = function.__qualname__, function.__doc__
+    return copy

@@ -194,6 +194,8 @@ class KvmVcpu(Record):
     mutex: Mutex
     pv_time: GfnToPfnCache
     """arch.pv_time: kvm-clock."""
+    pv_time_hva: GfnToHvaCache
+    """In no kernel: kvm-clock's place for designs that reach it through user space."""
     clock_update: bool
     """KVM_REQ_CLOCK_UPDATE."""
     st: KvmSteal

@@ -68,7 +68,7 @@ class GuestMemfd(KvmMm):
         """
         kvm = f.kvm
         assert kvm is not None
-        private = self.kvm_gmem_is_private_mem(inode, start)
+        private = self.kvm_gmem_get_invalidate_filter(inode)
         found: bool = False
         for index in range(len(f.bindings)):
             if start <= index < end:
@@ -84,6 +84,13 @@ class GuestMemfd(KvmMm):
                     self.kvm_unmap_slot_range(kvm, slot, gfn, gfn + 1, private, not private)
         if found:
             kvm.mmu_lock.write_unlock()
+
+    def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
+        """Which SPTEs the inode's pages can be mapped by: the private ones (True), or the shared ones.
+
+        Linux: virt/kvm/guest_memfd.c kvm_gmem_get_invalidate_filter(), v7.3.4 (since 6.18: 5d3341d684be).
+        """
+        return inode.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0
 
     def kvm_unmap_slot_range(
         self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, private: bool, shared: bool

@@ -154,6 +154,18 @@ class KvmMm(Mm):
     def kvm_gpc_mark_dirty_in_slot(self, gpc: GfnToPfnCache) -> None:
         """Mark the cached page dirty. Locks: gpc.lock for reading, SRCU."""
 
+    @abstractmethod
+    def kvm_bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
+        """Tell refreshes that an invalidation has ended. Locks: mn_invalidate_lock."""
+
+    @abstractmethod
+    def raise_mn_active_invalidate_count(self, kvm: Kvm) -> None:
+        """mn_active_invalidate_count++. Locks: mn_invalidate_lock."""
+
+    @abstractmethod
+    def lower_mn_active_invalidate_count(self, kvm: Kvm) -> bool:
+        """mn_active_invalidate_count--; whether it is zero now. Locks: mn_invalidate_lock."""
+
     # virt/kvm/guest_memfd.c
     @abstractmethod
     def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:

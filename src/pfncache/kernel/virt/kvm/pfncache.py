@@ -213,13 +213,20 @@ class Pfncache(KvmMm):
             WARN_ON_ONCE(gpc.valid, "gpc->valid although refresh_lock is ours")
             if not self.mmu_notifier_retry_cache(kvm, sequence):
                 break
-        gpc.valid = True
-        gpc.pfn = new_pfn
-        gpc.khva = new_khva + self.offset_in_page(gpc.uhva)
-        self.tag_khva(gpc)
-        # From here on only the invalidation keeps the page from going away under khva.
-        self.kvm_release_page_clean(new_pfn)
+        self.gpc_set_pfn(gpc, new_pfn, new_khva)
         return 0
+
+    def gpc_set_pfn(self, gpc: GfnToPfnCache, pfn: Pfn, khva: Kva) -> None:
+        """Publish what was looked up, and drop the lookup's reference: only invalidation protects khva from here on.
+
+        Linux: virt/kvm/pfncache.c, the end of hva_to_pfn_retry(), v7.3.4.
+        Locks: refresh_lock, gpc.lock for writing.
+        """
+        gpc.valid = True
+        gpc.pfn = pfn
+        gpc.khva = khva + self.offset_in_page(gpc.uhva)
+        self.tag_khva(gpc)
+        self.kvm_release_page_clean(pfn)
 
     @atomic
     def tag_khva(self, gpc: GfnToPfnCache) -> None:
@@ -236,6 +243,22 @@ class Pfncache(KvmMm):
         Locks: refresh_lock, gpc.lock for writing.
         """
         return gpc.valid and not hva_change
+
+    def gpc_may_refresh(self, gpc: GfnToPfnCache) -> bool:
+        """Whether the cache is on gpc_list, where invalidations find it.
+
+        Linux: virt/kvm/pfncache.c, a condition in __kvm_gpc_refresh(), v7.3.4 (since 6.1: ecbcf030b456).
+        Locks: refresh_lock, gpc.lock for writing.
+        """
+        return gpc.active
+
+    def gpc_move_khva(self, gpc: GfnToPfnCache, old_khva: Kva) -> None:
+        """The page is still right; the offset in it may be another one.
+
+        Linux: virt/kvm/pfncache.c, in __kvm_gpc_refresh(), v7.3.4 (since 6.1: 8332f0ed4f18).
+        Locks: refresh_lock, gpc.lock for writing.
+        """
+        gpc.khva = old_khva + self.offset_in_page(gpc.uhva)
 
     def gpc_resolve_gpa(self, gpc: GfnToPfnCache, gpa: Gpa) -> Errno:
         """Take gpa's memslot and user address into the cache, without the offset in the page.
@@ -277,7 +300,7 @@ class Pfncache(KvmMm):
         both_or_neither = self.is_error_gpa(gpa) == self.is_error_hva(uhva)
         WARN_ON_ONCE(both_or_neither, "__kvm_gpc_refresh() is given both gpa and uhva, or neither")
         gpc.lock.write_lock_irq()
-        if not gpc.active:
+        if not self.gpc_may_refresh(gpc):
             gpc.lock.write_unlock_irq()
             return -EINVAL
         old_pfn = gpc.pfn
@@ -304,7 +327,7 @@ class Pfncache(KvmMm):
         if ret == 0:
             gpc.uhva = gpc.uhva + page_offset
             if self.gpc_may_keep_pfn(gpc, hva_change):
-                gpc.khva = old_khva + page_offset
+                self.gpc_move_khva(gpc, old_khva)
                 gpc.lock.write_unlock_irq()
                 return 0
             ret = self.hva_to_pfn_retry(gpc)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What could be done instead: the series with its holes closed, and kvm-clock without a pfncache."""
+
+from __future__ import annotations
+
+from pfncache.kernel.arch.x86.kvm.x86 import X86
+from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GfnToPfnCache, GmemFile, Kvm, KvmVcpu
+from pfncache.kernel.include.linux.types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gpa, Pfn, Pgoff
+from pfncache.kernel.locking.spinlock import spin_lock
+from pfncache.kernel.model import atomic
+from pfncache.series.design import Patch
+from pfncache.series.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
+
+
+class BumpSequence(InvalidateOnGmemEvents):
+    """KVM: guest_memfd: move gpc_invalidate_seq on at the end of an invalidation."""
+
+    def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
+        """First the sequence; what the series does lowers the count."""
+        kvm = f.kvm
+        assert kvm is not None
+        with spin_lock(kvm.mn_invalidate_lock):
+            self.kvm_bump_gpc_invalidate_seq(kvm)
+        super()._kvm_gmem_invalidate_end(f, start, end)
+
+    def kvm_gmem_attributes_end(self, kvm: Kvm) -> None:
+        """First the sequence."""
+        with spin_lock(kvm.mn_invalidate_lock):
+            self.kvm_bump_gpc_invalidate_seq(kvm)
+        super().kvm_gmem_attributes_end(kvm)
+
+
+class CompareIdentity(ResolvePfnsViaGmem):
+    """KVM: pfncache: look a gmem-backed page up again when the memslots have changed."""
+
+    def gpc_may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
+        """The user address says nothing about what guest_memfd has."""
+        if gpc.gpa != INVALID_GPA and gpc.memslot is not None and gpc.memslot.guest_memfd:
+            return False
+        return super().gpc_may_keep_pfn(gpc, hva_change)
+
+
+class AskFolioMapping(MapThroughVmap):
+    """KVM: pfncache: ask folio_mapping(), not page->mapping."""
+
+    @atomic
+    def page_lacks_direct_map(self, pfn: Pfn) -> bool:
+        """An anonymous page has no mapping."""
+        page = self.mem_map[pfn]
+        mapping = page.mapping
+        return not page.anon and mapping is not None and mapping.no_direct_map
+
+
+class RefusePrivate(ResolvePfnsViaGmem):
+    """KVM: pfncache: refuse private memory."""
+
+    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+        """Neither by the guest's attribute nor by the inode may the page be private."""
+        if self.gpc_is_gmem_backed(gpc):
+            kvm = gpc.kvm
+            assert kvm is not None
+            slot = gpc.memslot
+            assert slot is not None
+            file = slot.gmem_file
+            if file is None or self.kvm_mem_is_private(kvm, self.gpa_to_gfn(gpc.gpa)):
+                return KVM_PFN_ERR_FAULT
+            if file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0:
+                return KVM_PFN_ERR_FAULT
+        return super().gpc_to_pfn(gpc)
+
+
+class ClockThroughUserspace(Patch, X86):
+    """KVM: x86: update kvm-clock through its user address.
+
+    The clock is only ever written by its vCPU, which may fault. It needs no kernel mapping, and so no invalidation.
+    """
+
+    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> None:
+        """Remember where the guest wants its clock."""
+        kvm = vcpu.kvm
+        assert kvm is not None
+        vcpu.clock_update = True
+        if enable:
+            self.kvm_gfn_to_hva_cache_init(kvm, vcpu.pv_time_hva, gpa)
+        else:
+            vcpu.pv_time_hva.gpa = INVALID_GPA
+
+    def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
+        """Write it, with three writes as the protocol wants."""
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if vcpu.pv_time_hva.gpa != INVALID_GPA:
+            for _ in range(3):
+                if self.kvm_write_guest_cached(kvm, vcpu.pv_time_hva, b"\0") != 0:
+                    return
+
+    def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
+        """Forget it."""
+        vcpu.pv_time_hva.gpa = INVALID_GPA

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reverts of fixes of guest_memfd and of memslots with one."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import File, Kvm, KvmMemorySlot
+from pfncache.kernel.include.linux.mm_types import AddressSpace
+from pfncache.kernel.include.linux.types import EEXIST, Errno, Pgoff
+from pfncache.kernel.locking.rwsem import down_write
+from pfncache.kernel.model import kfree
+from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
+from pfncache.kernel.virt.kvm.memslots import Memslots
+from pfncache.series.design import Patch
+
+
+class RevertUnbindUnderLock(Patch, GuestMemfd):
+    """Revert "KVM: guest_memfd: take the invalidate lock when unbinding a dying file" (1f3359c873db, 7.3.2)."""
+
+    def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
+        """A file that is being closed is nobody else's business, it was thought."""
+        file = self.get_file_active(slot)
+        if file is not None:
+            with down_write(file.f_mapping.invalidate_lock):
+                self._kvm_gmem_unbind(slot, file.private_data)
+            self.fput(file)
+            return
+        dying = slot.gmem_file
+        if dying is not None:
+            self._kvm_gmem_unbind(slot, dying.private_data)
+
+
+class RevertUnbindDying(Patch, GuestMemfd):
+    """Revert "KVM: guest_memfd: Remove bindings on memslot deletion when gmem is dying" (ae431059e75d, 6.18)."""
+
+    def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
+        """A file that is being closed keeps its bindings."""
+        file = self.get_file_active(slot)
+        if file is not None:
+            with down_write(file.f_mapping.invalidate_lock):
+                self._kvm_gmem_unbind(slot, file.private_data)
+            self.fput(file)
+
+
+class RevertBindWhenReady(Patch, GuestMemfd):
+    """Revert "KVM: guest_memfd: bind a memslot when it is ready" (3fe5d2944e5a, 7.3.2).
+
+    The bindings are there before the architecture has allocated what an invalidation walks.
+    """
+
+    def kvm_gmem_prepare(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
+        """kvm_gmem_bind(): check and bind at once."""
+        ret = super().kvm_gmem_prepare(kvm, slot, file, pgoff)
+        if ret != 0:
+            return ret
+        return super().kvm_gmem_commit(kvm, slot)
+
+    def kvm_gmem_commit(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
+        """Done already."""
+        return 0
+
+
+class RevertImmutableGmemSlots(Patch, Memslots):
+    """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19)."""
+
+    def kvm_memslot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
+        """Flags may change; KVM_MR_FLAGS_ONLY then frees the old slot, bound or not."""
+        return False
+
+
+class RevertInvalidateShared(Patch, GuestMemfd):
+    """Revert "KVM: guest_memfd: Invalidate SHARED GPAs if gmem supports INIT_SHARED" (5d3341d684be, 6.18)."""
+
+    def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
+        """Private SPTEs, always."""
+        return True
+
+

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The series "KVM: pfncache: Add guest_memfd support to pfncache", as it was posted: RFC v2, v3 and v4."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot
+from pfncache.kernel.include.linux.mm_types import AddressSpace
+from pfncache.kernel.include.linux.types import (
+    INVALID_GPA,
+    Errno,
+    Gfn,
+    Hva,
+    Kva,
+    Pfn,
+    Pgoff,
+    is_error_noslot_pfn,
+)
+from pfncache.kernel.locking.mutex import mutex
+from pfncache.kernel.locking.spinlock import spin_lock
+from pfncache.kernel.model import atomic, report
+from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
+from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
+from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.series.design import Patch
+
+
+class ResolvePfnsViaGmem(Patch, Pfncache):
+    """KVM: pfncache: Resolve PFNs via kvm_gmem_get_pfn() for gmem-backed GPAs (RFC v4 1/7)."""
+
+    def gpc_is_gmem_backed(self, gpc: GfnToPfnCache) -> bool:
+        """A GPA in a slot with guest_memfd, that is private or whose guest_memfd serves shared faults too."""
+        kvm = gpc.kvm
+        assert kvm is not None
+        slot = gpc.memslot
+        if slot is None or not slot.guest_memfd:
+            return False
+        return slot.gmem_only or self.kvm_mem_is_private(kvm, self.gpa_to_gfn(gpc.gpa))
+
+    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+        """Ask guest_memfd for what it backs; an HVA-based cache has no slot and goes by its user address."""
+        if self.gpc_is_gmem_backed(gpc):
+            kvm = gpc.kvm
+            assert kvm is not None
+            slot = gpc.memslot
+            assert slot is not None
+            return self.kvm_gmem_get_pfn(kvm, slot, self.gpa_to_gfn(gpc.gpa))
+        return super().gpc_to_pfn(gpc)
+
+
+class MapThroughVmap(Patch, Pfncache):
+    """KVM: pfncache: Obtain KHVA via vmap() for gmem with NO_DIRECT_MAP (RFC v4 2/7)."""
+
+    def gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> Kva:
+        """vmap() what has no direct map."""
+        if self.pfn_valid(pfn) and self.page_lacks_direct_map(pfn):
+            self.note_map(gpc, pfn)
+            return self.vmap(self.mem_map[pfn])
+        return super().gpc_map(gpc, pfn)
+
+    @atomic
+    def page_lacks_direct_map(self, pfn: Pfn) -> bool:
+        """Whether the page's mapping says AS_NO_DIRECT_MAP. The field is read raw: an anonymous page's is no mapping."""
+        page = self.mem_map[pfn]
+        if page.anon:
+            report("wild-pointer", f"mapping of pfn {pfn}, an anonymous page, is followed as an address_space, tag bits and all")
+        mapping = page.mapping
+        return mapping is not None and mapping.no_direct_map
+
+    def gpc_unmap(self, pfn: Pfn, khva: Kva) -> None:
+        """vunmap() what was vmap()ed."""
+        if not is_error_noslot_pfn(pfn) and khva != 0 and self.pfn_valid(pfn) and self.is_vmalloc_addr(khva):
+            self.vunmap(khva)
+            return
+        super().gpc_unmap(pfn, khva)
+
+
+class RenameInvalidateStart(Patch):
+    """KVM: Rename invalidate_begin to invalidate_start for consistency (RFC v4 3/7; in 7.2 as 190cc5370a8b)."""
+
+
+class RenameGpcHelper(Patch):
+    """KVM: pfncache: Rename invalidate_start() helper (RFC v4 4/7)."""
+
+
+class InvalidateOnGmemEvents(Patch, GuestMemfd, MemAttributes):
+    """KVM: Invalidate pfncaches on guest_memfd invalidation and on memory attribute updates (RFC v4 5/7)."""
+
+    def _kvm_gmem_invalidate_start(self, f: GmemFile, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """First the caches, by the user addresses of the slots that are bound."""
+        kvm = f.kvm
+        assert kvm is not None
+        with spin_lock(kvm.mn_invalidate_lock):
+            self.raise_mn_active_invalidate_count(kvm)
+        for index in range(len(f.bindings)):
+            if start <= index < end:
+                slot = f.bindings[index].slot
+                if slot is not None:
+                    gfn = slot.base_gfn + index - slot.gmem_pgoff
+                    self.gpc_invalidate_gfn_range(kvm, slot, gfn, gfn + 1)
+        super()._kvm_gmem_invalidate_start(f, inode, start, end)
+
+    def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
+        """Let refreshes go on."""
+        super()._kvm_gmem_invalidate_end(f, start, end)
+        kvm = f.kvm
+        assert kvm is not None
+        with spin_lock(kvm.mn_invalidate_lock):
+            wake = self.lower_mn_active_invalidate_count(kvm)
+        if wake:
+            kvm.mn_memslots_update_rcuwait.wake_up()
+
+    def gpc_invalidate_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
+        """The caches of a slot's gfns, by their user addresses."""
+        hva = self.gpc_range_hva(slot, start)
+        self.gfn_to_pfn_cache_invalidate_start(kvm, hva, hva + ((end - start) << self.PAGE_SHIFT))
+
+    def gpc_range_hva(self, slot: KvmMemorySlot, gfn: Gfn) -> Hva:
+        """The user address of a gfn of the slot."""
+        return slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
+
+    def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
+        """Invalidate caches around the update. The memslots are looked up before slots_lock is taken."""
+        slots = kvm.memslots
+        assert slots is not None
+        with mutex(kvm.slots_lock):
+            if self.kvm_range_has_memory_attributes(kvm, start, end, private):
+                return 0
+            with spin_lock(kvm.mn_invalidate_lock):
+                self.raise_mn_active_invalidate_count(kvm)
+            for entry in slots.entries:
+                slot = entry.slot
+                if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
+                    first = start if start > slot.base_gfn else slot.base_gfn
+                    last = slot.base_gfn + slot.npages
+                    last_gfn = end if end < last else last
+                    self.gpc_invalidate_gfn_range(kvm, slot, first, last_gfn)
+            self.kvm_mem_attributes_start(kvm, start, end)
+            for gfn in range(len(kvm.mem_attr_array)):
+                if start <= gfn < end:
+                    kvm.mem_attr_array[gfn].private = private
+            self.kvm_mem_attributes_end(kvm, start, end)
+            self.kvm_gmem_attributes_end(kvm)
+        return 0
+
+    def kvm_gmem_attributes_end(self, kvm: Kvm) -> None:
+        """Nobody can be waiting: a memslot update needs slots_lock."""
+        with spin_lock(kvm.mn_invalidate_lock):
+            self.lower_mn_active_invalidate_count(kvm)
+
+
+class RangeEndFromSlot(InvalidateOnGmemEvents):
+    """KVM: Invalidate pfncaches on guest_memfd invalidation and on memory attribute updates (RFC v2).
+
+    The end of the range is asked of the slot for the gfn behind the last one, which is clamped to the slot's start
+    when it is not in the slot.
+    """
+
+    def gpc_invalidate_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
+        """An empty range, when it reaches the slot's end."""
+        hva_end = slot.userspace_addr if end - slot.base_gfn >= slot.npages else self.gpc_range_hva(slot, end)
+        self.gfn_to_pfn_cache_invalidate_start(kvm, self.gpc_range_hva(slot, start), hva_end)
+
+
+V4 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, InvalidateOnGmemEvents)
+V3 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, RangeEndFromSlot)
+V2 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, RangeEndFromSlot)
+

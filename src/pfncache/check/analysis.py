@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pfncache.check.compiler import Compiled
-from pfncache.check.ir import READS, WRITES_D, Code, Column, Event, LockUse, Op, Variable
+from pfncache.check.ir import READS, WRITES_D, Code, Column, Event, Instr, LockUse, Op, Variable
 from pfncache.check.values import Reg
 
 Held = frozenset[tuple[int, bool]]
@@ -31,6 +32,14 @@ def successors(code: Code) -> list[tuple[int, ...]]:
 
 def live_registers(code: Code, constants: frozenset[int]) -> dict[int, list[int]]:
     """The registers whose value is still needed, at each event, by instruction index."""
+    live = live_masks(code, constants)
+    return {i: _bits(live[i]) for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT}
+
+
+def live_masks(code: Code, constants: frozenset[int]) -> list[int]:
+    """Before each instruction, the registers whose value is still needed, as bits."""
+    if code.live is not None:
+        return code.live
     follow = successors(code)
     uses: list[int] = []
     defines: list[int] = []
@@ -56,7 +65,8 @@ def live_registers(code: Code, constants: frozenset[int]) -> dict[int, list[int]
             if before != live[i]:
                 live[i] = before
                 changed = True
-    return {i: _bits(live[i]) for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT}
+    code.live = live
+    return live
 
 
 def _bits(mask: int) -> list[int]:
@@ -68,37 +78,131 @@ def _bits(mask: int) -> list[int]:
     return found
 
 
-def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
-    """Before each instruction: locks held on every path to it, and the lockdep classes held."""
+@dataclass(frozen=True)
+class _Path:
+    """What is known on one way to an instruction: locks held, their lockdep classes, and registers that are constant."""
+
+    held: Held = frozenset()
+    classes: frozenset[str] = frozenset()
+    values: frozenset[tuple[int, int]] = frozenset()
+
+
+MAX_PATHS = 8
+
+
+def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozenset[str]]]:
+    """Before each instruction: locks held on every path to it, and the lockdep classes held.
+
+    Linux takes a lock at the first hit of a loop and notes so in a local, by which it lets go after the loop. Paths are
+    therefore told apart by the constants that locals have on them, up to MAX_PATHS of them. `constants` maps the
+    registers that hold one for ever to it.
+    """
+    if code.held is not None:
+        return code.held
     follow = successors(code)
-    state: list[tuple[Held, frozenset[str]] | None] = [None] * (len(code.instrs) + 1)
-    if not code.instrs:
+    live = live_masks(code, frozenset(constants))
+    tested = _decisive(code, constants)
+    size = len(code.instrs)
+    states: list[set[_Path]] = [set() for _ in range(size + 1)]
+    if not size:
         return []
-    state[0] = (frozenset(), frozenset())
-    todo = [0]
+    states[0].add(_Path())
+    todo = [(0, _Path())]
     while todo:
-        i = todo.pop()
-        here = state[i]
-        assert here is not None
+        i, path = todo.pop()
         instr = code.instrs[i]
-        if instr.op == Op.ACQUIRE:
-            use = instr.args[0]
-            assert isinstance(use, LockUse)
-            exact = here[0] | {(id(use.locks[0]), use.exclusive)} if use.excludes and len(use.locks) == 1 else here[0]
-            here = (exact, here[1] | {use.name})
-        elif instr.op == Op.RELEASE:
-            use = instr.args[0]
-            assert isinstance(use, LockUse)
-            gone = {id(lock) for lock in use.locks}
-            here = (frozenset(h for h in here[0] if h[0] not in gone), here[1] - {use.name})
-        for j in follow[i]:
-            old = state[j]
-            new = here if old is None else (old[0] & here[0], old[1] & here[1])
-            if new != old:
-                state[j] = new
-                todo.append(j)
-    empty: tuple[Held, frozenset[str]] = (frozenset(), frozenset())
-    return [s if s is not None else empty for s in state[:-1]]
+        after = _advance(instr, path, constants, tested)
+        for j in _taken(instr, i, follow[i], path, constants):
+            if after.values and any(not live[j] >> r & 1 for r, _ in after.values):
+                after = replace(after, values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
+            if after in states[j]:
+                continue
+            if len(states[j]) >= MAX_PATHS:
+                merged = _meet((*states[j], after))
+                if merged in states[j]:
+                    continue
+                states[j] = {merged}
+                todo.append((j, merged))
+            else:
+                states[j].add(after)
+                todo.append((j, after))
+    code.held = [(p.held, p.classes) for p in (_meet(tuple(s)) for s in states[:-1])]
+    return code.held
+
+
+def _meet(paths: tuple[_Path, ...]) -> _Path:
+    if not paths:
+        return _Path()
+    first, *others = paths
+    held, classes, values = first.held, first.classes, first.values
+    for other in others:
+        held, classes, values = held & other.held, classes & other.classes, values & other.values
+    return _Path(held, classes, values)
+
+
+def _advance(instr: Instr, path: _Path, constants: dict[int, int], tested: set[int]) -> _Path:
+    if instr.op == Op.ACQUIRE:
+        use = instr.args[0]
+        assert isinstance(use, LockUse)
+        held = path.held | {(id(use.locks[0]), use.exclusive)} if use.excludes and len(use.locks) == 1 else path.held
+        return _Path(held, path.classes | {use.name}, path.values)
+    if instr.op == Op.RELEASE:
+        use = instr.args[0]
+        assert isinstance(use, LockUse)
+        gone = {id(lock) for lock in use.locks}
+        return _Path(frozenset(h for h in path.held if h[0] not in gone), path.classes - {use.name}, path.values)
+    target = instr.args[0] if instr.op in WRITES_D else None
+    if not isinstance(target, Reg) or target.number not in tested:
+        return path
+    values = {pair for pair in path.values if pair[0] != target.number}
+    if instr.op in EVALUATE:
+        known = dict(path.values)
+        operands = [known.get(r.number, constants.get(r.number)) for r in instr.args[1:] if isinstance(r, Reg)]
+        if None not in operands:
+            values.add((target.number, EVALUATE[instr.op](*operands)))
+    return _Path(path.held, path.classes, frozenset(values))
+
+
+EVALUATE: dict[Op, Any] = {
+    Op.MOVE: lambda a: a,
+    Op.NOT: lambda a: int(a == 0),
+    Op.EQ: lambda a, b: int(a == b),
+    Op.NE: lambda a, b: int(a != b),
+    Op.LT: lambda a, b: int(a < b),
+    Op.LE: lambda a, b: int(a <= b),
+}
+
+
+def _decisive(code: Code, constants: dict[int, int]) -> set[int]:
+    """The registers that only ever get constants, and on which a branch depends, directly or through a comparison."""
+    inputs: dict[int, set[int]] = defaultdict(set)
+    opaque: set[int] = set()
+    for instr in code.instrs:
+        target = instr.args[0] if instr.op in WRITES_D else None
+        if isinstance(target, Reg):
+            if instr.op in EVALUATE:
+                inputs[target.number] |= {r.number for r in instr.args[1:] if isinstance(r, Reg)} - constants.keys()
+            else:
+                opaque.add(target.number)
+    while True:
+        more = {target for target, sources in inputs.items() if target not in opaque and sources & opaque}
+        if not more:
+            return inputs.keys() - opaque
+        opaque |= more
+
+
+def _taken(
+    instr: Instr, i: int, follow: tuple[int, ...], path: _Path, constants: dict[int, int]
+) -> tuple[int, ...]:
+    """The successors that are possible, given what is known of the register that a branch tests."""
+    if instr.op in (Op.JZ, Op.JNZ):
+        register = instr.args[0]
+        assert isinstance(register, Reg)
+        known = dict(path.values).get(register.number, constants.get(register.number))
+        if known is not None:
+            jumps = (known == 0) == (instr.op == Op.JZ)
+            return (follow[1],) if jumps else (follow[0],)
+    return follow
 
 
 @dataclass
@@ -128,10 +232,11 @@ def _steps(compiled: Compiled) -> list[_Step]:
             columns[operand] = [Variable(r, operand.name) for r in pool if compiled.written.has(r, operand.name)]
         return columns[operand]
 
+    constants = compiled.constant_registers()
     found: list[_Step] = []
     for actor in range(len(compiled.system.actors)):
         code = compiled.codes[actor]
-        held = locks_held(code)
+        held = locks_held(code, constants)
         step: _Step | None = None
         for i, instr in enumerate(code.instrs):
             if instr.op == Op.EVENT:
@@ -176,7 +281,8 @@ class _Sharing:
 
     def __init__(self) -> None:
         self.actors: dict[Variable, set[int]] = defaultdict(set)
-        self.protection: dict[Variable, frozenset[int]] = {}
+        self.uses: dict[Variable, set[tuple[int, bool, Held]]] = defaultdict(set)
+        """Of variables that are no lock: by which actor, whether written, and under which locks."""
         self.observed: set[Variable] = set()
         """Lock variables that somebody reads who neither waits for the lock nor holds it: a trylock, an assertion."""
         self.awaited: set[Variable] = set()
@@ -189,12 +295,22 @@ class _Sharing:
             self.actors[variable].add(step.actor)
             if id(variable.record) not in own:
                 self.observed.add(variable)
-                locks = frozenset(lock for lock, exclusive in step.held if exclusive or variable not in step.writes)
-                self.protection[variable] = self.protection.get(variable, locks) & locks
+                self.uses[variable].add((step.actor, variable in step.writes, step.held))
             elif step.blocks and not all(use.excludes for use in step.acquires):
                 self.awaited.add(variable)
             elif not step.blocks and any(use.excludes for use in step.acquires):
                 self.observed.add(variable)
+
+    def is_contended(self, variable: Variable, step: _Step) -> bool:
+        """Whether another actor may touch the variable at the same time, and one of the two writes it.
+
+        Two accesses exclude each other by any lock that both hold, one of them exclusively.
+        """
+        writes = variable in step.writes
+        return any(
+            actor != step.actor and (writes or other_writes) and not _exclude(step.held, held)
+            for actor, other_writes, held in self.uses[variable]
+        )
 
     def sees(self, step: _Step) -> bool:
         """False when the step is a left mover."""
@@ -207,11 +323,15 @@ class _Sharing:
         counts = bool(step.acquires) and not any(use.excludes for use in step.acquires)
         for variable in shared:
             if id(variable.record) not in own:
-                if not self.protection[variable]:
+                if self.is_contended(variable, step):
                     return True
             elif variable in self.observed or (step.acquires and (not counts or variable in self.awaited)):
                 return True
         return False
+
+
+def _exclude(a: Held, b: Held) -> bool:
+    return any((lock, True) in b or (exclusive and (lock, False) in b) for lock, exclusive in a)
 
 
 def _lock_records(step: _Step) -> set[int]:

@@ -520,7 +520,12 @@ class Compiled:
     codes: list[Code]
     """By actor; then, when there is one, what runs at the end."""
     constants: dict[int, int]
+    """Number to the register that holds it."""
     registers: int
+
+    def constant_registers(self) -> dict[int, int]:
+        """Register to the number that it holds for ever."""
+        return {register: value for value, register in self.constants.items()}
 
 
 def compile_system(system: System) -> Compiled:
@@ -532,11 +537,11 @@ def compile_system(system: System) -> Compiled:
     heap = Heap.of(system)
     written = Written()
     while True:
+        known = written.size()
         unit = Unit(heap, written)
         codes = [_compile_actor(unit, actor) for actor in system.actors]
-        if written.variables >= unit.writes.variables and written.columns >= unit.writes.columns:
+        if written.size() == known:
             break
-        written = Written(written.variables | unit.writes.variables, written.columns | unit.writes.columns)
     if system.at_end is not None:
         codes.append(_compile_calls(unit, None, (system.at_end,), atomic=True))
     return Compiled(system, heap, written, codes, unit.constants, unit.registers)

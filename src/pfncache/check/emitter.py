@@ -20,6 +20,10 @@ class Written:
     variables: set[Variable] = field(default_factory=set)
     columns: set[Column] = field(default_factory=set)
 
+    def size(self) -> int:
+        """How much is known to be written; it only grows."""
+        return len(self.variables) + len(self.columns)
+
     def has(self, record: Record, name: str) -> bool:
         """True when some actor may write this scalar of `record`."""
         return Column(type(record), name) in self.columns or Variable(record, name) in self.variables
@@ -37,7 +41,6 @@ class Unit:
 
     heap: Heap
     written: Written
-    writes: Written = field(default_factory=Written)
     constants: dict[int, int] = field(default_factory=dict)
     """Number to the register that holds it for ever."""
     registers: int = 0
@@ -258,10 +261,10 @@ class Emitter:
         self.event(atomic=False)
         self._check_slab(base, records, name)
         if isinstance(base, Const):
-            self.unit.writes.variables.add(Variable(records[0], name))
+            self.unit.written.variables.add(Variable(records[0], name))
             self.emit(Op.STORE, Variable(records[0], name), source)
         else:
-            self.unit.writes.columns.add(Column(kind, name))
+            self.unit.written.columns.add(Column(kind, name))
             self.emit(Op.STOREX, Column(kind, name), base, source)
 
     def lookup(self, number: Reg, values: list[Const], kind: Kind) -> Value:

@@ -135,3 +135,7 @@ class Code:
     labels: dict[int, int] = field(default_factory=dict)
     kinds: dict[int, Kind] = field(default_factory=dict)
     """Of registers, joined over all that is assigned to them."""
+    live: list[int] | None = None
+    """Found by analysis.live_masks()."""
+    held: list[tuple[frozenset[tuple[int, bool]], frozenset[str]]] | None = None
+    """Found by analysis.locks_held()."""

@@ -205,7 +205,7 @@ class Linker:
             where[i] = position
             position += instr.op != Op.RELEASE
         where[len(code.instrs)] = position
-        held = locks_held(code)
+        held = locks_held(code, self.compiled.constant_registers())
         for i, instr in enumerate(code.instrs):
             if instr.op != Op.RELEASE:
                 self.code.append(self._encode(code, i, counter_of, where, held[i][1]))

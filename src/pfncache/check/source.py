@@ -8,8 +8,7 @@ import inspect
 import linecache
 import textwrap
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any, get_type_hints
 
@@ -45,6 +44,7 @@ class FunctionSource:
 
     function: FunctionType
     tree: ast.FunctionDef
+    parameters: list[str]
     file: str
     first_line: int
     hints: dict[str, Any]
@@ -52,25 +52,28 @@ class FunctionSource:
     stable: frozenset[str]
     """Locals that are assigned once, at a place that dominates every use."""
     is_generator: bool
+    places: dict[int, Location] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The function's name."""
         return self.tree.name
 
-    @property
-    def parameters(self) -> list[str]:
-        """Positional parameters."""
-        return [a.arg for a in self.tree.args.args]
 
     def location(self, node: ast.AST) -> Location:
         """Where `node` stands."""
-        return Location(self.file, self.first_line + getattr(node, "lineno", 1) - 1, self.name)
+        line = getattr(node, "lineno", 1)
+        place = self.places.get(line)
+        if place is None:
+            place = self.places[line] = Location(self.file, self.first_line + line - 1, self.name)
+        return place
 
 
-def unwrap(function: Callable[..., Any]) -> FunctionType:
+def unwrap(function: Any) -> Any:
     """The function below atomic() and guard()."""
-    return inspect.unwrap(function)  # type: ignore[return-value]
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
 
 
 _parsed: dict[CodeType, FunctionSource] = {}
@@ -100,6 +103,7 @@ def _parse(function: FunctionType) -> FunctionSource:
     return FunctionSource(
         function=function,
         tree=tree,
+        parameters=[a.arg for a in tree.args.args],
         file=file,
         first_line=first,
         hints=hints,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -159,17 +160,24 @@ class World:
         )
 
     def actor(self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True) -> World:
-        """Add an actor. After each operation it does what a task does on its way back to user space."""
+        """Add an actor."""
         task = TaskStruct(name, mm=self.mm if process else None)
-        self.actors.append(Actor(name, task, tuple(self._with_task_work(calls)), interrupts))
+        self.actors.append(Actor(name, task, calls, interrupts))
         return self
-
-    def _with_task_work(self, calls: tuple[Call, ...]) -> list[Call]:
-        return [c for call in calls for c in (call, *(Call(self.kernel.task_work_run, (f,)) for f in self.files))]
 
     def system(self) -> System:
         """The closed system, with the properties of its end."""
-        return System(tuple(self.actors), self.kernel, Call(self.kernel.trace_quiescent, (self.kvm,)))
+        actors = tuple(self._with_task_work(actor) for actor in self.actors)
+        return System(actors, self.kernel, Call(self.kernel.trace_quiescent, (self.kvm,)))
+
+    def _with_task_work(self, actor: Actor) -> Actor:
+        """After each operation, what a task does on its way back to user space: any task may drop a file's last reference.
+
+        Where nobody closes a file, its descriptor keeps it, and there is nothing to do.
+        """
+        closed = tuple(call.args[0] for a in self.actors for call in a.calls if call.function.__name__ == "sys_close")
+        works = tuple(Call(self.kernel.task_work_run, (file,)) for file in closed)
+        return replace(actor, calls=tuple(c for call in actor.calls for c in (call, *works)))
 
     def call(self, name: str, *args: Any) -> Call:
         """A call of a kernel function by name."""

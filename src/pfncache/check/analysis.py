@@ -111,9 +111,10 @@ def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozen
     while todo:
         i, path = todo.pop()
         instr = code.instrs[i]
-        after = _advance(instr, path, constants, tested)
-        for j in _taken(instr, i, follow[i], path, constants):
-            if after.values and any(not live[j] >> r & 1 for r, _ in after.values):
+        advanced = _advance(instr, path, constants, tested)
+        for j in _taken(instr, follow[i], path, constants):
+            after = advanced
+            if any(not live[j] >> r & 1 for r, _ in after.values):
                 after = replace(after, values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
             if after in states[j]:
                 continue
@@ -191,9 +192,7 @@ def _decisive(code: Code, constants: dict[int, int]) -> set[int]:
         opaque |= more
 
 
-def _taken(
-    instr: Instr, i: int, follow: tuple[int, ...], path: _Path, constants: dict[int, int]
-) -> tuple[int, ...]:
+def _taken(instr: Instr, follow: tuple[int, ...], path: _Path, constants: dict[int, int]) -> tuple[int, ...]:
     """The successors that are possible, given what is known of the register that a branch tests."""
     if instr.op in (Op.JZ, Op.JNZ):
         register = instr.args[0]

@@ -20,7 +20,6 @@ from pfncache.kernel.include.linux.sched import current
 from pfncache.kernel.include.linux.types import (
     EFAULT,
     KVM_PFN_ERR_FAULT,
-    KVM_PFN_ERR_HWPOISON,
     Errno,
     Gfn,
     Gpa,
@@ -74,6 +73,7 @@ class KvmMain(KvmMm):
         kvm.mmu_invalidate_seq += 1
         kvm.mmu_invalidate_in_progress -= 1
         WARN_ON_ONCE(kvm.mmu_invalidate_in_progress < 0, "KVM_BUG_ON(kvm->mmu_invalidate_in_progress < 0)")
+        WARN_ON_ONCE(kvm.mmu_invalidate_range_start == -1, "WARN_ON_ONCE(mmu_invalidate_range_start == INVALID_GPA)")
 
     def kvm_slot_overlaps_hva(self, slot: KvmMemorySlot, start: Hva, end: Hva) -> bool:
         """Whether the slot's user addresses overlap [start, end).
@@ -87,7 +87,7 @@ class KvmMain(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_handle_hva_range() with kvm_mmu_invalidate_start and kvm_unmap_gfn_range, v7.3.4.
         Returns: whether a slot overlaps.
-        Simplified: address space 0 only; a slot is zapped as a whole.
+        Simplified: address space 0 only.
         """
         found: bool = False
         with srcu_read_lock(kvm.srcu):
@@ -125,6 +125,7 @@ class KvmMain(KvmMm):
         The count also pins the memslots, so that the end finds the slots that the start found.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_start(), v7.3.4.
+        Simplified: without kvm_arch_guest_memory_reclaimed(), a cache flush for SEV.
         """
         with spin_lock(kvm.mn_invalidate_lock):
             self.raise_mn_active_invalidate_count(kvm)
@@ -137,16 +138,22 @@ class KvmMain(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end(), v7.3.4.
         """
-        found: bool = False
+        self.kvm_handle_hva_range_end(kvm, start, end)
+        self.kvm_gpc_invalidate_end(kvm)
+
+    def kvm_handle_hva_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """End the invalidation if a slot overlaps: the first one is enough to know.
+
+        Linux: virt/kvm/kvm_main.c kvm_handle_hva_range() with kvm_mmu_invalidate_end and no handler, v7.3.4.
+        """
         with srcu_read_lock(kvm.srcu):
             slots = self.kvm_memslots(kvm)
             for entry in slots.entries:
                 slot = entry.slot
-                if not found and slot is not None and self.kvm_slot_overlaps_hva(slot, start, end):
-                    found = True
+                if slot is not None and self.kvm_slot_overlaps_hva(slot, start, end):
                     with write_lock(kvm.mmu_lock):
                         self.kvm_mmu_invalidate_end(kvm)
-        self.kvm_gpc_invalidate_end(kvm)
+                    break
 
     def kvm_gpc_invalidate_end(self, kvm: Kvm) -> None:
         """Let refreshes go on, and a memslot update that waits: first the sequence, then the count.
@@ -235,23 +242,34 @@ class KvmMain(KvmMm):
         """
         return self.search_memslots(self.kvm_memslots(kvm), gfn)
 
-    def gfn_to_hva_memslot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
-        """The user address of gfn in a slot; an error for no slot and for one that is going away.
+    def gfn_to_hva_many(self, slot: KvmMemorySlot | None, gfn: Gfn, write: bool) -> Hva:
+        """The user address of gfn in a slot; an error for no slot, for one that is going away, for writes to a read-only one.
 
-        Linux: virt/kvm/kvm_main.c gfn_to_hva_memslot(), __gfn_to_hva_many(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c __gfn_to_hva_many(), v7.3.4.
+        Locks: SRCU or slots_lock.
+        Simplified: one error address, without KVM_HVA_ERR_RO_BAD.
         """
         if slot is None or slot.invalid:
             return self.KVM_HVA_ERR_BAD
+        if slot.readonly and write:
+            return self.KVM_HVA_ERR_BAD
         return slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
 
-    def gfn_to_hva_write(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
-        """The user address of gfn for writing; an error for a read-only slot too.
+    def gfn_to_hva_memslot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
+        """The user address of gfn in a slot, for writing: pfncaches and gfn_to_hva_caches refuse read-only slots by it.
+
+        Linux: virt/kvm/kvm_main.c gfn_to_hva_memslot(), v7.3.4.
+        Locks: SRCU or slots_lock.
+        """
+        return self.gfn_to_hva_many(slot, gfn, True)
+
+    def gfn_to_hva_memslot_prot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
+        """The user address of gfn in a slot, for reading.
 
         Linux: virt/kvm/kvm_main.c gfn_to_hva_memslot_prot(), v7.3.4.
+        Locks: SRCU or slots_lock.
         """
-        if slot is not None and slot.readonly:
-            return self.KVM_HVA_ERR_BAD
-        return self.gfn_to_hva_memslot(slot, gfn)
+        return self.gfn_to_hva_many(slot, gfn, False)
 
     def hva_to_pfn(self, hva: Hva) -> Pfn:
         """The page behind a user address, for writing.
@@ -260,14 +278,14 @@ class KvmMain(KvmMm):
         Locks: may sleep.
         Returns: a pfn, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn.
         """
-        mm = current().mm
-        if mm is None:
-            return KVM_PFN_ERR_FAULT
         pfn = self.get_user_page_fast_only(hva)
         if pfn >= 0:
             return pfn
+        mm = current().mm
+        assert mm is not None
         slow = self.get_user_page(mm, hva)
-        if slow >= 0 or slow == KVM_PFN_ERR_HWPOISON:
+        # A signal and poisoned memory are final; anything else may be a VM_PFNMAP address, which GUP refuses.
+        if slow != KVM_PFN_ERR_FAULT:
             return slow
         return self.follow_pfnmap(mm, hva)
 
@@ -280,7 +298,7 @@ class KvmMain(KvmMm):
         Locks: SRCU.
         Returns: 0 or -EFAULT.
         """
-        hva = self.gfn_to_hva_memslot(self.gfn_to_memslot(kvm, gfn), gfn)
+        hva = self.gfn_to_hva_memslot_prot(self.gfn_to_memslot(kvm, gfn), gfn)
         if self.is_error_hva(hva):
             return -EFAULT
         return 0 if self.copy_from_user(hva + offset, length) else -EFAULT
@@ -293,7 +311,7 @@ class KvmMain(KvmMm):
         Returns: 0 or -EFAULT.
         """
         slot = self.gfn_to_memslot(kvm, gfn)
-        hva = self.gfn_to_hva_write(slot, gfn)
+        hva = self.gfn_to_hva_memslot(slot, gfn)
         if self.is_error_hva(hva):
             return -EFAULT
         if not self.copy_to_user(hva + offset, data):
@@ -319,7 +337,15 @@ class KvmMain(KvmMm):
         Returns: 0 or -EFAULT.
         Simplified: the structure lies within one page.
         """
-        slots = self.kvm_memslots(kvm)
+        return self._kvm_gfn_to_hva_cache_init(self.kvm_memslots(kvm), ghc, gpa)
+
+    def _kvm_gfn_to_hva_cache_init(self, slots: KvmMemslots, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
+        """Look up and remember the user address that gpa has in a set.
+
+        Linux: virt/kvm/kvm_main.c __kvm_gfn_to_hva_cache_init(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        """
         ghc.generation = slots.generation
         ghc.gpa = gpa
         ghc.memslot = self.search_memslots(slots, self.gpa_to_gfn(gpa))
@@ -330,6 +356,17 @@ class KvmMain(KvmMm):
         ghc.hva = hva + self.offset_in_page(gpa)
         return 0
 
+    def ghc_is_usable(self, kvm: Kvm, ghc: GfnToHvaCache) -> bool:
+        """Make sure that the user address is of the current memslots.
+
+        Linux: virt/kvm/kvm_main.c, the start of kvm_write_guest_offset_cached() and kvm_read_guest_offset_cached(), v7.3.4.
+        Locks: SRCU.
+        """
+        slots = self.kvm_memslots(kvm)
+        if slots.generation != ghc.generation and self._kvm_gfn_to_hva_cache_init(slots, ghc, ghc.gpa) != 0:
+            return False
+        return not self.is_error_hva(ghc.hva)
+
     def kvm_write_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes) -> Errno:
         """Write through a remembered user address; only the memslot generation has to be right.
 
@@ -337,9 +374,7 @@ class KvmMain(KvmMm):
         Locks: SRCU.
         Returns: 0 or -EFAULT.
         """
-        if self.kvm_memslots(kvm).generation != ghc.generation and self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
-            return -EFAULT
-        if self.is_error_hva(ghc.hva):
+        if not self.ghc_is_usable(kvm, ghc):
             return -EFAULT
         if not self.copy_to_user(ghc.hva, data):
             return -EFAULT
@@ -356,9 +391,7 @@ class KvmMain(KvmMm):
         Locks: SRCU.
         Returns: 0 or -EFAULT.
         """
-        if self.kvm_memslots(kvm).generation != ghc.generation and self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
-            return -EFAULT
-        if self.is_error_hva(ghc.hva):
+        if not self.ghc_is_usable(kvm, ghc):
             return -EFAULT
         return 0 if self.copy_from_user(ghc.hva, length) else -EFAULT
 

@@ -8,7 +8,7 @@ reference is held: what keeps the page is that whoever takes it away calls the i
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
 from pfncache.kernel.include.linux.types import (
     EFAULT,
     EINVAL,
@@ -260,16 +260,13 @@ class Pfncache(KvmMm):
         """
         gpc.khva = old_khva + self.offset_in_page(gpc.uhva)
 
-    def gpc_resolve_gpa(self, gpc: GfnToPfnCache, gpa: Gpa) -> Errno:
+    def gpc_resolve_gpa(self, gpc: GfnToPfnCache, slots: KvmMemslots, gpa: Gpa) -> Errno:
         """Take gpa's memslot and user address into the cache, without the offset in the page.
 
         Linux: virt/kvm/pfncache.c, the lookup of the memslot in __kvm_gpc_refresh(), v7.3.4.
         Locks: refresh_lock, gpc.lock for writing, SRCU.
         Returns: 0, or -EFAULT where there is no slot.
         """
-        kvm = gpc.kvm
-        assert kvm is not None
-        slots = self.kvm_memslots(kvm)
         gfn = self.gpa_to_gfn(gpa)
         gpc.gpa = gpa
         gpc.generation = slots.generation
@@ -277,17 +274,13 @@ class Pfncache(KvmMm):
         gpc.uhva = self.gfn_to_hva_memslot(gpc.memslot, gfn)
         return -EFAULT if self.is_error_hva(gpc.uhva) else 0
 
-    def kvm_gpc_needs_slot(self, gpc: GfnToPfnCache, gpa: Gpa) -> bool:
+    def kvm_gpc_needs_slot(self, gpc: GfnToPfnCache, slots: KvmMemslots, gpa: Gpa) -> bool:
         """Whether the cache's memslot and user address are not those of gpa any more.
 
         Linux: virt/kvm/pfncache.c, a condition in __kvm_gpc_refresh(), v7.3.4.
         Locks: refresh_lock, gpc.lock for writing, SRCU.
         """
-        kvm = gpc.kvm
-        assert kvm is not None
-        return (
-            gpa != gpc.gpa or gpc.generation != self.kvm_memslots(kvm).generation or self.is_error_hva(gpc.uhva)
-        )
+        return gpa != gpc.gpa or gpc.generation != slots.generation or self.is_error_hva(gpc.uhva)
 
     def _kvm_gpc_refresh(self, gpc: GfnToPfnCache, gpa: Gpa, uhva: Hva) -> Errno:
         """Resolve the cache for gpa, or for uhva when gpa is INVALID_GPA.
@@ -296,9 +289,12 @@ class Pfncache(KvmMm):
         Locks: refresh_lock, SRCU.
         Returns: 0, -EINVAL (inactive, or not exactly one address given) or -EFAULT.
         """
+        kvm = gpc.kvm
+        assert kvm is not None
         # Both, or neither: a caller's mistake, reached by refreshing a cache that was never activated.
-        both_or_neither = self.is_error_gpa(gpa) == self.is_error_hva(uhva)
-        WARN_ON_ONCE(both_or_neither, "__kvm_gpc_refresh() is given both gpa and uhva, or neither")
+        if self.is_error_gpa(gpa) == self.is_error_hva(uhva):
+            WARN_ON_ONCE(True, "__kvm_gpc_refresh() is given both gpa and uhva, or neither")
+            return -EINVAL
         gpc.lock.write_lock_irq()
         if not self.gpc_may_refresh(gpc):
             gpc.lock.write_unlock_irq()
@@ -317,8 +313,10 @@ class Pfncache(KvmMm):
             hva_change = gpc.uhva != old_uhva
         else:
             page_offset = self.offset_in_page(gpa)
-            if self.kvm_gpc_needs_slot(gpc, gpa):
-                ret = self.gpc_resolve_gpa(gpc, gpa)
+            # One load of the pointer: an update may publish the other set at any time.
+            slots = self.kvm_memslots(kvm)
+            if self.kvm_gpc_needs_slot(gpc, slots, gpa):
+                ret = self.gpc_resolve_gpa(gpc, slots, gpa)
                 if ret == 0:
                     # The generation may differ although the same page is meant.
                     hva_change = gpc.uhva != old_uhva
@@ -406,7 +404,10 @@ class Pfncache(KvmMm):
         Locks: SRCU; no spinlock.
         Returns: 0, -EINVAL, -EIO or -EFAULT.
         """
-        WARN_ON_ONCE(self.is_error_gpa(gpa), "kvm_gpc_activate() of INVALID_GPA")
+        if self.is_error_gpa(gpa):
+            # access_ok() of a GPA, so to speak: INVALID_GPA is what says that a cache goes by its user address.
+            WARN_ON_ONCE(True, "kvm_gpc_activate() of INVALID_GPA")
+            return -EINVAL
         return self._kvm_gpc_activate(gpc, gpa, self.KVM_HVA_ERR_BAD, length)
 
     def kvm_gpc_activate_hva(self, gpc: GfnToPfnCache, uhva: Hva, length: int) -> Errno:

@@ -34,7 +34,7 @@ class PagingTmpl(KvmMm):
         assert kvm is not None
         gfn = self.gpa_to_gfn(table)
         slot = self.gfn_to_memslot(kvm, gfn)
-        hva = self.gfn_to_hva_write(slot, gfn)
+        hva = self.gfn_to_hva_memslot(slot, gfn)
         if self.is_error_hva(hva):
             return -EFAULT
         if not self.copy_from_user(hva, 1):

@@ -271,8 +271,11 @@ def merge_unseen_steps(compiled: Compiled) -> None:
     sharing = _Sharing()
     for step in steps:
         sharing.add(step)
+    begun: set[int] = set()
     for step in steps:
-        step.event.visible = sharing.sees(step)
+        # An actor's first step is its own transition: before it, nothing of the actor has happened.
+        step.event.visible = step.actor not in begun or sharing.sees(step)
+        begun.add(step.actor)
 
 
 class _Sharing:

@@ -471,7 +471,7 @@ class ActorCompiler(Expressions):
         hint = frame.source.hints.get("return")
         if is_tuple_hint(hint):
             self._return_tuple(frame, value)
-        elif (kind := _result_kind(hint, value)) is not None:
+        elif (kind := self._result_kind(frame, value)) is not None:
             if frame.result is None:
                 frame.result = self.variable(kind)
             assert isinstance(frame.result, Reg)
@@ -479,6 +479,18 @@ class ActorCompiler(Expressions):
         elif len(frame.returns) > 1 and frame.returns[0][1] != value:
             raise self.error(f"annotate the result of {frame.source.name}()")
         self.emit(Op.JUMP, frame.end)
+
+    def _result_kind(self, frame: Frame, value: Value) -> Kind | None:
+        """The kind of register that a result goes to; None when the result has to be known."""
+        if isinstance(value, Const) and not isinstance(value.value, int | Record | None):
+            return None
+        found = self.kind_of(value)
+        hinted = kind_of_hint(frame.source.hints.get("return"))
+        if isinstance(found, RefKind) and found != hinted:
+            return found
+        if hinted is None and found is None and isinstance(frame.result, Reg):
+            return frame.result.kind
+        return hinted or found
 
     def _return_tuple(self, frame: Frame, value: Value) -> None:
         items = value.items if isinstance(value, Tuple) else tuple(Const(i) for i in value.value)  # type: ignore[union-attr]
@@ -498,16 +510,6 @@ class ActorCompiler(Expressions):
         if not self.dead:
             self.fail("null-dereference" if "None" in ast.unparse(node.test) else "assertion")
         self.place(good)
-
-
-def _result_kind(hint: Any, value: Value) -> Kind | None:
-    """The kind of register that a result goes to; None when the result has to be known."""
-    kind = kind_of_hint(hint)
-    if isinstance(value, Const):
-        if isinstance(value.value, Record):
-            return kind if kind == RefKind(type(value.value)) else None
-        return kind if isinstance(value.value, int | None) else None
-    return kind
 
 
 @dataclass

@@ -279,8 +279,6 @@ class Emitter:
         _, records = self._records(base)
         self.check(base, "null-dereference")
         parts = [r.__dict__[name] for r in records]
-        if not parts:
-            return Const(None)
         return self.lookup(base, [Const(p) for p in parts], RefKind(type(parts[0])))
 
     def _plain(self, value: Const) -> int:

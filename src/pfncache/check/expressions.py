@@ -116,6 +116,9 @@ class Expressions(Emitter):
         raise self.error(f"a tuple has no member {name!r}")
 
     def _record_member(self, base: Const | Reg, kind: type[Record], name: str) -> Value:
+        if isinstance(base, Reg) and kind not in self.unit.heap.pools:  # there is no such record: the reference is NULL
+            self.fail("null-dereference")
+            return NONE
         if name in kind.fields:
             return self.load(base, name)
         if name in kind.parts:
@@ -128,9 +131,6 @@ class Expressions(Emitter):
             return self.part(base, name)
         if hasattr(kind, name):
             return self._method(base, name, kind.__mro__)
-        if kind not in self.unit.heap.pools:  # no such record exists, so nothing gets here
-            self.fail("null-dereference")
-            return NONE
         raise self.error(f"{kind.__name__} has no member {name!r}; it has {', '.join([*kind.fields, *kind.parts])}")
 
     def _method(self, receiver: Value, name: str, line: tuple[type, ...]) -> Value:

@@ -19,9 +19,12 @@ class CompileError(Exception):
     """A construct that the model's language does not have. The message is one line: file:line, what, and what instead."""
 
     def __init__(self, where: Location, what: str) -> None:
-        super().__init__(f"{where.file}:{where.line}: {what}")
+        super().__init__(where, what)
         self.where = where
         self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.where.file}:{self.where.line}: {self.what}"
 
 
 @dataclass(frozen=True)

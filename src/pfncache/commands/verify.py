@@ -15,11 +15,12 @@ from rich.table import Table
 from pfncache.commands.names import unknown
 from pfncache.report.outcome import DesignOutcome, document
 from pfncache.report.trace import render
-from pfncache.scenarios import SCENARIOS
+from pfncache.check.source import CompileError
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.series import DEFAULT_DESIGNS, DESIGNS
 from pfncache.series.design import Design
 from pfncache.verify.loader import DesignFileError, load_design
-from pfncache.verify.runner import Job, engine_is_cached, run_jobs
+from pfncache.verify.runner import Job, compile_error, engine_is_cached, run_jobs
 
 EXIT_VIOLATED, EXIT_INTERRUPTED = 1, 130
 COLOURS = {"holds": "green", "bounded": "yellow", "violated": "red"}
@@ -58,7 +59,12 @@ def verify(
     err = Console(stderr=True)
     if not engine_is_cached():
         err.print("compiling the search engine, once; this takes about ten seconds ...", highlight=False)
-    work = [Job(design, name, max_states, not no_reduction) for design in chosen for name in names]
+    work = [
+        Job(design, name, max_states, not no_reduction)
+        for design in chosen
+        for name in names
+        if design.has(SCENARIOS[name].memory)
+    ]
     outcomes = [DesignOutcome(d.name, d.title) for d in chosen]
     by_design = {id(d): o for d, o in zip(chosen, outcomes, strict=True)}
     started = time.perf_counter()
@@ -72,8 +78,11 @@ def verify(
                 progress.update(task, advance=1, description=f"{job.design.name} {job.scenario}"[:50].ljust(50))
         except KeyboardInterrupt:
             interrupted = True
-    for design_outcome in outcomes:
-        design_outcome.complete(names, "interrupted before it was searched" if interrupted else "")
+        except CompileError as error:
+            raise click.UsageError(compile_error(error)) from None
+    for design, outcome in zip(chosen, outcomes, strict=True):
+        wanted = [job.scenario for job in work if job.design is design]
+        outcome.complete(wanted, "interrupted before it was searched")
     if as_json:
         click.echo(json.dumps(document(outcomes), indent=1))
     else:
@@ -102,7 +111,7 @@ def _designs(names: tuple[str, ...], everything: bool) -> list[Design]:
 
 def _scenarios(wanted: tuple[str, ...]) -> list[str]:
     if not wanted:
-        return list(SCENARIOS)
+        return list(DEFAULT_SCENARIOS)
     chosen: list[str] = []
     for name in wanted:
         found = [name] if name in SCENARIOS else [s for s in SCENARIOS if s.startswith(name)]

@@ -20,16 +20,18 @@ from pfncache.kernel.mm.set_memory import SetMemory
 from pfncache.kernel.mm.usercopy import Usercopy
 from pfncache.kernel.mm.vmalloc import Vmalloc
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
+from pfncache.kernel.virt.kvm.guest_memfd_file import GuestMemfdFile
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.kernel.virt.kvm.vm_life import VmLife
 
 REAL_PAGE_SHIFT = 12
 
 
 class Vmlinux(
-    Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, X86, Xen, Mmu, PagingTmpl, Emulate,
+    Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
     PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
 ):  # fmt: skip
     """Linux, as far as KVM's access to guest memory goes.

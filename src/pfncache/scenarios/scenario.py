@@ -20,6 +20,8 @@ class Scenario:
     name: str
     hazard: str
     build: Callable[[type[Vmlinux]], System]
+    memory: str = ""
+    """The kind of memory, where a kernel may lack it."""
 
 
 def describe(system: System) -> str:

@@ -41,11 +41,13 @@ class Memory(StrEnum):
     """guest_memfd with MMAP and INIT_SHARED, mapped at the slot's user address."""
     GMEM_NDM = "gmem-ndm"
     """The same with NO_DIRECT_MAP."""
+    GMEM_UNMAPPED = "gmem-unmapped"
+    """guest_memfd with MMAP and INIT_SHARED, not mapped by user space: what only a design with gmem support reaches."""
 
     @property
     def is_gmem(self) -> bool:
         """Whether there is a guest_memfd."""
-        return self in (Memory.GMEM, Memory.GMEM_COCO, Memory.GMEM_MMAP, Memory.GMEM_NDM)
+        return self.value.startswith("gmem")
 
     @property
     def is_private(self) -> bool:
@@ -57,11 +59,17 @@ class Memory(StrEnum):
         """Whether user space maps the guest_memfd."""
         return self in (Memory.GMEM_MMAP, Memory.GMEM_NDM)
 
+    @property
+    def has_user_mapping(self) -> bool:
+        """Whether there is anything at the slot's user address."""
+        return self is not Memory.GMEM_UNMAPPED
+
 
 GMEM_FLAGS = {
     Memory.GMEM: 0,
     Memory.GMEM_COCO: 0,
     Memory.GMEM_MMAP: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+    Memory.GMEM_UNMAPPED: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
     Memory.GMEM_NDM: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED | GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
 }
 VM_TYPES = {Memory.GMEM: KVM_X86_SW_PROTECTED_VM, Memory.GMEM_COCO: KVM_X86_COCO_VM}
@@ -72,9 +80,11 @@ DEVICE_PFN = 6
 class World:
     """One VM with one vCPU, one slot of one page, and an mm with room for a second mapping.
 
-    `map_gmem` also maps a mappable guest_memfd at the slot's user address, as a VMM does; without it the address has
-    nothing. `slots` is how many memslot objects can ever be allocated.
+    `slots` is how many memslot objects can ever be allocated.
     """
+
+    defer_setup = False
+    """A design may break a property before the actors start. Then what do() would have done is all that is searched."""
 
     def __init__(
         self,
@@ -87,7 +97,6 @@ class World:
         slot_ids: int = 1,
         files: int = 1,
         caches: Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]] = lambda v: (v.pv_time,),
-        map_gmem: bool = True,
         log_dirty: bool = False,
         shared_attribute: bool = False,
         file_pages: int = 1,
@@ -96,13 +105,10 @@ class World:
         self.memory = memory
         self.mm = k.new_mm("mm")
         self.vcpu = KvmVcpu("vcpu")
-        # caches of a VM-wide structure are made with the VM, so they are asked for after it
         self.kvm = k.kvm_create_vm(
             "kvm", self.mm, VM_TYPES.get(memory, KVM_X86_DEFAULT_VM), slots, slot_ids, gfns, (self.vcpu,)
         )
         self.kvm.gpcs = caches(self.vcpu)
-        for gpc in self.kvm.gpcs:
-            k.kvm_gpc_init(gpc, self.kvm)
         self.hva = 1 << k.PAGE_SHIFT
         """The slot's user address."""
         self.other_hva = 2 << k.PAGE_SHIFT
@@ -111,9 +117,10 @@ class World:
         self.memfd: AddressSpace | None = None
         self.files: tuple[File, ...] = ()
         self.actors: list[Actor] = []
+        self.deferred: list[Call] = []
         self.setup = TaskStruct("setup", mm=self.mm)
         with run_as(self.setup):
-            self._make_memory(map_gmem, files, file_pages)
+            self._make_memory(files, file_pages)
             if memory.is_private and not shared_attribute:
                 k.kvm_vm_set_mem_attributes(self.kvm, 0, gfns, True)
             k.kvm_set_memory_region(
@@ -125,7 +132,7 @@ class World:
         """The first guest_memfd."""
         return self.files[0]
 
-    def _make_memory(self, map_gmem: bool, files: int, file_pages: int) -> None:
+    def _make_memory(self, files: int, file_pages: int) -> None:
         k, memory = self.kernel, self.memory
         if memory.is_gmem:
             self.files = tuple(
@@ -140,13 +147,15 @@ class World:
             self.mm.vmas[number].pfnmap = True
             self.mm.ptes[number].pfn = DEVICE_PFN
             self.mm.ptes[number].writable = True
-        elif not memory.is_mapped_gmem:
-            k.sys_mmap(self.mm, self.hva, None, 0)
-        elif map_gmem:
-            k.sys_mmap(self.mm, self.hva, self.files[0].f_mapping, 0)
+        elif memory.has_user_mapping:
+            mapping = self.files[0].f_mapping if memory.is_mapped_gmem else None
+            k.sys_mmap(self.mm, self.hva, mapping, 0)
 
     def do(self, *calls: Call) -> World:
         """Run operations before the actors start."""
+        if World.defer_setup:
+            self.deferred += calls
+            return self
         with run_as(self.setup):
             for call in calls:
                 call.function(*call.args)
@@ -167,6 +176,8 @@ class World:
 
     def system(self) -> System:
         """The closed system, with the properties of its end."""
+        if World.defer_setup:
+            self.actors = [Actor("setup", self.setup, tuple(self.deferred))]
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
         return System(actors, self.kernel, Call(self.kernel.trace_quiescent, (self.kvm,)))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.series import alternatives, history_gmem, history_pfncache, rfc
 from pfncache.series.design import Design, Patch
 
-OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm"})
+OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
 """Kinds of memory that a kernel before 6.18 does not have."""
 
 mainline_7_3 = Design("mainline-7.3", "mainline 7.3.4")

@@ -54,6 +54,10 @@ class Design:
         """The patches that the design has on top of its base."""
         return self.patches[len(self.base.patches) :] if self.base is not None else self.patches
 
+    def has(self, memory: str) -> bool:
+        """Whether the kernel has a kind of memory."""
+        return memory not in self.lacks
+
     def prefixes(self) -> list[Design]:
         """The design after each patch of its series, as a bisection would meet them."""
         if self.base is None:

@@ -17,11 +17,13 @@ from pfncache.check.replay import Replay
 from pfncache.check.search import BOUNDED, Result, Search
 from pfncache.check.source import CompileError
 from pfncache.check.system import System
+from pfncache.kernel.model import KernelSplat
 from pfncache.properties import PROBES
 from pfncache.report.outcome import Outcome
 from pfncache.report.trace import Trace, build, kernel_path, reason_of
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import describe
+from pfncache.scenarios.world import World
 from pfncache.series.design import Design
 
 
@@ -38,7 +40,14 @@ class Job:
 def make_system(design: Design, scenario: str) -> System:
     """The closed system of a scenario on a design's kernel, with every property's probe."""
     kernel = design.kernel(*PROBES)
-    return SCENARIOS[scenario].build(kernel)
+    try:
+        return SCENARIOS[scenario].build(kernel)
+    except KernelSplat:
+        World.defer_setup = True
+        try:
+            return SCENARIOS[scenario].build(kernel)
+        finally:
+            World.defer_setup = False
 
 
 def search(job: Job) -> tuple[Search, Result, System]:
@@ -94,9 +103,10 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
             for future in as_completed(futures):
                 yield jobs[futures[future]], future.result()
         except BaseException:
+            workers = list(pool._processes.values())
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(pool._processes.values()):
-                process.terminate()
+            for worker in workers:
+                worker.terminate()
             raise
 
 

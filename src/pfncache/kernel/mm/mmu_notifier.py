@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.kernel.include.linux.kvm_host import Kvm
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import MmStruct
 from pfncache.kernel.include.linux.types import Hva
@@ -32,6 +33,17 @@ class MmuNotifier(Mm):
             for kvm in mm.notifiers:
                 if kvm.mmu_notifier_registered:
                     self.kvm_mmu_notifier_invalidate_range_end(kvm, start, end)
+
+    def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
+        """A VM unsubscribes: its release is called unless the address space did that, and running calls are waited for.
+
+        Linux: mm/mmu_notifier.c mmu_notifier_unregister(), v7.3.4.
+        """
+        if kvm.mmu_notifier_registered:
+            with srcu_read_lock(mm.notifier_srcu):
+                self.kvm_mmu_notifier_release(kvm)
+            kvm.mmu_notifier_registered = False
+        mm.notifier_srcu.synchronize()
 
     def mmu_notifier_release(self, mm: MmStruct) -> None:
         """The address space goes away: call each subscriber's release, unsubscribe it, wait for those who are calling.

@@ -175,6 +175,10 @@ class Mm(Tracepoints, ABC):
         """Tell every VM of mm that the PTEs of [start, end) have changed."""
 
     @abstractmethod
+    def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
+        """A VM unsubscribes, and waits for those who are calling it."""
+
+    @abstractmethod
     def mmu_notifier_release(self, mm: MmStruct) -> None:
         """The address space is going away: each VM unsubscribes."""
 

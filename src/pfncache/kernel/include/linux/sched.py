@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.kernel.include.linux.kvm_host import File
 from pfncache.kernel.include.linux.mm_types import MmStruct
 from pfncache.kernel.include.linux.preempt import ThreadInfo
 from pfncache.kernel.model import running
@@ -15,8 +16,8 @@ class TaskStruct(ThreadInfo):
     pagefault_disabled: bool
     signal_pending: bool
     """A fatal signal is pending."""
-    delayed_fput: bool
-    """task_works: a file whose last reference this task has dropped is to be released on the way back to user space."""
+    delayed_fput: File | None
+    """task_works: the file whose last reference this task has dropped, to be released on the way back to user space."""
 
 
 def current() -> TaskStruct:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/guest_memfd.c: memory that belongs to a VM and that user space need not be able to map."""
+"""virt/kvm/guest_memfd.c: memory that belongs to a VM and that user space need not be able to map.
+
+Here: invalidation, faults, binding to memslots, lookup. What is done to the file itself is in guest_memfd_file.py.
+"""
 
 from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
     GUEST_MEMFD_FLAG_MMAP,
-    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
     File,
-    GmemBinding,
     GmemFile,
     Kvm,
     KvmMemorySlot,
 )
-from pfncache.kernel.include.linux.mm_types import AddressSpace, Page, PageCacheEntry
+from pfncache.kernel.include.linux.mm_types import AddressSpace, Page
 from pfncache.kernel.include.linux.sched import current
 from pfncache.kernel.include.linux.types import (
     EEXIST,
@@ -25,14 +26,14 @@ from pfncache.kernel.include.linux.types import (
     Pfn,
     Pgoff,
 )
-from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.rwsem import down_read, down_write
-from pfncache.kernel.model import LIVE, atomic, kfree, report
+from pfncache.kernel.locking.spinlock import write_lock
+from pfncache.kernel.model import atomic, report
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
 
 class GuestMemfd(KvmMm):
-    """The functions of virt/kvm/guest_memfd.c."""
+    """The functions of virt/kvm/guest_memfd.c that memslots, faults and invalidations come to."""
 
     def kvm_gmem_is_private_mem(self, inode: AddressSpace, index: Pgoff) -> bool:
         """Whether a page of the inode is private; all are, or none.
@@ -130,54 +131,24 @@ class GuestMemfd(KvmMm):
         """
         kvm = f.kvm
         assert kvm is not None
-        found: bool = False
         for index in range(len(f.bindings)):
-            if start <= index < end and not found and f.bindings[index].slot is not None:
-                found = True
-                kvm.mmu_lock.write_lock()
-                self.kvm_mmu_invalidate_end(kvm)
-                kvm.mmu_lock.write_unlock()
+            if start <= index < end and f.bindings[index].slot is not None:
+                with write_lock(kvm.mmu_lock):
+                    self.kvm_mmu_invalidate_end(kvm)
+                break
 
-    # File operations
-
-    def kvm_gmem_punch_hole(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
-        """fallocate(PUNCH_HOLE | KEEP_SIZE): free the pages of [start, end).
-
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_punch_hole(), v7.3.4.
-        Returns: 0.
-        """
-        inode = file.f_mapping
-        with down_write(inode.invalidate_lock):
-            self.kvm_gmem_invalidate_start(inode, start, end)
-            self.truncate_inode_pages_range(inode, start, end)
-            self.kvm_gmem_invalidate_end(inode, start, end)
-        return 0
-
-    def kvm_gmem_allocate(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
-        """fallocate(KEEP_SIZE): bring pages into the cache, to be zeroed at their first use.
-
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_allocate(), v7.3.4.
-        Returns: 0 or -EINVAL.
-        """
-        inode = file.f_mapping
-        if end > len(inode.i_pages):
-            return -EINVAL
-        with down_read(inode.invalidate_lock):
-            for index in range(len(inode.i_pages)):
-                if start <= index < end:
-                    page = self.filemap_grab_page(inode, index)
-                    if page is not None:
-                        page.lock.unlock()
-                        self.put_page(page)
-        return 0
+    # Pages
 
     def kvm_gmem_fault_user_mapping(self, mapping: AddressSpace, index: Pgoff) -> Pfn:
         """A user address that maps the file is touched. Only the folio lock keeps truncation out.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_fault_user_mapping(), v7.3.4.
         Locks: mmap_lock for reading.
-        Returns: the page, locked and with a reference; an error pfn (SIGBUS) for private memory, or with no page to have.
+        Returns: the page, locked and with a reference; an error pfn (SIGBUS) for private memory, or without a page.
+        Simplified: with __do_fault()'s test for poisoned memory.
         """
+        if index >= len(mapping.i_pages):
+            return KVM_PFN_ERR_FAULT
         if self.kvm_gmem_is_private_mem(mapping, index):
             return KVM_PFN_ERR_FAULT
         page = self.filemap_grab_page(mapping, index)
@@ -193,8 +164,8 @@ class GuestMemfd(KvmMm):
     def kvm_gmem_make_uptodate(self, mapping: AddressSpace, page: Page) -> None:
         """Zero a page at its first use; with NO_DIRECT_MAP, then take it out of the direct map.
 
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_get_folio() and its callers, v7.3.4; kvm_gmem_folio_zap_direct_map() of the
-        NO_DIRECT_MAP series, v12.
+        Linux: virt/kvm/guest_memfd.c kvm_gmem_get_folio() and its callers, v7.3.4;
+        kvm_gmem_folio_zap_direct_map() of the NO_DIRECT_MAP series, v12.
         Locks: the folio lock.
         """
         if not page.uptodate:
@@ -207,7 +178,7 @@ class GuestMemfd(KvmMm):
     def kvm_gmem_free_folio(self, page: Page) -> None:
         """The page has left the page cache; somebody may still hold a reference.
 
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_free_folio(), v7.3.4; with NO_DIRECT_MAP (v12) the direct map is restored.
+        Linux: virt/kvm/guest_memfd.c kvm_gmem_free_folio(), v7.3.4; the direct map comes back in NO_DIRECT_MAP, v12.
         Locks: the folio lock.
         """
         self.kvm_arch_gmem_reclaim(page.pfn)
@@ -224,20 +195,31 @@ class GuestMemfd(KvmMm):
             self.kvm_gmem_invalidate_start(mapping, index, index + 1)
             self.kvm_gmem_invalidate_end(mapping, index, index + 1)
 
-    # Life of a file
+    # References on the file
 
-    @atomic
     def get_file_active(self, slot: KvmMemorySlot) -> File | None:
-        """The slot's file with a reference, unless it is being closed.
+        """The slot's file with a reference, unless it is being closed: the reference first, then a second look.
 
-        Linux: fs/file.c get_file_active(), v7.3.4.
-        Simplified: one step; Linux takes the reference, then looks whether the pointer is still the same.
+        Linux: fs/file.c get_file_active(), __get_file_rcu(), v7.3.4.
         """
         file = slot.gmem_file
-        if file is None or file.f_count == 0:
+        if file is None or not self.file_ref_get(file):
             return None
-        file.f_count += 1
+        if slot.gmem_file is not file:
+            self.fput(file)
+            return None
         return file
+
+    @atomic
+    def file_ref_get(self, file: File) -> bool:
+        """Take a reference unless there is none left.
+
+        Linux: include/linux/file_ref.h file_ref_get(), v7.3.4.
+        """
+        if file.f_count == 0:
+            return False
+        file.f_count += 1
+        return True
 
     @atomic
     def file_ref_put(self, file: File) -> bool:
@@ -256,61 +238,7 @@ class GuestMemfd(KvmMm):
         Linux: fs/file_table.c fput(), v7.3.4.
         """
         if self.file_ref_put(file):
-            current().delayed_fput = True
-
-    def task_work_run(self, file: File) -> None:
-        """On the way back to user space: release the file if this task has dropped its last reference.
-
-        Linux: kernel/task_work.c task_work_run(), fs/file_table.c __fput(), v7.3.4.
-        """
-        if current().delayed_fput:
-            current().delayed_fput = False
-            self.kvm_gmem_release(file)
-            self.kvm_gmem_evict_inode(file.f_mapping)
-
-    def kvm_gmem_release(self, file: File) -> None:
-        """The last reference on the file is gone: no slot may use it any more.
-
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_release(), v7.3.4.
-        """
-        f = file.private_data
-        kvm = f.kvm
-        assert kvm is not None
-        inode = file.f_mapping
-        with mutex(kvm.slots_lock):
-            with down_write(inode.invalidate_lock):
-                for binding in f.bindings:
-                    slot = binding.slot
-                    if slot is not None:
-                        slot.gmem_file = None
-                self.kvm_gmem_release_invalidate(f, inode)
-                inode.gmem_listed = False
-        kfree(f)
-
-    def kvm_gmem_release_invalidate(self, f: GmemFile, inode: AddressSpace) -> None:
-        """Take everything away from the guest.
-
-        Linux: virt/kvm/guest_memfd.c, part of kvm_gmem_release(), v7.3.4.
-        Locks: slots_lock, invalidate_lock for writing.
-        """
-        self._kvm_gmem_invalidate_start(f, inode, 0, len(f.bindings))
-        self._kvm_gmem_invalidate_end(f, 0, len(f.bindings))
-
-    def kvm_gmem_evict_inode(self, inode: AddressSpace) -> None:
-        """The inode goes with its last reference; KVM is not told, as nothing is bound any more.
-
-        Linux: mm/truncate.c truncate_inode_pages_final() by way of fs/inode.c evict(), v7.3.4.
-        Simplified: user mappings of the file hold no reference on it.
-        """
-        self.truncate_inode_pages_range(inode, 0, len(inode.i_pages))
-
-    def sys_close(self, file: File) -> None:
-        """close(): drop the file descriptor's reference.
-
-        Linux: fs/open.c close(), v7.3.4.
-        """
-        self.fput(file)
-        self.task_work_run(file)
+            current().delayed_fput = file
 
     # Binding
 
@@ -363,9 +291,10 @@ class GuestMemfd(KvmMm):
         return 0
 
     def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
-        """Forget a slot that nobody can reach any more. The guest's mappings are gone already; caches are not looked at.
+        """Forget a slot that nobody can reach any more.
 
-        The lock is taken for a dying file too (since 7.3.2: 1f3359c873db).
+        The guest's mappings are gone already; caches are not looked at. The lock is taken
+        for a dying file too (since 7.3.2: 1f3359c873db).
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_unbind(), v7.3.4.
         Locks: slots_lock.
@@ -398,6 +327,7 @@ class GuestMemfd(KvmMm):
         Linux: virt/kvm/guest_memfd.c kvm_gmem_get_pfn(), __kvm_gmem_get_pfn(), v7.3.4.
         Locks: SRCU or slots_lock; may sleep.
         Returns: a pfn with a reference, or an error pfn.
+        Simplified: one error pfn for -EFAULT, -EIO (not bound there), -ENOMEM and the architecture's errors.
         """
         file = self.get_file_active(slot)
         if file is None:
@@ -435,28 +365,3 @@ class GuestMemfd(KvmMm):
         pfn = page.pfn
         page.lock.unlock()
         return pfn
-
-    # Setup
-
-    def kvm_gmem_create(self, name: str, kvm: Kvm, pages: int, flags: int) -> File:
-        """KVM_CREATE_GUEST_MEMFD, with every object that the file will have.
-
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_create(), v7.3.4.
-        Simplified: setup, not a step; flags are checked by the caller.
-        """
-        inode = AddressSpace(
-            f"{name}.inode",
-            i_pages=tuple(PageCacheEntry(f"{name}[{i}]") for i in range(pages)),
-            no_direct_map=bool(flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP),
-            gmem=True,
-            gmem_flags=flags,
-            gmem_listed=True,
-        )
-        f = GmemFile(
-            f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages))
-        )
-        f.__dict__["slab_state"] = LIVE
-        file = File(name, f_count=1, f_mapping=inode, private_data=f)
-        self.mappings = (*self.mappings, inode)
-        self.gmem_files = (*self.gmem_files, file)
-        return file

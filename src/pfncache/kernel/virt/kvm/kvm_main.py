@@ -4,18 +4,11 @@
 from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import (
-    DirtyBit,
     GfnToHvaCache,
-    GfnToPfnCache,
     Kvm,
     KvmMemorySlot,
     KvmMemslots,
-    KvmVcpu,
-    MemoryAttributes,
-    MemslotEntry,
-    Spte,
 )
-from pfncache.kernel.include.linux.mm_types import MmStruct
 from pfncache.kernel.include.linux.sched import current
 from pfncache.kernel.include.linux.types import (
     EFAULT,
@@ -34,7 +27,7 @@ from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
 
 class KvmMain(KvmMm):
-    """The functions of virt/kvm/kvm_main.c, without memslot updates and memory attributes."""
+    """The functions of virt/kvm/kvm_main.c, without memslot updates, memory attributes, and the life of a VM."""
 
     # MMU notifiers: user page tables change
 
@@ -243,7 +236,7 @@ class KvmMain(KvmMm):
         return self.search_memslots(self.kvm_memslots(kvm), gfn)
 
     def gfn_to_hva_many(self, slot: KvmMemorySlot | None, gfn: Gfn, write: bool) -> Hva:
-        """The user address of gfn in a slot; an error for no slot, for one that is going away, for writes to a read-only one.
+        """The user address of gfn in a slot; an error for no slot, an INVALID one, and for writes to a read-only one.
 
         Linux: virt/kvm/kvm_main.c __gfn_to_hva_many(), v7.3.4.
         Locks: SRCU or slots_lock.
@@ -359,7 +352,7 @@ class KvmMain(KvmMm):
     def ghc_is_usable(self, kvm: Kvm, ghc: GfnToHvaCache) -> bool:
         """Make sure that the user address is of the current memslots.
 
-        Linux: virt/kvm/kvm_main.c, the start of kvm_write_guest_offset_cached() and kvm_read_guest_offset_cached(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c, in kvm_write_guest_offset_cached(), kvm_read_guest_offset_cached(), v7.3.4.
         Locks: SRCU.
         """
         slots = self.kvm_memslots(kvm)
@@ -424,55 +417,3 @@ class KvmMain(KvmMm):
         """
         if self.pfn_valid(pfn):
             self.put_page(self.mem_map[pfn])
-
-    # Life
-
-    def kvm_create_vm(
-        self,
-        name: str,
-        mm: MmStruct,
-        vm_type: int = 0,
-        slots: int = 2,
-        slot_ids: int = 2,
-        gfns: int = 2,
-        vcpus: tuple[KvmVcpu, ...] = (),
-        caches: tuple[GfnToPfnCache, ...] = (),
-    ) -> Kvm:
-        """A VM with its vCPUs, and `caches` as the pfncaches that it may ever list.
-
-        `slots` bounds how many memslots are ever allocated, `slot_ids` how many there are at a time.
-
-        Linux: virt/kvm/kvm_main.c kvm_create_vm(), v7.3.4.
-        Simplified: setup, not a step; every object that the VM will have is made here.
-        """
-        kvm = Kvm(
-            name,
-            sets=tuple(
-                KvmMemslots(
-                    f"{name}.memslots{i}",
-                    entries=tuple(MemslotEntry(f"{name}.memslots{i}[{n}]") for n in range(slot_ids)),
-                )
-                for i in range(2)
-            ),
-            slot_cache=tuple(
-                KvmMemorySlot(f"slot{i}", dirty_bitmap=tuple(DirtyBit(f"slot{i}.dirty[{g}]") for g in range(gfns)))
-                for i in range(slots)
-            ),
-            gpcs=caches,
-            mem_attr_array=tuple(MemoryAttributes(f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
-            sptes=tuple(Spte(f"{name}.spte[{g}]") for g in range(gfns)),
-            vcpus=vcpus,
-            mm=mm,
-            users_count=1,
-            vm_type=vm_type,
-            mmu_notifier_registered=True,
-            mmu_invalidate_range_start=-1,
-            mmu_invalidate_range_end=-1,
-        )
-        kvm.memslots = kvm.sets[0]
-        mm.notifiers = (*mm.notifiers, kvm)
-        for vcpu in vcpus:
-            vcpu.kvm = kvm
-        for gpc in caches:
-            self.kvm_gpc_init(gpc, kvm)
-        return kvm

@@ -9,10 +9,10 @@ from pfncache.kernel.include.linux.kvm_host import (
     File,
     GfnToHvaCache,
     GfnToPfnCache,
+    GmemFile,
     Kvm,
     KvmMemorySlot,
     KvmMemslots,
-    KvmVcpu,
 )
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import AddressSpace
@@ -54,6 +54,10 @@ class KvmMm(Mm):
         """The active set. Locks: slots_lock."""
 
     @abstractmethod
+    def kvm_free_memslot(self, slot: KvmMemorySlot) -> None:
+        """Free a slot that nobody can reach any more. Locks: slots_lock."""
+
+    @abstractmethod
     def search_memslots(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
         """The slot that has gfn in a set."""
 
@@ -67,7 +71,7 @@ class KvmMm(Mm):
 
     @abstractmethod
     def hva_to_pfn(self, hva: Hva) -> Pfn:
-        """hva_to_pfn(FOLL_WRITE): a pfn, with a reference if it is of a struct page and not VM_PFNMAP, or an error pfn."""
+        """A pfn for writing, with a reference if it is of a struct page and not VM_PFNMAP, or an error pfn."""
 
     @abstractmethod
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
@@ -180,6 +184,22 @@ class KvmMm(Mm):
         """Store the bindings. Locks: slots_lock, slots_arch_lock."""
 
     @abstractmethod
+    def kvm_gmem_invalidate_start(self, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Take pages away from the guest. Locks: invalidate_lock."""
+
+    @abstractmethod
+    def kvm_gmem_invalidate_end(self, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """The guest may have the pages again. Locks: invalidate_lock, held since the start."""
+
+    @abstractmethod
+    def _kvm_gmem_invalidate_start(self, f: GmemFile, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """The same for one file of the inode. Locks: invalidate_lock."""
+
+    @abstractmethod
+    def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
+        """The same for one file of the inode. Locks: invalidate_lock, held since the start."""
+
+    @abstractmethod
     def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
         """Erase the bindings of a slot that nobody can reach any more. Locks: slots_lock."""
 
@@ -194,7 +214,7 @@ class KvmMm(Mm):
     # arch/x86/kvm
     @abstractmethod
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end) below the private and/or the shared root, and flush. Locks: mmu_lock for writing."""
+        """Zap the SPTEs of [start, end) below the private and/or the shared root. Locks: mmu_lock for writing."""
 
     @abstractmethod
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.kernel.include.linux.kvm_host import Kvm
 from pfncache.kernel.include.linux.types import EINVAL, Errno, Gfn
 from pfncache.kernel.locking.mutex import mutex
+from pfncache.kernel.locking.spinlock import write_lock
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
 
@@ -72,9 +73,12 @@ class MemAttributes(KvmMm):
                     found = True
                     kvm.mmu_lock.write_lock()
                     self.kvm_mmu_invalidate_start(kvm)
-                self.kvm_mmu_invalidate_range_add(kvm, start, end)
+                slot_end = slot.base_gfn + slot.npages
+                first = start if start > slot.base_gfn else slot.base_gfn
+                last = end if end < slot_end else slot_end
+                self.kvm_mmu_invalidate_range_add(kvm, first, last)
                 # Both kinds of mapping go: what was private may become shared, and the other way round.
-                self.kvm_unmap_gfn_range(kvm, start, end, True, True)
+                self.kvm_unmap_gfn_range(kvm, first, last, True, True)
         if found:
             kvm.mmu_lock.write_unlock()
 
@@ -83,13 +87,11 @@ class MemAttributes(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range() with kvm_mmu_invalidate_end(), v7.3.4.
         Locks: slots_lock.
+        Simplified: without kvm_arch_post_set_memory_attributes(), which is about huge pages.
         """
-        found: bool = False
         for entry in self.kvm_memslots_locked(kvm).entries:
             slot = entry.slot
-            if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages and not found:
-                found = True
-                kvm.mmu_lock.write_lock()
-                self.kvm_mmu_invalidate_end(kvm)
-        if found:
-            kvm.mmu_lock.write_unlock()
+            if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
+                with write_lock(kvm.mmu_lock):
+                    self.kvm_mmu_invalidate_end(kvm)
+                break

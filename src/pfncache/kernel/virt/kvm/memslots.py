@@ -88,7 +88,10 @@ class Memslots(KvmMm):
         Locks: slots_lock.
         Returns: as kvm_set_memory_region().
         """
-        if self.offset_in_page(userspace_addr) != 0 or self.is_error_hva(userspace_addr):
+        if self.offset_in_page(userspace_addr) != 0:
+            return -EINVAL
+        # access_ok(): nothing else is asked of the user address; it may have no mapping, or another slot's.
+        if userspace_addr + (npages << self.PAGE_SHIFT) > self.PAGE_OFFSET:
             return -EINVAL
         if gmem is not None and (log_dirty or readonly):
             return -EINVAL
@@ -231,7 +234,7 @@ class Memslots(KvmMm):
                 kfree(new)
                 return ret
         kvm.slots_arch_lock.lock()
-        ret = self.kvm_arch_prepare_memory_region(kvm, new)
+        ret = self.kvm_prepare_memory_region(kvm, None, new)
         if ret == 0 and gmem is not None:
             # Only now may an invalidation find the slot: it is ready (since 7.3.2: 3fe5d2944e5a).
             ret = self.kvm_gmem_commit(kvm, new)
@@ -247,12 +250,26 @@ class Memslots(KvmMm):
             self.fput(gmem)
         return 0
 
+    def kvm_prepare_memory_region(self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot) -> Errno:
+        """Give a new slot its dirty bitmap, which it has from the old one if both log, and the architecture's metadata.
+
+        Linux: virt/kvm/kvm_main.c kvm_prepare_memory_region(), v7.3.4.
+        Locks: slots_lock, slots_arch_lock.
+        Returns: 0, or what the architecture returns.
+        Simplified: the bitmap is copied, not shared; both log in a move only, when nobody marks in the old one.
+        """
+        if old is not None and old.log_dirty and new.log_dirty:
+            for number in range(len(new.dirty_bitmap)):
+                new.dirty_bitmap[number].dirty = old.dirty_bitmap[number].dirty
+        return self.kvm_arch_prepare_memory_region(kvm, new)
+
     def kvm_invalidate_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot) -> KvmMemorySlot | None:
         """Replace a slot by an INVALID copy, so that nobody can use it any more, and drop what was mapped through it.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_invalidate_memslot(), v7.3.4.
         Locks: slots_lock; takes slots_arch_lock, held on return.
         Returns: the copy; None without memory for it, and then slots_arch_lock is not held.
+        Simplified: without kvm_arch_guest_memory_reclaimed(); slot->arch does not change meanwhile.
         """
         kvm.slots_arch_lock.lock()
         invalid = kzalloc(kvm.slot_cache)
@@ -272,7 +289,7 @@ class Memslots(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_copy_memslot(), v7.3.4.
         Locks: slots_lock.
-        Simplified: the dirty bitmap is copied, not shared.
+        Simplified: without the dirty bitmap, as nobody gets to write through an INVALID copy.
         """
         dest.base_gfn = src.base_gfn
         dest.npages = src.npages
@@ -282,9 +299,6 @@ class Memslots(KvmMm):
         dest.guest_memfd = src.guest_memfd
         dest.gmem_only = src.gmem_only
         dest.arch_ready = src.arch_ready
-        for number in range(len(dest.dirty_bitmap)):
-            if src.log_dirty:
-                dest.dirty_bitmap[number].dirty = src.dirty_bitmap[number].dirty
 
     def kvm_delete_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot) -> Errno:
         """KVM_MR_DELETE. No pfncache is invalidated: kvm_gpc_check() sees the generation.
@@ -298,8 +312,8 @@ class Memslots(KvmMm):
             return -ENOMEM
         self.kvm_replace_memslot(kvm, slot_id, None)
         self.kvm_activate_memslot(kvm, slot_id, None)
-        self.kvm_free_memslot(old)
         kfree(invalid)
+        self.kvm_free_memslot(old)
         return 0
 
     def kvm_free_memslot(self, slot: KvmMemorySlot) -> None:
@@ -329,18 +343,17 @@ class Memslots(KvmMm):
         if invalid is None:
             kfree(new)
             return -ENOMEM
-        ret = self.kvm_arch_prepare_memory_region(kvm, new)
+        ret = self.kvm_prepare_memory_region(kvm, old, new)
         if ret != 0:
-            # The old slot comes back, with another generation.
-            self.kvm_replace_memslot(kvm, slot_id, old)
+            # The inactive set still has the old slot: it comes back, with another generation.
             self.kvm_activate_memslot(kvm, slot_id, old)
             kfree(invalid)
             kfree(new)
             return ret
         self.kvm_replace_memslot(kvm, slot_id, new)
         self.kvm_activate_memslot(kvm, slot_id, new)
-        kfree(old)
         kfree(invalid)
+        kfree(old)
         return 0
 
     def kvm_update_flags_memslot(
@@ -365,6 +378,11 @@ class Memslots(KvmMm):
         new.log_dirty = log_dirty
         new.guest_memfd = gmem is not None
         kvm.slots_arch_lock.lock()
+        ret = self.kvm_prepare_memory_region(kvm, old, new)
+        if ret != 0:
+            kvm.slots_arch_lock.unlock()
+            kfree(new)
+            return ret
         self.kvm_replace_memslot(kvm, slot_id, new)
         self.kvm_activate_memslot(kvm, slot_id, new)
         kfree(old)

@@ -38,7 +38,7 @@ class Pfncache(KvmMm):
     def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """Invalidate every cache whose user address lies in [start, end).
 
-        The first look takes the lock for reading only, so that a cache that is not concerned does not disturb its users.
+        The first look takes the lock for reading only, so that the users of a cache elsewhere are not disturbed.
 
         Linux: virt/kvm/pfncache.c gfn_to_pfn_cache_invalidate_start(), v7.3.4.
         Locks: called by an MMU notifier after it raised mn_active_invalidate_count, before mmu_lock.
@@ -159,8 +159,8 @@ class Pfncache(KvmMm):
     def mmu_notifier_retry_cache(self, kvm: Kvm, sequence: Sequence) -> bool:
         """Whether a lookup that began with this sequence may be out of date.
 
-        An invalidation that has begun shows in the count, one that has also ended in the sequence. Both reads are plain;
-        the end of an invalidation bumps the sequence before it lowers the count, and here the count is read first.
+        An invalidation that has begun shows in the count, one that has also ended in the sequence. Both reads are
+        plain; the end of an invalidation bumps the sequence before it lowers the count: here the count is read first.
 
         Linux: virt/kvm/pfncache.c mmu_notifier_retry_cache(), v7.3.4.
         Locks: gpc.lock for writing.
@@ -405,7 +405,6 @@ class Pfncache(KvmMm):
         Returns: 0, -EINVAL, -EIO or -EFAULT.
         """
         if self.is_error_gpa(gpa):
-            # access_ok() of a GPA, so to speak: INVALID_GPA is what says that a cache goes by its user address.
             WARN_ON_ONCE(True, "kvm_gpc_activate() of INVALID_GPA")
             return -EINVAL
         return self._kvm_gpc_activate(gpc, gpa, self.KVM_HVA_ERR_BAD, length)

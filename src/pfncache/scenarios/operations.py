@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Operations that an actor can run against a cache that is in use, and the memory that each applies to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pfncache.check.system import Call
+from pfncache.scenarios.world import Memory, World
+
+EVERY = frozenset(Memory)
+WITH_HVA = frozenset(m for m in Memory if m.has_user_mapping)
+MAPPED = WITH_HVA - {Memory.PFNMAP}
+GMEM = frozenset(m for m in Memory if m.is_gmem)
+PRIVATE = frozenset(m for m in Memory if m.is_private)
+PLAIN = EVERY - GMEM
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something that user space, the guest or the kernel does.
+
+    ``slots`` is how many memslot objects it allocates beyond the one that is there.
+    """
+
+    name: str
+    memory: frozenset[Memory]
+    calls: Callable[[World], tuple[Call, ...]]
+    slots: int = 0
+
+
+def _replace_slot(w: World) -> tuple[Call, ...]:
+    """Delete the slot, and create it again with the same addresses and, if there is one, another file.
+
+    Where user space maps the file, it maps the other one instead.
+    """
+    file = w.files[-1] if w.files else None
+    return (
+        w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        *((w.call("sys_mmap", w.mm, w.hva, file.f_mapping, 0),) if file is not None and w.memory.is_mapped_gmem else ()),
+        w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, file, 0),
+    )
+
+
+OPERATIONS = {
+    op.name: op
+    for op in (
+        Operation("munmap", WITH_HVA, lambda w: (w.call("sys_munmap", w.mm, w.hva),)),
+        Operation("dontneed", MAPPED, lambda w: (w.call("sys_madvise_dontneed", w.mm, w.hva),)),
+        Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("sys_mprotect", w.mm, w.hva, False),)),
+        Operation("migrate", frozenset({Memory.ANON}), lambda w: (w.call("migrate_page", w.mm, w.hva),)),
+        Operation("map-over", PLAIN, lambda w: (w.call("sys_mmap", w.mm, w.hva, None, 0),)),
+        Operation("touch", MAPPED, lambda w: (w.call("sys_touch", w.mm, w.hva),)),
+        Operation("memfd-punch", frozenset({Memory.MEMFD}), lambda w: (w.call("shmem_punch_hole", w.memfd, 0, 1),)),
+        Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
+        Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
+        Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),)),
+        Operation(
+            "memory-failure", GMEM, lambda w: (w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0),)
+        ),
+        Operation("make-shared", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False),)),
+        Operation("make-private", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True),)),
+        Operation("slot-delete", EVERY, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),
+        Operation("slot-replace", EVERY, _replace_slot, slots=2),
+        Operation(
+            "slot-log", PLAIN, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1
+        ),
+        Operation("guest-access", EVERY, lambda w: (w.call("kvm_vcpu_guest_access", w.vcpu, 0, w.memory.is_private),)),
+        Operation("walk", WITH_HVA - PRIVATE, lambda w: (w.call("kvm_vcpu_walk", w.vcpu, 0),)),
+        Operation("emulate", WITH_HVA - PRIVATE, lambda w: (w.call("kvm_vcpu_emulate", w.vcpu, 0, 0),)),
+        Operation(
+            "clock-off", EVERY, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, False),)
+        ),
+        Operation("clock-on", EVERY, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),)),
+    )
+}
+"""Every operation, by name."""

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Model functions for actors that use pfncache's own interface, without a user of the kernel in between."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm
+from pfncache.kernel.include.linux.preempt import ThreadInfo
+from pfncache.kernel.include.linux.types import Gpa
+from pfncache.kernel.include.linux.kvm_host import KvmVcpu
+from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.kernel.vmlinux import Vmlinux
+
+
+def gpc_activate(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> None:
+    """Activate a cache."""
+    with srcu_read_lock(kvm.srcu):
+        k.kvm_gpc_activate(gpc, gpa, 1)
+
+
+def gpc_deactivate(k: Vmlinux, gpc: GfnToPfnCache) -> None:
+    """Deactivate a cache."""
+    k.kvm_gpc_deactivate(gpc)
+
+
+def gpc_refresh(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+    """Refresh a cache, usable or not."""
+    with srcu_read_lock(kvm.srcu):
+        k.kvm_gpc_refresh(gpc, 1)
+
+
+def gpc_use(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+    """Use a cache if it can be used now."""
+    with srcu_read_lock(kvm.srcu):
+        gpc.lock.read_lock_irq()
+        if k.kvm_gpc_check(gpc, 1):
+            k.gpc_access(gpc, True)
+        gpc.lock.read_unlock_irq()
+
+
+def timer_irq(k: Vmlinux, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:
+    """A guest timer fires on the CPU where `interrupted` runs."""
+    k.irq_enter(interrupted)
+    k.xen_timer_callback(kvm, vcpu)
+    k.irq_exit()

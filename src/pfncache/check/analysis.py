@@ -224,11 +224,11 @@ def _steps(compiled: Compiled) -> list[_Step]:
 
     def variables(operand: object) -> list[Variable]:
         if isinstance(operand, Variable):
-            return [operand]
+            return [operand] if compiled.written.stores(operand.record, operand.name) else []
         assert isinstance(operand, Column)
         if operand not in columns:
             pool = compiled.heap.pools.get(operand.kind, [])
-            columns[operand] = [Variable(r, operand.name) for r in pool if compiled.written.has(r, operand.name)]
+            columns[operand] = [Variable(r, operand.name) for r in pool if compiled.written.stores(r, operand.name)]
         return columns[operand]
 
     constants = compiled.constant_registers()

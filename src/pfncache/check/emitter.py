@@ -19,16 +19,26 @@ class Written:
 
     variables: set[Variable] = field(default_factory=set)
     columns: set[Column] = field(default_factory=set)
+    mixed: set[Column] = field(default_factory=set)
+    """Columns that are read by a record's number although only some of the records are written."""
 
     def size(self) -> int:
         """How much is known to be written; it only grows."""
-        return len(self.variables) + len(self.columns)
+        return len(self.variables) + len(self.columns) + len(self.mixed)
 
-    def has(self, record: Record, name: str) -> bool:
+    def stores(self, record: Record, name: str) -> bool:
         """True when some actor may write this scalar of `record`."""
         return Column(type(record), name) in self.columns or Variable(record, name) in self.variables
 
-    def has_any(self, kind: type[Record], name: str) -> bool:
+    def varies(self, record: Record, name: str) -> bool:
+        """True when an access of this scalar of `record` is a step: some actor may write it, or one like it.
+
+        An access by number does not know which record it meets. That of a known record is treated alike, so that the
+        source, which does know, passes the same preemption points.
+        """
+        return Column(type(record), name) in self.mixed or self.stores(record, name)
+
+    def varies_any(self, kind: type[Record], name: str) -> bool:
         """True when some actor may write this scalar of any record of class `kind`."""
         return Column(kind, name) in self.columns or any(
             type(v.record) is kind and v.name == name for v in self.variables
@@ -229,7 +239,7 @@ class Emitter:
         owners_vary = self._owner_varies(records)
         if isinstance(base, Const):
             record = records[0]
-            varies = self.unit.written.has(record, name)
+            varies = self.unit.written.varies(record, name)
             if varies or owners_vary:
                 self.event(atomic=False)
             self._check_slab(base, records, name)
@@ -237,7 +247,9 @@ class Emitter:
                 return Const(record.__dict__[name])
             return self.compute(Op.LOAD, self._field_kind(kind, name), Variable(record, name))
         assert isinstance(base, Reg)
-        varies = self.unit.written.has_any(kind, name)
+        varies = self.unit.written.varies_any(kind, name)
+        if varies:
+            self.unit.written.mixed.add(Column(kind, name))
         if varies or owners_vary:
             self.event(atomic=False)
         self._check_slab(base, records, name)
@@ -297,7 +309,7 @@ class Emitter:
         return kind_of_hint(kind.fields[name].hint) or ANY_INT
 
     def _owner_varies(self, records: list[Record]) -> bool:
-        return any(r.slab_owner is not None and self.unit.written.has(r.slab_owner, "slab_state") for r in records)
+        return any(r.slab_owner is not None and self.unit.written.varies(r.slab_owner, "slab_state") for r in records)
 
     def _check_slab(self, base: Value, records: list[Record], name: str) -> None:
         """KASAN's check, as Record.check_slab() does it."""
@@ -319,5 +331,6 @@ class Emitter:
             if isinstance(owner, Const):
                 state = self.compute(Op.LOAD, IntKind(0, 2), Variable(owner.value, "slab_state"))
             else:
+                self.unit.written.mixed.add(Column(owner.kind.record, "slab_state"))  # type: ignore[union-attr]
                 state = self.compute(Op.LOADX, IntKind(0, 2), Column(type(owners[0]), "slab_state"), owner)
         self.check(self.compute(Op.EQ, BOOL, state, self.constant(LIVE)), "use-after-free")

@@ -170,7 +170,7 @@ class Linker:
         for kind, pool in self.heap.pools.items():
             for name, declared in kind.fields.items():
                 for record in pool:
-                    if self.compiled.written.has(record, name):
+                    if self.compiled.written.stores(record, name):
                         variable = Variable(record, name)
                         self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
                         bits, low = _room(self.kinds[variable], self.heap.pools)

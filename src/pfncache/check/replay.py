@@ -85,7 +85,7 @@ class Replay:
             for kind, pool in self.program.compiled.heap.pools.items()
             for r in pool
             for name in kind.fields
-            if written.has(r, name) or (r.slab_owner is not None and written.has(r.slab_owner, "slab_state"))
+            if written.varies(r, name) or (r.slab_owner is not None and written.varies(r.slab_owner, "slab_state"))
         }
         self._greenlets: list[greenlet] = []
 

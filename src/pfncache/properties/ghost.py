@@ -65,6 +65,9 @@ class Ghost(KvmMm):
         assert kvm is not None
         slot = gpc.memslot
         if gpc.gpa != INVALID_GPA and slot is not None and self.gpc_is_gmem_backed(gpc):
+            if slot.gmem_file is None:
+                # The file is being released. Its pages are there until the release has invalidated the caches.
+                return gpc.pfn
             return self.ghost_gmem_page(slot, gpc.gpa >> self.PAGE_SHIFT)
         return self.ghost_user_page(kvm.mm, gpc.uhva)
 

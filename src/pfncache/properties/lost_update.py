@@ -14,7 +14,7 @@ class LostUpdateProbe(Ghost):
     """Looks at each completed update of a PV structure.
 
     Memory that the guest has made private is excepted: KVM must not reach it, so the guest cannot expect an update there.
-    So is a gfn whose slot is being replaced.
+    So is a gfn whose slot is being replaced, or whose guest_memfd is being closed.
     """
 
     @atomic
@@ -23,7 +23,8 @@ class LostUpdateProbe(Ghost):
         super().trace_pv_update(kvm, gpa, pfn)
         gfn = gpa >> self.PAGE_SHIFT
         slot = self.ghost_slot(kvm, gfn)
-        if slot is not None and not kvm.mem_attr_array[gfn].private:
+        closing = slot is not None and slot.guest_memfd and slot.gmem_file is None
+        if slot is not None and not closing and not kvm.mem_attr_array[gfn].private:
             seen = self.ghost_guest_page(kvm, slot, gfn)
             if seen != pfn:
                 report("lost-update", f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest has {found(seen)} there")

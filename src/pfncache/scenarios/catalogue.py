@@ -229,7 +229,7 @@ def move_in_page(kernel: Kernel) -> System:
 def dirty_logging(kernel: Kernel) -> System:
     """The clock's page is logged, and goes away and comes back."""
     w = World(kernel, log_dirty=True).clock_on()
-    w.vcpu.pv_time.memslot.dirty_bitmap[0].dirty = False  # type: ignore[union-attr]
+    w.kvm.slot_cache[0].dirty_bitmap[0].__dict__["dirty"] = False
     w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
     return w.actor("madvise", w.call("sys_madvise_dontneed", w.mm, w.hva)).system()
 
@@ -302,12 +302,12 @@ def unmapped_gmem_punch(kernel: Kernel) -> System:
 
 
 def overlapping_invalidations(kernel: Kernel) -> System:
-    """Two invalidations of one guest_memfd overlap while the clock is updated."""
-    w = World(kernel, Memory.GMEM_UNMAPPED)
+    """Two files of the VM are punched at the same time, one of them under the clock."""
+    w = World(kernel, Memory.GMEM_UNMAPPED, files=2)
     w.do(w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True))
     w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
-    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
-    return w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0)).system()
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.files[0], 0, 1))
+    return w.actor("punch other", w.call("kvm_gmem_punch_hole", w.files[1], 0, 1)).system()
 
 
 def split_brain(kernel: Kernel) -> System:

@@ -55,18 +55,20 @@ class RefusePrivate(ResolvePfnsViaGmem):
     """KVM: pfncache: refuse private memory."""
 
     def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Neither by the guest's attribute nor by the inode may the page be private."""
-        if self.gpc_is_gmem_backed(gpc):
-            kvm = gpc.kvm
-            assert kvm is not None
-            slot = gpc.memslot
-            assert slot is not None
-            file = slot.gmem_file
-            if file is None or self.kvm_mem_is_private(kvm, self.gpa_to_gfn(gpc.gpa)):
+        """Neither by the guest's attribute nor by the inode may the page be private. The attribute is read once."""
+        kvm = gpc.kvm
+        assert kvm is not None
+        slot = gpc.memslot
+        if slot is not None and slot.guest_memfd:
+            gfn = self.gpa_to_gfn(gpc.gpa)
+            if self.kvm_mem_is_private(kvm, gfn):
                 return KVM_PFN_ERR_FAULT
-            if file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0:
-                return KVM_PFN_ERR_FAULT
-        return super().gpc_to_pfn(gpc)
+            if slot.gmem_only:
+                file = slot.gmem_file
+                if file is None or file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0:
+                    return KVM_PFN_ERR_FAULT
+                return self.kvm_gmem_get_pfn(kvm, slot, gfn)
+        return self.hva_to_pfn(self.page_align_down(gpc.uhva))
 
 
 class ClockThroughUserspace(Patch, X86):

@@ -63,8 +63,8 @@ class RevertImmutableGmemSlots(Patch, Memslots):
     """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19)."""
 
     def kvm_memslot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """Flags may change; KVM_MR_FLAGS_ONLY then frees the old slot, bound or not."""
-        return False
+        """The flag may be taken away; KVM_MR_FLAGS_ONLY then frees the old slot, bound as it is."""
+        return gmem is not None
 
 
 class RevertInvalidateShared(Patch, GuestMemfd):

@@ -181,6 +181,20 @@ class ActorCompiler(Expressions):
         self.frames.pop()
         return result
 
+    def repeat(self, turns: int, target: Value, arguments: list[Value]) -> None:
+        """Call a function several times."""
+        if turns == 1 or self.dead:
+            self.inline(target, arguments, {})
+            return
+        counter, again = self.variable(IntKind(0, turns)), self.new_label()
+        self.emit(Op.MOVE, counter, self.constant(0))
+        self.labels_used.add(again)
+        self.place(again)
+        self.inline(target, arguments, {})
+        self.emit(Op.ADD, counter, counter, self.constant(1))
+        more = self.compute(Op.LT, IntKind(0, 1), counter, self.constant(turns))
+        self.emit(Op.JNZ, more, again)
+
     def _leave(self, frame: Frame) -> Value:
         """The end of a function: its result."""
         if not frame.returns:
@@ -524,6 +538,8 @@ class Compiled:
     constants: dict[int, int]
     """Number to the register that holds it."""
     registers: int
+    used: frozenset[str]
+    """Names of the kernel's functions that the code comes from."""
 
     def constant_registers(self) -> dict[int, int]:
         """Register to the number that it holds for ever."""
@@ -533,20 +549,22 @@ class Compiled:
 def compile_system(system: System) -> Compiled:
     """Compile every actor of `system`.
 
-    Scalars that nobody writes are constants. What is written is found by compiling again until nothing new is: a
-    scalar that is constant may close a branch in which another one would be written.
+    Scalars that nobody writes are constants. What is written is found by compiling again until nothing that was taken
+    for a constant turns out to be written: a constant may close a branch in which another scalar would be written.
     """
     heap = Heap.of(system)
     written = Written()
-    while True:
-        known = written.size()
+    unit = Unit(heap, written)
+    codes: list[Code] = []
+    used: set[str] = set()
+    while unit.outdated:
         unit = Unit(heap, written)
+        unit.outdated = False
         codes = [_compile_actor(unit, actor) for actor in system.actors]
-        if written.size() == known:
-            break
+        used |= unit.used
     if system.at_end is not None:
         codes.append(_compile_calls(unit, None, (system.at_end,), atomic=True))
-    return Compiled(system, heap, written, codes, unit.constants, unit.registers)
+    return Compiled(system, heap, written, codes, unit.constants, unit.registers, frozenset(used | unit.used))
 
 
 def _compile_actor(unit: Unit, actor: Actor) -> Code:
@@ -556,16 +574,23 @@ def _compile_actor(unit: Unit, actor: Actor) -> Code:
 def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool) -> Code:
     compiler = ActorCompiler(unit, task)
     compiler.atomic_depth = int(atomic)
-    for call in calls:
-        compiler.frames = []
-        target = _target(call)
-        bottom = function_source(_bottom)
-        compiler.frames.append(Frame(bottom, None, {}, compiler.new_label(), 0, Location("", 0, str(call))))
-        if compiler.dead:
-            break
-        compiler.inline(target, [Const(a) for a in call.args], {})
+    for call, turns in _repeated(calls):
+        compiler.frames = [Frame(function_source(_bottom), None, {}, compiler.new_label(), 0, Location("", 0, str(call)))]
+        unit.used.add(call.function.__name__)
+        compiler.repeat(turns, _target(call), [Const(a) for a in call.args])
     compiler.emit(Op.HALT)
     return compiler.code
+
+
+def _repeated(calls: tuple[Call, ...]) -> list[tuple[Call, int]]:
+    """Consecutive calls of the same, counted: they become a loop."""
+    found: list[tuple[Call, int]] = []
+    for call in calls:
+        if found and found[-1][0] == call:
+            found[-1] = (call, found[-1][1] + 1)
+        else:
+            found.append((call, 1))
+    return found
 
 
 def _target(call: Call) -> Value:

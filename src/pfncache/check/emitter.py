@@ -22,10 +22,6 @@ class Written:
     mixed: set[Column] = field(default_factory=set)
     """Columns that are read by a record's number although only some of the records are written."""
 
-    def size(self) -> int:
-        """How much is known to be written; it only grows."""
-        return len(self.variables) + len(self.columns) + len(self.mixed)
-
     def stores(self, record: Record, name: str) -> bool:
         """True when some actor may write this scalar of `record`."""
         return Column(type(record), name) in self.columns or Variable(record, name) in self.variables
@@ -54,6 +50,27 @@ class Unit:
     constants: dict[int, int] = field(default_factory=dict)
     """Number to the register that holds it for ever."""
     registers: int = 0
+    folded: set[Variable | Column] = field(default_factory=set)
+    """What was taken for a constant: scalars of known records, each with its column, and whole columns."""
+    used: set[str] = field(default_factory=set)
+    """Names of the kernel's functions that the actors' code comes from."""
+    folded_in: set[Column] = field(default_factory=set)
+    """The columns of scalars of known records that were taken for constants."""
+    outdated: bool = True
+    """Something that was taken for a constant is written after all."""
+
+    def note_variable(self, variable: Variable) -> None:
+        """A scalar of a known record is written."""
+        if variable not in self.written.variables:
+            self.written.variables.add(variable)
+            self.outdated |= variable in self.folded or Column(type(variable.record), variable.name) in self.folded
+
+    def note_column(self, column: Column, mixed: bool = False) -> None:
+        """A scalar is written, or read although it varies, by a record's number."""
+        columns = self.written.mixed if mixed else self.written.columns
+        if column not in columns:
+            columns.add(column)
+            self.outdated |= column in self.folded or column in self.folded_in
 
     def register(self) -> int:
         """A new register."""
@@ -244,17 +261,20 @@ class Emitter:
                 self.event(atomic=False)
             self._check_slab(base, records, name)
             if not varies:
+                self.unit.folded.add(Variable(record, name))
+                self.unit.folded_in.add(Column(kind, name))
                 return Const(record.__dict__[name])
             return self.compute(Op.LOAD, self._field_kind(kind, name), Variable(record, name))
         assert isinstance(base, Reg)
         varies = self.unit.written.varies_any(kind, name)
         if varies:
-            self.unit.written.mixed.add(Column(kind, name))
+            self.unit.note_column(Column(kind, name), mixed=True)
         if varies or owners_vary:
             self.event(atomic=False)
         self._check_slab(base, records, name)
         if varies:
             return self.compute(Op.LOADX, self._field_kind(kind, name), Column(kind, name), base)
+        self.unit.folded.add(Column(kind, name))
         return self.lookup(base, [Const(r.__dict__[name]) for r in records], self._field_kind(kind, name))
 
     def store(self, base: Value, name: str, value: Value) -> None:
@@ -273,10 +293,10 @@ class Emitter:
         self.event(atomic=False)
         self._check_slab(base, records, name)
         if isinstance(base, Const):
-            self.unit.written.variables.add(Variable(records[0], name))
+            self.unit.note_variable(Variable(records[0], name))
             self.emit(Op.STORE, Variable(records[0], name), source)
         else:
-            self.unit.written.columns.add(Column(kind, name))
+            self.unit.note_column(Column(kind, name))
             self.emit(Op.STOREX, Column(kind, name), base, source)
 
     def lookup(self, number: Reg, values: list[Const], kind: Kind) -> Value:
@@ -317,6 +337,7 @@ class Emitter:
         if not owners or owners[0] is None or name == "slab_state":
             return
         if not self._owner_varies(records):
+            self.unit.folded.add(Column(type(owners[0]), "slab_state"))
             live = [Const(int(o.__dict__["slab_state"] == LIVE)) for o in owners if o is not None]
             alive: Value = self.lookup(base, live, BOOL) if isinstance(base, Reg) else live[0]
             if alive == Const(0):
@@ -331,6 +352,6 @@ class Emitter:
             if isinstance(owner, Const):
                 state = self.compute(Op.LOAD, IntKind(0, 2), Variable(owner.value, "slab_state"))
             else:
-                self.unit.written.mixed.add(Column(owner.kind.record, "slab_state"))  # type: ignore[union-attr]
+                self.unit.note_column(Column(owner.kind.record, "slab_state"), mixed=True)  # type: ignore[union-attr]
                 state = self.compute(Op.LOADX, IntKind(0, 2), Column(type(owners[0]), "slab_state"), owner)
         self.check(self.compute(Op.EQ, BOOL, state, self.constant(LIVE)), "use-after-free")

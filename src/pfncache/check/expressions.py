@@ -134,6 +134,8 @@ class Expressions(Emitter):
         raise self.error(f"{kind.__name__} has no member {name!r}; it has {', '.join([*kind.fields, *kind.parts])}")
 
     def _method(self, receiver: Value, name: str, line: tuple[type, ...]) -> Value:
+        if isinstance(receiver, Const) and not isinstance(receiver.value, Record):
+            self.unit.used.add(name)
         for owner in line:
             if name in owner.__dict__:
                 found = owner.__dict__[name]

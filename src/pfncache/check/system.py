@@ -78,6 +78,14 @@ class Heap:
                 todo.extend(value for value in reversed(inner) if isinstance(value, Record | tuple | list))
         return heap
 
+    def fingerprint(self) -> tuple[object, ...]:
+        """Every record with its name and the values of its scalars: equal for two worlds that were built alike."""
+        return tuple(
+            (kind.__name__, record.record_name, *(str(record.__dict__[name]) for name in kind.fields))
+            for kind, pool in self.pools.items()
+            for record in pool
+        )
+
     def number(self, record: Record | None) -> int:
         """The number that stands for `record` in a compiled state."""
         return 0 if record is None else self.numbers[id(record)]

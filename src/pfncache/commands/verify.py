@@ -63,7 +63,7 @@ def verify(
         Job(design, name, max_states, not no_reduction)
         for design in chosen
         for name in names
-        if design.has(SCENARIOS[name].memory)
+        if design.has(SCENARIOS[name].memory) and (scenarios or design.shown_by in ("", name))
     ]
     outcomes = [DesignOutcome(d.name, d.title) for d in chosen]
     by_design = {id(d): o for d, o in zip(chosen, outcomes, strict=True)}

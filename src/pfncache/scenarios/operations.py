@@ -15,6 +15,8 @@ MAPPED = WITH_HVA - {Memory.PFNMAP}
 GMEM = frozenset(m for m in Memory if m.is_gmem)
 PRIVATE = frozenset(m for m in Memory if m.is_private)
 PLAIN = EVERY - GMEM
+SHARED = frozenset({Memory.ANON, Memory.GMEM_MMAP, Memory.GMEM_NDM})
+"""One kind of each way to reach memory through user space."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ OPERATIONS = {
         Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("sys_mprotect", w.mm, w.hva, False),)),
         Operation("migrate", frozenset({Memory.ANON}), lambda w: (w.call("migrate_page", w.mm, w.hva),)),
         Operation("map-over", PLAIN, lambda w: (w.call("sys_mmap", w.mm, w.hva, None, 0),)),
-        Operation("touch", MAPPED, lambda w: (w.call("sys_touch", w.mm, w.hva),)),
+        Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("sys_touch", w.mm, w.hva),)),
         Operation("memfd-punch", frozenset({Memory.MEMFD}), lambda w: (w.call("shmem_punch_hole", w.memfd, 0, 1),)),
         Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
@@ -67,12 +69,12 @@ OPERATIONS = {
             "slot-log", PLAIN, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1
         ),
         Operation("guest-access", EVERY, lambda w: (w.call("kvm_vcpu_guest_access", w.vcpu, 0, w.memory.is_private),)),
-        Operation("walk", WITH_HVA - PRIVATE, lambda w: (w.call("kvm_vcpu_walk", w.vcpu, 0),)),
-        Operation("emulate", WITH_HVA - PRIVATE, lambda w: (w.call("kvm_vcpu_emulate", w.vcpu, 0, 0),)),
+        Operation("walk", SHARED, lambda w: (w.call("kvm_vcpu_walk", w.vcpu, 0),)),
+        Operation("emulate", SHARED, lambda w: (w.call("kvm_vcpu_emulate", w.vcpu, 0, 0),)),
         Operation(
-            "clock-off", EVERY, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, False),)
+            "clock-off", SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP}, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, False),)
         ),
-        Operation("clock-on", EVERY, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),)),
+        Operation("clock-on", SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP}, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),)),
     )
 }
 """Every operation, by name."""

@@ -36,10 +36,16 @@ class Design:
     """What the last patches were added to, so that a series can be checked patch by patch."""
     lacks: frozenset[str] = frozenset()
     """Kinds of memory that the kernel does not have."""
+    shown_by: str = ""
+    """Of a reverted fix: the scenario that shows why it was needed. One violation is all that is asked of it."""
 
     def __add__(self, patches: Sequence[type[Patch]]) -> Design:
         """The design with more patches on top."""
         return Design("", "", (*self.patches, *patches), self, self.lacks)
+
+    def broken_by(self, scenario: str) -> Design:
+        """The same design, whose fault a scenario is known to show."""
+        return replace(self, shown_by=scenario)
 
     def without(self, memory: frozenset[str]) -> Design:
         """The same design, for a kernel that does not have these kinds of memory."""

@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from typing import Any
 
 from pfncache.check.compiler import compile_system
 from pfncache.check.engine import explore
 from pfncache.check.link import link
 from pfncache.check.replay import Replay
 from pfncache.check.search import BOUNDED, Result, Search
-from pfncache.check.source import CompileError
-from pfncache.check.system import System
+from pfncache.check.source import CompileError, unwrap
+from pfncache.check.system import Heap, System
 from pfncache.kernel.model import KernelSplat
 from pfncache.properties import PROBES
 from pfncache.report.outcome import Outcome
@@ -59,16 +61,49 @@ def search(job: Job) -> tuple[Search, Result, System]:
 
 def run(job: Job) -> Outcome:
     """Search one scenario under one design, and replay what is found."""
-    try:
-        searching, result, system = search(job)
-    except MemoryError:
-        return Outcome(job.scenario, BOUNDED, None, 0, 0, 0.0, "", reason="the memory that there is")
-    trace = trace_of(searching, result) if result.property is not None and result.path else None
-    reason = trace.reason if trace is not None else result.detail or result.reason
-    return Outcome(
-        job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,
-        describe(system), trace, reason,
-    )  # fmt: skip
+    return Alike(job).run(job)
+
+
+class Alike:
+    """Outcomes of one scenario under several designs. Designs that give the same system share one."""
+
+    def __init__(self, first: Job) -> None:
+        self.scenario = first.scenario
+        self.known: list[tuple[frozenset[str], tuple[Any, ...], Outcome]] = []
+
+    def run(self, job: Job) -> Outcome:
+        """The outcome of `job`, searched for unless an earlier design has the same functions and the same start."""
+        try:
+            return self._run(job)
+        except MemoryError:
+            return Outcome(job.scenario, BOUNDED, None, 0, 0, 0.0, "", reason="the memory that there is")
+
+    def _run(self, job: Job) -> Outcome:
+        system = make_system(job.design, job.scenario)
+        start = Heap.of(system).fingerprint()
+        for used, signature, outcome in self.known:
+            if _signature(type(system.kernel), used, start) == signature:
+                return replace(outcome)
+        compiled = compile_system(system)
+        searching = Search(link(compiled, job.reduction), job.max_states)
+        result = searching.run()
+        trace = trace_of(searching, result) if result.property is not None and result.path else None
+        reason = trace.reason if trace is not None else result.detail or result.reason
+        outcome = Outcome(
+            job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,
+            describe(system), trace, reason,
+        )  # fmt: skip
+        self.known.append((compiled.used, _signature(type(system.kernel), compiled.used, start), outcome))
+        return outcome
+
+
+def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
+    """What a system's code and first state are made of: every definition of each function that is used, and the start."""
+    code = tuple(
+        (name, tuple(unwrap(vars(owner)[name]).__code__ for owner in kernel.__mro__ if callable(vars(owner).get(name))))
+        for name in sorted(used)
+    )
+    return code, start
 
 
 def trace_of(searching: Search, result: Result) -> Trace:
@@ -83,48 +118,55 @@ def trace_of(searching: Search, result: Result) -> Trace:
 
 def engine_is_cached() -> bool:
     """Whether Numba has the engine's native code from an earlier run."""
-    cache = explore._cache  # the dispatcher has no public name for it
+    cache: Any = explore._cache  # the dispatcher has no public name for it
     return os.path.isdir(cache.cache_path) and any("explore" in f for f in os.listdir(cache.cache_path))
 
 
 def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Job, Outcome]]:
-    """Run jobs in parallel; yields each with its outcome when it is done. Ctrl-C ends the workers."""
-    processes = min(processes or os.cpu_count() or 1, len(jobs))
+    """Run jobs in parallel; yields each with its outcome when it is done. Ctrl-C ends the workers.
+
+    A worker gets all designs of a scenario, as they often share its system.
+    """
+    batches: dict[str, list[Job]] = {}
+    for job in jobs:
+        batches.setdefault(job.scenario, []).append(job)
+    work = list(batches.values())
+    processes = min(processes or os.cpu_count() or 1, len(work))
     if processes <= 1:
-        for job in jobs:
-            yield job, run(job)
+        for batch in work:
+            yield from _run_batch(batch)
         return
-    run_first = jobs[0]
-    yield run_first, run(run_first)  # fills Numba's cache before the workers look for it
-    # fork: a user's design need not be importable in a worker
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_ignore_interrupt) as pool:
-        futures = {pool.submit(_run_numbered, number): number for number in _share(jobs)}
+    yield from _run_batch(work[0])  # fills Numba's cache before the workers look for it
+    _work[:] = work
+    # fork: designs hold classes that cannot be pickled, and a user's design need not be importable in a worker
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_start_worker) as pool:
+        futures = {pool.submit(_run_numbered, number): number for number in range(1, len(work))}
+        workers = list(pool._processes.values())
         try:
             for future in as_completed(futures):
-                yield jobs[futures[future]], future.result()
+                yield from zip(work[futures[future]], future.result(), strict=True)
         except BaseException:
-            workers = list(pool._processes.values())
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
                 worker.terminate()
             raise
 
 
-_jobs: list[Job] = []
+_work: list[list[Job]] = []
 
 
-def _share(jobs: list[Job]) -> range:
-    """Leave the jobs where forked workers find them: designs hold classes that cannot be pickled."""
-    _jobs[:] = jobs
-    return range(1, len(jobs))
+def _run_batch(batch: list[Job]) -> list[tuple[Job, Outcome]]:
+    alike = Alike(batch[0])
+    return [(job, alike.run(job)) for job in batch]
 
 
-def _run_numbered(number: int) -> Outcome:
-    return run(_jobs[number])
+def _run_numbered(number: int) -> list[Outcome]:
+    return [outcome for _, outcome in _run_batch(_work[number])]
 
 
-def _ignore_interrupt() -> None:
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(200_000)  # compiling makes many small objects that live on
 
 
 def compile_error(error: CompileError) -> str:

@@ -39,6 +39,8 @@ class Change:
     new: Any
 
     def __str__(self) -> str:
+        if self.old is self.new:
+            return f"{self.record}.{self.name} is {self.old}"
         return f"{self.record}.{self.name}: {self.old} -> {self.new}"
 
 
@@ -49,8 +51,8 @@ class Moment:
     actor: int
     stack: tuple[Location, ...]
     changes: list[Change] = field(default_factory=list)
-    sees: str = ""
-    """What a plain read finds, as ``record.member is value``."""
+    sees: Change | None = None
+    """What a plain access finds: a change from the value to itself."""
     first: bool = False
     """The moment begins a transition of the search: others may have run before it."""
 
@@ -95,7 +97,8 @@ class Replay:
         """A preemption point, unless the access is inside a step or of a constant."""
         if self._depth == 0 and (id(record), field) in self._seen:
             self._pass(sys._getframe(2))
-            self.moments[-1].sees = f"{record}.{field} is {record.__dict__[field]}"
+            value = record.__dict__[field]
+            self.moments[-1].sees = Change(record, field, value, value)
 
     def enter_atomic(self, function: Callable[..., Any]) -> None:
         """A preemption point, unless it is inside another step."""

@@ -64,24 +64,30 @@ def _telling(changes: list[Change]) -> tuple[str, ...]:
 
 
 def build(replay: Replay, reason: str) -> Trace:
-    """The trace of a replayed path."""
+    """The trace of a replayed path: the steps that change something, or that find what another actor changes."""
     actors = tuple(actor.name for actor in replay.actors)
-    rows: list[Row] = []
+    writers: dict[tuple[int, str], set[int]] = {}
     for moment in replay.moments:
-        row = _row(moment, actors)
+        for change in moment.changes:
+            writers.setdefault((id(change.record), change.name), set()).add(moment.actor)
+    rows: list[Row] = []
+    last = len(replay.moments) - 1
+    for number, moment in enumerate(replay.moments):
+        row = _row(moment, actors, writers)
         previous = rows[-1] if rows else None
-        if previous is not None and not moment.first and (previous.cpu, previous.source) == (row.cpu, row.source):
+        if previous is not None and (previous.cpu, previous.source) == (row.cpu, row.source):
             rows[-1] = Row(row.cpu, row.actor, row.function, row.source, row.text, previous.changes + row.changes)
-        elif moment.first or row.changes:
+        elif moment.first or row.changes or number == last:
             rows.append(row)
     return Trace(actors, tuple(rows), reason)
 
 
-def _row(moment: Moment, actors: tuple[str, ...]) -> Row:
+def _row(moment: Moment, actors: tuple[str, ...], writers: dict[tuple[int, str], set[int]]) -> Row:
     place = _place(moment.stack)
     told = _telling(moment.changes)
-    if not told and moment.first and moment.sees and not any(word in moment.sees for word in NOISE):
-        told = (moment.sees,)
+    found = moment.sees
+    if not moment.changes and found is not None and writers.get((id(found.record), found.name), set()) - {moment.actor}:
+        told = _telling([found])
     source = f"{kernel_path(place.file)}:{place.line}"
     return Row(moment.actor, actors[moment.actor], place.function, source, place.text, told)
 

@@ -37,39 +37,45 @@ rfc_v4_fixed = (
         history_pfncache.TestActiveFirst,
     ]
 ).named("rfc-v4-fixed", "RFC v4 on 7.3.4 with its holes closed: sequence, identity, mapping, private memory")
+rfc_v4_bool = (
+    (rfc_v4 + [alternatives.BoolInsteadOfCount])
+    .named("rfc-v4-bool", "RFC v4 with a flag instead of a count, as proposed in September 2024")
+    .broken_by("gmem/overlapping-invalidations")
+)
 uaccess_clock = (
     mainline_7_3 + [alternatives.ClockThroughUserspace, history_pfncache.TestActiveFirst]
 ).named("uaccess-clock", "kvm-clock through its user address; pfncache for Xen only")
 
-_REVERTS: dict[str, type[Patch]] = {
-    "no-dedicated-sequence": history_pfncache.RevertDedicatedSequence,
-    "no-active-count": history_pfncache.RevertActiveInvalidateCount,
-    "valid-before-lookup": history_pfncache.RevertValidAfterLookup,
-    "no-refresh-lock": history_pfncache.RevertRefreshLock,
-    "active-before-list": history_pfncache.RevertListBeforeActive,
-    "refresh-inactive": history_pfncache.RevertRefuseInactive,
-    "list-outside-refresh-lock": history_pfncache.RevertListUnderRefreshLock,
-    "khva-stays": history_pfncache.RevertKhvaMove,
-    "reference-leak": history_pfncache.RevertPutReusedPage,
-    "dirty-at-unmap": history_pfncache.RevertCallersMarkDirty,
-    "no-srcu-in-has-interrupt": history_pfncache.RevertSrcuInHasInterrupt,
-    "check-without-srcu": history_pfncache.CheckWithoutSrcu,
-    "count-before-sequence": history_pfncache.CountBeforeSequence,
-    "sequence-before-count": history_pfncache.SequenceBeforeCount,
-    "invalidate-at-end": history_pfncache.InvalidateAtEnd,
-    "unbind-without-lock": history_gmem.RevertUnbindUnderLock,
-    "unbind-skips-dying": history_gmem.RevertUnbindDying,
-    "bind-before-ready": history_gmem.RevertBindWhenReady,
-    "toggle-gmem": history_gmem.RevertImmutableGmemSlots,
-    "zap-private-only": history_gmem.RevertInvalidateShared,
+_REVERTS: dict[str, tuple[type[Patch], str]] = {
+    "no-dedicated-sequence": (history_pfncache.RevertDedicatedSequence, "xen/hva-cache-munmap"),
+    "no-active-count": (history_pfncache.RevertActiveInvalidateCount, "clock/anon/dontneed"),
+    "valid-before-lookup": (history_pfncache.RevertValidAfterLookup, "xen/irq-user"),
+    "no-refresh-lock": (history_pfncache.RevertRefreshLock, "gpc/refresh-twice"),
+    "active-before-list": (history_pfncache.RevertListBeforeActive, "gpc/activate-munmap"),
+    "refresh-inactive": (history_pfncache.RevertRefuseInactive, "gpc/refresh-deactivate"),
+    "list-outside-refresh-lock": (history_pfncache.RevertListUnderRefreshLock, "gpc/activate-twice"),
+    "khva-stays": (history_pfncache.RevertKhvaMove, "gpc/move-in-page"),
+    "reference-leak": (history_pfncache.RevertPutReusedPage, "clock/anon/dontneed"),
+    "dirty-at-unmap": (history_pfncache.RevertCallersMarkDirty, "slots/dirty-logging"),
+    "no-srcu-in-has-interrupt": (history_pfncache.RevertSrcuInHasInterrupt, "xen/has-interrupt"),
+    "check-without-srcu": (history_pfncache.CheckWithoutSrcu, "clock/anon/slot-delete"),
+    "count-before-sequence": (history_pfncache.CountBeforeSequence, "clock/anon/munmap"),
+    "sequence-before-count": (history_pfncache.SequenceBeforeCount, "clock/anon/munmap"),
+    "invalidate-at-end": (history_pfncache.InvalidateAtEnd, "clock/anon/munmap"),
+    "unbind-without-lock": (history_gmem.RevertUnbindUnderLock, "gmem/dying-file"),
+    "unbind-skips-dying": (history_gmem.RevertUnbindDying, "gmem/dying-file"),
+    "bind-before-ready": (history_gmem.RevertBindWhenReady, "gmem/bind-and-punch"),
+    "toggle-gmem": (history_gmem.RevertImmutableGmemSlots, "gmem/toggle-flag"),
+    "zap-private-only": (history_gmem.RevertInvalidateShared, "gmem/guest-faults"),
 }
+"""Reverted fixes, each with the scenario that shows what it had fixed."""
 
 DESIGNS: dict[str, Design] = {
     d.name: d
     for d in (
         mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12,
-        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, uaccess_clock,
-        *((mainline_7_3 + [patch]).named(name, patch.subject()) for name, patch in _REVERTS.items()),
+        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock,
+        *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
     )
 }  # fmt: skip
 """Every design, by name."""

@@ -8,6 +8,7 @@ from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED,
 from pfncache.kernel.include.linux.types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gpa, Pfn, Pgoff
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic
+from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.series.design import Patch
 from pfncache.series.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
 
@@ -28,6 +29,23 @@ class BumpSequence(InvalidateOnGmemEvents):
         with spin_lock(kvm.mn_invalidate_lock):
             self.kvm_bump_gpc_invalidate_seq(kvm)
         super().kvm_gmem_attributes_end(kvm)
+
+
+class BoolInsteadOfCount(Patch, KvmMain):
+    """KVM: guest_memfd: a flag that says that an invalidation is in progress.
+
+    Two that overlap share it: the first to end clears it for both.
+    """
+
+    def raise_mn_active_invalidate_count(self, kvm: Kvm) -> None:
+        """Set the flag."""
+        if kvm.mn_active_invalidate_count == 0:
+            kvm.mn_active_invalidate_count = 1
+
+    def lower_mn_active_invalidate_count(self, kvm: Kvm) -> bool:
+        """Clear the flag."""
+        kvm.mn_active_invalidate_count = 0
+        return True
 
 
 class CompareIdentity(ResolvePfnsViaGmem):

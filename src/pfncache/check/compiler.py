@@ -147,7 +147,9 @@ class ActorCompiler(Expressions):
             function = target.value
         plain = unwrap(function)
         if not hasattr(plain, "__code__"):
-            raise self.error(f"{getattr(plain, '__name__', plain)!r} is not a model function and not in the model's language")
+            raise self.error(
+                f"{getattr(plain, '__name__', plain)!r} is not a model function and not in the model's language"
+            )
         if len(self.frames) > MAX_DEPTH:
             raise self.error("calls nest too deeply: the model's language has no recursion")
         source = function_source(plain)
@@ -271,7 +273,7 @@ class ActorCompiler(Expressions):
     def _hint(self, node: ast.AnnAssign) -> Any:
         scope = {**self.frame.source.function.__globals__, **Record.registry}
         try:
-            return eval(compile(ast.Expression(node.annotation), self.frame.here.file, "eval"), scope)  # noqa: S307
+            return eval(compile(ast.Expression(node.annotation), self.frame.here.file, "eval"), scope)
         except NameError as error:
             raise self.error(f"an annotation names {error.name!r}, which is not known here") from None
 
@@ -313,7 +315,9 @@ class ActorCompiler(Expressions):
             if isinstance(kind, IntKind) and hint is None and kind != IntKind(0, 1):
                 kind = IntKind(min(kind.low, ANY_INT.low), max(kind.high, ANY_INT.high))
             if isinstance(value, Const) and not isinstance(value.value, int | Record | None):
-                raise self.error(f"the local {name!r} is assigned more than once, and {value.value!r} cannot be kept in a register")
+                raise self.error(
+                    f"the local {name!r} is assigned more than once, and {value.value!r} cannot be kept in a register"
+                )
             current = frame.variables[name] = self.variable(kind)
         frame.locals[name] = current
         self.move(current, value)
@@ -392,7 +396,9 @@ class ActorCompiler(Expressions):
             return [self.element(iterable, Const(i)) for i in range(len(iterable.rows[0]))]
         if self.dead:
             return []
-        raise self.error("a for loop runs over a tuple of records, range() of known numbers, or a generator of the model")
+        raise self.error(
+            "a for loop runs over a tuple of records, range() of known numbers, or a generator of the model"
+        )
 
     def _loop_body(self, node: ast.For, item: Value, end: int, break_depth: int) -> None:
         """One unrolled turn; break also runs the ends of guards above `break_depth`, which a generator may hold."""
@@ -441,7 +447,7 @@ class ActorCompiler(Expressions):
         arguments = [self.expression(a) for a in call.args]
         keywords = {k.arg or "": self.expression(k.value) for k in call.keywords}
         outer = list(self.frames)
-        frame, source = self._enter(target, arguments, keywords)
+        _frame, source = self._enter(target, arguments, keywords)
         guard_frames = list(self.frames)
         body = source.tree.body
         at = next((i for i, s in enumerate(body) if isinstance(s, ast.Expr) and isinstance(s.value, ast.Yield)), None)
@@ -575,7 +581,9 @@ def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], ato
     compiler = ActorCompiler(unit, task)
     compiler.atomic_depth = int(atomic)
     for call, turns in _repeated(calls):
-        compiler.frames = [Frame(function_source(_bottom), None, {}, compiler.new_label(), 0, Location("", 0, str(call)))]
+        compiler.frames = [
+            Frame(function_source(_bottom), None, {}, compiler.new_label(), 0, Location("", 0, str(call)))
+        ]
         unit.used.add(call.function.__name__)
         compiler.repeat(turns, _target(call), [Const(a) for a in call.args])
     compiler.emit(Op.HALT)
@@ -606,4 +614,3 @@ def _target(call: Call) -> Value:
 
 def _bottom() -> None:
     """Stands at the bottom of every actor's stack."""
-

@@ -150,7 +150,12 @@ class Emitter:
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
             self.dead = False
-        elif self.dead and len(instrs) > 1 and instrs[-1].op == Op.JUMP and instrs[-2] == Instr(Op.JNZ, (instrs[-2].args[0], label)):
+        elif (
+            self.dead
+            and len(instrs) > 1
+            and instrs[-1].op == Op.JUMP
+            and instrs[-2] == Instr(Op.JNZ, (instrs[-2].args[0], label))
+        ):
             instrs[-2:] = [Instr(Op.JZ, (instrs[-2].args[0], instrs[-1].args[0]))]
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
@@ -223,7 +228,9 @@ class Emitter:
             try:
                 self.code.kinds[target.number] = join(self.code.kinds[target.number], kind)
             except TypeError as mixed:
-                raise self.error(f"the local is both {mixed}: annotate its first assignment, or use two locals") from None
+                raise self.error(
+                    f"the local is both {mixed}: annotate its first assignment, or use two locals"
+                ) from None
         self.emit(Op.MOVE, target, self.scalar(value))
 
     # Preemption points and failures

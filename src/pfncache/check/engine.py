@@ -38,7 +38,18 @@ MAX_INSTRUCTIONS = 20000
 
 DONE, VIOLATED, DEADLOCK, END_FAILED, FULL, PAUSED, BAD_RANGE, LOOPING = 0, 1, 2, 3, 4, 5, 6, 7
 """Why explore() returned."""
-CTL_STATES, CTL_NEXT, CTL_LIMIT, CTL_PAUSE, CTL_TRANSITIONS, CTL_STATE, CTL_ACTOR, CTL_CHOICE, CTL_DETAIL, CTL_TERMINAL = range(10)
+(
+    CTL_STATES,
+    CTL_NEXT,
+    CTL_LIMIT,
+    CTL_PAUSE,
+    CTL_TRANSITIONS,
+    CTL_STATE,
+    CTL_ACTOR,
+    CTL_CHOICE,
+    CTL_DETAIL,
+    CTL_TERMINAL,
+) = range(10)
 CTL_SIZE = 12
 PENDING = 32
 """States that wait for their place in the table."""
@@ -307,7 +318,9 @@ def may_run(image: Any, state: Any, actor: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _flush(states: Any, parents: Any, table: Any, mask: Any, pending: Any, hashes: Any, origins: Any, waiting: int, count: int) -> int:
+def _flush(
+    states: Any, parents: Any, table: Any, mask: Any, pending: Any, hashes: Any, origins: Any, waiting: int, count: int
+) -> int:
     """Enter the pending states that are new. Returns how many states there are then."""
     words = pending.shape[1]
     for i in range(uint64(waiting)):
@@ -322,7 +335,9 @@ def _flush(states: Any, parents: Any, table: Any, mask: Any, pending: Any, hashe
 
 
 @njit(cache=True, nogil=True)
-def explore(image: Any, states: Any, parents: Any, table: Any, mask: int, registers: Any, out: Any, cover: Any, ctl: Any) -> int:
+def explore(
+    image: Any, states: Any, parents: Any, table: Any, mask: int, registers: Any, out: Any, cover: Any, ctl: Any
+) -> int:
     """Search breadth first from ctl[CTL_NEXT] on, until done, something is found, or a limit in `ctl` is reached.
 
     New states wait in a small buffer while the processor fetches their places in the table.
@@ -417,7 +432,16 @@ def explore(image: Any, states: Any, parents: Any, table: Any, mask: int, regist
 
 @njit(cache=True, nogil=True)
 def mark_ends(
-    image: Any, states: Any, table: Any, mask: int, registers: Any, out: Any, cover: Any, good: Any, scratch: Any, count: int
+    image: Any,
+    states: Any,
+    table: Any,
+    mask: int,
+    registers: Any,
+    out: Any,
+    cover: Any,
+    good: Any,
+    scratch: Any,
+    count: int,
 ) -> int:
     """Mark, last to first, the states from which a marked state or an end is reached in one step. Returns how many are new."""
     words = image[WORDS]

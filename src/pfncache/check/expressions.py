@@ -11,7 +11,22 @@ from typing import Any, cast
 from pfncache.check.emitter import Emitter
 from pfncache.check.ir import Op
 from pfncache.check.source import unwrap
-from pfncache.check.values import ANY_INT, BOOL, NONE, Const, IntKind, Kind, Method, Parts, RefKind, Reg, Super, Tuple, Value, join
+from pfncache.check.values import (
+    ANY_INT,
+    BOOL,
+    NONE,
+    Const,
+    IntKind,
+    Kind,
+    Method,
+    Parts,
+    RefKind,
+    Reg,
+    Super,
+    Tuple,
+    Value,
+    join,
+)
 from pfncache.kernel.model import Record
 
 BINARY = {
@@ -59,7 +74,9 @@ class Expressions(Emitter):
                 return self._choice(node)
             case ast.Tuple():
                 return self._tuple(node)
-        raise self.error(f"{construct(node)} is not in the model's language: use a plain expression, or a loop over records")
+        raise self.error(
+            f"{construct(node)} is not in the model's language: use a plain expression, or a loop over records"
+        )
 
     def call(self, node: ast.Call) -> Value:
         """The value of a call; the upper layer knows how."""
@@ -171,11 +188,15 @@ class Expressions(Emitter):
                 if not 0 <= index.value < width:
                     self.fail("out-of-bounds")
                     return NONE
-                return self.lookup(base.owner, [Const(row[index.value]) for row in base.rows], self._kind_of_items(base.rows[0]))
+                return self.lookup(
+                    base.owner, [Const(row[index.value]) for row in base.rows], self._kind_of_items(base.rows[0])
+                )
             position = self._bounded(self.scalar(index), width)
             before = self.compute(Op.SUB, ANY_INT, base.owner, self.constant(1))
             row = self.compute(Op.MUL, ANY_INT, before, self.constant(width))
-            return self._pick(self.compute(Op.ADD, ANY_INT, row, position), tuple(item for r in base.rows for item in r))
+            return self._pick(
+                self.compute(Op.ADD, ANY_INT, row, position), tuple(item for r in base.rows for item in r)
+            )
         raise self.error("only a tuple of records can be indexed")
 
     def _bounded(self, index: Reg, length: int) -> Reg:
@@ -322,7 +343,12 @@ class Expressions(Emitter):
         if swapped:
             left, right = right, left
         if isinstance(left, Const) and isinstance(right, Const):
-            if isinstance(left.value, Record) or isinstance(right.value, Record) or left.value is None or right.value is None:
+            if (
+                isinstance(left.value, Record)
+                or isinstance(right.value, Record)
+                or left.value is None
+                or right.value is None
+            ):
                 return Const((left.value is right.value) == (code == Op.EQ))
             return Const(FOLD[code](left.value, right.value))
         for value, other in ((left, right), (right, left)):
@@ -390,7 +416,7 @@ def _range(op: Op, a: Kind | None, b: Kind | None) -> Kind:
     if op in (Op.ADD, Op.SUB, Op.MUL):
         corners = [FOLD[op](x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
         return IntKind(min(corners), max(corners))
-    if op == Op.SHL and 0 <= b.low and b.high < 16:
+    if op == Op.SHL and b.low >= 0 and b.high < 16:
         corners = [x << y for x in (a.low, a.high) for y in (b.low, b.high)]
         return IntKind(min(corners), max(corners))
     if op in (Op.SHR, Op.DIV) and b.low >= 0:

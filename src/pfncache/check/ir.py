@@ -50,7 +50,17 @@ class Op(IntEnum):
 
 
 WRITES_D = frozenset(
-    {Op.MOVE, Op.LOAD, Op.LOADX, Op.TABLE, Op.NOT, Op.NEG, Op.INVERT, Op.CHOOSE, *(Op(n) for n in range(Op.ADD, Op.LE + 1))}
+    {
+        Op.MOVE,
+        Op.LOAD,
+        Op.LOADX,
+        Op.TABLE,
+        Op.NOT,
+        Op.NEG,
+        Op.INVERT,
+        Op.CHOOSE,
+        *(Op(n) for n in range(Op.ADD, Op.LE + 1)),
+    }
 )
 READS = {
     Op.JZ: (0,), Op.JNZ: (0,), Op.MOVE: (1,), Op.STORE: (1,), Op.LOADX: (2,), Op.STOREX: (1, 2), Op.TABLE: (2,),

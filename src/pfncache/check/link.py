@@ -64,7 +64,11 @@ class Program:
         kind = self.kinds[variable]
         if isinstance(kind, RefKind):
             return self.compiled.heap.record(kind.record, number)
-        return bool(number) if kind == IntKind(0, 1) and isinstance(variable.record.__dict__[variable.name], bool) else number
+        return (
+            bool(number)
+            if kind == IntKind(0, 1) and isinstance(variable.record.__dict__[variable.name], bool)
+            else number
+        )
 
     def counter(self, state: NDArray[np.uint64], actor: int) -> int:
         """An actor's program counter in a state."""
@@ -143,7 +147,9 @@ class Linker:
                 yields.append((where[i] + 1, first, len(saves) - first))
                 end = max(end, packer.next)
             self.packer.next = end
-            actor_rows.append((counter.word, counter.shift, counter.bits, base, start, end, self._interrupter(number), 0))
+            actor_rows.append(
+                (counter.word, counter.shift, counter.bits, base, start, end, self._interrupter(number), 0)
+            )
         at_end = -1
         if self.compiled.system.at_end is not None:
             at_end, _ = self._emit(self.compiled.codes[actors], {})

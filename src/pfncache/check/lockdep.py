@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from pfncache.check.ir import LockUse
@@ -32,7 +33,7 @@ def find_cycle(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: A
     for start in sorted(edges):
         path = _path_back(edges, start)
         if path is not None:
-            steps = [f"{a} -> {b} ({edges[a][b]})" for a, b in zip(path, path[1:], strict=False)]
+            steps = [f"{a} -> {b} ({edges[a][b]})" for a, b in itertools.pairwise(path)]
             return "lock order: " + ", ".join(steps)
     return None
 

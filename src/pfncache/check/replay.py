@@ -152,7 +152,9 @@ class Replay:
             self._greenlets[number].switch()
         switch_to(None)
         if self._allow and self.ending is None:
-            raise Divergence(f"{self.actors[number].name} passed {events - self._allow} preemption points, its compiled form {events}")
+            raise Divergence(
+                f"{self.actors[number].name} passed {events - self._allow} preemption points, its compiled form {events}"
+            )
 
     def take(self, state: NDArray[np.uint64], choice: Choice) -> NDArray[np.uint64]:
         """Take one step in both forms. Returns the compiled state after it; raises Divergence if the forms differ."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,7 +72,9 @@ class Search:
         for actor in range(self.program.actors):
             result = self._step(state, actor, 0)
             if result != engine.STEPPED:
-                raise ModelError(f"actor {self.program.compiled.system.actors[actor].name} cannot start: {self._describe(result)}")
+                raise ModelError(
+                    f"actor {self.program.compiled.system.actors[actor].name} cannot start: {self._describe(result)}"
+                )
             self.start_events.append(int(self.out[engine.OUT_EVENTS]))
             self.program.image[self.program.image[ACTORS] + actor * ACTOR + 7] = self.program.counter(state, actor)
         return state
@@ -222,9 +225,15 @@ class Search:
             chain.append(int(self.parents[chain[-1]]))
         chain.reverse()
         path = []
-        for before, after in zip(chain, chain[1:], strict=False):
+        for before, after in itertools.pairwise(chain):
             target = self.states[after]
-            path.append(next(c for c in self.enabled(self.states[before]) if np.array_equal(self.take(self.states[before], c)[1], target)))
+            path.append(
+                next(
+                    c
+                    for c in self.enabled(self.states[before])
+                    if np.array_equal(self.take(self.states[before], c)[1], target)
+                )
+            )
         return path
 
     def event(self, state: NDArray[np.uint64], actor: int) -> Event | None:

@@ -62,7 +62,6 @@ class FunctionSource:
         """The function's name."""
         return self.tree.name
 
-
     def location(self, node: ast.AST) -> Location:
         """Where `node` stands."""
         line = getattr(node, "lineno", 1)
@@ -98,7 +97,9 @@ def _parse(function: FunctionType) -> FunctionSource:
     try:
         hints = get_type_hints(function, localns=dict(Record.registry), include_extras=True)
     except NameError as error:
-        raise CompileError(Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not known here") from None
+        raise CompileError(
+            Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not known here"
+        ) from None
     assigned = Counter(
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
@@ -129,6 +130,11 @@ def _stable_locals(tree: ast.FunctionDef, assigned: Counter[str]) -> frozenset[s
         inside = {id(n) for n in ast.walk(loop)}
         stored = {n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in stored and id(node) not in inside:
+            if (
+                isinstance(node, ast.Name)
+                and isinstance(node.ctx, ast.Load)
+                and node.id in stored
+                and id(node) not in inside
+            ):
                 unstable.add(node.id)
     return frozenset(set(assigned) - unstable - augmented)

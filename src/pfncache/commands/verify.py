@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pfncache.check.source import CompileError
 from pfncache.commands.names import unknown
 from pfncache.report.outcome import DesignOutcome, document
 from pfncache.report.trace import render
-from pfncache.check.source import CompileError
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.series import DEFAULT_DESIGNS, DESIGNS
 from pfncache.series.design import Design
@@ -23,6 +23,7 @@ from pfncache.verify.loader import DesignFileError, load_design
 from pfncache.verify.runner import Job, compile_error, engine_is_cached, run_jobs
 
 EXIT_VIOLATED, EXIT_INTERRUPTED = 1, 130
+PIPE_WIDTH = 120
 COLOURS = {"holds": "green", "bounded": "yellow", "violated": "red"}
 
 
@@ -32,7 +33,9 @@ COLOURS = {"holds": "green", "bounded": "yellow", "violated": "red"}
 @click.option("--all", "everything", is_flag=True, help="Every design there is, older kernels and reverted fixes too.")
 @click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@click.option("--max-states", type=click.IntRange(min=1000), default=20_000_000, show_default=True, help="Per scenario.")
+@click.option(
+    "--max-states", type=click.IntRange(min=1000), default=20_000_000, show_default=True, help="Per scenario."
+)
 @click.option("--no-reduction", is_flag=True, help="Search every single step, also those that nobody else can see.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; as many as there are cores.")
 @click.pass_context
@@ -122,11 +125,13 @@ def _scenarios(wanted: tuple[str, ...]) -> list[str]:
 
 
 def _show(designs: list[DesignOutcome], seconds: float, detailed: bool) -> None:
-    console = Console(soft_wrap=False, highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     if detailed:
         console.print(_scenario_table(designs[0]))
         for outcome in designs[0].shortest():
-            console.print(f"\n[bold]{outcome.property}[/] in {outcome.scenario}, the shortest interleaving:\n", highlight=False)
+            console.print(
+                f"\n[bold]{outcome.property}[/] in {outcome.scenario}, the shortest interleaving:\n", highlight=False
+            )
             if outcome.trace is not None:
                 click.echo(render(outcome.trace))
             else:
@@ -143,7 +148,10 @@ def _verdict(verdict: str) -> str:
 
 
 def _scenario_table(design: DesignOutcome) -> Table:
-    table = Table("scenario", "verdict", "property", "bounds", title=f"{design.design}: {design.title}", title_justify="left")
+    table = Table(title=f"{design.design}: {design.title}", title_justify="left")
+    for name in ("scenario", "verdict", "property"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("bounds")
     table.add_column("states", justify="right")
     for o in design.outcomes:
         table.add_row(o.scenario, _verdict(o.verdict), o.property or o.reason, o.bounds, f"{o.states:,}")
@@ -151,12 +159,17 @@ def _scenario_table(design: DesignOutcome) -> Table:
 
 
 def _design_table(designs: list[DesignOutcome]) -> Table:
-    table = Table("design", "verdict", "what breaks", title="Designs", title_justify="left")
+    table = Table(title="Designs", title_justify="left")
+    table.add_column("design", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("what breaks")
     for name in ("hold", "break", "bounded"):
         table.add_column(name, justify="right")
     table.add_column("states", justify="right")
     for design in designs:
         counts = [sum(o.verdict == v for o in design.outcomes) for v in ("holds", "violated", "bounded")]
         states = sum(o.states for o in design.outcomes)
-        table.add_row(design.design, _verdict(design.verdict), ", ".join(design.broken), *map(str, counts), f"{states:,}")
+        table.add_row(
+            design.design, _verdict(design.verdict), ", ".join(design.broken), *map(str, counts), f"{states:,}"
+        )
     return table

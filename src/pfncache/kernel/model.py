@@ -20,7 +20,19 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NoReturn, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -147,7 +159,11 @@ class Record:
         hints = get_type_hints(cls, localns=scope, include_extras=True)
         cls.fields, cls.parts = {}, {}
         for name, hint in hints.items():
-            if get_origin(hint) is ClassVar or name in ("record_name", "role", "slab_owner") or name.startswith("host_"):
+            if (
+                get_origin(hint) is ClassVar
+                or name in ("record_name", "role", "slab_owner")
+                or name.startswith("host_")
+            ):
                 continue
             if is_scalar(hint):
                 default = cls.__dict__.get(name, _inherited_default(cls, name, hint))

@@ -8,7 +8,7 @@ from pfncache.kernel.arch.x86.kvm.mmu import Mmu
 from pfncache.kernel.arch.x86.kvm.paging_tmpl import PagingTmpl
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.arch.x86.kvm.xen import Xen
-from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, VmapArea, Vma
+from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.kernel.mm.fault import Fault
 from pfncache.kernel.mm.filemap import Filemap
 from pfncache.kernel.mm.gup import Gup
@@ -41,7 +41,9 @@ class Vmlinux(
     `vmap_areas` that of vmalloc space.
     """
 
-    def __init__(self, page_shift: int = REAL_PAGE_SHIFT, pages: int = 64, user_pages: int = 64, vmap_areas: int = 16) -> None:
+    def __init__(
+        self, page_shift: int = REAL_PAGE_SHIFT, pages: int = 64, user_pages: int = 64, vmap_areas: int = 16
+    ) -> None:
         self.PAGE_SHIFT = page_shift
         self.PAGE_SIZE = 1 << page_shift
         self.PAGE_OFFSET = user_pages << page_shift

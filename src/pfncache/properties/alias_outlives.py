@@ -22,5 +22,7 @@ class AliasOutlivesProbe(Ghost):
 
 
 ALIAS_OUTLIVES = Property(
-    "alias-outlives", "a kernel alias of memory without direct map outlives its owner's use of the page", AliasOutlivesProbe
+    "alias-outlives",
+    "a kernel alias of memory without direct map outlives its owner's use of the page",
+    AliasOutlivesProbe,
 )

@@ -18,9 +18,13 @@ class CounterProbe(Ghost):
         """Nothing is in progress."""
         super().trace_quiescent(kvm)
         if kvm.mn_active_invalidate_count != 0:
-            report("counter-imbalance", f"mn_active_invalidate_count is {kvm.mn_active_invalidate_count} when all is done")
+            report(
+                "counter-imbalance", f"mn_active_invalidate_count is {kvm.mn_active_invalidate_count} when all is done"
+            )
         if kvm.mmu_invalidate_in_progress != 0:
-            report("counter-imbalance", f"mmu_invalidate_in_progress is {kvm.mmu_invalidate_in_progress} when all is done")
+            report(
+                "counter-imbalance", f"mmu_invalidate_in_progress is {kvm.mmu_invalidate_in_progress} when all is done"
+            )
 
 
 class ReferenceProbe(Ghost):
@@ -33,7 +37,9 @@ class ReferenceProbe(Ghost):
         for page in self.mem_map:
             held = self.references(page)
             if page.refcount != held:
-                report("refcount-imbalance", f"{page} has {page.refcount} references when all is done, but {held} holders")
+                report(
+                    "refcount-imbalance", f"{page} has {page.refcount} references when all is done, but {held} holders"
+                )
 
     def references(self, page: Page) -> int:
         """The PTEs and page caches that have the page."""
@@ -63,9 +69,15 @@ class MappingProbe(Ghost):
                 if self.page_align_down(gpc.khva) == self.VMALLOC_START + (index << self.PAGE_SHIFT):
                     owners += 1
             if area.busy and owners == 0:
-                report("map-imbalance", f"{area} still maps pfn {area.pfn} when all is done, but no cache has it: never unmapped")
+                report(
+                    "map-imbalance",
+                    f"{area} still maps pfn {area.pfn} when all is done, but no cache has it: never unmapped",
+                )
             if owners > int(area.busy):
-                report("map-imbalance", f"{owners} caches have {area} when all is done, which is {'once' if area.busy else 'not'} mapped")
+                report(
+                    "map-imbalance",
+                    f"{owners} caches have {area} when all is done, which is {'once' if area.busy else 'not'} mapped",
+                )
 
 
 COUNTER_IMBALANCE = Property(
@@ -73,7 +85,5 @@ COUNTER_IMBALANCE = Property(
     "mn_active_invalidate_count or mmu_invalidate_in_progress is not zero when every operation has ended",
     CounterProbe,
 )
-REFCOUNT_IMBALANCE = Property(
-    "refcount-imbalance", "a page reference is dropped twice, or never", ReferenceProbe
-)
+REFCOUNT_IMBALANCE = Property("refcount-imbalance", "a page reference is dropped twice, or never", ReferenceProbe)
 MAP_IMBALANCE = Property("map-imbalance", "a kernel mapping is unmapped twice, or never", MappingProbe)

@@ -27,7 +27,10 @@ class LostUpdateProbe(Ghost):
         if slot is not None and not closing and not kvm.mem_attr_array[gfn].private:
             seen = self.ghost_guest_page(kvm, slot, gfn)
             if seen != pfn:
-                report("lost-update", f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest has {found(seen)} there")
+                report(
+                    "lost-update",
+                    f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest has {found(seen)} there",
+                )
 
 
 LOST_UPDATE = Property(

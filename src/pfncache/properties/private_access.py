@@ -47,5 +47,7 @@ class PrivateAccessProbe(Ghost):
 
 
 PRIVATE_ACCESS = Property(
-    "private-access", "KVM maps or touches PRIVATE guest memory; on SNP or TDX hardware that is fatal", PrivateAccessProbe
+    "private-access",
+    "KVM maps or touches PRIVATE guest memory; on SNP or TDX hardware that is fatal",
+    PrivateAccessProbe,
 )

@@ -11,7 +11,10 @@ SPLATS = (
     Property("null-dereference", "a NULL pointer is followed"),
     Property("wild-pointer", "a field is followed as a pointer to what it does not point to"),
     Property("out-of-bounds", "an array is accessed outside its bounds"),
-    Property("list-corruption", "a list is changed by two at a time, walked while it changes, or an entry added or removed twice"),
+    Property(
+        "list-corruption",
+        "a list is changed by two at a time, walked while it changes, or an entry added or removed twice",
+    ),
     Property("lock-imbalance", "a lock is released that nobody holds"),
     Property("warn-on", "a WARN_ON or KVM_BUG_ON of KVM's own is reached"),
     Property("sleeping-in-atomic", "a task sleeps with a spinlock held, or in hard-irq context"),

@@ -28,4 +28,6 @@ class StaleSpteProbe(Ghost):
                 report("stale-spte", f"pfn {page.pfn} is freed while {spte} still maps it into the guest")
 
 
-STALE_SPTE = Property("stale-spte", "a page is freed while the guest can still reach it through an SPTE", StaleSpteProbe)
+STALE_SPTE = Property(
+    "stale-spte", "a page is freed while the guest can still reach it through an SPTE", StaleSpteProbe
+)

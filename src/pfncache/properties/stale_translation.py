@@ -20,7 +20,10 @@ class StaleTranslationProbe(Ghost):
         if now != gpc.pfn:
             report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn}, but a lookup would now find {found(now)}")
         if self.offset_in_page(gpc.khva) != self.offset_in_page(gpc.uhva):
-            report("stale-translation", f"{gpc} is valid with khva {gpc.khva:#x}, which is another offset than uhva's {gpc.uhva:#x}")
+            report(
+                "stale-translation",
+                f"{gpc} is valid with khva {gpc.khva:#x}, which is another offset than uhva's {gpc.uhva:#x}",
+            )
         if self.pfn_valid(gpc.pfn) and self.mem_map[gpc.pfn].incarnation != gpc.tag:
             report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn} of an owner that is gone")
 

@@ -52,7 +52,7 @@ class DesignOutcome:
 
     @property
     def verdict(self) -> str:
-        """violated when any scenario is, else bounded when any is, else holds."""
+        """Violated when any scenario is, else bounded when any is, else holds."""
         return max((o.verdict for o in self.outcomes), key=ORDER.index, default="holds")
 
     @property

@@ -14,7 +14,17 @@ from pfncache.check.source import Location
 KERNEL = Path(pfncache.kernel.__file__).parent
 PLUMBING = ("locking/", "include/", "model.py")
 """Where the reader's interest ends: a step is shown at the line that calls into these."""
-NOISE = ("preempt_count", "irqs_disabled", "srcu_depth", "held", "readers", "readers0", "readers1", "writer", "changing")
+NOISE = (
+    "preempt_count",
+    "irqs_disabled",
+    "srcu_depth",
+    "held",
+    "readers",
+    "readers0",
+    "readers1",
+    "writer",
+    "changing",
+)
 """Members whose changes are told by the line that takes the lock."""
 
 
@@ -106,7 +116,9 @@ def render(trace: Trace, width: int = 44) -> str:
         margin = " " * (width * row.cpu)
         head = f"{row.function}()"
         if last != (row.cpu, row.function):
-            lines.append(f"{margin}{head}  {row.source}" if len(head) + len(row.source) + 2 < width else f"{margin}{head}")
+            lines.append(
+                f"{margin}{head}  {row.source}" if len(head) + len(row.source) + 2 < width else f"{margin}{head}"
+            )
             if len(head) + len(row.source) + 2 >= width:
                 lines.append(f"{margin}  {row.source}")
         else:

@@ -416,8 +416,7 @@ def catalogue() -> list[Scenario]:
     }
     old = {"gmem/private-faults", "gmem/conversion-and-slot-update"}
     return [Scenario(n, _first_line(b.__doc__), b) for n, b in builders.items()] + [
-        Scenario(n, _first_line(b.__doc__), b, memory="" if n in old else Memory.GMEM_MMAP)
-        for n, b in gmem.items()
+        Scenario(n, _first_line(b.__doc__), b, memory="" if n in old else Memory.GMEM_MMAP) for n, b in gmem.items()
     ]
 
 

@@ -40,7 +40,11 @@ def _replace_slot(w: World) -> tuple[Call, ...]:
     file = w.files[-1] if w.files else None
     return (
         w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),
-        *((w.call("sys_mmap", w.mm, w.hva, file.f_mapping, 0),) if file is not None and w.memory.is_mapped_gmem else ()),
+        *(
+            (w.call("sys_mmap", w.mm, w.hva, file.f_mapping, 0),)
+            if file is not None and w.memory.is_mapped_gmem
+            else ()
+        ),
         w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, file, 0),
     )
 
@@ -58,9 +62,7 @@ OPERATIONS = {
         Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
         Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),)),
-        Operation(
-            "memory-failure", GMEM, lambda w: (w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0),)
-        ),
+        Operation("memory-failure", GMEM, lambda w: (w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0),)),
         Operation("make-shared", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False),)),
         Operation("make-private", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True),)),
         Operation("slot-delete", EVERY, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),
@@ -72,9 +74,15 @@ OPERATIONS = {
         Operation("walk", SHARED, lambda w: (w.call("kvm_vcpu_walk", w.vcpu, 0),)),
         Operation("emulate", SHARED, lambda w: (w.call("kvm_vcpu_emulate", w.vcpu, 0, 0),)),
         Operation(
-            "clock-off", SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP}, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, False),)
+            "clock-off",
+            SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP},
+            lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, False),),
         ),
-        Operation("clock-on", SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP}, lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),)),
+        Operation(
+            "clock-on",
+            SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP},
+            lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),),
+        ),
     )
 }
 """Every operation, by name."""

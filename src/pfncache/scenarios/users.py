@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.kernel.include.linux.preempt import ThreadInfo
 from pfncache.kernel.include.linux.types import Gpa
-from pfncache.kernel.include.linux.kvm_host import KvmVcpu
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.vmlinux import Vmlinux
 

@@ -116,7 +116,9 @@ def _rebind(function: Any, cell: types.CellType) -> Any:
         cell if name == "__class__" else old
         for name, old in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     )
-    copy = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, closure)
+    copy = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, closure
+    )
     copy.__kwdefaults__, copy.__annotations__ = function.__kwdefaults__, function.__annotations__
     copy.__qualname__, copy.__doc__ = function.__qualname__, function.__doc__
     return copy

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.kernel.include.linux.mm_types import AddressSpace
-from pfncache.kernel.include.linux.types import EEXIST, Errno, Pgoff
+from pfncache.kernel.include.linux.types import Errno, Pgoff
 from pfncache.kernel.locking.rwsem import down_write
-from pfncache.kernel.model import kfree
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.series.design import Patch
@@ -73,5 +72,3 @@ class RevertInvalidateShared(Patch, GuestMemfd):
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
         """Private SPTEs, always."""
         return True
-
-

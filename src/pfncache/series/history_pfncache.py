@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+from pfncache.kernel.arch.x86.kvm.x86 import X86
+from pfncache.kernel.arch.x86.kvm.xen import Xen
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots, KvmVcpu
-from pfncache.kernel.include.linux.types import EINVAL, INVALID_GPA, KVM_PFN_ERR_FAULT, Errno, Gpa, Hva, Kva, Pfn, Sequence
+from pfncache.kernel.include.linux.types import (
+    EINVAL,
+    KVM_PFN_ERR_FAULT,
+    Errno,
+    Gpa,
+    Hva,
+    Kva,
+    Pfn,
+    Sequence,
+)
 from pfncache.kernel.locking.mutex import mutex
-from pfncache.kernel.locking.spinlock import spin_lock, write_lock, write_lock_irq
-from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.kernel.locking.spinlock import spin_lock, write_lock_irq
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
-from pfncache.kernel.arch.x86.kvm.x86 import X86
-from pfncache.kernel.arch.x86.kvm.xen import Xen
 from pfncache.series.design import Patch
 
 
@@ -242,5 +250,3 @@ class TestActiveFirst(Patch, Pfncache):
                 return -EINVAL
             uhva = gpc.uhva if self.is_error_gpa(gpc.gpa) else self.KVM_HVA_ERR_BAD
             return self._kvm_gpc_refresh(gpc, gpc.gpa, uhva)
-
-

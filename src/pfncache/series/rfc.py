@@ -6,7 +6,6 @@ from __future__ import annotations
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot
 from pfncache.kernel.include.linux.mm_types import AddressSpace
 from pfncache.kernel.include.linux.types import (
-    INVALID_GPA,
     Errno,
     Gfn,
     Hva,
@@ -62,7 +61,10 @@ class MapThroughVmap(Patch, Pfncache):
         """Whether the page's mapping says AS_NO_DIRECT_MAP. The field is read raw: an anonymous page's is no mapping."""
         page = self.mem_map[pfn]
         if page.anon:
-            report("wild-pointer", f"mapping of pfn {pfn}, an anonymous page, is followed as an address_space, tag bits and all")
+            report(
+                "wild-pointer",
+                f"mapping of pfn {pfn}, an anonymous page, is followed as an address_space, tag bits and all",
+            )
         mapping = page.mapping
         return mapping is not None and mapping.no_direct_map
 
@@ -164,4 +166,3 @@ class RangeEndFromSlot(InvalidateOnGmemEvents):
 V4 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, InvalidateOnGmemEvents)
 V3 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, RangeEndFromSlot)
 V2 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, RangeEndFromSlot)
-

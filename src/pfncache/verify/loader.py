@@ -38,7 +38,9 @@ def load_design(name: str) -> Design:
     if not found:
         raise DesignFileError(f"{name}: makes no design; write e.g. `my_design = mainline_7_3 + [MyPatch]`")
     if len(found) > 1:
-        raise DesignFileError(f"{name}: makes {len(found)} designs ({', '.join(found)}); keep one, or give each its own file")
+        raise DesignFileError(
+            f"{name}: makes {len(found)} designs ({', '.join(found)}); keep one, or give each its own file"
+        )
     ((variable, design),) = found.items()
     title = design.patches[-1].subject() if design.patches else variable
     return design.named(variable.replace("_", "-"), title)

@@ -7,7 +7,7 @@ from pfncache.kernel.model import atomic, report
 
 
 @atomic
-def WARN_ON_ONCE(condition: bool, what: str) -> None:  # noqa: N802
+def WARN_ON_ONCE(condition: bool, what: str) -> None:
     """WARN_ON_ONCE(): reports when `condition` is true. `what` is the condition in words."""
     if condition:
         report("warn-on", what)

@@ -42,7 +42,10 @@ class Fault(Mm):
         Linux: mm/kasan, arch/x86/virt/svm/sev.c (RMP).
         """
         if page.free:
-            report("use-after-free", f"pfn {page.pfn} is {'written' if write else 'read'} through {khva:#x}, but it is free")
+            report(
+                "use-after-free",
+                f"pfn {page.pfn} is {'written' if write else 'read'} through {khva:#x}, but it is free",
+            )
         if page.rmp_private and write:
             report("private-access", f"RMP fault: the host writes pfn {page.pfn}, which is assigned to a guest")
         self.trace_kernel_access(khva, page, write)

@@ -10,7 +10,6 @@ from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct
 from pfncache.kernel.include.linux.types import (
     INVALID_GPA,
     KVM_PFN_ERR_FAULT,
-    Flags,
     Generation,
     Gfn,
     Gpa,

@@ -7,7 +7,6 @@ whoever walks or changes the list in between, for want of a lock, meets half-mad
 
 from __future__ import annotations
 
-
 from pfncache.kernel.model import Record, atomic, report
 
 

@@ -39,7 +39,7 @@ class Mm(Tracepoints, ABC):
         return address & (self.PAGE_SIZE - 1)
 
     def page_align_down(self, address: Address) -> Address:
-        """address & PAGE_MASK."""
+        """Address & PAGE_MASK."""
         return address & ~(self.PAGE_SIZE - 1)
 
     def pfn_valid(self, pfn: Pfn) -> bool:
@@ -89,7 +89,8 @@ class Mm(Tracepoints, ABC):
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
         """Make the PTE of address present (and writable). 0, -EFAULT (no VMA or not permitted, SIGBUS), -EAGAIN, -EHWPOISON.
 
-        Locks: mmap_lock held for reading."""
+        Locks: mmap_lock held for reading.
+        """
 
     # mm/gup.c
     @abstractmethod
@@ -150,7 +151,8 @@ class Mm(Tracepoints, ABC):
     def kernel_access(self, khva: Kva, write: bool) -> Pfn:
         """Dereference a kernel address, in one step: reports a fault or a use after free; returns what was reached.
 
-        The model's CPU and KASAN. In direct execution, host_kernel_bytes() gives the bytes."""
+        The model's CPU and KASAN. In direct execution, host_kernel_bytes() gives the bytes.
+        """
 
     @abstractmethod
     def host_kernel_bytes(self, khva: Kva) -> memoryview:

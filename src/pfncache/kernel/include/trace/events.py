@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """include/trace/events: where properties attach. Each tracepoint runs within the step that reaches it, and does nothing
-until a property overrides it."""
+until a property overrides it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ class Tracepoints:
 
     @atomic
     def trace_gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> None:
-        """pfncache makes a kernel mapping of pfn for the cache's gpa or uhva."""
+        """Pfncache makes a kernel mapping of pfn for the cache's gpa or uhva."""
 
     @atomic
     def trace_pv_update(self, kvm: Kvm, gpa: Gpa, pfn: Pfn) -> None:

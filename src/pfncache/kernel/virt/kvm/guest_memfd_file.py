@@ -64,9 +64,7 @@ class GuestMemfdFile(KvmMm):
             gmem_flags=flags,
             gmem_listed=True,
         )
-        f = GmemFile(
-            f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages))
-        )
+        f = GmemFile(f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages)))
         f.__dict__["slab_state"] = LIVE
         file = File(name, f_count=1, f_mapping=inode, private_data=f)
         self.mappings = (*self.mappings, inode)

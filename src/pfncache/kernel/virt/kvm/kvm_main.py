@@ -52,10 +52,8 @@ class KvmMain(KvmMm):
             kvm.mmu_invalidate_range_start = start
             kvm.mmu_invalidate_range_end = end
         else:
-            if start < kvm.mmu_invalidate_range_start:
-                kvm.mmu_invalidate_range_start = start
-            if end > kvm.mmu_invalidate_range_end:
-                kvm.mmu_invalidate_range_end = end
+            kvm.mmu_invalidate_range_start = min(kvm.mmu_invalidate_range_start, start)
+            kvm.mmu_invalidate_range_end = max(kvm.mmu_invalidate_range_end, end)
 
     def kvm_mmu_invalidate_end(self, kvm: Kvm) -> None:
         """Note that an invalidation has ended: first the sequence, then the count.

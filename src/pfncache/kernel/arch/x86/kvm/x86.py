@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import KVM_X86_COCO_VM, KVM_X86_DEFAULT_VM, GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.kernel.include.linux.kvm_host import (
+    KVM_X86_COCO_VM,
+    KVM_X86_DEFAULT_VM,
+    GfnToPfnCache,
+    Kvm,
+    KvmMemorySlot,
+    KvmVcpu,
+)
 from pfncache.kernel.include.linux.sched import current
 from pfncache.kernel.include.linux.types import Errno, Gfn, Gpa, Pfn
 from pfncache.kernel.locking.mutex import mutex
@@ -24,9 +31,8 @@ class X86(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex):
-            with srcu_read_lock(kvm.srcu):
-                self.kvm_write_system_time(vcpu, gpa, enable)
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.kvm_write_system_time(vcpu, gpa, enable)
 
     def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> None:
         """The guest says where it wants its clock. Whether that works is not told to it.
@@ -47,10 +53,9 @@ class X86(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex):
-            with srcu_read_lock(kvm.srcu):
-                vcpu.clock_update = False
-                self.kvm_guest_time_update(vcpu)
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            vcpu.clock_update = False
+            self.kvm_guest_time_update(vcpu)
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
         """Write the clock to wherever the guest has asked for it.
@@ -163,9 +168,8 @@ class X86(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex):
-            with srcu_read_lock(kvm.srcu):
-                self.record_steal_time(vcpu)
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.record_steal_time(vcpu)
 
     def record_steal_time(self, vcpu: KvmVcpu) -> None:
         """Tell the guest how long it did not run, through the user address; a fault there loses the update.

@@ -26,18 +26,16 @@ class Xen(KvmMm):
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
         Returns: 0, or what activation returns.
         """
-        with mutex(kvm.xen.xen_lock):
-            with srcu_read_lock(kvm.srcu):
-                return self.kvm_xen_shared_info_init(kvm, gpa, uhva, by_hva)
+        with mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            return self.kvm_xen_shared_info_init(kvm, gpa, uhva, by_hva)
 
     def kvm_xen_disable_shared_info(self, kvm: Kvm) -> None:
         """KVM_XEN_HVM_SET_ATTR with no address.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
         """
-        with mutex(kvm.xen.xen_lock):
-            with srcu_read_lock(kvm.srcu):
-                self.kvm_gpc_deactivate(kvm.xen.shinfo_cache)
+        with mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            self.kvm_gpc_deactivate(kvm.xen.shinfo_cache)
 
     def kvm_xen_shared_info_init(self, kvm: Kvm, gpa: Gpa, uhva: Hva, by_hva: bool) -> Errno:
         """Activate the cache of shared_info, and write the wall clock there.
@@ -143,10 +141,8 @@ class Xen(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex):
-            with mutex(kvm.xen.xen_lock):
-                with srcu_read_lock(kvm.srcu):
-                    return self.kvm_gpc_activate(gpc, gpa, length)
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            return self.kvm_gpc_activate(gpc, gpa, length)
 
     def kvm_xen_vcpu_disable_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """KVM_XEN_VCPU_SET_ATTR with no address.
@@ -155,10 +151,8 @@ class Xen(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex):
-            with mutex(kvm.xen.xen_lock):
-                with srcu_read_lock(kvm.srcu):
-                    self.kvm_gpc_deactivate(gpc)
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            self.kvm_gpc_deactivate(gpc)
 
     def kvm_vcpu_run_inject_events(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN that has Xen events to deliver.
@@ -167,10 +161,9 @@ class Xen(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex):
-            with srcu_read_lock(kvm.srcu):
-                if vcpu.xen.evtchn_pending_sel:
-                    self.kvm_xen_inject_pending_events(vcpu)
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            if vcpu.xen.evtchn_pending_sel:
+                self.kvm_xen_inject_pending_events(vcpu)
 
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
         """Deliver what the fast path could only note.

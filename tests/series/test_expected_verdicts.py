@@ -88,11 +88,11 @@ MAINLINE = [
     # Open in 7.3.4: a refresh of a cache that was never activated is given neither address.
     ("mainline-7.3", "xen/never-activated", "warn-on"),
     ("rfc-v4-fixed", "xen/never-activated", None),
-    # mmu_notifier_release() comes before the PTEs go, and does not touch the caches: a timer that fires between the exit
-    # of the address space and the closing of the VM's files uses freed pages. The steps are those of exit_mmap() and of
+    # exit_mmap() calls mmu_notifier_release(), which does not touch the caches, and then frees the pages: a timer that
+    # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
     # kvm_mmu_notifier_release(); no real kernel has been seen to do it.
     ("mainline-7.3", "xen/process-exit", "stale-translation"),
-    # User space maps other memory at the slot's user address than it bound: KVM follows the address, the guest does not.
+    # User space maps other memory at the slot's address than it bound. KVM follows the address; the guest does not
     ("mainline-7.3", "gmem/split-brain", "lost-update"),
 ]
 
@@ -121,7 +121,7 @@ def assert_in_order(steps: list[tuple[str, str]], wanted: list[tuple[str, str]])
 
 
 def test_dedicated_sequence_reads_like_its_changelog() -> None:
-    """Look the old page up; a whole invalidation that meets no slot; the retry test sees nothing; publish a freed page."""
+    """Look the old page up; a whole invalidation that meets no slot; the retry test is blind; publish a freed page."""
     steps = functions_of(verdict("no-dedicated-sequence", "xen/hva-cache-dontneed"))
     assert_in_order(
         steps,
@@ -137,7 +137,7 @@ def test_dedicated_sequence_reads_like_its_changelog() -> None:
 
 
 def test_forward_port_trap_reads_like_its_description() -> None:
-    """Ask guest_memfd for the page while a punch runs; it ends; the count is as it was, as is the sequence, which nobody
+    """Ask guest_memfd for the page while a punch runs; it ends; the count is as it was, and the sequence, which nobody
     moves and which is no step for that; publish the freed page."""
     steps = functions_of(verdict("rfc-v4-on-7.3", "gmem/unmapped-punch"))
     assert_in_order(

@@ -80,7 +80,7 @@ def _bits(mask: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Path:
-    """What is known on one way to an instruction: locks held, their lockdep classes, and registers that are constant."""
+    """What is known on one way to an instruction: locks held, their lockdep classes, constant registers."""
 
     held: Held = frozenset()
     classes: frozenset[str] = frozenset()

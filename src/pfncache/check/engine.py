@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The engine: executes step code, and searches breadth first with an exact set of visited states. Native through Numba."""
+"""The engine, native through Numba: executes step code, searches breadth first with an exact set of visited states."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def _read(image: Any, state: Any, slot: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int) -> int:
-    """Take one step of `actor` in `state`, in place, resolving its choose() as `choice`. Actor -1 runs what is asked at the end.
+    """Take one step of `actor` in `state`, in place, resolving its choose() as `choice`.
+
+    Actor -1 runs what is asked at the end.
 
     Indices are unsigned throughout: Numba then leaves out the test for Python's negative ones.
     """
@@ -286,7 +288,7 @@ def insert(states: Any, table: Any, mask: int, count: int, words: int) -> bool:
 def find(states: Any, table: Any, mask: int, state: Any, words: int) -> int:
     """The number of a visited state, or -1."""
     _, known = _find(states, table, uint64(mask), state, _hash(state, words), words)
-    return np.int64(known) - 1
+    return int(known) - 1
 
 
 @njit(cache=True, nogil=True)
@@ -302,7 +304,7 @@ def rehash(states: Any, table: Any, mask: int, count: int, words: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _counter(image: Any, state: Any, actor: int) -> int:
-    return np.int64(_read(image, state, uint64(image[ACTORS] + actor * ACTOR)))
+    return int(_read(image, state, uint64(image[ACTORS] + actor * ACTOR)))
 
 
 @njit(cache=True, nogil=True)
@@ -398,7 +400,7 @@ def explore(
                     ctl[CTL_DETAIL] = out[OUT_DETAIL]
                     break
                 h = _hash(after, words)
-                _prefetch(table, h & umask)
+                _prefetch(table, h & umask)  # type: ignore[call-arg]
                 hashes[uint64(waiting)] = h
                 origins[uint64(waiting)] = number
                 waiting += 1
@@ -443,7 +445,7 @@ def mark_ends(
     scratch: Any,
     count: int,
 ) -> int:
-    """Mark, last to first, the states from which a marked state or an end is reached in one step. Returns how many are new."""
+    """Mark, last to first, the states one step before a marked state or the end. Returns how many are new."""
     words = image[WORDS]
     new = 0
     for number in range(count - 1, -1, -1):

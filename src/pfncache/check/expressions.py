@@ -172,7 +172,8 @@ class Expressions(Emitter):
         if self.dead:
             return NONE
         if isinstance(base, Tuple) and isinstance(index, Const):
-            return base.items[index.value]
+            item: Value = base.items[index.value]
+            return item
         if isinstance(base, Const) and isinstance(base.value, tuple | list):
             items = tuple(base.value)
             if isinstance(index, Const):
@@ -434,8 +435,10 @@ def construct(node: ast.AST) -> str:
     """A piece of syntax in words, for an error."""
     names = {"JoinedStr": "an f-string", "Lambda": "a lambda", "ListComp": "a list comprehension", "Dict": "a dict",
              "List": "a list", "Set": "a set", "Await": "await", "NamedExpr": "an assignment inside an expression",
-             "GeneratorExp": "a generator expression", "DictComp": "a dict comprehension", "Starred": "a starred expression",
-             "Try": "try", "Raise": "raise", "Delete": "del", "FunctionDef": "a nested function", "ClassDef": "a nested class",
+             "GeneratorExp": "a generator expression",
+             "DictComp": "a dict comprehension", "Starred": "a starred expression",
+             "Try": "try", "Raise": "raise", "Delete": "del", "FunctionDef": "a nested function",
+             "ClassDef": "a nested class",
              "Global": "global", "Nonlocal": "nonlocal", "Import": "an import inside a function", "Match": "match",
              "In": "`in`", "NotIn": "`not in`", "Div": "the operator /", "Pow": "the operator **"}  # fmt: skip
     return names.get(type(node).__name__, type(node).__name__.lower())

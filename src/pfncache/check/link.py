@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -267,7 +268,7 @@ class Linker:
         header = [0] * HEADER
         body: list[int] = []
 
-        def section(index: int, rows: list[tuple[int, ...]], width: int) -> None:
+        def section(index: int, rows: Sequence[tuple[int, ...]], width: int) -> None:
             header[index] = HEADER + len(body)
             for row in rows:
                 body.extend(row)

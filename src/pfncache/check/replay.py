@@ -153,7 +153,8 @@ class Replay:
         switch_to(None)
         if self._allow and self.ending is None:
             raise Divergence(
-                f"{self.actors[number].name} passed {events - self._allow} preemption points, its compiled form {events}"
+                f"{self.actors[number].name} passed {events - self._allow} preemption points, "
+                f"its compiled form {events}"
             )
 
     def take(self, state: NDArray[np.uint64], choice: Choice) -> NDArray[np.uint64]:
@@ -218,7 +219,18 @@ class _Deaf:
     def access(self, record: Record, field: str) -> None:
         """Nothing to see."""
 
-    enter_atomic = leave_atomic = changed = choose = lambda self, *args: 0
+    def enter_atomic(self, function: Callable[..., Any]) -> None:
+        """Nothing to count."""
+
+    def leave_atomic(self) -> None:
+        """Nothing to count."""
+
+    def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
+        """Nothing to note."""
+
+    def choose(self, options: int) -> int:
+        """Any outcome will do."""
+        return 0
 
 
 def _ending(error: Exception) -> Ending:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pfncache.check import engine
 from pfncache.check.ir import Event, Failure, Op
-from pfncache.check.link import ACTOR, ACTORS, REGISTERS, Program
+from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
 
 HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
@@ -83,7 +83,10 @@ class Search:
         return int(engine.step(self.program.image, state, self.registers, self.out, self.cover, actor, outcome))
 
     def take(self, state: NDArray[np.uint64], choice: Choice) -> tuple[int, NDArray[np.uint64], int, int]:
-        """Take one step from `state`: what became of it, the new state, how many events it passed, how many outcomes there are."""
+        """Take one step from `state`.
+
+        Returns what became of it, the new state, how many events it passed, and how many outcomes there are.
+        """
         after = state.copy()
         result = self._step(after, choice.actor, choice.outcome)
         return result, after, int(self.out[engine.OUT_EVENTS]), int(self.out[engine.OUT_CHOICES])
@@ -104,7 +107,10 @@ class Search:
         return found
 
     def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> Result:
-        """Search until done. `on_progress` gets the states found and those still to expand. Ctrl-C ends it as bounded."""
+        """Search until done; Ctrl-C ends it as bounded.
+
+        `on_progress` gets the states found and those still to expand.
+        """
         words = self.program.words
         capacity = 1 << 14
         started = time.perf_counter()
@@ -186,15 +192,15 @@ class Search:
             result.path.append(Choice(int(ctl[engine.CTL_ACTOR]), int(ctl[engine.CTL_CHOICE])))
 
     def _judge_liveness(self, result: Result) -> None:
-        """From every state, every actor must be able to end. Only a program with loops can fail that without a deadlock."""
+        """From every state, every actor must be able to end. Only loops can fail that without a deadlock."""
         if not self._has_loops():
             return
         good = np.zeros(result.states, dtype=np.uint8)
         scratch = np.zeros(self.program.words, dtype=np.uint64)
         try:
             while engine.mark_ends(
-                self.program.image, self.states, self.table, self.mask, self.registers, self.out, self.cover, good, scratch,
-                result.states,
+                self.program.image, self.states, self.table, self.mask, self.registers, self.out, self.cover,
+                good, scratch, result.states,
             ):  # fmt: skip
                 if good.all():
                     return
@@ -251,15 +257,13 @@ class Search:
 
     def _describe(self, result: int) -> str:
         if result == engine.RANGE:
-            return f"a value left the room that its type has, at instruction {int(self.out[engine.OUT_DETAIL])}: {self._range_place()}"
+            return f"a value left the room that its type has: {self._range_place()}"
         if result == engine.FAILED:
             failure = self.program.failures[int(self.out[engine.OUT_DETAIL])]
             return f"{failure.kind} at {failure.stack[-1]}"
         return {engine.BLOCKED: "blocked", engine.ENDLESS: "a step that does not end"}[result]
 
     def _range_place(self) -> str:
-        from pfncache.check.link import CODE, INSTR
-
         image: Any = self.program.image
         index = (int(self.out[engine.OUT_DETAIL]) - int(image[CODE])) // INSTR
         for slot_of, slot in self.program.slots.items():

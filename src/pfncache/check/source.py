@@ -16,7 +16,7 @@ from pfncache.kernel.model import Record
 
 
 class CompileError(Exception):
-    """A construct that the model's language does not have. The message is one line: file:line, what, and what instead."""
+    """A construct that the model's language does not have. One line: file:line, what, and what instead."""
 
     def __init__(self, where: Location, what: str) -> None:
         super().__init__(where, what)

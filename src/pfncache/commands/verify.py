@@ -83,9 +83,9 @@ def verify(
             interrupted = True
         except CompileError as error:
             raise click.UsageError(compile_error(error)) from None
-    for design, outcome in zip(chosen, outcomes, strict=True):
+    for design, whole in zip(chosen, outcomes, strict=True):
         wanted = [job.scenario for job in work if job.design is design]
-        outcome.complete(wanted, "interrupted before it was searched")
+        whole.complete(wanted, "interrupted before it was searched")
     if as_json:
         click.echo(json.dumps(document(outcomes), indent=1))
     else:

@@ -11,7 +11,10 @@ from pfncache.properties.property import Property
 
 
 class LostDirtyProbe(Ghost):
-    """Looks where a writer says that it is done marking. Event channel and shared_info writes are exempt by KVM's ABI."""
+    """Looks where a writer says that it is done marking.
+
+    Event channel and shared_info writes are exempt by KVM's ABI.
+    """
 
     @atomic
     def trace_gpc_dirty(self, gpc: GfnToPfnCache, gpa: Gpa) -> None:

@@ -13,7 +13,7 @@ from pfncache.properties.property import Property
 class LostUpdateProbe(Ghost):
     """Looks at each completed update of a PV structure.
 
-    Memory that the guest has made private is excepted: KVM must not reach it, so the guest cannot expect an update there.
+    Memory that the guest has made private is excepted: KVM must not reach it, so no update can be expected there.
     So is a gfn whose slot is being replaced, or whose guest_memfd is being closed.
     """
 

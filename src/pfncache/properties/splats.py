@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Properties that the kernel's own primitives watch, as KASAN, lockdep and the page-fault handler do, and those of the search."""
+"""Properties that the kernel's own primitives watch, as KASAN and lockdep do, and those of the search."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class World:
         return System(actors, self.kernel, Call(self.kernel.trace_quiescent, (self.kvm,)))
 
     def _with_task_work(self, actor: Actor) -> Actor:
-        """After each operation, what a task does on its way back to user space: any task may drop a file's last reference.
+        """After each operation, what a task does on its way back to user space: any may drop a file's last reference.
 
         Where nobody closes a file, its descriptor keeps it, and there is nothing to do.
         """

@@ -11,10 +11,16 @@ OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
 
 mainline_7_3 = Design("mainline-7.3", "mainline 7.3.4")
 mainline_7_2 = (
-    [*mainline_7_3, history_pfncache.RevertDedicatedSequence, history_pfncache.RevertSrcuInHasInterrupt, history_gmem.RevertBindWhenReady, history_gmem.RevertUnbindUnderLock]
+    mainline_7_3
+    + [
+        history_pfncache.RevertDedicatedSequence,
+        history_pfncache.RevertSrcuInHasInterrupt,
+        history_gmem.RevertBindWhenReady,
+        history_gmem.RevertUnbindUnderLock,
+    ]
 ).named("mainline-7.2", "mainline 7.2.13")
-mainline_6_18 = ([*mainline_7_2, history_gmem.RevertImmutableGmemSlots]).named("mainline-6.18", "mainline 6.18")
-mainline_6_12 = ([*mainline_6_18]).named("mainline-6.12", "mainline 6.12.107").without(OLD_MEMORY)
+mainline_6_18 = (mainline_7_2 + [history_gmem.RevertImmutableGmemSlots]).named("mainline-6.18", "mainline 6.18")
+mainline_6_12 = (mainline_6_18 + []).named("mainline-6.12", "mainline 6.12.107").without(OLD_MEMORY)
 
 rfc_v2 = (mainline_7_2 + rfc.V2).named("rfc-v2", "RFC v2 (2026-02-26) on the mainline of its time")
 rfc_v3 = (mainline_7_2 + rfc.V3).named("rfc-v3", "RFC v3 (2026-03-10) on the mainline of its time")
@@ -22,14 +28,21 @@ rfc_v4 = (mainline_7_2 + rfc.V4).named("rfc-v4", "RFC v4 (2026-04-20) on the mai
 rfc_v4_on_7_3 = (mainline_7_3 + rfc.V4).named("rfc-v4-on-7.3", "RFC v4 carried unchanged onto mainline 7.3.4")
 
 rfc_v4_fixed = (
-    [*rfc_v4_on_7_3, alternatives.BumpSequence, alternatives.CompareIdentity, alternatives.AskFolioMapping, alternatives.RefusePrivate, history_pfncache.TestActiveFirst]
+    rfc_v4_on_7_3
+    + [
+        alternatives.BumpSequence,
+        alternatives.CompareIdentity,
+        alternatives.AskFolioMapping,
+        alternatives.RefusePrivate,
+        history_pfncache.TestActiveFirst,
+    ]
 ).named("rfc-v4-fixed", "RFC v4 on 7.3.4 with its holes closed: sequence, identity, mapping, private memory")
 rfc_v4_bool = (
-    ([*rfc_v4, alternatives.BoolInsteadOfCount])
+    (rfc_v4 + [alternatives.BoolInsteadOfCount])
     .named("rfc-v4-bool", "RFC v4 with a flag instead of a count, as proposed in September 2024")
     .broken_by("gmem/overlapping-invalidations")
 )
-uaccess_clock = ([*mainline_7_3, alternatives.ClockThroughUserspace, history_pfncache.TestActiveFirst]).named(
+uaccess_clock = (mainline_7_3 + [alternatives.ClockThroughUserspace, history_pfncache.TestActiveFirst]).named(
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
 
@@ -62,7 +75,7 @@ DESIGNS: dict[str, Design] = {
     for d in (
         mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12,
         rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock,
-        *(([*mainline_7_3, p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
+        *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
     )
 }  # fmt: skip
 """Every design, by name."""

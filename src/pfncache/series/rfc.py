@@ -58,7 +58,7 @@ class MapThroughVmap(Patch, Pfncache):
 
     @atomic
     def page_lacks_direct_map(self, pfn: Pfn) -> bool:
-        """Whether the page's mapping says AS_NO_DIRECT_MAP. The field is read raw: an anonymous page's is no mapping."""
+        """Whether the page's mapping says AS_NO_DIRECT_MAP; read raw, though an anonymous page has none."""
         page = self.mem_map[pfn]
         if page.anon:
             report(

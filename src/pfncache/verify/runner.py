@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, cast
 
 from pfncache.check.compiler import compile_system
 from pfncache.check.engine import explore
@@ -98,7 +98,7 @@ class Alike:
 
 
 def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
-    """What a system's code and first state are made of: every definition of each function that is used, and the start."""
+    """What a system's code and first state are made of: each definition of each used function, and the start."""
     code = tuple(
         (name, tuple(unwrap(vars(owner)[name]).__code__ for owner in kernel.__mro__ if callable(vars(owner).get(name))))
         for name in sorted(used)
@@ -118,7 +118,7 @@ def trace_of(searching: Search, result: Result) -> Trace:
 
 def engine_is_cached() -> bool:
     """Whether Numba has the engine's native code from an earlier run."""
-    cache: Any = explore._cache  # the dispatcher has no public name for it
+    cache: Any = cast(Any, explore)._cache  # the dispatcher has no public name for it
     return os.path.isdir(cache.cache_path) and any("explore" in f for f in os.listdir(cache.cache_path))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/lib/usercopy_64.c, arch/x86/include/asm/uaccess.h: the kernel follows user addresses of the current process."""
+"""arch/x86/lib/usercopy_64.c, arch/x86/include/asm/uaccess.h: user addresses of the current process."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class ListHead(Record):
 
     @atomic
     def begin_change(self, entry: ListEntry, listed: bool) -> None:
-        """The first store of list_add() or list_del(), and the check of __list_add_valid() or __list_del_entry_valid()."""
+        """The first store of list_add() or list_del(), checked as in __list_add_valid(), __list_del_entry_valid()."""
         if self.changing:
             report("list-corruption", f"{self} is changed by two at a time")
         if entry.listed == listed:

@@ -46,6 +46,19 @@ class Mm(Tracepoints, ABC):
         """pfn_valid(): pfn has a struct page. Everything in mem_map does but device memory, which ends it."""
         return pfn >= 0 and pfn < len(self.mem_map)
 
+    # mm/memory.c
+    @abstractmethod
+    def set_pte(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
+        """set_pte_range(): make a PTE present; it takes over the caller's reference."""
+
+    @abstractmethod
+    def clear_pte(self, mm: MmStruct, number: int) -> Page | None:
+        """Make a PTE not present; the page that was mapped, with its reference, or None."""
+
+    @abstractmethod
+    def zap_page_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """unmap_vmas(): clear the PTEs of [start, end), between the two notifications."""
+
     # mm/page_alloc.c
     @abstractmethod
     def alloc_page(self) -> Page | None:
@@ -87,7 +100,7 @@ class Mm(Tracepoints, ABC):
 
     @abstractmethod
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
-        """Make the PTE of address present (and writable). 0, -EFAULT (no VMA or not permitted, SIGBUS), -EAGAIN, -EHWPOISON.
+        """Make the PTE of address present (and writable). 0, -EFAULT (no VMA, permission, SIGBUS), -EAGAIN, -EHWPOISON.
 
         Locks: mmap_lock held for reading.
         """
@@ -95,7 +108,7 @@ class Mm(Tracepoints, ABC):
     # mm/gup.c
     @abstractmethod
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
-        """The page that a writable present PTE of the current mm maps, with a reference; KVM_PFN_ERR_FAULT otherwise."""
+        """The page that a writable present PTE of the current mm maps, referenced; KVM_PFN_ERR_FAULT otherwise."""
 
     @abstractmethod
     def get_user_page(self, mm: MmStruct, address: Hva) -> Pfn:

@@ -105,7 +105,7 @@ class MmStruct(Record):
     ptes: tuple[Pte, ...]
     """By hva >> PAGE_SHIFT."""
     notifiers: tuple[Any, ...]
-    """struct mmu_notifier: the VMs that may subscribe (each a Kvm, whose mmu_notifier_registered says whether it does)."""
+    """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered of each says whether it does."""
     notifier_srcu: SrcuStruct
     """The notifiers' own SRCU: unsubscribing waits for those who are calling."""
 

@@ -15,7 +15,7 @@ class Tracepoints:
     """No-op tracepoints, each called inside an atomic step of the model."""
 
     def gpc_is_gmem_backed(self, gpc: GfnToPfnCache) -> bool:
-        """Whether a refresh resolves the cache through guest_memfd instead of the userspace mapping: never, in mainline."""
+        """Whether a refresh resolves the cache through guest_memfd, not the user mapping: never, in mainline."""
         return False
 
     @atomic

@@ -68,7 +68,7 @@ class X86(KvmMm):
             self.kvm_setup_guest_pvclock(vcpu, vcpu.pv_time)
 
     def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Write a pvclock structure: version odd, contents, version even. If the page cannot be had, the update is lost.
+        """Write a pvclock structure: version odd, contents, version even. Without the page, the update is lost.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: SRCU; may sleep.

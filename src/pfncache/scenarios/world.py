@@ -122,7 +122,8 @@ class World:
         with run_as(self.setup):
             self._make_memory(files, file_pages)
             if memory.is_private and not shared_attribute:
-                k.kvm_vm_set_mem_attributes(self.kvm, 0, gfns, True)
+                for attributes in self.kvm.mem_attr_array[:gfns]:  # without a slot, that is all that the ioctl does
+                    attributes.private = True
             k.kvm_set_memory_region(
                 self.kvm, 0, 0, gfns, self.hva, log_dirty, False, self.files[0] if self.files else None, 0
             )

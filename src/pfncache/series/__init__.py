@@ -31,6 +31,7 @@ rfc_v4_fixed = (
     rfc_v4_on_7_3
     + [
         alternatives.BumpSequence,
+        alternatives.MemslotsUnderLock,
         alternatives.CompareIdentity,
         alternatives.AskFolioMapping,
         alternatives.RefusePrivate,

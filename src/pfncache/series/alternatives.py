@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GfnToPfnCache, GmemFile, Kvm, KvmVcpu
-from pfncache.kernel.include.linux.types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gpa, Pfn, Pgoff
+from pfncache.kernel.include.linux.types import INVALID_GPA, KVM_PFN_ERR_FAULT, Errno, Gfn, Gpa, Pfn, Pgoff
+from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
@@ -46,6 +47,15 @@ class BoolInsteadOfCount(Patch, KvmMain):
         """Clear the flag."""
         kvm.mn_active_invalidate_count = 0
         return True
+
+
+class MemslotsUnderLock(InvalidateOnGmemEvents):
+    """KVM: look the memslots up under slots_lock when the attributes change."""
+
+    def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
+        """Whoever holds slots_lock needs no SRCU."""
+        with mutex(kvm.slots_lock):
+            return self.set_mem_attributes(kvm, self.kvm_memslots_locked(kvm), start, end, private)
 
 
 class CompareIdentity(ResolvePfnsViaGmem):
@@ -95,7 +105,7 @@ class ClockThroughUserspace(Patch, X86):
     The clock is only ever written by its vCPU, which may fault. It needs no kernel mapping, and so no invalidation.
     """
 
-    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> None:
+    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
         """Remember where the guest wants its clock."""
         kvm = vcpu.kvm
         assert kvm is not None
@@ -104,6 +114,7 @@ class ClockThroughUserspace(Patch, X86):
             self.kvm_gfn_to_hva_cache_init(kvm, vcpu.pv_time_hva, gpa)
         else:
             vcpu.pv_time_hva.gpa = INVALID_GPA
+        return 0
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
         """Write it, with three writes as the protocol wants."""

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot
+from pfncache.kernel.arch.x86.kvm.x86 import X86
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
 from pfncache.kernel.include.linux.mm_types import AddressSpace
 from pfncache.kernel.include.linux.types import (
     Errno,
     Gfn,
+    Gpa,
     Hva,
     Kva,
     Pfn,
@@ -77,32 +79,43 @@ class MapThroughVmap(Patch, Pfncache):
 
 
 class RenameInvalidateStart(Patch):
-    """KVM: Rename invalidate_begin to invalidate_start for consistency (RFC v4 3/7; in 7.2 as 190cc5370a8b)."""
+    """KVM: Rename invalidate_begin to invalidate_start for consistency (RFC v4 3/7; in 7.2 as 190cc5370a8b).
+
+    The model has the new name throughout.
+    """
 
 
-class RenameGpcHelper(Patch):
+class RenameGpcHelper(Patch, Pfncache):
     """KVM: pfncache: Rename invalidate_start() helper (RFC v4 4/7)."""
 
+    def gpc_invalidate_hva_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """The new name says that the range is one of user addresses; the MMU notifier's call does the same."""
+        self.gfn_to_pfn_cache_invalidate_start(kvm, start, end)
 
-class InvalidateOnGmemEvents(Patch, GuestMemfd, MemAttributes):
-    """KVM: Invalidate pfncaches on guest_memfd invalidation and on memory attribute updates (RFC v4 5/7)."""
+
+class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfd, MemAttributes):
+    """KVM: pfncache: Invalidate on gmem invalidation and memattr updates (RFC v4 5/7)."""
 
     def _kvm_gmem_invalidate_start(self, f: GmemFile, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
-        """First the caches, by the user addresses of the slots that are bound."""
+        """First the caches, by the user addresses of the slots that are bound. The count goes up in any case."""
         kvm = f.kvm
         assert kvm is not None
         with spin_lock(kvm.mn_invalidate_lock):
             self.raise_mn_active_invalidate_count(kvm)
+        seen: KvmMemorySlot | None = None
         for index in range(len(f.bindings)):
             if start <= index < end:
                 slot = f.bindings[index].slot
-                if slot is not None:
-                    gfn = slot.base_gfn + index - slot.gmem_pgoff
-                    self.gpc_invalidate_gfn_range(kvm, slot, gfn, gfn + 1)
+                # One entry of the xarray for each slot: the range is the slot's part of [start, end).
+                if slot is not None and slot is not seen:
+                    seen = slot
+                    first = slot.base_gfn + max(slot.gmem_pgoff, start) - slot.gmem_pgoff
+                    last = slot.base_gfn + min(slot.gmem_pgoff + slot.npages, end) - slot.gmem_pgoff
+                    self.gpc_invalidate_gfn_range(kvm, slot, first, last)
         super()._kvm_gmem_invalidate_start(f, inode, start, end)
 
     def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
-        """Let refreshes go on."""
+        """Let refreshes go on, once the invalidation of the guest's mappings has moved the sequence."""
         super()._kvm_gmem_invalidate_end(f, start, end)
         kvm = f.kvm
         assert kvm is not None
@@ -113,35 +126,40 @@ class InvalidateOnGmemEvents(Patch, GuestMemfd, MemAttributes):
 
     def gpc_invalidate_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
         """The caches of a slot's gfns, by their user addresses."""
-        hva = self.gpc_range_hva(slot, start)
-        self.gfn_to_pfn_cache_invalidate_start(kvm, hva, hva + ((end - start) << self.PAGE_SHIFT))
+        hva = self.gfn_to_hva_in_slot(slot, start)
+        self.gpc_invalidate_hva_range_start(kvm, hva, hva + ((end - start) << self.PAGE_SHIFT))
 
-    def gpc_range_hva(self, slot: KvmMemorySlot, gfn: Gfn) -> Hva:
-        """The user address of a gfn of the slot."""
+    def gfn_to_hva_in_slot(self, slot: KvmMemorySlot, gfn: Gfn) -> Hva:
+        """gfn_to_hva_memslot() with its guard against speculation: a gfn outside the slot is taken for its first."""
+        if gfn - slot.base_gfn >= slot.npages:
+            return slot.userspace_addr
         return slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
 
     def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
         """Invalidate caches around the update. The memslots are looked up before slots_lock is taken."""
-        slots = kvm.memslots
-        assert slots is not None
+        slots = self.kvm_memslots(kvm)
         with mutex(kvm.slots_lock):
-            if self.kvm_range_has_memory_attributes(kvm, start, end, private):
-                return 0
-            with spin_lock(kvm.mn_invalidate_lock):
-                self.raise_mn_active_invalidate_count(kvm)
-            for entry in slots.entries:
-                slot = entry.slot
-                if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
-                    first = start if start > slot.base_gfn else slot.base_gfn
-                    last = slot.base_gfn + slot.npages
-                    last_gfn = end if end < last else last
-                    self.gpc_invalidate_gfn_range(kvm, slot, first, last_gfn)
-            self.kvm_mem_attributes_start(kvm, start, end)
-            for gfn in range(len(kvm.mem_attr_array)):
-                if start <= gfn < end:
-                    kvm.mem_attr_array[gfn].private = private
-            self.kvm_mem_attributes_end(kvm, start, end)
-            self.kvm_gmem_attributes_end(kvm)
+            return self.set_mem_attributes(kvm, slots, start, end, private)
+
+    def set_mem_attributes(self, kvm: Kvm, slots: KvmMemslots, start: Gfn, end: Gfn, private: bool) -> Errno:
+        """What kvm_vm_set_mem_attributes() does under slots_lock."""
+        if self.kvm_range_has_memory_attributes(kvm, start, end, private):
+            return 0
+        with spin_lock(kvm.mn_invalidate_lock):
+            self.raise_mn_active_invalidate_count(kvm)
+        for entry in slots.entries:
+            slot = entry.slot
+            if slot is not None:
+                first = max(start, slot.base_gfn)
+                last = min(end, slot.base_gfn + slot.npages)
+                if first < last:
+                    self.gpc_invalidate_gfn_range(kvm, slot, first, last)
+        self.kvm_mem_attributes_start(kvm, start, end)
+        for gfn in range(len(kvm.mem_attr_array)):
+            if start <= gfn < end:
+                kvm.mem_attr_array[gfn].private = private
+        self.kvm_mem_attributes_end(kvm, start, end)
+        self.kvm_gmem_attributes_end(kvm)
         return 0
 
     def kvm_gmem_attributes_end(self, kvm: Kvm) -> None:
@@ -150,19 +168,45 @@ class InvalidateOnGmemEvents(Patch, GuestMemfd, MemAttributes):
             self.lower_mn_active_invalidate_count(kvm)
 
 
-class RangeEndFromSlot(InvalidateOnGmemEvents):
-    """KVM: Invalidate pfncaches on guest_memfd invalidation and on memory attribute updates (RFC v2).
+class AvoidSilentClockFailures(Patch, X86):
+    """KVM: x86: Avoid silent kvm-clock activation failures (RFC v2 1/7; dropped in v3)."""
 
-    The end of the range is asked of the slot for the gfn behind the last one, which is clamped to the slot's start
-    when it is not in the slot.
+    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
+        """The MSR write fails when the cache cannot be activated."""
+        vcpu.clock_update = True
+        if enable:
+            return self.kvm_gpc_activate(vcpu.pv_time, gpa, self.PVCLOCK_SIZE)
+        self.kvm_gpc_deactivate(vcpu.pv_time)
+        return 0
+
+
+class RenameInvalidateFields(Patch):
+    """KVM: Rename mn_* invalidate-related fields to generic ones (RFC v2 6/7; dropped in v4).
+
+    The model keeps the names that mainline has.
+    """
+
+
+class InvalidateUpToSlotEnd(InvalidateOnGmemEvents):
+    """KVM: pfncache: Invalidate on gmem invalidation and memattr updates (RFC v2 7/7).
+
+    The end of the range is the user address of the gfn behind it. When the range reaches the slot's end, that gfn is
+    not in the slot.
     """
 
     def gpc_invalidate_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
         """An empty range, when it reaches the slot's end."""
-        hva_end = slot.userspace_addr if end - slot.base_gfn >= slot.npages else self.gpc_range_hva(slot, end)
-        self.gfn_to_pfn_cache_invalidate_start(kvm, self.gpc_range_hva(slot, start), hva_end)
+        hva_end = self.gfn_to_hva_in_slot(slot, end)
+        self.gpc_invalidate_hva_range_start(kvm, self.gfn_to_hva_in_slot(slot, start), hva_end)
 
 
 V4 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, InvalidateOnGmemEvents)
-V3 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, RangeEndFromSlot)
-V2 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, RangeEndFromSlot)
+V3 = (
+    ResolvePfnsViaGmem,
+    MapThroughVmap,
+    RenameInvalidateStart,
+    RenameGpcHelper,
+    RenameInvalidateFields,
+    InvalidateUpToSlotEnd,
+)
+V2 = (AvoidSilentClockFailures, *V3)

@@ -24,27 +24,31 @@ class X86(KvmMm):
 
     # kvm-clock
 
-    def kvm_vcpu_ioctl_set_msr_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> None:
+    def kvm_vcpu_ioctl_set_msr_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> int:
         """KVM_SET_MSRS of MSR_KVM_SYSTEM_TIME_NEW.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl(), msr_io(), v7.3.4.
+        Returns: how many MSRs were set: 1, or 0 when the write is refused.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
-            self.kvm_write_system_time(vcpu, gpa, enable)
+            return 1 if self.kvm_write_system_time(vcpu, gpa, enable) == 0 else 0
 
-    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> None:
+    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
         """The guest says where it wants its clock. Whether that works is not told to it.
 
         Linux: arch/x86/kvm/msrs.c kvm_write_system_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
+        Returns: 0.
+        Simplified: void in Linux; there has been a patch that returns what the activation says.
         """
         vcpu.clock_update = True
         if enable:
             self.kvm_gpc_activate(vcpu.pv_time, gpa, self.PVCLOCK_SIZE)
         else:
             self.kvm_gpc_deactivate(vcpu.pv_time)
+        return 0
 
     def kvm_vcpu_run_clock_update(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN that has a clock update to serve, as after KVM_SET_CLOCK or a migration to another CPU.

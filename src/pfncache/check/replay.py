@@ -130,10 +130,12 @@ class Replay:
 
     def start(self) -> None:
         """Bring every actor to its first preemption point that the search has."""
-        for number in range(len(self.actors)):
+        for number, events in enumerate(self.search.start_events):
+            self.moments.clear()
             self._greenlets.append(greenlet(self._body(number)))
-            self._resume(number, self.search.start_events[number])
-        self.moments.clear()
+            self._resume(number, events)
+        if self.ending is None:
+            self.moments.clear()
 
     def _body(self, number: int) -> Callable[[], None]:
         def run() -> None:
@@ -178,6 +180,8 @@ class Replay:
     def run(self, path: list[Choice]) -> None:
         """Replay a whole path, then what is asked at the end if the path got there."""
         self.start()
+        if self.search.start_failure is not None:
+            return
         state = self.search.initial
         self._compare(state)
         for choice in path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ class Search:
         self.out = np.zeros(engine.OUT_SIZE, dtype=np.int64)
         self.cover = np.zeros(max(1, len(program.acquisitions)), dtype=np.uint8)
         self.start_events: list[int] = []
+        self.start_failure: Failure | None = None
+        """Of an actor that fails before any step that others can see."""
         self.initial = self._start()
 
     def _start(self) -> NDArray[np.uint64]:
@@ -71,6 +74,10 @@ class Search:
         state = self.program.initial.copy()
         for actor in range(self.program.actors):
             result = self._step(state, actor, 0)
+            if result == engine.FAILED:
+                self.start_failure = self.program.failures[int(self.out[engine.OUT_DETAIL])]
+                self.start_events.append(sys.maxsize)
+                break
             if result != engine.STEPPED:
                 raise ModelError(
                     f"actor {self.program.compiled.system.actors[actor].name} cannot start: {self._describe(result)}"
@@ -111,6 +118,8 @@ class Search:
 
         `on_progress` gets the states found and those still to expand.
         """
+        if self.start_failure is not None:
+            return Result(VIOLATED, self.start_failure.kind, 1, 0, 0.0, [], self.start_failure)
         words = self.program.words
         capacity = 1 << 14
         started = time.perf_counter()
@@ -184,11 +193,11 @@ class Search:
             return
         if verdict == engine.LOOPING:
             result.property = "livelock"
-            result.detail = "the step never ends"
-        else:
-            result.failure = self.program.failures[int(ctl[engine.CTL_DETAIL])]
-            result.property = result.failure.kind
-        if verdict in (engine.VIOLATED, engine.LOOPING):
+            result.detail = self._looping(self.states[int(ctl[engine.CTL_STATE])], int(ctl[engine.CTL_ACTOR]))
+            return
+        result.failure = self.program.failures[int(ctl[engine.CTL_DETAIL])]
+        result.property = result.failure.kind
+        if verdict == engine.VIOLATED:
             result.path.append(Choice(int(ctl[engine.CTL_ACTOR]), int(ctl[engine.CTL_CHOICE])))
 
     def _judge_liveness(self, result: Result) -> None:
@@ -254,6 +263,11 @@ class Search:
                 place = event.stack[-1]
                 parts.append(f"{actor.name} in {place.function}()")
         return "no way to end for " + ", ".join(parts)
+
+    def _looping(self, state: NDArray[np.uint64], actor: int) -> str:
+        event = self.event(state, actor)
+        place = f"from {event.stack[-1].function}() on" if event is not None else "from its start"
+        return f"{self.program.compiled.system.actors[actor].name} runs for ever {place}, and touches nothing that others change"
 
     def _describe(self, result: int) -> str:
         if result == engine.RANGE:

@@ -7,7 +7,11 @@ import importlib
 
 import click
 
-VERBS = {"verify": "pfncache.commands.verify:verify", "list": "pfncache.commands.listing:listing"}
+VERBS = {
+    "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
+    "list": ("pfncache.commands.listing:listing", "List the designs, scenarios or properties."),
+}
+"""Where each verb is, and what it does."""
 
 
 class Verbs(click.Group):
@@ -21,9 +25,14 @@ class Verbs(click.Group):
         """Import a verb."""
         if cmd_name not in VERBS:
             return None
-        module, name = VERBS[cmd_name].split(":")
+        module, name = VERBS[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -140,7 +140,8 @@ def _show(designs: list[DesignOutcome], seconds: float, detailed: bool) -> None:
     console.print(_design_table(designs))
     states = sum(o.states for d in designs for o in d.outcomes)
     count = sum(len(d.outcomes) for d in designs)
-    console.print(f"every interleaving of {count} scenarios: {states:,} states in {seconds:.1f} s", style="dim")
+    what = f"{count} scenario{'s' * (count != 1)}: {states:,} state{'s' * (states != 1)}"
+    console.print(f"every interleaving of {what} in {seconds:.1f} s", style="dim")
 
 
 def _verdict(verdict: str) -> str:

@@ -19,14 +19,11 @@ from pfncache.check.replay import Replay
 from pfncache.check.search import BOUNDED, Result, Search
 from pfncache.check.source import CompileError, unwrap
 from pfncache.check.system import Heap, System
-from pfncache.kernel.model import KernelSplat
-from pfncache.properties import PROBES
 from pfncache.report.outcome import Outcome
 from pfncache.report.trace import Trace, build, kernel_path, reason_of
-from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import describe
-from pfncache.scenarios.world import World
 from pfncache.series.design import Design
+from pfncache.verify.systems import make_system
 
 
 @dataclass(frozen=True)
@@ -37,19 +34,6 @@ class Job:
     scenario: str
     max_states: int
     reduction: bool = True
-
-
-def make_system(design: Design, scenario: str) -> System:
-    """The closed system of a scenario on a design's kernel, with every property's probe."""
-    kernel = design.kernel(*PROBES)
-    try:
-        return SCENARIOS[scenario].build(kernel)
-    except KernelSplat:
-        World.defer_setup = True
-        try:
-            return SCENARIOS[scenario].build(kernel)
-        finally:
-            World.defer_setup = False
 
 
 def search(job: Job) -> tuple[Search, Result, System]:
@@ -87,7 +71,7 @@ class Alike:
         compiled = compile_system(system)
         searching = Search(link(compiled, job.reduction), job.max_states)
         result = searching.run()
-        trace = trace_of(searching, result) if result.property is not None and result.path else None
+        trace = trace_of(searching, result) if result.path or result.failure is not None else None
         reason = trace.reason if trace is not None else result.detail or result.reason
         outcome = Outcome(
             job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,

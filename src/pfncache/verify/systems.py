@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sets a scenario up on a design's kernel. The design may be a user's: whatever it does there must be told."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pfncache.check.source import CompileError, Location
+from pfncache.check.system import System
+from pfncache.kernel.model import KernelSplat, Record, WouldBlock, tracing
+from pfncache.properties import PROBES
+from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.world import World
+from pfncache.series.design import Design
+
+PATIENCE = 100_000
+"""Accesses to the state during set-up; the longest of the catalogue takes about a thousand."""
+
+
+class Watchdog:
+    """A tracer that ends a set-up that does not end by itself."""
+
+    def __init__(self) -> None:
+        self.left = PATIENCE
+
+    def access(self, record: Record, field: str) -> None:
+        """Count."""
+        self.left -= 1
+        if self.left < 0:
+            raise KernelSplat("livelock", "the set-up does not end")
+
+    def enter_atomic(self, function: Callable[..., Any]) -> None:
+        """Of no interest."""
+
+    def leave_atomic(self) -> None:
+        """Of no interest."""
+
+    def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
+        """Of no interest."""
+
+    def choose(self, options: int) -> int:
+        """The first outcome, as without a tracer."""
+        return 0
+
+
+def make_system(design: Design, scenario: str) -> System:
+    """The closed system of a scenario on a design's kernel, with every property's probe.
+
+    A design that breaks down before the actors start gets another system, whose only actor is the set-up, so that
+    the compiler or the search says what is wrong. Raises CompileError when not even that can be made.
+    """
+    kernel = design.kernel(*PROBES)
+    build = SCENARIOS[scenario].build
+    try:
+        with tracing(Watchdog()):
+            return build(kernel)
+    except (KernelSplat, WouldBlock, *PYTHON_ERRORS):
+        World.defer_setup = True
+        try:
+            with tracing(Watchdog()):
+                return build(kernel)
+        except PYTHON_ERRORS as error:
+            raise CompileError(_place(error), f"{type(error).__name__}: {error}") from None
+        finally:
+            World.defer_setup = False
+
+
+PYTHON_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
+"""What the functions of a design may raise when they are called."""
+
+
+def _place(error: BaseException) -> Location:
+    """The innermost line of a function that is not the model's machinery."""
+    machinery = Path(inspect.getfile(Record))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) != machinery]
+    return Location(frames[-1].filename, frames[-1].lineno or 0, frames[-1].name)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Searches of small systems: exact numbers of states, and every verdict that there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pfncache.check.search import ModelError
+from tests.check import toys
+
+
+def test_two_increments_lose_one() -> None:
+    """Each actor reads and writes: 3 places and what it read. The lost update needs four steps."""
+    searching, result = toys.search(toys.increment, toys.increment, at_end=toys.count_is_two, reduction=False)
+    assert (result.verdict, result.property) == ("violated", "lost")
+    assert len(result.path) == 4
+    assert toys.replayed(searching, result).ending is not None
+    assert toys.replayed(searching, result).ending.detail == "count is 1"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("reduction", "states", "transitions"),
+    # Without reduction an actor has six places: might_sleep(), acquire, read, write, unlock, end. Of the 6 x 6 pairs
+    # with their 60 steps, the 3 x 3 in which both hold the lock cannot be, nor the 24 steps that touch them.
+    # With it there are three: whoever has the lock runs to its end in one step. An actor's first step stays its own.
+    [(False, 27, 36), (True, 9, 12)],
+)
+def test_locked_increments_hold(reduction: bool, states: int, transitions: int) -> None:
+    _, result = toys.search(toys.increment_locked, toys.increment_locked, at_end=toys.count_is_two, reduction=reduction)
+    assert (result.verdict, result.states, result.transitions) == ("holds", states, transitions)
+
+
+@pytest.mark.parametrize("reduction", [True, False])
+@pytest.mark.parametrize(
+    ("functions", "kind"),
+    [
+        ((toys.first_then_other, toys.other_then_first), "deadlock"),
+        ((toys.first_then_other, toys.first_then_other), None),
+        ((toys.first_twice,), "deadlock"),
+        ((toys.wait_for_flag,), "deadlock"),
+        ((toys.wait_for_flag, toys.set_flag), None),
+        ((toys.spin_until_flag,), "livelock"),
+        ((toys.spin_until_flag, toys.set_flag), None),
+        ((toys.release_what_is_free,), "lock-imbalance"),
+        ((toys.allocate, toys.use), None),
+        ((toys.allocate, toys.use, toys.free), "use-after-free"),
+        ((toys.allocate, toys.free, toys.free), "use-after-free"),
+        ((toys.follow,), "null-dereference"),
+        ((toys.roll, toys.index_by_count), "out-of-bounds"),
+        ((toys.increment, toys.index_by_count), None),
+    ],
+)
+def test_verdict(functions: tuple[Any, ...], kind: str | None, reduction: bool) -> None:
+    searching, result = toys.search(*functions, reduction=reduction)
+    assert result.property == kind
+    if kind not in (None, "deadlock", "livelock"):
+        ending = toys.replayed(searching, result).ending
+        assert ending is not None
+        assert ending.kind == kind
+
+
+def test_lock_order_of_two_that_never_meet() -> None:
+    """One actor takes both orders, one after the other: no deadlock is reachable, lockdep objects anyway."""
+    _, result = toys.search(both_orders)
+    assert result.property == "lock-order"
+    assert "Box.lock -> Box.other" in result.detail
+    assert "Box.other -> Box.lock" in result.detail
+
+
+def both_orders(shared: toys.Box) -> None:
+    toys.first_then_other(shared)
+    toys.other_then_first(shared)
+
+
+def test_first_trace_is_a_shortest_one() -> None:
+    _, result = toys.search(toys.increment, toys.increment, toys.increment, at_end=toys.count_is_two)
+    assert result.property == "lost"
+    assert len(result.path) == 6  # with three actors, no schedule ends before each has read and written
+
+
+def test_choose_takes_every_outcome() -> None:
+    searching, result = toys.search(toys.roll)
+    assert (result.states, result.transitions) == (4, 3)
+    counts = {c.outcome for c in searching.enabled(searching.initial)}
+    assert counts == {0, 1, 2}
+
+
+def test_interrupt_runs_to_its_end() -> None:
+    """What interrupts an actor's CPU sees it at any point, but it does not go on before the interrupt has ended."""
+    _, together = toys.search(toys.increment, toys.increment, reduction=False)
+    _, nested = toys.search(toys.increment, toys.increment, reduction=False, interrupts=True)
+    assert nested.verdict == "holds"
+    assert nested.states < together.states
+
+
+def test_limit_of_states_is_bounded() -> None:
+    _, result = toys.search(*[toys.increment] * 6, reduction=False, max_states=1000)
+    assert result.verdict == "bounded"
+    assert result.reason == "the limit of 1,000 states"
+    assert 0 < result.states <= 1000
+
+
+def test_value_without_room_is_a_defect_of_the_model() -> None:
+    with pytest.raises(ModelError, match="left the room that its type has"):
+        toys.search(toys.leave_room)
+
+
+@pytest.mark.parametrize("reduction", [True, False])
+def test_guards_end_on_every_way_out(reduction: bool) -> None:
+    _, result = toys.search(
+        toys.return_from_guard, toys.return_from_guard, at_end=toys.lock_is_free, reduction=reduction
+    )
+    assert result.verdict == "holds"

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Small systems whose every interleaving can be counted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pfncache.check.compiler import compile_system
+from pfncache.check.link import link
+from pfncache.check.replay import Replay
+from pfncache.check.search import Result, Search
+from pfncache.check.system import Actor, Call, System
+from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.kernel.locking.mutex import Mutex, mutex
+from pfncache.kernel.model import Count, Record, atomic, block_until, choose, guard, kfree, kzalloc, report
+
+
+class Thing(Record, slab=True):
+    """Something that is allocated and freed."""
+
+    value: Count
+
+
+class Cell(Record):
+    """An element of an array."""
+
+    value: Count
+
+
+class Box(Record):
+    """What the actors share."""
+
+    count: Count
+    flag: bool
+    thing: Thing | None
+    lock: Mutex
+    other: Mutex
+    cells: tuple[Cell, ...]
+    things: tuple[Thing, ...]
+
+
+class Kernel:
+    """A kernel without functions."""
+
+
+def box(cells: int = 2, things: int = 1) -> Box:
+    return Box(
+        "box",
+        cells=tuple(Cell(f"cell{i}") for i in range(cells)),
+        things=tuple(Thing(f"thing{i}") for i in range(things)),
+    )
+
+
+def system(
+    *functions: Callable[..., Any], at_end: Callable[..., Any] | None = None, interrupts: bool = False
+) -> System:
+    """One actor for each function; with `interrupts`, the last one interrupts the first."""
+    shared = box()
+    actors = [
+        Actor(f"a{i}", TaskStruct(f"task{i}"), (Call(function, (shared,)),), "a0" if interrupts and i else None)
+        for i, function in enumerate(functions)
+    ]
+    return System(tuple(actors), Kernel(), Call(at_end, (shared,)) if at_end is not None else None)
+
+
+def search(
+    *functions: Callable[..., Any],
+    at_end: Callable[..., Any] | None = None,
+    reduction: bool = True,
+    interrupts: bool = False,
+    max_states: int = 100_000,
+) -> tuple[Search, Result]:
+    """Search the system of some functions."""
+    made = Search(link(compile_system(system(*functions, at_end=at_end, interrupts=interrupts)), reduction), max_states)
+    return made, made.run()
+
+
+def replayed(searching: Search, result: Result) -> Replay:
+    """Replay the path of a result through the functions."""
+    replay = Replay(searching)
+    try:
+        replay.run(result.path)
+    finally:
+        replay.finish()
+    return replay
+
+
+# Actors
+
+
+def increment(shared: Box) -> None:
+    shared.count += 1
+
+
+def increment_locked(shared: Box) -> None:
+    with mutex(shared.lock):
+        shared.count += 1
+
+
+def first_then_other(shared: Box) -> None:
+    with mutex(shared.lock), mutex(shared.other):
+        shared.count += 1
+
+
+def other_then_first(shared: Box) -> None:
+    with mutex(shared.other), mutex(shared.lock):
+        shared.count += 1
+
+
+def first_twice(shared: Box) -> None:
+    with mutex(shared.lock), mutex(shared.lock):
+        shared.count += 1
+
+
+def release_what_is_free(shared: Box) -> None:
+    shared.lock.unlock()
+
+
+@atomic
+def wait_for_flag(shared: Box) -> None:
+    block_until(shared.flag)
+
+
+def set_flag(shared: Box) -> None:
+    shared.flag = True
+
+
+def spin_until_flag(shared: Box) -> None:
+    while not shared.flag:
+        shared.count = 1
+
+
+def allocate(shared: Box) -> None:
+    thing = kzalloc(shared.things)
+    if thing is not None:
+        thing.value = 3
+        shared.thing = thing
+
+
+def free(shared: Box) -> None:
+    thing = shared.thing
+    if thing is not None:
+        kfree(thing)
+
+
+def use(shared: Box) -> None:
+    thing = shared.thing
+    if thing is not None:
+        thing.value = 4
+
+
+def follow(shared: Box) -> None:
+    thing = shared.thing
+    assert thing is not None
+    shared.count = thing.value
+
+
+def index_by_count(shared: Box) -> None:
+    shared.cells[shared.count].value = 1
+
+
+@atomic
+def roll(shared: Box) -> None:
+    shared.count = choose(3)
+
+
+def leave_room(shared: Box) -> None:
+    shared.count = 6
+    shared.count += 1
+
+
+def return_from_guard(shared: Box) -> int:
+    for cell in shared.cells:
+        with mutex(shared.lock):
+            if cell.value == 0:
+                cell.value = 1
+                continue
+            if cell.value == 2:
+                break
+            return 1
+    return 0
+
+
+@guard
+def counted(shared: Box) -> Iterator[Cell]:
+    shared.count += 1
+    yield shared.cells[1]
+    shared.count -= 1
+
+
+def through_guard(shared: Box) -> None:
+    with counted(shared) as cell:
+        cell.value += 1
+
+
+def positive(shared: Box) -> Iterator[Cell]:
+    for cell in shared.cells:
+        if cell.value > 0:
+            yield cell
+
+
+def through_generator(shared: Box) -> None:
+    shared.cells[1].value = 2
+    for cell in positive(shared):
+        with mutex(shared.lock):
+            if cell.value == 2:
+                cell.value = 5
+                break
+            shared.count = 6
+
+
+def pair(shared: Box) -> tuple[int, bool]:
+    if shared.flag:
+        return 2, False
+    return 1, True
+
+
+def arithmetic(shared: Box) -> None:
+    number, flag = pair(shared)
+    shared.count = min(shared.count + number, 5) if flag else max(shared.count, number)
+    shared.cells[0].value = (shared.count << 1) // 2 % 3 ^ 1
+    shared.cells[1].value = 1 if 0 < shared.count <= 3 and not shared.flag else 0
+
+
+# What is asked at the end
+
+
+@atomic
+def count_is_two(shared: Box) -> None:
+    if shared.count != 2:
+        report("lost", f"count is {shared.count}")
+
+
+@atomic
+def lock_is_free(shared: Box) -> None:
+    if shared.lock.held:
+        report("held", "the lock is held at the end")

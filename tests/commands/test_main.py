@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pfncache`` itself, and ``pfncache list``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from pfncache.properties import PROPERTIES
+from pfncache.scenarios import SCENARIOS
+from pfncache.series import DESIGNS
+from tests.commands.conftest import Run
+
+Command = Callable[..., Run]
+
+
+def test_help_does_not_load_the_engine() -> None:
+    code = "import sys; from pfncache.commands.main import main; main(['--help'], standalone_mode=False); "
+    code += "sys.exit('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert "verify" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("designs", list(DESIGNS)), ("scenarios", list(SCENARIOS)), ("properties", list(PROPERTIES))],
+)
+def test_list(pfncache: Command, kind: str, names: list[str]) -> None:
+    run = pfncache("list", kind)
+    assert run.code == 0
+    assert [line.split()[0] for line in run.out.splitlines()] == names
+    assert all(len(line.split(maxsplit=1)) == 2 for line in run.out.splitlines()), "each has a line of text"

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``pfncache verify``: exit codes, what it prints, and what becomes of bad input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import PFNCACHE, Run
+
+Command = Callable[..., Run]
+HOLDS = ("verify", "mainline-7.3", "-s", "clock/anon/munmap")
+VIOLATED = ("verify", "rfc-v4-on-7.3", "-s", "clock/gmem-unmapped/punch")
+
+DESIGN = """
+from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.series import Patch, mainline_7_3
+
+
+class MyPatch(Patch, Pfncache):
+    '''KVM: pfncache: something.'''
+
+    def gpc_may_keep_pfn(self, gpc, hva_change):
+        {body}
+
+
+my_design = mainline_7_3 + [MyPatch]
+"""
+
+
+def test_design_that_holds(pfncache: Command) -> None:
+    run = pfncache(*HOLDS)
+    assert run.code == 0
+    assert "every interleaving of 1 scenario:" in run.out
+    assert "holds" in run.out
+
+
+def test_design_that_breaks(pfncache: Command) -> None:
+    run = pfncache(*VIOLATED)
+    assert run.code == 1
+    assert "use-after-free in clock/gmem-unmapped/punch, the shortest interleaving:" in run.out
+    assert "CPU0: vcpu" in run.out
+    assert "=> " in run.out
+    assert "virt/kvm/pfncache.py:" in run.out
+
+
+def test_json(pfncache: Command) -> None:
+    run = pfncache(*VIOLATED, "--json")
+    assert run.code == 1
+    document = run.document
+    assert document["schema"] == 1
+    (design,) = document["designs"]
+    assert (design["design"], design["verdict"]) == ("rfc-v4-on-7.3", "violated")
+    (scenario,) = design["scenarios"]
+    assert scenario["scenario"] == "clock/gmem-unmapped/punch"
+    assert scenario["property"] == "use-after-free"
+    assert scenario["states"] > 100
+    assert scenario["transitions"] > scenario["states"] / 2
+    assert "punch" in scenario["bounds"]
+    for step in scenario["trace"]:
+        assert set(step) == {"cpu", "actor", "function", "source", "text", "changes"}
+    assert scenario["trace"][-1]["actor"] == "vcpu"
+
+
+def test_each_patch(pfncache: Command) -> None:
+    run = pfncache("verify", "rfc-v4", "--each-patch", "-s", "clock/gmem-unmapped/punch", "--json")
+    names = [d["design"] for d in run.document["designs"]]
+    assert names == [f"rfc-v4:{n}/5" for n in range(1, 6)]
+    verdicts = [d["verdict"] for d in run.document["designs"]]
+    assert verdicts == ["violated", "violated", "violated", "violated", "holds"]
+
+
+def test_scenarios_by_their_beginning(pfncache: Command) -> None:
+    run = pfncache("verify", "mainline-7.3", "-s", "clock/anon/m", "--json")
+    assert [s["scenario"] for s in run.document["designs"][0]["scenarios"]] == [
+        "clock/anon/munmap", "clock/anon/mprotect", "clock/anon/migrate", "clock/anon/map-over",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("verify", "rfc-v5"), "no design 'rfc-v5'; nearest: rfc-v"),
+        (
+            ("verify", "mainline-7.3", "-s", "clock/anon/munmpa"),
+            "no scenario 'clock/anon/munmpa'; nearest: clock/anon/munmap",
+        ),
+        (("verify", "nowhere.py"), "nowhere.py: no such file"),
+        (("verify", "mainline-7.3", "--max-states", "3"), "3 is not in the range x>=1000"),
+        (("list", "design"), "no list 'design'; nearest: designs"),
+        (("verfy",), "No such command 'verfy'"),
+    ],
+)
+def test_usage(pfncache: Command, arguments: tuple[str, ...], message: str) -> None:
+    run = pfncache(*arguments)
+    assert run.code == 2
+    assert message in run.err
+    assert "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("def broken(:\n    pass\n", ":1: invalid syntax"),
+        ("x = 1\n", ": makes no design; write e.g. `my_design = mainline_7_3 + [MyPatch]`"),
+        (
+            "from pfncache.series import mainline_7_3\na = mainline_7_3 + []\nb = mainline_7_3 + []\n",
+            ": makes 2 designs (a, b); keep one, or give each its own file",
+        ),
+        ("from pfncache.series import mainline_7_4\n", ":1: ImportError: cannot import name 'mainline_7_4'"),
+        (DESIGN.format(body="return [x for x in (1, 2)]"), ":10: a list comprehension is not in the model's language"),
+        (DESIGN.format(body="return gpc.colour == 1"), ":10: GfnToPfnCache has no member 'colour'"),
+        (DESIGN.format(body="return self.no_such_function(gpc)"), ":10: "),
+    ],
+)
+def test_bad_file(pfncache: Command, tmp_path: Path, text: str, where: str) -> None:
+    """One line with file and line, what it is and what to write instead; no traceback."""
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    run = pfncache("verify", str(path), "-s", "clock/anon/munmap")
+    assert run.code == 2
+    (line,) = [line for line in run.err.splitlines() if line.startswith("Error:")]
+    assert f"mine.py{where}" in line
+    assert "Traceback" not in run.err
+
+
+def test_own_design(pfncache: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(DESIGN.format(body="return True"))
+    run = pfncache("verify", str(path), "-s", "clock/anon/munmap", "--json")
+    assert run.document["designs"][0]["design"] == "my-design"
+    assert run.document["designs"][0]["verdict"] == "violated"
+
+
+def test_limit_is_bounded(pfncache: Command) -> None:
+    run = pfncache(
+        "verify", "mainline-7.3", "-s", "xen/two-senders", "--no-reduction", "--max-states", "1000", "--json"
+    )
+    assert run.code == 0
+    (scenario,) = run.document["designs"][0]["scenarios"]
+    assert scenario["verdict"] == "bounded"
+    assert scenario["reason"] == "the limit of 1,000 states"
+
+
+@pytest.mark.slow
+def test_interrupt_reports_what_was_covered() -> None:
+    """Ctrl-C: 130, a report in which the rest is bounded, and no child left behind."""
+    process = subprocess.Popen(
+        [*PFNCACHE, "verify", "mainline-7.3", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        time.sleep(6)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert '"verdict": "bounded"' in out
+    assert '"reason": "interrupted before it was searched"' in out
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

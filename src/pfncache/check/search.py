@@ -267,7 +267,8 @@ class Search:
     def _looping(self, state: NDArray[np.uint64], actor: int) -> str:
         event = self.event(state, actor)
         place = f"from {event.stack[-1].function}() on" if event is not None else "from its start"
-        return f"{self.program.compiled.system.actors[actor].name} runs for ever {place}, and touches nothing that others change"
+        name = self.program.compiled.system.actors[actor].name
+        return f"{name} runs for ever {place}, and touches nothing that others change"
 
     def _describe(self, result: int) -> str:
         if result == engine.RANGE:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.properties.alias_outlives import ALIAS_OUTLIVES
-from pfncache.properties.balance import COUNTER_IMBALANCE, MAP_IMBALANCE, REFCOUNT_IMBALANCE
+from pfncache.properties.balance import BAD_RSS, COUNTER_IMBALANCE, MAP_IMBALANCE, REFCOUNT_IMBALANCE
 from pfncache.properties.lost_dirty import LOST_DIRTY
 from pfncache.properties.lost_update import LOST_UPDATE
 from pfncache.properties.private_access import PRIVATE_ACCESS
@@ -27,6 +27,7 @@ PROPERTIES: dict[str, Property] = {
         COUNTER_IMBALANCE,
         REFCOUNT_IMBALANCE,
         MAP_IMBALANCE,
+        BAD_RSS,
         *SPLATS,
     )
 }

@@ -55,6 +55,19 @@ class ReferenceProbe(Ghost):
         return held
 
 
+class RssProbe(Ghost):
+    """Looks when every operation has ended."""
+
+    @atomic
+    def trace_quiescent(self, kvm: Kvm) -> None:
+        """Whatever a process maps belongs to one of its VMAs: nothing else would ever unmap it."""
+        super().trace_quiescent(kvm)
+        for mm in self.mms:
+            for number in range(len(mm.ptes)):
+                if mm.ptes[number].pfn != -1 and not mm.vmas[number].present:
+                    report("bad-rss", f"{mm.ptes[number]} maps pfn {mm.ptes[number].pfn} when all is done, in no VMA")
+
+
 class MappingProbe(Ghost):
     """Looks when every operation has ended."""
 
@@ -86,4 +99,5 @@ COUNTER_IMBALANCE = Property(
     CounterProbe,
 )
 REFCOUNT_IMBALANCE = Property("refcount-imbalance", "a page reference is dropped twice, or never", ReferenceProbe)
+BAD_RSS = Property("bad-rss", "a process maps a page where it has no VMA when every operation has ended", RssProbe)
 MAP_IMBALANCE = Property("map-imbalance", "a kernel mapping is unmapped twice, or never", MappingProbe)

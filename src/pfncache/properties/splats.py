@@ -15,6 +15,7 @@ SPLATS = (
         "list-corruption",
         "a list is changed by two at a time, walked while it changes, or an entry added or removed twice",
     ),
+    Property("bad-page", "a page is freed although user page tables map it"),
     Property("lock-imbalance", "a lock is released that nobody holds"),
     Property("warn-on", "a WARN_ON or KVM_BUG_ON of KVM's own is reached"),
     Property("sleeping-in-atomic", "a task sleeps with a spinlock held, or in hard-irq context"),

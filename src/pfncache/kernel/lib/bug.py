@@ -8,6 +8,10 @@ from pfncache.kernel.model import atomic, report
 
 @atomic
 def WARN_ON_ONCE(condition: bool, what: str) -> None:
-    """WARN_ON_ONCE(): reports when `condition` is true. `what` is the condition in words."""
+    """WARN_ON_ONCE(): reports when `condition` is true. `what` is the condition in words.
+
+    Linux: include/asm-generic/bug.h WARN_ON_ONCE(), v7.3.4.
+    Simplified: execution ends there.
+    """
     if condition:
         report("warn-on", what)

@@ -15,20 +15,30 @@ class Mutex(Record):
     held: bool
 
     def lock(self) -> None:
-        """mutex_lock()."""
+        """mutex_lock().
+
+        Linux: kernel/locking/mutex.c mutex_lock(), v7.3.4.
+        Simplified: no order among waiters.
+        """
         might_sleep()
         self.acquire()
 
     @atomic
     def acquire(self) -> None:
-        """The moment at which the mutex becomes ours."""
+        """The moment at which the mutex becomes ours.
+
+        Linux: kernel/locking/mutex.c __mutex_trylock(), v7.3.4.
+        """
         block_until(not self.held)
         self.held = True
         lock_acquire(self, exclusive=True)
 
     @atomic
     def unlock(self) -> None:
-        """mutex_unlock()."""
+        """mutex_unlock().
+
+        Linux: kernel/locking/mutex.c mutex_unlock(), v7.3.4.
+        """
         if not self.held:
             report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
         self.held = False
@@ -37,7 +47,10 @@ class Mutex(Record):
 
 @guard
 def mutex(lock: Mutex) -> Iterator[None]:
-    """guard(mutex)(): hold `lock` over the block."""
+    """guard(mutex)(): hold `lock` over the block.
+
+    Linux: include/linux/mutex.h guard(mutex), v7.3.4.
+    """
     lock.lock()
     yield
     lock.unlock()

@@ -15,32 +15,50 @@ class Rcuwait(Record):
 
     @atomic
     def prepare_to_wait(self) -> None:
-        """prepare_to_rcuwait()."""
+        """prepare_to_rcuwait().
+
+        Linux: include/linux/rcuwait.h prepare_to_rcuwait(), v7.3.4.
+        """
         self.waiting = True
 
     @atomic
     def set_uninterruptible(self) -> None:
-        """set_current_state(TASK_UNINTERRUPTIBLE): a wakeup from here on is not lost."""
+        """set_current_state(TASK_UNINTERRUPTIBLE): a wakeup from here on is not lost.
+
+        Linux: include/linux/sched.h set_current_state(), v7.3.4.
+        """
         self.woken = False
 
     def schedule(self) -> None:
-        """schedule(): sleep until a wakeup since the last set_uninterruptible()."""
+        """schedule(): sleep until a wakeup since the last set_uninterruptible().
+
+        Linux: kernel/sched/core.c schedule(), v7.3.4.
+        """
         might_sleep()
         self.sleep()
 
     @atomic
     def sleep(self) -> None:
-        """The moment at which the sleeper runs again."""
+        """The moment at which the sleeper runs again.
+
+        Linux: kernel/sched/core.c __schedule(), v7.3.4.
+        """
         block_until(self.woken)
 
     @atomic
     def finish_wait(self) -> None:
-        """finish_rcuwait()."""
+        """finish_rcuwait().
+
+        Linux: include/linux/rcuwait.h finish_rcuwait(), v7.3.4.
+        """
         self.waiting = False
         self.woken = False
 
     @atomic
     def wake_up(self) -> None:
-        """rcuwait_wake_up()."""
+        """rcuwait_wake_up().
+
+        Linux: kernel/exit.c rcuwait_wake_up(), v7.3.4.
+        """
         if self.waiting:
             self.woken = True

@@ -21,7 +21,10 @@ class SrcuStruct(Record):
 
     @atomic
     def read_lock(self) -> SrcuIndex:
-        """srcu_read_lock(): returns the index that srcu_read_unlock() wants back."""
+        """srcu_read_lock(): returns the index that srcu_read_unlock() wants back.
+
+        Linux: kernel/rcu/srcutree.c __srcu_read_lock(), v7.3.4.
+        """
         index = self.index
         if index == 0:
             self.readers0 += 1
@@ -33,7 +36,10 @@ class SrcuStruct(Record):
 
     @atomic
     def read_unlock(self, index: SrcuIndex) -> None:
-        """srcu_read_unlock()."""
+        """srcu_read_unlock().
+
+        Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), v7.3.4.
+        """
         if index == 0:
             self.readers0 -= 1
         else:
@@ -46,6 +52,9 @@ class SrcuStruct(Record):
 
         Readers that loaded the index before an earlier flip may still count under the inactive one, so that one
         drains first; then the index flips and the other drains.
+
+        Linux: kernel/rcu/srcutree.c synchronize_srcu(), v7.3.4.
+        Simplified: two scans, without the grace-period machinery.
         """
         might_sleep()
         self.wait_for_inactive_readers()
@@ -54,12 +63,18 @@ class SrcuStruct(Record):
 
     @atomic
     def flip(self) -> None:
-        """srcu_flip(): new readers count under the other index."""
+        """srcu_flip(): new readers count under the other index.
+
+        Linux: kernel/rcu/srcutree.c srcu_flip(), v7.3.4.
+        """
         self.index = 1 - self.index
 
     @atomic
     def wait_for_inactive_readers(self) -> None:
-        """try_check_zero(): no reader is left under the inactive index."""
+        """try_check_zero(): no reader is left under the inactive index.
+
+        Linux: kernel/rcu/srcutree.c try_check_zero(), v7.3.4.
+        """
         if self.index == 0:
             block_until(self.readers1 == 0)
         else:
@@ -70,14 +85,20 @@ class SrcuStruct(Record):
 
 @atomic
 def lockdep_assert_srcu_held(pointer: str) -> None:
-    """srcu_dereference()'s check: `pointer` may only be followed inside a read section."""
+    """srcu_dereference()'s check: `pointer` may only be followed inside a read section.
+
+    Linux: include/linux/srcu.h srcu_dereference_check(), v7.3.4.
+    """
     if current_thread_info().srcu_depth == 0:
         report("srcu-unprotected", f"{current_thread_info()} follows {pointer} outside an SRCU read section")
 
 
 @guard
 def srcu_read_lock(srcu: SrcuStruct) -> Iterator[None]:
-    """guard(srcu)(): an SRCU read section over the block."""
+    """guard(srcu)(): an SRCU read section over the block.
+
+    Linux: include/linux/srcu.h guard(srcu), v7.3.4.
+    """
     index = srcu.read_lock()
     yield
     srcu.read_unlock(index)

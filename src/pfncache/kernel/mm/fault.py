@@ -39,7 +39,7 @@ class Fault(Mm):
     def touch(self, page: Page, khva: Kva, write: bool) -> None:
         """Look whether the page may be touched.
 
-        Linux: mm/kasan, arch/x86/virt/svm/sev.c (RMP).
+        Linux: mm/kasan/generic.c; arch/x86/virt/svm/sev.c for the RMP, v7.3.4.
         """
         if page.free:
             report(
@@ -80,7 +80,7 @@ class Fault(Mm):
     def host_kernel_bytes(self, khva: Kva) -> memoryview:
         """The bytes from a kernel address to the end of its page, in direct execution.
 
-        Linux: a pointer.
+        Linux: nothing; what a pointer is in C.
         """
         if khva >= self.VMALLOC_START:
             pfn = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT].pfn

@@ -54,12 +54,14 @@ class PageAlloc(Mm):
     def put_page(self, page: Page) -> None:
         """Drop a reference; with the last one the page goes back to the allocator.
 
-        Linux: include/linux/mm.h folio_put(), mm/swap.c __folio_put(), v7.3.4.
+        Linux: include/linux/mm.h folio_put(), mm/swap.c __folio_put(), mm/page_alloc.c free_page_is_bad(), v7.3.4.
         """
         if page.refcount <= 0:
             report("refcount-imbalance", f"a reference of {page} is dropped, but it has none")
         page.refcount -= 1
         if page.refcount == 0:
+            if page.mapcount != 0:
+                report("bad-page", f"{page} is freed, but {page.mapcount} user PTEs map it")
             self.trace_page_free(page)
             page.free = True
             page.anon = False
@@ -72,6 +74,6 @@ class PageAlloc(Mm):
     def host_poison(self, page: Page) -> None:
         """Fill a freed page, so that a use of it shows.
 
-        Linux: CONFIG_PAGE_POISONING.
+        Linux: mm/page_poison.c, v7.3.4.
         """
         page.host_bytes[:] = b"\xaa" * len(page.host_bytes)

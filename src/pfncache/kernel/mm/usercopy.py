@@ -18,7 +18,7 @@ class Usercopy(Mm):
     def user_access(self, mm: MmStruct, address: Hva, write: bool) -> bool:
         """One access through the user page tables, in one go.
 
-        Linux: the processor, and its exception table.
+        Linux: arch/x86/mm/extable.c, and the processor, v7.3.4.
         Returns: False: page fault.
         """
         pte = mm.ptes[address >> self.PAGE_SHIFT]
@@ -77,7 +77,7 @@ class Usercopy(Mm):
     def host_put(self, address: Hva, data: bytes) -> None:
         """Move bytes to a user address.
 
-        Linux: rep movsb.
+        Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), v7.3.4.
         """
         mm = current().mm
         assert mm is not None
@@ -88,7 +88,7 @@ class Usercopy(Mm):
     def host_get(self, address: Hva, length: int) -> bytes:
         """The bytes at a user address that copy_from_user() has found readable, in direct execution.
 
-        Linux: rep movsb.
+        Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), v7.3.4.
         """
         mm = current().mm
         assert mm is not None

@@ -24,7 +24,11 @@ class ListHead(Record):
 
     @atomic
     def begin_change(self, entry: ListEntry, listed: bool) -> None:
-        """The first store of list_add() or list_del(), checked as in __list_add_valid(), __list_del_entry_valid()."""
+        """The first store of list_add() or list_del(), checked as in __list_add_valid(), __list_del_entry_valid().
+
+        Linux: include/linux/list.h __list_add(), __list_del_entry(), v7.3.4.
+        Simplified: the stores of one change are two steps: begun, done.
+        """
         if self.changing:
             report("list-corruption", f"{self} is changed by two at a time")
         if entry.listed == listed:
@@ -33,23 +37,36 @@ class ListHead(Record):
 
     @atomic
     def end_change(self, entry: ListEntry, listed: bool) -> None:
-        """The last store."""
+        """The last store.
+
+        Linux: include/linux/list.h __list_add(), __list_del(), v7.3.4.
+        """
         entry.listed = listed
         self.changing = False
 
     def list_add(self, entry: ListEntry) -> None:
-        """list_add()."""
+        """list_add().
+
+        Linux: include/linux/list.h list_add(), v7.3.4.
+        """
         self.begin_change(entry, True)
         self.end_change(entry, True)
 
     def list_del(self, entry: ListEntry) -> None:
-        """list_del()."""
+        """list_del().
+
+        Linux: include/linux/list.h list_del(), v7.3.4.
+        """
         self.begin_change(entry, False)
         self.end_change(entry, False)
 
     @atomic
     def reaches(self, entry: ListEntry) -> bool:
-        """One step of list_for_each_entry(): whether the walk meets `entry`."""
+        """One step of list_for_each_entry(): whether the walk meets `entry`.
+
+        Linux: include/linux/list.h list_for_each_entry(), v7.3.4.
+        Simplified: candidates are asked in a fixed order, which is not that of the list.
+        """
         if self.changing:
             report("list-corruption", f"{self} is walked while it is changed")
         return entry.listed

@@ -35,15 +35,24 @@ class Mm(Tracepoints, ABC):
     """Every guest_memfd file."""
 
     def offset_in_page(self, address: Address) -> int:
-        """offset_in_page()."""
+        """offset_in_page().
+
+        Linux: include/linux/mm.h offset_in_page(), v7.3.4.
+        """
         return address & (self.PAGE_SIZE - 1)
 
     def page_align_down(self, address: Address) -> Address:
-        """Address & PAGE_MASK."""
+        """Address & PAGE_MASK.
+
+        Linux: include/linux/align.h PAGE_ALIGN_DOWN(), v7.3.4.
+        """
         return address & ~(self.PAGE_SIZE - 1)
 
     def pfn_valid(self, pfn: Pfn) -> bool:
-        """pfn_valid(): pfn has a struct page. Everything in mem_map does but device memory, which ends it."""
+        """pfn_valid(): pfn has a struct page. Everything in mem_map does but device memory, which ends it.
+
+        Linux: include/linux/mmzone.h pfn_valid(), v7.3.4.
+        """
         return pfn >= 0 and pfn < len(self.mem_map)
 
     # mm/memory.c

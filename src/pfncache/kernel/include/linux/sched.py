@@ -21,6 +21,9 @@ class TaskStruct(ThreadInfo):
 
 
 def current() -> TaskStruct:
-    """The running task."""
+    """The running task.
+
+    Linux: arch/x86/include/asm/current.h get_current(), v7.3.4.
+    """
     task: TaskStruct = running()
     return task

@@ -45,10 +45,16 @@ EHWPOISON = 133
 
 
 def is_error_pfn(pfn: Pfn) -> bool:
-    """is_error_pfn(): not a page frame, but the reason why there is none (KVM_PFN_NOSLOT is not an error)."""
+    """is_error_pfn(): not a page frame, but the reason why there is none (KVM_PFN_NOSLOT is not an error).
+
+    Linux: include/linux/kvm_host.h is_error_pfn(), v7.3.4.
+    """
     return pfn < 0 and pfn != KVM_PFN_NOSLOT
 
 
 def is_error_noslot_pfn(pfn: Pfn) -> bool:
-    """is_error_noslot_pfn(): not a page frame."""
+    """is_error_noslot_pfn(): not a page frame.
+
+    Linux: include/linux/kvm_host.h is_error_noslot_pfn(), v7.3.4.
+    """
     return pfn < 0

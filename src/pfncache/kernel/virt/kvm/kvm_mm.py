@@ -33,15 +33,24 @@ class KvmMm(Mm):
     """An address that no user page has: PAGE_OFFSET, on x86."""
 
     def is_error_hva(self, hva: Hva) -> bool:
-        """kvm_is_error_hva()."""
+        """kvm_is_error_hva().
+
+        Linux: include/linux/kvm_host.h kvm_is_error_hva(), v7.3.4.
+        """
         return hva >= self.PAGE_OFFSET
 
     def is_error_gpa(self, gpa: Gpa) -> bool:
-        """kvm_is_error_gpa()."""
+        """kvm_is_error_gpa().
+
+        Linux: include/linux/kvm_host.h kvm_is_error_gpa(), v7.3.4.
+        """
         return gpa == INVALID_GPA
 
     def gpa_to_gfn(self, gpa: Gpa) -> Gfn:
-        """gpa_to_gfn()."""
+        """gpa_to_gfn().
+
+        Linux: include/linux/kvm_host.h gpa_to_gfn(), v7.3.4.
+        """
         return gpa >> self.PAGE_SHIFT
 
     # virt/kvm/kvm_main.c

@@ -95,7 +95,7 @@ class Pfncache(KvmMm):
     def gpc_access(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
         """Read or write through the cache's kernel address, in one go. Returns the pfn that was reached.
 
-        Linux: a dereference of gpc->khva, as its users do it.
+        Linux: nothing; a dereference of gpc->khva, as its users do it.
         Locks: gpc.lock for reading, after kvm_gpc_check().
         """
         pfn = self.kernel_access(gpc.khva, write)

@@ -160,7 +160,7 @@ class Mmu(KvmMm):
     def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
         """One access by the guest's processor.
 
-        Linux: the processor's nested paging.
+        Linux: nothing; the processor's nested paging.
         Returns: False: TDP fault.
         """
         pfn = kvm.sptes[gfn].pfn

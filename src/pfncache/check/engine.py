@@ -49,7 +49,8 @@ DONE, VIOLATED, DEADLOCK, END_FAILED, FULL, PAUSED, BAD_RANGE, LOOPING = 0, 1, 2
     CTL_CHOICE,
     CTL_DETAIL,
     CTL_TERMINAL,
-) = range(10)
+    CTL_LEVEL,
+) = range(11)
 CTL_SIZE = 12
 PENDING = 32
 """States that wait for their place in the table."""
@@ -303,27 +304,38 @@ def rehash(states: Any, table: Any, mask: int, count: int, words: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _counter(image: Any, state: Any, actor: int) -> int:
+def counter_of(image: Any, state: Any, actor: int) -> int:
+    """An actor's program counter: 0 at its end, 1 at its start."""
     return int(_read(image, state, uint64(image[ACTORS] + actor * ACTOR)))
 
 
 @njit(cache=True, nogil=True)
 def may_run(image: Any, state: Any, actor: int) -> bool:
     """False for an actor that has ended, or whose CPU is busy with an interrupt."""
-    if _counter(image, state, actor) == 0:
+    if counter_of(image, state, actor) == 0:
         return False
     interrupter = image[image[ACTORS] + actor * ACTOR + 6]
     if interrupter < 0:
         return True
-    counter = _counter(image, state, interrupter)
+    counter = counter_of(image, state, interrupter)
     return counter == 0 or counter == image[image[ACTORS] + interrupter * ACTOR + 7]
 
 
 @njit(cache=True, nogil=True)
 def _flush(
-    states: Any, parents: Any, table: Any, mask: Any, pending: Any, hashes: Any, origins: Any, waiting: int, count: int
+    states: Any,
+    parents: Any,
+    onward: Any,
+    table: Any,
+    mask: Any,
+    pending: Any,
+    hashes: Any,
+    origins: Any,
+    waiting: int,
+    count: int,
+    level: int,
 ) -> int:
-    """Enter the pending states that are new. Returns how many states there are then."""
+    """Enter the pending states that are new, note whose steps lead beyond `level`. Returns the number of states."""
     words = pending.shape[1]
     for i in range(uint64(waiting)):
         at, known = _find(states, table, mask, pending[i], hashes[i], words)
@@ -333,22 +345,36 @@ def _flush(
             parents[count] = origins[i]
             count += 1
             table[at] = (hashes[i] & uint64(0xFFFFFFFF00000000)) | uint64(count)
+            onward[origins[i]] = 1
+        elif known > uint64(level):
+            onward[origins[i]] = 1
     return count
 
 
 @njit(cache=True, nogil=True)
 def explore(
-    image: Any, states: Any, parents: Any, table: Any, mask: int, registers: Any, out: Any, cover: Any, ctl: Any
+    image: Any,
+    states: Any,
+    parents: Any,
+    onward: Any,
+    table: Any,
+    mask: int,
+    registers: Any,
+    out: Any,
+    cover: Any,
+    ctl: Any,
 ) -> int:
     """Search breadth first from ctl[CTL_NEXT] on, until done, something is found, or a limit in `ctl` is reached.
 
-    New states wait in a small buffer while the processor fetches their places in the table.
+    New states wait in a small buffer while the processor fetches their places in the table. A state is marked in
+    `onward` when it is an end, or when one of its steps leads to a level of the search beyond its own.
     """
     words = image[WORDS]
     actors = image[N_ACTORS]
     umask = uint64(mask)
     count = ctl[CTL_STATES]
     number = ctl[CTL_NEXT]
+    level = ctl[CTL_LEVEL]
     limit = ctl[CTL_LIMIT]
     pause = ctl[CTL_PAUSE]
     transitions = ctl[CTL_TRANSITIONS]
@@ -358,9 +384,10 @@ def explore(
     waiting = 0
     verdict = DONE
     while True:
-        if number == count:
-            count = _flush(states, parents, table, umask, pending, hashes, origins, waiting, count)
+        if number == level:
+            count = _flush(states, parents, onward, table, umask, pending, hashes, origins, waiting, count, level)
             waiting = 0
+            level = count
             if number == count:
                 break
         if count + 2 * PENDING > limit:
@@ -373,7 +400,7 @@ def explore(
         finished = True
         state = states[uint64(number)]
         for actor in range(actors):
-            if _counter(image, state, actor) != 0:
+            if counter_of(image, state, actor) != 0:
                 finished = False
             if not may_run(image, state, actor):
                 continue
@@ -381,7 +408,9 @@ def explore(
             choices = 1
             while choice < choices:
                 if waiting == PENDING:
-                    count = _flush(states, parents, table, umask, pending, hashes, origins, waiting, count)
+                    count = _flush(
+                        states, parents, onward, table, umask, pending, hashes, origins, waiting, count, level
+                    )
                     waiting = 0
                 after = pending[uint64(waiting)]
                 for i in range(uint64(words)):
@@ -416,6 +445,7 @@ def explore(
                 verdict = DEADLOCK
                 break
             ctl[CTL_TERMINAL] += 1
+            onward[number] = 1
             if image[AT_END] >= 0:
                 after = state.copy()
                 result = step(image, after, registers, out, cover, -1, 0)
@@ -425,55 +455,9 @@ def explore(
                     break
         number += 1
     if verdict in (FULL, PAUSED):
-        count = _flush(states, parents, table, umask, pending, hashes, origins, waiting, count)
+        count = _flush(states, parents, onward, table, umask, pending, hashes, origins, waiting, count, level)
+    ctl[CTL_LEVEL] = level
     ctl[CTL_STATES] = count
     ctl[CTL_NEXT] = number
     ctl[CTL_TRANSITIONS] = transitions
     return verdict
-
-
-@njit(cache=True, nogil=True)
-def mark_ends(
-    image: Any,
-    states: Any,
-    table: Any,
-    mask: int,
-    registers: Any,
-    out: Any,
-    cover: Any,
-    good: Any,
-    scratch: Any,
-    count: int,
-) -> int:
-    """Mark, last to first, the states one step before a marked state or the end. Returns how many are new."""
-    words = image[WORDS]
-    new = 0
-    for number in range(count - 1, -1, -1):
-        if good[number]:
-            continue
-        finished = True
-        for actor in range(image[N_ACTORS]):
-            if _counter(image, states[number], actor) != 0:
-                finished = False
-        if finished:
-            good[number] = 1
-            new += 1
-            continue
-        for actor in range(image[N_ACTORS]):
-            if good[number] or not may_run(image, states[number], actor):
-                continue
-            choice = 0
-            choices = 1
-            while choice < choices:
-                for i in range(words):
-                    scratch[i] = states[number, i]
-                if step(image, scratch, registers, out, cover, actor, choice) != STEPPED:
-                    break
-                choices = out[OUT_CHOICES]
-                other = find(states, table, mask, scratch, words)
-                if other >= 0 and good[other]:
-                    good[number] = 1
-                    new += 1
-                    break
-                choice += 1
-    return new

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check import engine
+from pfncache.check import engine, liveness
 from pfncache.check.ir import Event, Failure, Op
 from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
@@ -125,21 +125,23 @@ class Search:
         started = time.perf_counter()
         states = np.empty((capacity, words), dtype=np.uint64)
         parents = np.empty(capacity, dtype=np.int32)
+        onward = np.zeros(capacity, dtype=np.uint8)
         table = np.zeros(capacity * 2, dtype=np.uint64)
         mask = capacity * 2 - 1
         states[0] = self.initial
         parents[0] = -1
         ctl = np.zeros(engine.CTL_SIZE, dtype=np.int64)
         engine.insert(states, table, mask, 0, words)
-        ctl[engine.CTL_STATES] = 1
+        ctl[engine.CTL_STATES] = ctl[engine.CTL_LEVEL] = 1
         reason = ""
         while True:
             ctl[engine.CTL_LIMIT] = min(capacity, self.max_states)
             ctl[engine.CTL_PAUSE] = ctl[engine.CTL_NEXT] + PAUSE
             try:
                 verdict = engine.explore(
-                    self.program.image, states, parents, table, mask, self.registers, self.out, self.cover, ctl
-                )
+                    self.program.image, states, parents, onward, table, mask,
+                    self.registers, self.out, self.cover, ctl,
+                )  # fmt: skip
                 count = int(ctl[engine.CTL_STATES])
                 if on_progress is not None:
                     on_progress(count, count - int(ctl[engine.CTL_NEXT]))
@@ -152,6 +154,7 @@ class Search:
                         capacity *= 2
                         states.resize((capacity, words), refcheck=False)
                         parents.resize(capacity, refcheck=False)
+                        onward.resize(capacity, refcheck=False)
                         if capacity > 0.7 * len(table):
                             table = np.zeros(len(table) * 2, dtype=np.uint64)
                             mask = len(table) - 1
@@ -167,13 +170,13 @@ class Search:
         self.states, self.parents, self.table, self.mask, self.ctl = states, parents, table, mask, ctl
         count = int(ctl[engine.CTL_STATES])
         result = Result(HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])
-        result.bytes_per_state = words * 8 + 4 + len(table) * 8 / max(1, count)
+        result.bytes_per_state = words * 8 + 5 + len(table) * 8 / max(1, count)
         if reason:
             result.verdict, result.reason = BOUNDED, reason
         else:
             self._judge(verdict, result)
         if result.verdict == HOLDS:
-            self._judge_liveness(result)
+            self._judge_liveness(result, onward[:count])
         if result.verdict == HOLDS:
             self._judge_lock_order(result)
         result.seconds = time.perf_counter() - started
@@ -200,17 +203,35 @@ class Search:
         if verdict == engine.VIOLATED:
             result.path.append(Choice(int(ctl[engine.CTL_ACTOR]), int(ctl[engine.CTL_CHOICE])))
 
-    def _judge_liveness(self, result: Result) -> None:
-        """From every state, every actor must be able to end. Only loops can fail that without a deadlock."""
-        if not self._has_loops():
+    def _judge_liveness(self, result: Result, onward: NDArray[np.uint8]) -> None:
+        """From every state, every actor must be able to end. Only loops can fail that without a deadlock.
+
+        It is enough that every state but an end has a step to a later level: there are finitely many. The few that
+        have none are asked one by one. Only when that does not settle it is everything marked, from the ends backwards.
+        """
+        if not self._has_loops() or onward.all():
             return
         good = np.zeros(result.states, dtype=np.uint8)
         scratch = np.zeros(self.program.words, dtype=np.uint64)
+        visited = (self.table, self.mask, self.registers, self.out, self.cover)
+        image = self.program.image
         try:
-            while engine.mark_ends(
-                self.program.image, self.states, self.table, self.mask, self.registers, self.out, self.cover,
-                good, scratch, result.states,
-            ):  # fmt: skip
+            open_ones = [int(n) for n in np.flatnonzero(onward == 0)]
+            while open_ones:
+                left = []
+                for n in open_ones:
+                    good[n] = liveness.leads_to_end(
+                        image, self.states, onward, good, *visited, scratch, n, result.states
+                    )
+                    if not good[n]:
+                        left.append(n)
+                if not left:
+                    return
+                if len(left) == len(open_ones):
+                    break
+                open_ones = left
+            good[:] = 0
+            while liveness.mark_ends(image, self.states, *visited, good, scratch, result.states):
                 if good.all():
                     return
         except KeyboardInterrupt:

@@ -252,7 +252,9 @@ def test_access_through_the_cache_and_dirty_mark(host: Host) -> None:
 def test_use_after_free_is_reported(host: Host) -> None:
     host.add_slot()
     activate(host, 0)
-    host.kernel.put_page(host.page(HVA))  # somebody drops a reference too many
+    page = host.kernel.clear_pte(host.mm, HVA >> 12)  # a page table changes without a notification
+    assert page is not None
+    host.kernel.put_page(page)
     with pytest.raises(KernelSplat) as splat:
         host.kernel.gpc_access(host.gpc, False)
     assert splat.value.kind == "use-after-free"

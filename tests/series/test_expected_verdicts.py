@@ -28,6 +28,12 @@ HISTORY = [
     ("list-outside-refresh-lock", "gpc/activate-deactivate", "list-corruption"),
     ("khva-stays", "gpc/move-in-page", "stale-translation"),
     ("reference-leak", "clock/anon/dontneed", "refcount-imbalance"),
+    # A reader waits for the lock under the runqueue's; another reader holds it and wants the runqueue's. With a writer
+    # waiting between the two, rwlocks being fair, nobody goes on. The model's are not fair: lockdep objects.
+    ("runstate-waits", "xen/runstate-and-events", "lock-order"),
+    ("timer-takes-xen-lock", "xen/expired-timer", "deadlock"),
+    ("init-on-activate", "gpc/activate-deactivate", "lock-imbalance"),
+    ("no-srcu-in-zap-range", "clock/anon/zap-range", "srcu-unprotected"),
     ("dirty-at-unmap", "slots/dirty-logging", "lost-dirty"),
     ("no-srcu-in-has-interrupt", "xen/has-interrupt", "srcu-unprotected"),
     # The slot that a user marks dirty is freed: without lockdep's complaint, KASAN's is next.
@@ -71,7 +77,7 @@ SERIES = [
     ("rfc-v4-fixed", "gmem/recreate-then-punch", None),
     ("rfc-v4-fixed", "gmem/recreate-then-close", None),
     ("rfc-v4-fixed", "gmem/overlapping-invalidations", None),
-    ("rfc-v4-fixed", "gmem/conversion-and-slot-update", None),
+    ("rfc-v4-fixed", "private/conversion-and-slot-update", None),
     ("rfc-v4-fixed", "clock/gmem/punch", None),
     ("rfc-v4-fixed", "clock/anon/munmap", None),
     ("rfc-v4-fixed", "clock/gmem-ndm/punch", "alias-outlives"),
@@ -92,6 +98,9 @@ MAINLINE = [
     # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
     # kvm_mmu_notifier_release(); no real kernel has been seen to do it.
     ("mainline-7.3", "xen/process-exit", "stale-translation"),
+    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users.
+    ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
+    ("mainline-7.3", "xen/kthread-sender", None),
     # User space maps other memory at the slot's address than it bound. KVM follows the address; the guest does not
     ("mainline-7.3", "gmem/split-brain", "lost-update"),
 ]

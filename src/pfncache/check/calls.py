@@ -138,12 +138,12 @@ class Calls(Expressions):
         else:
             assert isinstance(lock, Reg) and isinstance(lock.kind, RefKind)
             locks = tuple(self.unit.heap.pools.get(lock.kind.record, ()))
-        given = {"exclusive": True, "excludes": True}
-        for name, value in [*zip(("exclusive", "excludes"), arguments[1:], strict=False), *keywords.items()]:
+        given = {"exclusive": True, "excludes": True, "waits": True}
+        for name, value in [*zip(given, arguments[1:], strict=False), *keywords.items()]:
             assert isinstance(value, Const)
             given[name] = value.value
         role = locks[0].role if locks else ""
-        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, LockUse(locks, role, given["exclusive"], given["excludes"]))
+        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, LockUse(locks, role, **given))
 
     def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
         """A frame for a call of a model function, with its parameters bound."""

@@ -104,6 +104,8 @@ class LockUse:
     """The lock's class for lockdep."""
     exclusive: bool
     excludes: bool
+    waits: bool
+    """False for a trylock."""
 
 
 @dataclass

@@ -14,8 +14,8 @@ def find_cycle(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: A
 
     `acquisitions` are the places that take a lock, with the classes held there; `taken` says which of them the search
     has executed. Two readers of one rwlock do not wait for one another, but a writer between them makes them, so
-    readers count. Counters and SRCU sections that somebody waits for take part as locks do, but two holders of them
-    do not exclude one another.
+    readers count. Whoever only tries waits for nobody. Counters and SRCU sections that somebody waits for take part as
+    locks do, but two holders of them do not exclude one another.
     """
     waits: dict[str, bool] = {}
     for number, (_, use, _) in enumerate(acquisitions):
@@ -25,7 +25,7 @@ def find_cycle(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: A
     for number, (held, use, event) in enumerate(acquisitions):
         if not taken[number]:
             continue
-        blocks = use.excludes or use.exclusive
+        blocks = use.waits and (use.excludes or use.exclusive)
         for before in held:
             if before != use.name and blocks and waits.get(before, False):
                 place = event.stack[-1] if event is not None else None

@@ -360,10 +360,11 @@ def host_only(function: Callable[P, None]) -> Callable[P, None]:
     return wrapper
 
 
-def lock_acquire(lock: Record, exclusive: bool, excludes: bool = True) -> None:
+def lock_acquire(lock: Record, exclusive: bool, excludes: bool = True, waits: bool = True) -> None:
     """Annotation for lockdep and the reductions: the running task now holds `lock`.
 
     `excludes` is False for what takes part in the lock order but keeps nobody out: an SRCU section, a raised counter.
+    `waits` is False for a trylock, which cannot be a part of a deadlock by being taken.
     """
 
 

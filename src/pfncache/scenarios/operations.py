@@ -49,6 +49,12 @@ def _replace_slot(w: World) -> tuple[Call, ...]:
     )
 
 
+def _steal_time(w: World) -> tuple[Call, ...]:
+    """The guest has its steal time where its clock is."""
+    w.vcpu.st.cache.gpa = w.gpa
+    return (w.call("kvm_vcpu_run_steal_time", w.vcpu), w.call("kvm_sched_out", w.vcpu))
+
+
 OPERATIONS = {
     op.name: op
     for op in (
@@ -70,7 +76,10 @@ OPERATIONS = {
         Operation(
             "slot-log", PLAIN, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1
         ),
+        Operation("slot-move", PLAIN, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 1, 1, w.hva),), slots=2),
         Operation("guest-access", EVERY, lambda w: (w.call("kvm_vcpu_guest_access", w.vcpu, 0, w.memory.is_private),)),
+        Operation("zap-range", SHARED, lambda w: (w.call("kvm_zap_gfn_range", w.kvm, 0, 1),)),
+        Operation("steal-time", SHARED, _steal_time),
         Operation("walk", SHARED, lambda w: (w.call("kvm_vcpu_walk", w.vcpu, 0),)),
         Operation("emulate", SHARED, lambda w: (w.call("kvm_vcpu_emulate", w.vcpu, 0, 0),)),
         Operation(

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pfncache.check.system import System
+from pfncache.check.system import Actor, System
 from pfncache.kernel.vmlinux import Vmlinux
+
+Kernel = type[Vmlinux]
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,22 @@ class Scenario:
 
     name: str
     hazard: str
-    build: Callable[[type[Vmlinux]], System]
+    build: Callable[[Kernel], System]
     memory: str = ""
     """The kind of memory, where a kernel may lack it."""
 
 
 def describe(system: System) -> str:
     """The bounds of a system in a line: the actors with their operations, and how much memory there is."""
-    actors = ", ".join(f"{a.name}: {' '.join(_short(c.function.__name__) for c in a.calls)}" for a in system.actors)
+    actors = " | ".join(_describe_actor(actor) for actor in system.actors)
     return f"{actors}; {len(system.kernel.mem_map)} pages"
+
+
+def _describe_actor(actor: Actor) -> str:
+    names = [_short(call.function.__name__) for call in actor.calls if call.function.__name__ != "task_work_run"]
+    counted = [(name, len(list(group))) for name, group in itertools.groupby(names)]
+    operations = " ".join(f"{name} x{count}" if count > 1 else name for name, count in counted)
+    return operations if operations == actor.name else f"{actor.name}: {operations}"
 
 
 def _short(name: str) -> str:

@@ -170,7 +170,7 @@ class World:
         )
 
     def actor(self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True) -> World:
-        """Add an actor."""
+        """Add an actor: of the VM's process, or of none."""
         task = TaskStruct(name, mm=self.mm if process else None)
         self.actors.append(Actor(name, task, calls, interrupts))
         return self

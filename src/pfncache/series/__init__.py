@@ -15,6 +15,7 @@ mainline_7_2 = (
     + [
         history_pfncache.RevertDedicatedSequence,
         history_pfncache.RevertSrcuInHasInterrupt,
+        history_gmem.RevertSrcuInZapRange,
         history_gmem.RevertBindWhenReady,
         history_gmem.RevertUnbindUnderLock,
     ]
@@ -57,6 +58,9 @@ _REVERTS: dict[str, tuple[type[Patch], str]] = {
     "list-outside-refresh-lock": (history_pfncache.RevertListUnderRefreshLock, "gpc/activate-twice"),
     "khva-stays": (history_pfncache.RevertKhvaMove, "gpc/move-in-page"),
     "reference-leak": (history_pfncache.RevertPutReusedPage, "clock/anon/dontneed"),
+    "runstate-waits": (history_pfncache.RevertTrylock, "xen/runstate-and-events"),
+    "timer-takes-xen-lock": (history_pfncache.RevertTimerFast, "xen/expired-timer"),
+    "init-on-activate": (history_pfncache.RevertInitOnce, "gpc/activate-deactivate"),
     "dirty-at-unmap": (history_pfncache.RevertCallersMarkDirty, "slots/dirty-logging"),
     "no-srcu-in-has-interrupt": (history_pfncache.RevertSrcuInHasInterrupt, "xen/has-interrupt"),
     "check-without-srcu": (history_pfncache.CheckWithoutSrcu, "clock/anon/slot-delete"),
@@ -67,6 +71,7 @@ _REVERTS: dict[str, tuple[type[Patch], str]] = {
     "unbind-skips-dying": (history_gmem.RevertUnbindDying, "gmem/dying-file"),
     "bind-before-ready": (history_gmem.RevertBindWhenReady, "gmem/bind-and-punch"),
     "toggle-gmem": (history_gmem.RevertImmutableGmemSlots, "gmem/toggle-flag"),
+    "no-srcu-in-zap-range": (history_gmem.RevertSrcuInZapRange, "clock/anon/zap-range"),
     "zap-private-only": (history_gmem.RevertInvalidateShared, "gmem/guest-faults"),
 }
 """Reverted fixes, each with the scenario that shows what it had fixed."""

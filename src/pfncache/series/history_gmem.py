@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from pfncache.kernel.arch.x86.kvm.mmu import Mmu
 from pfncache.kernel.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.kernel.include.linux.mm_types import AddressSpace
-from pfncache.kernel.include.linux.types import Errno, Pgoff
+from pfncache.kernel.include.linux.types import Errno, Gfn, Pgoff
 from pfncache.kernel.locking.rwsem import down_write
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.memslots import Memslots
@@ -72,3 +73,11 @@ class RevertInvalidateShared(Patch, GuestMemfd):
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
         """Private SPTEs, always."""
         return True
+
+
+class RevertSrcuInZapRange(Patch, Mmu):
+    """Revert "KVM: x86/mmu: hold SRCU in kvm_zap_gfn_range()" (b59a87c1ba3c, 7.3.2)."""
+
+    def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Walk the memslots without a read section."""
+        self._kvm_zap_gfn_range(kvm, start, end)

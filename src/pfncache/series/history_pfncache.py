@@ -188,6 +188,34 @@ class RevertSrcuInHasInterrupt(Patch, Xen):
         return self._kvm_xen_has_interrupt(vcpu)
 
 
+class RevertTrylock(Patch, Xen):
+    """Revert "KVM: x86/xen: Fix potential deadlock in kvm_xen_update_runstate_guest()" (bbe17c625d68, 6.2)."""
+
+    def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
+        """Wait for the lock under the runqueue's lock, which whoever holds it may need to wake the vCPU."""
+        gpc.lock.read_lock()
+        return True
+
+
+class RevertTimerFast(Patch, Xen):
+    """Revert "KVM: x86/xen: fix recursive deadlock in timer injection" (7a36d680658b, 6.9)."""
+
+    def kvm_xen_start_timer(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Deliver a timer whose time has come the slow way, which takes xen_lock. It is held."""
+        vcpu.xen.timer_pending = True
+        self.kvm_xen_inject_timer_irqs(kvm, vcpu)
+
+
+class RevertInitOnce(Patch, Pfncache):
+    """Revert "KVM: Initialize gfn_to_pfn_cache locks in dedicated helper" (52491a38b2c2, 6.1)."""
+
+    def gpc_publish(self, gpc: GfnToPfnCache) -> None:
+        """rwlock_init() at each activation, whoever may hold the lock."""
+        gpc.lock.writer = False
+        gpc.lock.readers = 0
+        super().gpc_publish(gpc)
+
+
 class CheckWithoutSrcu(Patch, X86, Memslots):
     """Use a cache and mark its page dirty outside an SRCU section, with nobody to complain about it."""
 

@@ -67,7 +67,7 @@ class RwLock(Record):
             return False
         self.readers += 1
         current_thread_info().preempt_count += 1
-        lock_acquire(self, exclusive=False)
+        lock_acquire(self, exclusive=False, waits=False)
         return True
 
     @atomic

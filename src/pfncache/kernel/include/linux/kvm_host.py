@@ -25,6 +25,7 @@ from pfncache.kernel.locking.rcuwait import Rcuwait
 from pfncache.kernel.locking.spinlock import RwLock, SpinLock
 from pfncache.kernel.locking.srcu import SrcuStruct
 from pfncache.kernel.model import Bound, Count, Record
+from pfncache.kernel.sched.core import Rq
 
 KVM_MEM_LOG_DIRTY_PAGES = 1
 KVM_MEM_READONLY = 2
@@ -184,6 +185,10 @@ class KvmVcpuXen(Record):
     runstate2_cache: GfnToPfnCache
     evtchn_pending_sel: bool
     """An event is noted for delivery when vcpu_info is reachable again."""
+    upcall_vector: bool
+    """The guest has set a vector of its own for upcalls: events are then delivered as MSIs."""
+    timer_pending: bool
+    """A timer has expired and is to be delivered when the vCPU runs next."""
 
 
 class KvmVcpu(Record):
@@ -191,6 +196,8 @@ class KvmVcpu(Record):
 
     kvm: Kvm | None
     mutex: Mutex
+    rq: Rq
+    """The runqueue of the CPU that the vCPU's thread runs on."""
     pv_time: GfnToPfnCache
     """arch.pv_time: kvm-clock."""
     pv_time_hva: GfnToHvaCache
@@ -206,6 +213,8 @@ class KvmVcpu(Record):
 class KvmXen(Record):
     """struct kvm_xen."""
 
+    hvm_config: bool
+    """arch.xen_hvm_config.msr is set: the VM is one for Xen guests."""
     xen_lock: Mutex
     shinfo_cache: GfnToPfnCache
 

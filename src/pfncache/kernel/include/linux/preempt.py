@@ -13,6 +13,8 @@ class ThreadInfo(Record):
     """Spinlocks and rwlocks held, and hard-irq context."""
     irqs_disabled: Count
     """Nesting of the irq-disabling locks."""
+    interruptible: bool
+    """__state is TASK_INTERRUPTIBLE: the task is about to sleep, and looks once more whether it should."""
     srcu_depth: Count
     """SRCU read sections that the task is in."""
 
@@ -54,3 +56,5 @@ def might_sleep() -> None:
     info = current_thread_info()
     if info.preempt_count != 0:
         report("sleeping-in-atomic", f"{info} sleeps with preempt_count {info.preempt_count}")
+    if info.interruptible:
+        report("sleeping-in-atomic", f"{info} calls what may block although it is not TASK_RUNNING")

@@ -13,6 +13,7 @@ from pfncache.kernel.include.linux.kvm_host import (
     Kvm,
     KvmMemorySlot,
     KvmMemslots,
+    KvmVcpu,
 )
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import AddressSpace
@@ -27,6 +28,8 @@ class KvmMm(Mm):
 
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
+    RUNSTATE_SIZE: int
+    """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
     host_clock: int
     """kvm-clock's time, in direct execution."""
     KVM_HVA_ERR_BAD: int
@@ -244,6 +247,10 @@ class KvmMm(Mm):
     @abstractmethod
     def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:
         """SNP: assign the page to the guest in the RMP."""
+
+    @abstractmethod
+    def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
+        """The vCPU goes to another state. Locks: SRCU."""
 
     @abstractmethod
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:

@@ -45,6 +45,31 @@ class Mmu(KvmMm):
         with write_lock(kvm.mmu_lock):
             self.kvm_unmap_gfn_range(kvm, 0, len(kvm.sptes), True, True)
 
+    def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Drop the guest's mappings of a range whose memory type or APIC page changes.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4 (in an SRCU section since 7.3.2: b59a87c1ba3c).
+        """
+        with srcu_read_lock(kvm.srcu):
+            self._kvm_zap_gfn_range(kvm, start, end)
+
+    def _kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Zap what the slots in the range have mapped.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), kvm_rmap_zap_gfn_range(), v7.3.4.
+        Locks: SRCU.
+        """
+        with write_lock(kvm.mmu_lock):
+            self.kvm_mmu_invalidate_start(kvm)
+            self.kvm_mmu_invalidate_range_add(kvm, start, end)
+            for entry in self.kvm_memslots(kvm).entries:
+                slot = entry.slot
+                if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
+                    self.kvm_unmap_gfn_range(
+                        kvm, max(start, slot.base_gfn), min(end, slot.base_gfn + slot.npages), True, True
+                    )
+            self.kvm_mmu_invalidate_end(kvm)
+
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
         """A slot is going away.
 

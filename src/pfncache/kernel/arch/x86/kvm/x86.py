@@ -199,19 +199,42 @@ class X86(KvmMm):
     def kvm_steal_time_set_preempted(self, vcpu: KvmVcpu) -> None:
         """The vCPU is scheduled out: note so, if that takes no page fault.
 
-        Linux: arch/x86/kvm/x86.c kvm_steal_time_set_preempted(), kvm_arch_vcpu_put(), v7.3.4.
-        Locks: none that sleeps may be taken.
+        Linux: arch/x86/kvm/x86.c kvm_steal_time_set_preempted(), v7.3.4.
+        Locks: SRCU, the runqueue's; nothing may sleep.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        ghc = vcpu.st.cache
+        if self.kvm_memslots(kvm).generation == ghc.generation and not self.is_error_hva(ghc.hva):
+            current().pagefault_disabled = True
+            written = self.copy_to_user(ghc.hva, b"\1")
+            current().pagefault_disabled = False
+            if written:
+                self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
+
+    def kvm_sched_out(self, vcpu: KvmVcpu) -> None:
+        """The vCPU's thread is preempted.
+
+        Linux: virt/kvm/kvm_main.c kvm_sched_out(), by way of kernel/sched/core.c prepare_task_switch(), v7.3.4.
+        Locks: takes the runqueue's.
+        """
+        vcpu.rq.raw_spin_rq_lock()
+        self.kvm_arch_vcpu_put(vcpu)
+        vcpu.rq.raw_spin_rq_unlock()
+
+    def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
+        """Tell the guest that its vCPU does not run.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_put(), xen.h kvm_xen_runstate_set_preempted(), v7.3.4.
+        Locks: the runqueue's.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with srcu_read_lock(kvm.srcu):
-            ghc = vcpu.st.cache
-            if self.kvm_memslots(kvm).generation == ghc.generation and not self.is_error_hva(ghc.hva):
-                current().pagefault_disabled = True
-                written = self.copy_to_user(ghc.hva, b"\1")
-                current().pagefault_disabled = False
-                if written:
-                    self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
+            if kvm.xen.hvm_config:
+                self.kvm_xen_update_runstate(vcpu, True)
+            else:
+                self.kvm_steal_time_set_preempted(vcpu)
 
     # What virt/kvm asks of the architecture
 

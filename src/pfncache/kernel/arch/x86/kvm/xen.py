@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.kernel.include.linux.preempt import ThreadInfo, current_thread_info, local_irq_disable, local_irq_enable
-from pfncache.kernel.include.linux.types import EAGAIN, INVALID_GPA, Errno, Gpa, Hva
+from pfncache.kernel.include.linux.sched import current
+from pfncache.kernel.include.linux.types import EAGAIN, EINVAL, INVALID_GPA, Errno, Gpa, Hva
+from pfncache.kernel.kthread import kthread_unuse_mm, kthread_use_mm
+from pfncache.kernel.lib.bug import WARN_ON_ONCE
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import read_lock_irq
 from pfncache.kernel.locking.srcu import srcu_read_lock
@@ -24,10 +27,19 @@ class Xen(KvmMm):
         """KVM_XEN_HVM_SET_ATTR of KVM_XEN_ATTR_TYPE_SHARED_INFO or SHARED_INFO_HVA.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
-        Returns: 0, or what activation returns.
+        Returns: 0, or what activation or refresh returns.
         """
-        with mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            return self.kvm_xen_shared_info_init(kvm, gpa, uhva, by_hva)
+        gpc = kvm.xen.shinfo_cache
+        with mutex(kvm.xen.xen_lock):
+            with srcu_read_lock(kvm.srcu):
+                ret: Errno = (
+                    self.kvm_gpc_activate_hva(gpc, uhva, self.PAGE_SIZE)
+                    if by_hva
+                    else self.kvm_gpc_activate(gpc, gpa, self.PAGE_SIZE)
+                )
+            if ret == 0 and gpc.active:
+                ret = self.kvm_xen_shared_info_init(kvm)
+            return ret
 
     def kvm_xen_disable_shared_info(self, kvm: Kvm) -> None:
         """KVM_XEN_HVM_SET_ATTR with no address.
@@ -37,28 +49,25 @@ class Xen(KvmMm):
         with mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self.kvm_gpc_deactivate(kvm.xen.shinfo_cache)
 
-    def kvm_xen_shared_info_init(self, kvm: Kvm, gpa: Gpa, uhva: Hva, by_hva: bool) -> Errno:
-        """Activate the cache of shared_info, and write the wall clock there.
+    def kvm_xen_shared_info_init(self, kvm: Kvm) -> Errno:
+        """Write the wall clock into shared_info.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_shared_info_init(), v7.3.4.
-        Locks: xen_lock, SRCU.
-        Returns: 0, or what activation returns.
+        Locks: xen_lock.
+        Returns: 0, or what refresh returns.
+        Simplified: one write instead of the version's protocol.
         """
         gpc = kvm.xen.shinfo_cache
-        while True:
-            ret = (
-                self.kvm_gpc_activate_hva(gpc, uhva, self.PAGE_SIZE)
-                if by_hva
-                else self.kvm_gpc_activate(gpc, gpa, self.PAGE_SIZE)
-            )
-            if ret != 0:
-                return ret
+        with srcu_read_lock(kvm.srcu):
             gpc.lock.read_lock_irq()
-            if gpc.valid:
-                break
+            while not self.kvm_gpc_check(gpc, self.PAGE_SIZE):
+                gpc.lock.read_unlock_irq()
+                ret = self.kvm_gpc_refresh(gpc, self.PAGE_SIZE)
+                if ret != 0:
+                    return ret
+                gpc.lock.read_lock_irq()
+            self.gpc_access(gpc, True)
             gpc.lock.read_unlock_irq()
-        self.gpc_access(gpc, True)
-        gpc.lock.read_unlock_irq()
         return 0
 
     # Event channels
@@ -69,8 +78,9 @@ class Xen(KvmMm):
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: any context.
         Returns: 1, or -EWOULDBLOCK when shared_info has to be looked up first.
-        Simplified: events are never masked.
+        Simplified: events are never masked, nor pending already.
         """
+        kick: bool = False
         with srcu_read_lock(kvm.srcu):
             gpc = kvm.xen.shinfo_cache
             with read_lock_irq(gpc.lock):
@@ -79,23 +89,66 @@ class Xen(KvmMm):
                 self.gpc_access(gpc, True)
             info = vcpu.xen.vcpu_info_cache
             with read_lock_irq(info.lock):
-                if self.kvm_gpc_check(info, self.PVCLOCK_SIZE):
-                    self.gpc_access(info, True)
-                else:
+                if not self.kvm_gpc_check(info, self.PVCLOCK_SIZE):
                     # Delivered when the vCPU runs next: kvm_xen_inject_pending_events().
                     vcpu.xen.evtchn_pending_sel = True
+                    kick = True
+                else:
+                    self.gpc_access(info, True)
+                    if vcpu.xen.upcall_vector:
+                        self.kvm_xen_inject_vcpu_vector(vcpu)
+                    else:
+                        kick = True
+        if kick:
+            self.kvm_vcpu_kick(vcpu)
         return 1
 
+    def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
+        """Deliver the vCPU's upcall vector as an MSI, which wakes it.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_inject_vcpu_vector(), lapic.c __apic_accept_irq(), v7.3.4.
+        Locks: any context; vcpu_info's gpc.lock may be held.
+        """
+        self.kvm_vcpu_kick(vcpu)
+
+    def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
+        """Wake a vCPU that sleeps.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_kick(), kvm_vcpu_wake_up(), v7.3.4.
+        Locks: any context.
+        Simplified: vCPUs do not sleep here, but the runqueue's lock is taken.
+        """
+        vcpu.rq.try_to_wake_up()
+
     def kvm_xen_set_evtchn(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        """Mark an event pending, looking shared_info up if need be.
+        """Mark an event pending, looking shared_info up if need be. An irqfd's worker borrows the address space for it.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn(), v7.3.4.
         Locks: may sleep.
-        Returns: 1, or the error of the refresh.
+        Returns: 1, -EINVAL in another process, or the error of the refresh.
         """
         rc = self.kvm_xen_set_evtchn_fast(kvm, vcpu)
         if rc != -EWOULDBLOCK:
             return rc
+        borrowed: bool = False
+        if current().mm is not kvm.mm:
+            if current().mm is not None:
+                WARN_ON_ONCE(True, "current->mm is that of another process")
+                return -EINVAL
+            kthread_use_mm(kvm.mm)
+            borrowed = True
+        ret = self.kvm_xen_set_evtchn_slow(kvm, vcpu)
+        if borrowed:
+            kthread_unuse_mm()
+        return ret
+
+    def kvm_xen_set_evtchn_slow(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
+        """Try, and refresh, until one of them gives an answer.
+
+        Linux: arch/x86/kvm/xen.c, the loop in kvm_xen_set_evtchn(), v7.3.4.
+        Locks: may sleep.
+        Returns: 1, or the error of the refresh.
+        """
         with mutex(kvm.xen.xen_lock):
             while True:
                 again = self.kvm_xen_set_evtchn_fast(kvm, vcpu)
@@ -105,6 +158,8 @@ class Xen(KvmMm):
                     ret = self.kvm_gpc_refresh(kvm.xen.shinfo_cache, self.PAGE_SIZE)
                 if ret != 0:
                     return ret
+
+    # Timers
 
     @atomic
     def irq_enter(self, interrupted: ThreadInfo) -> None:
@@ -124,12 +179,59 @@ class Xen(KvmMm):
         current_thread_info().preempt_count -= 1
 
     def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """A guest timer fires in hard-irq context.
+        """A guest timer has expired. What the fast path cannot deliver, the vCPU will, when it runs next.
 
         Linux: arch/x86/kvm/xen.c xen_timer_callback(), v7.3.4.
-        Simplified: when the fast path cannot deliver, the timer is left pending, and the vCPU is not woken.
+        Locks: hard-irq context, or xen_lock and SRCU.
         """
-        self.kvm_xen_set_evtchn_fast(kvm, vcpu)
+        if vcpu.xen.timer_pending:
+            return
+        if self.kvm_xen_set_evtchn_fast(kvm, vcpu) != -EWOULDBLOCK:
+            return
+        vcpu.xen.timer_pending = True
+        self.kvm_vcpu_kick(vcpu)
+
+    def kvm_xen_start_timer(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Start a timer whose time has come already: it is delivered here and now (since 6.9: 7a36d680658b).
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_start_timer(), v7.3.4.
+        Locks: xen_lock, SRCU.
+        Simplified: the hrtimer of one that is still to come is an actor of its own: xen_timer_callback().
+        """
+        vcpu.xen.timer_pending = False
+        self.xen_timer_callback(kvm, vcpu)
+
+    def kvm_xen_vcpu_set_timer(self, vcpu: KvmVcpu) -> Errno:
+        """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_TIMER, with a time that has passed.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
+        Returns: 0.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            self.kvm_xen_start_timer(kvm, vcpu)
+        return 0
+
+    def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Deliver a timer that the fast path could only note.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_inject_timer_irqs(), v7.3.4.
+        Locks: vcpu.mutex, SRCU; may sleep.
+        """
+        if vcpu.xen.timer_pending:
+            self.kvm_xen_set_evtchn(kvm, vcpu)
+            vcpu.xen.timer_pending = False
+
+    def kvm_vcpu_run_inject_timer(self, vcpu: KvmVcpu) -> None:
+        """KVM_RUN that has a Xen timer to deliver.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), kvm_inject_pending_timer_irqs(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.kvm_xen_inject_timer_irqs(kvm, vcpu)
 
     # vcpu_info and runstate
 
@@ -185,7 +287,7 @@ class Xen(KvmMm):
         gpc.lock.read_unlock_irq()
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Whether an upcall is pending; when that cannot be known without sleeping in atomic context, assume so.
+        """Whether an upcall is pending.
 
         Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an SRCU section since 7.3.2: aa8ad943f242).
         """
@@ -195,7 +297,7 @@ class Xen(KvmMm):
             return self._kvm_xen_has_interrupt(vcpu)
 
     def _kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Read vcpu_info.
+        """Read vcpu_info. A vCPU that is about to block, or is in atomic context, may not look it up: it says yes.
 
         Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4.
         Locks: SRCU.
@@ -204,6 +306,8 @@ class Xen(KvmMm):
         gpc.lock.read_lock_irq()
         while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
             gpc.lock.read_unlock_irq()
+            if current_thread_info().preempt_count != 0 or current().interruptible:
+                return True
             if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
                 return False
             gpc.lock.read_lock_irq()
@@ -211,103 +315,133 @@ class Xen(KvmMm):
         gpc.lock.read_unlock_irq()
         return True
 
-    def kvm_xen_update_runstate(self, vcpu: KvmVcpu) -> None:
-        """The vCPU begins to run again.
+    def kvm_vcpu_block(self, vcpu: KvmVcpu) -> bool:
+        """A halted vCPU is about to sleep, and looks once more whether there is a reason not to.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_block(), kvm_vcpu_check_block(), v7.3.4.
+        Returns: whether it would sleep.
+        Simplified: it does not sleep then.
+        """
+        current().interruptible = True
+        pending = self.kvm_xen_has_interrupt(vcpu)
+        current().interruptible = False
+        return not pending
+
+    # Runstate
+
+    def kvm_xen_vcpu_set_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+        """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR: one page or two.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
+        Returns: 0, or what activation returns.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            ret: Errno = self.kvm_xen_activate_runstate(vcpu, gpa)
+            if ret != 0:
+                self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
+                self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
+                return ret
+            self.kvm_xen_update_runstate_guest(vcpu, False)
+        return 0
+
+    def kvm_xen_activate_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+        """Activate the cache of each page, or deactivate the second one's.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Locks: xen_lock, SRCU.
+        Returns: 0, or what activation returns.
+        """
+        first = self.PAGE_SIZE - self.offset_in_page(gpa)
+        ret = self.kvm_gpc_activate(vcpu.xen.runstate_cache, gpa, first)
+        if ret != 0:
+            return ret
+        if first >= self.RUNSTATE_SIZE:
+            self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
+            return 0
+        return self.kvm_gpc_activate(vcpu.xen.runstate2_cache, gpa + first, self.RUNSTATE_SIZE - first)
+
+    def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
+        """The vCPU goes to another state; `runnable` is the one of a vCPU that is scheduled out.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
+        Locks: SRCU.
+        Simplified: the times are not kept.
+        """
+        if vcpu.xen.runstate_cache.active:
+            self.kvm_xen_update_runstate_guest(vcpu, runnable)
+
+    def kvm_vcpu_run_runstate(self, vcpu: KvmVcpu) -> None:
+        """KVM_RUN after the vCPU was scheduled out: it runs again.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, xen.h
+        kvm_xen_runstate_set_running(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with srcu_read_lock(kvm.srcu):
-            self.kvm_xen_update_runstate_guest(vcpu, False)
-
-    def kvm_xen_runstate_set_preempted(self, vcpu: KvmVcpu) -> None:
-        """The vCPU is scheduled out, with the runqueue locked.
-
-        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_preempted(), kernel/sched/core.c, v7.3.4.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with srcu_read_lock(kvm.srcu):
-            self.sched_out_enter()
-            self.kvm_xen_update_runstate_guest(vcpu, True)
-            self.sched_out_exit()
-
-    @atomic
-    def sched_out_enter(self) -> None:
-        """The runqueue lock is taken.
-
-        Linux: kernel/sched/core.c __schedule(), v7.3.4.
-        """
-        current_thread_info().preempt_count += 1
-
-    @atomic
-    def sched_out_exit(self) -> None:
-        """The runqueue lock is dropped.
-
-        Linux: kernel/sched/core.c finish_task_switch(), v7.3.4.
-        """
-        current_thread_info().preempt_count -= 1
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.kvm_xen_update_runstate(vcpu, False)
 
     def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
         """Lock a runstate cache; when scheduling, only if nobody has to be waited for.
 
-        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4 (trylock since bbe17c625d68).
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4 (trylock since 6.2: bbe17c625d68).
+        Locks: interrupts are off.
         Returns: whether it is locked.
         """
-        local_irq_disable()
         if in_atomic:
-            if not gpc.lock.read_trylock():
-                local_irq_enable()
-                return False
-        else:
-            gpc.lock.read_lock()
+            return gpc.lock.read_trylock()
+        gpc.lock.read_lock()
         return True
 
     def kvm_xen_update_runstate_guest(self, vcpu: KvmVcpu, in_atomic: bool) -> None:
         """Write the runstate area, which may lie on two pages.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4.
-        Locks: SRCU; `in_atomic`: nothing may sleep or wait.
+        Locks: SRCU; `in_atomic`: the runqueue's, so that nothing may sleep or wait.
+        Simplified: each page is written in one go.
         """
         gpc1 = vcpu.xen.runstate_cache
         gpc2 = vcpu.xen.runstate2_cache
+        len1 = min(self.PAGE_SIZE - self.offset_in_page(gpc1.gpa), self.RUNSTATE_SIZE)
+        len2 = self.RUNSTATE_SIZE - len1
         while True:
+            local_irq_disable()
             if not self.runstate_read_lock(gpc1, in_atomic):
+                local_irq_enable()
                 return
-            while not self.kvm_gpc_check(gpc1, self.PVCLOCK_SIZE):
+            while not self.kvm_gpc_check(gpc1, len1):
                 gpc1.lock.read_unlock_irq()
-                # When invoked from schedule() there is no way to sleep: the guest is told later.
+                # Called from schedule() there is no way to sleep: the guest is told later.
                 if in_atomic:
                     return
-                if self.kvm_gpc_refresh(gpc1, self.PVCLOCK_SIZE) != 0:
+                if self.kvm_gpc_refresh(gpc1, len1) != 0:
                     return
-                self.runstate_read_lock(gpc1, in_atomic)
-            if not gpc2.active:
-                self.gpc_access(gpc1, True)
-                self.kvm_gpc_mark_dirty_in_slot(gpc1)
-                self.note_xen_dirty(gpc1)
-                gpc1.lock.read_unlock_irq()
-                return
+                gpc1.lock.read_lock_irq()
+            if len2 == 0:
+                break
+            # gpc1 before gpc2: nobody else takes more than one.
             if not self.runstate_read_lock(gpc2, in_atomic):
                 gpc1.lock.read_unlock_irq()
                 return
-            if self.kvm_gpc_check(gpc2, self.PVCLOCK_SIZE):
+            if self.kvm_gpc_check(gpc2, len2):
                 break
-            gpc2.lock.read_unlock_irq()
+            gpc2.lock.read_unlock()
             gpc1.lock.read_unlock_irq()
             if in_atomic:
                 return
             # gpc1.gpa is read without its lock: only vcpu.mutex, which is ours, lets it change.
-            if self.kvm_gpc_activate(gpc2, gpc1.gpa + self.PVCLOCK_SIZE, self.PVCLOCK_SIZE) != 0:
+            if self.kvm_gpc_activate(gpc2, gpc1.gpa + len1, len2) != 0:
                 return
         self.gpc_access(gpc1, True)
-        self.gpc_access(gpc2, True)
+        if len2 != 0:
+            self.gpc_access(gpc2, True)
+            self.kvm_gpc_mark_dirty_in_slot(gpc2)
+            self.note_xen_dirty(gpc2)
+            gpc2.lock.read_unlock()
         self.kvm_gpc_mark_dirty_in_slot(gpc1)
         self.note_xen_dirty(gpc1)
-        self.kvm_gpc_mark_dirty_in_slot(gpc2)
-        self.note_xen_dirty(gpc2)
-        gpc2.lock.read_unlock_irq()
         gpc1.lock.read_unlock_irq()
 
     @atomic

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m tests.mutation.hunt``: find for each mutant a scenario that fails, and write the table anew."""
+"""Finds for each mutant a scenario that fails, and writes the table of them anew.
+
+``python -m tests.mutation.hunt [--pairs] [PIECE OF A NAME]``: among the catalogue, or the generated pairs.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +51,10 @@ def hunt(mutant: Mutant) -> tuple[str, str] | None:
         found = property_of(mutant, scenario)
         if found is not None and found != base(scenario)[0]:
             return scenario, found
-    return _hunt_pairs(mutant)
+    return None
 
 
-def _hunt_pairs(mutant: Mutant) -> tuple[str, str] | None:
+def hunt_pairs(mutant: Mutant) -> tuple[str, str] | None:
     """The same among the generated pairs of two operations of which one runs the mutant."""
     for pair in SCENARIOS:
         room, _, both = pair.rpartition("/")
@@ -67,21 +70,22 @@ def _hunt_pairs(mutant: Mutant) -> tuple[str, str] | None:
 
 def _hunt_number(number: int) -> tuple[str, str] | None:
     try:
-        return hunt(_all[number])
+        return hunt_pairs(_all[number]) if _pairs else hunt(_all[number])
     except (CompileError, RecursionError) as error:
         return "error", str(error)
 
 
 _all: list[Mutant] = []
+_pairs = "--pairs" in sys.argv
 
 
 def main() -> None:
-    """Hunt every mutant whose name contains the argument, if one is given."""
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    _all[:] = [m for m in mutants() if wanted in m.name]
+    """Hunt every mutant whose name contains the argument, if one is given; in pairs, those that the table lacks."""
+    wanted = next((a for a in sys.argv[1:] if not a.startswith("--")), "")
+    table = json.loads(TABLE.read_text()) if TABLE.exists() and (wanted or _pairs) else {}
+    _all[:] = [m for m in mutants() if wanted in m.name and not (_pairs and m.name in table)]
     for scenario in DEFAULT_SCENARIOS:
         base(scenario)
-    table = json.loads(TABLE.read_text()) if TABLE.exists() and wanted else {}
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         for mutant, found in zip(_all, pool.map(_hunt_number, range(len(_all))), strict=True):
             print(f"{mutant.name}: {' '.join(found) if found else 'SURVIVES'}", flush=True)

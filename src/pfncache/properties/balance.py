@@ -15,8 +15,10 @@ class CounterProbe(Ghost):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Nothing is in progress."""
+        """Nothing is in progress, unless the VM has gone in between: then nobody asks any more."""
         super().trace_quiescent(kvm)
+        if kvm.users_count == 0:
+            return
         if kvm.mn_active_invalidate_count != 0:
             report(
                 "counter-imbalance", f"mn_active_invalidate_count is {kvm.mn_active_invalidate_count} when all is done"

@@ -96,3 +96,11 @@ def guest_faults(kernel: Kernel) -> System:
     w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
     return w.actor("allocate", w.call("kvm_gmem_allocate", w.gmem, 0, 1)).system()
+
+
+def close_with_vm(kernel: Kernel) -> System:
+    """The file descriptors of a VM and of its guest_memfd are closed at the same time: the last one destroys the VM."""
+    w = World(kernel, MEMORY)
+    w.do(w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True))
+    w.actor("close vm", w.call("kvm_put_kvm", w.kvm))
+    return w.actor("close", w.call("sys_close", w.gmem)).system()

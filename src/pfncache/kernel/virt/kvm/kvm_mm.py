@@ -141,6 +141,14 @@ class KvmMm(Mm):
     def gpc_access(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
         """Read or write through the cache's kernel address. Locks: gpc.lock for reading, after kvm_gpc_check()."""
 
+    @abstractmethod
+    def kvm_get_kvm(self, kvm: Kvm) -> None:
+        """Take a reference on the VM."""
+
+    @abstractmethod
+    def kvm_put_kvm(self, kvm: Kvm) -> None:
+        """Drop a reference on the VM; the last one destroys it."""
+
     # virt/kvm/pfncache.c
     @abstractmethod
     def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:

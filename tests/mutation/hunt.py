@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from pfncache.check.compiler import compile_system
+from pfncache.check.replay import Divergence
 from pfncache.check.search import ModelError
 from pfncache.check.source import CompileError
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
@@ -71,7 +72,7 @@ def hunt_pairs(mutant: Mutant) -> tuple[str, str] | None:
 def _hunt_number(number: int) -> tuple[str, str] | None:
     try:
         return hunt_pairs(_all[number]) if _pairs else hunt(_all[number])
-    except (CompileError, RecursionError) as error:
+    except (CompileError, Divergence, RecursionError) as error:
         return "error", str(error)
 
 

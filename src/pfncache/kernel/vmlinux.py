@@ -19,6 +19,7 @@ from pfncache.kernel.mm.page_alloc import PageAlloc
 from pfncache.kernel.mm.set_memory import SetMemory
 from pfncache.kernel.mm.usercopy import Usercopy
 from pfncache.kernel.mm.vmalloc import Vmalloc
+from pfncache.kernel.model import Array
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.guest_memfd_file import GuestMemfdFile
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
@@ -56,10 +57,10 @@ class Vmlinux(
         self.user_pages = user_pages
         self.host_execution = real
         self.host_clock = 0
-        self.mem_map = tuple(
+        self.mem_map = Array(
             Page(f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
         )
-        self.vmap_areas = tuple(VmapArea(f"vmap{n}") for n in range(vmap_areas))
+        self.vmap_areas = Array(VmapArea(f"vmap{n}") for n in range(vmap_areas))
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()

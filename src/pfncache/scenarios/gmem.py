@@ -104,3 +104,11 @@ def close_with_vm(kernel: Kernel) -> System:
     w.do(w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True))
     w.actor("close vm", w.call("kvm_put_kvm", w.kvm))
     return w.actor("close", w.call("sys_close", w.gmem)).system()
+
+
+def failure_and_punch(kernel: Kernel) -> System:
+    """The memory of a page fails while it is punched."""
+    w = World(kernel, MEMORY, caches=lambda v: ())
+    w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
+    w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0))
+    return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()

@@ -12,7 +12,7 @@ import pytest
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
 from pfncache.series import DESIGNS
-from tests.commands.conftest import Run
+from tests.conftest import Run
 
 Command = Callable[..., Run]
 

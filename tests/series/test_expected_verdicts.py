@@ -101,8 +101,8 @@ MAINLINE = [
     # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users.
     ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
     ("mainline-7.3", "xen/kthread-sender", None),
-    # memory_failure() calls ->error_remove_folio() with the folio locked (its actions unlock it), and guest_memfd's takes
-    # invalidate_lock there; a punch holds that and locks the folio. Those are the steps of the two functions, and
+    # memory_failure() calls ->error_remove_folio() with the folio locked (its actions unlock it), and guest_memfd's
+    # takes invalidate_lock there; a punch holds that and locks the folio. Those are the steps of the two functions, and
     # mm/filemap.c has the order the punch's way round. No real kernel has been seen to do it.
     ("mainline-7.3", "gmem/failure-and-punch", "deadlock"),
     ("mainline-7.3", "pairs/gmem-mmap/punch+memory-failure", "deadlock"),

@@ -12,7 +12,7 @@ import pytest
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.kernel.include.linux.mm_types import MmStruct, Page
 from pfncache.kernel.include.linux.sched import TaskStruct
-from pfncache.kernel.include.linux.types import Hva
+from pfncache.kernel.include.linux.types import Hva, Pfn
 from pfncache.kernel.model import KernelSplat, run_as
 from pfncache.kernel.vmlinux import Vmlinux
 
@@ -70,6 +70,13 @@ class Host:
         slots = self.kvm.memslots
         assert slots is not None
         return slots.generation
+
+    def map_device(self, hva: Hva, pfn: Pfn) -> None:
+        """A driver's VM_PFNMAP mapping of one page."""
+        self.kernel.sys_mmap(self.mm, hva, None, 0)
+        self.mm.vmas[hva >> 12].pfnmap = True
+        self.mm.ptes[hva >> 12].pfn = pfn
+        self.mm.ptes[hva >> 12].writable = True
 
     def page(self, hva: Hva) -> Page:
         """The page that the process has at hva."""

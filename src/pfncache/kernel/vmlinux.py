@@ -63,6 +63,7 @@ class Vmlinux(
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
+        self.host_device_bytes = {}
 
     def new_mm(self, name: str) -> MmStruct:
         """A process without memory.

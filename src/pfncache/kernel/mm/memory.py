@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.kernel.include.linux.types import EFAULT, EHWPOISON, ENOMEM, Errno, Hva, Pfn, Pgoff
+from pfncache.kernel.locking.rwsem import down_read
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic
 
@@ -162,7 +163,7 @@ class Memory(Mm):
     def memory_failure(self, mm: MmStruct, address: Hva, mapping: AddressSpace, index: Pgoff) -> None:
         """A page of a guest_memfd has failed: mark it, take it from user page tables, tell its owner.
 
-        Linux: mm/memory-failure.c memory_failure(), v7.3.4.
+        Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
         Simplified: for file pages; the owner keeps it in its cache.
         """
         page = self.filemap_get_page(mapping, index)
@@ -170,7 +171,8 @@ class Memory(Mm):
             return
         page.hwpoison = True
         if page.mapcount > 0:
-            self.unmap_mapping_page(mapping, index)
+            with down_read(mapping.i_mmap_rwsem):
+                self.unmap_mapping_page(mapping, index)
         if mapping.gmem:
             self.kvm_gmem_error_folio(mapping, index)
         page.lock.unlock()

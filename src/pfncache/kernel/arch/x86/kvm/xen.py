@@ -287,10 +287,13 @@ class Xen(KvmMm):
         gpc.lock.read_unlock_irq()
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Whether an upcall is pending.
+        """Whether an upcall is pending. Without vcpu_info there is none.
 
-        Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an SRCU section since 7.3.2: aa8ad943f242).
+        Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an SRCU section
+        since 7.3.2: aa8ad943f242).
         """
+        if not vcpu.xen.vcpu_info_cache.active:
+            return False
         kvm = vcpu.kvm
         assert kvm is not None
         with srcu_read_lock(kvm.srcu):
@@ -301,6 +304,7 @@ class Xen(KvmMm):
 
         Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4.
         Locks: SRCU.
+        Simplified: the contents of vcpu_info are not kept; they always say that an upcall is pending.
         """
         gpc = vcpu.xen.vcpu_info_cache
         gpc.lock.read_lock_irq()

@@ -118,6 +118,15 @@ def test_memory_failure_unmaps_and_keeps_the_page(host: Host) -> None:
     assert fault(host) == -EHWPOISON
 
 
+def test_memory_failure_of_a_memfd(host: Host) -> None:
+    memfd = host.kernel.new_memfd("memfd", 1)
+    host.kernel.sys_mmap(host.mm, HVA, memfd, 0)
+    fault(host)
+    page = host.page(HVA)
+    host.kernel.memory_failure(host.mm, HVA, memfd, 0)
+    assert (fault(host), page.refcount, page.lock.held) == (-EHWPOISON, 1, False)
+
+
 def test_memory_failure_of_nothing(host: Host) -> None:
     file = gmem(host)
     host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)

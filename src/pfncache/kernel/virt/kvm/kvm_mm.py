@@ -30,6 +30,8 @@ class KvmMm(Mm):
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
     STEAL_PREEMPTED: int
     """offsetof(struct kvm_steal_time, preempted); zero in the checker's small pages."""
+    VCPU_INFO_ALIGN: int
+    """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
     host_clock: int

@@ -291,6 +291,14 @@ def test_vcpu_info_goes(ready: Host) -> None:
     assert set_info(ready, 0xFE0) == -EINVAL  # would cross a page
 
 
+@pytest.mark.parametrize(("gpa", "answer"), [(0x1001, -EINVAL), (0x1002, -EINVAL), (0x1004, 0)])
+def test_vcpu_info_is_aligned(host: Host, gpa: int, answer: int) -> None:
+    """Its bits are set atomically (since 7.3.2: eacdb76c5f04). The guest's runstate may be anywhere."""
+    assert set_info(host, gpa) == answer
+    assert host.vcpu.xen.vcpu_info_cache.active is (answer == 0)
+    assert set_runstate(host, gpa) == 0
+
+
 def test_interrupt_is_looked_for_in_vcpu_info(ready: Host) -> None:
     assert ready.kernel.kvm_xen_has_interrupt(ready.vcpu)
     ready.kernel.sys_madvise_dontneed(ready.mm, HVA + 0x1000)

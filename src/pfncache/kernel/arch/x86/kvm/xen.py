@@ -239,11 +239,14 @@ class Xen(KvmMm):
         """KVM_XEN_VCPU_SET_ATTR of vcpu_info, of its time information or of runstate.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, or what activation returns.
+        Returns: 0, -EINVAL (a vcpu_info that is not aligned), or what activation returns.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            # Its bits are set atomically, and may not cross a page (since 7.3.2: eacdb76c5f04).
+            if gpc is vcpu.xen.vcpu_info_cache and gpa % self.VCPU_INFO_ALIGN != 0:
+                return -EINVAL
             return self.kvm_gpc_activate(gpc, gpa, length)
 
     def kvm_xen_vcpu_disable_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from textwrap import dedent
 
 import pfncache.kernel.virt.kvm.pfncache as module
-from pfncache.check.replay import Ending
+from pfncache.check.replay import Ending, Replay
 from pfncache.report.trace import Row, Trace, build, kernel_path, reason_of, render
+from pfncache.series import rfc_v4_on_7_3
+from pfncache.verify.runner import Job, search
 from tests.check import toys
 
 TINY = Trace(
@@ -106,3 +108,17 @@ def test_build_leaves_plumbing_out() -> None:
     assert result.property == "deadlock"
     assert {row.source.rpartition(":")[0] for row in trace.rows} == {"toys.py"}
     assert [change for row in trace.rows for change in row.changes] == []
+
+
+def test_build_leaves_out_what_neither_changes_nor_finds_anything() -> None:
+    """Such a step is a row only where others may have run before it, and at the end."""
+    searching, result, _ = search(Job(rfc_v4_on_7_3, "gmem/unmapped-punch", 100_000))
+    replay = Replay(searching)
+    try:
+        replay.run(result.path)
+    finally:
+        replay.finish()
+    trace = build(replay, "")
+    silent = [row for row in trace.rows[:-1] if not row.changes]
+    assert 0 < len(silent) < sum(moment.first for moment in replay.moments) < len(replay.moments)
+    assert not any(row.source.startswith(("locking/", "include/")) for row in trace.rows)

@@ -51,25 +51,34 @@ def test_fast_without_an_address_space(host: Host) -> None:
     assert fast(host) == KVM_PFN_ERR_FAULT
 
 
-class Unmapping(Vmlinux):
-    """The PTE goes while fast GUP takes its reference."""
+class Changing(Vmlinux):
+    """Something happens to the PTE while fast GUP takes its reference."""
 
-    mm = None
+    meanwhile = staticmethod(lambda: None)
 
     def try_get_page(self, page: Page) -> bool:
         taken = super().try_get_page(page)
-        if self.mm is not None:
-            mm, self.mm = self.mm, None
-            self.sys_munmap(mm, HVA)
+        self.meanwhile()
         return taken
 
 
-def test_fast_reads_the_pte_again(make_host: MakeHost) -> None:
-    host = make_host(Unmapping)
-    host.kernel.sys_touch(host.mm, HVA)
+@pytest.mark.parametrize("again", [False, True])
+def test_fast_reads_the_pte_again(make_host: MakeHost, again: bool) -> None:
+    """It is empty, or has another page."""
+    host = make_host(Changing)
+    assert isinstance(host.kernel, Changing)
+    kernel = host.kernel
+    kernel.sys_touch(host.mm, HVA)
     page = host.page(HVA)
-    host.kernel.mm = host.mm  # type: ignore[attr-defined]
+
+    def change() -> None:
+        kernel.sys_madvise_dontneed(host.mm, HVA)
+        if again:
+            kernel.sys_touch(host.mm, HVA)
+
+    kernel.meanwhile = change
     assert fast(host) == KVM_PFN_ERR_FAULT
+    assert (host.mm.ptes[HVA >> 12].pfn >= 0) is again
     assert (page.refcount, page.free) == (0, True)
 
 

@@ -53,6 +53,8 @@ class Vmlinux(
         real = page_shift == REAL_PAGE_SHIFT
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 8
         self.PVCLOCK_SIZE = 32 if real else 1
+        self.STEAL_PREEMPTED = 16 if real else 0
+        self.VCPU_INFO_ALIGN = 4 if real else 1
         self.RUNSTATE_SIZE = 48 if real else 2
         self.user_pages = user_pages
         self.host_execution = real
@@ -64,6 +66,7 @@ class Vmlinux(
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
+        self.host_device_bytes = {}
 
     def new_mm(self, name: str) -> MmStruct:
         """A process without memory.

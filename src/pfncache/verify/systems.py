@@ -58,19 +58,23 @@ def make_system(design: Design, scenario: str) -> System:
     try:
         with tracing(Watchdog()):
             return build(kernel)
-    except (KernelSplat, WouldBlock, *PYTHON_ERRORS):
+    except BREAKDOWNS:
         World.defer_setup = True
         try:
             with tracing(Watchdog()):
                 return build(kernel)
-        except PYTHON_ERRORS as error:
+        except BREAKDOWNS as error:
             raise CompileError(_place(error), f"{type(error).__name__}: {error}") from None
         finally:
             World.defer_setup = False
 
 
-PYTHON_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
+PYTHON_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 """What the functions of a design may raise when they are called."""
+BREAKDOWNS = (KernelSplat, WouldBlock, *PYTHON_ERRORS)
+"""How a set-up may end before its end."""
 
 
 def _place(error: BaseException) -> Location:

@@ -38,8 +38,10 @@ class SrcuStruct(Record):
     def read_unlock(self, index: SrcuIndex) -> None:
         """srcu_read_unlock().
 
-        Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), v7.3.4.
+        Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), include/linux/srcu.h srcu_lock_release(), v7.3.4.
         """
+        if (self.readers0 if index == 0 else self.readers1) == 0:
+            report("lock-imbalance", f"{self} is unlocked, but no reader is in a section under index {index}")
         if index == 0:
             self.readers0 -= 1
         else:

@@ -143,7 +143,11 @@ class Mmu(KvmMm):
                 return -EFAULT
             pfn = self.kvm_mmu_faultin_pfn_gmem(kvm, slot, gfn)
         else:
-            pfn = self.hva_to_pfn(self.gfn_to_hva_memslot(slot, gfn))
+            hva = self.gfn_to_hva_memslot(slot, gfn)
+            # KVM_PFN_ERR_RO_FAULT: a write to a read-only slot is MMIO.
+            if self.is_error_hva(hva):
+                return -EFAULT
+            pfn = self.hva_to_pfn(hva)
         if pfn < 0:
             return -EFAULT
         with read_lock(kvm.mmu_lock):

@@ -18,6 +18,9 @@ from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import atomic, host_only
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
+PVCLOCK_TSC_STABLE_BIT = 1
+PVCLOCK_GUEST_STOPPED = 2
+
 
 class X86(KvmMm):
     """The functions of arch/x86/kvm/x86.c."""
@@ -145,16 +148,18 @@ class X86(KvmMm):
 
     @host_only
     def host_pvclock_payload(self, gpc: GfnToPfnCache) -> None:
-        """Write time stamp, time and scale: a clock of one nanosecond a tick that starts at 1.
+        """Write time stamp, time, scale and flags: a clock of one nanosecond a tick that starts at 1.
 
-        Linux: arch/x86/include/asm/pvclock-abi.h struct pvclock_vcpu_time_info, v7.3.4.
+        The guest's own flag, PVCLOCK_GUEST_STOPPED, is retained.
+
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), arch/x86/include/asm/pvclock-abi.h, v7.3.4.
         """
         data = self.host_kernel_bytes(gpc.khva)
         self.host_clock += 1
         data[8:16] = self.host_clock.to_bytes(8, "little")
         data[16:24] = self.host_clock.to_bytes(8, "little")
         data[24:28] = (1 << 31).to_bytes(4, "little")
-        data[28:30] = bytes((1, 1))
+        data[28:30] = bytes((1, PVCLOCK_TSC_STABLE_BIT | (data[29] & PVCLOCK_GUEST_STOPPED)))
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
         """The vCPU goes away, or is reset.
@@ -180,16 +185,17 @@ class X86(KvmMm):
 
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
+        Simplified: preempted is reset, the time itself is not kept.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation != ghc.generation:
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
             if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
                 return
         if self.is_error_hva(ghc.hva):
             return
-        if not self.copy_to_user(ghc.hva, b"\0"):
+        if not self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\0"):
             return
         self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
         slot = ghc.memslot
@@ -205,9 +211,11 @@ class X86(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation == ghc.generation and not self.is_error_hva(ghc.hva):
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
+            return
+        if not self.is_error_hva(ghc.hva):
             current().pagefault_disabled = True
-            written = self.copy_to_user(ghc.hva, b"\1")
+            written = self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
             current().pagefault_disabled = False
             if written:
                 self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Set-up under a design that breaks in it: there is a verdict all the same, or a line that says why not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pfncache.check.source import CompileError
+from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.properties import PROBES
+from pfncache.scenarios.world import World
+from pfncache.series import Patch, mainline_7_3
+from pfncache.verify.runner import Job, compile_error, run
+from pfncache.verify.systems import make_system
+from tests.verify.conftest import (
+    Deadlock,
+    DeadlockOnSlot,
+    Follow,
+    MissingName,
+    Recurse,
+    Spin,
+    SplatOnSlot,
+    Unlock,
+)
+
+SCENARIO = "clock/anon/munmap"
+
+
+def test_a_sound_design_is_set_up() -> None:
+    system = make_system(mainline_7_3, SCENARIO)
+    assert [actor.name for actor in system.actors] == ["vcpu", "munmap"]
+    assert type(system.kernel) is mainline_7_3.kernel(*PROBES)
+    vcpu = system.actors[0].calls[0].args[0]
+    assert vcpu.pv_time.valid
+
+
+@pytest.mark.parametrize("patch", [Deadlock, Unlock, Follow, Spin])
+def test_a_design_that_breaks_in_set_up_has_it_for_an_actor(patch: type[Patch]) -> None:
+    system = make_system(mainline_7_3 + [patch], SCENARIO)
+    (setup,) = system.actors
+    assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
+        "setup", ["kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update"],
+    )  # fmt: skip
+    assert not World.defer_setup
+
+
+@pytest.mark.parametrize(
+    ("patch", "kind"),
+    [(Deadlock, "deadlock"), (Unlock, "lock-imbalance"), (Follow, "null-dereference"), (Spin, "livelock")],
+)
+def test_and_a_verdict(patch: type[Patch], kind: str) -> None:
+    outcome = run(Job(mainline_7_3 + [patch], SCENARIO, 10_000))
+    assert (outcome.verdict, outcome.property) == ("violated", kind)
+    assert outcome.bounds == "setup: set_msr_system_time clock_update; 3 pages"
+    assert outcome.trace is not None
+    assert {row.actor for row in outcome.trace.rows} <= {"setup"}
+
+
+def test_recursion_is_refused_where_it_is_written() -> None:
+    with pytest.raises(CompileError) as error:
+        run(Job(mainline_7_3 + [Recurse], SCENARIO, 10_000))
+    assert re.match(r"conftest\.py:\d+: .*recurs", compile_error(error.value))
+
+
+@pytest.mark.parametrize(
+    ("patch", "what"),
+    [
+        (MissingName, "AttributeError: 'Kvm' object has no attribute|AttributeError: .* no attribute"),
+        (DeadlockOnSlot, "WouldBlock: Mutex.acquire would wait for ever"),
+        (SplatOnSlot, "KernelSplat: lock-imbalance: kvm.mn_invalidate_lock is unlocked, but nobody holds it"),
+    ],
+)
+def test_what_breaks_before_there_is_a_set_up_is_told_in_a_line(patch: type[Patch], what: str) -> None:
+    with pytest.raises(CompileError) as error:
+        make_system(mainline_7_3 + [patch], SCENARIO)
+    assert re.fullmatch(rf"[\w/]+\.py:[1-9]\d*: ({what}).*", compile_error(error.value))
+    assert not World.defer_setup
+
+
+def test_a_patch_of_pfncache_keeps_the_scenarios_memory() -> None:
+    class Same(Patch, Pfncache):
+        """Nothing."""
+
+    system = make_system(mainline_7_3 + [Same], "clock/gmem-mmap/punch")
+    assert [actor.name for actor in system.actors] == ["vcpu", "punch"]

@@ -10,7 +10,7 @@ import pytest
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu
 from pfncache.kernel.locking.mutex import mutex
-from pfncache.kernel.locking.spinlock import spin_lock
+from pfncache.kernel.locking.spinlock import spin_lock, write_lock
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import kfree
 from pfncache.series import Patch, mainline_7_3, rfc_v4, rfc_v4_fixed
@@ -83,6 +83,13 @@ def test_lock_imbalance(host: Host) -> None:
         assert host.vcpu.mutex.held
     with reported("lock-imbalance"):
         host.vcpu.mutex.unlock()
+
+
+def test_lock_assertion(host: Host) -> None:
+    with write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_mmu_invalidate_start(host.kvm)
+    with reported("lock-assertion"):
+        host.kernel.kvm_mmu_invalidate_start(host.kvm)
 
 
 def test_warn_on(host: Host) -> None:

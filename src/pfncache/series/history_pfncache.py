@@ -16,6 +16,7 @@ from pfncache.kernel.include.linux.types import (
     Pfn,
     Sequence,
 )
+from pfncache.kernel.locking.lockdep import lockdep_assert_held_write
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import spin_lock, write_lock_irq
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
@@ -69,6 +70,10 @@ class RevertValidAfterLookup(Patch, Pfncache):
 
 class RevertRefreshLock(Patch, Pfncache):
     """Revert "KVM: Fully serialize gfn=>pfn cache refresh via mutex" (93984f19e7bc, 6.0)."""
+
+    def gpc_assert_locked(self, gpc: GfnToPfnCache) -> None:
+        """There is no refresh_lock to assert."""
+        lockdep_assert_held_write(gpc.lock)
 
     def kvm_gpc_refresh(self, gpc: GfnToPfnCache, length: int) -> Errno:
         """Refresh, beside whoever else does."""

@@ -31,6 +31,10 @@ class Tracepoints:
         """Pfncache makes a kernel mapping of pfn for the cache's gpa or uhva."""
 
     @atomic
+    def trace_pv_begin(self, gpc: GfnToPfnCache) -> None:
+        """KVM begins to write a PV structure: the guest waits until its version is even again."""
+
+    @atomic
     def trace_pv_update(self, kvm: Kvm, gpa: Gpa, pfn: Pfn) -> None:
         """KVM has written a PV structure that the guest looks for at gpa; the bytes went to pfn."""
 

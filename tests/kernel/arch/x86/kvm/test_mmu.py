@@ -16,6 +16,7 @@ from pfncache.kernel.include.linux.kvm_host import (
     Kvm,
 )
 from pfncache.kernel.include.linux.types import EFAULT, Gfn
+from pfncache.kernel.locking.spinlock import write_lock
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.vmlinux import Vmlinux
 from tests.kernel.conftest import HVA, Host, MakeHost, reported
@@ -162,7 +163,8 @@ def test_invalidation_that_has_ended_counts_wherever_it_was_in_a_slot(
 def test_zap_goes_by_the_root(host: Host, private: bool, shared: bool, left: list[int]) -> None:
     for gfn in range(2):
         host.kernel.set_spte(host.kvm, gfn, gfn, gfn == 1)
-    host.kernel.kvm_unmap_gfn_range(host.kvm, 0, 2, private, shared)
+    with write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_unmap_gfn_range(host.kvm, 0, 2, private, shared)
     assert mapped(host)[:2] == left
 
 
@@ -173,7 +175,8 @@ def map_all(host: Host) -> None:
 
 def test_zap_of_a_range_and_of_a_slot(host: Host) -> None:
     map_all(host)
-    host.kernel.kvm_unmap_gfn_range(host.kvm, 2, 4, True, True)
+    with write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_unmap_gfn_range(host.kvm, 2, 4, True, True)
     assert mapped(host) == [0, 1, -1, -1, 4, 5, 6, 7]
     host.add_slot(base_gfn=5, npages=2)
     host.kernel.kvm_arch_flush_shadow_memslot(host.kvm, host.slot())

@@ -100,6 +100,8 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
+        self.trace_pv_begin(gpc)
+        gpc.updating = True
         self.gpc_access(gpc, True)
         self.host_pvclock_version(gpc, True)
 
@@ -122,6 +124,7 @@ class X86(KvmMm):
         """
         pfn = self.gpc_access(gpc, True)
         self.host_pvclock_version(gpc, False)
+        gpc.updating = False
         kvm = vcpu.kvm
         assert kvm is not None
         if not self.is_error_gpa(gpc.gpa):

@@ -103,7 +103,6 @@ def test_two_files_that_differ_in_a_constant_only_share_nothing(tmp_path: Path) 
     assert not shared(*jobs)
 
 
-@pytest.mark.xfail(strict=True, reason="check.source keeps what it parsed by code, which is equal for the two files")
 def test_two_files_that_differ_in_a_constant_only(tmp_path: Path) -> None:
     """Each has a verdict of its own."""
     alike = Alike(job())

@@ -89,3 +89,23 @@ class SplatOnSlot(Patch, Memslots):
     def kvm_replace_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
         """Nobody holds mn_invalidate_lock."""
         kvm.mn_invalidate_lock.unlock()
+
+
+class SpinOnNothing(Patch, X86):
+    """Wait for something that is no state."""
+
+    def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
+        """For ever."""
+        turns: int = 0
+        while True:
+            turns = 1 - turns
+
+
+class SpinAtOnce(Patch, X86):
+    """The same before anything else is done."""
+
+    def kvm_vcpu_ioctl_set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
+        """For ever."""
+        turns: int = 0
+        while True:
+            turns = 1 - turns

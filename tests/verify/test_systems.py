@@ -21,6 +21,8 @@ from tests.verify.conftest import (
     MissingName,
     Recurse,
     Spin,
+    SpinAtOnce,
+    SpinOnNothing,
     SplatOnSlot,
     Unlock,
 )
@@ -56,6 +58,14 @@ def test_and_a_verdict(patch: type[Patch], kind: str) -> None:
     assert outcome.bounds == "setup: set_msr_system_time clock_update; 3 pages"
     assert outcome.trace is not None
     assert {row.actor for row in outcome.trace.rows} <= {"setup"}
+
+
+@pytest.mark.parametrize("patch", [SpinOnNothing, SpinAtOnce])
+def test_a_loop_that_touches_nothing_is_ended(patch: type[Patch], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pfncache.verify.systems.SECONDS", 0.2)
+    outcome = run(Job(mainline_7_3 + [patch], SCENARIO, 10_000))
+    assert (outcome.verdict, outcome.property) == ("violated", "livelock")
+    assert "setup runs for ever" in outcome.reason
 
 
 def test_recursion_is_refused_where_it_is_written() -> None:

@@ -70,3 +70,14 @@ def test_a_mapped_page_must_not_be_freed(host: Host) -> None:
     page.mapcount = 1
     with reported("bad-page"):
         host.kernel.put_page(page)
+
+
+def test_poisoned_page_is_never_handed_out_again(host: Host) -> None:
+    page = host.kernel.alloc_page()
+    assert page is not None
+    page.hwpoison = True
+    host.kernel.put_page(page)
+    assert not page.free
+    others = {host.kernel.alloc_page() for _ in range(len(host.kernel.mem_map) - 1)}
+    assert page not in others
+    assert host.kernel.alloc_page() is None

@@ -221,6 +221,14 @@ class RevertInitOnce(Patch, Pfncache):
         super().gpc_publish(gpc)
 
 
+class RevertVcpuInfoAlignment(Patch, Xen):
+    """Revert "KVM: x86/xen: require 4-byte alignment of vcpu_info" (eacdb76c5f04, 7.3.2)."""
+
+    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+        """Anywhere."""
+        return True
+
+
 class CheckWithoutSrcu(Patch, X86, Memslots):
     """Use a cache and mark its page dirty outside an SRCU section, with nobody to complain about it."""
 

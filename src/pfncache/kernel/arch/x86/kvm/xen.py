@@ -244,10 +244,16 @@ class Xen(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            # Its bits are set atomically, and may not cross a page (since 7.3.2: eacdb76c5f04).
-            if gpc is vcpu.xen.vcpu_info_cache and gpa % self.VCPU_INFO_ALIGN != 0:
+            if gpc is vcpu.xen.vcpu_info_cache and not self.kvm_xen_vcpu_info_aligned(gpa):
                 return -EINVAL
             return self.kvm_gpc_activate(gpc, gpa, length)
+
+    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+        """Whether vcpu_info may be at gpa: its bits are set atomically, and may not cross a page.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4 (since 7.3.2: eacdb76c5f04).
+        """
+        return gpa % self.VCPU_INFO_ALIGN == 0
 
     def kvm_xen_vcpu_disable_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """KVM_XEN_VCPU_SET_ATTR with no address.

@@ -23,7 +23,7 @@ PRIVATE = f"munmap dontneed {FILE} make-shared make-private {SLOTS} guest-access
 MAPPED = f"{USER} {FILE} {SLOTS} guest-access {ACCESS} {CLOCK}"
 APPLIES = {
     Memory.ANON: f"{USER} migrate {PLAIN} {ACCESS} {CLOCK}",
-    Memory.MEMFD: f"{USER} memfd-punch {PLAIN}",
+    Memory.MEMFD: f"{USER} memfd-punch memory-failure {PLAIN}",
     Memory.PFNMAP: f"munmap {PLAIN} {CLOCK}",
     Memory.GMEM: PRIVATE,
     Memory.GMEM_COCO: PRIVATE,
@@ -45,7 +45,7 @@ def test_one_single_for_each_case() -> None:
 def test_number_of_pairs() -> None:
     """n operations make n * (n + 1) / 2 pairs: also an operation beside itself, unless it happens only once."""
     assert Counter(scenario.memory for scenario in pairs()) == {
-        "anon": 153, "memfd": 66, "pfnmap": 45, "gmem": 65, "gmem-coco": 65, "gmem-mmap": 152, "gmem-ndm": 152,
+        "anon": 153, "memfd": 78, "pfnmap": 45, "gmem": 65, "gmem-coco": 65, "gmem-mmap": 152, "gmem-ndm": 152,
         "gmem-unmapped": 44,
     }  # fmt: skip
 

@@ -25,3 +25,12 @@ def run_and_set_msr(kernel: Kernel) -> System:
         w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa + 1, True),
         w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, False),
     ).system()
+
+
+def two_steal_times(kernel: Kernel) -> System:
+    """Two threads run one vCPU that has steal time to report, while its slot moves."""
+    w = World(kernel, slots=3, log_dirty=True)
+    w.vcpu.st.cache.gpa = w.gpa
+    run = w.call("kvm_vcpu_run_steal_time", w.vcpu)
+    w.actor("vcpu", run).actor("vcpu'", run)
+    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 1, 1, w.hva, True)).system()

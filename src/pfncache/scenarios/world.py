@@ -98,6 +98,7 @@ class World:
         files: int = 1,
         caches: Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]] = lambda v: (v.pv_time,),
         log_dirty: bool = False,
+        readonly: bool = False,
         shared_attribute: bool = False,
         file_pages: int = 1,
     ) -> None:
@@ -125,7 +126,7 @@ class World:
                 for attributes in self.kvm.mem_attr_array[:gfns]:  # without a slot, that is all that the ioctl does
                     attributes.private = True
             k.kvm_set_memory_region(
-                self.kvm, 0, 0, gfns, self.hva, log_dirty, False, self.files[0] if self.files else None, 0
+                self.kvm, 0, 0, gfns, self.hva, log_dirty, readonly, self.files[0] if self.files else None, 0
             )
 
     @property

@@ -12,7 +12,7 @@ from tests.kernel.conftest import reported
 
 
 def test_section(task: TaskStruct) -> None:
-    srcu = SrcuStruct("srcu")
+    srcu = SrcuStruct("srcu", dereferenced=True)
     with srcu_read_lock(srcu):
         assert (srcu.readers0, srcu.readers1, task.srcu_depth, task.preempt_count) == (1, 0, 1, 0)
         lockdep_assert_srcu_held("pointer")
@@ -21,8 +21,13 @@ def test_section(task: TaskStruct) -> None:
         lockdep_assert_srcu_held("pointer")
 
 
+def test_section_of_another_structure(task: TaskStruct) -> None:
+    with srcu_read_lock(SrcuStruct("notifiers")), reported("srcu-unprotected"):
+        lockdep_assert_srcu_held("pointer")
+
+
 def test_sections_nest(task: TaskStruct) -> None:
-    srcu = SrcuStruct("srcu")
+    srcu = SrcuStruct("srcu", dereferenced=True)
     with srcu_read_lock(srcu):
         with srcu_read_lock(srcu):
             assert task.srcu_depth == 2

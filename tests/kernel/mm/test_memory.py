@@ -7,6 +7,7 @@ import pytest
 
 from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP, File
 from pfncache.kernel.include.linux.types import EFAULT, EHWPOISON, ENOMEM
+from pfncache.kernel.locking.rwsem import down_read
 from pfncache.kernel.model import WouldBlock
 from tests.kernel.conftest import HVA, Host
 
@@ -14,7 +15,8 @@ NUMBER = HVA >> 12
 
 
 def fault(host: Host, write: bool = True, hva: int = HVA) -> int:
-    return host.kernel.handle_mm_fault(host.mm, hva, write)
+    with down_read(host.mm.mmap_lock):
+        return host.kernel.handle_mm_fault(host.mm, hva, write)
 
 
 def gmem(host: Host, flags: int = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED) -> File:
@@ -103,7 +105,8 @@ def test_unmapping_a_file_page_finds_each_process(host: Host) -> None:
     other = host.kernel.new_mm("other")
     for mm, hva, index in ((host.mm, HVA, 0), (other, 0x1000, 0), (other, 0x2000, 1)):
         host.kernel.sys_mmap(mm, hva, memfd, index)
-        host.kernel.handle_mm_fault(mm, hva, True)
+        with down_read(mm.mmap_lock):
+            host.kernel.handle_mm_fault(mm, hva, True)
     host.kernel.unmap_mapping_page(memfd, 0)
     assert [host.mm.ptes[NUMBER].pfn, other.ptes[1].pfn, other.ptes[2].pfn] == [-1, -1, 1]
 

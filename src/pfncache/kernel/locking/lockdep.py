@@ -8,6 +8,7 @@ lockdep says of the order of locks is the checker's to find out.
 from __future__ import annotations
 
 from pfncache.kernel.locking.mutex import Mutex
+from pfncache.kernel.locking.rwsem import RwSemaphore
 from pfncache.kernel.locking.spinlock import RwLock
 from pfncache.kernel.model import atomic, report
 
@@ -50,3 +51,23 @@ def lockdep_assert_held_either(lock: RwLock) -> None:
     """
     if not lock.writer and lock.readers == 0:
         report("lock-assertion", f"{lock} is not held")
+
+
+@atomic
+def mmap_assert_locked(lock: RwSemaphore) -> None:
+    """mmap_lock is held, for reading or for writing.
+
+    Linux: include/linux/mmap_lock.h mmap_assert_locked(), v7.3.4.
+    """
+    if not lock.writer and lock.readers == 0:
+        report("lock-assertion", f"{lock} is not held")
+
+
+@atomic
+def mmap_assert_write_locked(lock: RwSemaphore) -> None:
+    """mmap_lock is held for writing.
+
+    Linux: include/linux/mmap_lock.h mmap_assert_write_locked(), v7.3.4.
+    """
+    if not lock.writer:
+        report("lock-assertion", f"{lock} is not held for writing")

@@ -16,6 +16,7 @@ from pfncache.kernel.include.linux.types import (
     Pfn,
     Pgoff,
 )
+from pfncache.kernel.locking.lockdep import mmap_assert_locked
 from pfncache.kernel.locking.rwsem import down_read
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic
@@ -32,6 +33,7 @@ class Memory(Mm):
         Returns: 0 (look again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
         Simplified: no copy on write, no swap.
         """
+        mmap_assert_locked(mm.mmap_lock)
         number = address >> self.PAGE_SHIFT
         vma = mm.vmas[number]
         if not vma.present or not vma.readable or (write and not vma.writable):

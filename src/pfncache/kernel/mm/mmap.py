@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.kernel.include.linux.types import EAGAIN, EFAULT, ENOMEM, Errno, Hva, Pfn, Pgoff
+from pfncache.kernel.locking.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.kernel.locking.rwsem import down_read, down_write
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic, host_only
@@ -31,6 +32,7 @@ class Mmap(Mm):
         Linux: mm/vma.c vma_link(), v7.3.4.
         Locks: mmap_lock for writing.
         """
+        mmap_assert_write_locked(mm.mmap_lock)
         vma = mm.vmas[address >> self.PAGE_SHIFT]
         vma.mapping = mapping
         vma.pgoff = pgoff
@@ -51,14 +53,15 @@ class Mmap(Mm):
         if not mm.vmas[address >> self.PAGE_SHIFT].present:
             return
         self.zap_page_range(mm, address, address + self.PAGE_SIZE)
-        self.remove_vma(mm.vmas[address >> self.PAGE_SHIFT])
+        self.remove_vma(mm, mm.vmas[address >> self.PAGE_SHIFT])
 
-    def remove_vma(self, vma: Vma) -> None:
+    def remove_vma(self, mm: MmStruct, vma: Vma) -> None:
         """Remove a VMA, and its reference on the file.
 
         Linux: mm/vma.c remove_vma(), v7.3.4.
         Locks: mmap_lock for writing.
         """
+        mmap_assert_write_locked(mm.mmap_lock)
         mapping = vma.mapping
         vma.present = False
         for file in self.gmem_files:
@@ -78,10 +81,11 @@ class Mmap(Mm):
     def sys_madvise_dontneed(self, mm: MmStruct, address: Hva) -> Errno:
         """madvise(MADV_DONTNEED) of one page: its PTE goes, the VMA stays.
 
-        Linux: mm/madvise.c madvise_dontneed_single_vma(), v7.3.4.
+        Linux: mm/madvise.c madvise_walk_vmas(), madvise_dontneed_single_vma(), v7.3.4.
         Returns: 0.
         """
         with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)  # find_vma() does
             self.zap_page_range(mm, address, address + self.PAGE_SIZE)
         return 0
 
@@ -96,6 +100,7 @@ class Mmap(Mm):
             vma = mm.vmas[number]
             if not vma.present:
                 return -ENOMEM
+            mmap_assert_write_locked(mm.mmap_lock)
             vma.writable = writable
             self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
             with spin_lock(mm.page_table_lock):
@@ -189,4 +194,4 @@ class Mmap(Mm):
                 address = number << self.PAGE_SHIFT
                 self.zap_page_range(mm, address, address + self.PAGE_SIZE)
                 if mm.vmas[number].present:
-                    self.remove_vma(mm.vmas[number])
+                    self.remove_vma(mm, mm.vmas[number])

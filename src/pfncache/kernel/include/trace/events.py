@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.kernel.include.linux.types import Gpa, Kva, Pfn
+from pfncache.kernel.include.linux.types import Gfn, Gpa, Kva, Pfn
 from pfncache.kernel.model import atomic
 
 
@@ -49,6 +49,10 @@ class Tracepoints:
     @atomic
     def trace_write_guest(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
         """kvm_write_guest_page() and its like have written and are done marking gpa dirty."""
+
+    @atomic
+    def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
+        """A page is mapped for the guest; the lookup was found to be up to date."""
 
     @atomic
     def trace_page_free(self, page: Page) -> None:

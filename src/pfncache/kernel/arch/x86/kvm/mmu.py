@@ -174,6 +174,7 @@ class Mmu(KvmMm):
         """
         kvm.sptes[gfn].pfn = pfn
         kvm.sptes[gfn].private = private
+        self.trace_set_spte(kvm, gfn, pfn, private)
 
     def kvm_vcpu_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
         """The guest touches its memory: directly, or after one fault.

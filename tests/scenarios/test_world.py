@@ -61,8 +61,9 @@ def test_set_up_can_be_put_off() -> None:
         World.defer_setup = False
     assert not world.vcpu.pv_time.active
     assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
-        "setup", ["kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update"],
-    )  # fmt: skip
+        "setup",
+        ["sys_mmap", "kvm_set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update"],
+    )
 
 
 def test_actors_are_of_the_process_or_of_none() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Finds for each mutant a scenario that fails, and keeps the table of them.
 
-``python -m tests.mutation.hunt [--all] [--pairs] [PIECE OF A NAME]``: for those that the table lacks, or for all; in the
+``python -m tests.mutation.hunt [--all] [--pairs] [NAME]``: for those that the table lacks, or for all of them; in the
 catalogue, or among the generated pairs.
 """
 

@@ -85,6 +85,8 @@ class Memory(Mm):
 
         Linux: mm/shmem.c shmem_fault(), v7.3.4.
         """
+        if index >= len(mapping.i_pages):
+            return -1
         page = self.filemap_grab_page(mapping, index)
         if page is None:
             return -1

@@ -30,8 +30,10 @@ class KvmMm(Mm):
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
+    STEAL_PREEMPTED: int
+    """offsetof(struct kvm_steal_time, preempted); zero in the checker's small pages."""
     host_clock: int
-    """kvm-clock's time, in direct execution."""
+    """The TSC, which counts nanoseconds, in direct execution."""
     KVM_HVA_ERR_BAD: int
     """An address that no user page has: PAGE_OFFSET, on x86."""
 

@@ -281,7 +281,7 @@ class Machine(Closing):
         self, length: int, file: File | None = None, offset: int = 0, *, prot: int = PROT_RW,
         flags: int | None = None, address: int | None = None,
     ) -> int:  # fmt: skip
-        """mmap(): anonymous and private, or of a file and shared, unless flags say otherwise; MAP_FIXED at an address."""
+        """mmap(): anonymous and private, or of a file and shared, unless flags say otherwise; fixed at an address."""
 
     @abstractmethod
     def munmap(self, hva: int, length: int) -> None:

@@ -97,16 +97,9 @@ class Ioctl(X86):
         """KVM_RUN up to the guest: what has been requested is served.
 
         Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), kvm_arch_vcpu_load(), v7.3.4.
+        Simplified: no exit of the guest is an instruction boundary, so that none reports it preempted.
         """
         if vcpu.clock_update:
             self.kvm_vcpu_run_clock_update(vcpu)
         if vcpu.st.enabled:
             self.kvm_vcpu_run_steal_time(vcpu)
-
-    def vcpu_put(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN comes back: the vCPU does not run any more.
-
-        Linux: virt/kvm/kvm_main.c vcpu_put(), v7.3.4.
-        """
-        if vcpu.st.enabled:
-            self.kvm_arch_vcpu_put(vcpu)

@@ -148,7 +148,7 @@ class X86(KvmMm):
 
     @host_only
     def host_pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Write time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays until the guest clears it.
+        """Write time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.
 
         Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), kvm_setup_guest_pvclock(), v7.3.4.
         """

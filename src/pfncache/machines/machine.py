@@ -29,7 +29,9 @@ class SyscallError(OSError):
 
     @property
     def name(self) -> str:
-        """The errno's name."""
+        """The errno's name, as the kernel has it."""
+        if self.errno == errno.EOPNOTSUPP:
+            return "EOPNOTSUPP"  # Python knows the number as ENOTSUP
         return errno.errorcode.get(self.errno or 0, str(self.errno))
 
     def __str__(self) -> str:
@@ -76,6 +78,8 @@ class Capabilities:
     """The UFFD_* modes that can pause an access of the kernel."""
     notifier_window: bool = False
     """Whether a long MMU-notifier window can be opened."""
+    pfncache_gmem: bool = False
+    """Whether pfncaches find guest_memfd pages that user space has not mapped."""
     emulates: frozenset[str] = frozenset()
     """What KVM executes itself instead of the processor: "real" mode, "ring0"."""
     shadow_paging: bool = False
@@ -164,7 +168,7 @@ class Userfaultfd(Closing):
 
     @abstractmethod
     def unregister(self) -> None:
-        """No fault in the range waits any more."""
+        """No fault in the range will wait any more. Whoever waits already may have to be woken."""
 
 
 class Window(Closing):
@@ -332,12 +336,20 @@ class Machine(Closing):
         """Run something beside us."""
 
     @abstractmethod
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and the kernel do what it has put off."""
+
+    @abstractmethod
     def userfaultfd(self, hva: int, length: int, mode: int) -> Userfaultfd:
         """Register a range with a new userfaultfd."""
 
     @abstractmethod
     def notifier_window(self) -> Window:
         """Begin an invalidation, of memory that no memslot has, which takes long."""
+
+    def dmesg(self) -> tuple[str, ...]:
+        """What the kernel has complained of, where we get to know."""
+        return ()
 
     def clock_at(self, hva: int) -> PvClock:
         """The clock structure at one of our addresses."""

@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import struct
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -186,6 +187,10 @@ class KvmMachine(Machine):
     def start(self, function: Callable[[], T]) -> ThreadTask[T]:
         """Run something in a thread."""
         return ThreadTask(function)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
 
     def userfaultfd(self, hva: int, length: int, mode: int, features: int | None = None) -> HostUserfaultfd:
         """Register a range with a new userfaultfd."""

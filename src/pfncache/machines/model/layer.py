@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
 from pfncache.kernel.include.linux.mm_types import MmStruct
+from pfncache.kernel.include.linux.preempt import current_thread_info
 from pfncache.kernel.include.linux.types import Errno, Hva, Pfn, Sequence
 from pfncache.kernel.mm.memory import Memory
+from pfncache.kernel.mm.mmap import Mmap
+from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
@@ -16,10 +19,9 @@ from pfncache.machines.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
 
 @dataclass
 class Registration:
-    """A range that a userfaultfd has registered, in page numbers."""
+    """What a userfaultfd has registered, in page numbers."""
 
-    first: int
-    last: int
+    pages: set[int]
     mode: int
     protected: set[int] = field(default_factory=set)
     """Pages that are write-protected for it."""
@@ -29,12 +31,13 @@ class Registration:
     """Pages on which somebody waits."""
 
 
-class HostLayer(Pfncache, Memory):
-    """On top of every patch. Its state is on the kernel: host_tasks, host_registrations, host_again."""
+class HostLayer(Pfncache, Memslots, Memory, Mmap):
+    """On top of every patch. Its state is on the kernel: host_tasks, host_registrations, host_again, host_dmesg."""
 
     host_tasks: Tasks
     host_registrations: list[Registration]
     host_again: bool
+    host_dmesg: list[str]
 
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
         """handle_userfault() first: a fault in a registered range waits, without mmap_lock, and looks again.
@@ -43,7 +46,7 @@ class HostLayer(Pfncache, Memory):
         """
         number = address >> self.PAGE_SHIFT
         for registration in self.host_registrations:
-            if registration.first <= number < registration.last and self._userfault(mm, number, write, registration):
+            if number in registration.pages and self._userfault(mm, number, write, registration):
                 registration.faults.append(number)
                 registration.waiting.add(number)
                 mm.mmap_lock.unlock_shared()
@@ -51,6 +54,15 @@ class HostLayer(Pfncache, Memory):
                 mm.mmap_lock.lock_shared()
                 return 0
         return super().handle_mm_fault(mm, address, write)
+
+    def vms_unmap(self, mm: MmStruct, address: Hva) -> None:
+        """A VMA goes with its registration; whoever waits has to be woken.
+
+        Linux: mm/vma.c vms_complete_munmap_vmas(), fs/userfaultfd.c userfaultfd_unmap_complete(), v7.3.4.
+        """
+        for registration in self.host_registrations:
+            registration.pages.discard(address >> self.PAGE_SHIFT)
+        super().vms_unmap(mm, address)
 
     def _userfault(self, mm: MmStruct, number: int, write: bool, registration: Registration) -> bool:
         vma = mm.vmas[number]
@@ -61,6 +73,15 @@ class HostLayer(Pfncache, Memory):
         mapping = vma.mapping
         cached = mapping is not None and mapping.i_pages[vma.pgoff].page is not None
         return bool(registration.mode & (UFFD_MINOR if cached else UFFD_MISSING))
+
+    def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
+        """As a kernel without CONFIG_PROVE_RCU would have it: who is in no SRCU section gets them, but leaves a trace.
+
+        Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
+        """
+        if current_thread_info().srcu_depth == 0:
+            self.host_dmesg.append("WARNING: suspicious RCU usage: kvm->memslots outside an SRCU read section")
+        return self.kvm_memslots_locked(kvm)
 
     def mmu_notifier_retry_cache(self, kvm: Kvm, sequence: Sequence) -> bool:
         """A lookup that is to be repeated gives way first, once it has dropped its lock."""

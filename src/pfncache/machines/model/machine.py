@@ -7,6 +7,7 @@ import errno
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pfncache.kernel.include.linux.kvm_host import File as FileRecord
@@ -39,6 +40,7 @@ from pfncache.machines.uapi import (
     UFFD_WP,
 )
 from pfncache.series.design import Design
+from pfncache.series.rfc import ResolvePfnsViaGmem
 
 if TYPE_CHECKING:
     from pfncache.kernel.vmlinux import Vmlinux
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 C = TypeVar("C", bound=Closing)
 PAGES, USER_PAGES = 128, 192
+MMAP_MIN_ADDR = 0x10000
+"""Nobody gets anything below it."""
 
 
 class ModelMachine(Machine):
@@ -64,6 +68,7 @@ class ModelMachine(Machine):
         self.kernel.host_tasks = self.tasks
         self.kernel.host_registrations = []
         self.kernel.host_again = False
+        self.kernel.host_dmesg = []
         self._user_pages = user_pages
         self._holes = user_pages
         self._open: list[Closing] = []
@@ -78,6 +83,7 @@ class ModelMachine(Machine):
             vm_types=frozenset({KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM}),
             userfaultfd=UFFD_MISSING | UFFD_WP | UFFD_MINOR,
             notifier_window=True,
+            pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
         )
 
     def __repr__(self) -> str:
@@ -128,15 +134,19 @@ class ModelMachine(Machine):
         record = FileRecord("memfd", f_count=1, f_mapping=mapping, private_data=GmemFile("none", bindings=()))
         return self.opened(ModelFile(self, record, size))
 
+    def dmesg(self) -> tuple[str, ...]:
+        """What the kernel has complained of without stopping, each once."""
+        return tuple(dict.fromkeys(self.kernel.host_dmesg))
+
     # Address space
 
     def _pages(self, hva: int, length: int) -> range:
         return range(hva, hva + length, PAGE_SIZE)
 
     def _find(self, count: int) -> int:
-        """Addresses where nothing is mapped, the first page being none."""
+        """Addresses where nothing is mapped."""
         run = 0
-        for number in range(1, self._holes):
+        for number in range(MMAP_MIN_ADDR // PAGE_SIZE, self._holes):
             run = 0 if self.mm.vmas[number].present else run + 1
             if run == count:
                 return (number - count + 1) * PAGE_SIZE
@@ -281,6 +291,11 @@ class ModelMachine(Machine):
         """Run something as another task of the process, as far as it can."""
         return self.tasks.start(function)
 
+    def sleep(self, seconds: float) -> None:
+        """Do what has been put off."""
+        for vm in self._vms:
+            self.kernel.kvmclock_update_fn(vm.record)
+
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""
         return self.opened(ModelUserfaultfd(self, hva, length, mode))
@@ -288,6 +303,11 @@ class ModelMachine(Machine):
     def notifier_window(self) -> ModelWindow:
         """Begin an invalidation."""
         return self.opened(ModelWindow(self))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """After an error, tasks may be inside the kernel, with locks held: the machine is given up as it is."""
+        if error is None:
+            self.close()
 
     def close(self) -> None:
         """Close and unmap everything, the last first, and see that no page is left over."""

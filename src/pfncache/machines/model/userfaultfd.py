@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pfncache.machines.machine import SyscallError, Userfaultfd, Window
 from pfncache.machines.model.layer import Registration
-from pfncache.machines.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_WP
+from pfncache.machines.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
 
 if TYPE_CHECKING:
     from pfncache.machines.model.machine import ModelMachine
@@ -19,16 +19,16 @@ class ModelUserfaultfd(Userfaultfd):
 
     def __init__(self, machine: ModelMachine, hva: int, length: int, mode: int) -> None:
         self.machine = machine
-        first, last = hva // PAGE_SIZE, (hva + length) // PAGE_SIZE
-        for number in range(first, last):
+        pages = range(hva // PAGE_SIZE, (hva + length) // PAGE_SIZE)
+        for number in pages:
             vma = machine.mm.vmas[number]
             mapping = vma.mapping
             if not vma.present or (mapping is not None and mapping.gmem) or (mode & UFFD_MINOR and mapping is None):
                 raise SyscallError(errno.EINVAL, "UFFDIO_REGISTER")
-        self.registration = Registration(first, last, mode)
+        self.registration = Registration(set(pages), mode)
         machine.kernel.host_registrations.append(self.registration)
         if mode & UFFD_WP:
-            for number in range(first, last):
+            for number in pages:
                 self._protect(number)
 
     def _protect(self, number: int) -> None:
@@ -66,14 +66,16 @@ class ModelUserfaultfd(Userfaultfd):
         self.registration.waiting.discard(hva // PAGE_SIZE)
 
     def unregister(self) -> None:
-        """No fault in the range waits any more."""
-        self.registration.waiting.clear()
+        """No fault in the range waits any more; whoever waits already is woken where a page is missing."""
+        if self.registration.mode & UFFD_MISSING:
+            self.registration.waiting -= self.registration.pages
         if self.registration in self.machine.kernel.host_registrations:
             self.machine.kernel.host_registrations.remove(self.registration)
 
     def close(self) -> None:
-        """As unregister()."""
+        """Nobody waits any more."""
         self.unregister()
+        self.registration.waiting.clear()
 
 
 class ModelWindow(Window):

@@ -267,3 +267,5 @@ class Kvm(Record):
     vm_type: Annotated[int, Bound(0, 7)]
     host_kvmclock_offset: int = 0
     """arch.kvmclock_offset, in direct execution."""
+    host_kvmclock_update_work: bool = False
+    """arch.kvmclock_update_work is scheduled, in direct execution."""

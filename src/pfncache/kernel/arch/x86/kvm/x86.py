@@ -148,11 +148,17 @@ class X86(KvmMm):
 
     @host_only
     def host_pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Write time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.
+        """Write the contents through the cache.
+
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
+        """
+        self.host_fill_pvclock(vcpu, self.host_kernel_bytes(gpc.khva))
+
+    def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
+        """Time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.
 
         Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), kvm_setup_guest_pvclock(), v7.3.4.
         """
-        data = self.host_kernel_bytes(gpc.khva)
         kvm = vcpu.kvm
         assert kvm is not None
         self.host_clock += 1

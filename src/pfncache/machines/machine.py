@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from pfncache.machines.program import Program
 from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, PROT_RW, PvClock
 
 T = TypeVar("T")
@@ -80,10 +81,6 @@ class Capabilities:
     """Whether a long MMU-notifier window can be opened."""
     pfncache_gmem: bool = False
     """Whether pfncaches find guest_memfd pages that user space has not mapped."""
-    emulates: frozenset[str] = frozenset()
-    """What KVM executes itself instead of the processor: "real" mode, "ring0"."""
-    shadow_paging: bool = False
-    """Whether KVM walks the guest's page tables for every translation."""
 
 
 class Closing(ABC):
@@ -171,6 +168,14 @@ class Userfaultfd(Closing):
         """No fault in the range will wait any more. Whoever waits already may have to be woken."""
 
 
+class WriteTracking(Closing):
+    """Which pages of a range were written since it began."""
+
+    @abstractmethod
+    def written(self) -> list[bool]:
+        """One entry for each page."""
+
+
 class Window(Closing):
     """An MMU-notifier invalidation between its start and its end: mn_active_invalidate_count is not zero."""
 
@@ -205,6 +210,10 @@ class Vcpu(Closing):
     @abstractmethod
     def store(self, gpa: int, data: bytes) -> None:
         """The guest writes eight bytes, natively; GuestExit if it cannot."""
+
+    @abstractmethod
+    def execute(self, program: Program) -> Exit:
+        """Run a program that is in the guest's memory, with the registers that it needs."""
 
     @abstractmethod
     def rdtsc(self) -> int:
@@ -342,6 +351,10 @@ class Machine(Closing):
     @abstractmethod
     def userfaultfd(self, hva: int, length: int, mode: int) -> Userfaultfd:
         """Register a range with a new userfaultfd."""
+
+    @abstractmethod
+    def track_writes(self, hva: int, length: int) -> WriteTracking:
+        """Begin to track who writes through a range of addresses, the kernel included."""
 
     @abstractmethod
     def notifier_window(self) -> Window:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from pfncache.selftests import api, clock, invalidation, races, series, slots
+from pfncache.selftests import api, clock, footprint, invalidation, races, series, slots
 from pfncache.selftests.selftest import Selftest
 
 SUITES = (
     series.SUITE, api.SLOTS, api.GMEM, clock.CLOCK_SUITE, clock.STEAL_SUITE, invalidation.SUITE,
-    invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED, races.WINDOW,
+    invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED, races.WINDOW, footprint.SUITE,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
 """Every test, by name."""

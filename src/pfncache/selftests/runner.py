@@ -16,7 +16,7 @@ from pfncache.machines.machine import GuestExit, Machine, SyscallError
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests.isolate import isolated
 from pfncache.selftests.ktap import Line
-from pfncache.selftests.selftest import Failure, Selftest
+from pfncache.selftests.selftest import Failure, Selftest, Skip
 from pfncache.series.design import Design
 
 MODEL_SECONDS = 20.0
@@ -72,6 +72,8 @@ def _run(open_machine: Open, test: Selftest) -> Outcome:
             observation = test.body(machine)
     except (Failure, KernelSplat, WouldBlock, TimeoutError, GuestExit) as failure:
         return Outcome(Kind.FAIL, str(failure), complaints=machine.dmesg())
+    except Skip as skip:
+        return Outcome(Kind.SKIP, str(skip))
     except SyscallError as error:
         return Outcome(Kind.FAIL, f"unexpected {error}", complaints=machine.dmesg())
     return Outcome(Kind.PASS, "", observation, machine.dmesg())

@@ -21,6 +21,10 @@ class Failure(Exception):
     """A check of a test did not hold. The text is the same on every machine on which it fails in the same way."""
 
 
+class Skip(Exception):
+    """The test finds out that the machine lacks something that nobody can ask for."""
+
+
 @dataclass(frozen=True)
 class Selftest:
     """One test."""
@@ -112,11 +116,6 @@ def userfaultfd(mode: int, name: str) -> Need:
 def long_window(capabilities: Capabilities) -> str:
     """An MMU-notifier window that is long enough to run something in it."""
     return "" if capabilities.notifier_window else "not enough free memory to keep an invalidation open"
-
-
-def shadow_paging(capabilities: Capabilities) -> str:
-    """A KVM that walks the guest's page tables and executes ring 0 itself."""
-    return "" if capabilities.shadow_paging else "the processor walks the guest's page tables, not KVM"
 
 
 class Suite:

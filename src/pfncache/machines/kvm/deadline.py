@@ -55,7 +55,7 @@ class Deadline:
             signal.signal(SIGNAL, _ignore)
         elif signal.getsignal(SIGNAL) is not _ignore:
             raise RuntimeError("the first machine has to be made in the main thread, which handles its signal")
-        self._start = _spec(seconds)
+        self.seconds = seconds
         self._stop = Itimerspec()
         self._timers: dict[int, c_void_p] = {}
 
@@ -69,10 +69,11 @@ class Deadline:
         return timer
 
     @contextmanager
-    def bound(self) -> Iterator[None]:
+    def bound(self, seconds: float | None = None) -> Iterator[None]:
         """Signal this thread if the block takes too long, again and again until it ends."""
         timer = self._timer()
-        check(_libc.timer_settime(timer, 0, byref(self._start), None), "timer_settime")
+        start = _spec(self.seconds if seconds is None else seconds)
+        check(_libc.timer_settime(timer, 0, byref(start), None), "timer_settime")
         try:
             yield
         finally:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 
 from pfncache.machines.kvm.structs import Dtable, Segment, Sregs
+from pfncache.machines.program import ROLES, Program
+from pfncache.machines.uapi import PAGE_SIZE
 
 GPA = 0xFFFF0000
 SIZE = 0x10000
@@ -32,6 +34,7 @@ ENTRY = {name: GPA + _CODE + number * _STEP for number, name in enumerate(_PROGR
 
 _CODE64, _DATA, _TSS_BUSY = 0xB, 0x3, 0xB
 _USER_CS, _USER_DS, _TR = 0x2B, 0x33, 0x18
+_KERNEL_CS, _KERNEL_DS = 0x8, 0x10
 _GDT_ENTRIES = (
     0,
     0x00AF9B000000FFFF,
@@ -63,6 +66,21 @@ def image() -> bytes:
         memory[start : start + len(code)] = code
     memory[_RESET : _RESET + len(_HLT)] = _HLT
     return bytes(memory)
+
+
+def sregs_for(program: Program, reset: Sregs) -> Sregs:
+    """The special registers for a program that has page tables of its own, or none."""
+    if program.mode == "real":
+        sregs = Sregs.from_buffer_copy(reset)
+        sregs.cs.base = sregs.cs.selector = 0
+        return sregs
+    sregs = user_mode(reset)
+    sregs.cr3 = ROLES["pml4"] * PAGE_SIZE
+    if program.mode == "ring0":
+        sregs.cs = _segment(_KERNEL_CS, _CODE64, 0, code=True)
+        for name in ("ds", "es", "fs", "gs", "ss"):
+            setattr(sregs, name, _segment(_KERNEL_DS, _DATA, 0, code=False))
+    return sregs
 
 
 def _segment(selector: int, kind: int, dpl: int, code: bool) -> Segment:

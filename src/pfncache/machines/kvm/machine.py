@@ -24,23 +24,27 @@ from pfncache.machines.kvm.structs import (
     Cpuid,
 )
 from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, ZapWindow
-from pfncache.machines.kvm.userfaultfd import HostUserfaultfd, supported_modes
+from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.kvm.vm import KvmVm
 from pfncache.machines.machine import Capabilities, Closing, File, Machine, SyscallError
 from pfncache.machines.uapi import (
+    KVM_MSR_ENABLED,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_PRIVATE,
     MAP_SHARED,
+    MSR_KVM_SYSTEM_TIME_NEW,
     PAGE_SIZE,
     PROT_NONE,
     PROT_RW,
+    SHARED_GMEM,
 )
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Closing)
+DEVICE = "/dev/kvm"
 RUN_SECONDS = 1.0
 """The bound of every KVM_RUN."""
 _HOLES = 1 << 44
@@ -54,21 +58,29 @@ class KvmMachine(Machine):
 
     name = "kvm"
 
-    def __init__(self, path: str = "/dev/kvm") -> None:
+    def __init__(self) -> None:
         try:
-            self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self.fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise SyscallError(error.errno or 0, f"open {path}") from None
+            raise SyscallError(error.errno or 0, f"open {DEVICE}") from None
+        self._pagemap = -1
+        self._open: list[Closing] = []
+        self._mappings: list[tuple[int, int]] = []
+        self._next_hole = _HOLES
+        self.deadline = Deadline(RUN_SECONDS)
+        try:
+            self._set_up()
+        except SyscallError:
+            self.close()
+            raise
+
+    def _set_up(self) -> None:
         self.vcpu_mmap_size = ioctl(self.fd, "KVM_GET_VCPU_MMAP_SIZE")
         self.cpuid = Cpuid(CPUID_ENTRIES)
         ioctl(self.fd, "KVM_GET_SUPPORTED_CPUID", self.cpuid)
         self.firmware = firmware.image()
-        self.deadline = Deadline(RUN_SECONDS)
-        self.capabilities = self._probe()
         self._pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-        self._open: list[Closing] = []
-        self._mappings: list[tuple[int, int]] = []
-        self._next_hole = _HOLES
+        self.capabilities = self._probe()
 
     def __repr__(self) -> str:
         return f"<this host's /dev/kvm: {self.capabilities}>"
@@ -83,14 +95,25 @@ class KvmMachine(Machine):
     def _probe(self) -> Capabilities:
         types = self._extension(KVM_CAP_VM_TYPES)
         memory = os.sysconf("SC_AVPHYS_PAGES") * PAGE_SIZE
+        flags = self._extension(KVM_CAP_GUEST_MEMFD_FLAGS)
         return Capabilities(
             guest_memfd=bool(self._extension(KVM_CAP_GUEST_MEMFD)),
-            guest_memfd_flags=self._extension(KVM_CAP_GUEST_MEMFD_FLAGS),
+            guest_memfd_flags=flags,
             memory_attributes=self._extension(KVM_CAP_MEMORY_ATTRIBUTES),
             vm_types=frozenset(n for n in range(32) if types >> n & 1) | {0},
             userfaultfd=supported_modes(),
             notifier_window=memory > 2 * WINDOW_BYTES,
+            pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
         )
+
+    def _pfncache_finds_gmem(self) -> bool:
+        """Whether a clock in a guest_memfd is written that is not mapped where its memslot says."""
+        with KvmVm(self, 0) as vm:
+            vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(PAGE_SIZE, SHARED_GMEM)
+            vm.bind(0, 0, PAGE_SIZE, self.hole(PAGE_SIZE), file)
+            vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, KVM_MSR_ENABLED)
+            vcpu.run()
+            return self.clock_at(self.mmap(PAGE_SIZE, file)).written
 
     def opened(self, closing: C) -> C:
         """Remember to close something."""
@@ -99,7 +122,7 @@ class KvmMachine(Machine):
 
     def create_vm(self, vm_type: int = 0) -> KvmVm:
         """KVM_CREATE_VM."""
-        return self.opened(KvmVm(self, vm_type))
+        return KvmVm(self, vm_type)
 
     def memfd(self, size: int) -> HostFile:
         """memfd_create()."""
@@ -192,9 +215,13 @@ class KvmMachine(Machine):
         """Let time pass."""
         time.sleep(seconds)
 
-    def userfaultfd(self, hva: int, length: int, mode: int, features: int | None = None) -> HostUserfaultfd:
+    def userfaultfd(self, hva: int, length: int, mode: int) -> HostUserfaultfd:
         """Register a range with a new userfaultfd."""
-        return self.opened(HostUserfaultfd(hva, length, mode, features))
+        return self.opened(HostUserfaultfd(hva, length, mode))
+
+    def track_writes(self, hva: int, length: int) -> AsyncWriteTracking:
+        """Begin to track writes."""
+        return self.opened(AsyncWriteTracking(self.pagemap, hva, length))
 
     def notifier_window(self) -> ZapWindow:
         """Begin to unmap much memory."""

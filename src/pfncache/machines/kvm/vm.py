@@ -26,13 +26,14 @@ from pfncache.machines.kvm.structs import (
     UserspaceMemoryRegion2,
 )
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_SHARED, PROT_RW
+from pfncache.machines.program import ROLES, Program
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_SHARED, PAGE_SIZE, PROT_RW
 
 if TYPE_CHECKING:
     from pfncache.machines.kvm.machine import KvmMachine
 
 _RFLAGS = 2
-_REPORT_BYTES = 8
+_SPIN_SECONDS = 0.05
 
 
 class KvmVcpu(Vcpu):
@@ -49,7 +50,8 @@ class KvmVcpu(Vcpu):
         self._reset = Sregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
         self._user = firmware.user_mode(self._reset)
-        self._in_user_mode = False
+        self._loaded = self._reset
+        """The special registers that the vCPU has now."""
 
     def __repr__(self) -> str:
         return f"<vCPU {self.number} of {self.vm!r}>"
@@ -71,19 +73,25 @@ class KvmVcpu(Vcpu):
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN at the reset vector, where the guest halts."""
-        if self._in_user_mode:
-            ioctl(self.fd, "KVM_SET_SREGS", self._reset)
+        if self._load_sregs(self._reset):
             ioctl(self.fd, "KVM_SET_REGS", Regs(rip=0xFFF0, rflags=_RFLAGS))
-            self._in_user_mode = False
         self._run.immediate_exit = immediate_exit
         leave = self._enter()
         self._run.immediate_exit = 0
         return leave
 
-    def _enter(self) -> Exit:
+    def _load_sregs(self, sregs: Sregs) -> bool:
+        """Give the vCPU special registers; False if it has them already."""
+        if self._loaded is sregs:
+            return False
+        ioctl(self.fd, "KVM_SET_SREGS", sregs)
+        self._loaded = sregs
+        return True
+
+    def _enter(self, seconds: float | None = None) -> Exit:
         self._run.exit_reason = 0
         try:
-            with self.vm.machine.deadline.bound():
+            with self.vm.machine.deadline.bound(seconds):
                 ioctl(self.fd, "KVM_RUN")
         except SyscallError as error:
             if error.errno == errno.EINTR:
@@ -106,9 +114,7 @@ class KvmVcpu(Vcpu):
 
     def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:
         """Run a program of the firmware up to its report, and return what it reports."""
-        if not self._in_user_mode:
-            ioctl(self.fd, "KVM_SET_SREGS", self._user)
-            self._in_user_mode = True
+        self._load_sregs(self._user)
         ioctl(
             self.fd,
             "KVM_SET_REGS",
@@ -132,6 +138,12 @@ class KvmVcpu(Vcpu):
         """The guest writes eight bytes in user mode."""
         self._execute("store", gpa, int.from_bytes(data, "little"))
 
+    def execute(self, program: Program) -> Exit:
+        """Run a program."""
+        self._load_sregs(firmware.sregs_for(program, self._reset))
+        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=ROLES["code"] * PAGE_SIZE, rflags=_RFLAGS))
+        return self._enter(_SPIN_SECONDS if program.end == "spin" else None)
+
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter."""
         return int.from_bytes(self._execute("rdtsc", 0), "little")
@@ -152,6 +164,7 @@ class KvmVm(Vm):
         self.machine = machine
         self.vm_type = vm_type
         self.fd = ioctl(machine.fd, "KVM_CREATE_VM", vm_type)
+        machine.opened(self)
         self._vcpus: list[KvmVcpu] = []
         self._firmware = machine.mmap(firmware.SIZE)
         machine.write(self._firmware, machine.firmware)

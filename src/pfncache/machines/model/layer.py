@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
-from pfncache.kernel.include.linux.mm_types import MmStruct
+from pfncache.kernel.include.linux.mm_types import MmStruct, Page
 from pfncache.kernel.include.linux.preempt import current_thread_info
 from pfncache.kernel.include.linux.types import Errno, Hva, Pfn, Sequence
 from pfncache.kernel.mm.memory import Memory
@@ -38,6 +38,8 @@ class HostLayer(Pfncache, Memslots, Memory, Mmap):
     host_registrations: list[Registration]
     host_again: bool
     host_dmesg: list[str]
+    host_written: set[int]
+    """The pfns that were written through user addresses, or that pfncache has mapped, which is for writing."""
 
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
         """handle_userfault() first: a fault in a registered range waits, without mmap_lock, and looks again.
@@ -82,6 +84,23 @@ class HostLayer(Pfncache, Memslots, Memory, Mmap):
         if current_thread_info().srcu_depth == 0:
             self.host_dmesg.append("WARNING: suspicious RCU usage: kvm->memslots outside an SRCU read section")
         return self.kvm_memslots_locked(kvm)
+
+    def trace_user_access(self, page: Page, write: bool) -> None:
+        """Remember what is written.
+
+        Linux: fs/proc/task_mmu.c, by way of UFFD_FEATURE_WP_ASYNC, v7.3.4.
+        """
+        if write:
+            self.host_written.add(page.pfn)
+        super().trace_user_access(page, write)
+
+    def trace_gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> None:
+        """A lookup for writing counts as a write.
+
+        Linux: fs/proc/task_mmu.c, by way of UFFD_FEATURE_WP_ASYNC, v7.3.4.
+        """
+        self.host_written.add(pfn)
+        super().trace_gpc_map(gpc, pfn)
 
     def mmu_notifier_retry_cache(self, kvm: Kvm, sequence: Sequence) -> bool:
         """A lookup that is to be repeated gives way first, once it has dropped its lock."""

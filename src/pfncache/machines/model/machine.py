@@ -19,7 +19,7 @@ from pfncache.machines.model.file import ModelFile, ModelPin
 from pfncache.machines.model.layer import HostLayer
 from pfncache.machines.model.show import page_text
 from pfncache.machines.model.tasks import Tasks
-from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow
+from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
 from pfncache.machines.model.vm import ModelVm, no_such_type
 from pfncache.machines.uapi import (
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
@@ -69,6 +69,7 @@ class ModelMachine(Machine):
         self.kernel.host_registrations = []
         self.kernel.host_again = False
         self.kernel.host_dmesg = []
+        self.kernel.host_written = set()
         self._user_pages = user_pages
         self._holes = user_pages
         self._open: list[Closing] = []
@@ -299,6 +300,10 @@ class ModelMachine(Machine):
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""
         return self.opened(ModelUserfaultfd(self, hva, length, mode))
+
+    def track_writes(self, hva: int, length: int) -> ModelWriteTracking:
+        """Begin to track writes."""
+        return self.opened(ModelWriteTracking(self, hva, length))
 
     def notifier_window(self) -> ModelWindow:
         """Begin an invalidation."""

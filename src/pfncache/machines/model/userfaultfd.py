@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from pfncache.machines.machine import SyscallError, Userfaultfd, Window
+from pfncache.machines.machine import SyscallError, Userfaultfd, Window, WriteTracking
 from pfncache.machines.model.layer import Registration
 from pfncache.machines.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
 
@@ -76,6 +76,22 @@ class ModelUserfaultfd(Userfaultfd):
         """Nobody waits any more."""
         self.unregister()
         self.registration.waiting.clear()
+
+
+class ModelWriteTracking(WriteTracking):
+    """Which pages of a range were written."""
+
+    def __init__(self, machine: ModelMachine, hva: int, length: int) -> None:
+        self.machine = machine
+        self._pages = range(hva // PAGE_SIZE, (hva + length) // PAGE_SIZE)
+        machine.kernel.host_written.clear()
+
+    def written(self) -> list[bool]:
+        """One entry for each page."""
+        return [self.machine.mm.ptes[number].pfn in self.machine.kernel.host_written for number in self._pages]
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 class ModelWindow(Window):

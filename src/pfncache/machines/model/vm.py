@@ -11,8 +11,10 @@ from pfncache.kernel.include.linux.kvm_host import KvmMemorySlot
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
+from pfncache.machines.model import cpu
 from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.show import cache_text, slot_text
+from pfncache.machines.program import Program
 from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -94,6 +96,11 @@ class ModelVcpu(Vcpu):
     def store(self, gpa: int, data: bytes) -> None:
         """The guest writes eight bytes."""
         self._access(gpa, True)[:8] = data[:8]
+
+    def execute(self, program: Program) -> Exit:
+        """Run a program as a KVM without hardware virtualisation does."""
+        with self.vm.machine.syscall("KVM_RUN"):
+            return cpu.execute(self, program)
 
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter, which counts nanoseconds and how often it is looked at."""

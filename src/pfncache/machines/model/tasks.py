@@ -104,11 +104,8 @@ class Tasks:
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Let others run until a condition holds."""
-        for _ in range(_ROUNDS):
-            if condition():
-                return
+        while not condition():
             self.block(WouldBlock(f"waits for {what} for ever"))
-        raise WouldBlock(f"waits for {what} for ever")
 
     def resched(self) -> None:
         """The caller is in a loop that only somebody else can end."""

@@ -45,7 +45,7 @@ def selftest(ctx: click.Context, names: tuple[str, ...], machine: str | None, de
     design = (
         DESIGNS[design_name] if design_name else host.design if host and machine == "kvm" else DESIGNS["mainline-7.3"]
     )
-    show = _show_human if sys.stdout.isatty() else _show_ktap
+    show = _show_human if _is_terminal() else _show_ktap
     counts: Counter[str] = Counter()
     try:
         for result in show(tests, run(tests, machine, design), _about(machine, design, host, bool(design_name))):
@@ -55,6 +55,10 @@ def selftest(ctx: click.Context, names: tuple[str, ...], machine: str | None, de
     if counts["failed"]:
         ctx.exit(EXIT_FAILED)
     ctx.exit(EXIT_SKIPPED if counts["skip"] == len(tests) else 0)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _tests(names: tuple[str, ...]) -> list[Selftest]:

@@ -7,7 +7,7 @@ from pfncache.selftests import api, clock, footprint, invalidation, races, serie
 from pfncache.selftests.selftest import Selftest
 
 SUITES = (
-    series.SUITE, api.SLOTS, api.GMEM, clock.CLOCK_SUITE, clock.STEAL_SUITE, invalidation.SUITE,
+    series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, clock.CLOCK_SUITE, clock.STEAL_SUITE, invalidation.SUITE,
     invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED, races.WINDOW, footprint.SUITE,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}

@@ -43,14 +43,14 @@ from pfncache.selftests.world import (
 )
 from pfncache.series.design import Design
 
-SUITE = Suite("series")
+SUITE, CONVERSION = Suite("series"), Suite("conversion")
 
 
-def _private(machine: Machine) -> World:
-    """A VM with private memory: shared memory at the user address, and guest_memfd for what is private."""
+def _private(machine: Machine, anonymous: bool = False) -> World:
+    """A VM with private memory: a memfd at the user address for what is shared, guest_memfd for what is private."""
     vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM)
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE)
-    hva = machine.mmap(SIZE)
+    hva = machine.mmap(SIZE) if anonymous else machine.mmap(SIZE, machine.memfd(SIZE))
     vm.bind(SLOT, 0, SIZE, hva, file)
     vm.set_memory_attributes(0, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE)
     return World(machine, vm, vcpu, hva, None, file)
@@ -92,9 +92,9 @@ def _punch(backing: Backing, machine: Machine) -> None:
         _expect(world, seconds)
 
 
-def _convert(machine: Machine) -> None:
+def _convert(anonymous: bool, machine: Machine) -> None:
     """Patch 7: the clock's page becomes shared and private again; the guest finds its clock each time."""
-    world = _private(machine)
+    world = _private(machine, anonymous)
     world.enable_clock()
     _expect(world, 1)
     for seconds in (2, 4, 6):
@@ -136,7 +136,7 @@ for _backing in KINDS:
     )  # fmt: skip
 SUITE.add(
     "convert", "private to shared to private under a clock: the guest finds it each time", "stale-translation",
-    _convert,
+    partial(_convert, False),
     PRIVATE.needs, without_private_lookup,
 )  # fmt: skip
 for _backing in KINDS:
@@ -144,3 +144,7 @@ for _backing in KINDS:
         f"release-{_backing.name}", f"the file of {_backing.text} goes under a clock", "use-after-free",
         partial(_release, _backing), _backing.needs, _lacks(_backing),
     )  # fmt: skip
+CONVERSION.add(
+    "anon", "the same with anonymous memory for what is shared, as most VMs have it", "wild-pointer",
+    partial(_convert, True), PRIVATE.needs, without_private_lookup,
+)  # fmt: skip

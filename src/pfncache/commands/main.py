@@ -9,7 +9,8 @@ import click
 
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
-    "list": ("pfncache.commands.listing:listing", "List the designs, scenarios or properties."),
+    "selftest": ("pfncache.commands.selftest:selftest", "Run the tests on the model, or on this host's KVM."),
+    "list": ("pfncache.commands.listing:listing", "List the designs, scenarios, properties or selftests."),
 }
 """Where each verb is, and what it does."""
 

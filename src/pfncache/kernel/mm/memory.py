@@ -99,6 +99,8 @@ class Memory(Mm):
         Linux: mm/shmem.c shmem_fault(), v7.3.4.
         Simplified: with __do_fault()'s test for poisoned memory.
         """
+        if index >= len(mapping.i_pages):
+            return -1
         page = self.filemap_grab_page(mapping, index)
         if page is None:
             return KVM_PFN_ERR_FAULT

@@ -89,11 +89,12 @@ class Mmap(Mm):
             self.zap_page_range(mm, address, address + self.PAGE_SIZE)
         return 0
 
-    def sys_mprotect(self, mm: MmStruct, address: Hva, writable: bool) -> Errno:
-        """mprotect() of one page to PROT_READ, with PROT_WRITE if `writable`.
+    def sys_mprotect(self, mm: MmStruct, address: Hva, writable: bool, readable: bool = True) -> Errno:
+        """mprotect() of one page to PROT_READ, with PROT_WRITE if `writable`; to PROT_NONE if it is not even readable.
 
         Linux: mm/mprotect.c mprotect_fixup(), change_protection(), v7.3.4.
         Returns: 0 or -ENOMEM.
+        Simplified: the PTE of what may not be read stays as it is; whoever reads for the process asks the VMA.
         """
         number = address >> self.PAGE_SHIFT
         with down_write(mm.mmap_lock):
@@ -101,6 +102,7 @@ class Mmap(Mm):
             if not vma.present:
                 return -ENOMEM
             mmap_assert_write_locked(mm.mmap_lock)
+            vma.readable = readable
             vma.writable = writable
             self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
             with spin_lock(mm.page_table_lock):

@@ -142,6 +142,14 @@ class Mm(Tracepoints, ABC):
     def copy_from_user(self, address: Hva, length: int) -> bool:
         """True when `length` bytes at address in the current mm could be read; False: -EFAULT."""
 
+    @abstractmethod
+    def host_put(self, address: Hva, data: bytes) -> None:
+        """Move bytes to a present user address, in direct execution."""
+
+    @abstractmethod
+    def host_get(self, address: Hva, length: int) -> bytes:
+        """The bytes at a present user address, in direct execution."""
+
     # mm/vmalloc.c, mm/highmem.c, kernel/iomem.c
     @abstractmethod
     def kmap(self, page: Page) -> Kva:

@@ -35,7 +35,7 @@ class KvmMm(Mm):
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
     host_clock: int
-    """kvm-clock's time, in direct execution."""
+    """The TSC, which counts nanoseconds, in direct execution."""
     KVM_HVA_ERR_BAD: int
     """An address that no user page has: PAGE_OFFSET, on x86."""
 

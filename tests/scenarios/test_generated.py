@@ -13,7 +13,7 @@ from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.world import Memory, World
 from pfncache.series import mainline_7_3
 
-USER = "munmap dontneed mprotect touch"
+USER = "munmap dontneed mprotect mremap touch"
 SLOTS = "slot-delete slot-replace"
 PLAIN = f"map-over {SLOTS} slot-log slot-move guest-access"
 ACCESS = "zap-range steal-time walk emulate"
@@ -45,7 +45,7 @@ def test_one_single_for_each_case() -> None:
 def test_number_of_pairs() -> None:
     """n operations make n * (n + 1) / 2 pairs: also an operation beside itself, unless it happens only once."""
     assert Counter(scenario.memory for scenario in pairs()) == {
-        "anon": 153, "memfd": 78, "pfnmap": 45, "gmem": 65, "gmem-coco": 65, "gmem-mmap": 152, "gmem-ndm": 152,
+        "anon": 171, "memfd": 91, "pfnmap": 45, "gmem": 65, "gmem-coco": 65, "gmem-mmap": 170, "gmem-ndm": 170,
         "gmem-unmapped": 44,
     }  # fmt: skip
 

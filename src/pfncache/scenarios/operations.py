@@ -69,6 +69,7 @@ OPERATIONS = {
         Operation("munmap", WITH_HVA, lambda w: (w.call("sys_munmap", w.mm, w.hva),)),
         Operation("dontneed", MAPPED, lambda w: (w.call("sys_madvise_dontneed", w.mm, w.hva),)),
         Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("sys_mprotect", w.mm, w.hva, False),)),
+        Operation("mremap", MAPPED - PRIVATE, lambda w: (w.call("sys_mremap", w.mm, w.hva, w.other_hva),)),
         Operation("migrate", frozenset({Memory.ANON}), lambda w: (w.call("migrate_page", w.mm, w.hva),)),
         Operation("map-over", PLAIN, lambda w: (w.call("sys_mmap", w.mm, w.hva, None, 0),)),
         Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("sys_touch", w.mm, w.hva),)),

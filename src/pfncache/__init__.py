@@ -11,7 +11,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pfncache.machines import uapi as uapi
     from pfncache.machines.machine import Machine as Machine
     from pfncache.machines.machine import SyscallError as SyscallError
     from pfncache.machines.open import kvm as kvm
@@ -22,7 +21,6 @@ _EXPORTS = {
     "SyscallError": "pfncache.machines.machine",
     "kvm": "pfncache.machines.open",
     "model": "pfncache.machines.open",
-    "uapi": "pfncache.machines",
 }
 
 
@@ -30,8 +28,7 @@ def __getattr__(name: str) -> Any:
     """Import what is used: the command line and the checker want none of it."""
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(_EXPORTS[name])
-    return importlib.import_module(f"{_EXPORTS[name]}.{name}") if name == "uapi" else getattr(module, name)
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -90,14 +90,17 @@ class KvmVcpu(Vcpu):
 
     def _enter(self, seconds: float | None = None) -> Exit:
         self._run.exit_reason = 0
+        deadline = self.vm.machine.deadline
+        deadline.start(seconds)
         try:
-            with self.vm.machine.deadline.bound(seconds):
-                ioctl(self.fd, "KVM_RUN")
+            ioctl(self.fd, "KVM_RUN")
         except SyscallError as error:
             if error.errno == errno.EINTR:
                 return Exit("INTR")
             if self._run.exit_reason == 0:
                 return Exit(error.name)
+        finally:
+            deadline.stop()
         return self._exit()
 
     def _exit(self) -> Exit:

@@ -99,5 +99,6 @@ def test_terminal_gets_a_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "KTAP" not in done.output
     assert "memslots" in done.output
     output = " ".join(done.output.split())
-    assert "xfail clock-unmapped: pfncache resolves guest_memfd through the user mapping only" in output
+    assert "release-private, release-unmapped: pfncache resolves guest_memfd through the user mapping only" in output
+    assert "skip clock-no-direct-map, punch-no-direct-map, release-no-direct-map: no guest_memfd flags 0x4" in output
     assert "memslots 4 ok" in output

@@ -50,6 +50,7 @@ def test_locked_increments_hold(reduction: bool, states: int, transitions: int) 
         ((toys.follow,), "null-dereference"),
         ((toys.roll, toys.index_by_count), "out-of-bounds"),
         ((toys.increment, toys.index_by_count), None),
+        ((toys.index_below,), "out-of-bounds"),
     ],
 )
 def test_verdict(functions: tuple[Any, ...], kind: str | None, reduction: bool) -> None:

@@ -160,6 +160,11 @@ def index_by_count(shared: Box) -> None:
     shared.cells[shared.count].value = 1
 
 
+def index_below(shared: Box) -> None:
+    shared.count -= 1
+    shared.cells[shared.count].value = 1
+
+
 @atomic
 def roll(shared: Box) -> None:
     shared.count = choose(3)

@@ -13,7 +13,7 @@ from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
 from pfncache.selftests import SELFTESTS
 from pfncache.series import DESIGNS
-from tests.commands.conftest import Run
+from tests.conftest import Run
 
 Command = Callable[..., Run]
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from pfncache.commands.main import main
 from pfncache.machines.kvm import machine
 from pfncache.selftests import SELFTESTS
-from tests.commands.conftest import Run
+from tests.conftest import Run
 from tests.selftests.ktap import parse
 
 Command = Callable[..., Run]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import PFNCACHE, Run
+from tests.conftest import PFNCACHE, Run
 
 Command = Callable[..., Run]
 HOLDS = ("verify", "mainline-7.3", "-s", "clock/anon/munmap")

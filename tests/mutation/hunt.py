@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m tests.mutation.hunt``: find for each mutant a scenario that fails, and write the table anew."""
+"""Finds for each mutant a scenario that fails, and keeps the table of them.
+
+``python -m tests.mutation.hunt [--all] [--pairs] [NAME]``: for those that the table lacks, or for all of them; in the
+catalogue, or among the generated pairs.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from pfncache.check.compiler import compile_system
+from pfncache.check.replay import Divergence
 from pfncache.check.search import ModelError
 from pfncache.check.source import CompileError
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
@@ -48,10 +53,10 @@ def hunt(mutant: Mutant) -> tuple[str, str] | None:
         found = property_of(mutant, scenario)
         if found is not None and found != base(scenario)[0]:
             return scenario, found
-    return _hunt_pairs(mutant)
+    return None
 
 
-def _hunt_pairs(mutant: Mutant) -> tuple[str, str] | None:
+def hunt_pairs(mutant: Mutant) -> tuple[str, str] | None:
     """The same among the generated pairs of two operations of which one runs the mutant."""
     for pair in SCENARIOS:
         room, _, both = pair.rpartition("/")
@@ -67,21 +72,22 @@ def _hunt_pairs(mutant: Mutant) -> tuple[str, str] | None:
 
 def _hunt_number(number: int) -> tuple[str, str] | None:
     try:
-        return hunt(_all[number])
-    except (CompileError, RecursionError) as error:
+        return hunt_pairs(_all[number]) if _pairs else hunt(_all[number])
+    except (CompileError, Divergence, RecursionError) as error:
         return "error", str(error)
 
 
 _all: list[Mutant] = []
+_pairs = "--pairs" in sys.argv
 
 
 def main() -> None:
-    """Hunt every mutant whose name contains the argument, if one is given."""
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    _all[:] = [m for m in mutants() if wanted in m.name]
+    """Hunt."""
+    wanted = next((a for a in sys.argv[1:] if not a.startswith("--")), "")
+    table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
+    _all[:] = [m for m in mutants() if wanted in m.name and ("--all" in sys.argv or m.name not in table)]
     for scenario in DEFAULT_SCENARIOS:
         base(scenario)
-    table = json.loads(TABLE.read_text()) if TABLE.exists() and wanted else {}
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         for mutant, found in zip(_all, pool.map(_hunt_number, range(len(_all))), strict=True):
             print(f"{mutant.name}: {' '.join(found) if found else 'SURVIVES'}", flush=True)

@@ -17,6 +17,8 @@ Held = frozenset[tuple[int, bool]]
 
 def successors(code: Code) -> list[tuple[int, ...]]:
     """Where execution may go after each instruction."""
+    if code.successors is not None:
+        return code.successors
     result: list[tuple[int, ...]] = []
     for i, instr in enumerate(code.instrs):
         if instr.op in (Op.HALT, Op.FAIL):
@@ -27,6 +29,7 @@ def successors(code: Code) -> list[tuple[int, ...]]:
             result.append((i + 1, code.labels[instr.args[1]]))  # type: ignore[index]
         else:
             result.append((i + 1,))
+    code.successors = result
     return result
 
 
@@ -91,7 +94,7 @@ MAX_PATHS = 8
 
 
 def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozenset[str]]]:
-    """Before each instruction: locks held on every path to it, and the lockdep classes held.
+    """Before each event and lock annotation: locks held on every path to it, and the lockdep classes held.
 
     Linux takes a lock at the first hit of a loop and notes so in a local, by which it lets go after the loop. Paths are
     therefore told apart by the constants that locals have on them, up to MAX_PATHS of them. `constants` maps the
@@ -99,9 +102,10 @@ def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozen
     """
     if code.held is not None:
         return code.held
-    follow = successors(code)
     live = live_masks(code, frozenset(constants))
     tested = _decisive(code, constants)
+    onward = _next_of_note(code, tested)
+    follow = [tuple([onward[j] for j in after]) for after in successors(code)]
     size = len(code.instrs)
     states: list[set[_Path]] = [set() for _ in range(size + 1)]
     if not size:
@@ -114,7 +118,7 @@ def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozen
         advanced = _advance(instr, path, constants, tested)
         for j in _taken(instr, follow[i], path, constants):
             after = advanced
-            if any(not live[j] >> r & 1 for r, _ in after.values):
+            if after.values and any(not live[j] >> r & 1 for r, _ in after.values):
                 after = replace(after, values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
             if after in states[j]:
                 continue
@@ -129,6 +133,20 @@ def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozen
                 todo.append((j, after))
     code.held = [(p.held, p.classes) for p in (_meet(tuple(s)) for s in states[:-1])]
     return code.held
+
+
+def _next_of_note(code: Code, tested: set[int]) -> list[int]:
+    """For each instruction, the first one from there on that changes what is known of a path, or wants to know it."""
+    onward = list(range(len(code.instrs) + 1))
+    for i in range(len(code.instrs) - 1, -1, -1):
+        instr = code.instrs[i]
+        target = instr.args[0] if instr.op in WRITES_D else None
+        if instr.op not in NOTED and not (isinstance(target, Reg) and target.number in tested):
+            onward[i] = onward[i + 1]
+    return onward
+
+
+NOTED = frozenset({Op.EVENT, Op.ACQUIRE, Op.RELEASE, Op.JUMP, Op.JZ, Op.JNZ, Op.HALT, Op.FAIL})
 
 
 def _meet(paths: tuple[_Path, ...]) -> _Path:
@@ -294,6 +312,8 @@ class _Sharing:
         """Take the accesses of a step into account."""
         own = _lock_records(step)
         for variable in step.reads | step.writes:
+            if _asserts(step, variable):
+                continue
             self.actors[variable].add(step.actor)
             if id(variable.record) not in own:
                 self.observed.add(variable)
@@ -317,7 +337,7 @@ class _Sharing:
     def sees(self, step: _Step) -> bool:
         """False when the step is a left mover."""
         own = _lock_records(step)
-        shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1}
+        shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1 and not _asserts(step, v)}
         if step.chooses:
             return True
         if step.blocks and (shared or not step.acquires or own & {lock for lock, _ in step.held}):
@@ -330,6 +350,11 @@ class _Sharing:
             elif variable in self.observed or (step.acquires and (not counts or variable in self.awaited)):
                 return True
         return False
+
+
+def _asserts(step: _Step, variable: Variable) -> bool:
+    """Whether the step only looks whether a lock is held that is: whatever others do, it is."""
+    return variable not in step.writes and any(lock == id(variable.record) for lock, _ in step.held)
 
 
 def _exclude(a: Held, b: Held) -> bool:

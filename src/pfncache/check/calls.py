@@ -60,7 +60,7 @@ class Calls(Expressions):
         keywords = {k.arg or "": self.expression(k.value) for k in node.keywords}
         if self.dead:
             return NONE
-        self.frame.here = self.frame.source.location(node)
+        self.frame.node = node
         special = self._special(plain, arguments, keywords)
         return special if special is not None else self.inline(target, arguments, keywords)
 
@@ -170,7 +170,7 @@ class Calls(Expressions):
         missing = [n for n in names if n not in bound]
         if missing or len(arguments) > len(names) or len(bound) > len(names):
             raise self.error(f"{source.name}() takes {', '.join(names)}; the call does not match")
-        frame = Frame(source, owner, {}, self.new_label(), len(self.cleanups), source.location(source.tree))
+        frame = Frame(source, owner, {}, self.new_label(), len(self.cleanups), source.tree)
         self.frames.append(frame)
         for name in names:
             self._bind(name, bound[name])
@@ -218,7 +218,7 @@ class Calls(Expressions):
         if not alone:
             return frame.result if frame.result is not None else NONE
         if start < len(self.code.instrs):  # the copies to the common result are not needed
-            for label in [k for k, v in self.code.labels.items() if v > start]:
+            for label in self.labels_after(start):
                 self.code.labels[label] = start
             del self.code.instrs[start:]
         return value

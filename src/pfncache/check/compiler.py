@@ -9,9 +9,9 @@ from typing import cast
 
 from pfncache.check.emitter import Frame, Unit, Written
 from pfncache.check.ir import Code, Op
-from pfncache.check.source import Location, function_source
+from pfncache.check.source import function_source
 from pfncache.check.statements import Statements
-from pfncache.check.system import Actor, Call, Heap, System
+from pfncache.check.system import Call, Heap, System
 from pfncache.check.values import (
     Const,
     Method,
@@ -43,42 +43,30 @@ class Compiled:
 def compile_system(system: System) -> Compiled:
     """Compile every actor of `system`.
 
-    Scalars that nobody writes are constants. What is written is found by compiling again until nothing that was taken
-    for a constant turns out to be written: a constant may close a branch in which another scalar would be written.
+    Scalars that nobody writes are constants. What is written is found by compiling an actor again until nothing that
+    was taken for a constant turns out to be written: a constant may close a branch in which another scalar would be.
     """
     heap = Heap.of(system)
-    written = Written()
-    unit = Unit(heap, written)
-    codes: list[Code] = []
-    used: set[str] = set()
+    unit = Unit(heap, Written())
+    codes = [Code() for _ in system.actors]
+    unit.outdated = set(range(len(codes)))
     while unit.outdated:
-        unit = Unit(heap, written)
-        unit.outdated = False
-        codes = [_compile_actor(unit, actor) for actor in system.actors]
-        used |= unit.used
+        for number in sorted(unit.outdated):
+            unit.outdated.discard(number)
+            unit.actor = number
+            actor = system.actors[number]
+            codes[number] = _compile_calls(unit, actor.task, actor.calls, atomic=False)
     if system.at_end is not None:
         codes.append(_compile_calls(unit, None, (system.at_end,), atomic=True))
-    return Compiled(system, heap, written, codes, unit.constants, unit.registers, frozenset(used | unit.used))
-
-
-def _compile_actor(unit: Unit, actor: Actor) -> Code:
-    return _compile_calls(unit, actor.task, actor.calls, atomic=False)
+    return Compiled(system, heap, unit.written, codes, unit.constants, unit.registers, frozenset(unit.used))
 
 
 def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool) -> Code:
     compiler = Statements(unit, task)
     compiler.atomic_depth = int(atomic)
     for call, turns in _repeated(calls):
-        compiler.frames = [
-            Frame(
-                function_source(cast(FunctionType, _bottom)),
-                None,
-                {},
-                compiler.new_label(),
-                0,
-                Location("", 0, str(call)),
-            )
-        ]
+        bottom = function_source(cast(FunctionType, _bottom))
+        compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
         compiler.repeat(turns, _target(call), [Const(a) for a in call.args])
     compiler.emit(Op.HALT)

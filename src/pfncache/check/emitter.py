@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,27 +52,36 @@ class Unit:
     constants: dict[int, int] = field(default_factory=dict)
     """Number to the register that holds it for ever."""
     registers: int = 0
-    folded: set[Variable | Column] = field(default_factory=set)
-    """What was taken for a constant: scalars of known records, each with its column, and whole columns."""
     used: set[str] = field(default_factory=set)
     """Names of the kernel's functions that the actors' code comes from."""
-    folded_in: set[Column] = field(default_factory=set)
+    actor: int = 0
+    """The actor that is being compiled."""
+    folded: dict[Variable | Column, set[int]] = field(default_factory=dict)
+    """What was taken for a constant, with the actors in whose code: scalars of known records, and whole columns."""
+    folded_in: dict[Column, set[int]] = field(default_factory=dict)
     """The columns of scalars of known records that were taken for constants."""
-    outdated: bool = True
-    """Something that was taken for a constant is written after all."""
+    outdated: set[int] = field(default_factory=set)
+    """Actors in whose code something was taken for a constant that is written after all."""
+
+    def fold(self, known: Variable | Column) -> None:
+        """A scalar is taken for a constant."""
+        self.folded.setdefault(known, set()).add(self.actor)
+        if isinstance(known, Variable):
+            self.folded_in.setdefault(Column(type(known.record), known.name), set()).add(self.actor)
 
     def note_variable(self, variable: Variable) -> None:
         """A scalar of a known record is written."""
         if variable not in self.written.variables:
             self.written.variables.add(variable)
-            self.outdated |= variable in self.folded or Column(type(variable.record), variable.name) in self.folded
+            for known in (variable, Column(type(variable.record), variable.name)):
+                self.outdated |= self.folded.pop(known, set())
 
     def note_column(self, column: Column, mixed: bool = False) -> None:
         """A scalar is written, or read although it varies, by a record's number."""
         columns = self.written.mixed if mixed else self.written.columns
         if column not in columns:
             columns.add(column)
-            self.outdated |= column in self.folded or column in self.folded_in
+            self.outdated |= self.folded.pop(column, set()) | self.folded_in.pop(column, set())
 
     def register(self) -> int:
         """A new register."""
@@ -87,7 +98,8 @@ class Frame:
     locals: dict[str, Value]
     end: int
     cleanup_depth: int
-    here: Location
+    node: ast.AST | None
+    """What is being compiled; None at the bottom of an actor's stack."""
     returns: list[tuple[int, Value]] = field(default_factory=list)
     result: Value | None = None
     variables: dict[str, Reg] = field(default_factory=dict)
@@ -95,6 +107,14 @@ class Frame:
     loops: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
     """Of each loop around: label and depth of cleanups of break, then of continue."""
     on_yield: Any = None
+
+    @property
+    def here(self) -> Location:
+        """Where we are in the function."""
+        return self.source.location(self.node) if self.node is not None else NOWHERE
+
+
+NOWHERE = Location("", 0, "")
 
 
 class Emitter:
@@ -161,9 +181,14 @@ class Emitter:
                 self.code.labels[other] = len(instrs)
             self.dead = False
         self.placed_here.append(label)
+        self.code.labels.pop(label, None)  # so that labels stay in the order of their places
         self.code.labels[label] = len(instrs)
         if label in self.labels_used:
             self.dead = False
+
+    def labels_after(self, start: int) -> list[int]:
+        """The labels that stand for what comes after the instruction `start`; labels are placed in order."""
+        return list(itertools.takewhile(lambda label: self.code.labels[label] > start, reversed(self.code.labels)))
 
     def result(self, kind: Kind) -> Reg:
         """A register for a value that is computed once."""
@@ -268,8 +293,7 @@ class Emitter:
                 self.event(atomic=False)
             self._check_slab(base, records, name)
             if not varies:
-                self.unit.folded.add(Variable(record, name))
-                self.unit.folded_in.add(Column(kind, name))
+                self.unit.fold(Variable(record, name))
                 return Const(record.__dict__[name])
             return self.compute(Op.LOAD, self._field_kind(kind, name), Variable(record, name))
         assert isinstance(base, Reg)
@@ -281,7 +305,7 @@ class Emitter:
         self._check_slab(base, records, name)
         if varies:
             return self.compute(Op.LOADX, self._field_kind(kind, name), Column(kind, name), base)
-        self.unit.folded.add(Column(kind, name))
+        self.unit.fold(Column(kind, name))
         return self.lookup(base, [Const(r.__dict__[name]) for r in records], self._field_kind(kind, name))
 
     def store(self, base: Value, name: str, value: Value) -> None:
@@ -344,7 +368,7 @@ class Emitter:
         if not owners or owners[0] is None or name == "slab_state":
             return
         if not self._owner_varies(records):
-            self.unit.folded.add(Column(type(owners[0]), "slab_state"))
+            self.unit.fold(Column(type(owners[0]), "slab_state"))
             live = [Const(int(o.__dict__["slab_state"] == LIVE)) for o in owners if o is not None]
             alive: Value = self.lookup(base, live, BOOL) if isinstance(base, Reg) else live[0]
             if alive == Const(0):

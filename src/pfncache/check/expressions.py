@@ -52,7 +52,7 @@ class Expressions(Emitter):
         """The value of an expression; of no interest where no execution gets."""
         if self.dead:
             return NONE
-        self.frame.here = self.frame.source.location(node)
+        self.frame.node = node
         match node:
             case ast.Constant():
                 return Const(node.value)
@@ -102,7 +102,7 @@ class Expressions(Emitter):
 
     def _attribute(self, node: ast.Attribute) -> Value:
         base = self.expression(node.value)
-        self.frame.here = self.frame.source.location(node)
+        self.frame.node = node
         return self.member(base, node.attr)
 
     def member(self, base: Value, name: str) -> Value:
@@ -164,7 +164,7 @@ class Expressions(Emitter):
     def _subscript(self, node: ast.Subscript) -> Value:
         base = self.expression(node.value)
         index = self.expression(node.slice)
-        self.frame.here = self.frame.source.location(node)
+        self.frame.node = node
         return self.element(base, index)
 
     def element(self, base: Value, index: Value) -> Value:

@@ -131,7 +131,7 @@ class Failure:
 Operand = int | Reg | Variable | Column | Event | Failure | LockUse | tuple[int, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class Instr:
     """One instruction."""
 
@@ -147,6 +147,8 @@ class Code:
     labels: dict[int, int] = field(default_factory=dict)
     kinds: dict[int, Kind] = field(default_factory=dict)
     """Of registers, joined over all that is assigned to them."""
+    successors: list[tuple[int, ...]] | None = None
+    """Found by analysis.successors()."""
     live: list[int] | None = None
     """Found by analysis.live_masks()."""
     held: list[tuple[frozenset[tuple[int, bool]], frozenset[str]]] | None = None

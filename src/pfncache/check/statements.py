@@ -36,7 +36,7 @@ class Statements(Calls):
         for statement in statements:
             if self.dead:
                 return
-            self.frame.here = self.frame.source.location(statement)
+            self.frame.node = statement
             self.statement(statement)
 
     def statement(self, node: ast.stmt) -> None:
@@ -101,7 +101,7 @@ class Statements(Calls):
                 self._bind(target.id, value, hint)
             case ast.Attribute():
                 base = self.expression(target.value)
-                self.frame.here = self.frame.source.location(target)
+                self.frame.node = target
                 if isinstance(base, Const) and base.value is None:
                     self.fail("null-dereference")
                     return
@@ -123,7 +123,7 @@ class Statements(Calls):
             base = self.expression(node.target.value)
             old = self.member(base, node.target.attr)
             value = self.arithmetic(op, old, self.expression(node.value))
-            self.frame.here = self.frame.source.location(node.target)
+            self.frame.node = node.target
             self.store(base, node.target.attr, value)
         else:
             raise self.error("only a local or a scalar of a record can be assigned")
@@ -193,7 +193,7 @@ class Statements(Calls):
     def _loop_body(self, node: ast.For, item: Value, end: int, break_depth: int) -> None:
         """One unrolled turn; break also runs the ends of guards above `break_depth`, which a generator may hold."""
         again = self.new_label()
-        self.frame.here = self.frame.source.location(node)
+        self.frame.node = node
         self._assign(node.target, item)
         self.frame.loops.append(((end, break_depth), (again, len(self.cleanups))))
         self.block(node.body)
@@ -250,7 +250,7 @@ class Statements(Calls):
 
         def cleanup() -> None:
             saved, self.frames = self.frames, list(guard_frames)
-            outer[-1].here = outer[-1].source.location(node)
+            outer[-1].node = node
             self.block(body[at + 1 :])
             self.frames = saved
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from pfncache.check.source import CompileError
 from pfncache.commands.names import unknown
-from pfncache.report.outcome import DesignOutcome, document
+from pfncache.report.outcome import DesignOutcome, Outcome, document
 from pfncache.report.trace import render
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.series import DEFAULT_DESIGNS, DESIGNS
@@ -138,10 +138,21 @@ def _show(designs: list[DesignOutcome], seconds: float, detailed: bool) -> None:
                 click.echo(f"=> {outcome.reason}")
         console.print()
     console.print(_design_table(designs))
-    states = sum(o.states for d in designs for o in d.outcomes)
-    count = sum(len(d.outcomes) for d in designs)
-    what = f"{count} scenario{'s' * (count != 1)}: {states:,} state{'s' * (states != 1)}"
-    console.print(f"every interleaving of {what} in {seconds:.1f} s", style="dim")
+    console.print(f"{_coverage([o for d in designs for o in d.outcomes])} in {seconds:.1f} s", style="dim")
+
+
+def _coverage(outcomes: list[Outcome]) -> str:
+    """What was searched, in words that claim no more than that."""
+    holds, violated, bounded = (sum(o.verdict == v for o in outcomes) for v in ("holds", "violated", "bounded"))
+    parts = []
+    if holds:
+        parts.append(f"every interleaving of {holds:,} scenario{'s' * (holds != 1)}")
+    if violated:
+        parts.append(f"{violated:,} scenario{'s' * (violated != 1)} up to the first violation")
+    if bounded:
+        parts.append(f"{bounded:,} scenario{'s' * (bounded != 1)} not to the end")
+    states = sum(o.states for o in outcomes)
+    return f"{', '.join(parts)}: {states:,} state{'s' * (states != 1)}"
 
 
 def _verdict(verdict: str) -> str:

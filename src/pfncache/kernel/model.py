@@ -136,6 +136,18 @@ class Field:
         record.__dict__[self.name] = value
 
 
+class Array(tuple[T, ...]):
+    """A C array of records: what is below its first element is out of its bounds too."""
+
+    __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        """The element, or a slice."""
+        if isinstance(index, int) and index < 0:
+            raise IndexError(f"index {index} of an array")
+        return super().__getitem__(index)
+
+
 FRESH, LIVE, FREED = 0, 1, 2
 
 
@@ -199,7 +211,8 @@ class Record:
             self.__dict__[name] = values.pop(name, field.default)
         for name, hint in cls.parts.items():
             if name in values:
-                self.__dict__[name] = values.pop(name)
+                given = values.pop(name)
+                self.__dict__[name] = Array(given) if isinstance(given, tuple) else given
             elif isinstance(hint, type) and issubclass(hint, Record):
                 part = hint(f"{self.record_name}.{name}")
                 part.role = f"{cls.__name__}.{name}"

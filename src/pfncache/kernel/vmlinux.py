@@ -22,6 +22,7 @@ from pfncache.kernel.mm.page_alloc import PageAlloc
 from pfncache.kernel.mm.set_memory import SetMemory
 from pfncache.kernel.mm.usercopy import Usercopy
 from pfncache.kernel.mm.vmalloc import Vmalloc
+from pfncache.kernel.model import Array
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.guest_memfd_file import GuestMemfdFile
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
@@ -57,18 +58,20 @@ class Vmlinux(
         real = page_shift == REAL_PAGE_SHIFT
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 8
         self.PVCLOCK_SIZE = 32 if real else 1
-        self.RUNSTATE_SIZE = 48 if real else 2
         self.STEAL_PREEMPTED = 16 if real else 0
+        self.VCPU_INFO_ALIGN = 4 if real else 1
+        self.RUNSTATE_SIZE = 48 if real else 2
         self.user_pages = user_pages
         self.host_execution = real
         self.host_clock = 0
-        self.mem_map = tuple(
+        self.mem_map = Array(
             Page(f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
         )
-        self.vmap_areas = tuple(VmapArea(f"vmap{n}") for n in range(vmap_areas))
+        self.vmap_areas = Array(VmapArea(f"vmap{n}") for n in range(vmap_areas))
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
+        self.host_device_bytes = {}
 
     def new_mm(self, name: str) -> MmStruct:
         """A process without memory.

@@ -53,5 +53,5 @@ def pairs() -> list[Scenario]:
         )
         for memory in Memory
         for a, b in combinations_with_replacement(OPERATIONS.values(), 2)
-        if memory in a.memory and memory in b.memory
+        if memory in a.memory and memory in b.memory and not (a is b and a.once)
     ]

@@ -23,13 +23,15 @@ SHARED = frozenset({Memory.ANON, Memory.GMEM_MMAP, Memory.GMEM_NDM})
 class Operation:
     """Something that user space, the guest or the kernel does.
 
-    ``slots`` is how many memslot objects it allocates beyond the one that is there.
+    ``slots`` is how many memslot objects it allocates beyond the one that is there. ``once`` is of what can happen only
+    once: a file descriptor cannot be closed twice.
     """
 
     name: str
     memory: frozenset[Memory]
     calls: Callable[[World], tuple[Call, ...]]
     slots: int = 0
+    once: bool = False
 
 
 def _replace_slot(w: World) -> tuple[Call, ...]:
@@ -47,6 +49,12 @@ def _replace_slot(w: World) -> tuple[Call, ...]:
         ),
         w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, file, 0),
     )
+
+
+def _fail(w: World) -> tuple[Call, ...]:
+    """The memory of the file's page fails."""
+    mapping = w.gmem.f_mapping if w.files else w.memfd
+    return (w.call("memory_failure", w.mm, w.hva, mapping, 0),)
 
 
 def _steal_time(w: World) -> tuple[Call, ...]:
@@ -67,8 +75,8 @@ OPERATIONS = {
         Operation("memfd-punch", frozenset({Memory.MEMFD}), lambda w: (w.call("shmem_punch_hole", w.memfd, 0, 1),)),
         Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
-        Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),)),
-        Operation("memory-failure", GMEM, lambda w: (w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0),)),
+        Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),), once=True),
+        Operation("memory-failure", GMEM | {Memory.MEMFD}, _fail),
         Operation("make-shared", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False),)),
         Operation("make-private", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True),)),
         Operation("slot-delete", EVERY, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),

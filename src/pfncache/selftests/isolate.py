@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import select
@@ -67,6 +68,7 @@ def _child(function: Callable[[], T], writer: int) -> None:
     try:
         os.setpgid(0, 0)
         die_with_parent()
+        faulthandler.disable()  # the parent tells of a crash, in a line
         result: tuple[T | None, str] = (function(), "")
     except BaseException:  # whatever it is, the parent is told
         result = (None, traceback.format_exc(limit=-3).strip())

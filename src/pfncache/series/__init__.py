@@ -16,6 +16,7 @@ mainline_7_2 = (
         history_pfncache.RevertDedicatedSequence,
         history_pfncache.RevertSrcuInHasInterrupt,
         history_gmem.RevertSrcuInZapRange,
+        history_pfncache.RevertVcpuInfoAlignment,
         history_gmem.RevertBindWhenReady,
         history_gmem.RevertUnbindUnderLock,
     ]

@@ -138,6 +138,8 @@ class GfnToPfnCache(Record):
     list: ListEntry
     lock: RwLock
     refresh_lock: Mutex
+    updating: bool
+    """For reports only: somebody is between the two versions of a pvclock structure."""
     tag: Incarnation
     """For reports only, as KASAN's pointer tag: the incarnation of the page when khva was made."""
 

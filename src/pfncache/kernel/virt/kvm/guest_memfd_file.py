@@ -67,6 +67,7 @@ class GuestMemfdFile(KvmMm):
         f = GmemFile(f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages)))
         f.__dict__["slab_state"] = LIVE
         file = File(name, f_count=1, f_mapping=inode, private_data=f)
+        self.kvm_get_kvm(kvm)
         self.mappings = (*self.mappings, inode)
         self.gmem_files = (*self.gmem_files, file)
         return file
@@ -153,7 +154,6 @@ class GuestMemfdFile(KvmMm):
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_release(), v7.3.4.
         Locks: takes slots_lock and invalidate_lock.
-        Simplified: the file's reference on the VM is not counted.
         """
         f = file.private_data
         kvm = f.kvm
@@ -167,6 +167,7 @@ class GuestMemfdFile(KvmMm):
             self.kvm_gmem_release_invalidate(f, inode)
             inode.gmem_listed = False
         kfree(f)
+        self.kvm_put_kvm(kvm)
 
     def kvm_gmem_release_invalidate(self, f: GmemFile, inode: AddressSpace) -> None:
         """Take everything away from the guest.

@@ -16,6 +16,8 @@ from pfncache.kernel.include.linux.kvm_host import (
 )
 from pfncache.kernel.include.linux.mm_types import MmStruct
 from pfncache.kernel.lib.bug import WARN_ON_ONCE
+from pfncache.kernel.locking.srcu import SrcuStruct
+from pfncache.kernel.model import atomic, report
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
 
@@ -42,6 +44,7 @@ class VmLife(KvmMm):
         """
         kvm = Kvm(
             name,
+            srcu=SrcuStruct(f"{name}.srcu", dereferenced=True),
             sets=tuple(
                 KvmMemslots(
                     f"{name}.memslots{i}",
@@ -75,6 +78,33 @@ class VmLife(KvmMm):
         self.kvm_gpc_init(kvm.xen.shinfo_cache, kvm)
         return kvm
 
+    @atomic
+    def kvm_get_kvm(self, kvm: Kvm) -> None:
+        """Take a reference on the VM.
+
+        Linux: virt/kvm/kvm_main.c kvm_get_kvm(), v7.3.4.
+        """
+        kvm.users_count += 1
+
+    def kvm_put_kvm(self, kvm: Kvm) -> None:
+        """Drop a reference on the VM, as closing its file descriptor does. With the last one it goes.
+
+        Linux: virt/kvm/kvm_main.c kvm_put_kvm(), v7.3.4.
+        """
+        if self.kvm_users_dec_and_test(kvm):
+            self.kvm_destroy_vm(kvm)
+
+    @atomic
+    def kvm_users_dec_and_test(self, kvm: Kvm) -> bool:
+        """refcount_dec_and_test(&kvm->users_count).
+
+        Linux: include/linux/refcount.h refcount_dec_and_test(), v7.3.4.
+        """
+        if kvm.users_count <= 0:
+            report("refcount-imbalance", f"{kvm} is put, but has no reference")
+        kvm.users_count -= 1
+        return kvm.users_count == 0
+
     def kvm_destroy_vm(self, kvm: Kvm) -> None:
         """The last reference on the VM is gone: no more notifiers, caches or memslots.
 
@@ -82,7 +112,7 @@ class VmLife(KvmMm):
         count be left.
 
         Linux: virt/kvm/kvm_main.c kvm_destroy_vm(), v7.3.4.
-        Simplified: kvm_arch_destroy_vm() as far as caches go; nobody counts references, the caller says when.
+        Simplified: kvm_arch_destroy_vm() as far as caches go.
         """
         self.mmu_notifier_unregister(kvm, kvm.mm)
         WARN_ON_ONCE(kvm.mn_memslots_update_rcuwait.waiting, "rcuwait_active(&kvm->mn_memslots_update_rcuwait)")

@@ -100,6 +100,8 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
+        self.trace_pv_begin(gpc)
+        gpc.updating = True
         self.gpc_access(gpc, True)
         self.host_pvclock_version(gpc, True)
 
@@ -122,6 +124,7 @@ class X86(KvmMm):
         """
         pfn = self.gpc_access(gpc, True)
         self.host_pvclock_version(gpc, False)
+        gpc.updating = False
         kvm = vcpu.kvm
         assert kvm is not None
         if not self.is_error_gpa(gpc.gpa):
@@ -194,16 +197,17 @@ class X86(KvmMm):
 
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
+        Simplified: preempted is reset, the time itself is not kept.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation != ghc.generation:
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
             if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
                 return
         if self.is_error_hva(ghc.hva):
             return
-        if not self.copy_to_user(ghc.hva, b"\0"):
+        if not self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\0"):
             return
         self.host_steal_time(ghc.hva)
         self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
@@ -231,7 +235,9 @@ class X86(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation == ghc.generation and not self.is_error_hva(ghc.hva):
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
+            return
+        if not self.is_error_hva(ghc.hva):
             current().pagefault_disabled = True
             written = self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
             current().pagefault_disabled = False

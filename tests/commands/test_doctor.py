@@ -16,7 +16,7 @@ from pfncache.machines.machine import Capabilities
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.host import Host
 from pfncache.series import DESIGNS
-from tests.commands.conftest import Run
+from tests.conftest import Run
 
 NAMES = [
     "KVM", "guest_memfd", "guest_memfd, mapped", "guest_memfd, unmapped", "private memory", "userfaultfd",

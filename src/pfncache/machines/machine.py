@@ -212,6 +212,10 @@ class Vcpu(Closing):
         """The guest writes eight bytes, natively; GuestExit if it cannot."""
 
     @abstractmethod
+    def set_registers(self, program: Program) -> None:
+        """Give the vCPU the registers that a program needs."""
+
+    @abstractmethod
     def execute(self, program: Program) -> Exit:
         """Run a program that is in the guest's memory, with the registers that it needs."""
 

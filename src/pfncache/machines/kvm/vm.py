@@ -141,10 +141,14 @@ class KvmVcpu(Vcpu):
         """The guest writes eight bytes in user mode."""
         self._execute("store", gpa, int.from_bytes(data, "little"))
 
-    def execute(self, program: Program) -> Exit:
-        """Run a program."""
+    def set_registers(self, program: Program) -> None:
+        """KVM_SET_SREGS and KVM_SET_REGS."""
         self._load_sregs(firmware.sregs_for(program, self._reset))
         ioctl(self.fd, "KVM_SET_REGS", Regs(rip=ROLES["code"] * PAGE_SIZE, rflags=_RFLAGS))
+
+    def execute(self, program: Program) -> Exit:
+        """Run a program."""
+        self.set_registers(program)
         return self._enter(_SPIN_SECONDS if program.end == "spin" else None)
 
     def rdtsc(self) -> int:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from pfncache.machines.program import Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, PROT_RW, PvClock
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, PvClock
 
 T = TypeVar("T")
 
@@ -371,7 +371,3 @@ class Machine(Closing):
     def clock_at(self, hva: int) -> PvClock:
         """The clock structure at one of our addresses."""
         return PvClock.parse(self.read(hva, PvClock.SIZE))
-
-    def pages(self, count: int) -> int:
-        """So many pages in bytes."""
-        return count * PAGE_SIZE

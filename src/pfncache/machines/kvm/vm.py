@@ -46,6 +46,7 @@ class KvmVcpu(Vcpu):
         self._run_size = vm.machine.vcpu_mmap_size
         self._run_address = libc.mmap(None, self._run_size, PROT_RW, MAP_SHARED, self.fd, 0)
         self._run = Run.from_address(self._run_address)
+        vm.vcpus.append(self)
         ioctl(self.fd, "KVM_SET_CPUID2", vm.machine.cpuid)
         self._reset = Sregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
@@ -172,7 +173,7 @@ class KvmVm(Vm):
         self.vm_type = vm_type
         self.fd = ioctl(machine.fd, "KVM_CREATE_VM", vm_type)
         machine.opened(self)
-        self._vcpus: list[KvmVcpu] = []
+        self.vcpus: list[KvmVcpu] = []
         self._firmware = machine.mmap(firmware.SIZE)
         machine.write(self._firmware, machine.firmware)
         self.set_user_memory_region(firmware.SLOT, firmware.GPA, firmware.SIZE, self._firmware)
@@ -182,9 +183,7 @@ class KvmVm(Vm):
 
     def create_vcpu(self) -> KvmVcpu:
         """KVM_CREATE_VCPU."""
-        vcpu = KvmVcpu(self, len(self._vcpus))
-        self._vcpus.append(vcpu)
-        return vcpu
+        return KvmVcpu(self, len(self.vcpus))
 
     def create_guest_memfd(self, size: int, flags: int = 0) -> HostFile:
         """KVM_CREATE_GUEST_MEMFD."""
@@ -225,8 +224,8 @@ class KvmVm(Vm):
 
     def close(self) -> None:
         """Close the vCPUs and the VM."""
-        while self._vcpus:
-            self._vcpus.pop().close()
+        while self.vcpus:
+            self.vcpus.pop().close()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from pfncache.machines.kvm.userfaultfd import supported_modes
 from pfncache.machines.machine import Capabilities
 from pfncache.machines.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP, SHARED_GMEM, UFFD_MINOR, UFFD_MISSING, UFFD_WP
 from pfncache.selftests import SELFTESTS
@@ -65,11 +66,12 @@ def _gmem(capabilities: Capabilities) -> Iterator[Finding]:
 
 
 def _others(capabilities: Capabilities | None) -> Iterator[Finding]:
-    modes = capabilities.userfaultfd if capabilities is not None else 0
+    modes = capabilities.userfaultfd if capabilities is not None else supported_modes()
     named = ", ".join(name for mode, name in UFFD_NAMES.items() if modes & mode)
     yield Finding("userfaultfd", named, "paused-lookup", "as root, or sysctl vm.unprivileged_userfaultfd=1")
-    window = "enough free memory" if capabilities is not None and capabilities.notifier_window else ""
-    yield Finding("long invalidations", window, "long-window", "2 GiB of free memory")
+    if capabilities is not None:
+        window = "enough free memory" if capabilities.notifier_window else ""
+        yield Finding("long invalidations", window, "long-window", "2 GiB of free memory")
     emulator = next((path for name in EMULATORS if (path := shutil.which(name))), "")
     yield Finding("QEMU", emulator, "real kernels of other versions", "install qemu-system-x86")
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +13,7 @@ from click.testing import CliRunner
 from pfncache.commands.main import main
 from pfncache.machines.kvm import machine
 from pfncache.selftests import SELFTESTS
-from tests.conftest import Run
+from tests.conftest import PFNCACHE, Run
 from tests.selftests.ktap import parse
 
 Command = Callable[..., Run]
@@ -99,5 +101,18 @@ def test_terminal_gets_a_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "KTAP" not in done.output
     assert "memslots" in done.output
     output = " ".join(done.output.split())
-    assert "xfail clock-unmapped: pfncache resolves guest_memfd through the user mapping only" in output
+    assert "release-private, release-unmapped: pfncache resolves guest_memfd through the user mapping only" in output
+    assert "skip clock-no-direct-map, punch-no-direct-map, release-no-direct-map: no guest_memfd flags 0x4" in output
     assert "memslots 4 ok" in output
+
+
+def test_interrupt_exits_130() -> None:
+    command = [*PFNCACHE, "selftest", "--machine", "model", "invalidation", "steal-invalidation"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().strip().startswith("ok 1"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors

@@ -86,6 +86,17 @@ def test_threads_do_not_keep_the_child() -> None:
     assert (ended.value, ended.hung) == (1, False)
 
 
+def test_interrupt_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    before = _children()
+    monkeypatch.setattr("pfncache.selftests.isolate._collect", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        isolated(lambda: time.sleep(60), 10)
+    assert _children() == before
+
+
 def test_descriptors_do_not_leak() -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):

@@ -10,6 +10,7 @@ import click
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
     "selftest": ("pfncache.commands.selftest:selftest", "Run the tests on the model, or on this host's KVM."),
+    "doctor": ("pfncache.commands.doctor:doctor", "Say what this host offers, and how to get what is missing."),
     "list": ("pfncache.commands.listing:listing", "List the designs, scenarios, properties or selftests."),
 }
 """Where each verb is, and what it does."""

@@ -11,6 +11,7 @@ from itertools import groupby
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from pfncache.commands.names import unknown
 from pfncache.selftests import SELFTESTS
@@ -101,23 +102,24 @@ def _show_ktap(tests: list[Selftest], results: Iterator[Result], about: str) -> 
 
 
 def _show_human(tests: list[Selftest], results: Iterator[Result], about: str) -> Iterator[Result]:
-    """One line for each group, what was not as expected in full, and a summary."""
-    console = Console(highlight=False)
-    console.print(about)
+    """One line for each group, then what needs a word: failures in full, known ones and skips by their reason."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(about, markup=False)
     started = time.monotonic()
     total: Counter[str] = Counter()
     for group, members in groupby(tests, lambda test: test.group):
         counts: Counter[str] = Counter()
-        remarks = []
-        for test, result in zip(list(members), results, strict=False):
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for _ in list(members):
+            result = next(results)
             counts[result.verdict] += 1
-            if result.verdict in ("failed", "xfail"):
-                remarks.append((test, result))
+            if result.verdict != "ok":
+                why = result.line.reason or "; ".join(result.line.notes)
+                reasons.setdefault((result.verdict, why), []).append(result.test.short)
             yield result
         console.print(f"[bold]{group:<20}[/] {_counts(counts)}")
-        for test, result in remarks:
-            detail = result.line.reason or "; ".join(result.line.notes)
-            console.print(f"  [{COLOURS[result.verdict]}]{result.verdict}[/] {test.short}: {detail}", markup=True)
+        for (verdict, why), names in reasons.items():
+            console.print(f"  [{COLOURS[verdict]}]{verdict}[/] {', '.join(names)}: {escape(why)}")
         total.update(counts)
     console.print(f"{_counts(total)} in {time.monotonic() - started:.1f} s")
 

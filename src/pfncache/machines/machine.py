@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from pfncache.machines.program import Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, PROT_RW, PvClock
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, PvClock
 
 T = TypeVar("T")
 
@@ -212,6 +212,10 @@ class Vcpu(Closing):
         """The guest writes eight bytes, natively; GuestExit if it cannot."""
 
     @abstractmethod
+    def set_registers(self, program: Program) -> None:
+        """Give the vCPU the registers that a program needs."""
+
+    @abstractmethod
     def execute(self, program: Program) -> Exit:
         """Run a program that is in the guest's memory, with the registers that it needs."""
 
@@ -367,7 +371,3 @@ class Machine(Closing):
     def clock_at(self, hva: int) -> PvClock:
         """The clock structure at one of our addresses."""
         return PvClock.parse(self.read(hva, PvClock.SIZE))
-
-    def pages(self, count: int) -> int:
-        """So many pages in bytes."""
-        return count * PAGE_SIZE

@@ -64,7 +64,8 @@ def _touched(row: str, machine: Machine) -> None:
     _probe(machine)
     program, touched, _ = ROWS[row]
     vcpu, hva = _guest(machine, program)
-    equal("what is touched before the guest runs", _names(machine.present(hva, SIZE)), [])
+    vcpu.set_registers(program)
+    equal("what KVM_SET_SREGS has touched", _names(machine.present(hva, SIZE)), [])
     leave = vcpu.execute(program)
     equal("how the program ends", leave.reason, {"hlt": "HLT", "mmio": "MMIO", "spin": "INTR"}[program.end])
     equal("what KVM has touched", _names(machine.present(hva, SIZE)), sorted(touched))

@@ -49,6 +49,10 @@ def isolated(function: Callable[[], T], seconds: float) -> Ended[T]:
         if not select.select([child], [], [], _AFTER_KILL)[0]:
             return Ended(None, f"cannot be killed (process {pid})", True, time.monotonic() - started)
         _, status = os.waitpid(pid, 0)
+    except BaseException:  # Ctrl-C is for us alone: the child is in a group of its own
+        _kill(pid)
+        os.waitpid(pid, 0)
+        raise
     finally:
         os.close(child)
         os.close(reader)

@@ -155,7 +155,7 @@ for _what in INVALIDATIONS:
     CAN_STOP,
 )
 def again_and_again(machine: Machine) -> None:
-    """The page goes again each time that the refresh has found it."""
+    """A lookup that is woken without memory waits again, and ends once there is some."""
     world = anon(machine)
     world.enable_clock()
     world.update(1)

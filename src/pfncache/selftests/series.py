@@ -111,10 +111,8 @@ def _release(backing: Backing, machine: Machine) -> None:
     _expect(world, 1)
     world.gmem.close()
     for hva in (world.hva, world.alias):
-        if hva is not None and backing is not UNMAPPED:
+        if hva is not None:
             machine.munmap(hva, SIZE)
-    if backing is UNMAPPED and world.alias is not None:
-        machine.munmap(world.alias, SIZE)
     world.update(2)
     world.vm.delete(SLOT)
     world.update(3)

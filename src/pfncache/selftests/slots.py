@@ -102,7 +102,7 @@ def unmapped_gmem_offset(machine: Machine) -> None:
     """Another part of the same guest_memfd, not mapped, and a hole where it was."""
     vm = machine.create_vm()
     file = vm.create_guest_memfd(2 * SIZE, SHARED_GMEM)
-    world = World(machine, vm, vm.create_vcpu(), machine.hole(SIZE), None, file, SHARED_GMEM)
+    world = World(machine, vm, vm.create_vcpu(), machine.hole(SIZE), None, file)
     vm.bind(SLOT, 0, SIZE, world.hva, file)
     world.enable_clock()
     world.update(1)

@@ -44,7 +44,6 @@ class World:
     alias: int | None = None
     """Another mapping of the same memory, if there is one."""
     file: File | None = None
-    flags: int = 0
 
     @property
     def page(self) -> int:
@@ -155,7 +154,7 @@ def gmem(machine: Machine, flags: int = SHARED_GMEM) -> World:
     file = vm.create_guest_memfd(SIZE, flags)
     hva = machine.mmap(SIZE, file)
     vm.bind(SLOT, 0, SIZE, hva, file)
-    return World(machine, vm, vcpu, hva, machine.mmap(SIZE, file), file, flags)
+    return World(machine, vm, vcpu, hva, machine.mmap(SIZE, file), file)
 
 
 def gmem_elsewhere(machine: Machine, flags: int) -> World:
@@ -164,7 +163,7 @@ def gmem_elsewhere(machine: Machine, flags: int) -> World:
     file = vm.create_guest_memfd(SIZE, flags)
     hva = machine.mmap(SIZE)
     vm.bind(SLOT, 0, SIZE, hva, file)
-    return World(machine, vm, vcpu, hva, None, file, flags)
+    return World(machine, vm, vcpu, hva, None, file)
 
 
 def gmem_unmapped(machine: Machine, flags: int = SHARED_GMEM, at_zero: bool = False) -> World:
@@ -174,7 +173,7 @@ def gmem_unmapped(machine: Machine, flags: int = SHARED_GMEM, at_zero: bool = Fa
     hva = 0 if at_zero else machine.hole(SIZE)
     vm.bind(SLOT, 0, SIZE, hva, file)
     alias = machine.mmap(SIZE, file) if flags == SHARED_GMEM else None
-    return World(machine, vm, vcpu, hva, alias, file, flags)
+    return World(machine, vm, vcpu, hva, alias, file)
 
 
 def read_only_mapping(machine: Machine) -> World:

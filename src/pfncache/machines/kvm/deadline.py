@@ -6,8 +6,6 @@ from __future__ import annotations
 import ctypes
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ctypes import Structure, byref, c_char, c_int, c_long, c_void_p
 from types import FrameType
 
@@ -17,6 +15,7 @@ SIGEV_THREAD_ID = 4
 CLOCK_MONOTONIC = 1
 SIGNAL = signal.SIGRTMIN
 _libc = ctypes.CDLL(None, use_errno=True)
+_timer_settime = _libc.timer_settime
 _AGAIN = 0.01
 """A signal that comes just before the call starts would be lost; so it is repeated."""
 
@@ -55,8 +54,8 @@ class Deadline:
             signal.signal(SIGNAL, _ignore)
         elif signal.getsignal(SIGNAL) is not _ignore:
             raise RuntimeError("the first machine has to be made in the main thread, which handles its signal")
-        self.seconds = seconds
-        self._stop = Itimerspec()
+        self._usual = byref(_spec(seconds))
+        self._never = byref(Itimerspec())
         self._timers: dict[int, c_void_p] = {}
 
     def _timer(self) -> c_void_p:
@@ -68,16 +67,14 @@ class Deadline:
             check(_libc.timer_create(CLOCK_MONOTONIC, byref(event), byref(timer)), "timer_create")
         return timer
 
-    @contextmanager
-    def bound(self, seconds: float | None = None) -> Iterator[None]:
-        """Signal this thread if the block takes too long, again and again until it ends."""
-        timer = self._timer()
-        start = _spec(self.seconds if seconds is None else seconds)
-        check(_libc.timer_settime(timer, 0, byref(start), None), "timer_settime")
-        try:
-            yield
-        finally:
-            check(_libc.timer_settime(timer, 0, byref(self._stop), None), "timer_settime")
+    def start(self, seconds: float | None = None) -> None:
+        """Signal this thread when time is up, again and again until stop()."""
+        spec = self._usual if seconds is None else byref(_spec(seconds))
+        check(_timer_settime(self._timer(), 0, spec, None), "timer_settime")
+
+    def stop(self) -> None:
+        """The call has come back."""
+        check(_timer_settime(self._timer(), 0, self._never, None), "timer_settime")
 
     def close(self) -> None:
         """Delete the timers."""

@@ -85,21 +85,18 @@ class KvmMachine(Machine):
     def __repr__(self) -> str:
         return f"<this host's /dev/kvm: {self.capabilities}>"
 
-    def _extension(self, capability: int) -> int:
-        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
-
     def check_extension(self, capability: int) -> int:
         """KVM_CHECK_EXTENSION."""
-        return self._extension(capability)
+        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
 
     def _probe(self) -> Capabilities:
-        types = self._extension(KVM_CAP_VM_TYPES)
+        types = self.check_extension(KVM_CAP_VM_TYPES)
         memory = os.sysconf("SC_AVPHYS_PAGES") * PAGE_SIZE
-        flags = self._extension(KVM_CAP_GUEST_MEMFD_FLAGS)
+        flags = self.check_extension(KVM_CAP_GUEST_MEMFD_FLAGS)
         return Capabilities(
-            guest_memfd=bool(self._extension(KVM_CAP_GUEST_MEMFD)),
+            guest_memfd=bool(self.check_extension(KVM_CAP_GUEST_MEMFD)),
             guest_memfd_flags=flags,
-            memory_attributes=self._extension(KVM_CAP_MEMORY_ATTRIBUTES),
+            memory_attributes=self.check_extension(KVM_CAP_MEMORY_ATTRIBUTES),
             vm_types=frozenset(n for n in range(32) if types >> n & 1) | {0},
             userfaultfd=supported_modes(),
             notifier_window=memory > 2 * WINDOW_BYTES,

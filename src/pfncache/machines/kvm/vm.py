@@ -46,6 +46,7 @@ class KvmVcpu(Vcpu):
         self._run_size = vm.machine.vcpu_mmap_size
         self._run_address = libc.mmap(None, self._run_size, PROT_RW, MAP_SHARED, self.fd, 0)
         self._run = Run.from_address(self._run_address)
+        vm.vcpus.append(self)
         ioctl(self.fd, "KVM_SET_CPUID2", vm.machine.cpuid)
         self._reset = Sregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
@@ -90,14 +91,17 @@ class KvmVcpu(Vcpu):
 
     def _enter(self, seconds: float | None = None) -> Exit:
         self._run.exit_reason = 0
+        deadline = self.vm.machine.deadline
+        deadline.start(seconds)
         try:
-            with self.vm.machine.deadline.bound(seconds):
-                ioctl(self.fd, "KVM_RUN")
+            ioctl(self.fd, "KVM_RUN")
         except SyscallError as error:
             if error.errno == errno.EINTR:
                 return Exit("INTR")
             if self._run.exit_reason == 0:
                 return Exit(error.name)
+        finally:
+            deadline.stop()
         return self._exit()
 
     def _exit(self) -> Exit:
@@ -138,10 +142,14 @@ class KvmVcpu(Vcpu):
         """The guest writes eight bytes in user mode."""
         self._execute("store", gpa, int.from_bytes(data, "little"))
 
-    def execute(self, program: Program) -> Exit:
-        """Run a program."""
+    def set_registers(self, program: Program) -> None:
+        """KVM_SET_SREGS and KVM_SET_REGS."""
         self._load_sregs(firmware.sregs_for(program, self._reset))
         ioctl(self.fd, "KVM_SET_REGS", Regs(rip=ROLES["code"] * PAGE_SIZE, rflags=_RFLAGS))
+
+    def execute(self, program: Program) -> Exit:
+        """Run a program."""
+        self.set_registers(program)
         return self._enter(_SPIN_SECONDS if program.end == "spin" else None)
 
     def rdtsc(self) -> int:
@@ -165,7 +173,7 @@ class KvmVm(Vm):
         self.vm_type = vm_type
         self.fd = ioctl(machine.fd, "KVM_CREATE_VM", vm_type)
         machine.opened(self)
-        self._vcpus: list[KvmVcpu] = []
+        self.vcpus: list[KvmVcpu] = []
         self._firmware = machine.mmap(firmware.SIZE)
         machine.write(self._firmware, machine.firmware)
         self.set_user_memory_region(firmware.SLOT, firmware.GPA, firmware.SIZE, self._firmware)
@@ -175,9 +183,7 @@ class KvmVm(Vm):
 
     def create_vcpu(self) -> KvmVcpu:
         """KVM_CREATE_VCPU."""
-        vcpu = KvmVcpu(self, len(self._vcpus))
-        self._vcpus.append(vcpu)
-        return vcpu
+        return KvmVcpu(self, len(self.vcpus))
 
     def create_guest_memfd(self, size: int, flags: int = 0) -> HostFile:
         """KVM_CREATE_GUEST_MEMFD."""
@@ -218,8 +224,8 @@ class KvmVm(Vm):
 
     def close(self) -> None:
         """Close the vCPUs and the VM."""
-        while self._vcpus:
-            self._vcpus.pop().close()
+        while self.vcpus:
+            self.vcpus.pop().close()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

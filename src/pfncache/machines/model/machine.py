@@ -162,6 +162,8 @@ class ModelMachine(Machine):
             flags = MAP_SHARED if file is not None else MAP_PRIVATE | MAP_ANONYMOUS
         record = file.record if isinstance(file, ModelFile) else None
         with self.syscall("mmap") as done:
+            if isinstance(file, ModelFile) and not file.is_open:
+                done(-errno.EBADF)
             done(self.kernel.do_mmap(record, bool(flags & MAP_SHARED), bool(prot & PROT_EXEC)))
             if record is not None and not flags & MAP_SHARED:
                 raise NotImplementedError("the model has no private mappings of files")

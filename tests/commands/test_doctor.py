@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from pfncache.commands.doctor import findings
 from pfncache.commands.main import main
-from pfncache.machines.kvm import machine
+from pfncache.machines.kvm import host as kvm_host
 from pfncache.machines.machine import Capabilities
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.host import Host
@@ -65,7 +65,7 @@ def test_what_is_missing_comes_with_a_remedy(change: dict[str, object], what: se
 
 @pytest.mark.parametrize(("device", "remedy"), [("/nonexistent", "nested virtualisation"), ("/dev/null", "not usable")])
 def test_no_kvm(monkeypatch: pytest.MonkeyPatch, device: str, remedy: str) -> None:
-    monkeypatch.setattr(machine, "DEVICE", device)
+    monkeypatch.setattr(kvm_host, "DEVICE", device)
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 0
     first = done.output.splitlines()[0]

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pfncache.commands.main import main
-from pfncache.machines.kvm import machine
+from pfncache.machines.kvm import host as kvm_host
 from pfncache.selftests import SELFTESTS
 from tests.conftest import PFNCACHE, Run
 from tests.selftests.ktap import parse
@@ -79,7 +79,7 @@ def test_usage(pfncache: Command, args: tuple[str, ...], says: str) -> None:
     [("/nonexistent", "open /nonexistent: ENOENT"), ("/dev/null", "KVM_GET_VCPU_MMAP_SIZE: ENOTTY")],
 )
 def test_no_kvm_skips_everything(monkeypatch: pytest.MonkeyPatch, device: str, reason: str) -> None:
-    monkeypatch.setattr(machine, "DEVICE", device)
+    monkeypatch.setattr(kvm_host, "DEVICE", device)
     done = CliRunner().invoke(main, ["selftest", "--machine", "kvm", "gmem", "memslots"])
     assert done.exit_code == 4
     groups = parse(done.output)
@@ -88,7 +88,7 @@ def test_no_kvm_skips_everything(monkeypatch: pytest.MonkeyPatch, device: str, r
 
 
 def test_no_kvm_falls_back_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "DEVICE", "/nonexistent")
+    monkeypatch.setattr(kvm_host, "DEVICE", "/nonexistent")
     done = CliRunner().invoke(main, ["selftest", "memslots"])
     assert done.exit_code == 0
     assert "# machine: the model of mainline-7.3, mainline 7.3.4 (open /nonexistent: ENOENT)" in done.output

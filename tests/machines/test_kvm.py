@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.machines.kvm import machine as module
+from pfncache.machines.kvm import host as module
 from pfncache.machines.kvm.deadline import Deadline
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import SyscallError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.machines.kvm import machine
+from pfncache.machines.kvm import host as kvm_host
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.uapi import PAGE_SIZE, UFFD_MISSING
@@ -28,7 +28,7 @@ def host() -> Host:
 
 
 def test_without_kvm_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "DEVICE", "/nonexistent")
+    monkeypatch.setattr(kvm_host, "DEVICE", "/nonexistent")
     found = probe()
     assert (found.capabilities, found.design.name, found.reason) == (None, "mainline-7.3", "open /nonexistent: ENOENT")
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pfncache.machines.kvm import machine as kvm_module
+from pfncache.machines.kvm import host as kvm_module
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine

@@ -6,27 +6,24 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import struct
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pfncache.machines.kvm import firmware, libc
-from pfncache.machines.kvm.deadline import Deadline
+from pfncache.machines.kvm import libc
 from pfncache.machines.kvm.file import HostFile, PipePin
-from pfncache.machines.kvm.libc import ioctl
+from pfncache.machines.kvm.host import KvmHost
+from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
 from pfncache.machines.kvm.structs import (
-    CPUID_ENTRIES,
     KVM_CAP_GUEST_MEMFD,
     KVM_CAP_GUEST_MEMFD_FLAGS,
     KVM_CAP_MEMORY_ATTRIBUTES,
     KVM_CAP_VM_TYPES,
-    Cpuid,
 )
 from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.kvm.vm import KvmVm
-from pfncache.machines.machine import Capabilities, Closing, File, Machine, SyscallError
+from pfncache.machines.machine import Capabilities, File, Machine, SyscallError
 from pfncache.machines.uapi import (
     KVM_MSR_ENABLED,
     MADV_POPULATE_READ,
@@ -43,51 +40,26 @@ from pfncache.machines.uapi import (
 )
 
 T = TypeVar("T")
-C = TypeVar("C", bound=Closing)
-DEVICE = "/dev/kvm"
-RUN_SECONDS = 1.0
-"""The bound of every KVM_RUN."""
 _HOLES = 1 << 44
 """Where mmap() without an address never looks."""
-_PRESENT = 1 << 63
 _EHWPOISON = 133
 
 
-class KvmMachine(Machine):
-    """The host that we run on. To be made in the main thread: bounding KVM_RUN takes a signal, SIGRTMIN."""
-
-    name = "kvm"
+class KvmMachine(KvmHost, Machine):
+    """The host that we run on, with the interface of every machine."""
 
     def __init__(self) -> None:
-        try:
-            self.fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-        except OSError as error:
-            raise SyscallError(error.errno or 0, f"open {DEVICE}") from None
-        self._pagemap = -1
-        self._open: list[Closing] = []
-        self._mappings: list[tuple[int, int]] = []
+        super().__init__()
         self._next_hole = _HOLES
-        self.deadline = Deadline(RUN_SECONDS)
+        self._pagemap = self.opened(Pagemap())
         try:
-            self._set_up()
+            self.capabilities = self._probe()
         except SyscallError:
             self.close()
             raise
 
-    def _set_up(self) -> None:
-        self.vcpu_mmap_size = ioctl(self.fd, "KVM_GET_VCPU_MMAP_SIZE")
-        self.cpuid = Cpuid(CPUID_ENTRIES)
-        ioctl(self.fd, "KVM_GET_SUPPORTED_CPUID", self.cpuid)
-        self.firmware = firmware.image()
-        self._pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-        self.capabilities = self._probe()
-
     def __repr__(self) -> str:
         return f"<this host's /dev/kvm: {self.capabilities}>"
-
-    def check_extension(self, capability: int) -> int:
-        """KVM_CHECK_EXTENSION."""
-        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
 
     def _probe(self) -> Capabilities:
         types = self.check_extension(KVM_CAP_VM_TYPES)
@@ -112,11 +84,6 @@ class KvmMachine(Machine):
             vcpu.run()
             return self.clock_at(self.mmap(PAGE_SIZE, file)).written
 
-    def opened(self, closing: C) -> C:
-        """Remember to close something."""
-        self._open.append(closing)
-        return closing
-
     def create_vm(self, vm_type: int = 0) -> KvmVm:
         """KVM_CREATE_VM."""
         return KvmVm(self, vm_type)
@@ -137,9 +104,7 @@ class KvmMachine(Machine):
         if address is not None:
             flags |= MAP_FIXED
         fd = file.fd if isinstance(file, HostFile) else -1
-        hva = libc.mmap(address, length, prot, flags, fd, offset)
-        self._mappings.append((hva, length))
-        return hva
+        return self.mapped(libc.mmap(address, length, prot, flags, fd, offset), length)
 
     def munmap(self, hva: int, length: int) -> None:
         """munmap()."""
@@ -155,9 +120,7 @@ class KvmMachine(Machine):
 
     def mremap(self, hva: int, length: int) -> int:
         """mremap() to another address."""
-        target = libc.mremap(hva, length, self.hole(length))
-        self._mappings.append((target, length))
-        return target
+        return self.mapped(libc.mremap(hva, length, self.hole(length)), length)
 
     def hole(self, length: int) -> int:
         """Addresses where nothing is mapped, nor will be."""
@@ -189,12 +152,7 @@ class KvmMachine(Machine):
 
     def present(self, hva: int, length: int) -> list[bool]:
         """Which pages have a PTE."""
-        return [bool(entry & _PRESENT) for entry in self.pagemap(hva, length)]
-
-    def pagemap(self, hva: int, length: int) -> list[int]:
-        """The entries of /proc/self/pagemap."""
-        count = length // PAGE_SIZE
-        return list(struct.unpack(f"<{count}Q", os.pread(self._pagemap, count * 8, hva // PAGE_SIZE * 8)))
+        return [bool(entry & PRESENT) for entry in self._pagemap.entries(hva, length)]
 
     def mincore(self, hva: int, length: int) -> list[bool]:
         """Which pages are in memory."""
@@ -218,20 +176,8 @@ class KvmMachine(Machine):
 
     def track_writes(self, hva: int, length: int) -> AsyncWriteTracking:
         """Begin to track writes."""
-        return self.opened(AsyncWriteTracking(self.pagemap, hva, length))
+        return self.opened(AsyncWriteTracking(self._pagemap, hva, length))
 
     def notifier_window(self) -> ZapWindow:
         """Begin to unmap much memory."""
         return self.opened(ZapWindow())
-
-    def close(self) -> None:
-        """Close and unmap everything that was given out, the last first."""
-        while self._open:
-            self._open.pop().close()
-        while self._mappings:
-            libc.munmap(*self._mappings.pop())
-        self.deadline.close()
-        for fd in (self.fd, self._pagemap):
-            if fd >= 0:
-                os.close(fd)
-        self.fd = self._pagemap = -1

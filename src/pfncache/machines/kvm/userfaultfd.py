@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 import select
 import struct
-from collections.abc import Callable
 
 from pfncache.machines.kvm import libc
 from pfncache.machines.kvm.libc import ioctl
+from pfncache.machines.kvm.pagemap import PRESENT, UFFD_WP_BIT, Pagemap
 from pfncache.machines.kvm.structs import Uffdio, UffdioRange, UffdioRegister, UffdioWriteprotect, UffdioZeropage
 from pfncache.machines.machine import SyscallError, Userfaultfd, WriteTracking
 from pfncache.machines.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
@@ -20,7 +20,6 @@ _WP, _MISSING_SHMEM, _MINOR_SHMEM, _WP_SHMEM, _WP_UNPOPULATED, _WP_ASYNC = 1, 1 
 FEATURES = {UFFD_MISSING: _MISSING_SHMEM, UFFD_WP: _WP | _WP_SHMEM, UFFD_MINOR: _MISSING_SHMEM | _MINOR_SHMEM}
 ASYNC = _WP | _WP_SHMEM | _WP_UNPOPULATED | _WP_ASYNC
 """Write-protection that nobody waits for: it only records who has written."""
-_PRESENT, _UFFD_WP = 1 << 63, 1 << 57
 _MESSAGE = struct.Struct("<B7xQQ8x")
 
 
@@ -101,15 +100,15 @@ class HostUserfaultfd(Userfaultfd):
 class AsyncWriteTracking(WriteTracking):
     """A userfaultfd that waits for nobody, and only records who has written."""
 
-    def __init__(self, pagemap: Callable[[int, int], list[int]], hva: int, length: int) -> None:
+    def __init__(self, pagemap: Pagemap, hva: int, length: int) -> None:
         self._pagemap = pagemap
         self._hva, self._length = hva, length
         self._userfaultfd = HostUserfaultfd(hva, length, UFFD_WP, ASYNC)
 
     def written(self) -> list[bool]:
         """One entry for each page."""
-        entries = self._pagemap(self._hva, self._length)
-        return [bool(entry & _PRESENT) and not entry & _UFFD_WP for entry in entries]
+        entries = self._pagemap.entries(self._hva, self._length)
+        return [bool(entry & PRESENT) and not entry & UFFD_WP_BIT for entry in entries]
 
     def close(self) -> None:
         """Stop tracking."""

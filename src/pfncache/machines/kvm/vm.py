@@ -6,10 +6,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from pfncache.machines.kvm import firmware, libc
 from pfncache.machines.kvm.file import HostFile
+from pfncache.machines.kvm.host import KvmHost
 from pfncache.machines.kvm.libc import ioctl
 from pfncache.machines.kvm.structs import (
     EXIT_REASONS,
@@ -27,10 +27,7 @@ from pfncache.machines.kvm.structs import (
 )
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.program import ROLES, Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_SHARED, PAGE_SIZE, PROT_RW
-
-if TYPE_CHECKING:
-    from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE, PROT_RW
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
@@ -43,11 +40,11 @@ class KvmVcpu(Vcpu):
         self.vm = vm
         self.number = number
         self.fd = ioctl(vm.fd, "KVM_CREATE_VCPU", number)
-        self._run_size = vm.machine.vcpu_mmap_size
+        self._run_size = vm.host.vcpu_mmap_size
         self._run_address = libc.mmap(None, self._run_size, PROT_RW, MAP_SHARED, self.fd, 0)
         self._run = Run.from_address(self._run_address)
         vm.vcpus.append(self)
-        ioctl(self.fd, "KVM_SET_CPUID2", vm.machine.cpuid)
+        ioctl(self.fd, "KVM_SET_CPUID2", vm.host.cpuid)
         self._reset = Sregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
         self._user = firmware.user_mode(self._reset)
@@ -91,7 +88,7 @@ class KvmVcpu(Vcpu):
 
     def _enter(self, seconds: float | None = None) -> Exit:
         self._run.exit_reason = 0
-        deadline = self.vm.machine.deadline
+        deadline = self.vm.host.deadline
         deadline.start(seconds)
         try:
             ioctl(self.fd, "KVM_RUN")
@@ -168,18 +165,19 @@ class KvmVcpu(Vcpu):
 class KvmVm(Vm):
     """A virtual machine: its file descriptor, with a firmware in a memslot of its own."""
 
-    def __init__(self, machine: KvmMachine, vm_type: int) -> None:
-        self.machine = machine
+    def __init__(self, host: KvmHost, vm_type: int) -> None:
+        self.host = host
         self.vm_type = vm_type
-        self.fd = ioctl(machine.fd, "KVM_CREATE_VM", vm_type)
-        machine.opened(self)
+        self.fd = ioctl(host.fd, "KVM_CREATE_VM", vm_type)
+        host.opened(self)
         self.vcpus: list[KvmVcpu] = []
-        self._firmware = machine.mmap(firmware.SIZE)
-        machine.write(self._firmware, machine.firmware)
+        anonymous = libc.mmap(None, firmware.SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        self._firmware = host.mapped(anonymous, firmware.SIZE)
+        libc.copy_to(self._firmware, host.firmware)
         self.set_user_memory_region(firmware.SLOT, firmware.GPA, firmware.SIZE, self._firmware)
 
     def __repr__(self) -> str:
-        return f"<VM of type {self.vm_type} on {self.machine.name}>"
+        return f"<VM of type {self.vm_type} on {self.host.name}>"
 
     def create_vcpu(self) -> KvmVcpu:
         """KVM_CREATE_VCPU."""
@@ -188,7 +186,7 @@ class KvmVm(Vm):
     def create_guest_memfd(self, size: int, flags: int = 0) -> HostFile:
         """KVM_CREATE_GUEST_MEMFD."""
         fd = ioctl(self.fd, "KVM_CREATE_GUEST_MEMFD", CreateGuestMemfd(size, flags))
-        return self.machine.opened(HostFile(f"guest_memfd (flags {flags})", fd, size))
+        return self.host.opened(HostFile(f"guest_memfd (flags {flags})", fd, size))
 
     def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
         """KVM_SET_USER_MEMORY_REGION."""

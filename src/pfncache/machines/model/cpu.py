@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest program on the model, as a KVM without hardware virtualisation runs it.
+"""The processor of a vCPU of the model, for guest programs: as a KVM without hardware virtualisation runs them.
 
 Real mode and ring 0 are executed by KVM's emulator; ring 3 runs on the processor, with KVM walking the guest's page
 tables for every translation that is not shadowed yet.
@@ -7,60 +7,61 @@ tables for every translation that is not shadowed yet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from pfncache.kernel.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.machines.machine import Exit
+from pfncache.machines.model.host import ModelHost
 from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, Program
 from pfncache.machines.uapi import PAGE_SIZE
-
-if TYPE_CHECKING:
-    from pfncache.machines.model.vm import ModelVcpu
 
 _ENDS = {"hlt": Exit("HLT"), "mmio": Exit("MMIO", MMIO_GPA, True), "spin": Exit("INTR")}
 
 
-def execute(vcpu: ModelVcpu, program: Program) -> Exit:
-    """Run a program to its end."""
-    kernel, record = vcpu.vm.machine.kernel, vcpu.record
-    kernel.vcpu_enter_guest(record)
-    if program.mode == "ring3":
-        _native(vcpu, "code")
-        for _, role in program.steps:
-            _native(vcpu, role)
-        if program.end == "mmio":
-            _instruction(vcpu, program)
+@dataclass(frozen=True)
+class Cpu:
+    """What runs a vCPU's programs: the host, and the records of the VM and of the vCPU."""
+
+    host: ModelHost
+    kvm: Kvm
+    vcpu: KvmVcpu
+
+    def execute(self, program: Program) -> Exit:
+        """Run a program to its end."""
+        self.host.kernel.vcpu_enter_guest(self.vcpu)
+        if program.mode == "ring3":
+            self._native("code")
+            for _, role in program.steps:
+                self._native(role)
+            if program.end == "mmio":
+                self._instruction(program)
+            return _ENDS[program.end]
+        for step, role in program.steps:
+            self._instruction(program)
+            self._emulate(step, role)
+        self._instruction(program)
         return _ENDS[program.end]
-    for step, role in program.steps:
-        _instruction(vcpu, program)
-        _emulate(vcpu, step, role)
-    _instruction(vcpu, program)
-    return _ENDS[program.end]
 
+    def _instruction(self, program: Program) -> None:
+        """The emulator finds out where the instruction is, and reads it."""
+        if program.mode != "real":
+            self._walk()
+        self._emulate("load", "code")
 
-def _instruction(vcpu: ModelVcpu, program: Program) -> None:
-    """The emulator finds out where the instruction is, and reads it."""
-    if program.mode != "real":
-        _walk(vcpu)
-    _emulate(vcpu, "load", "code")
+    def _native(self, role: str) -> None:
+        """The processor's access faults once; KVM walks the guest's page tables, and maps the page."""
+        self._walk()
+        self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
 
+    def _walk(self) -> None:
+        for table in TABLES:
+            self.host.kernel.kvm_vcpu_walk(self.vcpu, ROLES[table] * PAGE_SIZE)
 
-def _native(vcpu: ModelVcpu, role: str) -> None:
-    """The processor's access faults once; KVM walks the guest's page tables, and maps the page."""
-    _walk(vcpu)
-    vcpu.vm.machine.kernel.kvm_vcpu_guest_access(vcpu.record, ROLES[role] * PAGE_SIZE, False)
-
-
-def _walk(vcpu: ModelVcpu) -> None:
-    for table in TABLES:
-        vcpu.vm.machine.kernel.kvm_vcpu_walk(vcpu.record, ROLES[table] * PAGE_SIZE)
-
-
-def _emulate(vcpu: ModelVcpu, step: str, role: str) -> None:
-    """An access of the emulator's, instruction fetches included."""
-    kernel = vcpu.vm.machine.kernel
-    with srcu_read_lock(vcpu.vm.record.srcu):
-        if step == "store":
-            kernel.emulator_read_write_onepage(vcpu.record, ROLES[role] * PAGE_SIZE)
-        else:
-            kernel.kvm_fetch_guest_virt(vcpu.record, ROLES[role] * PAGE_SIZE)
+    def _emulate(self, step: str, role: str) -> None:
+        """An access of the emulator's, instruction fetches included."""
+        with srcu_read_lock(self.kvm.srcu):
+            if step == "store":
+                self.host.kernel.emulator_read_write_onepage(self.vcpu, ROLES[role] * PAGE_SIZE)
+            else:
+                self.host.kernel.kvm_fetch_guest_virt(self.vcpu, ROLES[role] * PAGE_SIZE)

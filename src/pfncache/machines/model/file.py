@@ -5,22 +5,19 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from pfncache.kernel.include.linux.kvm_host import File as FileRecord
 from pfncache.kernel.include.linux.mm_types import Page
 from pfncache.machines.machine import File, Pin, SyscallError
+from pfncache.machines.model.host import ModelHost
 from pfncache.machines.uapi import PAGE_SIZE
-
-if TYPE_CHECKING:
-    from pfncache.machines.model.machine import ModelMachine
 
 
 class ModelFile(File):
     """A file descriptor: struct file, and whether we have closed it."""
 
-    def __init__(self, machine: ModelMachine, record: FileRecord, size: int) -> None:
-        self.machine = machine
+    def __init__(self, host: ModelHost, record: FileRecord, size: int) -> None:
+        self.host = host
         self.record = record
         self.name = record.record_name
         self.size = size
@@ -43,21 +40,21 @@ class ModelFile(File):
     def fallocate(self, mode: int, offset: int, length: int) -> None:
         """fallocate()."""
         self._check_open("fallocate")
-        with self.machine.syscall("fallocate") as done:
-            done(self.machine.kernel.vfs_fallocate(self.record, mode, offset, length))
+        with self.host.syscall("fallocate") as done:
+            done(self.host.kernel.vfs_fallocate(self.record, mode, offset, length))
 
     def ftruncate(self, size: int) -> None:
         """ftruncate()."""
         self._check_open("ftruncate")
-        with self.machine.syscall("ftruncate") as done:
-            done(self.machine.kernel.do_truncate(self.record))
+        with self.host.syscall("ftruncate") as done:
+            done(self.host.kernel.do_truncate(self.record))
         if size != self.size:
             raise NotImplementedError("the model's memfds have the size that they were made with")
 
     def _positioned(self, call: str) -> None:
         self._check_open(call)
-        with self.machine.syscall(call) as done:
-            done(self.machine.kernel.ksys_pread64(self.record))
+        with self.host.syscall(call) as done:
+            done(self.host.kernel.ksys_pread64(self.record))
 
     def pread(self, length: int, offset: int) -> bytes:
         """pread()."""
@@ -85,17 +82,17 @@ class ModelFile(File):
         if self.is_open:
             self.is_open = False
             if self.record.f_mapping.gmem:
-                with self.machine.syscall("close"):
-                    self.machine.kernel.fput(self.record)
+                with self.host.syscall("close"):
+                    self.host.kernel.fput(self.record)
 
 
 class ModelPin(Pin):
     """A page with a reference."""
 
-    def __init__(self, machine: ModelMachine, page: Page) -> None:
-        self.machine = machine
+    def __init__(self, host: ModelHost, page: Page) -> None:
+        self.host = host
         self.page: Page | None = page
-        machine.kernel.get_page(page)
+        host.kernel.get_page(page)
 
     def read(self, offset: int, length: int) -> bytes:
         """What the page holds now."""
@@ -105,6 +102,6 @@ class ModelPin(Pin):
     def close(self) -> None:
         """Drop the reference."""
         if self.page is not None:
-            with self.machine.syscall("close"):
-                self.machine.kernel.put_page(self.page)
+            with self.host.syscall("close"):
+                self.host.kernel.put_page(self.page)
             self.page = None

@@ -6,25 +6,19 @@ from __future__ import annotations
 import errno
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar
 
 from pfncache.kernel.include.linux.kvm_host import File as FileRecord
-from pfncache.kernel.include.linux.kvm_host import GmemFile, Kvm
-from pfncache.kernel.include.linux.types import Errno
+from pfncache.kernel.include.linux.kvm_host import GmemFile
 from pfncache.kernel.model import KernelSplat, run_as
-from pfncache.machines.machine import Capabilities, Closing, File, Machine, SyscallError, Task
+from pfncache.machines.machine import File, Machine, SyscallError, Task
 from pfncache.machines.model.file import ModelFile, ModelPin
-from pfncache.machines.model.layer import HostLayer
+from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import page_text
-from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
 from pfncache.machines.model.vm import ModelVm, no_such_type
 from pfncache.machines.uapi import (
-    KVM_MEMORY_ATTRIBUTE_PRIVATE,
-    KVM_X86_DEFAULT_VM,
-    KVM_X86_SW_PROTECTED_VM,
     MADV_DONTNEED,
     MADV_REMOVE,
     MAP_ANONYMOUS,
@@ -35,99 +29,24 @@ from pfncache.machines.uapi import (
     PROT_READ,
     PROT_RW,
     PROT_WRITE,
-    UFFD_MINOR,
-    UFFD_MISSING,
-    UFFD_WP,
 )
-from pfncache.series.design import Design
-from pfncache.series.rfc import ResolvePfnsViaGmem
-
-if TYPE_CHECKING:
-    from pfncache.kernel.vmlinux import Vmlinux
-
-    class HostKernel(HostLayer, Vmlinux):
-        """What a design links to, with the layer on top."""
-
 
 T = TypeVar("T")
-C = TypeVar("C", bound=Closing)
-PAGES, USER_PAGES = 128, 192
 MMAP_MIN_ADDR = 0x10000
 """Nobody gets anything below it."""
 
 
-class ModelMachine(Machine):
-    """The model of a design: `pages` of memory, `user_pages` of address space for its one process."""
-
-    def __init__(self, design: Design, pages: int = PAGES, user_pages: int = USER_PAGES) -> None:
-        self.design = design
-        self.name = f"model of {design.name}"
-        self.kernel = cast("HostKernel", design.kernel(HostLayer)(pages=pages, user_pages=user_pages))
-        self.mm = self.kernel.new_mm("mm")
-        self.tasks = Tasks(self.mm)
-        self.kernel.host_tasks = self.tasks
-        self.kernel.host_registrations = []
-        self.kernel.host_again = False
-        self.kernel.host_dmesg = []
-        self.kernel.host_written = set()
-        self._user_pages = user_pages
-        self._holes = user_pages
-        self._open: list[Closing] = []
-        self._vms: list[ModelVm] = []
-        has_mmap = design.has("gmem-mmap")
-        probe = Kvm("probe", sets=(), slot_cache=(), gpcs=(), mem_attr_array=(), sptes=(), vcpus=(), mm=self.mm)
-        self._mmap_flags = self.kernel.kvm_gmem_supported_flags(probe) if has_mmap else 0
-        self.capabilities = Capabilities(
-            guest_memfd=True,
-            guest_memfd_flags=self._mmap_flags,
-            memory_attributes=KVM_MEMORY_ATTRIBUTE_PRIVATE,
-            vm_types=frozenset({KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM}),
-            userfaultfd=UFFD_MISSING | UFFD_WP | UFFD_MINOR,
-            notifier_window=True,
-            pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
-        )
+class ModelMachine(ModelHost, Machine):
+    """The model of a design: a host, with the interface of every machine."""
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.design.title}>"
-
-    def gmem_flags(self, kvm: Kvm) -> int:
-        """The flags that a guest_memfd of a VM may have."""
-        return self._mmap_flags & self.kernel.kvm_gmem_supported_flags(kvm)
-
-    @contextmanager
-    def syscall(self, call: str) -> Iterator[Callable[[Errno], None]]:
-        """Run the block in the kernel, then what is to be done on the way back to user space."""
-
-        def done(ret: Errno) -> None:
-            if ret < 0:
-                raise SyscallError(-ret, call)
-
-        task = self.tasks.current
-        with run_as(task):
-            yield done
-            if task.delayed_fput is not None:
-                self.kernel.task_work_run(task.delayed_fput)
-        if any(vm.is_unused for vm in self._vms):
-            self.destroy_closed_vms()
-
-    def opened(self, closing: C) -> C:
-        """Remember to close something."""
-        self._open.append(closing)
-        return closing
-
-    def destroy_closed_vms(self) -> None:
-        """Destroy the VMs that nothing refers to any more."""
-        for vm in [vm for vm in self._vms if vm.is_unused]:
-            self._vms.remove(vm)
-            vm.destroy()
 
     def create_vm(self, vm_type: int = 0) -> ModelVm:
         """KVM_CREATE_VM."""
         if vm_type not in self.capabilities.vm_types:
             raise no_such_type(vm_type)
-        vm = self.opened(ModelVm(self, vm_type))
-        self._vms.append(vm)
-        return vm
+        return self.opened(ModelVm(self, vm_type))
 
     def memfd(self, size: int) -> ModelFile:
         """memfd_create()."""
@@ -208,26 +127,7 @@ class ModelMachine(Machine):
                 done(self.kernel.sys_mremap(self.mm, hva + page, target + page))
         return target
 
-    def hole(self, length: int) -> int:
-        """Addresses where nothing is mapped, nor will be."""
-        self._holes -= length // PAGE_SIZE
-        return self._holes * PAGE_SIZE
-
     # Memory
-
-    def fault_in(self, hva: int, write: bool = True) -> signal.Signals | None:
-        """Make a page present for an access, whoever waits for its faults: the signal where that is not possible."""
-        number = hva // PAGE_SIZE
-        if not 0 <= number < self._user_pages:
-            return signal.SIGSEGV
-        vma = self.mm.vmas[number]
-        if not vma.present or not vma.readable or (write and not vma.writable):
-            return signal.SIGSEGV
-        registrations, self.kernel.host_registrations = self.kernel.host_registrations, []
-        with self.syscall("fault"):
-            present = self.kernel.user_access_retry(hva, write)
-        self.kernel.host_registrations = registrations
-        return None if present else signal.SIGBUS
 
     def _chunks(self, hva: int, length: int) -> Iterator[tuple[int, int]]:
         end = hva + length
@@ -296,8 +196,8 @@ class ModelMachine(Machine):
 
     def sleep(self, seconds: float) -> None:
         """Do what has been put off."""
-        for vm in self._vms:
-            self.kernel.kvmclock_update_fn(vm.record)
+        for kvm in self.vms:
+            self.kernel.kvmclock_update_fn(kvm)
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""

@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pfncache.kernel.arch.x86.kvm.mmu import RET_PF_RETRY
 from pfncache.kernel.include.linux.kvm_host import KvmMemorySlot
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
-from pfncache.machines.model import cpu
+from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
+from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import cache_text, slot_text
 from pfncache.machines.program import Program
 from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE
-
-if TYPE_CHECKING:
-    from pfncache.machines.model.machine import ModelMachine
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """How much a VM has room for: gfns, memslot ids, memslot objects, vCPUs."""
@@ -37,35 +34,35 @@ class ModelVcpu(Vcpu):
 
     def set_msr(self, index: int, value: int) -> int:
         """KVM_SET_MSRS of one: how many were set."""
-        with self.vm.machine.syscall("KVM_SET_MSRS"):
-            return self.vm.machine.kernel.msr_io(self.record, index, value)
+        with self.vm.host.syscall("KVM_SET_MSRS"):
+            return self.vm.host.kernel.msr_io(self.record, index, value)
 
     def get_msr(self, index: int) -> int:
         """KVM_GET_MSRS of one."""
-        with self.vm.machine.syscall("KVM_GET_MSRS"):
+        with self.vm.host.syscall("KVM_GET_MSRS"):
             self.record.mutex.lock()
-            value = self.vm.machine.kernel.kvm_get_msr_common(self.record, index)
+            value = self.vm.host.kernel.kvm_get_msr_common(self.record, index)
             self.record.mutex.unlock()
         return value
 
     def kvmclock_ctrl(self) -> None:
         """KVM_KVMCLOCK_CTRL."""
-        with self.vm.machine.syscall("KVM_KVMCLOCK_CTRL") as done:
-            done(self.vm.machine.kernel.kvm_set_guest_paused(self.record))
+        with self.vm.host.syscall("KVM_KVMCLOCK_CTRL") as done:
+            done(self.vm.host.kernel.kvm_set_guest_paused(self.record))
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that halts."""
         if immediate_exit:
             return Exit("INTR")
-        with self.vm.machine.syscall("KVM_RUN"):
-            self.vm.machine.kernel.vcpu_enter_guest(self.record)
+        with self.vm.host.syscall("KVM_RUN"):
+            self.vm.host.kernel.vcpu_enter_guest(self.record)
         return Exit("HLT")
 
     def _access(self, gpa: int, write: bool) -> memoryview:
         """The guest's access, after as many faults as it takes: the bytes that it reaches."""
-        kernel, kvm = self.vm.machine.kernel, self.vm.record
+        kernel, kvm = self.vm.host.kernel, self.vm.record
         gfn = gpa // PAGE_SIZE
-        with self.vm.machine.syscall("KVM_RUN"):
+        with self.vm.host.syscall("KVM_RUN"):
             kernel.vcpu_enter_guest(self.record)
             slot = self.vm.slot_at(gfn)
             if slot is None:
@@ -77,7 +74,7 @@ class ModelVcpu(Vcpu):
                     break
                 if ret != RET_PF_RETRY:
                     break
-                self.vm.machine.tasks.resched()
+                self.vm.host.tasks.resched()
             if ret != 0:
                 from_gmem = slot.guest_memfd and kernel.fault_from_gmem(slot, private)
                 kind = "private" if private else "shared"
@@ -102,13 +99,13 @@ class ModelVcpu(Vcpu):
 
     def execute(self, program: Program) -> Exit:
         """Run a program as a KVM without hardware virtualisation does."""
-        with self.vm.machine.syscall("KVM_RUN"):
-            return cpu.execute(self, program)
+        with self.vm.host.syscall("KVM_RUN"):
+            return Cpu(self.vm.host, self.vm.record, self.record).execute(program)
 
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter, which counts nanoseconds and how often it is looked at."""
-        self.vm.machine.kernel.host_clock += 1
-        return self.vm.machine.kernel.host_clock
+        self.vm.host.kernel.host_clock += 1
+        return self.vm.host.kernel.host_clock
 
     def close(self) -> None:
         """Nothing to give back: the vCPU goes with its VM."""
@@ -117,19 +114,20 @@ class ModelVcpu(Vcpu):
 class ModelVm(Vm):
     """A virtual machine."""
 
-    def __init__(self, machine: ModelMachine, vm_type: int) -> None:
-        self.machine = machine
+    def __init__(self, host: ModelHost, vm_type: int) -> None:
+        self.host = host
         self.vm_type = vm_type
         vcpus = tuple(VcpuRecord(f"vcpu{n}") for n in range(VCPUS))
-        with machine.syscall("KVM_CREATE_VM"):
-            self.record = machine.kernel.kvm_create_vm(
-                "kvm", machine.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(v.pv_time for v in vcpus)
+        with host.syscall("KVM_CREATE_VM"):
+            self.record = host.kernel.kvm_create_vm(
+                "kvm", host.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(v.pv_time for v in vcpus)
             )
+        host.vms.append(self.record)
         self._created = 0
         self._is_open = True
 
     def __repr__(self) -> str:
-        return f"<VM of type {self.vm_type} on {self.machine.name}>"
+        return f"<VM of type {self.vm_type} on {self.host.name}>"
 
     def slots(self) -> str:
         """The active memslots, a line each."""
@@ -141,8 +139,8 @@ class ModelVm(Vm):
 
     def slot_at(self, gfn: int) -> KvmMemorySlot | None:
         """The active slot that has a gfn."""
-        with self.machine.syscall("KVM_RUN"), srcu_read_lock(self.record.srcu):
-            return self.machine.kernel.gfn_to_memslot(self.record, gfn)
+        with self.host.syscall("KVM_RUN"), srcu_read_lock(self.record.srcu):
+            return self.host.kernel.gfn_to_memslot(self.record, gfn)
 
     def create_vcpu(self) -> ModelVcpu:
         """KVM_CREATE_VCPU."""
@@ -152,16 +150,16 @@ class ModelVm(Vm):
 
     def create_guest_memfd(self, size: int, flags: int = 0) -> ModelFile:
         """KVM_CREATE_GUEST_MEMFD."""
-        kernel = self.machine.kernel
-        with self.machine.syscall("KVM_CREATE_GUEST_MEMFD") as done:
-            done(-errno.EINVAL if flags & ~self.machine.gmem_flags(self.record) else 0)
+        kernel = self.host.kernel
+        with self.host.syscall("KVM_CREATE_GUEST_MEMFD") as done:
+            done(-errno.EINVAL if flags & ~self.host.gmem_flags(self.record) else 0)
             done(kernel.kvm_gmem_check_create(self.record, size, flags))
             record = kernel.kvm_gmem_create("guest_memfd", self.record, size // PAGE_SIZE, flags)
-        return self.machine.opened(ModelFile(self.machine, record, size))
+        return self.host.opened(ModelFile(self.host, record, size))
 
     def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
         """KVM_SET_USER_MEMORY_REGION."""
-        with self.machine.syscall("KVM_SET_USER_MEMORY_REGION") as done:
+        with self.host.syscall("KVM_SET_USER_MEMORY_REGION") as done:
             if flags & KVM_MEM_GUEST_MEMFD:
                 done(-errno.EINVAL)
             done(self._set(slot, flags, gpa, size, hva, None, 0))
@@ -170,36 +168,34 @@ class ModelVm(Vm):
         self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: File | None = None, offset: int = 0
     ) -> None:
         """KVM_SET_USER_MEMORY_REGION2."""
-        with self.machine.syscall("KVM_SET_USER_MEMORY_REGION2") as done:
+        with self.host.syscall("KVM_SET_USER_MEMORY_REGION2") as done:
             done(self._set(slot, flags, gpa, size, hva, gmem, offset))
 
     def _set(self, slot: int, flags: int, gpa: int, size: int, hva: int, gmem: File | None, offset: int) -> int:
         record = gmem.record if isinstance(gmem, ModelFile) and gmem.is_open else None
-        return self.machine.kernel.kvm_vm_ioctl_set_memory_region(
-            self.record, slot, flags, gpa, size, hva, record, offset
-        )
+        return self.host.kernel.kvm_vm_ioctl_set_memory_region(self.record, slot, flags, gpa, size, hva, record, offset)
 
     def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:
         """KVM_SET_MEMORY_ATTRIBUTES."""
-        with self.machine.syscall("KVM_SET_MEMORY_ATTRIBUTES") as done:
-            if not self.machine.capabilities.memory_attributes:
+        with self.host.syscall("KVM_SET_MEMORY_ATTRIBUTES") as done:
+            if not self.host.capabilities.memory_attributes:
                 done(-errno.ENOTTY)
-            done(self.machine.kernel.kvm_vm_ioctl_set_attributes(self.record, gpa, size, attributes))
+            done(self.host.kernel.kvm_vm_ioctl_set_attributes(self.record, gpa, size, attributes))
 
     def set_clock(self, nanoseconds: int) -> None:
         """KVM_SET_CLOCK."""
-        with self.machine.syscall("KVM_SET_CLOCK") as done:
-            done(self.machine.kernel.kvm_vm_ioctl_set_clock(self.record, nanoseconds))
+        with self.host.syscall("KVM_SET_CLOCK") as done:
+            done(self.host.kernel.kvm_vm_ioctl_set_clock(self.record, nanoseconds))
 
     def get_clock(self) -> int:
         """KVM_GET_CLOCK."""
-        with self.machine.syscall("KVM_GET_CLOCK"):
-            return self.machine.kernel.get_kvmclock_ns(self.record)
+        with self.host.syscall("KVM_GET_CLOCK"):
+            return self.host.kernel.get_kvmclock_ns(self.record)
 
     def get_dirty_log(self, slot: int, pages: int) -> set[int]:
         """KVM_GET_DIRTY_LOG."""
-        with self.machine.syscall("KVM_GET_DIRTY_LOG") as done:
-            done(self.machine.kernel.kvm_get_dirty_log(self.record, slot))
+        with self.host.syscall("KVM_GET_DIRTY_LOG") as done:
+            done(self.host.kernel.kvm_get_dirty_log(self.record, slot))
             slots = self.record.memslots
             assert slots is not None
             record = slots.entries[slot].slot
@@ -211,19 +207,9 @@ class ModelVm(Vm):
 
     def close(self) -> None:
         """close(): the VM goes when the last of its guest_memfds does."""
-        self._is_open = False
-        self.machine.destroy_closed_vms()
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether nothing refers to the VM any more: neither we nor a guest_memfd."""
-        files = [f for f in self.machine.kernel.gmem_files if f.f_count > 0 and f.private_data.kvm is self.record]
-        return not self._is_open and not files
-
-    def destroy(self) -> None:
-        """kvm_destroy_vm()."""
-        with self.machine.syscall("close"):
-            self.machine.kernel.kvm_destroy_vm(self.record)
+        if self._is_open:
+            self._is_open = False
+            self.host.close_vm(self.record)
 
 
 def no_such_type(vm_type: int) -> SyscallError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/mremap.c, mmap.c, madvise.c: what a process asks of a range of its address space; for direct execution."""
+"""mm/mremap.c, mmap.c, madvise.c: what a process asks of a range of its address space."""
 
 from __future__ import annotations
 
@@ -50,16 +50,18 @@ class Mremap(Open):
         return 0
 
     def move_pte(self, mm: MmStruct, old: int, new: int) -> None:
-        """Move a PTE with the reference that it has.
+        """Move a PTE with the reference that it has. The page stays mapped all the while: mapcount does not change.
 
         Linux: mm/mremap.c move_ptes(), v7.3.4.
         Locks: mmap_lock for writing; between mmu_notifier start and end.
         """
         with spin_lock(mm.page_table_lock):
+            pfn = mm.ptes[old].pfn
             writable = mm.ptes[old].writable
-            page = self.clear_pte(mm, old)
-            if page is not None:
-                self.set_pte(mm, new, page, writable)
+            mm.ptes[old].pfn = -1
+            mm.ptes[old].writable = False
+            mm.ptes[new].pfn = pfn
+            mm.ptes[new].writable = writable
 
     def madvise_remove(self, mm: MmStruct, address: Hva) -> Errno:
         """madvise(MADV_REMOVE) of one page: a hole is punched into the file behind it.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from pfncache.machines.machine import Machine, Task
+from pfncache.machines.machine import Exit, Machine, Task, Userfaultfd
 from pfncache.machines.uapi import (
     MADV_DONTNEED,
     MSR_KVM_SYSTEM_TIME_NEW,
@@ -33,6 +33,7 @@ from pfncache.selftests.world import (
     SECOND,
     SIZE,
     Backing,
+    OldPage,
     World,
     anon,
 )
@@ -93,17 +94,22 @@ INVALIDATIONS: dict[str, Callable[[World], None]] = {
 FOR_FILES = ("punch",)
 
 
-def _stopped_in_run(mode: Mode, what: str, machine: Machine) -> None:
-    """The refresh in KVM_RUN is stopped in its lookup; the page goes meanwhile; the update ends in the page of now."""
-    world = mode.backing.build(machine)
+def _begin_run(world: World, mode: int) -> tuple[OldPage, Userfaultfd, Task[Exit]]:
+    """KVM_RUN begins to update the clock, and its lookup will be stopped. Returns the page that the clock had first."""
     world.enable_clock()
     world.update(1)
     old = world.pin()
-    if mode.mode != UFFD_WP:
+    if mode != UFFD_WP:
         _dontneed(world)
-    fault = machine.userfaultfd(world.page, PAGE_SIZE, mode.mode)
+    fault = world.machine.userfaultfd(world.page, PAGE_SIZE, mode)
     world.vm.set_clock(2 * SECOND)
-    task = machine.start(world.vcpu.run)
+    return old, fault, world.machine.start(world.vcpu.run)
+
+
+def _stopped_in_run(mode: Mode, what: str, machine: Machine) -> None:
+    """The refresh in KVM_RUN is stopped in its lookup; the page goes meanwhile; the update ends in the page of now."""
+    world = mode.backing.build(machine)
+    old, fault, task = _begin_run(world, mode.mode)
     equal("where KVM waits", fault.wait() - world.hva, CLOCK_PAGE)
     check(task.blocked(), "KVM_RUN does not wait for its lookup")
     INVALIDATIONS[what](world)
@@ -157,13 +163,7 @@ for _what in INVALIDATIONS:
 def again_and_again(machine: Machine) -> None:
     """A lookup that is woken without memory waits again, and ends once there is some."""
     world = anon(machine)
-    world.enable_clock()
-    world.update(1)
-    old = world.pin()
-    _dontneed(world)
-    fault = machine.userfaultfd(world.page, PAGE_SIZE, UFFD_MISSING)
-    world.vm.set_clock(2 * SECOND)
-    task = machine.start(world.vcpu.run)
+    old, fault, task = _begin_run(world, UFFD_MISSING)
     for _ in range(3):
         fault.wait()
         fault.wake(world.page)
@@ -182,13 +182,7 @@ def again_and_again(machine: Machine) -> None:
 def unmapped(machine: Machine) -> None:
     """Nothing is there any more when the lookup goes on: the update is lost, and nothing breaks."""
     world = anon(machine)
-    world.enable_clock()
-    world.update(1)
-    old = world.pin()
-    _dontneed(world)
-    fault = machine.userfaultfd(world.page, PAGE_SIZE, UFFD_MISSING)
-    world.vm.set_clock(2 * SECOND)
-    task = machine.start(world.vcpu.run)
+    old, fault, task = _begin_run(world, UFFD_MISSING)
     fault.wait()
     machine.munmap(world.page, PAGE_SIZE)
     fault.wake(world.page)

@@ -76,6 +76,16 @@ class Program:
         slot = self.actor_slots[actor]
         return (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
 
+    def saved(self, state: NDArray[np.uint64], actor: int) -> list[int]:
+        """What a state keeps of an actor's registers, each without the lowest value of its kind."""
+        image = self.image
+        resume = (
+            int(image[YIELDS]) + (int(image[image[ACTORS] + actor * ACTOR + 3]) + self.counter(state, actor)) * YIELD
+        )
+        first, count = int(image[resume + 1]), int(image[resume + 2])
+        saves = image[image[SAVES] + first * SAVE :][: count * SAVE].reshape(count, SAVE)
+        return [(int(state[word]) >> int(shift)) & ((1 << int(bits)) - 1) for _, word, shift, bits, _ in saves]
+
 
 class _Packer:
     """Hands out bits of words, never across two of them."""
@@ -142,7 +152,7 @@ class Linker:
                 first = len(saves)
                 for register in live[i]:
                     kind = code.kinds[register]
-                    bits, low = _room(kind, self.heap.pools)
+                    bits, low = room(kind, self.heap.pools)
                     slot = packer.take(bits, low)
                     saves.append((self._register(register), slot.word, slot.shift, slot.bits, slot.low))
                 yields.append((where[i] + 1, first, len(saves) - first))
@@ -180,7 +190,7 @@ class Linker:
                     if self.compiled.written.stores(record, name):
                         variable = Variable(record, name)
                         self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
-                        bits, low = _room(self.kinds[variable], self.heap.pools)
+                        bits, low = room(self.kinds[variable], self.heap.pools)
                         self.slots[variable] = self.packer.take(bits, low)
 
     def _slot(self, variable: Variable) -> Slot:
@@ -303,7 +313,7 @@ def _number(heap: Any, value: Any) -> int:
     return int(value) if isinstance(value, int) else heap.number(value)
 
 
-def _room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
+def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
     """Bits that a kind needs, and its lowest value."""
     if isinstance(kind, RefKind):
         return max(1, len(pools.get(kind.record, ())).bit_length()), 0

@@ -10,6 +10,7 @@ import click
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
     "list": ("pfncache.commands.listing:listing", "List the designs, scenarios or properties."),
+    "export": ("pfncache.commands.export:export", "Write a scenario as a model for SPIN."),
 }
 """Where each verb is, and what it does."""
 

@@ -16,7 +16,9 @@ from pfncache.check.ir import Code, Column, Event, Failure, LockUse, Op, Variabl
 from pfncache.check.values import ANY_INT, IntKind, Kind, RefKind, Reg, kind_of_hint
 
 WORD = 64
-CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS = range(12)
+CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS, FANOUT = (
+    range(13)
+)
 """Header of a program: offsets of its tables, and sizes."""
 HEADER = 16
 INSTR, SLOT, YIELD, SAVE, ACTOR = 6, 4, 3, 5, 8
@@ -297,6 +299,10 @@ class Linker:
         header[WORDS] = words
         header[AT_END] = at_end
         header[REGISTERS] = len(self.registers)
+        header[FANOUT] = sum(
+            max([1, *(int(i.args[1]) for i in code.instrs if i.op == Op.CHOOSE)])  # type: ignore[call-overload]
+            for code in self.compiled.codes[: len(actor_rows)]
+        )
         return np.array(header + body, dtype=np.int64)
 
     def _fill_initial(self, program: Program) -> None:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Our engine, SPIN and plain CPython on the same transition systems."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.cpython import CPython
+from benchmarks.spin import BREADTH_FIRST, PLAIN, REDUCED, Spin
+from pfncache.check.compiler import compile_system
+from pfncache.check.link import link
+from pfncache.check.promela.model import to_promela
+from pfncache.check.search import Result, Search
+from pfncache.check.system import System
+
+PLAIN_STATES = 20_000
+SPIN_WAYS = {"breadth first": BREADTH_FIRST, "depth first": PLAIN, "depth first, its reduction": REDUCED}
+
+
+@dataclass(frozen=True)
+class Lap:
+    """One engine on one model. Seconds are of the search alone: what is compiled before it is not counted."""
+
+    engine: str
+    states: int
+    seconds: float
+    bytes_per_state: float = 0.0
+    cores: float = 1.0
+
+    @property
+    def rate(self) -> float:
+        """Distinct states a second, in millions."""
+        return self.states / self.seconds / 1e6
+
+
+def search(build: Callable[[], System], reduction: bool, threads: int = 1, max_states: int = 60_000_000) -> Search:
+    """A search, ready to run."""
+    return Search(link(compile_system(build()), reduction), max_states, threads)
+
+
+def ours(name: str, searching: Search, rounds: int) -> Lap:
+    """The median of some runs, after one that is not counted."""
+    found: list[tuple[float, float, Result]] = []
+    for _ in range(rounds + 1):
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = searching.run()
+        wall = time.perf_counter() - wall
+        found.append((wall, (time.process_time() - cpu) / wall, result))
+    seconds, cores, result = sorted(found[1:], key=lambda lap: lap[0])[rounds // 2]
+    return Lap(name, result.states, seconds, result.bytes_per_state, cores)
+
+
+def spin(build: Callable[[], System], rounds: int, states: int) -> list[Lap]:
+    """SPIN in each way, the median of some runs. Its hash table and its stack have room for so many states."""
+    searching = search(build, reduction=False)
+    laps = []
+    with tempfile.TemporaryDirectory() as directory:
+        model = Spin(to_promela(searching, "benchmark"), Path(directory))
+        for name, flags in SPIN_WAYS.items():
+            verifier = model.build(*flags, optimise="-O3")
+            room = max(16, states.bit_length())
+            answers = [model.run(verifier, f"-w{room}", f"-m{max(10_000, states)}") for _ in range(rounds)]
+            if answers[0].errors:
+                raise RuntimeError(f"SPIN finds {answers[0].error}")
+            seconds = median(a.seconds for a in answers)
+            laps.append(Lap(f"SPIN, {name}", answers[0].states, seconds, answers[0].bytes_per_state))
+    return laps
+
+
+def cpython(build: Callable[[], System]) -> Lap:
+    """Plain CPython, for as many states as one has the patience for."""
+    plain = CPython(search(build, reduction=False).program)
+    started = time.perf_counter()
+    states, _ = plain.search(PLAIN_STATES)
+    return Lap(f"plain CPython, its first {PLAIN_STATES:,}", states, time.perf_counter() - started)

@@ -24,6 +24,9 @@ VERDICTS = 12
 """Scenarios of the default catalogue, spread over it, whose times to a verdict are added up."""
 
 
+COLUMNS = ("engine", "states", "CPU s", "wall s", "M states/CPU s", "bytes a state", "engine is faster", "and smaller")
+
+
 def console() -> Console:
     """Where the tables go."""
     return Console(width=120, highlight=False)
@@ -41,22 +44,13 @@ def rates(actors: int) -> Table:
     laps += [] if spin.missing() else race.spin(build, ROUNDS, base.states)
     laps.append(race.cpython(build))
     table = Table(title=f"clock update beside {', '.join(BESIDE[: actors - 1])}", title_justify="left")
-    for name in (
-        "engine",
-        "states",
-        "seconds",
-        "M states/s",
-        "bytes a state",
-        "cores",
-        "engine is faster",
-        "and smaller",
-    ):
+    for name in COLUMNS:
         table.add_column(name, justify="left" if name == "engine" else "right")
     for lap in laps:
-        small = f"{lap.bytes_per_state / base.bytes_per_state:.2f} x" if lap.bytes_per_state else ""
         table.add_row(
-            lap.engine, f"{lap.states:,}", f"{lap.seconds:.2f}", f"{lap.rate:.3f}", f"{lap.bytes_per_state:.0f}",
-            f"{lap.cores:.2f}", f"{base.rate / lap.rate:.2f} x", small,
+            lap.engine, f"{lap.states:,}", f"{lap.seconds:.3f}", f"{lap.wall:.3f}" if lap.wall else "",
+            f"{lap.rate:.3f}", f"{lap.bytes_per_state:.0f}" if lap.bytes_per_state else "",
+            f"{base.rate / lap.rate:.2f} x", f"{lap.bytes_per_state / base.bytes_per_state:.2f} x",
         )  # fmt: skip
     return table
 

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Answer:
     states: int
     transitions: int
     seconds: float
-    """Of the verifier's process; it says itself only how many hundredths."""
+    """Of the processor, for the verifier's process; it says itself only how many hundredths."""
     megabytes: float
     """Of the states that are stored, without the hash table and the stack."""
     error: str
@@ -63,9 +63,10 @@ class Spin:
 
     def run(self, verifier: str, *arguments: str) -> Answer:
         """Search."""
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         out = self._call(f"./{verifier}", *arguments)
-        seconds = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
         def number(pattern: str) -> float:
             found = re.search(pattern, out)

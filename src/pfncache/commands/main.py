@@ -10,6 +10,8 @@ import click
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
     "list": ("pfncache.commands.listing:listing", "List the designs, scenarios or properties."),
+    "sweep": ("pfncache.commands.sweep:sweep_command", "Search every scenario up to a size; results in one file."),
+    "report": ("pfncache.commands.report:report", "Show the results of a sweep."),
     "export": ("pfncache.commands.export:export", "Write a scenario as a model for SPIN."),
 }
 """Where each verb is, and what it does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -57,14 +57,14 @@ def ours(name: str, searching: Search, rounds: int) -> Lap:
     return Lap(name, result.states, seconds, result.bytes_per_state, median(lap[1] for lap in found[1:]))
 
 
-def spin(build: Callable[[], System], rounds: int, states: int) -> list[Lap]:
+def spin(build: Callable[[], System], rounds: int, states: int, ways: Sequence[str] = tuple(SPIN_WAYS)) -> list[Lap]:
     """SPIN in each way, the median of some runs. Its hash table and its stack have room for so many states."""
     searching = search(build, reduction=False)
     laps = []
     with tempfile.TemporaryDirectory() as directory:
         model = Spin(to_promela(searching, "benchmark"), Path(directory))
-        for name, flags in SPIN_WAYS.items():
-            verifier = model.build(*flags, optimise="-O3")
+        for name in ways:
+            verifier = model.build(*SPIN_WAYS[name], optimise="-O3")
             room = max(16, states.bit_length())
             answers = [model.run(verifier, f"-w{room}", f"-m{max(10_000, states)}") for _ in range(rounds)]
             if answers[0].errors:

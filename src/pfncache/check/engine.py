@@ -306,12 +306,20 @@ def find(states: Any, table: Any, mask: int, state: Any, words: int) -> int:
 @njit(cache=True, nogil=True)
 def rehash(states: Any, table: Any, mask: int, count: int, words: int) -> None:
     """Fill an empty table with the first `count` states."""
-    for number in range(count):
-        h = hash_of(states[number], words)
-        at = h & uint64(mask)
-        while table[at] != uint64(0):
-            at = after_place(at, uint64(mask))
-        table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(number + 1)
+    umask = uint64(mask)
+    hashes = np.empty(PENDING, dtype=np.uint64)  # while the processor fetches their places
+    for ahead in range(count + PENDING):
+        number = ahead - PENDING
+        slot = uint64(ahead % PENDING)
+        if number >= 0:
+            h = hashes[slot]
+            at = h & umask
+            while table[at] != uint64(0):
+                at = after_place(at, umask)
+            table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(number + 1)
+        if ahead < count:
+            hashes[slot] = hash_of(states[uint64(ahead)], words)
+            prefetch(table, hashes[slot] & umask)  # type: ignore[call-arg]
 
 
 @njit(cache=True, nogil=True)

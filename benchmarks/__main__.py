@@ -47,10 +47,13 @@ def rates(actors: int) -> Table:
     for name in COLUMNS:
         table.add_column(name, justify="left" if name == "engine" else "right")
     for lap in laps:
+        size, smaller = "", ""
+        if lap.bytes_per_state:
+            size, smaller = f"{lap.bytes_per_state:.0f}", f"{lap.bytes_per_state / base.bytes_per_state:.2f} x"
+        wall = f"{lap.wall:.3f}" if lap.wall else ""
         table.add_row(
-            lap.engine, f"{lap.states:,}", f"{lap.seconds:.3f}", f"{lap.wall:.3f}" if lap.wall else "",
-            f"{lap.rate:.3f}", f"{lap.bytes_per_state:.0f}" if lap.bytes_per_state else "",
-            f"{base.rate / lap.rate:.2f} x", f"{lap.bytes_per_state / base.bytes_per_state:.2f} x" if lap.bytes_per_state else "",
+            lap.engine, f"{lap.states:,}", f"{lap.seconds:.3f}", wall, f"{lap.rate:.3f}", size,
+            f"{base.rate / lap.rate:.2f} x", smaller,
         )  # fmt: skip
     return table
 

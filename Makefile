@@ -3,10 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: verify test check bench clean
+.PHONY: verify selftest test check fuzz bench clean
 
 verify: .venv/ready
 	$(BIN)/pfncache verify --all || test $$? -eq 1  # 1: a design is violated, which is what is shown
+
+selftest: .venv/ready
+	$(BIN)/pfncache selftest
 
 test: .venv/ready
 	$(BIN)/ruff check .
@@ -17,8 +20,14 @@ test: .venv/ready
 check: .venv/ready
 	$(BIN)/pytest -n 2 -m "not slow"
 
+FUZZ_SECONDS ?= 300
+
+fuzz: .venv/ready
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
 bench: .venv/ready
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.machines
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -1,99 +1,60 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks``: how fast and how small the engine is, beside others on the same transition systems."""
+"""``python -m benchmarks``: how fast and how small the engine is, beside the same search in plain CPython."""
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import race, spin
-from benchmarks.models import BESIDE, crowd
-from pfncache.scenarios import DEFAULT_SCENARIOS
+from benchmarks.cpython import CPython
+from pfncache.check.compiler import compile_system
+from pfncache.check.link import link
+from pfncache.check.search import Search
+from pfncache.check.system import System
+from pfncache.properties import PROBES
+from pfncache.scenarios.operations import OPERATIONS
+from pfncache.scenarios.world import Memory, World
 from pfncache.series import mainline_7_3
 from pfncache.verify.systems import make_system
 
-ROUNDS = 3
-VERDICTS = 8
-"""Scenarios of the default catalogue, spread over it, whose times to a verdict are added up."""
+LARGEST = "xen/two-senders"
+"""Of the default catalogue, without reductions."""
+STATES = 20_000_000
+PLAIN_STATES = 20_000
+ROUNDS = 5
 
 
-COLUMNS = ("engine", "states", "CPU s", "wall s", "M states/CPU s", "bytes a state", "engine is faster", "and smaller")
+def search(system: System, limit: int = STATES) -> Search:
+    """The search of a system, without reductions."""
+    return Search(link(compile_system(system), reduction=False), limit)
 
 
-def console() -> Console:
-    """Where the tables go."""
-    return Console(width=120, highlight=False)
+def crowd() -> System:
+    """A clock that is updated twice while its page migrates, is unmapped, and its slot is replaced."""
+    world = World(mainline_7_3.kernel(*PROBES), Memory.ANON, slots=3).clock_on()
+    update = world.call("kvm_vcpu_run_clock_update", world.vcpu)
+    world.actor("vcpu", update, update)
+    for name in ("migrate", "munmap", "slot-replace"):
+        world.actor(name, *OPERATIONS[name].calls(world))
+    return world.system()
 
 
-def rates(actors: int) -> Table:
-    """Distinct states a second and bytes a state, on one model."""
-    build = partial(crowd, BESIDE[: actors - 1])
-    base = race.ours("engine", race.search(build, reduction=False), ROUNDS)
-    threads = os.cpu_count() or 1
-    laps = [base]
-    if threads > 1:
-        laps.append(race.ours(f"engine, {threads} threads", race.search(build, False, threads), ROUNDS))
-    laps += [race.ours("engine, reduced", race.search(build, reduction=True), ROUNDS)]
-    laps += [] if spin.missing() else race.spin(build, ROUNDS, base.states)
-    laps.append(race.cpython(build))
-    table = Table(title=f"clock update beside {', '.join(BESIDE[: actors - 1])}", title_justify="left")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "engine" else "right")
-    for lap in laps:
-        size, smaller = "", ""
-        if lap.bytes_per_state:
-            size, smaller = f"{lap.bytes_per_state:.0f}", f"{lap.bytes_per_state / base.bytes_per_state:.2f} x"
-        wall = f"{lap.wall:.3f}" if lap.wall else ""
-        table.add_row(
-            lap.engine, f"{lap.states:,}", f"{lap.seconds:.3f}", wall, f"{lap.rate:.3f}", size,
-            f"{base.rate / lap.rate:.2f} x", smaller,
-        )  # fmt: skip
-    return table
-
-
-def growth() -> Table:
-    """How states and time grow with actors."""
-    table = Table(title="growth with actors", title_justify="left")
-    for name in ("actors", "states", "seconds", "reduced: states", "seconds", "fewer states"):
-        table.add_column(name, justify="right")
-    for actors in range(2, len(BESIDE) + 2):
-        build = partial(crowd, BESIDE[: actors - 1])
-        whole = race.ours("", race.search(build, reduction=False), 1)
-        small = race.ours("", race.search(build, reduction=True), 1)
-        table.add_row(
-            str(actors), f"{whole.states:,}", f"{whole.seconds:.3f}", f"{small.states:,}", f"{small.seconds:.3f}",
-            f"{whole.states / small.states:.1f} x",
-        )  # fmt: skip
-    return table
-
-
-def verdicts() -> Table:
-    """Time to a verdict, each with its own reduction, over scenarios of the default catalogue that hold."""
-    table = Table(title="time to verdict, reductions on, compilers not counted", title_justify="left")
-    for name in ("scenario", "engine: states", "CPU ms", "SPIN: states", "CPU ms", "SPIN takes"):
-        table.add_column(name, justify="left" if name == "scenario" else "right")
-    names = [n for n, s in DEFAULT_SCENARIOS.items() if mainline_7_3.has(s.memory)]
-    total = [0.0, 0.0]
-    for name in names[:: len(names) // VERDICTS][:VERDICTS]:
-        build = partial(make_system, mainline_7_3, name)
-        searching = race.search(build, reduction=True)
-        if searching.run().verdict != "holds":
-            continue
-        own = race.ours("", searching, ROUNDS)
-        whole = race.search(build, reduction=False).run()
-        other = race.spin(build, ROUNDS, whole.states, ("reduced",))[0]
-        total = [total[0] + own.seconds, total[1] + other.seconds]
-        row = (f"{own.states:,}", f"{own.seconds * 1e3:.1f}", f"{other.states:,}", f"{other.seconds * 1e3:.0f}")
-        table.add_row(name, *row, f"{other.seconds / own.seconds:.0f} x")
-    table.add_row("all", "", f"{total[0] * 1e3:.1f}", "", f"{total[1] * 1e3:.0f}", f"{total[1] / total[0]:.0f} x")
-    return table
+def best(run: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """The shortest of several runs, in seconds."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def process(*arguments: str, **environment: str) -> float:
@@ -105,31 +66,61 @@ def process(*arguments: str, **environment: str) -> float:
     return time.perf_counter() - started
 
 
-def startup() -> Table:
+def throughput(table: Table) -> None:
+    """States per second, ours and plain CPython's, on the same step code."""
+    native = search(make_system(mainline_7_3, LARGEST))
+    native.run()
+    result = native.run()
+    seconds = best(native.run)
+    plain = CPython(native.program)
+    started = time.perf_counter()
+    states, transitions = plain.search(PLAIN_STATES)
+    plain_seconds = time.perf_counter() - started
+    ours, theirs = result.states / seconds, states / plain_seconds
+    table.add_row(f"engine, {LARGEST}", f"{result.states:,} states, {ours / 1e6:.2f} M states/s", "")
+    table.add_row("", f"{result.transitions / seconds / 1e6:.2f} M transitions/s", "")
+    table.add_row("", f"{result.bytes_per_state:.0f} bytes a state", "")
+    table.add_row(
+        "plain CPython, the same", f"{states:,} states, {theirs / 1e6:.4f} M states/s", f"engine {ours / theirs:.0f} x"
+    )
+    table.add_row("", f"{transitions / plain_seconds / 1e6:.4f} M transitions/s", "")
+
+
+def memory(table: Table) -> None:
+    """Twenty million states."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = search(crowd()).run()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    table.add_row(
+        "engine, four actors",
+        f"{result.states:,} states in {result.seconds:.1f} s",
+        f"{result.verdict} {result.reason}",
+    )
+    table.add_row(
+        "",
+        f"{result.bytes_per_state:.0f} bytes a state, {after / 2**20:.2f} GiB at most",
+        f"{before / 2**20:.2f} before",
+    )
+
+
+def startup(table: Table) -> None:
     """What a user waits for."""
     one = ("-m", "pfncache", "verify", "mainline-7.3", "-s", "clock/anon/munmap", "--jobs", "1")
     with tempfile.TemporaryDirectory() as cache:
         cold = process(*one, NUMBA_CACHE_DIR=cache)
         warm = process(*one, NUMBA_CACHE_DIR=cache)
-    helps = min(process("-m", "pfncache", "--help") for _ in range(ROUNDS))
-    table = Table("what", "seconds", title="start", title_justify="left")
-    for what, seconds in (("one scenario, engine not compiled yet", cold), ("again", warm), ("pfncache --help", helps)):
-        table.add_row(what, f"{seconds:.2f}")
-    return table
+    table.add_row(
+        "first JIT compilation", f"{cold - warm:.1f} s", f"one scenario: {cold:.1f} s cold, {warm:.1f} s warm"
+    )
+    table.add_row("pfncache --help", f"{best(lambda: process('-m', 'pfncache', '--help')):.2f} s", "")
 
 
 def main() -> None:
     """Run every benchmark, one after the other."""
-    out = console()
-    out.print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; medians of {ROUNDS}")
-    for actors in (3, 4):
-        out.print(rates(actors))
-    out.print(growth())
-    if spin.missing():
-        out.print(f"no race against SPIN: {spin.missing()}")
-    else:
-        out.print(verdicts())
-    out.print(startup())
+    table = Table("what", "measured", "ratio, remark", title=f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    for part in (throughput, startup, memory):
+        part(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
+from pfncache.selftests import SELFTESTS
 from pfncache.series import DESIGNS
 from tests.conftest import Run
 
@@ -27,7 +28,12 @@ def test_help_does_not_load_the_engine() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "names"),
-    [("designs", list(DESIGNS)), ("scenarios", list(SCENARIOS)), ("properties", list(PROPERTIES))],
+    [
+        ("designs", list(DESIGNS)),
+        ("scenarios", list(SCENARIOS)),
+        ("properties", list(PROPERTIES)),
+        ("selftests", list(SELFTESTS)),
+    ],
 )
 def test_list(pfncache: Command, kind: str, names: list[str]) -> None:
     run = pfncache("list", kind)

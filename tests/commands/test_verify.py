@@ -79,7 +79,7 @@ def test_each_patch(pfncache: Command) -> None:
 def test_scenarios_by_their_beginning(pfncache: Command) -> None:
     run = pfncache("verify", "mainline-7.3", "-s", "clock/anon/m", "--json")
     assert [s["scenario"] for s in run.document["designs"][0]["scenarios"]] == [
-        "clock/anon/munmap", "clock/anon/mprotect", "clock/anon/migrate", "clock/anon/map-over",
+        "clock/anon/munmap", "clock/anon/mprotect", "clock/anon/mremap", "clock/anon/migrate", "clock/anon/map-over",
     ]  # fmt: skip
 
 

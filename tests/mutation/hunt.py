@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Finds for each mutant a scenario that fails, and writes the table of them anew.
+"""Finds for each mutant a scenario that fails, and keeps the table of them.
 
-``python -m tests.mutation.hunt [--pairs] [PIECE OF A NAME]``: among the catalogue, or the generated pairs.
+``python -m tests.mutation.hunt [--all] [--pairs] [NAME]``: for those that the table lacks, or for all of them; in the
+catalogue, or among the generated pairs.
 """
 
 from __future__ import annotations
@@ -81,10 +82,10 @@ _pairs = "--pairs" in sys.argv
 
 
 def main() -> None:
-    """Hunt every mutant whose name contains the argument, if one is given; in pairs, those that the table lacks."""
+    """Hunt."""
     wanted = next((a for a in sys.argv[1:] if not a.startswith("--")), "")
-    table = json.loads(TABLE.read_text()) if TABLE.exists() and (wanted or _pairs) else {}
-    _all[:] = [m for m in mutants() if wanted in m.name and not (_pairs and m.name in table)]
+    table = json.loads(TABLE.read_text()) if TABLE.exists() else {}
+    _all[:] = [m for m in mutants() if wanted in m.name and ("--all" in sys.argv or m.name not in table)]
     for scenario in DEFAULT_SCENARIOS:
         base(scenario)
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:

@@ -159,7 +159,7 @@ def test_forward_port_trap_reads_like_its_description() -> None:
         steps,
         [
             ("punch", "raise_mn_active_invalidate_count"),
-            ("vcpu", "_kvm_gmem_get_pfn"),
+            ("vcpu", "kvm_gmem_make_uptodate"),
             ("punch", "truncate_inode_pages_range"),
             ("punch", "lower_mn_active_invalidate_count"),
             ("vcpu", "mmu_notifier_retry_cache"),

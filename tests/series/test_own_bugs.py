@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from pfncache.scenarios import DEFAULT_SCENARIOS
@@ -18,6 +20,7 @@ V2 = {
 }
 
 
+@cache
 def broken(design: str) -> dict[str, list[str]]:
     """By property, the generated scenarios that violate it."""
     found: dict[str, list[str]] = {}

@@ -313,6 +313,8 @@ class _Sharing:
         """Take the accesses of a step into account."""
         own = _lock_records(step)
         for variable in step.reads | step.writes:
+            if _asserts(step, variable):
+                continue
             self.actors[variable].add(step.actor)
             if id(variable.record) not in own:
                 self.observed.add(variable)
@@ -336,7 +338,7 @@ class _Sharing:
     def sees(self, step: _Step) -> bool:
         """False when the step is a left mover."""
         own = _lock_records(step)
-        shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1}
+        shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1 and not _asserts(step, v)}
         if step.chooses:
             return True
         if step.blocks and (shared or not step.acquires or own & {lock for lock, _ in step.held}):
@@ -349,6 +351,11 @@ class _Sharing:
             elif variable in self.observed or (step.acquires and (not counts or variable in self.awaited)):
                 return True
         return False
+
+
+def _asserts(step: _Step, variable: Variable) -> bool:
+    """Whether the step only looks whether a lock is held that is: whatever others do, it is."""
+    return variable not in step.writes and any(lock == id(variable.record) for lock, _ in step.held)
 
 
 def _exclude(a: Held, b: Held) -> bool:

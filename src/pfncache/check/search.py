@@ -69,6 +69,8 @@ class Search:
         self.start_events: list[int] = []
         self.start_failure: Failure | None = None
         """Of an actor that fails before any step that others can see."""
+        self.start_loop = ""
+        """Of an actor that never gets there, in words."""
         self.initial = self._start()
 
     def _start(self) -> NDArray[np.uint64]:
@@ -80,13 +82,17 @@ class Search:
                 self.start_failure = self.program.failures[int(self.out[engine.OUT_DETAIL])]
                 self.start_events.append(sys.maxsize)
                 break
+            if result == engine.ENDLESS:
+                self.start_loop = f"{self._name(actor)} runs for ever from its start, and touches nothing"
+                break
             if result != engine.STEPPED:
-                raise ModelError(
-                    f"actor {self.program.compiled.system.actors[actor].name} cannot start: {self._describe(result)}"
-                )
+                raise ModelError(f"actor {self._name(actor)} cannot start: {self._describe(result)}")
             self.start_events.append(int(self.out[engine.OUT_EVENTS]))
             self.program.image[self.program.image[ACTORS] + actor * ACTOR + 7] = self.program.counter(state, actor)
         return state
+
+    def _name(self, actor: int) -> str:
+        return self.program.compiled.system.actors[actor].name
 
     def _step(self, state: NDArray[np.uint64], actor: int, outcome: int) -> int:
         return int(engine.step(self.program.image, state, self.registers, self.out, self.cover, actor, outcome))
@@ -122,6 +128,8 @@ class Search:
         """
         if self.start_failure is not None:
             return Result(VIOLATED, self.start_failure.kind, 1, 0, 0.0, [], self.start_failure)
+        if self.start_loop:
+            return Result(VIOLATED, "livelock", 1, 0, 0.0, [], detail=self.start_loop)
         words = self.program.words
         capacity = 1 << 14
         started = time.perf_counter()
@@ -299,8 +307,7 @@ class Search:
     def _looping(self, state: NDArray[np.uint64], actor: int) -> str:
         event = self.event(state, actor)
         place = f"from {event.stack[-1].function}() on" if event is not None else "from its start"
-        name = self.program.compiled.system.actors[actor].name
-        return f"{name} runs for ever {place}, and touches nothing that others change"
+        return f"{self._name(actor)} runs for ever {place}, and touches nothing that others change"
 
     def _describe(self, result: int) -> str:
         if result == engine.RANGE:

@@ -9,7 +9,7 @@ import linecache
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any, get_type_hints
 
 from pfncache.kernel.model import Record
@@ -78,14 +78,15 @@ def unwrap(function: Any) -> Any:
     return function
 
 
-_parsed: dict[CodeType, FunctionSource] = {}
+_parsed: dict[int, FunctionSource] = {}
+"""By id of the code: equal code means something else in another file."""
 
 
 def function_source(function: FunctionType) -> FunctionSource:
     """Parse `function`; once, however many kernels it is linked into."""
-    source = _parsed.get(function.__code__)
+    source = _parsed.get(id(function.__code__))
     if source is None:
-        source = _parsed[function.__code__] = _parse(function)
+        source = _parsed[id(function.__code__)] = _parse(function)
     return source
 
 

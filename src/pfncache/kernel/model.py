@@ -69,6 +69,13 @@ class WouldBlock(Exception):
     """A direct call waits for something that nobody else is there to do."""
 
 
+class Scheduler(Protocol):
+    """Direct calls with others beside them: a step that cannot be taken waits instead of failing."""
+
+    def block(self, why: WouldBlock) -> None:
+        """Run somebody else; return when the step may be tried again, raise `why` when nobody can run."""
+
+
 class Tracer(Protocol):
     """Sees every preemption point of replayed code before it is passed."""
 
@@ -89,6 +96,7 @@ class Tracer(Protocol):
 
 
 _tracer: Tracer | None = None
+_running: Any = None
 
 
 @contextmanager
@@ -280,7 +288,11 @@ def atomic(function: Callable[P, T]) -> Callable[P, T]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         tracer = _tracer
         if tracer is None:
-            return function(*args, **kwargs)
+            while True:
+                try:
+                    return function(*args, **kwargs)
+                except WouldBlock as why:
+                    _wait(why)
         tracer.enter_atomic(function)
         try:
             return function(*args, **kwargs)
@@ -289,6 +301,14 @@ def atomic(function: Callable[P, T]) -> Callable[P, T]:
 
     wrapper.is_atomic = True  # type: ignore[attr-defined]
     return wrapper
+
+
+def _wait(why: WouldBlock) -> None:
+    """Let others run until the step is worth another try, where the running task has a scheduler."""
+    scheduler: Scheduler | None = getattr(_running, "host_scheduler", None)
+    if scheduler is None:
+        raise why
+    scheduler.block(why)
 
 
 @atomic
@@ -383,9 +403,6 @@ def lock_acquire(lock: Record, exclusive: bool, excludes: bool = True, waits: bo
 
 def lock_release(lock: Record) -> None:
     """Annotation for lockdep and the reductions: the running task lets go of `lock`."""
-
-
-_running: Any = None
 
 
 def running() -> Any:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pfncache.kernel.arch.x86.kvm.emulate import Emulate
+from pfncache.kernel.arch.x86.kvm.ioctl import Ioctl
 from pfncache.kernel.arch.x86.kvm.mmu import Mmu
 from pfncache.kernel.arch.x86.kvm.paging_tmpl import PagingTmpl
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.arch.x86.kvm.xen import Xen
+from pfncache.kernel.fs.open import Open
 from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.kernel.mm.fault import Fault
 from pfncache.kernel.mm.filemap import Filemap
@@ -15,6 +17,7 @@ from pfncache.kernel.mm.gup import Gup
 from pfncache.kernel.mm.memory import Memory
 from pfncache.kernel.mm.mmap import Mmap
 from pfncache.kernel.mm.mmu_notifier import MmuNotifier
+from pfncache.kernel.mm.mremap import Mremap
 from pfncache.kernel.mm.page_alloc import PageAlloc
 from pfncache.kernel.mm.set_memory import SetMemory
 from pfncache.kernel.mm.usercopy import Usercopy
@@ -26,12 +29,14 @@ from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.kernel.virt.kvm.vm_ioctl import VmIoctl
 from pfncache.kernel.virt.kvm.vm_life import VmLife
 
 REAL_PAGE_SHIFT = 12
 
 
 class Vmlinux(
+    VmIoctl, Ioctl, Mremap, Open,
     Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
     PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
 ):  # fmt: skip
@@ -53,6 +58,8 @@ class Vmlinux(
         real = page_shift == REAL_PAGE_SHIFT
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 8
         self.PVCLOCK_SIZE = 32 if real else 1
+        self.STEAL_PREEMPTED = 16 if real else 0
+        self.VCPU_INFO_ALIGN = 4 if real else 1
         self.RUNSTATE_SIZE = 48 if real else 2
         self.user_pages = user_pages
         self.host_execution = real
@@ -64,6 +71,7 @@ class Vmlinux(
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
+        self.host_device_bytes = {}
 
     def new_mm(self, name: str) -> MmStruct:
         """A process without memory.

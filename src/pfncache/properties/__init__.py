@@ -12,6 +12,7 @@ from pfncache.properties.property import Property
 from pfncache.properties.splats import SPLATS
 from pfncache.properties.stale_spte import STALE_SPTE
 from pfncache.properties.stale_translation import STALE_TRANSLATION
+from pfncache.properties.torn_update import TORN_UPDATE
 from pfncache.properties.unlisted_cache import UNLISTED_CACHE
 
 PROPERTIES: dict[str, Property] = {
@@ -20,6 +21,7 @@ PROPERTIES: dict[str, Property] = {
         STALE_TRANSLATION,
         UNLISTED_CACHE,
         LOST_UPDATE,
+        TORN_UPDATE,
         LOST_DIRTY,
         PRIVATE_ACCESS,
         ALIAS_OUTLIVES,

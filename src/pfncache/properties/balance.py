@@ -62,12 +62,18 @@ class RssProbe(Ghost):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Whatever a process maps belongs to one of its VMAs: nothing else would ever unmap it."""
+        """Whatever a process maps belongs to its VMA there: nothing else would ever unmap it."""
         super().trace_quiescent(kvm)
         for mm in self.mms:
             for number in range(len(mm.ptes)):
-                if mm.ptes[number].pfn != -1 and not mm.vmas[number].present:
-                    report("bad-rss", f"{mm.ptes[number]} maps pfn {mm.ptes[number].pfn} when all is done, in no VMA")
+                pfn = mm.ptes[number].pfn
+                vma = mm.vmas[number]
+                if pfn != -1 and not vma.present:
+                    report("bad-rss", f"{mm.ptes[number]} maps pfn {pfn} when all is done, in no VMA")
+                if self.pfn_valid(pfn) and not vma.pfnmap:
+                    page = self.mem_map[pfn]
+                    if page.anon != (vma.mapping is None) or page.mapping is not vma.mapping:
+                        report("bad-rss", f"{mm.ptes[number]} maps pfn {pfn} when all is done, which is not {vma}'s")
 
 
 class MappingProbe(Ghost):
@@ -101,5 +107,7 @@ COUNTER_IMBALANCE = Property(
     CounterProbe,
 )
 REFCOUNT_IMBALANCE = Property("refcount-imbalance", "a page reference is dropped twice, or never", ReferenceProbe)
-BAD_RSS = Property("bad-rss", "a process maps a page where it has no VMA when every operation has ended", RssProbe)
+BAD_RSS = Property(
+    "bad-rss", "a process maps a page when every operation has ended that its VMA there does not have", RssProbe
+)
 MAP_IMBALANCE = Property("map-imbalance", "a kernel mapping is unmapped twice, or never", MappingProbe)

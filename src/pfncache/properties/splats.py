@@ -17,6 +17,7 @@ SPLATS = (
     ),
     Property("bad-page", "a page is freed although user page tables map it"),
     Property("lock-imbalance", "a lock is released that nobody holds"),
+    Property("lock-assertion", "a function runs without a lock that it asserts to be held"),
     Property("warn-on", "a WARN_ON or KVM_BUG_ON of KVM's own is reached"),
     Property("sleeping-in-atomic", "a task sleeps with a spinlock held, or in hard-irq context"),
     Property("srcu-unprotected", "a pointer that SRCU protects is followed outside a read section"),

@@ -1,17 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest reaches a page that was freed."""
+"""The guest reaches a page that is not, or no longer, its own."""
 
 from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import Kvm
 from pfncache.kernel.include.linux.mm_types import Page
+from pfncache.kernel.include.linux.types import Gfn, Pfn
 from pfncache.kernel.model import atomic, report
-from pfncache.properties.ghost import Ghost
+from pfncache.properties.ghost import Ghost, found
 from pfncache.properties.property import Property
 
 
 class StaleSpteProbe(Ghost):
-    """Looks at each page that goes back to the allocator."""
+    """Looks at each SPTE that is made, at each page that goes back to the allocator, and at what is left at the end."""
+
+    @atomic
+    def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
+        """The SPTE is of the kind that the guest wants, and of the page that a lookup would return now."""
+        super().trace_set_spte(kvm, gfn, pfn, private)
+        if private != kvm.mem_attr_array[gfn].private:
+            report("stale-spte", f"gfn {gfn} is mapped, but the guest has converted it meanwhile")
+        slot = self.ghost_slot(kvm, gfn)
+        if slot is not None and not (slot.guest_memfd and slot.gmem_file is None):
+            now = self.ghost_guest_page(kvm, slot, gfn)
+            if pfn < 0 or now != pfn:
+                report("stale-spte", f"gfn {gfn} is mapped to pfn {pfn}, but a lookup would now return {found(now)}")
 
     @atomic
     def trace_page_free(self, page: Page) -> None:
@@ -27,7 +40,17 @@ class StaleSpteProbe(Ghost):
             if spte.pfn == page.pfn:
                 report("stale-spte", f"pfn {page.pfn} is freed while {spte} still maps it into the guest")
 
+    @atomic
+    def trace_quiescent(self, kvm: Kvm) -> None:
+        """The guest has no page whose memory failed."""
+        super().trace_quiescent(kvm)
+        for spte in kvm.sptes:
+            if self.pfn_valid(spte.pfn) and self.mem_map[spte.pfn].hwpoison:
+                report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, whose memory has failed")
+
 
 STALE_SPTE = Property(
-    "stale-spte", "a page is freed while the guest can still reach it through an SPTE", StaleSpteProbe
+    "stale-spte",
+    "the guest can reach a page through an SPTE that was freed, has failed, or is not what a lookup would return",
+    StaleSpteProbe,
 )

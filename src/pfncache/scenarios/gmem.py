@@ -112,3 +112,42 @@ def failure_and_punch(kernel: Kernel) -> System:
     w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
     w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0))
     return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
+
+
+def _guest(kernel: Kernel, slots: int = 1, files: int = 1) -> World:
+    """A guest that faults a page of guest_memfd in."""
+    w = World(kernel, MEMORY, slots=slots, files=files, pages=4, caches=lambda v: ())
+    return w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+
+
+def fault_and_close(kernel: Kernel) -> System:
+    """The guest faults while the file is closed, and its slot deleted."""
+    w = _guest(kernel, slots=2)
+    w.actor("close", w.call("sys_close", w.gmem))
+    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+
+
+def fault_and_rebind(kernel: Kernel) -> System:
+    """The guest faults while its slot is made again with another file, and the first one punched."""
+    w = _guest(kernel, slots=3, files=2)
+    return w.actor(
+        "vmm",
+        w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.files[1], 0),
+        w.call("kvm_gmem_punch_hole", w.files[0], 0, 1),
+    ).system()
+
+
+def fault_and_failure(kernel: Kernel) -> System:
+    """The guest faults twice while the memory fails."""
+    w = _guest(kernel)
+    w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
+    w.actor("guest'", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+    return w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0)).system()
+
+
+def no_memory(kernel: Kernel) -> System:
+    """The guest faults, and there is no page left."""
+    w = World(kernel, MEMORY, pages=1, caches=lambda v: ())
+    w.do(w.call("sys_mmap", w.mm, w.hva, None, 0), w.call("sys_touch", w.mm, w.hva))
+    return w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False)).system()

@@ -73,3 +73,15 @@ def move_in_page(kernel: Kernel) -> System:
         w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, 1, True),
         w.call("kvm_vcpu_run_clock_update", w.vcpu),
     ).system()
+
+
+def move_to_other_page(kernel: Kernel) -> System:
+    """The guest moves its clock to another page, the host updates it, and the page before goes away."""
+    w = World(kernel, gfns=2)
+    w.do(w.call("sys_mmap", w.mm, w.other_hva, None, 0)).clock_on()
+    w.actor(
+        "vcpu",
+        w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True),
+        w.call("kvm_vcpu_run_clock_update", w.vcpu),
+    )
+    return w.actor("munmap", w.call("sys_munmap", w.mm, w.hva)).system()

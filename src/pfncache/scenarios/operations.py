@@ -51,6 +51,12 @@ def _replace_slot(w: World) -> tuple[Call, ...]:
     )
 
 
+def _fail(w: World) -> tuple[Call, ...]:
+    """The memory of the file's page fails."""
+    mapping = w.gmem.f_mapping if w.files else w.memfd
+    return (w.call("memory_failure", w.mm, w.hva, mapping, 0),)
+
+
 def _steal_time(w: World) -> tuple[Call, ...]:
     """The guest has its steal time where its clock is."""
     w.vcpu.st.cache.gpa = w.gpa
@@ -63,6 +69,7 @@ OPERATIONS = {
         Operation("munmap", WITH_HVA, lambda w: (w.call("sys_munmap", w.mm, w.hva),)),
         Operation("dontneed", MAPPED, lambda w: (w.call("sys_madvise_dontneed", w.mm, w.hva),)),
         Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("sys_mprotect", w.mm, w.hva, False),)),
+        Operation("mremap", MAPPED - PRIVATE, lambda w: (w.call("sys_mremap", w.mm, w.hva, w.other_hva),)),
         Operation("migrate", frozenset({Memory.ANON}), lambda w: (w.call("migrate_page", w.mm, w.hva),)),
         Operation("map-over", PLAIN, lambda w: (w.call("sys_mmap", w.mm, w.hva, None, 0),)),
         Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("sys_touch", w.mm, w.hva),)),
@@ -70,7 +77,7 @@ OPERATIONS = {
         Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
         Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),), once=True),
-        Operation("memory-failure", GMEM, lambda w: (w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0),)),
+        Operation("memory-failure", GMEM | {Memory.MEMFD}, _fail),
         Operation("make-shared", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False),)),
         Operation("make-private", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True),)),
         Operation("slot-delete", EVERY, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),

@@ -22,3 +22,15 @@ def conversion_and_slot_update(kernel: Kernel) -> System:
     w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
     w.actor("convert", w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True))
     return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+
+
+def fault_and_convert(kernel: Kernel) -> System:
+    """The guest faults, private and shared, while its memory is converted and converted back."""
+    w = World(kernel, Memory.GMEM, caches=lambda v: ())
+    w.actor("private", w.call("kvm_vcpu_guest_access", w.vcpu, 0, True))
+    w.actor("shared", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+    return w.actor(
+        "vmm",
+        w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False),
+        w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True),
+    ).system()

@@ -47,3 +47,15 @@ def update_during_invalidation(kernel: Kernel) -> System:
     w.actor("vcpu", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
     w.actor("madvise", w.call("sys_madvise_dontneed", w.mm, w.hva))
     return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+
+
+def read_only(kernel: Kernel) -> System:
+    """The guest writes to a read-only slot, has its clock and its page tables there, and the page goes away."""
+    w = World(kernel, readonly=True)
+    w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False), w.call("kvm_vcpu_walk", w.vcpu, 0))
+    w.actor(
+        "vcpu",
+        w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),
+        w.call("kvm_vcpu_run_clock_update", w.vcpu),
+    )
+    return w.actor("madvise", w.call("sys_madvise_dontneed", w.mm, w.hva)).system()

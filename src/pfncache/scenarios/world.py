@@ -98,6 +98,7 @@ class World:
         files: int = 1,
         caches: Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]] = lambda v: (v.pv_time,),
         log_dirty: bool = False,
+        readonly: bool = False,
         shared_attribute: bool = False,
         file_pages: int = 1,
     ) -> None:
@@ -119,14 +120,13 @@ class World:
         self.actors: list[Actor] = []
         self.deferred: list[Call] = []
         self.setup = TaskStruct("setup", mm=self.mm)
-        with run_as(self.setup):
-            self._make_memory(files, file_pages)
-            if memory.is_private and not shared_attribute:
-                for attributes in self.kvm.mem_attr_array[:gfns]:  # without a slot, that is all that the ioctl does
-                    attributes.private = True
-            k.kvm_set_memory_region(
-                self.kvm, 0, 0, gfns, self.hva, log_dirty, False, self.files[0] if self.files else None, 0
-            )
+        self._make_memory(files, file_pages)
+        if memory.is_private and not shared_attribute:
+            for attributes in self.kvm.mem_attr_array[:gfns]:  # without a slot, that is all that the ioctl does
+                attributes.private = True
+        file = self.files[0] if self.files else None
+        region = (self.kvm, 0, 0, gfns, self.hva, log_dirty, readonly, file, 0)
+        self.do(self.call("kvm_set_memory_region", *region))
 
     @property
     def gmem(self) -> File:
@@ -141,16 +141,16 @@ class World:
             )
         if memory is Memory.MEMFD:
             self.memfd = k.new_memfd("memfd", file_pages)
-            k.sys_mmap(self.mm, self.hva, self.memfd, 0)
+            self.do(self.call("sys_mmap", self.mm, self.hva, self.memfd, 0))
         elif memory is Memory.PFNMAP:
-            k.sys_mmap(self.mm, self.hva, None, 0)
+            self.do(self.call("sys_mmap", self.mm, self.hva, None, 0))
             number = self.hva >> k.PAGE_SHIFT
             self.mm.vmas[number].pfnmap = True
             self.mm.ptes[number].pfn = DEVICE_PFN
             self.mm.ptes[number].writable = True
         elif memory.has_user_mapping:
             mapping = self.files[0].f_mapping if memory.is_mapped_gmem else None
-            k.sys_mmap(self.mm, self.hva, mapping, 0)
+            self.do(self.call("sys_mmap", self.mm, self.hva, mapping, 0))
 
     def do(self, *calls: Call) -> World:
         """Run operations before the actors start."""

@@ -115,6 +115,13 @@ def kthread_exit(kernel: Kernel) -> System:
     return w.actor("exit", w.call("exit_mmap", w.mm)).system()
 
 
+def shared_info_set(kernel: Kernel) -> System:
+    """shared_info is set, and the wall clock written there, while its page goes away."""
+    w = _xen(kernel, active=False)
+    w.actor("vmm", w.call("kvm_xen_set_shared_info", w.kvm, w.gpa, w.other_hva, False))
+    return w.actor("munmap", w.call("sys_munmap", w.mm, w.hva)).system()
+
+
 # Timers
 
 
@@ -163,6 +170,18 @@ def halt(kernel: Kernel) -> System:
     w = _vcpu_info(kernel)
     w.actor("vcpu", w.call("kvm_vcpu_block", w.vcpu))
     return w.actor("munmap", w.call("sys_munmap", w.mm, w.hva)).system()
+
+
+def vcpu_info_moves(kernel: Kernel) -> System:
+    """vcpu_info is taken away and set again while KVM looks for a pending upcall, and its page goes away."""
+    w = _vcpu_info(kernel)
+    w.actor("vcpu", w.call("kvm_xen_has_interrupt", w.vcpu))
+    w.actor(
+        "vmm",
+        w.call("kvm_xen_vcpu_disable_info", w.vcpu, w.vcpu.xen.vcpu_info_cache),
+        w.call("kvm_xen_vcpu_set_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1),
+    )
+    return w.actor("madvise", w.call("sys_madvise_dontneed", w.mm, w.hva)).system()
 
 
 # Runstate

@@ -16,6 +16,7 @@ mainline_7_2 = (
         history_pfncache.RevertDedicatedSequence,
         history_pfncache.RevertSrcuInHasInterrupt,
         history_gmem.RevertSrcuInZapRange,
+        history_pfncache.RevertVcpuInfoAlignment,
         history_gmem.RevertBindWhenReady,
         history_gmem.RevertUnbindUnderLock,
     ]
@@ -23,10 +24,14 @@ mainline_7_2 = (
 mainline_6_18 = (mainline_7_2 + [history_gmem.RevertImmutableGmemSlots]).named("mainline-6.18", "mainline 6.18")
 mainline_6_12 = (mainline_6_18 + []).named("mainline-6.12", "mainline 6.12.107").without(OLD_MEMORY)
 
-rfc_v2 = (mainline_7_2 + rfc.V2).named("rfc-v2", "RFC v2 (2026-02-26) on the mainline of its time")
-rfc_v3 = (mainline_7_2 + rfc.V3).named("rfc-v3", "RFC v3 (2026-03-10) on the mainline of its time")
-rfc_v4 = (mainline_7_2 + rfc.V4).named("rfc-v4", "RFC v4 (2026-04-20) on the mainline of its time")
-rfc_v4_on_7_3 = (mainline_7_3 + rfc.V4).named("rfc-v4-on-7.3", "RFC v4 carried unchanged onto mainline 7.3.4")
+_rfc_base = mainline_7_2 + [rfc.NoDirectMap]
+"""What the RFC was posted on: the mainline of its time, with NO_DIRECT_MAP."""
+rfc_v2 = (_rfc_base + rfc.V2).named("rfc-v2", "RFC v2 (2026-02-26) on the mainline of its time")
+rfc_v3 = (_rfc_base + rfc.V3).named("rfc-v3", "RFC v3 (2026-03-10) on the mainline of its time")
+rfc_v4 = (_rfc_base + rfc.V4).named("rfc-v4", "RFC v4 (2026-04-20) on the mainline of its time")
+rfc_v4_on_7_3 = (mainline_7_3 + [rfc.NoDirectMap] + rfc.V4).named(
+    "rfc-v4-on-7.3", "RFC v4 carried unchanged onto mainline 7.3.4"
+)
 
 rfc_v4_fixed = (
     rfc_v4_on_7_3

@@ -8,7 +8,7 @@ from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED,
 from pfncache.kernel.include.linux.types import INVALID_GPA, KVM_PFN_ERR_FAULT, Errno, Gfn, Gpa, Pfn, Pgoff
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import spin_lock
-from pfncache.kernel.model import atomic
+from pfncache.kernel.model import atomic, host_only
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.series.design import Patch
 from pfncache.series.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
@@ -124,6 +124,17 @@ class ClockThroughUserspace(Patch, X86):
             for _ in range(3):
                 if self.kvm_write_guest_cached(kvm, vcpu.pv_time_hva, b"\0") != 0:
                     return
+            self.host_user_pvclock(vcpu)
+
+    @host_only
+    def host_user_pvclock(self, vcpu: KvmVcpu) -> None:
+        """The bytes of what was written."""
+        hva = vcpu.pv_time_hva.hva
+        data = bytearray(self.host_get(hva, self.PVCLOCK_SIZE))
+        version = int.from_bytes(data[:4], "little")
+        self.host_fill_pvclock(vcpu, memoryview(data))
+        data[:4] = ((version + 3) // 2 * 2 & 0xFFFFFFFF).to_bytes(4, "little")
+        self.host_put(hva, bytes(data))
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
         """Forget it."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.kernel.arch.x86.kvm.mmu import Mmu
 from pfncache.kernel.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.kernel.include.linux.mm_types import AddressSpace
-from pfncache.kernel.include.linux.types import Errno, Gfn, Pgoff
+from pfncache.kernel.include.linux.types import EINVAL, Errno, Gfn, Pgoff
 from pfncache.kernel.locking.rwsem import down_write
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.memslots import Memslots
@@ -52,7 +52,10 @@ class RevertBindWhenReady(Patch, GuestMemfd):
         ret = super().kvm_gmem_prepare(kvm, slot, file, pgoff)
         if ret != 0:
             return ret
-        return super().kvm_gmem_commit(kvm, slot)
+        if super().kvm_gmem_commit(kvm, slot) != 0:
+            self.fput(file)
+            return -EINVAL
+        return 0
 
     def kvm_gmem_commit(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
         """Done already."""

@@ -16,6 +16,7 @@ from pfncache.kernel.include.linux.types import (
     Pfn,
     Sequence,
 )
+from pfncache.kernel.locking.lockdep import lockdep_assert_held_write
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import spin_lock, write_lock_irq
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
@@ -69,6 +70,10 @@ class RevertValidAfterLookup(Patch, Pfncache):
 
 class RevertRefreshLock(Patch, Pfncache):
     """Revert "KVM: Fully serialize gfn=>pfn cache refresh via mutex" (93984f19e7bc, 6.0)."""
+
+    def gpc_assert_locked(self, gpc: GfnToPfnCache) -> None:
+        """There is no refresh_lock to assert."""
+        lockdep_assert_held_write(gpc.lock)
 
     def kvm_gpc_refresh(self, gpc: GfnToPfnCache, length: int) -> Errno:
         """Refresh, beside whoever else does."""
@@ -214,6 +219,14 @@ class RevertInitOnce(Patch, Pfncache):
         gpc.lock.writer = False
         gpc.lock.readers = 0
         super().gpc_publish(gpc)
+
+
+class RevertVcpuInfoAlignment(Patch, Xen):
+    """Revert "KVM: x86/xen: require 4-byte alignment of vcpu_info" (eacdb76c5f04, 7.3.2)."""
+
+    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+        """Anywhere."""
+        return True
 
 
 class CheckWithoutSrcu(Patch, X86, Memslots):

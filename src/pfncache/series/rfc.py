@@ -4,7 +4,15 @@
 from __future__ import annotations
 
 from pfncache.kernel.arch.x86.kvm.x86 import X86
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
+from pfncache.kernel.include.linux.kvm_host import (
+    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+    GfnToPfnCache,
+    GmemFile,
+    Kvm,
+    KvmMemorySlot,
+    KvmMemslots,
+    KvmVcpu,
+)
 from pfncache.kernel.include.linux.mm_types import AddressSpace
 from pfncache.kernel.include.linux.types import (
     Errno,
@@ -20,9 +28,21 @@ from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic, report
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
+from pfncache.kernel.virt.kvm.guest_memfd_file import GuestMemfdFile
 from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
 from pfncache.series.design import Patch
+
+
+class NoDirectMap(Patch, GuestMemfdFile):
+    """KVM: guest_memfd: Add flag to remove from direct map (NO_DIRECT_MAP v12).
+
+    What the flag does is in the model's guest_memfd; here user space may ask for it.
+    """
+
+    def kvm_gmem_supported_flags(self, kvm: Kvm) -> int:
+        """One more flag, whatever the VM's type."""
+        return super().kvm_gmem_supported_flags(kvm) | GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 
 
 class ResolvePfnsViaGmem(Patch, Pfncache):

@@ -27,13 +27,14 @@ def load_design(name: str) -> Design:
     sys.modules[module.__name__] = module
     try:
         spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise DesignFileError(f"{name}:{error.lineno}: {error.msg}") from None
     except Exception as error:
+        if isinstance(error, SyntaxError) and error.filename == str(path.absolute()):
+            raise DesignFileError(f"{name}:{error.lineno}: {error.msg}") from None
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
         lines += [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         where = f"{name}:{lines[-1]}" if lines else name
-        raise DesignFileError(f"{where}: {type(error).__name__}: {error}") from None
+        what = error.msg if isinstance(error, SyntaxError) else error
+        raise DesignFileError(f"{where}: {type(error).__name__}: {what}") from None
     found = {n: v for n, v in vars(module).items() if isinstance(v, Design) and not v.name}
     if not found:
         raise DesignFileError(f"{name}: makes no design; write e.g. `my_design = mainline_7_3 + [MyPatch]`")

@@ -54,10 +54,10 @@ class Alike:
 
     def __init__(self, first: Job) -> None:
         self.scenario = first.scenario
-        self.known: list[tuple[frozenset[str], tuple[Any, ...], Outcome]] = []
+        self.known: list[tuple[Job, frozenset[str], tuple[Any, ...], Outcome]] = []
 
     def run(self, job: Job) -> Outcome:
-        """The outcome of `job`, searched for unless an earlier design has the same functions and the same start."""
+        """The outcome of `job`, searched for unless an earlier one has the same functions, start and bounds."""
         try:
             return self._run(job)
         except MemoryError:
@@ -66,8 +66,9 @@ class Alike:
     def _run(self, job: Job) -> Outcome:
         system = make_system(job.design, job.scenario)
         start = Heap.of(system).fingerprint()
-        for used, signature, outcome in self.known:
-            if _signature(type(system.kernel), used, start) == signature:
+        for known, used, signature, outcome in self.known:
+            same_bounds = (known.max_states, known.reduction) == (job.max_states, job.reduction)
+            if same_bounds and _signature(type(system.kernel), used, start) == signature:
                 return replace(outcome)
         compiled = compile_system(system)
         searching = Search(link(compiled, job.reduction), job.max_states, job.threads)
@@ -78,17 +79,25 @@ class Alike:
             job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,
             describe(system), trace, reason,
         )  # fmt: skip
-        self.known.append((compiled.used, _signature(type(system.kernel), compiled.used, start), outcome))
+        self.known.append((job, compiled.used, _signature(type(system.kernel), compiled.used, start), outcome))
         return outcome
 
 
 def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
-    """What a system's code and first state are made of: each definition of each used function, and the start."""
+    """What a system's code and first state are made of: each definition of each used function, and the start.
+
+    Code that is the same to the letter means something else in another module, with other constants.
+    """
     code = tuple(
-        (name, tuple(unwrap(vars(owner)[name]).__code__ for owner in kernel.__mro__ if callable(vars(owner).get(name))))
+        (name, tuple(_meaning(vars(owner)[name]) for owner in kernel.__mro__ if callable(vars(owner).get(name))))
         for name in sorted(used)
     )
     return code, start
+
+
+def _meaning(function: Any) -> tuple[Any, ...]:
+    inner = unwrap(function)
+    return inner.__code__, id(inner.__globals__)
 
 
 def trace_of(searching: Search, result: Result) -> Trace:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import inspect
+import signal
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,10 @@ from pfncache.series.design import Design
 
 PATIENCE = 100_000
 """Accesses to the state during set-up; the longest of the catalogue takes about a thousand."""
+
+
+SECONDS = 5.0
+"""For a set-up; the longest of the catalogue takes some milliseconds."""
 
 
 class Watchdog:
@@ -61,21 +68,44 @@ def make_kernel_system(design: Design, build: Callable[[type[Vmlinux]], System])
     """
     kernel = design.kernel(*PROBES)
     try:
-        with tracing(Watchdog()):
+        with tracing(Watchdog()), alarm(SECONDS):
             return build(kernel)
-    except (KernelSplat, WouldBlock, *PYTHON_ERRORS):
+    except BREAKDOWNS:
         World.defer_setup = True
         try:
-            with tracing(Watchdog()):
+            with tracing(Watchdog()), alarm(SECONDS):
                 return build(kernel)
-        except PYTHON_ERRORS as error:
+        except BREAKDOWNS as error:
             raise CompileError(_place(error), f"{type(error).__name__}: {error}") from None
         finally:
             World.defer_setup = False
 
 
-PYTHON_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """End the block when it takes longer: a loop that touches no state is not seen by a tracer."""
+
+    def ring(*_: object) -> None:
+        raise KernelSplat("livelock", f"the set-up does not end within {seconds:g} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+PYTHON_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 """What the functions of a design may raise when they are called."""
+BREAKDOWNS = (KernelSplat, WouldBlock, *PYTHON_ERRORS)
+"""How a set-up may end before its end."""
 
 
 def _place(error: BaseException) -> Location:

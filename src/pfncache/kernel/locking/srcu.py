@@ -15,6 +15,8 @@ SrcuIndex = Annotated[int, Bound(0, 1)]
 class SrcuStruct(Record):
     """struct srcu_struct."""
 
+    dereferenced: bool
+    """Pointers are followed under it: srcu_dereference() asks for a section of this very structure."""
     index: SrcuIndex
     readers0: Count
     readers1: Count
@@ -30,7 +32,8 @@ class SrcuStruct(Record):
             self.readers0 += 1
         else:
             self.readers1 += 1
-        current_thread_info().srcu_depth += 1
+        if self.dereferenced:
+            current_thread_info().srcu_depth += 1
         lock_acquire(self, exclusive=False, excludes=False)
         return index
 
@@ -38,13 +41,16 @@ class SrcuStruct(Record):
     def read_unlock(self, index: SrcuIndex) -> None:
         """srcu_read_unlock().
 
-        Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), v7.3.4.
+        Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), include/linux/srcu.h srcu_lock_release(), v7.3.4.
         """
+        if (self.readers0 if index == 0 else self.readers1) == 0:
+            report("lock-imbalance", f"{self} is unlocked, but no reader is in a section under index {index}")
         if index == 0:
             self.readers0 -= 1
         else:
             self.readers1 -= 1
-        current_thread_info().srcu_depth -= 1
+        if self.dereferenced:
+            current_thread_info().srcu_depth -= 1
         lock_release(self)
 
     def synchronize(self) -> None:

@@ -86,4 +86,13 @@ class Fault(Mm):
             pfn = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT].pfn
         else:
             pfn = (khva - self.PAGE_OFFSET) >> self.PAGE_SHIFT
-        return memoryview(self.mem_map[pfn].host_bytes)[self.offset_in_page(khva) :]
+        return memoryview(self.host_page_bytes(pfn))[self.offset_in_page(khva) :]
+
+    def host_page_bytes(self, pfn: Pfn) -> bytearray:
+        """The bytes of a page frame, in direct execution; of a device's too.
+
+        Linux: nothing; memory.
+        """
+        if self.pfn_valid(pfn):
+            return self.mem_map[pfn].host_bytes
+        return self.host_device_bytes.setdefault(pfn, bytearray(self.PAGE_SIZE))

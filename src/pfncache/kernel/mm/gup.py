@@ -14,6 +14,7 @@ from pfncache.kernel.include.linux.types import (
     Hva,
     Pfn,
 )
+from pfncache.kernel.locking.lockdep import mmap_assert_locked
 from pfncache.kernel.locking.rwsem import down_read
 from pfncache.kernel.locking.spinlock import spin_lock
 
@@ -102,6 +103,7 @@ class Gup(Mm):
         """
         number = address >> self.PAGE_SHIFT
         with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)
             vma = mm.vmas[number]
             if not vma.present or not vma.pfnmap:
                 return KVM_PFN_ERR_FAULT

@@ -5,7 +5,19 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
-from pfncache.kernel.include.linux.types import EFAULT, EHWPOISON, ENOMEM, Errno, Hva, Pfn, Pgoff
+from pfncache.kernel.include.linux.types import (
+    EFAULT,
+    EHWPOISON,
+    ENOMEM,
+    KVM_PFN_ERR_FAULT,
+    KVM_PFN_ERR_HWPOISON,
+    Errno,
+    Hva,
+    Pfn,
+    Pgoff,
+)
+from pfncache.kernel.locking.lockdep import mmap_assert_locked
+from pfncache.kernel.locking.rwsem import down_read
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic
 
@@ -21,6 +33,7 @@ class Memory(Mm):
         Returns: 0 (look again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
         Simplified: no copy on write, no swap.
         """
+        mmap_assert_locked(mm.mmap_lock)
         number = address >> self.PAGE_SHIFT
         vma = mm.vmas[number]
         if not vma.present or not vma.readable or (write and not vma.writable):
@@ -67,7 +80,7 @@ class Memory(Mm):
         else:
             pfn = self.shmem_fault(mapping, vma.pgoff)
         if pfn < 0:
-            return -EHWPOISON if pfn == -2 else -EFAULT
+            return -EHWPOISON if pfn == KVM_PFN_ERR_HWPOISON else -EFAULT
         page = self.mem_map[pfn]
         with spin_lock(mm.page_table_lock):
             installed = mm.ptes[number].pfn < 0
@@ -84,10 +97,17 @@ class Memory(Mm):
         """The page of a memfd, locked and with a reference.
 
         Linux: mm/shmem.c shmem_fault(), v7.3.4.
+        Simplified: with __do_fault()'s test for poisoned memory.
         """
+        if index >= len(mapping.i_pages):
+            return -1
         page = self.filemap_grab_page(mapping, index)
         if page is None:
-            return -1
+            return KVM_PFN_ERR_FAULT
+        if page.hwpoison:
+            page.lock.unlock()
+            self.put_page(page)
+            return KVM_PFN_ERR_HWPOISON
         if not page.uptodate:
             self.clear_highpage(page)
             page.uptodate = True
@@ -160,9 +180,9 @@ class Memory(Mm):
                     self.zap_page_range(mm, address, address + self.PAGE_SIZE)
 
     def memory_failure(self, mm: MmStruct, address: Hva, mapping: AddressSpace, index: Pgoff) -> None:
-        """A page of a guest_memfd has failed: mark it, take it from user page tables, tell its owner.
+        """A page of a file has failed: mark it, take it from user page tables, tell its owner.
 
-        Linux: mm/memory-failure.c memory_failure(), v7.3.4.
+        Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
         Simplified: for file pages; the owner keeps it in its cache.
         """
         page = self.filemap_get_page(mapping, index)
@@ -170,7 +190,8 @@ class Memory(Mm):
             return
         page.hwpoison = True
         if page.mapcount > 0:
-            self.unmap_mapping_page(mapping, index)
+            with down_read(mapping.i_mmap_rwsem):
+                self.unmap_mapping_page(mapping, index)
         if mapping.gmem:
             self.kvm_gmem_error_folio(mapping, index)
         page.lock.unlock()

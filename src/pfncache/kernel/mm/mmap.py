@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from pfncache.kernel.include.linux.mm import Mm
-from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page
+from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.kernel.include.linux.types import EAGAIN, EFAULT, ENOMEM, Errno, Hva, Pfn, Pgoff
+from pfncache.kernel.locking.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.kernel.locking.rwsem import down_read, down_write
 from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic, host_only
@@ -31,6 +32,7 @@ class Mmap(Mm):
         Linux: mm/vma.c vma_link(), v7.3.4.
         Locks: mmap_lock for writing.
         """
+        mmap_assert_write_locked(mm.mmap_lock)
         vma = mm.vmas[address >> self.PAGE_SHIFT]
         vma.mapping = mapping
         vma.pgoff = pgoff
@@ -43,16 +45,24 @@ class Mmap(Mm):
                 self.get_file(file)
 
     def vms_unmap(self, mm: MmStruct, address: Hva) -> None:
-        """Take a VMA away: its PTEs, then itself, then its reference on the file.
+        """Take a VMA away: its PTEs, then itself.
 
         Linux: mm/vma.c vms_clear_ptes(), vms_complete_munmap_vmas(), v7.3.4.
         Locks: mmap_lock for writing.
         """
-        vma = mm.vmas[address >> self.PAGE_SHIFT]
-        if not vma.present:
+        if not mm.vmas[address >> self.PAGE_SHIFT].present:
             return
-        mapping = vma.mapping
         self.zap_page_range(mm, address, address + self.PAGE_SIZE)
+        self.remove_vma(mm, mm.vmas[address >> self.PAGE_SHIFT])
+
+    def remove_vma(self, mm: MmStruct, vma: Vma) -> None:
+        """Remove a VMA, and its reference on the file.
+
+        Linux: mm/vma.c remove_vma(), v7.3.4.
+        Locks: mmap_lock for writing.
+        """
+        mmap_assert_write_locked(mm.mmap_lock)
+        mapping = vma.mapping
         vma.present = False
         for file in self.gmem_files:
             if mapping is not None and file.f_mapping is mapping:
@@ -71,24 +81,28 @@ class Mmap(Mm):
     def sys_madvise_dontneed(self, mm: MmStruct, address: Hva) -> Errno:
         """madvise(MADV_DONTNEED) of one page: its PTE goes, the VMA stays.
 
-        Linux: mm/madvise.c madvise_dontneed_single_vma(), v7.3.4.
+        Linux: mm/madvise.c madvise_walk_vmas(), madvise_dontneed_single_vma(), v7.3.4.
         Returns: 0.
         """
         with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)  # find_vma() does
             self.zap_page_range(mm, address, address + self.PAGE_SIZE)
         return 0
 
-    def sys_mprotect(self, mm: MmStruct, address: Hva, writable: bool) -> Errno:
-        """mprotect() of one page to PROT_READ, with PROT_WRITE if `writable`.
+    def sys_mprotect(self, mm: MmStruct, address: Hva, writable: bool, readable: bool = True) -> Errno:
+        """mprotect() of one page to PROT_READ, with PROT_WRITE if `writable`; to PROT_NONE if it is not even readable.
 
         Linux: mm/mprotect.c mprotect_fixup(), change_protection(), v7.3.4.
         Returns: 0 or -ENOMEM.
+        Simplified: the PTE of what may not be read stays as it is; whoever reads for the process asks the VMA.
         """
         number = address >> self.PAGE_SHIFT
         with down_write(mm.mmap_lock):
             vma = mm.vmas[number]
             if not vma.present:
                 return -ENOMEM
+            mmap_assert_write_locked(mm.mmap_lock)
+            vma.readable = readable
             vma.writable = writable
             self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
             with spin_lock(mm.page_table_lock):
@@ -104,7 +118,8 @@ class Mmap(Mm):
         Returns: 0, or what the fault gives.
         """
         with down_read(mm.mmap_lock):
-            if mm.ptes[address >> self.PAGE_SHIFT].pfn >= 0:
+            pte = mm.ptes[address >> self.PAGE_SHIFT]
+            if pte.pfn >= 0 and pte.writable:
                 return 0
             return self.handle_mm_fault(mm, address, True)
 
@@ -171,7 +186,7 @@ class Mmap(Mm):
         return 0
 
     def exit_mmap(self, mm: MmStruct) -> None:
-        """The process is gone: first KVM, then every PTE. There are no notifications any more.
+        """The process is gone: first KVM, then every PTE and VMA. There are no notifications any more.
 
         Linux: mm/mmap.c exit_mmap(), v7.3.4.
         """
@@ -180,4 +195,5 @@ class Mmap(Mm):
             for number in range(len(mm.ptes)):
                 address = number << self.PAGE_SHIFT
                 self.zap_page_range(mm, address, address + self.PAGE_SIZE)
-                mm.vmas[number].present = False
+                if mm.vmas[number].present:
+                    self.remove_vma(mm, mm.vmas[number])

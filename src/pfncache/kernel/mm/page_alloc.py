@@ -63,11 +63,10 @@ class PageAlloc(Mm):
             if page.mapcount != 0:
                 report("bad-page", f"{page} is freed, but {page.mapcount} user PTEs map it")
             self.trace_page_free(page)
-            page.free = True
+            page.free = not page.hwpoison  # a page whose memory failed is never handed out again
             page.anon = False
             page.mapping = None
             page.uptodate = False
-            page.hwpoison = False
             self.host_poison(page)
 
     @host_only

@@ -81,9 +81,8 @@ class Usercopy(Mm):
         """
         mm = current().mm
         assert mm is not None
-        page = self.mem_map[mm.ptes[address >> self.PAGE_SHIFT].pfn]
         offset = self.offset_in_page(address)
-        page.host_bytes[offset : offset + len(data)] = data
+        self.host_page_bytes(mm.ptes[address >> self.PAGE_SHIFT].pfn)[offset : offset + len(data)] = data
 
     def host_get(self, address: Hva, length: int) -> bytes:
         """The bytes at a user address that copy_from_user() has found readable, in direct execution.
@@ -92,6 +91,5 @@ class Usercopy(Mm):
         """
         mm = current().mm
         assert mm is not None
-        page = self.mem_map[mm.ptes[address >> self.PAGE_SHIFT].pfn]
         offset = self.offset_in_page(address)
-        return bytes(page.host_bytes[offset : offset + length])
+        return bytes(self.host_page_bytes(mm.ptes[address >> self.PAGE_SHIFT].pfn)[offset : offset + length])

@@ -84,10 +84,11 @@ class Vmalloc(Mm):
     def memunmap(self, khva: Kva) -> None:
         """Undo memremap().
 
-        Linux: kernel/iomem.c memunmap(), v7.3.4.
+        Linux: kernel/iomem.c memunmap(), mm/vmalloc.c remove_vm_area(), v7.3.4.
         Locks: may sleep.
         """
         if self.is_vmalloc_addr(khva):
+            might_sleep()
             self.unmap_kernel_range(khva)
 
     def is_vmalloc_addr(self, khva: Kva) -> bool:

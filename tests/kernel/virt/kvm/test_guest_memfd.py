@@ -23,8 +23,7 @@ from pfncache.kernel.include.linux.types import (
 )
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import KernelSplat
-
-from .conftest import HVA, Host, MakeHost
+from tests.kernel.conftest import HVA, Host, MakeHost
 
 MAPPABLE = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
 

@@ -8,8 +8,7 @@ from pfncache.kernel.include.linux.sched import current
 from pfncache.kernel.include.linux.types import EFAULT, KVM_PFN_ERR_FAULT, KVM_PFN_ERR_SIGPENDING
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import KernelSplat
-
-from .conftest import HVA, Host
+from tests.kernel.conftest import HVA, Host
 
 
 def counters(host: Host) -> tuple[int, int, int, int]:

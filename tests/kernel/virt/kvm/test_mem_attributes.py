@@ -6,8 +6,7 @@ import pytest
 from pfncache.kernel.include.linux.kvm_host import KVM_X86_SW_PROTECTED_VM
 from pfncache.kernel.include.linux.types import EINVAL
 from pfncache.kernel.locking.srcu import srcu_read_lock
-
-from .conftest import HVA, Host, MakeHost
+from tests.kernel.conftest import HVA, Host, MakeHost
 
 
 @pytest.fixture

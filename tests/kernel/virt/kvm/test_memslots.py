@@ -13,8 +13,7 @@ from pfncache.kernel.include.linux.types import EEXIST, EINVAL, ENOMEM, Errno
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import WouldBlock
 from pfncache.kernel.vmlinux import Vmlinux
-
-from .conftest import HVA, Host, MakeHost
+from tests.kernel.conftest import HVA, Host, MakeHost
 
 MAPPABLE = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
 

@@ -9,8 +9,7 @@ from pfncache.kernel.locking.spinlock import read_lock_irq
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import KernelSplat
 from pfncache.kernel.vmlinux import Vmlinux
-
-from .conftest import HVA, Host, MakeHost
+from tests.kernel.conftest import HVA, Host, MakeHost
 
 DEVICE_PFN = 100
 

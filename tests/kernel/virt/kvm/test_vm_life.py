@@ -5,8 +5,7 @@ import pytest
 
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import KernelSplat
-
-from .conftest import HVA, Host
+from tests.kernel.conftest import HVA, Host
 
 
 def test_destroy_lets_go_of_everything(host: Host) -> None:

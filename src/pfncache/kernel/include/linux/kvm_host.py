@@ -138,6 +138,8 @@ class GfnToPfnCache(Record):
     list: ListEntry
     lock: RwLock
     refresh_lock: Mutex
+    updating: bool
+    """For reports only: somebody is between the two versions of a pvclock structure."""
     tag: Incarnation
     """For reports only, as KASAN's pointer tag: the incarnation of the page when khva was made."""
 
@@ -206,8 +208,12 @@ class KvmVcpu(Record):
     """KVM_REQ_CLOCK_UPDATE."""
     st: KvmSteal
     xen: KvmVcpuXen
-    host_msr_system_time: int
+    host_msr_system_time: int = 0
     """arch.time: what RDMSR of the clock MSR reads, in direct execution."""
+    host_msr_steal_time: int = 0
+    """arch.st.msr_val, in direct execution."""
+    host_guest_stopped: bool = False
+    """arch.pvclock_set_guest_stopped_request, in direct execution."""
 
 
 class KvmXen(Record):
@@ -261,3 +267,7 @@ class Kvm(Record):
     mmu_notifier_registered: bool
     users_count: Count
     vm_type: Annotated[int, Bound(0, 7)]
+    host_kvmclock_offset: int = 0
+    """arch.kvmclock_offset, in direct execution."""
+    host_kvmclock_update_work: bool = False
+    """arch.kvmclock_update_work is scheduled, in direct execution."""

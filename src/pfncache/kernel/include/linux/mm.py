@@ -31,6 +31,8 @@ class Mm(Tracepoints, ABC):
     """Every process."""
     mappings: tuple[AddressSpace, ...]
     """Every file's page cache."""
+    host_device_bytes: dict[int, bytearray]
+    """By pfn: what page frames without struct page hold, in direct execution."""
     gmem_files: tuple[File, ...]
     """Every guest_memfd file."""
 
@@ -140,6 +142,14 @@ class Mm(Tracepoints, ABC):
     def copy_from_user(self, address: Hva, length: int) -> bool:
         """True when `length` bytes at address in the current mm could be read; False: -EFAULT."""
 
+    @abstractmethod
+    def host_put(self, address: Hva, data: bytes) -> None:
+        """Move bytes to a present user address, in direct execution."""
+
+    @abstractmethod
+    def host_get(self, address: Hva, length: int) -> bytes:
+        """The bytes at a present user address, in direct execution."""
+
     # mm/vmalloc.c, mm/highmem.c, kernel/iomem.c
     @abstractmethod
     def kmap(self, page: Page) -> Kva:
@@ -179,6 +189,10 @@ class Mm(Tracepoints, ABC):
     @abstractmethod
     def host_kernel_bytes(self, khva: Kva) -> memoryview:
         """The bytes at a kernel address, in direct execution."""
+
+    @abstractmethod
+    def host_page_bytes(self, pfn: Pfn) -> bytearray:
+        """The bytes of a page frame, in direct execution."""
 
     # arch/x86/mm/pat/set_memory.c
     @abstractmethod

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.model import Count, Record, atomic, report, running
+from pfncache.kernel.model import Count, Record, Scheduler, atomic, report, running
 
 
 class ThreadInfo(Record):
@@ -16,7 +16,9 @@ class ThreadInfo(Record):
     interruptible: bool
     """__state is TASK_INTERRUPTIBLE: the task is about to sleep, and looks once more whether it should."""
     srcu_depth: Count
-    """SRCU read sections that the task is in."""
+    """Read sections of kvm->srcu that the task is in."""
+    host_scheduler: Scheduler | None = None
+    """Who runs when the task cannot, in direct execution."""
 
 
 def current_thread_info() -> ThreadInfo:

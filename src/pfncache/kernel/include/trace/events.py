@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.kernel.include.linux.types import Gpa, Kva, Pfn
+from pfncache.kernel.include.linux.types import Gfn, Gpa, Kva, Pfn
 from pfncache.kernel.model import atomic
 
 
@@ -31,6 +31,10 @@ class Tracepoints:
         """Pfncache makes a kernel mapping of pfn for the cache's gpa or uhva."""
 
     @atomic
+    def trace_pv_begin(self, gpc: GfnToPfnCache) -> None:
+        """KVM begins to write a PV structure: the guest waits until its version is even again."""
+
+    @atomic
     def trace_pv_update(self, kvm: Kvm, gpa: Gpa, pfn: Pfn) -> None:
         """KVM has written a PV structure that the guest looks for at gpa; the bytes went to pfn."""
 
@@ -45,6 +49,10 @@ class Tracepoints:
     @atomic
     def trace_write_guest(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
         """kvm_write_guest_page() and its like have written and are done marking gpa dirty."""
+
+    @atomic
+    def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
+        """A page is mapped for the guest; the lookup was found to be up to date."""
 
     @atomic
     def trace_page_free(self, page: Page) -> None:

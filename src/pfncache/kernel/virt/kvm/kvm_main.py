@@ -20,6 +20,7 @@ from pfncache.kernel.include.linux.types import (
     Pfn,
 )
 from pfncache.kernel.lib.bug import WARN_ON_ONCE
+from pfncache.kernel.locking.lockdep import lockdep_assert_held_write
 from pfncache.kernel.locking.spinlock import spin_lock, write_lock
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import atomic, lock_acquire, lock_release
@@ -37,6 +38,7 @@ class KvmMain(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_mmu_invalidate_start(), v7.3.4.
         Locks: mmu_lock for writing.
         """
+        lockdep_assert_held_write(kvm.mmu_lock)
         kvm.mmu_invalidate_in_progress += 1
         if kvm.mmu_invalidate_in_progress == 1:
             kvm.mmu_invalidate_range_start = -1
@@ -48,6 +50,7 @@ class KvmMain(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add(), v7.3.4.
         Locks: mmu_lock for writing.
         """
+        lockdep_assert_held_write(kvm.mmu_lock)
         if kvm.mmu_invalidate_range_start == -1:
             kvm.mmu_invalidate_range_start = start
             kvm.mmu_invalidate_range_end = end
@@ -61,6 +64,7 @@ class KvmMain(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_mmu_invalidate_end(), v7.3.4.
         Locks: mmu_lock for writing.
         """
+        lockdep_assert_held_write(kvm.mmu_lock)
         kvm.mmu_invalidate_seq += 1
         kvm.mmu_invalidate_in_progress -= 1
         WARN_ON_ONCE(kvm.mmu_invalidate_in_progress < 0, "KVM_BUG_ON(kvm->mmu_invalidate_in_progress < 0)")

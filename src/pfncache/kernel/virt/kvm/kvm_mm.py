@@ -28,10 +28,14 @@ class KvmMm(Mm):
 
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
+    STEAL_PREEMPTED: int
+    """offsetof(struct kvm_steal_time, preempted); zero in the checker's small pages."""
+    VCPU_INFO_ALIGN: int
+    """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
     host_clock: int
-    """kvm-clock's time, in direct execution."""
+    """The TSC, which counts nanoseconds, in direct execution."""
     KVM_HVA_ERR_BAD: int
     """An address that no user page has: PAGE_OFFSET, on x86."""
 
@@ -79,7 +83,11 @@ class KvmMm(Mm):
 
     @abstractmethod
     def gfn_to_hva_memslot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
-        """gfn_to_hva_memslot(): an error hva for no slot or an INVALID one."""
+        """gfn_to_hva_memslot(): an error hva for no slot, an INVALID or a read-only one."""
+
+    @abstractmethod
+    def gfn_to_hva_memslot_prot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
+        """gfn_to_hva_memslot_prot(): for reading; an error hva for no slot or an INVALID one."""
 
     @abstractmethod
     def hva_to_pfn(self, hva: Hva) -> Pfn:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.kernel.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.kernel.include.linux.preempt import might_sleep
 from pfncache.kernel.include.linux.types import EEXIST, EINVAL, ENOMEM, Errno, Gfn, Hva, Pgoff
+from pfncache.kernel.locking.lockdep import lockdep_assert_held
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.srcu import lockdep_assert_srcu_held
 from pfncache.kernel.model import atomic, kfree, kzalloc, lock_acquire, lock_release
@@ -88,6 +89,7 @@ class Memslots(KvmMm):
         Locks: slots_lock.
         Returns: as kvm_set_memory_region().
         """
+        lockdep_assert_held(kvm.slots_lock)
         if self.offset_in_page(userspace_addr) != 0:
             return -EINVAL
         # access_ok(): nothing else is asked of the user address; it may have no mapping, or another slot's.

@@ -24,6 +24,11 @@ from pfncache.kernel.include.linux.types import (
     is_error_noslot_pfn,
 )
 from pfncache.kernel.lib.bug import WARN_ON_ONCE
+from pfncache.kernel.locking.lockdep import (
+    lockdep_assert_held,
+    lockdep_assert_held_either,
+    lockdep_assert_held_write,
+)
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
 from pfncache.kernel.model import atomic
@@ -108,6 +113,7 @@ class Pfncache(KvmMm):
         Linux: include/linux/kvm_host.h kvm_gpc_mark_dirty_in_slot(), v7.3.4.
         Locks: gpc.lock for reading, SRCU.
         """
+        lockdep_assert_held_either(gpc.lock)
         if gpc.memslot is not None:
             kvm = gpc.kvm
             assert kvm is not None
@@ -177,6 +183,14 @@ class Pfncache(KvmMm):
         """
         return self.hva_to_pfn(self.page_align_down(gpc.uhva))
 
+    def gpc_assert_locked(self, gpc: GfnToPfnCache) -> None:
+        """The locks of a lookup.
+
+        Linux: virt/kvm/pfncache.c, the assertions of hva_to_pfn_retry(), v7.3.4.
+        """
+        lockdep_assert_held(gpc.refresh_lock)
+        lockdep_assert_held_write(gpc.lock)
+
     def hva_to_pfn_retry(self, gpc: GfnToPfnCache) -> Errno:
         """Look up and map the page of gpc.uhva until no invalidation has come in between; then publish it.
 
@@ -184,6 +198,7 @@ class Pfncache(KvmMm):
         Locks: refresh_lock; gpc.lock for writing on entry and on return, dropped in between.
         Returns: 0, or -EFAULT when there is no page or no mapping.
         """
+        self.gpc_assert_locked(gpc)
         kvm = gpc.kvm
         assert kvm is not None
         old_khva: Kva = self.page_align_down(gpc.khva)

@@ -16,6 +16,7 @@ from pfncache.kernel.include.linux.kvm_host import (
 )
 from pfncache.kernel.include.linux.mm_types import MmStruct
 from pfncache.kernel.lib.bug import WARN_ON_ONCE
+from pfncache.kernel.locking.srcu import SrcuStruct
 from pfncache.kernel.model import atomic, report
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
@@ -43,6 +44,7 @@ class VmLife(KvmMm):
         """
         kvm = Kvm(
             name,
+            srcu=SrcuStruct(f"{name}.srcu", dereferenced=True),
             sets=tuple(
                 KvmMemslots(
                     f"{name}.memslots{i}",

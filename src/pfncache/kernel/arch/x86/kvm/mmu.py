@@ -5,6 +5,11 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.kernel.include.linux.types import EAGAIN, EFAULT, Errno, Gfn, Gpa, Pfn, Sequence
+from pfncache.kernel.locking.lockdep import (
+    lockdep_assert_held_either,
+    lockdep_assert_held_read,
+    lockdep_assert_held_write,
+)
 from pfncache.kernel.locking.spinlock import read_lock, write_lock
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import atomic, report
@@ -22,6 +27,7 @@ class Mmu(KvmMm):
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing.
         """
+        lockdep_assert_held_write(kvm.mmu_lock)
         for gfn in range(len(kvm.sptes)):
             if start <= gfn < end:
                 self.zap_spte(kvm, gfn, private, shared)
@@ -116,9 +122,10 @@ class Mmu(KvmMm):
     def is_page_fault_stale(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
         """The decisive look, under mmu_lock.
 
-        Linux: arch/x86/kvm/mmu/mmu.c is_page_fault_stale(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c is_page_fault_stale(), kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
         Locks: mmu_lock.
         """
+        lockdep_assert_held_either(kvm.mmu_lock)
         return self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn)
 
     def kvm_tdp_page_fault(self, kvm: Kvm, gfn: Gfn, private: bool) -> Errno:
@@ -143,12 +150,17 @@ class Mmu(KvmMm):
                 return -EFAULT
             pfn = self.kvm_mmu_faultin_pfn_gmem(kvm, slot, gfn)
         else:
-            pfn = self.hva_to_pfn(self.gfn_to_hva_memslot(slot, gfn))
+            hva = self.gfn_to_hva_memslot(slot, gfn)
+            # KVM_PFN_ERR_RO_FAULT: a write to a read-only slot is MMIO.
+            if self.is_error_hva(hva):
+                return -EFAULT
+            pfn = self.hva_to_pfn(hva)
         if pfn < 0:
             return -EFAULT
         with read_lock(kvm.mmu_lock):
             stale = self.is_page_fault_stale(kvm, sequence, gfn)
             if not stale:
+                lockdep_assert_held_read(kvm.mmu_lock)
                 self.set_spte(kvm, gfn, pfn, private)
         self.kvm_release_page_clean(pfn)
         return RET_PF_RETRY if stale else 0
@@ -162,6 +174,7 @@ class Mmu(KvmMm):
         """
         kvm.sptes[gfn].pfn = pfn
         kvm.sptes[gfn].private = private
+        self.trace_set_spte(kvm, gfn, pfn, private)
 
     def kvm_vcpu_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
         """The guest touches its memory: directly, or after one fault.

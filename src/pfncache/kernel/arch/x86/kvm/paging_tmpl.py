@@ -26,6 +26,8 @@ class PagingTmpl(KvmMm):
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
         """Read a guest page-table entry and set its accessed bit. Attributes and guest_memfd are not looked at.
 
+        In a read-only slot the accessed bit is left alone.
+
         Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic), FNAME(update_accessed_dirty_bits), v7.3.4.
         Locks: SRCU.
         Returns: 0, or -EFAULT for a page fault that the guest gets.
@@ -34,15 +36,17 @@ class PagingTmpl(KvmMm):
         assert kvm is not None
         gfn = self.gpa_to_gfn(table)
         slot = self.gfn_to_memslot(kvm, gfn)
-        hva = self.gfn_to_hva_memslot(slot, gfn)
+        hva = self.gfn_to_hva_memslot_prot(slot, gfn)
         if self.is_error_hva(hva):
             return -EFAULT
         if not self.copy_from_user(hva, 1):
             return -EFAULT
+        assert slot is not None
+        if slot.readonly:
+            return 0
         if not self.try_cmpxchg_user(hva):
             return -EFAULT
         self.mark_page_dirty_in_slot(kvm, slot, gfn)
-        assert slot is not None
         self.note_write(slot, gfn)
         return 0
 

@@ -12,11 +12,14 @@ from pfncache.kernel.include.linux.kvm_host import (
     KvmVcpu,
 )
 from pfncache.kernel.include.linux.sched import current
-from pfncache.kernel.include.linux.types import Errno, Gfn, Gpa, Pfn
+from pfncache.kernel.include.linux.types import Errno, Gfn, Gpa, Hva, Pfn
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import atomic, host_only
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
+
+PVCLOCK_TSC_STABLE_BIT = 1
+PVCLOCK_GUEST_STOPPED = 2
 
 
 class X86(KvmMm):
@@ -84,7 +87,7 @@ class X86(KvmMm):
                 return
             gpc.lock.read_lock_irq()
         self.pvclock_begin(gpc)
-        self.pvclock_payload(gpc)
+        self.pvclock_payload(vcpu, gpc)
         self.pvclock_end(vcpu, gpc)
         self.kvm_gpc_mark_dirty_in_slot(gpc)
         self.note_dirty(gpc)
@@ -97,18 +100,20 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
+        self.trace_pv_begin(gpc)
+        gpc.updating = True
         self.gpc_access(gpc, True)
         self.host_pvclock_version(gpc, True)
 
     @atomic
-    def pvclock_payload(self, gpc: GfnToPfnCache) -> None:
+    def pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Write the contents.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
         self.gpc_access(gpc, True)
-        self.host_pvclock_payload(gpc)
+        self.host_pvclock_payload(vcpu, gpc)
 
     @atomic
     def pvclock_end(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
@@ -119,6 +124,7 @@ class X86(KvmMm):
         """
         pfn = self.gpc_access(gpc, True)
         self.host_pvclock_version(gpc, False)
+        gpc.updating = False
         kvm = vcpu.kvm
         assert kvm is not None
         if not self.is_error_gpa(gpc.gpa):
@@ -144,17 +150,28 @@ class X86(KvmMm):
         data[:4] = (version & 0xFFFFFFFF).to_bytes(4, "little")
 
     @host_only
-    def host_pvclock_payload(self, gpc: GfnToPfnCache) -> None:
-        """Write time stamp, time and scale: a clock of one nanosecond a tick that starts at 1.
+    def host_pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Write the contents through the cache.
 
-        Linux: arch/x86/include/asm/pvclock-abi.h struct pvclock_vcpu_time_info, v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         """
-        data = self.host_kernel_bytes(gpc.khva)
+        self.host_fill_pvclock(vcpu, self.host_kernel_bytes(gpc.khva))
+
+    def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
+        """Time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.
+
+        Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), kvm_setup_guest_pvclock(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
         self.host_clock += 1
+        stopped = data[29] & PVCLOCK_GUEST_STOPPED | (PVCLOCK_GUEST_STOPPED if vcpu.host_guest_stopped else 0)
+        vcpu.host_guest_stopped = False
+        data[4:8] = bytes(4)
         data[8:16] = self.host_clock.to_bytes(8, "little")
-        data[16:24] = self.host_clock.to_bytes(8, "little")
+        data[16:24] = (self.host_clock + kvm.host_kvmclock_offset).to_bytes(8, "little")
         data[24:28] = (1 << 31).to_bytes(4, "little")
-        data[28:30] = bytes((1, 1))
+        data[28:32] = bytes((1, PVCLOCK_TSC_STABLE_BIT | stopped, 0, 0))
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
         """The vCPU goes away, or is reset.
@@ -180,21 +197,34 @@ class X86(KvmMm):
 
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
+        Simplified: preempted is reset, the time itself is not kept.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation != ghc.generation:
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
             if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
                 return
         if self.is_error_hva(ghc.hva):
             return
-        if not self.copy_to_user(ghc.hva, b"\0"):
+        if not self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\0"):
             return
+        self.host_steal_time(ghc.hva)
         self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
         slot = ghc.memslot
         assert slot is not None
         self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
+
+    @host_only
+    def host_steal_time(self, hva: Hva) -> None:
+        """Move the version on by two, past an odd one; the vCPU runs. No time is ever stolen.
+
+        Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
+        """
+        version = int.from_bytes(self.host_get(hva + 8, 4), "little")
+        version = (version + (version & 1) + 2) & 0xFFFFFFFF
+        self.host_put(hva + 8, version.to_bytes(4, "little"))
+        self.host_put(hva + self.STEAL_PREEMPTED, b"\0")
 
     def kvm_steal_time_set_preempted(self, vcpu: KvmVcpu) -> None:
         """The vCPU is scheduled out: note so, if that takes no page fault.
@@ -205,9 +235,11 @@ class X86(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation == ghc.generation and not self.is_error_hva(ghc.hva):
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
+            return
+        if not self.is_error_hva(ghc.hva):
             current().pagefault_disabled = True
-            written = self.copy_to_user(ghc.hva, b"\1")
+            written = self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
             current().pagefault_disabled = False
             if written:
                 self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))

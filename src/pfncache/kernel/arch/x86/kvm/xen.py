@@ -239,12 +239,21 @@ class Xen(KvmMm):
         """KVM_XEN_VCPU_SET_ATTR of vcpu_info, of its time information or of runstate.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, or what activation returns.
+        Returns: 0, -EINVAL (a vcpu_info that is not aligned), or what activation returns.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            if gpc is vcpu.xen.vcpu_info_cache and not self.kvm_xen_vcpu_info_aligned(gpa):
+                return -EINVAL
             return self.kvm_gpc_activate(gpc, gpa, length)
+
+    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+        """Whether vcpu_info may be at gpa: its bits are set atomically, and may not cross a page.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4 (since 7.3.2: eacdb76c5f04).
+        """
+        return gpa % self.VCPU_INFO_ALIGN == 0
 
     def kvm_xen_vcpu_disable_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """KVM_XEN_VCPU_SET_ATTR with no address.
@@ -287,10 +296,13 @@ class Xen(KvmMm):
         gpc.lock.read_unlock_irq()
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Whether an upcall is pending.
+        """Whether an upcall is pending. Without vcpu_info there is none.
 
-        Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an SRCU section since 7.3.2: aa8ad943f242).
+        Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an SRCU section
+        since 7.3.2: aa8ad943f242).
         """
+        if not vcpu.xen.vcpu_info_cache.active:
+            return False
         kvm = vcpu.kvm
         assert kvm is not None
         with srcu_read_lock(kvm.srcu):
@@ -301,6 +313,7 @@ class Xen(KvmMm):
 
         Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4.
         Locks: SRCU.
+        Simplified: the contents of vcpu_info are not kept; they always say that an upcall is pending.
         """
         gpc = vcpu.xen.vcpu_info_cache
         gpc.lock.read_lock_irq()

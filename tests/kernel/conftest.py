@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.kernel.include.linux.mm_types import MmStruct, Page
 from pfncache.kernel.include.linux.sched import TaskStruct
-from pfncache.kernel.include.linux.types import Hva
-from pfncache.kernel.model import run_as
+from pfncache.kernel.include.linux.types import Hva, Pfn
+from pfncache.kernel.model import KernelSplat, run_as
 from pfncache.kernel.vmlinux import Vmlinux
 
 HVA = 0x4000
@@ -70,6 +71,13 @@ class Host:
         assert slots is not None
         return slots.generation
 
+    def map_device(self, hva: Hva, pfn: Pfn) -> None:
+        """A driver's VM_PFNMAP mapping of one page."""
+        self.kernel.sys_mmap(self.mm, hva, None, 0)
+        self.mm.vmas[hva >> 12].pfnmap = True
+        self.mm.ptes[hva >> 12].pfn = pfn
+        self.mm.ptes[hva >> 12].writable = True
+
     def page(self, hva: Hva) -> Page:
         """The page that the process has at hva."""
         return self.kernel.mem_map[self.mm.ptes[hva >> 12].pfn]
@@ -79,17 +87,31 @@ MakeHost = Callable[..., Host]
 
 
 @pytest.fixture
-def make_host() -> Iterator[MakeHost]:
+def make_host(task: TaskStruct) -> MakeHost:
     """Make hosts; the test runs as a task of the process of the last one."""
-    task = TaskStruct("task")
 
     def make(kernel: type[Vmlinux] = Vmlinux, vm_type: int = 0, slots: int = 6) -> Host:
         host = Host(kernel(), vm_type, slots)
         task.mm = host.mm
         return host
 
-    with run_as(task):
-        yield make
+    return make
+
+
+@contextmanager
+def reported(kind: str) -> Iterator[None]:
+    """The block ends in a report of this kind."""
+    with pytest.raises(KernelSplat) as splat:
+        yield
+    assert splat.value.kind == kind
+
+
+@pytest.fixture
+def task() -> Iterator[TaskStruct]:
+    """A running task that is of no process."""
+    made = TaskStruct("task")
+    with run_as(made):
+        yield made
 
 
 @pytest.fixture

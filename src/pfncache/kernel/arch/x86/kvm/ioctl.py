@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/x86.c, msrs.c: the ioctls for MSRs and for the clock; for direct execution."""
+
+from __future__ import annotations
+
+from pfncache.kernel.arch.x86.kvm.x86 import X86
+from pfncache.kernel.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.kernel.include.linux.types import EINVAL, INVALID_GPA, Errno
+from pfncache.kernel.locking.mutex import mutex
+from pfncache.kernel.locking.srcu import srcu_read_lock
+
+MSR_KVM_SYSTEM_TIME = 0x12
+MSR_KVM_SYSTEM_TIME_NEW = 0x4B564D01
+MSR_KVM_STEAL_TIME = 0x4B564D03
+KVM_MSR_ENABLED = 1
+KVM_STEAL_RESERVED_MASK = 0x3E
+
+
+class Ioctl(X86):
+    """KVM_SET_MSRS, KVM_GET_MSRS, KVM_SET_CLOCK, KVM_GET_CLOCK, KVM_KVMCLOCK_CTRL."""
+
+    def msr_io(self, vcpu: KvmVcpu, index: int, data: int) -> int:
+        """KVM_SET_MSRS of one MSR.
+
+        Linux: arch/x86/kvm/x86.c msr_io(), v7.3.4.
+        Returns: how many were set.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            return 1 if self.kvm_set_msr_common(vcpu, index, data) == 0 else 0
+
+    def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:
+        """Write an MSR.
+
+        Linux: arch/x86/kvm/msrs.c kvm_set_msr_common(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
+        Returns: 0; 1 where the write is refused.
+        Simplified: the place of steal time is looked up here already.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gpa = data & ~KVM_MSR_ENABLED
+        enable = data & KVM_MSR_ENABLED != 0
+        if index in (MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW):
+            vcpu.host_msr_system_time = data
+            kvm.host_kvmclock_update_work = True
+            return 1 if self.kvm_write_system_time(vcpu, gpa, enable) != 0 else 0
+        if index == MSR_KVM_STEAL_TIME:
+            if data & KVM_STEAL_RESERVED_MASK != 0:
+                return 1
+            vcpu.host_msr_steal_time = data
+            vcpu.st.enabled = enable
+            self.kvm_gfn_to_hva_cache_init(kvm, vcpu.st.cache, gpa if enable else INVALID_GPA)
+            return 0
+        return 1
+
+    def kvm_get_msr_common(self, vcpu: KvmVcpu, index: int) -> int:
+        """Read an MSR: what was written to it, whether or not that did anything.
+
+        Linux: arch/x86/kvm/msrs.c kvm_get_msr_common(), v7.3.4.
+        """
+        return vcpu.host_msr_steal_time if index == MSR_KVM_STEAL_TIME else vcpu.host_msr_system_time
+
+    def kvm_set_guest_paused(self, vcpu: KvmVcpu) -> Errno:
+        """KVM_KVMCLOCK_CTRL: tell the guest with the next update that it was stopped.
+
+        Linux: arch/x86/kvm/x86.c kvm_set_guest_paused(), v7.3.4.
+        Returns: 0, or -EINVAL without a clock.
+        """
+        with mutex(vcpu.mutex):
+            if not vcpu.pv_time.active:
+                return -EINVAL
+            vcpu.host_guest_stopped = True
+            vcpu.clock_update = True
+        return 0
+
+    def kvm_vm_ioctl_set_clock(self, kvm: Kvm, nanoseconds: int) -> Errno:
+        """KVM_SET_CLOCK: every vCPU is to update its guest's clock.
+
+        Linux: arch/x86/kvm/x86.c kvm_vm_ioctl_set_clock(), v7.3.4.
+        Returns: 0.
+        """
+        kvm.host_kvmclock_offset = nanoseconds - self.host_clock
+        for vcpu in kvm.vcpus:
+            vcpu.clock_update = True
+        return 0
+
+    def kvmclock_update_fn(self, kvm: Kvm) -> None:
+        """A tenth of a second after a vCPU's clock was set up, every vCPU is to update its guest's once more.
+
+        Linux: arch/x86/kvm/x86.c kvmclock_update_fn(), kvm_gen_kvmclock_update(), v7.3.4.
+        """
+        if kvm.host_kvmclock_update_work:
+            kvm.host_kvmclock_update_work = False
+            for vcpu in kvm.vcpus:
+                vcpu.clock_update = True
+
+    def get_kvmclock_ns(self, kvm: Kvm) -> int:
+        """KVM_GET_CLOCK: the VM's time now, which is later than it was.
+
+        Linux: arch/x86/kvm/x86.c get_kvmclock(), v7.3.4.
+        """
+        self.host_clock += 1
+        return self.host_clock + kvm.host_kvmclock_offset
+
+    def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:
+        """KVM_RUN up to the guest: what has been requested is served.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), kvm_arch_vcpu_load(), v7.3.4.
+        Simplified: no exit of the guest is an instruction boundary, so that none reports it preempted.
+        """
+        if vcpu.clock_update:
+            self.kvm_vcpu_run_clock_update(vcpu)
+        if vcpu.st.enabled:
+            self.kvm_vcpu_run_steal_time(vcpu)

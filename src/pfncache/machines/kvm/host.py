@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What VMs of this host stand on: /dev/kvm, and what of ours is to be closed and unmapped at the end."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+from pfncache.machines.kvm import firmware, libc
+from pfncache.machines.kvm.deadline import Deadline
+from pfncache.machines.kvm.libc import ioctl
+from pfncache.machines.kvm.structs import CPUID_ENTRIES, Cpuid
+from pfncache.machines.machine import Closing, SyscallError
+
+C = TypeVar("C", bound=Closing)
+DEVICE = "/dev/kvm"
+RUN_SECONDS = 1.0
+"""The bound of every KVM_RUN."""
+
+
+class KvmHost(Closing):
+    """An open /dev/kvm. To be made in the main thread: bounding KVM_RUN takes a signal, SIGRTMIN."""
+
+    name = "kvm"
+
+    def __init__(self) -> None:
+        try:
+            self.fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise SyscallError(error.errno or 0, f"open {DEVICE}") from None
+        self._open: list[Closing] = []
+        self._mappings: list[tuple[int, int]] = []
+        self.deadline = Deadline(RUN_SECONDS)
+        try:
+            self.vcpu_mmap_size = ioctl(self.fd, "KVM_GET_VCPU_MMAP_SIZE")
+            self.cpuid = Cpuid(CPUID_ENTRIES)
+            ioctl(self.fd, "KVM_GET_SUPPORTED_CPUID", self.cpuid)
+        except SyscallError:
+            self.close()
+            raise
+        self.firmware = firmware.image()
+
+    def check_extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION."""
+        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
+
+    def opened(self, closing: C) -> C:
+        """Remember to close something."""
+        self._open.append(closing)
+        return closing
+
+    def mapped(self, hva: int, length: int) -> int:
+        """Remember to unmap something."""
+        self._mappings.append((hva, length))
+        return hva
+
+    def close(self) -> None:
+        """Close and unmap everything that was given out, the last first."""
+        while self._open:
+            self._open.pop().close()
+        while self._mappings:
+            libc.munmap(*self._mappings.pop())
+        self.deadline.close()
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

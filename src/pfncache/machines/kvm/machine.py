@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host that we run on: /dev/kvm and our own process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from pfncache.machines.kvm import libc
+from pfncache.machines.kvm.file import HostFile, PipePin
+from pfncache.machines.kvm.host import KvmHost
+from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
+from pfncache.machines.kvm.structs import (
+    KVM_CAP_GUEST_MEMFD,
+    KVM_CAP_GUEST_MEMFD_FLAGS,
+    KVM_CAP_MEMORY_ATTRIBUTES,
+    KVM_CAP_VM_TYPES,
+)
+from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, ZapWindow
+from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
+from pfncache.machines.kvm.vm import KvmVm
+from pfncache.machines.machine import Capabilities, File, Machine, SyscallError
+from pfncache.machines.uapi import (
+    KVM_MSR_ENABLED,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    MSR_KVM_SYSTEM_TIME_NEW,
+    PAGE_SIZE,
+    PROT_NONE,
+    PROT_RW,
+    SHARED_GMEM,
+)
+
+T = TypeVar("T")
+_HOLES = 1 << 44
+"""Where mmap() without an address never looks."""
+_EHWPOISON = 133
+
+
+class KvmMachine(KvmHost, Machine):
+    """The host that we run on, with the interface of every machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next_hole = _HOLES
+        self._pagemap = self.opened(Pagemap())
+        try:
+            self.capabilities = self._probe()
+        except SyscallError:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<this host's /dev/kvm: {self.capabilities}>"
+
+    def _probe(self) -> Capabilities:
+        types = self.check_extension(KVM_CAP_VM_TYPES)
+        memory = os.sysconf("SC_AVPHYS_PAGES") * PAGE_SIZE
+        flags = self.check_extension(KVM_CAP_GUEST_MEMFD_FLAGS)
+        return Capabilities(
+            guest_memfd=bool(self.check_extension(KVM_CAP_GUEST_MEMFD)),
+            guest_memfd_flags=flags,
+            memory_attributes=self.check_extension(KVM_CAP_MEMORY_ATTRIBUTES),
+            vm_types=frozenset(n for n in range(32) if types >> n & 1) | {0},
+            userfaultfd=supported_modes(),
+            notifier_window=memory > 2 * WINDOW_BYTES,
+            pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
+        )
+
+    def _pfncache_finds_gmem(self) -> bool:
+        """Whether a clock in a guest_memfd is written that is not mapped where its memslot says."""
+        with KvmVm(self, 0) as vm:
+            vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(PAGE_SIZE, SHARED_GMEM)
+            vm.bind(0, 0, PAGE_SIZE, self.hole(PAGE_SIZE), file)
+            vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, KVM_MSR_ENABLED)
+            vcpu.run()
+            return self.clock_at(self.mmap(PAGE_SIZE, file)).written
+
+    def create_vm(self, vm_type: int = 0) -> KvmVm:
+        """KVM_CREATE_VM."""
+        return KvmVm(self, vm_type)
+
+    def memfd(self, size: int) -> HostFile:
+        """memfd_create()."""
+        file = self.opened(HostFile("memfd", os.memfd_create("pfncache", os.MFD_CLOEXEC), size))
+        file.ftruncate(size)
+        return file
+
+    def mmap(
+        self, length: int, file: File | None = None, offset: int = 0, *, prot: int = PROT_RW,
+        flags: int | None = None, address: int | None = None,
+    ) -> int:  # fmt: skip
+        """mmap()."""
+        if flags is None:
+            flags = MAP_SHARED if file is not None else MAP_PRIVATE | MAP_ANONYMOUS
+        if address is not None:
+            flags |= MAP_FIXED
+        fd = file.fd if isinstance(file, HostFile) else -1
+        return self.mapped(libc.mmap(address, length, prot, flags, fd, offset), length)
+
+    def munmap(self, hva: int, length: int) -> None:
+        """munmap()."""
+        libc.munmap(hva, length)
+
+    def mprotect(self, hva: int, length: int, prot: int) -> None:
+        """mprotect()."""
+        libc.mprotect(hva, length, prot)
+
+    def madvise(self, hva: int, length: int, advice: int) -> None:
+        """madvise()."""
+        libc.madvise(hva, length, advice)
+
+    def mremap(self, hva: int, length: int) -> int:
+        """mremap() to another address."""
+        return self.mapped(libc.mremap(hva, length, self.hole(length)), length)
+
+    def hole(self, length: int) -> int:
+        """Addresses where nothing is mapped, nor will be."""
+        flags = MAP_PRIVATE | MAP_ANONYMOUS | libc.MAP_FIXED_NOREPLACE
+        hva = libc.mmap(self._next_hole, length, PROT_NONE, flags, -1, 0)
+        libc.munmap(hva, length)
+        self._next_hole += 2 * length
+        return hva
+
+    def read(self, hva: int, length: int) -> bytes:
+        """Read our memory."""
+        return libc.copy_from(hva, length)
+
+    def write(self, hva: int, data: bytes) -> None:
+        """Write our memory."""
+        libc.copy_to(hva, data)
+
+    def touch(self, hva: int, write: bool = True) -> signal.Signals | None:
+        """Fault a page in; the kernel says what an access would have met, without one."""
+        try:
+            libc.madvise(hva, PAGE_SIZE, MADV_POPULATE_WRITE if write else MADV_POPULATE_READ)
+        except SyscallError as error:
+            if error.errno in (errno.EFAULT, _EHWPOISON):
+                return signal.SIGBUS
+            if error.errno in (errno.ENOMEM, errno.EINVAL):
+                return signal.SIGSEGV
+            raise
+        return None
+
+    def present(self, hva: int, length: int) -> list[bool]:
+        """Which pages have a PTE."""
+        return [bool(entry & PRESENT) for entry in self._pagemap.entries(hva, length)]
+
+    def mincore(self, hva: int, length: int) -> list[bool]:
+        """Which pages are in memory."""
+        return libc.mincore(hva, length)
+
+    def pin(self, hva: int) -> PipePin:
+        """Keep the page that is at an address."""
+        return self.opened(PipePin(hva))
+
+    def start(self, function: Callable[[], T]) -> ThreadTask[T]:
+        """Run something in a thread."""
+        return ThreadTask(function)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+    def userfaultfd(self, hva: int, length: int, mode: int) -> HostUserfaultfd:
+        """Register a range with a new userfaultfd."""
+        return self.opened(HostUserfaultfd(hva, length, mode))
+
+    def track_writes(self, hva: int, length: int) -> AsyncWriteTracking:
+        """Begin to track writes."""
+        return self.opened(AsyncWriteTracking(self._pagemap, hva, length))
+
+    def notifier_window(self) -> ZapWindow:
+        """Begin to unmap much memory."""
+        return self.opened(ZapWindow())

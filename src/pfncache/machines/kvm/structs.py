@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The structures of KVM's and userfaultfd's ioctls, and the ioctls' numbers, which hold the structures' sizes."""
+
+from __future__ import annotations
+
+from ctypes import Structure, sizeof
+from ctypes import c_int64 as s64
+from ctypes import c_uint8 as u8
+from ctypes import c_uint16 as u16
+from ctypes import c_uint32 as u32
+from ctypes import c_uint64 as u64
+
+REGISTERS = (
+    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+    "rip", "rflags",
+)  # fmt: skip
+
+
+class UserspaceMemoryRegion(Structure):
+    """struct kvm_userspace_memory_region."""
+
+    _fields_ = [
+        ("slot", u32),
+        ("flags", u32),
+        ("guest_phys_addr", u64),
+        ("memory_size", u64),
+        ("userspace_addr", u64),
+    ]
+
+
+class UserspaceMemoryRegion2(Structure):
+    """struct kvm_userspace_memory_region2."""
+
+    _fields_ = [
+        ("slot", u32),
+        ("flags", u32),
+        ("guest_phys_addr", u64),
+        ("memory_size", u64),
+        ("userspace_addr", u64),
+        ("guest_memfd_offset", u64),
+        ("guest_memfd", u32),
+        ("pad1", u32),
+        ("pad2", u64 * 14),
+    ]
+
+
+class CreateGuestMemfd(Structure):
+    """struct kvm_create_guest_memfd."""
+
+    _fields_ = [("size", u64), ("flags", u64), ("reserved", u64 * 6)]
+
+
+class MemoryAttributes(Structure):
+    """struct kvm_memory_attributes."""
+
+    _fields_ = [("address", u64), ("size", u64), ("attributes", u64), ("flags", u64)]
+
+
+class DirtyLog(Structure):
+    """struct kvm_dirty_log."""
+
+    _fields_ = [("slot", u32), ("padding1", u32), ("dirty_bitmap", u64)]
+
+
+class Regs(Structure):
+    """struct kvm_regs."""
+
+    _fields_ = [(name, u64) for name in REGISTERS]
+
+
+class Segment(Structure):
+    """struct kvm_segment."""
+
+    _fields_ = [
+        ("base", u64),
+        ("limit", u32),
+        ("selector", u16),
+        *((name, u8) for name in ["type", "present", "dpl", "db", "s", "l", "g", "avl", "unusable", "padding"]),
+    ]
+
+
+class Dtable(Structure):
+    """struct kvm_dtable."""
+
+    _fields_ = [("base", u64), ("limit", u16), ("padding", u16 * 3)]
+
+
+class Sregs(Structure):
+    """struct kvm_sregs."""
+
+    _fields_ = [
+        *((name, Segment) for name in ["cs", "ds", "es", "fs", "gs", "ss", "tr", "ldt"]),
+        ("gdt", Dtable),
+        ("idt", Dtable),
+        *((name, u64) for name in ["cr0", "cr2", "cr3", "cr4", "cr8", "efer", "apic_base"]),
+        ("interrupt_bitmap", u64 * 4),
+    ]
+
+
+class Msr(Structure):
+    """struct kvm_msrs with room for one entry."""
+
+    _fields_ = [("nmsrs", u32), ("pad", u32), ("index", u32), ("reserved", u32), ("data", u64)]
+
+
+class ClockData(Structure):
+    """struct kvm_clock_data."""
+
+    _fields_ = [
+        ("clock", u64),
+        ("flags", u32),
+        ("pad0", u32),
+        ("realtime", u64),
+        ("host_tsc", u64),
+        ("pad", u32 * 4),
+    ]
+
+
+class CpuidEntry(Structure):
+    """struct kvm_cpuid_entry2."""
+
+    _fields_ = [
+        *((name, u32) for name in ["function", "index", "flags", "eax", "ebx", "ecx", "edx"]),
+        ("padding", u32 * 3),
+    ]
+
+
+CPUID_ENTRIES = 256
+
+
+class Cpuid(Structure):
+    """struct kvm_cpuid2 with room for many entries."""
+
+    _fields_ = [("nent", u32), ("padding", u32), ("entries", CpuidEntry * CPUID_ENTRIES)]
+
+
+class Run(Structure):
+    """The start of struct kvm_run, up to what the exits that matter have to say."""
+
+    _fields_ = [
+        ("request_interrupt_window", u8),
+        ("immediate_exit", u8),
+        ("padding1", u8 * 6),
+        ("exit_reason", u32),
+        ("ready_for_interrupt_injection", u8),
+        ("if_flag", u8),
+        ("flags", u16),
+        ("cr8", u64),
+        ("apic_base", u64),
+        ("exit", u64 * 32),
+    ]
+
+
+class Mmio(Structure):
+    """The mmio member of struct kvm_run."""
+
+    _fields_ = [("phys_addr", u64), ("data", u8 * 8), ("len", u32), ("is_write", u8)]
+
+
+class Uffdio(Structure):
+    """struct uffdio_api."""
+
+    _fields_ = [("api", u64), ("features", u64), ("ioctls", u64)]
+
+
+class UffdioRange(Structure):
+    """struct uffdio_range."""
+
+    _fields_ = [("start", u64), ("len", u64)]
+
+
+class UffdioRegister(Structure):
+    """struct uffdio_register."""
+
+    _fields_ = [("range", UffdioRange), ("mode", u64), ("ioctls", u64)]
+
+
+class UffdioZeropage(Structure):
+    """struct uffdio_zeropage, and struct uffdio_continue, which has the same shape."""
+
+    _fields_ = [("range", UffdioRange), ("mode", u64), ("done", s64)]
+
+
+class UffdioWriteprotect(Structure):
+    """struct uffdio_writeprotect."""
+
+    _fields_ = [("range", UffdioRange), ("mode", u64)]
+
+
+def _io(number: int, group: int = 0xAE) -> int:
+    return group << 8 | number
+
+
+def _iow(number: int, structure: type[Structure], group: int = 0xAE, size: int | None = None) -> int:
+    return 1 << 30 | (sizeof(structure) if size is None else size) << 16 | _io(number, group)
+
+
+def _ior(number: int, structure: type[Structure], group: int = 0xAE) -> int:
+    return 2 << 30 | sizeof(structure) << 16 | _io(number, group)
+
+
+def _iowr(number: int, structure: type[Structure], group: int = 0xAE, size: int | None = None) -> int:
+    return 3 << 30 | (sizeof(structure) if size is None else size) << 16 | _io(number, group)
+
+
+FLEXIBLE = 8
+"""The size of a structure that ends in an array of any length, as an ioctl's number has it."""
+
+NUMBERS = {
+    "KVM_CREATE_VM": _io(0x01),
+    "KVM_CHECK_EXTENSION": _io(0x03),
+    "KVM_GET_VCPU_MMAP_SIZE": _io(0x04),
+    "KVM_GET_SUPPORTED_CPUID": _iowr(0x05, Cpuid, size=FLEXIBLE),
+    "KVM_CREATE_VCPU": _io(0x41),
+    "KVM_GET_DIRTY_LOG": _iow(0x42, DirtyLog),
+    "KVM_SET_USER_MEMORY_REGION": _iow(0x46, UserspaceMemoryRegion),
+    "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, UserspaceMemoryRegion2),
+    "KVM_SET_CLOCK": _iow(0x7B, ClockData),
+    "KVM_GET_CLOCK": _ior(0x7C, ClockData),
+    "KVM_RUN": _io(0x80),
+    "KVM_GET_REGS": _ior(0x81, Regs),
+    "KVM_SET_REGS": _iow(0x82, Regs),
+    "KVM_GET_SREGS": _ior(0x83, Sregs),
+    "KVM_SET_SREGS": _iow(0x84, Sregs),
+    "KVM_GET_MSRS": _iowr(0x88, Msr, size=FLEXIBLE),
+    "KVM_SET_MSRS": _iow(0x89, Msr, size=FLEXIBLE),
+    "KVM_SET_CPUID2": _iow(0x90, Cpuid, size=FLEXIBLE),
+    "KVM_KVMCLOCK_CTRL": _io(0xAD),
+    "KVM_SET_MEMORY_ATTRIBUTES": _iow(0xD2, MemoryAttributes),
+    "KVM_CREATE_GUEST_MEMFD": _iowr(0xD4, CreateGuestMemfd),
+    "UFFDIO_REGISTER": _iowr(0x00, UffdioRegister, 0xAA),
+    "UFFDIO_UNREGISTER": _ior(0x01, UffdioRange, 0xAA),
+    "UFFDIO_WAKE": _ior(0x02, UffdioRange, 0xAA),
+    "UFFDIO_ZEROPAGE": _iowr(0x04, UffdioZeropage, 0xAA),
+    "UFFDIO_WRITEPROTECT": _iowr(0x06, UffdioWriteprotect, 0xAA),
+    "UFFDIO_CONTINUE": _iowr(0x07, UffdioZeropage, 0xAA),
+    "UFFDIO_API": _iowr(0x3F, Uffdio, 0xAA),
+}
+"""ioctls by name. sizeof() of a wrong structure would give a number that the kernel does not know."""
+
+EXIT_REASONS = {
+    0: "UNKNOWN", 1: "EXCEPTION", 2: "IO", 3: "HYPERCALL", 4: "DEBUG", 5: "HLT", 6: "MMIO", 7: "IRQ_WINDOW_OPEN",
+    8: "SHUTDOWN", 9: "FAIL_ENTRY", 10: "INTR", 11: "SET_TPR", 12: "TPR_ACCESS", 16: "NMI", 17: "INTERNAL_ERROR",
+    24: "SYSTEM_EVENT", 29: "X86_RDMSR", 30: "X86_WRMSR", 39: "MEMORY_FAULT",
+}  # fmt: skip
+"""KVM_EXIT_*."""
+
+KVM_CAP_GUEST_MEMFD, KVM_CAP_MEMORY_ATTRIBUTES, KVM_CAP_VM_TYPES, KVM_CAP_GUEST_MEMFD_FLAGS = 234, 233, 235, 244

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Virtual machines and virtual CPUs of /dev/kvm."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from pfncache.machines.kvm import firmware, libc
+from pfncache.machines.kvm.file import HostFile
+from pfncache.machines.kvm.host import KvmHost
+from pfncache.machines.kvm.libc import ioctl
+from pfncache.machines.kvm.structs import (
+    EXIT_REASONS,
+    ClockData,
+    CreateGuestMemfd,
+    DirtyLog,
+    MemoryAttributes,
+    Mmio,
+    Msr,
+    Regs,
+    Run,
+    Sregs,
+    UserspaceMemoryRegion,
+    UserspaceMemoryRegion2,
+)
+from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
+from pfncache.machines.program import ROLES, Program
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE, PROT_RW
+
+_RFLAGS = 2
+_SPIN_SECONDS = 0.05
+
+
+class KvmVcpu(Vcpu):
+    """A virtual CPU: its file descriptor and struct kvm_run."""
+
+    def __init__(self, vm: KvmVm, number: int) -> None:
+        self.vm = vm
+        self.number = number
+        self.fd = ioctl(vm.fd, "KVM_CREATE_VCPU", number)
+        self._run_size = vm.host.vcpu_mmap_size
+        self._run_address = libc.mmap(None, self._run_size, PROT_RW, MAP_SHARED, self.fd, 0)
+        self._run = Run.from_address(self._run_address)
+        vm.vcpus.append(self)
+        ioctl(self.fd, "KVM_SET_CPUID2", vm.host.cpuid)
+        self._reset = Sregs()
+        ioctl(self.fd, "KVM_GET_SREGS", self._reset)
+        self._user = firmware.user_mode(self._reset)
+        self._loaded = self._reset
+        """The special registers that the vCPU has now."""
+
+    def __repr__(self) -> str:
+        return f"<vCPU {self.number} of {self.vm!r}>"
+
+    def set_msr(self, index: int, value: int) -> int:
+        """KVM_SET_MSRS of one: how many were set."""
+        return ioctl(self.fd, "KVM_SET_MSRS", Msr(1, 0, index, 0, value))
+
+    def get_msr(self, index: int) -> int:
+        """KVM_GET_MSRS of one."""
+        msr = Msr(1, 0, index, 0, 0)
+        if ioctl(self.fd, "KVM_GET_MSRS", msr) != 1:
+            raise SyscallError(errno.EINVAL, "KVM_GET_MSRS")
+        return int(msr.data)
+
+    def kvmclock_ctrl(self) -> None:
+        """KVM_KVMCLOCK_CTRL."""
+        ioctl(self.fd, "KVM_KVMCLOCK_CTRL")
+
+    def run(self, immediate_exit: bool = False) -> Exit:
+        """KVM_RUN at the reset vector, where the guest halts."""
+        if self._load_sregs(self._reset):
+            ioctl(self.fd, "KVM_SET_REGS", Regs(rip=0xFFF0, rflags=_RFLAGS))
+        self._run.immediate_exit = immediate_exit
+        leave = self._enter()
+        self._run.immediate_exit = 0
+        return leave
+
+    def _load_sregs(self, sregs: Sregs) -> bool:
+        """Give the vCPU special registers; False if it has them already."""
+        if self._loaded is sregs:
+            return False
+        ioctl(self.fd, "KVM_SET_SREGS", sregs)
+        self._loaded = sregs
+        return True
+
+    def _enter(self, seconds: float | None = None) -> Exit:
+        self._run.exit_reason = 0
+        deadline = self.vm.host.deadline
+        deadline.start(seconds)
+        try:
+            ioctl(self.fd, "KVM_RUN")
+        except SyscallError as error:
+            if error.errno == errno.EINTR:
+                return Exit("INTR")
+            if self._run.exit_reason == 0:
+                return Exit(error.name)
+        finally:
+            deadline.stop()
+        return self._exit()
+
+    def _exit(self) -> Exit:
+        reason = EXIT_REASONS.get(self._run.exit_reason, str(self._run.exit_reason))
+        words = self._run.exit
+        if reason == "MMIO":
+            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            return Exit(reason, mmio.phys_addr, bool(mmio.is_write), bytes(mmio.data)[: mmio.len])
+        if reason == "MEMORY_FAULT":
+            return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
+        if reason == "INTERNAL_ERROR":
+            return Exit(reason, detail=f"suberror {words[0] & 0xFFFFFFFF}")
+        return Exit(reason)
+
+    def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:
+        """Run a program of the firmware up to its report, and return what it reports."""
+        self._load_sregs(self._user)
+        ioctl(
+            self.fd,
+            "KVM_SET_REGS",
+            Regs(rip=firmware.ENTRY[program], rflags=_RFLAGS, rbx=gpa, rax=value, rcx=firmware.REPORT),
+        )
+        leave = self._enter()
+        if leave.reason == "MMIO" and leave.gpa == firmware.REPORT and leave.write:
+            return leave.data
+        if leave.reason == "MMIO":
+            # KVM wants to finish the instruction before the registers are given new values.
+            self._run.immediate_exit = 1
+            self._enter()
+            self._run.immediate_exit = 0
+        raise GuestExit(leave)
+
+    def load(self, gpa: int) -> bytes:
+        """The guest reads eight bytes in user mode."""
+        return self._execute("load", gpa)
+
+    def store(self, gpa: int, data: bytes) -> None:
+        """The guest writes eight bytes in user mode."""
+        self._execute("store", gpa, int.from_bytes(data, "little"))
+
+    def set_registers(self, program: Program) -> None:
+        """KVM_SET_SREGS and KVM_SET_REGS."""
+        self._load_sregs(firmware.sregs_for(program, self._reset))
+        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=ROLES["code"] * PAGE_SIZE, rflags=_RFLAGS))
+
+    def execute(self, program: Program) -> Exit:
+        """Run a program."""
+        self.set_registers(program)
+        return self._enter(_SPIN_SECONDS if program.end == "spin" else None)
+
+    def rdtsc(self) -> int:
+        """The guest reads its time-stamp counter."""
+        return int.from_bytes(self._execute("rdtsc", 0), "little")
+
+    def close(self) -> None:
+        """Close the file descriptor."""
+        if self.fd >= 0:
+            del self._run
+            libc.munmap(self._run_address, self._run_size)
+            os.close(self.fd)
+            self.fd = -1
+
+
+class KvmVm(Vm):
+    """A virtual machine: its file descriptor, with a firmware in a memslot of its own."""
+
+    def __init__(self, host: KvmHost, vm_type: int) -> None:
+        self.host = host
+        self.vm_type = vm_type
+        self.fd = ioctl(host.fd, "KVM_CREATE_VM", vm_type)
+        host.opened(self)
+        self.vcpus: list[KvmVcpu] = []
+        anonymous = libc.mmap(None, firmware.SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        self._firmware = host.mapped(anonymous, firmware.SIZE)
+        libc.copy_to(self._firmware, host.firmware)
+        self.set_user_memory_region(firmware.SLOT, firmware.GPA, firmware.SIZE, self._firmware)
+
+    def __repr__(self) -> str:
+        return f"<VM of type {self.vm_type} on {self.host.name}>"
+
+    def create_vcpu(self) -> KvmVcpu:
+        """KVM_CREATE_VCPU."""
+        return KvmVcpu(self, len(self.vcpus))
+
+    def create_guest_memfd(self, size: int, flags: int = 0) -> HostFile:
+        """KVM_CREATE_GUEST_MEMFD."""
+        fd = ioctl(self.fd, "KVM_CREATE_GUEST_MEMFD", CreateGuestMemfd(size, flags))
+        return self.host.opened(HostFile(f"guest_memfd (flags {flags})", fd, size))
+
+    def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
+        """KVM_SET_USER_MEMORY_REGION."""
+        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", UserspaceMemoryRegion(slot, flags, gpa, size, hva))
+
+    def set_user_memory_region2(
+        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: File | None = None, offset: int = 0
+    ) -> None:
+        """KVM_SET_USER_MEMORY_REGION2."""
+        fd = gmem.fd if isinstance(gmem, HostFile) else -1 if flags & KVM_MEM_GUEST_MEMFD else 0
+        region = UserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, fd & 0xFFFFFFFF)
+        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION2", region)
+
+    def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:
+        """KVM_SET_MEMORY_ATTRIBUTES."""
+        ioctl(self.fd, "KVM_SET_MEMORY_ATTRIBUTES", MemoryAttributes(gpa, size, attributes, 0))
+
+    def set_clock(self, nanoseconds: int) -> None:
+        """KVM_SET_CLOCK."""
+        ioctl(self.fd, "KVM_SET_CLOCK", ClockData(nanoseconds))
+
+    def get_clock(self) -> int:
+        """KVM_GET_CLOCK."""
+        data = ClockData()
+        ioctl(self.fd, "KVM_GET_CLOCK", data)
+        return int(data.clock)
+
+    def get_dirty_log(self, slot: int, pages: int) -> set[int]:
+        """KVM_GET_DIRTY_LOG."""
+        bitmap = (ctypes.c_uint64 * (-(-pages // 64)))()
+        ioctl(self.fd, "KVM_GET_DIRTY_LOG", DirtyLog(slot, 0, ctypes.addressof(bitmap)))
+        return {page for page in range(pages) if bitmap[page // 64] >> page % 64 & 1}
+
+    def close(self) -> None:
+        """Close the vCPUs and the VM."""
+        while self.vcpus:
+            self.vcpus.pop().close()
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

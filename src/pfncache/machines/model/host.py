@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What files, VMs and userfaultfds of the model stand on: a kernel, one process of it, and the way in and out."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from pfncache.kernel.include.linux.kvm_host import Kvm
+from pfncache.kernel.include.linux.types import Errno
+from pfncache.kernel.model import run_as
+from pfncache.machines.machine import Capabilities, Closing, SyscallError
+from pfncache.machines.model.layer import HostLayer
+from pfncache.machines.model.tasks import Tasks
+from pfncache.machines.uapi import (
+    KVM_MEMORY_ATTRIBUTE_PRIVATE,
+    KVM_X86_DEFAULT_VM,
+    KVM_X86_SW_PROTECTED_VM,
+    PAGE_SIZE,
+    UFFD_MINOR,
+    UFFD_MISSING,
+    UFFD_WP,
+)
+from pfncache.series.design import Design
+from pfncache.series.rfc import ResolvePfnsViaGmem
+
+if TYPE_CHECKING:
+    from pfncache.kernel.vmlinux import Vmlinux
+
+    class HostKernel(HostLayer, Vmlinux):
+        """What a design links to, with the layer on top."""
+
+
+C = TypeVar("C", bound=Closing)
+PAGES, USER_PAGES = 128, 192
+
+
+class ModelHost:
+    """The kernel of a design: `pages` of memory, `user_pages` of address space for its one process."""
+
+    def __init__(self, design: Design, pages: int = PAGES, user_pages: int = USER_PAGES) -> None:
+        self.design = design
+        self.name = f"model of {design.name}"
+        self.kernel = cast("HostKernel", design.kernel(HostLayer)(pages=pages, user_pages=user_pages))
+        self.mm = self.kernel.new_mm("mm")
+        self.tasks = Tasks(self.mm)
+        self.kernel.host_tasks = self.tasks
+        self.kernel.host_registrations = []
+        self.kernel.host_again = False
+        self.kernel.host_dmesg = []
+        self.kernel.host_written = set()
+        self.vms: list[Kvm] = []
+        """The VMs that there are."""
+        self._closed_vms: list[Kvm] = []
+        """Those of them that we have closed, and that a guest_memfd may still refer to."""
+        self._user_pages = user_pages
+        self._holes = user_pages
+        """The page number where holes begin: nothing else is put there or above."""
+        self._open: list[Closing] = []
+        has_mmap = design.has("gmem-mmap")
+        probe = Kvm("probe", sets=(), slot_cache=(), gpcs=(), mem_attr_array=(), sptes=(), vcpus=(), mm=self.mm)
+        self._mmap_flags = self.kernel.kvm_gmem_supported_flags(probe) if has_mmap else 0
+        self.capabilities = Capabilities(
+            guest_memfd=True,
+            guest_memfd_flags=self._mmap_flags,
+            memory_attributes=KVM_MEMORY_ATTRIBUTE_PRIVATE,
+            vm_types=frozenset({KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM}),
+            userfaultfd=UFFD_MISSING | UFFD_WP | UFFD_MINOR,
+            notifier_window=True,
+            pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
+        )
+
+    def gmem_flags(self, kvm: Kvm) -> int:
+        """The flags that a guest_memfd of a VM may have."""
+        return self._mmap_flags & self.kernel.kvm_gmem_supported_flags(kvm)
+
+    @contextmanager
+    def syscall(self, call: str) -> Iterator[Callable[[Errno], None]]:
+        """Run the block in the kernel, then what is to be done on the way back to user space."""
+
+        def done(ret: Errno) -> None:
+            if ret < 0:
+                raise SyscallError(-ret, call)
+
+        task = self.tasks.current
+        with run_as(task):
+            yield done
+            if task.delayed_fput is not None:
+                self.kernel.task_work_run(task.delayed_fput)
+        self._destroy_closed_vms()
+
+    def opened(self, closing: C) -> C:
+        """Remember to close something."""
+        self._open.append(closing)
+        return closing
+
+    def close_vm(self, kvm: Kvm) -> None:
+        """We have closed a VM: it goes when the last of its guest_memfds does."""
+        self._closed_vms.append(kvm)
+        self._destroy_closed_vms()
+
+    def _destroy_closed_vms(self) -> None:
+        """Destroy the VMs that nothing refers to any more."""
+        unused = [kvm for kvm in self._closed_vms if not self._has_guest_memfds(kvm)]
+        for kvm in unused:
+            self._closed_vms.remove(kvm)
+            self.vms.remove(kvm)
+        for kvm in unused:
+            with self.syscall("close"):
+                self.kernel.kvm_destroy_vm(kvm)
+
+    def _has_guest_memfds(self, kvm: Kvm) -> bool:
+        return any(file.f_count > 0 and file.private_data.kvm is kvm for file in self.kernel.gmem_files)
+
+    def hole(self, length: int) -> int:
+        """Addresses where nothing is mapped, nor will be."""
+        self._holes -= length // PAGE_SIZE
+        return self._holes * PAGE_SIZE
+
+    def fault_in(self, hva: int, write: bool = True) -> signal.Signals | None:
+        """Make a page present for an access, whoever waits for its faults: the signal where that is not possible."""
+        number = hva // PAGE_SIZE
+        if not 0 <= number < self._user_pages:
+            return signal.SIGSEGV
+        vma = self.mm.vmas[number]
+        if not vma.present or not vma.readable or (write and not vma.writable):
+            return signal.SIGSEGV
+        registrations, self.kernel.host_registrations = self.kernel.host_registrations, []
+        with self.syscall("fault"):
+            present = self.kernel.user_access_retry(hva, write)
+        self.kernel.host_registrations = registrations
+        return None if present else signal.SIGBUS

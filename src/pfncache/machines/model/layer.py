@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What direct execution adds to a design's kernel: userfaultfd, and a processor that others get to run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
+from pfncache.kernel.include.linux.mm_types import MmStruct, Page
+from pfncache.kernel.include.linux.preempt import current_thread_info
+from pfncache.kernel.include.linux.types import Errno, Hva, Pfn, Sequence
+from pfncache.kernel.mm.memory import Memory
+from pfncache.kernel.mm.mmap import Mmap
+from pfncache.kernel.virt.kvm.memslots import Memslots
+from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.machines.model.tasks import Tasks
+from pfncache.machines.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
+
+
+@dataclass
+class Registration:
+    """What a userfaultfd has registered, in page numbers."""
+
+    pages: set[int]
+    mode: int
+    protected: set[int] = field(default_factory=set)
+    """Pages that are write-protected for it."""
+    faults: list[int] = field(default_factory=list)
+    """Pages on which somebody waits, and that nobody has read of yet."""
+    waiting: set[int] = field(default_factory=set)
+    """Pages on which somebody waits."""
+
+
+class HostLayer(Pfncache, Memslots, Memory, Mmap):
+    """On top of every patch. Its state is on the kernel: host_tasks, host_registrations, host_again, host_dmesg."""
+
+    host_tasks: Tasks
+    host_registrations: list[Registration]
+    host_again: bool
+    host_dmesg: list[str]
+    host_written: set[int]
+    """The pfns that were written through user addresses, or that pfncache has mapped, which is for writing."""
+
+    def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
+        """handle_userfault() first: a fault in a registered range waits, without mmap_lock, and looks again.
+
+        Linux: fs/userfaultfd.c handle_userfault(), v7.3.4.
+        """
+        number = address >> self.PAGE_SHIFT
+        for registration in self.host_registrations:
+            if number in registration.pages and self._userfault(mm, number, write, registration):
+                registration.faults.append(number)
+                registration.waiting.add(number)
+                mm.mmap_lock.unlock_shared()
+                self.host_tasks.wait(lambda r=registration: number not in r.waiting, "userfaultfd")  # type: ignore[misc]
+                mm.mmap_lock.lock_shared()
+                return 0
+        return super().handle_mm_fault(mm, address, write)
+
+    def vms_unmap(self, mm: MmStruct, address: Hva) -> None:
+        """A VMA goes with its registration; whoever waits has to be woken.
+
+        Linux: mm/vma.c vms_complete_munmap_vmas(), fs/userfaultfd.c userfaultfd_unmap_complete(), v7.3.4.
+        """
+        for registration in self.host_registrations:
+            registration.pages.discard(address >> self.PAGE_SHIFT)
+        super().vms_unmap(mm, address)
+
+    def _userfault(self, mm: MmStruct, number: int, write: bool, registration: Registration) -> bool:
+        vma = mm.vmas[number]
+        if not vma.present or not vma.readable or (write and not vma.writable):
+            return False
+        if mm.ptes[number].pfn >= 0:
+            return bool(registration.mode & UFFD_WP) and write and number in registration.protected
+        mapping = vma.mapping
+        cached = mapping is not None and mapping.i_pages[vma.pgoff].page is not None
+        return bool(registration.mode & (UFFD_MINOR if cached else UFFD_MISSING))
+
+    def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
+        """As a kernel without CONFIG_PROVE_RCU would have it: who is in no SRCU section gets them, but leaves a trace.
+
+        Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
+        """
+        if current_thread_info().srcu_depth == 0:
+            self.host_dmesg.append("WARNING: suspicious RCU usage: kvm->memslots outside an SRCU read section")
+        return self.kvm_memslots_locked(kvm)
+
+    def trace_user_access(self, page: Page, write: bool) -> None:
+        """Remember what is written.
+
+        Linux: fs/proc/task_mmu.c, by way of UFFD_FEATURE_WP_ASYNC, v7.3.4.
+        """
+        if write:
+            self.host_written.add(page.pfn)
+        super().trace_user_access(page, write)
+
+    def trace_gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> None:
+        """A lookup for writing counts as a write.
+
+        Linux: fs/proc/task_mmu.c, by way of UFFD_FEATURE_WP_ASYNC, v7.3.4.
+        """
+        self.host_written.add(pfn)
+        super().trace_gpc_map(gpc, pfn)
+
+    def mmu_notifier_retry_cache(self, kvm: Kvm, sequence: Sequence) -> bool:
+        """A lookup that is to be repeated gives way first, once it has dropped its lock."""
+        again = super().mmu_notifier_retry_cache(kvm, sequence)
+        self.host_again = self.host_again or again
+        return again
+
+    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+        """cond_resched() of the loop in hva_to_pfn_retry()."""
+        if self.host_again:
+            self.host_again = False
+            self.host_tasks.resched()
+        return super().gpc_to_pfn(gpc)

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A host that runs the kernel of a design: its functions are called directly, as one process of it."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+from pfncache.kernel.include.linux.kvm_host import File as FileRecord
+from pfncache.kernel.include.linux.kvm_host import GmemFile
+from pfncache.kernel.model import KernelSplat, run_as
+from pfncache.machines.machine import File, Machine, SyscallError, Task
+from pfncache.machines.model.file import ModelFile, ModelPin
+from pfncache.machines.model.host import ModelHost
+from pfncache.machines.model.show import page_text
+from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
+from pfncache.machines.model.vm import ModelVm, no_such_type
+from pfncache.machines.uapi import (
+    MADV_DONTNEED,
+    MADV_REMOVE,
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PAGE_SIZE,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_RW,
+    PROT_WRITE,
+)
+
+T = TypeVar("T")
+MMAP_MIN_ADDR = 0x10000
+"""Nobody gets anything below it."""
+
+
+class ModelMachine(ModelHost, Machine):
+    """The model of a design: a host, with the interface of every machine."""
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.design.title}>"
+
+    def create_vm(self, vm_type: int = 0) -> ModelVm:
+        """KVM_CREATE_VM."""
+        if vm_type not in self.capabilities.vm_types:
+            raise no_such_type(vm_type)
+        return self.opened(ModelVm(self, vm_type))
+
+    def memfd(self, size: int) -> ModelFile:
+        """memfd_create()."""
+        mapping = self.kernel.new_memfd("memfd", size // PAGE_SIZE)
+        record = FileRecord("memfd", f_count=1, f_mapping=mapping, private_data=GmemFile("none", bindings=()))
+        return self.opened(ModelFile(self, record, size))
+
+    def dmesg(self) -> tuple[str, ...]:
+        """What the kernel has complained of without stopping, each once."""
+        return tuple(dict.fromkeys(self.kernel.host_dmesg))
+
+    # Address space
+
+    def _pages(self, hva: int, length: int) -> range:
+        return range(hva, hva + length, PAGE_SIZE)
+
+    def _find(self, count: int) -> int:
+        """Addresses where nothing is mapped."""
+        run = 0
+        for number in range(MMAP_MIN_ADDR // PAGE_SIZE, self._holes):
+            run = 0 if self.mm.vmas[number].present else run + 1
+            if run == count:
+                return (number - count + 1) * PAGE_SIZE
+        raise SyscallError(errno.ENOMEM, "mmap")
+
+    def mmap(
+        self, length: int, file: File | None = None, offset: int = 0, *, prot: int = PROT_RW,
+        flags: int | None = None, address: int | None = None,
+    ) -> int:  # fmt: skip
+        """mmap()."""
+        if flags is None:
+            flags = MAP_SHARED if file is not None else MAP_PRIVATE | MAP_ANONYMOUS
+        record = file.record if isinstance(file, ModelFile) else None
+        with self.syscall("mmap") as done:
+            if isinstance(file, ModelFile) and not file.is_open:
+                done(-errno.EBADF)
+            done(self.kernel.do_mmap(record, bool(flags & MAP_SHARED), bool(prot & PROT_EXEC)))
+            if record is not None and not flags & MAP_SHARED:
+                raise NotImplementedError("the model has no private mappings of files")
+            hva = self._find(length // PAGE_SIZE) if address is None else address
+            mapping = record.f_mapping if record is not None else None
+            for number, page in enumerate(self._pages(hva, length)):
+                self.kernel.sys_mmap(self.mm, page, mapping, offset // PAGE_SIZE + number)
+                if prot != PROT_RW:
+                    self.kernel.sys_mprotect(self.mm, page, bool(prot & PROT_WRITE), bool(prot & PROT_READ))
+        return hva
+
+    def munmap(self, hva: int, length: int) -> None:
+        """munmap()."""
+        for page in self._pages(hva, length):
+            with self.syscall("munmap") as done:
+                done(self.kernel.sys_munmap(self.mm, page))
+
+    def mprotect(self, hva: int, length: int, prot: int) -> None:
+        """mprotect()."""
+        for page in self._pages(hva, length):
+            with self.syscall("mprotect") as done:
+                done(self.kernel.sys_mprotect(self.mm, page, bool(prot & PROT_WRITE), bool(prot & PROT_READ)))
+
+    def madvise(self, hva: int, length: int, advice: int) -> None:
+        """madvise()."""
+        for page in self._pages(hva, length):
+            with self.syscall("madvise") as done:
+                if not self.mm.vmas[page // PAGE_SIZE].present:
+                    done(-errno.ENOMEM)
+                if advice == MADV_DONTNEED:
+                    done(self.kernel.sys_madvise_dontneed(self.mm, page))
+                elif advice == MADV_REMOVE:
+                    done(self.kernel.madvise_remove(self.mm, page))
+                else:
+                    done(-errno.EINVAL)
+
+    def mremap(self, hva: int, length: int) -> int:
+        """mremap() to another address."""
+        target = self._find(length // PAGE_SIZE)
+        with self.syscall("mremap") as done:
+            for page in self._pages(0, length):
+                done(self.kernel.sys_mremap(self.mm, hva + page, target + page))
+        return target
+
+    # Memory
+
+    def _chunks(self, hva: int, length: int) -> Iterator[tuple[int, int]]:
+        end = hva + length
+        while hva < end:
+            size = min(end - hva, PAGE_SIZE - hva % PAGE_SIZE)
+            yield hva, size
+            hva += size
+
+    def read(self, hva: int, length: int) -> bytes:
+        """Read our memory."""
+        data = b""
+        for start, size in self._chunks(hva, length):
+            if self.fault_in(start, False) is not None:
+                raise SyscallError(errno.EFAULT, "read")
+            with run_as(self.tasks.current):
+                data += self.kernel.host_get(start, size)
+        return data
+
+    def write(self, hva: int, data: bytes) -> None:
+        """Write our memory."""
+        done = 0
+        for start, size in self._chunks(hva, len(data)):
+            if self.fault_in(start, True) is not None:
+                raise SyscallError(errno.EFAULT, "write")
+            with run_as(self.tasks.current):
+                self.kernel.host_put(start, data[done : done + size])
+            done += size
+
+    def touch(self, hva: int, write: bool = True) -> signal.Signals | None:
+        """Fault a page in as an access would."""
+        return self.fault_in(hva, write)
+
+    def present(self, hva: int, length: int) -> list[bool]:
+        """Which pages have a PTE."""
+        return [self.mm.ptes[page // PAGE_SIZE].pfn >= 0 for page in self._pages(hva, length)]
+
+    def mincore(self, hva: int, length: int) -> list[bool]:
+        """Which pages are in memory: those with a PTE, and those of a file that have contents."""
+        found = []
+        for page in self._pages(hva, length):
+            vma, pte = self.mm.vmas[page // PAGE_SIZE], self.mm.ptes[page // PAGE_SIZE]
+            if not vma.present:
+                raise SyscallError(errno.ENOMEM, "mincore")
+            mapping = vma.mapping
+            inside = mapping is not None and vma.pgoff < len(mapping.i_pages)
+            cached = mapping.i_pages[vma.pgoff].page if mapping is not None and inside else None
+            found.append(pte.pfn >= 0 or (cached is not None and cached.uptodate))
+        return found
+
+    def page(self, hva: int) -> str:
+        """The page at one of our addresses, in a line."""
+        pfn = self.mm.ptes[hva // PAGE_SIZE].pfn
+        return "no PTE" if pfn < 0 else page_text(self.kernel.mem_map[pfn])
+
+    def pin(self, hva: int) -> ModelPin:
+        """Keep the page that is at an address."""
+        if self.fault_in(hva, False) is not None:
+            raise SyscallError(errno.EFAULT, "vmsplice")
+        return self.opened(ModelPin(self, self.kernel.mem_map[self.mm.ptes[hva // PAGE_SIZE].pfn]))
+
+    # What runs beside us
+
+    def start(self, function: Callable[[], T]) -> Task[T]:
+        """Run something as another task of the process, as far as it can."""
+        return self.tasks.start(function)
+
+    def sleep(self, seconds: float) -> None:
+        """Do what has been put off."""
+        for kvm in self.vms:
+            self.kernel.kvmclock_update_fn(kvm)
+
+    def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
+        """Register a range with a new userfaultfd."""
+        return self.opened(ModelUserfaultfd(self, hva, length, mode))
+
+    def track_writes(self, hva: int, length: int) -> ModelWriteTracking:
+        """Begin to track writes."""
+        return self.opened(ModelWriteTracking(self, hva, length))
+
+    def notifier_window(self) -> ModelWindow:
+        """Begin an invalidation."""
+        return self.opened(ModelWindow(self))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """After an error, tasks may be inside the kernel, with locks held: the machine is given up as it is."""
+        if error is None:
+            self.close()
+
+    def close(self) -> None:
+        """Close and unmap everything, the last first, and see that no page is left over."""
+        if self._holes == 0:
+            return
+        while self._open:
+            self._open.pop().close()
+        self.munmap(0, self._user_pages * PAGE_SIZE)
+        self._holes = 0
+        for mapping in self.kernel.mappings:
+            if not mapping.gmem:
+                with run_as(self.tasks.current):
+                    self.kernel.shmem_punch_hole(mapping, 0, len(mapping.i_pages))
+        left = [page_text(page) for page in self.kernel.mem_map if not page.free]
+        if left:
+            raise KernelSplat("refcount-imbalance", f"everything is closed, but pages are in use: {'; '.join(left)}")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""userfaultfd and a long invalidation, on the model."""
+
+from __future__ import annotations
+
+import errno
+
+from pfncache.machines.machine import SyscallError, Userfaultfd, Window, WriteTracking
+from pfncache.machines.model.host import ModelHost
+from pfncache.machines.model.layer import Registration
+from pfncache.machines.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
+
+
+class ModelUserfaultfd(Userfaultfd):
+    """A userfaultfd with one range."""
+
+    def __init__(self, host: ModelHost, hva: int, length: int, mode: int) -> None:
+        self.host = host
+        pages = range(hva // PAGE_SIZE, (hva + length) // PAGE_SIZE)
+        for number in pages:
+            vma = host.mm.vmas[number]
+            mapping = vma.mapping
+            if not vma.present or (mapping is not None and mapping.gmem) or (mode & UFFD_MINOR and mapping is None):
+                raise SyscallError(errno.EINVAL, "UFFDIO_REGISTER")
+        self.registration = Registration(set(pages), mode)
+        host.kernel.host_registrations.append(self.registration)
+        if mode & UFFD_WP:
+            for number in pages:
+                self._protect(number)
+
+    def _protect(self, number: int) -> None:
+        """UFFDIO_WRITEPROTECT of a page: its PTE loses the right to write, and KVM hears of it."""
+        host, address = self.host, number * PAGE_SIZE
+        with host.syscall("UFFDIO_WRITEPROTECT"):
+            host.kernel.mmu_notifier_invalidate_range_start(host.mm, address, address + PAGE_SIZE)
+            host.mm.ptes[number].writable = False
+            host.kernel.mmu_notifier_invalidate_range_end(host.mm, address, address + PAGE_SIZE)
+        self.registration.protected.add(number)
+
+    def wait(self, seconds: float = 5.0) -> int:
+        """The page address of the next fault."""
+        if not self.registration.faults:
+            self.host.tasks.run_all()
+        if not self.registration.faults:
+            raise TimeoutError("nobody has faulted")
+        return self.registration.faults.pop(0) * PAGE_SIZE
+
+    def resolve(self, hva: int) -> None:
+        """Put memory there, and wake whoever waits."""
+        number = hva // PAGE_SIZE
+        vma = self.host.mm.vmas[number]
+        mapping = vma.mapping
+        if self.registration.mode & UFFD_WP:
+            self.registration.protected.discard(number)
+        elif self.registration.mode & UFFD_MINOR and mapping is not None and mapping.i_pages[vma.pgoff].page is None:
+            raise SyscallError(errno.EFAULT, "UFFDIO_CONTINUE")
+        elif self.host.fault_in(hva) is not None:
+            raise SyscallError(errno.ENOENT, "UFFDIO_ZEROPAGE")
+        self.wake(hva)
+
+    def wake(self, hva: int) -> None:
+        """Wake whoever waits."""
+        self.registration.waiting.discard(hva // PAGE_SIZE)
+
+    def unregister(self) -> None:
+        """No fault in the range waits any more; whoever waits already is woken where a page is missing."""
+        if self.registration.mode & UFFD_MISSING:
+            self.registration.waiting -= self.registration.pages
+        if self.registration in self.host.kernel.host_registrations:
+            self.host.kernel.host_registrations.remove(self.registration)
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        self.unregister()
+        self.registration.waiting.clear()
+
+
+class ModelWriteTracking(WriteTracking):
+    """Which pages of a range were written."""
+
+    def __init__(self, host: ModelHost, hva: int, length: int) -> None:
+        self.host = host
+        self._pages = range(hva // PAGE_SIZE, (hva + length) // PAGE_SIZE)
+        host.kernel.host_written.clear()
+
+    def written(self) -> list[bool]:
+        """One entry for each page."""
+        return [self.host.mm.ptes[number].pfn in self.host.kernel.host_written for number in self._pages]
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class ModelWindow(Window):
+    """An invalidation of a page that is of no interest, of which the end is held back."""
+
+    def __init__(self, host: ModelHost) -> None:
+        self.host = host
+        self._hva = host.hole(PAGE_SIZE)
+        self._open = True
+        with host.syscall("madvise"):
+            host.kernel.mmu_notifier_invalidate_range_start(host.mm, self._hva, self._hva + PAGE_SIZE)
+
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._open
+
+    def close(self) -> None:
+        """End it."""
+        if self._open:
+            self._open = False
+            with self.host.syscall("madvise"):
+                kernel = self.host.kernel
+                kernel.mmu_notifier_invalidate_range_end(self.host.mm, self._hva, self._hva + PAGE_SIZE)

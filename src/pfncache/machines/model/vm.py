@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Virtual machines and virtual CPUs of the model."""
+
+from __future__ import annotations
+
+import errno
+
+from pfncache.kernel.arch.x86.kvm.mmu import RET_PF_RETRY
+from pfncache.kernel.include.linux.kvm_host import KvmMemorySlot
+from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
+from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
+from pfncache.machines.model.cpu import Cpu
+from pfncache.machines.model.file import ModelFile
+from pfncache.machines.model.host import ModelHost
+from pfncache.machines.model.show import cache_text, slot_text
+from pfncache.machines.program import Program
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE
+
+GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
+"""How much a VM has room for: gfns, memslot ids, memslot objects, vCPUs."""
+_TRIES = 16
+
+
+class ModelVcpu(Vcpu):
+    """A virtual CPU."""
+
+    def __init__(self, vm: ModelVm, record: VcpuRecord) -> None:
+        self.vm = vm
+        self.record = record
+
+    def __repr__(self) -> str:
+        return f"<{self.record} of {self.vm!r}: kvm-clock {cache_text(self.record.pv_time)}>"
+
+    def set_msr(self, index: int, value: int) -> int:
+        """KVM_SET_MSRS of one: how many were set."""
+        with self.vm.host.syscall("KVM_SET_MSRS"):
+            return self.vm.host.kernel.msr_io(self.record, index, value)
+
+    def get_msr(self, index: int) -> int:
+        """KVM_GET_MSRS of one."""
+        with self.vm.host.syscall("KVM_GET_MSRS"):
+            self.record.mutex.lock()
+            value = self.vm.host.kernel.kvm_get_msr_common(self.record, index)
+            self.record.mutex.unlock()
+        return value
+
+    def kvmclock_ctrl(self) -> None:
+        """KVM_KVMCLOCK_CTRL."""
+        with self.vm.host.syscall("KVM_KVMCLOCK_CTRL") as done:
+            done(self.vm.host.kernel.kvm_set_guest_paused(self.record))
+
+    def run(self, immediate_exit: bool = False) -> Exit:
+        """KVM_RUN of a guest that halts."""
+        if immediate_exit:
+            return Exit("INTR")
+        with self.vm.host.syscall("KVM_RUN"):
+            self.vm.host.kernel.vcpu_enter_guest(self.record)
+        return Exit("HLT")
+
+    def _access(self, gpa: int, write: bool) -> memoryview:
+        """The guest's access, after as many faults as it takes: the bytes that it reaches."""
+        kernel, kvm = self.vm.host.kernel, self.vm.record
+        gfn = gpa // PAGE_SIZE
+        with self.vm.host.syscall("KVM_RUN"):
+            kernel.vcpu_enter_guest(self.record)
+            slot = self.vm.slot_at(gfn)
+            if slot is None:
+                raise GuestExit(Exit("MMIO", gpa, write))
+            private = kvm.mem_attr_array[gfn].private
+            for _ in range(_TRIES):
+                ret = kernel.kvm_vcpu_guest_access(self.record, gpa, private)
+                if ret == 0:
+                    break
+                if ret != RET_PF_RETRY:
+                    break
+                self.vm.host.tasks.resched()
+            if ret != 0:
+                from_gmem = slot.guest_memfd and kernel.fault_from_gmem(slot, private)
+                kind = "private" if private else "shared"
+                leave = Exit("MEMORY_FAULT", gfn * PAGE_SIZE, detail=kind) if from_gmem else Exit("EFAULT")
+                raise GuestExit(leave)
+            if write:
+                # A writable SPTE is made with the page marked.
+                with srcu_read_lock(kvm.srcu):
+                    kernel.mark_page_dirty_in_slot(kvm, slot, gfn)
+            return memoryview(kernel.mem_map[kvm.sptes[gfn].pfn].host_bytes)[gpa % PAGE_SIZE :]
+
+    def load(self, gpa: int) -> bytes:
+        """The guest reads eight bytes."""
+        return bytes(self._access(gpa, False)[:8])
+
+    def store(self, gpa: int, data: bytes) -> None:
+        """The guest writes eight bytes."""
+        self._access(gpa, True)[:8] = data[:8]
+
+    def set_registers(self, program: Program) -> None:
+        """KVM looks at nothing in the guest's memory for that."""
+
+    def execute(self, program: Program) -> Exit:
+        """Run a program as a KVM without hardware virtualisation does."""
+        with self.vm.host.syscall("KVM_RUN"):
+            return Cpu(self.vm.host, self.vm.record, self.record).execute(program)
+
+    def rdtsc(self) -> int:
+        """The guest reads its time-stamp counter, which counts nanoseconds and how often it is looked at."""
+        self.vm.host.kernel.host_clock += 1
+        return self.vm.host.kernel.host_clock
+
+    def close(self) -> None:
+        """Nothing to give back: the vCPU goes with its VM."""
+
+
+class ModelVm(Vm):
+    """A virtual machine."""
+
+    def __init__(self, host: ModelHost, vm_type: int) -> None:
+        self.host = host
+        self.vm_type = vm_type
+        vcpus = tuple(VcpuRecord(f"vcpu{n}") for n in range(VCPUS))
+        with host.syscall("KVM_CREATE_VM"):
+            self.record = host.kernel.kvm_create_vm(
+                "kvm", host.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(v.pv_time for v in vcpus)
+            )
+        host.vms.append(self.record)
+        self._created = 0
+        self._is_open = True
+
+    def __repr__(self) -> str:
+        return f"<VM of type {self.vm_type} on {self.host.name}>"
+
+    def slots(self) -> str:
+        """The active memslots, a line each."""
+        slots = self.record.memslots
+        assert slots is not None
+        lines = [f"generation {slots.generation}"]
+        lines += [slot_text(n, entry.slot) for n, entry in enumerate(slots.entries) if entry.slot is not None]
+        return "\n".join(lines)
+
+    def slot_at(self, gfn: int) -> KvmMemorySlot | None:
+        """The active slot that has a gfn."""
+        with self.host.syscall("KVM_RUN"), srcu_read_lock(self.record.srcu):
+            return self.host.kernel.gfn_to_memslot(self.record, gfn)
+
+    def create_vcpu(self) -> ModelVcpu:
+        """KVM_CREATE_VCPU."""
+        vcpu = ModelVcpu(self, self.record.vcpus[self._created])
+        self._created += 1
+        return vcpu
+
+    def create_guest_memfd(self, size: int, flags: int = 0) -> ModelFile:
+        """KVM_CREATE_GUEST_MEMFD."""
+        kernel = self.host.kernel
+        with self.host.syscall("KVM_CREATE_GUEST_MEMFD") as done:
+            done(-errno.EINVAL if flags & ~self.host.gmem_flags(self.record) else 0)
+            done(kernel.kvm_gmem_check_create(self.record, size, flags))
+            record = kernel.kvm_gmem_create("guest_memfd", self.record, size // PAGE_SIZE, flags)
+        return self.host.opened(ModelFile(self.host, record, size))
+
+    def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
+        """KVM_SET_USER_MEMORY_REGION."""
+        with self.host.syscall("KVM_SET_USER_MEMORY_REGION") as done:
+            if flags & KVM_MEM_GUEST_MEMFD:
+                done(-errno.EINVAL)
+            done(self._set(slot, flags, gpa, size, hva, None, 0))
+
+    def set_user_memory_region2(
+        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: File | None = None, offset: int = 0
+    ) -> None:
+        """KVM_SET_USER_MEMORY_REGION2."""
+        with self.host.syscall("KVM_SET_USER_MEMORY_REGION2") as done:
+            done(self._set(slot, flags, gpa, size, hva, gmem, offset))
+
+    def _set(self, slot: int, flags: int, gpa: int, size: int, hva: int, gmem: File | None, offset: int) -> int:
+        record = gmem.record if isinstance(gmem, ModelFile) and gmem.is_open else None
+        return self.host.kernel.kvm_vm_ioctl_set_memory_region(self.record, slot, flags, gpa, size, hva, record, offset)
+
+    def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:
+        """KVM_SET_MEMORY_ATTRIBUTES."""
+        with self.host.syscall("KVM_SET_MEMORY_ATTRIBUTES") as done:
+            if not self.host.capabilities.memory_attributes:
+                done(-errno.ENOTTY)
+            done(self.host.kernel.kvm_vm_ioctl_set_attributes(self.record, gpa, size, attributes))
+
+    def set_clock(self, nanoseconds: int) -> None:
+        """KVM_SET_CLOCK."""
+        with self.host.syscall("KVM_SET_CLOCK") as done:
+            done(self.host.kernel.kvm_vm_ioctl_set_clock(self.record, nanoseconds))
+
+    def get_clock(self) -> int:
+        """KVM_GET_CLOCK."""
+        with self.host.syscall("KVM_GET_CLOCK"):
+            return self.host.kernel.get_kvmclock_ns(self.record)
+
+    def get_dirty_log(self, slot: int, pages: int) -> set[int]:
+        """KVM_GET_DIRTY_LOG."""
+        with self.host.syscall("KVM_GET_DIRTY_LOG") as done:
+            done(self.host.kernel.kvm_get_dirty_log(self.record, slot))
+            slots = self.record.memslots
+            assert slots is not None
+            record = slots.entries[slot].slot
+            assert record is not None
+            found = {n for n in range(pages) if record.dirty_bitmap[n].dirty}
+            for n in found:
+                record.dirty_bitmap[n].dirty = False
+        return found
+
+    def close(self) -> None:
+        """close(): the VM goes when the last of its guest_memfds does."""
+        if self._is_open:
+            self._is_open = False
+            self.host.close_vm(self.record)
+
+
+def no_such_type(vm_type: int) -> SyscallError:
+    """What KVM_CREATE_VM says to a type that it does not have."""
+    return SyscallError(errno.EINVAL, f"KVM_CREATE_VM of type {vm_type}")

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines by name, for the Python prompt."""
+
+from __future__ import annotations
+
+from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.machines.model.machine import ModelMachine
+from pfncache.series import DESIGNS, Design
+
+
+def model(design: str | Design = "mainline-7.3") -> ModelMachine:
+    """A host that runs the kernel of a design, such as "rfc-v4"."""
+    if isinstance(design, str):
+        if design not in DESIGNS:
+            raise ValueError(f"no design {design!r}; there are {', '.join(DESIGNS)}")
+        design = DESIGNS[design]
+    return ModelMachine(design)
+
+
+def kvm() -> KvmMachine:
+    """The host that we run on."""
+    return KvmMachine()

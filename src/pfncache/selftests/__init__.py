@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of KVM's access to guest memory, written once and run on every machine."""
+
+from __future__ import annotations
+
+from pfncache.selftests import api, clock, footprint, invalidation, races, series, slots
+from pfncache.selftests.selftest import Selftest
+
+SUITES = (
+    series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, clock.CLOCK_SUITE, clock.STEAL_SUITE, invalidation.SUITE,
+    invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED, races.WINDOW, footprint.SUITE,
+)  # fmt: skip
+SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
+"""Every test, by name."""

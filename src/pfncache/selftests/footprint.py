@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which guest pages KVM itself touches: those that it reaches through the user mapping of a guest_memfd.
+
+The guest's own accesses go to the guest_memfd directly, so that a PTE in the slot's mapping is KVM's doing. How much
+KVM does depends on the processor: where KVM emulates nothing and walks no page tables, there is little to see.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pfncache.machines.machine import Machine, Vcpu
+from pfncache.machines.program import PAGES, ROLES, TABLES, Program
+from pfncache.machines.uapi import (
+    KVM_MSR_ENABLED,
+    MSR_KVM_STEAL_TIME,
+    MSR_KVM_SYSTEM_TIME_NEW,
+    PAGE_SIZE,
+    SHARED_GMEM,
+    UFFD_WP,
+)
+from pfncache.selftests.selftest import Skip, Suite, equal, guest_memfd, userfaultfd
+
+SUITE = Suite("footprint")
+SIZE = PAGES * PAGE_SIZE
+NAMES = {number: role for role, number in ROLES.items()}
+LOAD, STORE = (("load", "data"),), (("store", "data"),)
+NEEDS = (guest_memfd(SHARED_GMEM),)
+PROBE = Program("ring3", LOAD, "mmio")
+ROWS: dict[str, tuple[Program, tuple[str, ...], tuple[str, ...]]] = {
+    "real-hlt": (Program("real", (), "hlt"), ("code",), ()),
+    "real-store-load": (Program("real", (*STORE, ("load", "data2")), "hlt"), ("code", "data", "data2"), ("data",)),
+    "ring0-store": (Program("ring0", STORE, "hlt"), ("code", "data", *TABLES), ("data", *TABLES)),
+    "ring3-load": (Program("ring3", LOAD, "spin"), TABLES, TABLES),
+    "ring3-store-mmio": (Program("ring3", STORE, "mmio"), ("code", *TABLES), TABLES),
+}
+"""The program, the pages that KVM touches, and those of them that it writes."""
+
+
+def _guest(machine: Machine, program: Program) -> tuple[Vcpu, int]:
+    """A guest with a program in its guest_memfd, which is bound at a mapping that nobody has touched."""
+    vm = machine.create_vm()
+    vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
+    hva, alias = machine.mmap(SIZE, file), machine.mmap(SIZE, file)
+    vm.bind(0, 0, SIZE, hva, file)
+    for gpa, data in program.image().items():
+        machine.write(alias + gpa, data)
+    return vcpu, hva
+
+
+def _names(pages: list[bool]) -> list[str]:
+    return sorted(NAMES.get(number, f"page {number}") for number, page in enumerate(pages) if page)
+
+
+def _probe(machine: Machine) -> None:
+    """Skip where the processor walks the guest's page tables by itself."""
+    vcpu, hva = _guest(machine, PROBE)
+    vcpu.execute(PROBE)
+    if "pml4" not in _names(machine.present(hva, SIZE)):
+        raise Skip("the processor walks the guest's page tables, not KVM")
+
+
+def _touched(row: str, machine: Machine) -> None:
+    _probe(machine)
+    program, touched, _ = ROWS[row]
+    vcpu, hva = _guest(machine, program)
+    vcpu.set_registers(program)
+    equal("what KVM_SET_SREGS has touched", _names(machine.present(hva, SIZE)), [])
+    leave = vcpu.execute(program)
+    equal("how the program ends", leave.reason, {"hlt": "HLT", "mmio": "MMIO", "spin": "INTR"}[program.end])
+    equal("what KVM has touched", _names(machine.present(hva, SIZE)), sorted(touched))
+
+
+def _written(row: str, machine: Machine) -> None:
+    _probe(machine)
+    program, touched, written = ROWS[row]
+    vcpu, hva = _guest(machine, program)
+    with machine.track_writes(hva, SIZE) as tracking:
+        vcpu.execute(program)
+        equal("what KVM has touched", _names(machine.present(hva, SIZE)), sorted(touched))
+        equal("what KVM has written", _names(tracking.written()), sorted(written))
+
+
+for _row in ROWS:
+    SUITE.add(
+        f"touches-{_row}", f"the pages that KVM touches of a guest that runs {_row}", "footprint",
+        partial(_touched, _row), NEEDS,
+    )  # fmt: skip
+    SUITE.add(
+        f"writes-{_row}", f"the pages that KVM writes of a guest that runs {_row}", "footprint",
+        partial(_written, _row), (*NEEDS, userfaultfd(UFFD_WP, "write-protected")),
+    )  # fmt: skip
+
+
+@SUITE.test("clock-and-steal-time", "footprint", NEEDS)
+def clock_and_steal_time(machine: Machine) -> None:
+    """kvm-clock and steal time are written through the user mapping, next to the page tables of the guest."""
+    _probe(machine)
+    program = Program("ring3", LOAD, "spin")
+    vcpu, hva = _guest(machine, program)
+    vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, ROLES["clock"] * PAGE_SIZE | KVM_MSR_ENABLED)
+    vcpu.set_msr(MSR_KVM_STEAL_TIME, ROLES["steal"] * PAGE_SIZE | KVM_MSR_ENABLED)
+    equal("how the program ends", vcpu.execute(program).reason, "INTR")
+    mapped = ("steal", *TABLES) if machine.capabilities.pfncache_gmem else ("clock", "steal", *TABLES)
+    equal("what KVM has touched", _names(machine.present(hva, SIZE)), sorted(mapped))

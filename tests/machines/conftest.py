@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines to test: the model always, this host's KVM where it can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.machines.machine import Machine, SyscallError
+from pfncache.machines.model.machine import ModelMachine
+from pfncache.series import DESIGNS
+
+
+@pytest.fixture
+def kvm() -> Iterator[KvmMachine]:
+    """This host."""
+    try:
+        machine = KvmMachine()
+    except SyscallError as error:
+        pytest.skip(str(error))
+    with machine:
+        yield machine
+
+
+@pytest.fixture
+def model() -> Iterator[ModelMachine]:
+    """Mainline, modelled."""
+    with ModelMachine(DESIGNS["mainline-7.3"]) as machine:
+        yield machine
+
+
+@pytest.fixture(params=["model", "kvm"])
+def machine(request: pytest.FixtureRequest) -> Machine:
+    """Either of them."""
+    found: Machine = request.getfixturevalue(request.param)
+    return found

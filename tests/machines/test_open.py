@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``import pfncache``: what it offers, and what it does not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import pfncache
+from pfncache.machines.machine import Machine
+from pfncache.series import DESIGNS
+
+
+def test_import_loads_neither_the_engine_nor_the_kernel() -> None:
+    code = "import pfncache, sys; print([m for m in ('numba', 'numpy', 'pfncache.kernel') if m in sys.modules])"
+    code += "; pfncache.model(); print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split("\n")[:2] == ["[]", "False"]
+
+
+def test_public_names() -> None:
+    assert dir(pfncache) == ["Machine", "SyscallError", "kvm", "model"]
+    assert pfncache.Machine is Machine
+    with pytest.raises(AttributeError, match="no attribute 'vm'"):
+        _ = pfncache.vm
+
+
+def test_designs_by_name_and_by_object() -> None:
+    assert repr(pfncache.model("rfc-v4")) == "<model of rfc-v4: RFC v4 (2026-04-20) on the mainline of its time>"
+    assert pfncache.model(DESIGNS["rfc-v4"]).design is DESIGNS["rfc-v4"]
+    with pytest.raises(ValueError, match=r"no design 'rfc-v9'; there are mainline-7\.3"):
+        pfncache.model("rfc-v9")

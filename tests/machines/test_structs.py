@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The structures have the sizes, and the ioctls the numbers, that the kernel's headers give them."""
+
+from __future__ import annotations
+
+from ctypes import Structure, sizeof
+
+import pytest
+
+from pfncache.machines.kvm import structs
+
+SIZES = {
+    structs.UserspaceMemoryRegion: 32,
+    structs.UserspaceMemoryRegion2: 160,
+    structs.CreateGuestMemfd: 64,
+    structs.MemoryAttributes: 32,
+    structs.DirtyLog: 16,
+    structs.Regs: 144,
+    structs.Segment: 24,
+    structs.Sregs: 312,
+    structs.ClockData: 48,
+    structs.CpuidEntry: 40,
+    structs.UffdioRegister: 32,
+    structs.Uffdio: 24,
+    structs.UffdioZeropage: 32,
+    structs.UffdioWriteprotect: 24,
+}
+NUMBERS = {
+    "KVM_CREATE_VM": 0xAE01,
+    "KVM_CHECK_EXTENSION": 0xAE03,
+    "KVM_GET_VCPU_MMAP_SIZE": 0xAE04,
+    "KVM_CREATE_VCPU": 0xAE41,
+    "KVM_RUN": 0xAE80,
+    "KVM_GET_REGS": 0x8090AE81,
+    "KVM_SET_REGS": 0x4090AE82,
+    "KVM_GET_SREGS": 0x8138AE83,
+    "KVM_SET_SREGS": 0x4138AE84,
+    "KVM_GET_MSRS": 0xC008AE88,
+    "KVM_SET_MSRS": 0x4008AE89,
+    "KVM_GET_SUPPORTED_CPUID": 0xC008AE05,
+    "KVM_SET_CPUID2": 0x4008AE90,
+    "KVM_SET_CLOCK": 0x4030AE7B,
+    "KVM_GET_CLOCK": 0x8030AE7C,
+    "KVM_KVMCLOCK_CTRL": 0xAEAD,
+    "KVM_SET_USER_MEMORY_REGION": 0x4020AE46,
+    "KVM_SET_USER_MEMORY_REGION2": 0x40A0AE49,
+    "KVM_CREATE_GUEST_MEMFD": 0xC040AED4,
+    "KVM_SET_MEMORY_ATTRIBUTES": 0x4020AED2,
+    "KVM_GET_DIRTY_LOG": 0x4010AE42,
+    "UFFDIO_API": 0xC018AA3F,
+    "UFFDIO_REGISTER": 0xC020AA00,
+    "UFFDIO_UNREGISTER": 0x8010AA01,
+    "UFFDIO_WAKE": 0x8010AA02,
+    "UFFDIO_ZEROPAGE": 0xC020AA04,
+    "UFFDIO_WRITEPROTECT": 0xC018AA06,
+    "UFFDIO_CONTINUE": 0xC020AA07,
+}
+
+
+@pytest.mark.parametrize(("structure", "size"), SIZES.items())
+def test_size(structure: type[Structure], size: int) -> None:
+    assert sizeof(structure) == size
+
+
+def test_numbers() -> None:
+    assert structs.NUMBERS == NUMBERS
+
+
+def test_offsets_in_kvm_run() -> None:
+    assert (structs.Run.immediate_exit.offset, structs.Run.exit_reason.offset, structs.Run.exit.offset) == (1, 8, 32)
+    assert (structs.Mmio.data.offset, structs.Mmio.len.offset, structs.Mmio.is_write.offset) == (8, 16, 20)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""lost-dirty: a write to a slot that logs is not marked."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.kernel.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.kernel.include.linux.types import Gfn
+from pfncache.kernel.virt.kvm.kvm_main import KvmMain
+from pfncache.series import Patch, mainline_7_3
+from tests.kernel.conftest import Host, MakeHost, reported
+from tests.properties.conftest import clock_on, watched
+
+
+class MarkNothing(Patch, KvmMain):
+    """KVM: forget dirty logging."""
+
+    def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:
+        """Nothing."""
+
+
+def walk(host: Host) -> None:
+    assert host.kernel.kvm_vcpu_walk(host.vcpu, 0) == 0
+
+
+def emulate(host: Host) -> None:
+    assert host.kernel.kvm_vcpu_emulate(host.vcpu, 0, 0x1000) == 0
+
+
+@pytest.mark.parametrize("write", [clock_on, walk, emulate])
+def test_nobody_marks(make_host: MakeHost, write: object) -> None:
+    assert callable(write)
+    host = watched(make_host, mainline_7_3 + [MarkNothing])
+    host.add_slot(log_dirty=True)
+    with reported("lost-dirty"):
+        write(host)
+
+
+@pytest.mark.parametrize("write", [clock_on, walk, emulate])
+def test_nobody_marks_and_nobody_logs(make_host: MakeHost, write: object) -> None:
+    assert callable(write)
+    host = watched(make_host, mainline_7_3 + [MarkNothing])
+    host.add_slot()
+    write(host)
+    assert not any(bit.dirty for bit in host.slot().dirty_bitmap)
+
+
+@pytest.mark.parametrize(("write", "gfn"), [(clock_on, 0), (walk, 0), (emulate, 1)])
+def test_mainline_marks(host: Host, write: object, gfn: int) -> None:
+    assert callable(write)
+    host.add_slot(log_dirty=True)
+    write(host)
+    assert [n for n, bit in enumerate(host.slot().dirty_bitmap) if bit.dirty] == [gfn]
+
+
+def test_events_need_not_be_marked(make_host: MakeHost) -> None:
+    host = watched(make_host, mainline_7_3 + [MarkNothing])
+    host.kvm.gpcs = (host.kvm.xen.shinfo_cache,)
+    host.add_slot(log_dirty=True)
+    host.kernel.kvm_xen_set_shared_info(host.kvm, 0, 0, False)
+    assert host.kernel.kvm_xen_set_evtchn(host.kvm, host.vcpu) == 1

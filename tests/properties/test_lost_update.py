@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""lost-update: KVM writes the clock where the guest does not look."""
+
+from __future__ import annotations
+
+from pfncache.kernel.include.linux.kvm_host import KVM_X86_SW_PROTECTED_VM
+from tests.kernel.conftest import HVA, Host, MakeHost, reported
+from tests.properties.conftest import clock_on, gmem_slot, watched
+
+
+def test_the_user_address_is_other_memory(host: Host) -> None:
+    gmem_slot(host)
+    with reported("lost-update"):
+        clock_on(host)
+
+
+def test_the_user_address_is_the_guests_memory(host: Host) -> None:
+    file = gmem_slot(host)
+    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
+    clock_on(host)
+    assert file.f_mapping.i_pages[0].page is host.page(HVA)
+
+
+def test_nothing_is_expected_of_private_memory(make_host: MakeHost) -> None:
+    host = watched(make_host, vm_type=KVM_X86_SW_PROTECTED_VM)
+    gmem_slot(host, 0)
+    host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 1, True)
+    clock_on(host)
+    assert host.page(HVA).host_bytes[0x10] == 2  # went to the user address
+
+
+def test_nothing_is_expected_where_there_is_no_slot(host: Host) -> None:
+    host.add_slot()
+    page = host.kernel.mem_map[0]
+    host.kernel.trace_pv_update(host.kvm, 0x6000, page.pfn)
+    with reported("lost-update"):
+        host.kernel.trace_pv_update(host.kvm, 0x1000, page.pfn)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""stale-spte: a page is freed that the guest can still reach."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kernel.conftest import HVA, Host, reported
+
+
+@pytest.fixture
+def mapped(host: Host) -> Host:
+    """The guest has its first page."""
+    host.add_slot()
+    assert host.kernel.kvm_vcpu_guest_access(host.vcpu, 0, False) == 0
+    return host
+
+
+def test_freed_without_a_notification(mapped: Host) -> None:
+    with reported("stale-spte"):
+        mapped.kernel.zap_ptes(mapped.mm, HVA, HVA + 0x1000)
+
+
+def test_freed_after_the_notification(mapped: Host) -> None:
+    page = mapped.page(HVA)
+    mapped.kernel.zap_page_range(mapped.mm, HVA, HVA + 0x1000)
+    assert page.free
+
+
+def test_reached_after_it_was_freed(mapped: Host) -> None:
+    """Where the allocator is not watched, the guest's next access tells."""
+    mapped.page(HVA).free = True
+    with reported("stale-spte"):
+        mapped.kernel.kvm_vcpu_guest_access(mapped.vcpu, 0, False)
+
+
+def test_another_vms_mapping_counts(mapped: Host) -> None:
+    other = mapped.kernel.kvm_create_vm("other", mapped.mm)
+    mapped.kernel.set_spte(other, 0, 5, False)
+    page = mapped.kernel.mem_map[5]
+    page.free, page.refcount = False, 1
+    with reported("stale-spte"):
+        mapped.kernel.put_page(page)

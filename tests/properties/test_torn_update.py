@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""torn-update."""
+
+from __future__ import annotations
+
+from tests.kernel.conftest import Host, reported
+from tests.properties.conftest import clock_on
+
+
+def test_one_after_the_other(host: Host) -> None:
+    host.add_slot()
+    clock_on(host)
+    host.kernel.pvclock_begin(host.gpc)
+    host.kernel.pvclock_end(host.vcpu, host.gpc)
+    host.kernel.pvclock_begin(host.gpc)
+    assert host.gpc.updating
+
+
+def test_two_at_a_time(host: Host) -> None:
+    host.add_slot()
+    clock_on(host)
+    host.kernel.pvclock_begin(host.gpc)
+    with reported("torn-update"):
+        host.kernel.pvclock_begin(host.gpc)

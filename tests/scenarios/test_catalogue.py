@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios by name: each builds, says what it is about, and says what it covers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pfncache.properties import PROBES
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.scenarios.catalogue import catalogue
+from pfncache.scenarios.generated import pairs, singles
+from pfncache.scenarios.scenario import describe
+from pfncache.scenarios.world import Memory
+from pfncache.series import mainline_7_3
+
+KERNEL = mainline_7_3.kernel(*PROBES)
+
+
+def test_names_are_unique() -> None:
+    names = [scenario.name for scenario in (*catalogue(), *singles(), *pairs())]
+    assert len(names) == len(set(names)) == len(SCENARIOS)
+    assert list(SCENARIOS)[: len(DEFAULT_SCENARIOS)] == list(DEFAULT_SCENARIOS)
+
+
+@pytest.mark.parametrize("name", DEFAULT_SCENARIOS)
+def test_builds_on_mainline(name: str) -> None:
+    scenario = SCENARIOS[name]
+    system = scenario.build(KERNEL)
+    names = [actor.name for actor in system.actors]
+    assert 1 <= len(names) == len(set(names)) <= 3
+    assert all(actor.calls for actor in system.actors)
+    assert type(system.kernel) is KERNEL
+    assert system.at_end is not None
+    assert str(system.at_end) == "trace_quiescent(kvm)"
+
+
+def test_pairs_build_on_mainline() -> None:
+    for scenario in pairs():
+        assert len(scenario.build(KERNEL).actors) == 3, scenario.name
+
+
+def test_each_says_what_it_is_about() -> None:
+    for name, scenario in SCENARIOS.items():
+        assert re.fullmatch(r"[a-z]+(/[a-z+-]+)+", name)
+        assert re.fullmatch(r"[^\n]+", scenario.hazard), name
+        assert scenario.memory in ("", *Memory), name
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("clock/anon/munmap", "vcpu: clock_update x2 | munmap; 3 pages"),
+        ("clock/gmem/close", "vcpu: clock_update x2 | close; 3 pages"),
+        (
+            "clock/gmem-mmap/slot-replace",
+            "vcpu: clock_update x2 | slot-replace: set_memory_region mmap set_memory_region; 3 pages",
+        ),
+        ("pairs/anon/touch+touch", "vcpu: clock_update | touch | touch': touch; 3 pages"),
+        ("xen/timer-on-vcpu", "vcpu: inject_timer | timer: timer_irq | madvise: madvise_dontneed; 3 pages"),
+        ("gmem/recreate-then-close", "vcpu: clock_update x2 | vmm: set_memory_region x2 close; 4 pages"),
+    ],
+)
+def test_bounds_in_a_line(name: str, text: str) -> None:
+    assert describe(SCENARIOS[name].build(KERNEL)) == text
+
+
+def test_a_closed_file_is_released_by_whoever_drops_its_last_reference() -> None:
+    vcpu, close = SCENARIOS["clock/gmem/close"].build(KERNEL).actors
+    assert [str(call) for call in close.calls] == ["sys_close(gmem0)", "task_work_run(gmem0)"]
+    assert [call.function.__name__ for call in vcpu.calls] == ["kvm_vcpu_run_clock_update", "task_work_run"] * 2
+
+
+def test_an_interrupt_borrows_a_cpu() -> None:
+    _, timer, _ = SCENARIOS["xen/timer-on-vcpu"].build(KERNEL).actors
+    assert timer.interrupts == "vcpu"
+    assert timer.task.__dict__["mm"] is None

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The small world: each kind of memory is what it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.scenarios.world import DEVICE_PFN, Memory, World
+from pfncache.series import mainline_7_3
+
+KERNEL = mainline_7_3.kernel()
+
+
+@pytest.mark.parametrize(
+    ("memory", "vm_type", "flags", "private"),
+    [
+        (Memory.ANON, 0, None, False),
+        (Memory.GMEM, 1, 0, True),
+        (Memory.GMEM_COCO, 4, 0, True),
+        (Memory.GMEM_MMAP, 0, 3, False),
+        (Memory.GMEM_NDM, 0, 7, False),
+        (Memory.GMEM_UNMAPPED, 0, 3, False),
+    ],
+)
+def test_guest_memory(memory: Memory, vm_type: int, flags: int | None, private: bool) -> None:
+    world = World(KERNEL, memory)
+    assert (world.kvm.vm_type, world.kvm.mem_attr_array[0].private) == (vm_type, private)
+    slot = world.kvm.slot_cache[0]
+    assert (slot.base_gfn, slot.npages, slot.userspace_addr) == (0, 1, world.hva)
+    assert slot.guest_memfd is (flags is not None)
+    assert [file.f_mapping.gmem_flags for file in world.files] == ([] if flags is None else [flags])
+
+
+@pytest.mark.parametrize("memory", Memory)
+def test_user_mapping(memory: Memory) -> None:
+    world = World(KERNEL, memory)
+    vma = world.mm.vmas[world.hva >> world.kernel.PAGE_SHIFT]
+    mapped = {
+        Memory.MEMFD: world.memfd,
+        Memory.GMEM_MMAP: world.files[0].f_mapping if world.files else None,
+        Memory.GMEM_NDM: world.files[0].f_mapping if world.files else None,
+    }
+    assert (vma.present, vma.pfnmap) == (memory is not Memory.GMEM_UNMAPPED, memory is Memory.PFNMAP)
+    assert vma.mapping is mapped.get(memory)
+    device = world.mm.ptes[world.hva >> world.kernel.PAGE_SHIFT].pfn
+    assert device == (DEVICE_PFN if memory is Memory.PFNMAP else -1)
+
+
+def test_clock_on_leaves_a_valid_cache() -> None:
+    world = World(KERNEL).clock_on()
+    assert (world.vcpu.pv_time.valid, world.vcpu.clock_update) == (True, False)
+
+
+def test_set_up_can_be_put_off() -> None:
+    World.defer_setup = True
+    try:
+        world = World(KERNEL).clock_on()
+        (setup,) = world.actor("vcpu", world.call("kvm_vcpu_run_clock_update", world.vcpu)).system().actors
+    finally:
+        World.defer_setup = False
+    assert not world.vcpu.pv_time.active
+    assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
+        "setup",
+        ["sys_mmap", "kvm_set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update"],
+    )
+
+
+def test_actors_are_of_the_process_or_of_none() -> None:
+    world = World(KERNEL)
+    call = world.call("sys_munmap", world.mm, world.hva)
+    one, other = world.actor("one", call).actor("other", call, process=False).system().actors
+    assert isinstance(one.task, TaskStruct)
+    assert isinstance(other.task, TaskStruct)
+    assert (one.task.mm, other.task.mm) == (world.mm, None)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Running: designs with the same system share a search, and every job has an outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pfncache.series import Design, Patch, mainline_7_2, mainline_7_3, rfc_v4_on_7_3
+from pfncache.verify.loader import load_design
+from pfncache.verify.runner import Alike, Job, run, run_jobs, search
+from tests.verify.conftest import SkipUpdate, Unused
+
+SCENARIO = "clock/anon/munmap"
+
+OWN = """
+from pfncache.kernel.arch.x86.kvm.x86 import X86
+from pfncache.series import Patch, mainline_7_3
+
+UNLOCK = {value}
+
+
+class Mine(Patch, X86):
+    '''Look at a constant.'''
+
+    def kvm_guest_time_update(self, vcpu):
+        if UNLOCK:
+            vcpu.rq.lock.unlock()
+
+
+mine = mainline_7_3 + [Mine]
+"""
+
+
+def job(*patches: type[Patch], scenario: str = SCENARIO, max_states: int = 100_000, reduction: bool = True) -> Job:
+    return Job(mainline_7_3 + patches, scenario, max_states, reduction)
+
+
+def test_a_design_that_holds() -> None:
+    outcome = run(job())
+    assert (outcome.scenario, outcome.verdict, outcome.property) == (SCENARIO, "holds", None)
+    assert (outcome.trace, outcome.reason) == (None, "")
+    assert outcome.bounds == "vcpu: clock_update x2 | munmap; 3 pages"
+    searching, result, system = search(job())
+    assert (result.states, result.transitions) == (outcome.states, outcome.transitions)
+    assert searching.program.compiled.system is system
+
+
+def test_a_design_that_is_violated() -> None:
+    outcome = run(Job(rfc_v4_on_7_3, "gmem/unmapped-punch", 100_000))
+    assert (outcome.verdict, outcome.property) == ("violated", "use-after-free")
+    assert outcome.trace is not None
+    assert outcome.reason == outcome.trace.reason
+    assert outcome.trace.actors == ("vcpu", "punch")
+
+
+def test_a_limit() -> None:
+    outcome = run(job(scenario="xen/two-senders", max_states=1000, reduction=False))
+    assert (outcome.verdict, outcome.property, outcome.reason) == ("bounded", None, "the limit of 1,000 states")
+
+
+def shared(first: Job, second: Job) -> bool:
+    """Whether the second job was not searched, but has the outcome of the first."""
+    alike = Alike(first)
+    one, two = alike.run(first), alike.run(second)
+    assert one is not two
+    assert len(alike.known) in (1, 2)
+    return len(alike.known) == 1
+
+
+def test_the_same_system_is_searched_once() -> None:
+    alike = Alike(job())
+    one, two = alike.run(job()), alike.run(job(Unused))
+    assert len(alike.known) == 1
+    assert (one.states, one.seconds, one.verdict) == (two.states, two.seconds, two.verdict)
+
+
+@pytest.mark.parametrize(
+    ("second", "same"),
+    [
+        (job(Unused), True),
+        (job(SkipUpdate), False),
+        (Job(mainline_7_2, SCENARIO, 100_000), False),
+        (Job(mainline_7_3.named("other", "other name"), SCENARIO, 100_000), True),
+        (job(max_states=200_000), False),
+        (job(reduction=False), False),
+    ],
+)
+def test_what_is_shared(second: Job, same: bool) -> None:
+    assert shared(job(), second) is same
+
+
+def own(tmp_path: Path, name: str, value: bool) -> Design:
+    path = tmp_path / name
+    path.write_text(OWN.format(value=value))
+    return load_design(str(path))
+
+
+def test_two_files_that_differ_in_a_constant_only_share_nothing(tmp_path: Path) -> None:
+    """The functions are alike to the letter; what they do is not."""
+    jobs = [Job(own(tmp_path, f"{value}.py", value), SCENARIO, 100_000) for value in (False, True)]
+    assert not shared(*jobs)
+
+
+def test_two_files_that_differ_in_a_constant_only(tmp_path: Path) -> None:
+    """Each has a verdict of its own."""
+    alike = Alike(job())
+    verdicts = [
+        alike.run(Job(own(tmp_path, name, value), SCENARIO, 100_000)).property
+        for name, value in (("one.py", False), ("two.py", True))
+    ]
+    assert verdicts == [None, "lock-imbalance"]
+
+
+def test_shared_outcomes_are_copies() -> None:
+    alike = Alike(job())
+    one = alike.run(job())
+    two = alike.run(job(Unused))
+    two.scenario = "changed"
+    assert one.scenario == alike.run(job()).scenario == SCENARIO
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_job_is_run_once(processes: int) -> None:
+    jobs = [
+        job(*patches, scenario=scenario)
+        for scenario in (SCENARIO, "gpc/move-in-page", "xen/never-activated")
+        for patches in ((), (Unused,))
+    ]
+    done = list(run_jobs(jobs, processes))
+    assert sorted(id(j) for j, _ in done) == sorted(id(j) for j in jobs)
+    assert all(j.scenario == outcome.scenario for j, outcome in done)
+    assert {(o.scenario, o.property) for _, o in done} == {
+        (SCENARIO, None), ("gpc/move-in-page", None), ("xen/never-activated", "warn-on"),
+    }  # fmt: skip
+
+
+def test_no_jobs() -> None:
+    assert list(run_jobs([])) == []

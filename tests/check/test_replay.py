@@ -49,6 +49,13 @@ def test_control_flow(function: Callable[..., Any], reduction: bool) -> None:
     assert sum(random_walk(searching, generator) for _ in range(20)) >= 40
 
 
+@pytest.mark.parametrize("name", ["slots/steal-time", "vcpu/two-steal-times", "clock/gmem-mmap/steal-time"])
+def test_what_only_the_host_runs_is_no_step(name: str) -> None:
+    searching = Search(link(compile_system(make_system(DESIGNS["mainline-7.3"], name)), reduction=False))
+    generator = random.Random(1)
+    assert sum(random_walk(searching, generator) for _ in range(3)) >= 100
+
+
 @pytest.mark.slow
 def test_random_schedules_of_the_catalogue() -> None:
     """At least 10,000 steps, spread over every scenario, over mainline and the series, with and without reductions."""

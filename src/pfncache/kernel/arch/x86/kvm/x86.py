@@ -207,9 +207,10 @@ class X86(KvmMm):
                 return
         if self.is_error_hva(ghc.hva):
             return
-        if not self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\0"):
+        st = ghc.hva
+        if not self.copy_to_user(st + self.STEAL_PREEMPTED, b"\0"):
             return
-        self.host_steal_time(ghc.hva)
+        self.host_steal_time(st)
         self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
         slot = ghc.memslot
         assert slot is not None

@@ -36,7 +36,7 @@ def successors(code: Code) -> list[tuple[int, ...]]:
 def live_registers(code: Code, constants: frozenset[int]) -> dict[int, list[int]]:
     """The registers whose value is still needed, at each event, by instruction index."""
     live = live_masks(code, constants)
-    return {i: _bits(live[i]) for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT}
+    return {i: bits_of(live[i]) for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT}
 
 
 def live_masks(code: Code, constants: frozenset[int]) -> list[int]:
@@ -72,7 +72,8 @@ def live_masks(code: Code, constants: frozenset[int]) -> list[int]:
     return live
 
 
-def _bits(mask: int) -> list[int]:
+def bits_of(mask: int) -> list[int]:
+    """The numbers of the bits that are set, lowest first."""
     found = []
     while mask:
         low = mask & -mask

@@ -50,10 +50,13 @@ DONE, VIOLATED, DEADLOCK, END_FAILED, FULL, PAUSED, BAD_RANGE, LOOPING = 0, 1, 2
     CTL_DETAIL,
     CTL_TERMINAL,
     CTL_LEVEL,
-) = range(11)
+    CTL_VERDICT,
+) = range(12)
 CTL_SIZE = 12
 PENDING = 32
 """States that wait for their place in the table."""
+SEGMENTS = 16
+"""Of the table: a search for a place does not leave its segment, so that threads can fill different ones."""
 
 
 @njit(cache=True, nogil=True)
@@ -229,7 +232,7 @@ def _clear(image: Any, state: Any, row: Any) -> None:
 
 
 @intrinsic
-def _prefetch(typing: Any, array: Any, index: Any) -> Any:
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
     """Ask the processor to bring array[index] near. Changes nothing but time."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -245,12 +248,20 @@ def _prefetch(typing: Any, array: Any, index: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _hash(state: Any, words: int) -> Any:
+def hash_of(state: Any, words: int) -> Any:
+    """64 bits that stand for a state: the low ones for its place in the table, the high ones to tell it apart."""
     h = uint64(0x9E3779B97F4A7C15)
     for i in range(uint64(words)):
         h = (h ^ state[i]) * uint64(0xFF51AFD7ED558CCD)
         h ^= h >> uint64(32)
     return h
+
+
+@njit(cache=True, nogil=True)
+def after_place(at: Any, mask: Any) -> Any:
+    """The place of the table that is tried after `at`."""
+    segment = mask // uint64(SEGMENTS)
+    return (at & ~segment) | ((at + uint64(1)) & segment)
 
 
 @njit(cache=True, nogil=True)
@@ -271,13 +282,13 @@ def _find(states: Any, table: Any, mask: Any, state: Any, h: Any, words: int) ->
                     break
             if same:
                 return at, other + uint64(1)
-        at = (at + uint64(1)) & mask
+        at = after_place(at, mask)
 
 
 @njit(cache=True, nogil=True)
 def insert(states: Any, table: Any, mask: int, count: int, words: int) -> bool:
     """Enter states[count] in the table unless it is there. The table holds number + 1 and 32 bits of the hash."""
-    h = _hash(states[count], words)
+    h = hash_of(states[count], words)
     at, known = _find(states, table, uint64(mask), states[count], h, words)
     if known:
         return False
@@ -288,19 +299,27 @@ def insert(states: Any, table: Any, mask: int, count: int, words: int) -> bool:
 @njit(cache=True, nogil=True)
 def find(states: Any, table: Any, mask: int, state: Any, words: int) -> int:
     """The number of a visited state, or -1."""
-    _, known = _find(states, table, uint64(mask), state, _hash(state, words), words)
+    _, known = _find(states, table, uint64(mask), state, hash_of(state, words), words)
     return int(known) - 1
 
 
 @njit(cache=True, nogil=True)
 def rehash(states: Any, table: Any, mask: int, count: int, words: int) -> None:
     """Fill an empty table with the first `count` states."""
-    for number in range(count):
-        h = _hash(states[number], words)
-        at = np.int64(h & uint64(mask))
-        while table[at] != uint64(0):
-            at = (at + 1) & mask
-        table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(number + 1)
+    umask = uint64(mask)
+    hashes = np.empty(PENDING, dtype=np.uint64)  # while the processor fetches their places
+    for ahead in range(count + PENDING):
+        number = ahead - PENDING
+        slot = uint64(ahead % PENDING)
+        if number >= 0:
+            h = hashes[slot]
+            at = h & umask
+            while table[at] != uint64(0):
+                at = after_place(at, umask)
+            table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(number + 1)
+        if ahead < count:
+            hashes[slot] = hash_of(states[uint64(ahead)], words)
+            prefetch(table, hashes[slot] & umask)  # type: ignore[call-arg]
 
 
 @njit(cache=True, nogil=True)
@@ -351,6 +370,87 @@ def _flush(
     return count
 
 
+@njit(cache=True, nogil=True, inline="always")
+def successors(
+    image: Any,
+    states: Any,
+    parents: Any,
+    onward: Any,
+    table: Any,
+    mask: Any,
+    pending: Any,
+    hashes: Any,
+    origins: Any,
+    waiting: int,
+    number: int,
+    registers: Any,
+    out: Any,
+    cover: Any,
+    ctl: Any,
+) -> int:
+    """Put every state that a step from `number` leads to behind the `waiting` ones in `pending`; flush it when full.
+
+    What was found goes to ctl[CTL_VERDICT]. Returns how many states wait.
+    """
+    words = uint64(image[WORDS])
+    size = pending.shape[0]
+    taken = 0
+    finished = True
+    state = states[uint64(number)]
+    for actor in range(image[N_ACTORS]):
+        if counter_of(image, state, actor) != 0:
+            finished = False
+        if not may_run(image, state, actor):
+            continue
+        choice = 0
+        choices = 1
+        while choice < choices:
+            if waiting == size:
+                ctl[CTL_STATES] = _flush(
+                    states, parents, onward, table, mask, pending, hashes, origins, waiting,
+                    ctl[CTL_STATES], ctl[CTL_LEVEL],
+                )  # fmt: skip
+                waiting = 0
+            after = pending[uint64(waiting)]
+            for i in range(words):
+                after[i] = state[i]
+            result = step(image, after, registers, out, cover, actor, choice)
+            if result == BLOCKED:
+                break
+            choices = out[OUT_CHOICES]
+            taken += 1
+            if result != STEPPED:
+                ctl[CTL_VERDICT] = VIOLATED if result == FAILED else (BAD_RANGE if result == RANGE else LOOPING)
+                ctl[CTL_STATE] = number
+                ctl[CTL_ACTOR] = actor
+                ctl[CTL_CHOICE] = choice
+                ctl[CTL_DETAIL] = out[OUT_DETAIL]
+                ctl[CTL_TRANSITIONS] += taken
+                return waiting
+            h = hash_of(after, words)
+            prefetch(table, h & mask)  # type: ignore[call-arg]
+            hashes[uint64(waiting)] = h
+            origins[uint64(waiting)] = number
+            waiting += 1
+            choice += 1
+    ctl[CTL_TRANSITIONS] += taken
+    if taken == 0:
+        ctl[CTL_STATE] = number
+        ctl[CTL_ACTOR] = -1
+        if not finished:
+            ctl[CTL_VERDICT] = DEADLOCK
+            return waiting
+        ctl[CTL_TERMINAL] += 1
+        onward[number] = 1
+        if image[AT_END] >= 0:
+            after = state.copy()
+            result = step(image, after, registers, out, cover, -1, 0)
+            if result != STEPPED:
+                ctl[CTL_VERDICT] = END_FAILED if result == FAILED else BAD_RANGE
+                ctl[CTL_DETAIL] = out[OUT_DETAIL]
+    return waiting
+
+
 @njit(cache=True, nogil=True)
 def explore(
     image: Any,
@@ -370,94 +470,39 @@ def explore(
     `onward` when it is an end, or when one of its steps leads to a level of the search beyond its own.
     """
     words = image[WORDS]
-    actors = image[N_ACTORS]
     umask = uint64(mask)
-    count = ctl[CTL_STATES]
     number = ctl[CTL_NEXT]
-    level = ctl[CTL_LEVEL]
-    limit = ctl[CTL_LIMIT]
-    pause = ctl[CTL_PAUSE]
-    transitions = ctl[CTL_TRANSITIONS]
     pending = np.empty((PENDING, words), dtype=np.uint64)
     hashes = np.empty(PENDING, dtype=np.uint64)
     origins = np.empty(PENDING, dtype=np.int32)
     waiting = 0
-    verdict = DONE
+    ctl[CTL_VERDICT] = DONE
     while True:
-        if number == level:
-            count = _flush(states, parents, onward, table, umask, pending, hashes, origins, waiting, count, level)
+        if number == ctl[CTL_LEVEL]:
+            ctl[CTL_STATES] = _flush(
+                states, parents, onward, table, umask, pending, hashes, origins, waiting,
+                ctl[CTL_STATES], ctl[CTL_LEVEL],
+            )  # fmt: skip
             waiting = 0
-            level = count
-            if number == count:
+            ctl[CTL_LEVEL] = ctl[CTL_STATES]
+            if number == ctl[CTL_STATES]:
                 break
-        if count + 2 * PENDING > limit:
-            verdict = FULL
+        if ctl[CTL_STATES] + 2 * PENDING > ctl[CTL_LIMIT]:
+            ctl[CTL_VERDICT] = FULL
             break
-        if number >= pause:
-            verdict = PAUSED
+        if number >= ctl[CTL_PAUSE]:
+            ctl[CTL_VERDICT] = PAUSED
             break
-        enabled = False
-        finished = True
-        state = states[uint64(number)]
-        for actor in range(actors):
-            if counter_of(image, state, actor) != 0:
-                finished = False
-            if not may_run(image, state, actor):
-                continue
-            choice = 0
-            choices = 1
-            while choice < choices:
-                if waiting == PENDING:
-                    count = _flush(
-                        states, parents, onward, table, umask, pending, hashes, origins, waiting, count, level
-                    )
-                    waiting = 0
-                after = pending[uint64(waiting)]
-                for i in range(uint64(words)):
-                    after[i] = state[i]
-                result = step(image, after, registers, out, cover, actor, choice)
-                if result == BLOCKED:
-                    break
-                choices = out[OUT_CHOICES]
-                transitions += 1
-                enabled = True
-                if result != STEPPED:
-                    verdict = VIOLATED if result == FAILED else (BAD_RANGE if result == RANGE else LOOPING)
-                    ctl[CTL_STATE] = number
-                    ctl[CTL_ACTOR] = actor
-                    ctl[CTL_CHOICE] = choice
-                    ctl[CTL_DETAIL] = out[OUT_DETAIL]
-                    break
-                h = _hash(after, words)
-                _prefetch(table, h & umask)  # type: ignore[call-arg]
-                hashes[uint64(waiting)] = h
-                origins[uint64(waiting)] = number
-                waiting += 1
-                choice += 1
-            if verdict != DONE:
-                break
-        if verdict != DONE:
+        waiting = successors(
+            image, states, parents, onward, table, umask, pending, hashes, origins, waiting, number,
+            registers, out, cover, ctl,
+        )  # fmt: skip
+        if ctl[CTL_VERDICT] != DONE:
             break
-        if not enabled:
-            ctl[CTL_STATE] = number
-            ctl[CTL_ACTOR] = -1
-            if not finished:
-                verdict = DEADLOCK
-                break
-            ctl[CTL_TERMINAL] += 1
-            onward[number] = 1
-            if image[AT_END] >= 0:
-                after = state.copy()
-                result = step(image, after, registers, out, cover, -1, 0)
-                if result != STEPPED:
-                    verdict = END_FAILED if result == FAILED else BAD_RANGE
-                    ctl[CTL_DETAIL] = out[OUT_DETAIL]
-                    break
         number += 1
-    if verdict in (FULL, PAUSED):
-        count = _flush(states, parents, onward, table, umask, pending, hashes, origins, waiting, count, level)
-    ctl[CTL_LEVEL] = level
-    ctl[CTL_STATES] = count
+    if ctl[CTL_VERDICT] in (FULL, PAUSED):
+        ctl[CTL_STATES] = _flush(
+            states, parents, onward, table, umask, pending, hashes, origins, waiting, ctl[CTL_STATES], ctl[CTL_LEVEL]
+        )
     ctl[CTL_NEXT] = number
-    ctl[CTL_TRANSITIONS] = transitions
-    return verdict
+    return int(ctl[CTL_VERDICT])

@@ -16,7 +16,9 @@ from pfncache.check.ir import Code, Column, Event, Failure, LockUse, Op, Variabl
 from pfncache.check.values import ANY_INT, IntKind, Kind, RefKind, Reg, kind_of_hint
 
 WORD = 64
-CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS = range(12)
+CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS, FANOUT = (
+    range(13)
+)
 """Header of a program: offsets of its tables, and sizes."""
 HEADER = 16
 INSTR, SLOT, YIELD, SAVE, ACTOR = 6, 4, 3, 5, 8
@@ -75,6 +77,16 @@ class Program:
         """An actor's program counter in a state."""
         slot = self.actor_slots[actor]
         return (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
+
+    def saved(self, state: NDArray[np.uint64], actor: int) -> list[int]:
+        """What a state keeps of an actor's registers, each without the lowest value of its kind."""
+        image = self.image
+        resume = (
+            int(image[YIELDS]) + (int(image[image[ACTORS] + actor * ACTOR + 3]) + self.counter(state, actor)) * YIELD
+        )
+        first, count = int(image[resume + 1]), int(image[resume + 2])
+        saves = image[image[SAVES] + first * SAVE :][: count * SAVE].reshape(count, SAVE)
+        return [(int(state[word]) >> int(shift)) & ((1 << int(bits)) - 1) for _, word, shift, bits, _ in saves]
 
 
 class _Packer:
@@ -142,7 +154,7 @@ class Linker:
                 first = len(saves)
                 for register in live[i]:
                     kind = code.kinds[register]
-                    bits, low = _room(kind, self.heap.pools)
+                    bits, low = room(kind, self.heap.pools)
                     slot = packer.take(bits, low)
                     saves.append((self._register(register), slot.word, slot.shift, slot.bits, slot.low))
                 yields.append((where[i] + 1, first, len(saves) - first))
@@ -180,7 +192,7 @@ class Linker:
                     if self.compiled.written.stores(record, name):
                         variable = Variable(record, name)
                         self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
-                        bits, low = _room(self.kinds[variable], self.heap.pools)
+                        bits, low = room(self.kinds[variable], self.heap.pools)
                         self.slots[variable] = self.packer.take(bits, low)
 
     def _slot(self, variable: Variable) -> Slot:
@@ -287,6 +299,10 @@ class Linker:
         header[WORDS] = words
         header[AT_END] = at_end
         header[REGISTERS] = len(self.registers)
+        header[FANOUT] = sum(
+            max([1, *(int(i.args[1]) for i in code.instrs if i.op == Op.CHOOSE)])  # type: ignore[call-overload]
+            for code in self.compiled.codes[: len(actor_rows)]
+        )
         return np.array(header + body, dtype=np.int64)
 
     def _fill_initial(self, program: Program) -> None:
@@ -303,7 +319,7 @@ def _number(heap: Any, value: Any) -> int:
     return int(value) if isinstance(value, int) else heap.number(value)
 
 
-def _room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
+def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
     """Bits that a kind needs, and its lowest value."""
     if isinstance(kind, RefKind):
         return max(1, len(pools.get(kind.record, ())).bit_length()), 0

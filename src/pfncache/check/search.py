@@ -17,6 +17,7 @@ from pfncache.check import engine, liveness
 from pfncache.check.ir import Event, Failure, Op
 from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
+from pfncache.check.parallel import Crew
 
 HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
 DEFAULT_MAX_STATES = 50_000_000
@@ -56,9 +57,10 @@ class ModelError(Exception):
 class Search:
     """The visited set of one program."""
 
-    def __init__(self, program: Program, max_states: int = DEFAULT_MAX_STATES) -> None:
+    def __init__(self, program: Program, max_states: int = DEFAULT_MAX_STATES, threads: int = 1) -> None:
         self.program = program
         self.max_states = max_states
+        self.threads = threads
         image = program.image
         self.registers = np.zeros(int(image[REGISTERS]) + 1, dtype=np.int64)
         engine.prepare(image, self.registers)
@@ -142,14 +144,20 @@ class Search:
         engine.insert(states, table, mask, 0, words)
         ctl[engine.CTL_STATES] = ctl[engine.CTL_LEVEL] = 1
         reason = ""
+        crew = Crew(self.program, self.threads, self.registers, len(self.cover)) if self.threads > 1 else None
         while True:
             ctl[engine.CTL_LIMIT] = min(capacity, self.max_states)
             ctl[engine.CTL_PAUSE] = ctl[engine.CTL_NEXT] + PAUSE
             try:
-                verdict = engine.explore(
-                    self.program.image, states, parents, onward, table, mask,
-                    self.registers, self.out, self.cover, ctl,
-                )  # fmt: skip
+                if crew is not None and crew.is_for(ctl, capacity, self.max_states):
+                    verdict = crew.explore(states, parents, onward, table, mask, ctl)
+                else:
+                    if crew is not None:  # which may take the next level
+                        ctl[engine.CTL_PAUSE] = min(ctl[engine.CTL_PAUSE], ctl[engine.CTL_LEVEL])
+                    verdict = engine.explore(
+                        self.program.image, states, parents, onward, table, mask,
+                        self.registers, self.out, self.cover, ctl,
+                    )  # fmt: skip
                 count = int(ctl[engine.CTL_STATES])
                 if on_progress is not None:
                     on_progress(count, count - int(ctl[engine.CTL_NEXT]))
@@ -175,6 +183,9 @@ class Search:
             except MemoryError:
                 reason = "the memory that there is"
             break
+        if crew is not None:
+            crew.close()
+            self.cover |= crew.covers.max(axis=0)
         self.states, self.parents, self.table, self.mask, self.ctl = states, parents, table, mask, ctl
         count = int(ctl[engine.CTL_STATES])
         result = Result(HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])

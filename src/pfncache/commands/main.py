@@ -9,6 +9,9 @@ import click
 
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
+    "sweep": ("pfncache.commands.sweep:sweep_command", "Search every scenario up to a size; results in one file."),
+    "report": ("pfncache.commands.report:report", "Show the results of a sweep."),
+    "export": ("pfncache.commands.export:export", "Write a scenario as a model for SPIN."),
     "selftest": ("pfncache.commands.selftest:selftest", "Run the tests on the model, or on this host's KVM."),
     "doctor": ("pfncache.commands.doctor:doctor", "Say what this host offers, and how to get what is missing."),
     "list": ("pfncache.commands.listing:listing", "List the designs, scenarios, properties or selftests."),

@@ -13,13 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pfncache.check.source import CompileError
-from pfncache.commands.names import unknown
+from pfncache.commands.names import designs_named, unknown
 from pfncache.report.outcome import DesignOutcome, Outcome, document
 from pfncache.report.trace import render
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.series import DEFAULT_DESIGNS, DESIGNS
 from pfncache.series.design import Design
-from pfncache.verify.loader import DesignFileError, load_design
 from pfncache.verify.runner import Job, compile_error, engine_is_cached, run_jobs
 
 EXIT_VIOLATED, EXIT_INTERRUPTED = 1, 130
@@ -98,18 +97,7 @@ def verify(
 def _designs(names: tuple[str, ...], everything: bool) -> list[Design]:
     if not names:
         return list(DESIGNS.values()) if everything else [DESIGNS[n] for n in DEFAULT_DESIGNS]
-    chosen = []
-    for name in names:
-        if name.endswith(".py"):
-            try:
-                chosen.append(load_design(name))
-            except DesignFileError as error:
-                raise click.UsageError(str(error)) from None
-        elif name in DESIGNS:
-            chosen.append(DESIGNS[name])
-        else:
-            raise unknown("design", name, DESIGNS)
-    return chosen
+    return designs_named(names)
 
 
 def _scenarios(wanted: tuple[str, ...]) -> list[str]:

@@ -5,26 +5,13 @@ from __future__ import annotations
 
 from itertools import combinations_with_replacement
 
-from pfncache.check.system import System
-from pfncache.kernel.vmlinux import Vmlinux
-from pfncache.scenarios.operations import OPERATIONS, Operation
+from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.scenario import Scenario
-from pfncache.scenarios.world import Memory, World
+from pfncache.scenarios.shape import Shape
+from pfncache.scenarios.world import Memory
 
 UPDATES = 2
 """Clock updates beside a single operation: one that may publish something wrong, and one that uses it."""
-
-
-def _build(kernel: type[Vmlinux], memory: Memory, operations: tuple[Operation, ...], updates: int) -> System:
-    files = 2 if any(op.name == "slot-replace" for op in operations) else 1
-    slots = 1 + sum(op.slots for op in operations)
-    world = World(kernel, memory, slots=slots, files=files).clock_on()
-    update = world.call("kvm_vcpu_run_clock_update", world.vcpu)
-    world.actor("vcpu", *(update,) * updates)
-    for number, operation in enumerate(operations):
-        twin = "'" if number and operations[0] is operation else ""
-        world.actor(operation.name + twin, *operation.calls(world))
-    return world.system()
 
 
 def singles() -> list[Scenario]:
@@ -33,7 +20,7 @@ def singles() -> list[Scenario]:
         Scenario(
             f"clock/{memory}/{op.name}",
             f"kvm-clock on {memory} memory is updated while {op.name} runs",
-            lambda k, m=memory, o=op: _build(k, m, (o,), UPDATES),  # type: ignore[misc]
+            Shape(memory, (op.name,), UPDATES).build,
             memory=memory,
         )
         for memory in Memory
@@ -48,7 +35,7 @@ def pairs() -> list[Scenario]:
         Scenario(
             f"pairs/{memory}/{a.name}+{b.name}",
             f"kvm-clock on {memory} memory is updated while {a.name} and {b.name} run",
-            lambda k, m=memory, x=a, y=b: _build(k, m, (x, y), 1),  # type: ignore[misc]
+            Shape(memory, (a.name, b.name)).build,
             memory=memory,
         )
         for memory in Memory

@@ -34,12 +34,13 @@ class Job:
     scenario: str
     max_states: int
     reduction: bool = True
+    threads: int = 1
 
 
 def search(job: Job) -> tuple[Search, Result, System]:
     """Compile and search. Raises CompileError for what the model's language does not have."""
     system = make_system(job.design, job.scenario)
-    searching = Search(link(compile_system(system), job.reduction), job.max_states)
+    searching = Search(link(compile_system(system), job.reduction), job.max_states, job.threads)
     return searching, searching.run(), system
 
 
@@ -70,7 +71,7 @@ class Alike:
             if same_bounds and _signature(type(system.kernel), used, start) == signature:
                 return replace(outcome)
         compiled = compile_system(system)
-        searching = Search(link(compiled, job.reduction), job.max_states)
+        searching = Search(link(compiled, job.reduction), job.max_states, job.threads)
         result = searching.run()
         trace = trace_of(searching, result) if result.path or result.failure is not None else None
         reason = trace.reason if trace is not None else result.detail or result.reason
@@ -124,7 +125,10 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
     for job in jobs:
         batches.setdefault(job.scenario, []).append(job)
     work = list(batches.values())
-    processes = min(processes or os.cpu_count() or 1, len(work))
+    cores = processes or os.cpu_count() or 1
+    processes = min(cores, len(work))
+    if len(work) == 1:  # the cores share its search
+        work = [[replace(job, threads=cores) for job in work[0]]]
     if processes <= 1:
         for batch in work:
             yield from _run_batch(batch)

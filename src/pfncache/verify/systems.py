@@ -15,6 +15,7 @@ from typing import Any
 from pfncache.check.source import CompileError, Location
 from pfncache.check.system import System
 from pfncache.kernel.model import KernelSplat, Record, WouldBlock, tracing
+from pfncache.kernel.vmlinux import Vmlinux
 from pfncache.properties import PROBES
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.world import World
@@ -55,13 +56,17 @@ class Watchdog:
 
 
 def make_system(design: Design, scenario: str) -> System:
-    """The closed system of a scenario on a design's kernel, with every property's probe.
+    """The closed system of a scenario on a design's kernel, with every property's probe."""
+    return make_kernel_system(design, SCENARIOS[scenario].build)
+
+
+def make_kernel_system(design: Design, build: Callable[[type[Vmlinux]], System]) -> System:
+    """The closed system that `build` makes on a design's kernel, with every property's probe.
 
     A design that breaks down before the actors start gets another system, whose only actor is the set-up, so that
     the compiler or the search says what is wrong. Raises CompileError when not even that can be made.
     """
     kernel = design.kernel(*PROBES)
-    build = SCENARIOS[scenario].build
     try:
         with tracing(Watchdog()), alarm(SECONDS):
             return build(kernel)

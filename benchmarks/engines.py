@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``python -m benchmarks.engines``: how fast and how small the engine is, beside others on the same systems."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import race, spin
+from benchmarks.models import BESIDE, crowd
+from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.series import mainline_7_3
+from pfncache.verify.systems import make_system
+
+ROUNDS = 3
+VERDICTS = 8
+"""Scenarios of the default catalogue, spread over it, whose times to a verdict are added up."""
+
+
+COLUMNS = ("engine", "states", "CPU s", "wall s", "M states/CPU s", "bytes a state", "engine is faster", "and smaller")
+
+
+def console() -> Console:
+    """Where the tables go."""
+    return Console(width=120, highlight=False)
+
+
+def rates(actors: int) -> Table:
+    """Distinct states a second and bytes a state, on one model."""
+    build = partial(crowd, BESIDE[: actors - 1])
+    base = race.ours("engine", race.search(build, reduction=False), ROUNDS)
+    threads = os.cpu_count() or 1
+    laps = [base]
+    if threads > 1:
+        laps.append(race.ours(f"engine, {threads} threads", race.search(build, False, threads), ROUNDS))
+    laps += [race.ours("engine, reduced", race.search(build, reduction=True), ROUNDS)]
+    laps += [] if spin.missing() else race.spin(build, ROUNDS, base.states)
+    laps.append(race.cpython(build))
+    table = Table(title=f"clock update beside {', '.join(BESIDE[: actors - 1])}", title_justify="left")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "engine" else "right")
+    for lap in laps:
+        size, smaller = "", ""
+        if lap.bytes_per_state:
+            size, smaller = f"{lap.bytes_per_state:.0f}", f"{lap.bytes_per_state / base.bytes_per_state:.2f} x"
+        wall = f"{lap.wall:.3f}" if lap.wall else ""
+        table.add_row(
+            lap.engine, f"{lap.states:,}", f"{lap.seconds:.3f}", wall, f"{lap.rate:.3f}", size,
+            f"{base.rate / lap.rate:.2f} x", smaller,
+        )  # fmt: skip
+    return table
+
+
+def growth() -> Table:
+    """How states and time grow with actors."""
+    table = Table(title="growth with actors", title_justify="left")
+    for name in ("actors", "states", "seconds", "reduced: states", "seconds", "fewer states"):
+        table.add_column(name, justify="right")
+    for actors in range(2, len(BESIDE) + 2):
+        build = partial(crowd, BESIDE[: actors - 1])
+        whole = race.ours("", race.search(build, reduction=False), 1)
+        small = race.ours("", race.search(build, reduction=True), 1)
+        table.add_row(
+            str(actors), f"{whole.states:,}", f"{whole.seconds:.3f}", f"{small.states:,}", f"{small.seconds:.3f}",
+            f"{whole.states / small.states:.1f} x",
+        )  # fmt: skip
+    return table
+
+
+def verdicts() -> Table:
+    """Time to a verdict, each with its own reduction, over scenarios of the default catalogue that hold."""
+    table = Table(title="time to verdict, reductions on, compilers not counted", title_justify="left")
+    for name in ("scenario", "engine: states", "CPU ms", "SPIN: states", "CPU ms", "SPIN takes"):
+        table.add_column(name, justify="left" if name == "scenario" else "right")
+    names = [n for n, s in DEFAULT_SCENARIOS.items() if mainline_7_3.has(s.memory)]
+    total = [0.0, 0.0]
+    for name in names[:: len(names) // VERDICTS][:VERDICTS]:
+        build = partial(make_system, mainline_7_3, name)
+        searching = race.search(build, reduction=True)
+        if searching.run().verdict != "holds":
+            continue
+        own = race.ours("", searching, ROUNDS)
+        whole = race.search(build, reduction=False).run()
+        other = race.spin(build, ROUNDS, whole.states, ("reduced",))[0]
+        total = [total[0] + own.seconds, total[1] + other.seconds]
+        row = (f"{own.states:,}", f"{own.seconds * 1e3:.1f}", f"{other.states:,}", f"{other.seconds * 1e3:.0f}")
+        table.add_row(name, *row, f"{other.seconds / own.seconds:.0f} x")
+    table.add_row("all", "", f"{total[0] * 1e3:.1f}", "", f"{total[1] * 1e3:.0f}", f"{total[1] / total[0]:.0f} x")
+    return table
+
+
+def process(*arguments: str, **environment: str) -> float:
+    """How long a process runs, in seconds."""
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, *arguments], env=os.environ | environment, capture_output=True, check=False, timeout=600
+    )
+    return time.perf_counter() - started
+
+
+def startup() -> Table:
+    """What a user waits for."""
+    one = ("-m", "pfncache", "verify", "mainline-7.3", "-s", "clock/anon/munmap", "--jobs", "1")
+    with tempfile.TemporaryDirectory() as cache:
+        cold = process(*one, NUMBA_CACHE_DIR=cache)
+        warm = process(*one, NUMBA_CACHE_DIR=cache)
+    helps = min(process("-m", "pfncache", "--help") for _ in range(ROUNDS))
+    table = Table("what", "seconds", title="start", title_justify="left")
+    for what, seconds in (("one scenario, engine not compiled yet", cold), ("again", warm), ("pfncache --help", helps)):
+        table.add_row(what, f"{seconds:.2f}")
+    return table
+
+
+def main() -> None:
+    """Run every benchmark, one after the other."""
+    out = console()
+    out.print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; medians of {ROUNDS}")
+    for actors in (3, 4):
+        out.print(rates(actors))
+    out.print(growth())
+    if spin.missing():
+        out.print(f"no race against SPIN: {spin.missing()}")
+    else:
+        out.print(verdicts())
+    out.print(startup())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Our engine, SPIN and plain CPython on the same transition systems."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.cpython import CPython
+from benchmarks.spin import BREADTH_FIRST, PLAIN, REDUCED, Spin
+from pfncache.check.compiler import compile_system
+from pfncache.check.link import link
+from pfncache.check.promela.model import to_promela
+from pfncache.check.search import Result, Search
+from pfncache.check.system import System
+
+PLAIN_STATES = 20_000
+SPIN_WAYS = {"breadth first": BREADTH_FIRST, "depth first": PLAIN, "reduced": REDUCED}
+
+
+@dataclass(frozen=True)
+class Lap:
+    """One engine on one model: the search alone, without what is compiled before it.
+
+    A rate is per second of the processor, so that others on the machine count less; `wall` is what a user waits.
+    """
+
+    engine: str
+    states: int
+    seconds: float
+    bytes_per_state: float = 0.0
+    wall: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Distinct states a second, in millions."""
+        return self.states / self.seconds / 1e6
+
+
+def search(build: Callable[[], System], reduction: bool, threads: int = 1, max_states: int = 60_000_000) -> Search:
+    """A search, ready to run."""
+    return Search(link(compile_system(build()), reduction), max_states, threads)
+
+
+def ours(name: str, searching: Search, rounds: int) -> Lap:
+    """The median of some runs, after one that is not counted."""
+    found: list[tuple[float, float, Result]] = []
+    for _ in range(rounds + 1):
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = searching.run()
+        found.append((time.process_time() - cpu, time.perf_counter() - wall, result))
+    seconds, _, result = sorted(found[1:], key=lambda lap: lap[0])[rounds // 2]
+    return Lap(name, result.states, seconds, result.bytes_per_state, median(lap[1] for lap in found[1:]))
+
+
+def spin(build: Callable[[], System], rounds: int, states: int, ways: Sequence[str] = tuple(SPIN_WAYS)) -> list[Lap]:
+    """SPIN in each way, the median of some runs. Its hash table and its stack have room for so many states."""
+    searching = search(build, reduction=False)
+    laps = []
+    with tempfile.TemporaryDirectory() as directory:
+        model = Spin(to_promela(searching, "benchmark"), Path(directory))
+        for name in ways:
+            verifier = model.build(*SPIN_WAYS[name], optimise="-O3")
+            room = max(16, states.bit_length())
+            answers = [model.run(verifier, f"-w{room}", f"-m{max(10_000, states)}") for _ in range(rounds)]
+            if answers[0].errors:
+                raise RuntimeError(f"SPIN finds {answers[0].error}")
+            seconds = median(a.seconds for a in answers)
+            laps.append(Lap(f"SPIN, {name}", answers[0].states, seconds, answers[0].bytes_per_state))
+    return laps
+
+
+def cpython(build: Callable[[], System]) -> Lap:
+    """Plain CPython, for as many states as one has the patience for."""
+    plain = CPython(search(build, reduction=False).program)
+    started = time.process_time()
+    states, _ = plain.search(PLAIN_STATES)
+    return Lap(f"plain CPython, {PLAIN_STATES:,}", states, time.process_time() - started)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The rival: SPIN, on the model that `pfncache export --promela` writes."""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+PLAIN = ("-DSAFETY", "-DNOREDUCE")
+BREADTH_FIRST = (*PLAIN, "-DBFS")
+REDUCED = ("-DSAFETY",)
+"""How SPIN's verifier is compiled: depth first without reduction, breadth first, with partial order reduction."""
+
+
+def missing() -> str:
+    """Why SPIN cannot be asked; empty when it can."""
+    absent = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
+    return f"{' and '.join(absent)} not installed" if absent else ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What SPIN's verifier reports."""
+
+    errors: int
+    states: int
+    transitions: int
+    seconds: float
+    """Of the processor, for the verifier's process; it says itself only how many hundredths."""
+    megabytes: float
+    """Of the states that are stored, without the hash table and the stack."""
+    error: str
+
+    @property
+    def bytes_per_state(self) -> float:
+        """Of a stored state."""
+        return self.megabytes * 1e6 / max(1, self.states)
+
+
+class Spin:
+    """A model, turned into C in a directory of its own."""
+
+    def __init__(self, model: str, directory: Path) -> None:
+        self.directory = directory
+        (directory / "model.pml").write_text(model)
+        self._call("spin", "-a", "model.pml")
+
+    def _call(self, *command: str, timeout: float = 600) -> str:
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, timeout=timeout, check=False)
+        if done.returncode or "Error" in done.stdout:
+            raise RuntimeError(f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done.stdout
+
+    def build(self, *flags: str, optimise: str = "-O2") -> str:
+        """Compile a verifier. Returns its name."""
+        name = "_".join(["pan", *flags]).replace("-D", "").replace("=", "_")
+        self._call("gcc", optimise, "-w", "-DMEMLIM=16000", *flags, "-o", name, "pan.c")
+        return name
+
+    def run(self, verifier: str, *arguments: str) -> Answer:
+        """Search."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        out = self._call(f"./{verifier}", *arguments)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+        def number(pattern: str) -> float:
+            found = re.search(pattern, out)
+            if found is None:
+                raise RuntimeError(f"no {pattern!r} in what SPIN says: {out[-2000:]}")
+            return float(found.group(1))
+
+        error = re.search(r"pan:\d+: (.*?) \(at depth", out)
+        return Answer(
+            int(number(r"errors: (\d+)")),
+            int(number(r"(\d+) states, stored")),
+            int(number(r"(\d+) transitions \(=")),
+            seconds,
+            number(r"([0-9.]+)\s+actual memory usage for states"),
+            error.group(1) if error is not None else "",
+        )

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many scenarios as independent jobs, with their results in one file."""

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""SPIN finds the states and the transitions that we find, and the same verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.spin import BREADTH_FIRST, PLAIN, Spin, missing
+from pfncache.check import engine
+from pfncache.check.compiler import compile_system
+from pfncache.check.link import link
+from pfncache.check.promela.model import to_promela
+from pfncache.check.search import Result, Search
+from pfncache.check.system import System
+from pfncache.series import DESIGNS
+from pfncache.verify.systems import make_system
+from tests.check import toys
+
+needs_spin = pytest.mark.skipif(bool(missing()), reason=missing())
+
+SCENARIOS = [
+    ("mainline-7.3", "clock/anon/munmap"),
+    ("mainline-7.3", "clock/anon/migrate"),
+    ("mainline-7.3", "clock/gmem-ndm/punch"),
+    ("mainline-7.3", "gpc/refresh-twice"),
+    ("mainline-7.3", "gpc/activate-deactivate"),
+    ("mainline-7.3", "xen/irq-user"),
+    ("mainline-7.3", "xen/expired-timer"),
+    ("mainline-7.3", "slots/dirty-logging"),
+    ("rfc-v4", "clock/gmem-mmap/allocate"),
+    ("rfc-v4-fixed", "clock/gmem-unmapped/punch"),
+    ("rfc-v4-fixed", "clock/gmem/make-shared"),
+    ("uaccess-clock", "clock/anon/dontneed"),
+]
+
+
+def ours(system: System) -> tuple[Search, Result]:
+    """Our search, without reductions."""
+    search = Search(link(compile_system(system), reduction=False))
+    return search, search.run()
+
+
+def test_text() -> None:
+    """A place for each step, its guard before the arrow, registers that live on in l0, and nothing left behind."""
+    search, _ = ours(toys.system(toys.increment, toys.set_flag))
+    assert to_promela(search, "two actors").replace("\t", "    ") == TEXT
+
+
+TEXT = """\
+/* two actors */
+unsigned ended : 2;
+
+active proctype a0() {
+    unsigned box_count : 3 = 1;
+    unsigned l0 : 3;
+L0:    if /* increment(): shared.count += 1 */
+    :: d_step { true ->
+            l0 = box_count;
+        }; goto L3
+    fi;
+L3:    if /* increment(): shared.count += 1 */
+    :: d_step { true ->
+            box_count = (l0 + 1);
+            l0 = 0;
+            ended = ended + 1;
+        }; goto end_
+    fi;
+end_: false
+}
+
+active proctype a1() {
+    bit box_flag;
+L0:    if /* set_flag(): shared.flag = True */
+    :: d_step { true ->
+            box_flag = 1;
+            ended = ended + 1;
+        }; goto end_
+    fi;
+end_: false
+}
+"""
+
+
+@needs_spin
+@pytest.mark.parametrize(
+    ("functions", "error"),
+    [
+        ((toys.increment, toys.increment), ""),
+        ((toys.increment_locked, toys.increment_locked), ""),
+        ((toys.roll,), ""),
+        ((toys.arithmetic, toys.through_generator), ""),
+        ((toys.first_then_other, toys.other_then_first), "invalid end state"),
+        ((toys.allocate, toys.use, toys.free), "assertion violated 0"),
+        ((toys.roll, toys.index_by_count), "assertion violated 0"),
+    ],
+)
+def test_small_systems(functions: tuple[Callable[..., Any], ...], error: str, tmp_path: Path) -> None:
+    search, result = ours(toys.system(*functions))
+    spin = Spin(to_promela(search, "toy"), tmp_path)
+    found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
+    assert found.error == error
+    if not error:
+        assert (found.states, result.verdict) == (result.states, "holds")
+
+
+@needs_spin
+def test_at_end(tmp_path: Path) -> None:
+    """What is asked when all have ended is asked by SPIN too."""
+    search, result = ours(toys.system(toys.increment, toys.increment, at_end=toys.count_is_two))
+    spin = Spin(to_promela(search, "toy"), tmp_path)
+    assert (spin.run(spin.build(*PLAIN, optimise="-O0")).error, result.property) == ("assertion violated 0", "lost")
+
+
+@needs_spin
+def test_interrupt(tmp_path: Path) -> None:
+    search, result = ours(toys.system(toys.increment, toys.increment, interrupts=True))
+    spin = Spin(to_promela(search, "toy"), tmp_path)
+    assert spin.run(spin.build(*PLAIN, optimise="-O0")).states == result.states
+
+
+@needs_spin
+@pytest.mark.slow
+@pytest.mark.parametrize(("design", "scenario"), SCENARIOS)
+def test_states_and_transitions_agree(design: str, scenario: str, tmp_path: Path) -> None:
+    search, result = ours(make_system(DESIGNS[design], scenario))
+    assert result.verdict == "holds"
+    spin = Spin(to_promela(search, scenario), tmp_path)
+    found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
+    assert (found.errors, found.states) == (0, result.states)
+    ends = int(search.ctl[engine.CTL_TERMINAL])
+    # SPIN counts the initial state as a transition, and the question at each end is a step to itself.
+    assert found.transitions == result.transitions + ends + 1

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A sweep does each job once, whatever happens to it and to its workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfncache.scenarios.generated import pairs, singles
+from pfncache.scenarios.operations import OPERATIONS
+from pfncache.scenarios.shape import Shape, shapes
+from pfncache.scenarios.world import Memory
+from pfncache.series import mainline_7_3
+from pfncache.sweep import runner
+from pfncache.sweep.job import Limits, run_job
+from pfncache.sweep.runner import Work, jobs, sweep, workers
+from pfncache.sweep.store import Store
+from pfncache.verify.runner import Job, run
+from tests.conftest import Run
+
+SMALL = [Shape(Memory.ANON, (name,)) for name in ("munmap", "touch", "slot-log", "zap-range", "walk", "emulate")]
+LIMITS = Limits()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "results.sqlite")
+    yield made
+    made.close()
+
+
+def test_sizes() -> None:
+    """The smaller ones first; what can happen once does not happen twice; each has a name of its own."""
+    small = list(shapes(2, 1, 1, 3))
+    assert len(small) == sum(len(op.memory) for op in OPERATIONS.values()) == 102
+    large = list(shapes(3, 2, 2, 4))
+    assert large[: len(small)] == small
+    generated = [s.name for s in (*singles(), *pairs())]
+    repeatable = [name for name in generated if "close" not in name]
+    assert len({s.name for s in large}) == len(large) == 4 * len(generated) + 4 * len(repeatable) == 6492
+    assert not any(s.rounds > 1 and "close" in s.operations for s in large)
+
+
+def test_job_is_what_verify_finds() -> None:
+    outcome = run(Job(mainline_7_3, "clock/anon/munmap", 1_000_000))
+    row = run_job("mainline-7.3", Shape(Memory.ANON, ("munmap",), updates=2), LIMITS)
+    assert (row.verdict, row.states, row.transitions) == (outcome.verdict, outcome.states, outcome.transitions)
+
+
+def test_limits() -> None:
+    row = run_job("mainline-7.3", Shape(Memory.ANON, ("slot-replace", "munmap"), 2, 2), Limits(megabytes=1))
+    assert (row.verdict, row.property) == ("bounded", None)
+    assert row.reason.startswith("the limit of ")
+
+
+class Interrupting(ThreadPoolExecutor):
+    """Breaks down after some jobs."""
+
+    left = 2
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_goes_on_where_it_was_interrupted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "AHEAD", 1)
+    work = jobs(["mainline-7.3"], SMALL)
+    first: list[str] = []
+    second: list[str] = []
+    with pytest.raises(KeyboardInterrupt), Interrupting(1) as pool:
+        sweep(pool, work, store, LIMITS, lambda row: first.append(row.scenario))
+    with ThreadPoolExecutor(1) as pool:
+        sweep(pool, work, store, LIMITS, lambda row: second.append(row.scenario))
+    assert len(first) == 2
+    assert sorted(first + second) == sorted(s.name for s in SMALL)
+
+
+def test_a_job_that_is_done_twice_counts_once(store: Store) -> None:
+    row = run_job("mainline-7.3", SMALL[0], LIMITS)
+    store.add(row)
+    store.add(row)
+    assert store.ask("SELECT count(*) FROM results") == [(1,)]
+
+
+@pytest.mark.slow
+def test_command_and_report(pfncache: Callable[..., Run], tmp_path: Path) -> None:
+    file, picture = tmp_path / "s.sqlite", tmp_path / "growth.svg"
+    size = ("--actors", "2", "--updates", "1", "--memory", "pfnmap", "-o", str(file))
+    run = pfncache("sweep", "mainline-7.3", *size)
+    assert (run.code, run.out) == (0, f"9 jobs, 9 of them now; 9 results in {file}\n"), run.err
+    again = pfncache("sweep", "mainline-7.3", *size)
+    assert again.out == f"9 jobs, 0 of them now; 9 results in {file}\n"
+    table = pfncache("report", str(file)).out
+    assert "mainline-7.3" in table
+    assert "only one value" in table
+    pytest.importorskip("matplotlib")
+    assert pfncache("report", str(file), "--plot", str(picture)).code == 0
+    assert picture.read_text().startswith("<?xml")
+
+
+def start(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_dask_cluster_survives_the_kill_of_a_worker(store: Store, tmp_path: Path) -> None:
+    """Two workers, of which one is killed while jobs run: every job has one result, none is reported twice."""
+    pytest.importorskip("distributed")
+    address = tmp_path / "scheduler.json"
+    cluster = [
+        start("distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(address))
+    ]
+    work: list[Work] = jobs(["mainline-7.3"], shapes(2, 2, 1, 3, (Memory.ANON, Memory.MEMFD)))
+    seen: Counter[str] = Counter()
+    killed = threading.Event()
+    worker = (
+        "distributed.cli.dask_worker",
+        "--scheduler-file",
+        str(address),
+        "--nthreads",
+        "1",
+        "--no-nanny",
+        "--no-dashboard",
+    )
+    try:
+        cluster += [start(*worker), start(*worker)]
+
+        def note(row: Any) -> None:
+            seen[row.scenario] += 1
+            if len(seen) == 10:
+                os.kill(cluster[1].pid, signal.SIGKILL)
+                killed.set()
+
+        with workers(None, _address_in(address)) as executor:
+            sweep(executor, work, store, LIMITS, note)
+    finally:
+        for process in cluster:
+            process.kill()
+            process.wait()
+    assert killed.is_set()
+    assert set(seen.values()) == {1}
+    assert store.done() == {("mainline-7.3", shape.name) for _, shape in work}
+    assert store.ask("SELECT count(*) FROM results") == [(len(work),)]
+
+
+def _address_in(file: Path) -> str:
+    import json
+
+    for _ in range(300):
+        try:
+            return str(json.loads(file.read_text())["address"])
+        except (OSError, ValueError):
+            time.sleep(0.1)
+    raise TimeoutError("the scheduler does not start")

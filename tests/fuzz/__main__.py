@@ -9,8 +9,8 @@ import time
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from pfncache.machines.isolate import isolated
 from pfncache.selftests.host import probe
-from pfncache.selftests.isolate import isolated
 
 from .differential import Differential
 

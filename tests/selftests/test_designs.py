@@ -7,7 +7,8 @@ import pytest
 
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.runner import Kind, Result, run, run_on
+from pfncache.selftests.outcome import Kind, run_on
+from pfncache.selftests.runner import Result, run
 from pfncache.series import DESIGNS, mainline_7_3, rfc
 from pfncache.series.design import Design
 
@@ -18,7 +19,7 @@ NO_DIRECT_MAP = (mainline_7_3 + [rfc.NoDirectMap]).named("no-direct-map", "mainl
 
 def results(design: Design, prefix: str = "") -> dict[str, Result]:
     tests = [test for name, test in SELFTESTS.items() if name.startswith(prefix)]
-    return {result.test.name: result for result in run(tests, "model", design)}
+    return {result.test.name: result for result in run(tests, None, design)}
 
 
 def test_names_are_unique_and_described() -> None:
@@ -39,7 +40,7 @@ def test_series_passes_under_its_own_design(name: str) -> None:
 @pytest.mark.parametrize("test", SERIES, ids=lambda test: test.short)
 def test_series_fails_under_mainline(test: object) -> None:
     """As on a real kernel: nothing is written, and nothing breaks."""
-    (result,) = run([test], "model", NO_DIRECT_MAP)  # type: ignore[list-item]
+    (result,) = run([test], None, NO_DIRECT_MAP)  # type: ignore[list-item]
     assert (result.outcome.kind, result.outcome.text) == (Kind.FAIL, NOTHING)
     assert result.verdict == "xfail"
 

@@ -14,7 +14,9 @@ from pfncache.machines.machine import Machine
 from pfncache.machines.uapi import PAGE_SIZE, UFFD_MISSING
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.host import Host, probe
-from pfncache.selftests.runner import Kind, run, run_on
+from pfncache.selftests.kernels import this_host
+from pfncache.selftests.outcome import Kind, run_on
+from pfncache.selftests.runner import run
 from pfncache.selftests.selftest import Selftest, userfaultfd
 from pfncache.selftests.world import anon
 
@@ -59,12 +61,12 @@ def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
 @pytest.mark.parametrize("group", ["series", "memslots", "gmem", "clock"])
 def test_kernel_agrees_with_its_model(host: Host, group: str) -> None:
     tests = [test for test in SELFTESTS.values() if test.group == group]
-    unexpected = {r.test.name: r.line.notes for r in run(tests, "kvm", host.design) if r.verdict == "failed"}
+    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, host.design) if r.verdict == "failed"}
     assert unexpected == {}
 
 
 @pytest.mark.slow
 def test_kernel_agrees_with_its_model_in_the_rest(host: Host) -> None:
     tests = [test for test in SELFTESTS.values() if test.group not in ("series", "memslots", "gmem", "clock")]
-    unexpected = {r.test.name: r.line.notes for r in run(tests, "kvm", host.design) if r.verdict == "failed"}
+    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, host.design) if r.verdict == "failed"}
     assert unexpected == {}

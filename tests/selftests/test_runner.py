@@ -13,7 +13,8 @@ from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests.ktap import Line
-from pfncache.selftests.runner import Kind, Outcome, judge_kernel, judge_model, run, run_on
+from pfncache.selftests.outcome import Kind, Outcome, run_on
+from pfncache.selftests.runner import judge_kernel, judge_model, run
 from pfncache.selftests.selftest import Failure, Selftest, Skip, check, equal, guest_memfd
 from pfncache.series import DESIGNS, Design
 
@@ -155,7 +156,7 @@ def test_the_next_test_runs_after_a_hang_and_a_crash() -> None:
 
     kinds = [run_on(model, selftest(body), 0.5).kind for body in (hangs, crashes)]
     assert kinds == [Kind.HANG, Kind.CRASH]
-    (result,) = run([selftest()], "model", MAINLINE)
+    (result,) = run([selftest()], None, MAINLINE)
     assert result.verdict == "ok"
 
 
@@ -165,4 +166,4 @@ def test_verdicts() -> None:
 
     tests = [selftest(), selftest(fails), selftest(fails, lacks="support"), selftest(needs=(guest_memfd(64),))]
     design: Design = MAINLINE
-    assert [result.verdict for result in run(tests, "model", design)] == ["ok", "failed", "xfail", "skip"]
+    assert [result.verdict for result in run(tests, None, design)] == ["ok", "failed", "xfail", "skip"]

@@ -16,6 +16,7 @@ from rich.markup import escape
 from pfncache.commands.names import unknown
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.host import Host, probe
+from pfncache.selftests.kernels import this_host
 from pfncache.selftests.ktap import Line, header
 from pfncache.selftests.runner import Result, run
 from pfncache.selftests.selftest import Selftest
@@ -49,7 +50,11 @@ def selftest(ctx: click.Context, names: tuple[str, ...], machine: str | None, de
     show = _show_human if _is_terminal() else _show_ktap
     counts: Counter[str] = Counter()
     try:
-        for result in show(tests, run(tests, machine, design), _about(machine, design, host, bool(design_name))):
+        for result in show(
+            tests,
+            run(tests, this_host if machine == "kvm" else None, design),
+            _about(machine, design, host, bool(design_name)),
+        ):
             counts[result.verdict] += 1
     except KeyboardInterrupt:
         ctx.exit(EXIT_INTERRUPTED)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pfncache.machines.isolate import Ended, isolated
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import Capabilities, SyscallError
 from pfncache.machines.uapi import PAGE_SIZE, SHARED_GMEM
-from pfncache.selftests.isolate import isolated
 from pfncache.series import DESIGNS, Design
 
 PROBE_SECONDS = 20.0
@@ -27,13 +27,18 @@ class Host:
 
 def probe() -> Host:
     """Ask the kernel, in a process of its own."""
-    ended = isolated(_probe, PROBE_SECONDS)
+    return host_of(isolated(ask_kernel, PROBE_SECONDS))
+
+
+def host_of(ended: Ended[Host]) -> Host:
+    """What was found out by a process that has ended."""
     if ended.value is None:
         return Host(None, DESIGNS["mainline-7.3"], ended.trouble.splitlines()[-1])
     return ended.value
 
 
-def _probe() -> Host:
+def ask_kernel() -> Host:
+    """Ask the kernel that we are on, in this process."""
     newest = DESIGNS["mainline-7.3"]
     try:
         machine = KvmMachine()

@@ -6,77 +6,18 @@ On a kernel, the model predicts each result: the same test runs on the model of 
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pfncache.kernel.model import KernelSplat, WouldBlock
-from pfncache.machines.kvm.machine import KvmMachine
-from pfncache.machines.machine import GuestExit, Machine, SyscallError
+from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.selftests.isolate import isolated
+from pfncache.selftests.kernels import Kernel
 from pfncache.selftests.ktap import Line
-from pfncache.selftests.selftest import Failure, Selftest, Skip
+from pfncache.selftests.outcome import Kind, Outcome, run_on
+from pfncache.selftests.selftest import Selftest
 from pfncache.series.design import Design
 
 MODEL_SECONDS = 20.0
-
-
-class Kind(enum.Enum):
-    """What came of a test on one machine."""
-
-    PASS = "passes"
-    FAIL = "fails"
-    SKIP = "cannot run"
-    HANG = "hangs"
-    CRASH = "crashes"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a test on one machine, and in words."""
-
-    kind: Kind
-    text: str = ""
-    observation: object = None
-    complaints: tuple[str, ...] = ()
-    """What the kernel said besides."""
-    seconds: float = 0.0
-
-
-Open = Callable[[], Machine]
-
-
-def run_on(machine: Open, test: Selftest, seconds: float) -> Outcome:
-    """Run a test on a fresh machine, in a process of its own."""
-    ended = isolated(lambda: _run(machine, test), seconds)
-    if ended.hung:
-        return Outcome(Kind.HANG, ended.trouble, seconds=ended.seconds)
-    if ended.value is None:
-        return Outcome(Kind.CRASH, ended.trouble, seconds=ended.seconds)
-    got = ended.value
-    return Outcome(got.kind, got.text, got.observation, got.complaints, ended.seconds)
-
-
-def _run(open_machine: Open, test: Selftest) -> Outcome:
-    try:
-        machine = open_machine()
-    except SyscallError as error:
-        return Outcome(Kind.SKIP, str(error))
-    missing = test.missing(machine.capabilities)
-    if missing:
-        machine.close()
-        return Outcome(Kind.SKIP, missing)
-    try:
-        with machine:
-            observation = test.body(machine)
-    except (Failure, KernelSplat, WouldBlock, TimeoutError, GuestExit) as failure:
-        return Outcome(Kind.FAIL, str(failure), complaints=machine.dmesg())
-    except Skip as skip:
-        return Outcome(Kind.SKIP, str(skip))
-    except SyscallError as error:
-        return Outcome(Kind.FAIL, f"unexpected {error}", complaints=machine.dmesg())
-    return Outcome(Kind.PASS, "", observation, machine.dmesg())
 
 
 @dataclass
@@ -132,17 +73,17 @@ def _plain(test: Selftest, got: Outcome) -> Line:
     return Line(test.short, False, directive, "", [test.purpose, f"watches: {test.watches}", got.text, *notes])
 
 
-def run(tests: list[Selftest], machine: str, design: Design) -> Iterator[Result]:
-    """Run tests on a machine; for a kernel, `design` is what models it."""
+def run(tests: list[Selftest], kernel: Kernel | None, design: Design) -> Iterator[Result]:
+    """Run tests on a kernel that `design` models, or on the model of the design itself."""
 
     def model() -> Machine:
         return ModelMachine(design)
 
     for test in tests:
-        if machine == "model":
+        if kernel is None:
             got = run_on(model, test, MODEL_SECONDS)
             yield Result(test, got, judge_model(test, got, design))
             continue
-        got = run_on(KvmMachine, test, test.seconds)
+        got = kernel(test)
         predicted = Outcome(Kind.SKIP) if got.kind is Kind.SKIP else run_on(model, test, MODEL_SECONDS)
         yield Result(test, got, judge_kernel(test, got, predicted, design))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.selftests.isolate import isolated
+from pfncache.machines.isolate import isolated
 
 
 def _children() -> set[str]:
@@ -91,7 +91,7 @@ def test_interrupt_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     before = _children()
-    monkeypatch.setattr("pfncache.selftests.isolate._collect", interrupted)
+    monkeypatch.setattr("pfncache.machines.isolate._collect", interrupted)
     with pytest.raises(KeyboardInterrupt):
         isolated(lambda: time.sleep(60), 10)
     assert _children() == before

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's init: it calls functions of ours for whoever is at the other end of a virtio port.
+
+Standard library only. What it prints goes to the console.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pfncache.machines.isolate import Ended, isolated
+
+PORT = "/dev/vport0p1"
+MOUNTS = (
+    ("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp"),
+    ("debugfs", "/sys/kernel/debug"), ("tracefs", "/sys/kernel/tracing"),
+)  # fmt: skip
+PRELOADED = ("pfncache.selftests.inside", "pfncache.selftests.host")
+"""Imported before the snapshot is taken: emulated, importing takes longer than a test."""
+_SYS_INIT_MODULE = 175
+_PORT_SECONDS = 30.0
+_RETRY = 0.02
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Request = tuple[Callable[..., Any], tuple[Any, ...], float]
+"""What to call, with what, and the bound in seconds."""
+
+
+def main() -> NoReturn:
+    """PID 1. When it ends the kernel panics, and says why on the console."""
+    for kind, where in MOUNTS:
+        _mount(kind, where)
+    os.environ["PATH"] = "/usr/bin:/bin"
+    for path in sorted(Path("/modules").iterdir()):
+        init_module(path.read_bytes())
+    for name in PRELOADED:
+        importlib.import_module(name)
+    serve(_port())
+
+
+def _mount(kind: str, where: str) -> None:
+    """mount(2). A kernel without the file system goes without."""
+    if _libc.mount(kind.encode(), where.encode(), kind.encode(), 0, None) < 0:
+        sys.stderr.write(f"agent: mount {kind} at {where}: {os.strerror(ctypes.get_errno())}\n")
+
+
+def init_module(data: bytes) -> str:
+    """init_module(2): empty, or why the kernel did not take the module."""
+    if _libc.syscall(_SYS_INIT_MODULE, data, len(data), b"") < 0:
+        return os.strerror(ctypes.get_errno())
+    return ""
+
+
+def load_modules(modules: list[tuple[str, bytes]]) -> str:
+    """Load modules in order: empty, or which one the kernel did not take, and why."""
+    for name, data in modules:
+        if why := init_module(data):
+            return f"{name}: {why}"
+    return ""
+
+
+def _port() -> Connection:
+    """The port appears when its driver has found it."""
+    deadline = time.monotonic() + _PORT_SECONDS
+    while not os.path.exists(PORT):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no {PORT}: the kernel lacks virtio_pci or virtio_console")
+        time.sleep(_RETRY)
+    return Connection(os.open(PORT, os.O_RDWR | os.O_CLOEXEC))
+
+
+def serve(connection: Connection) -> NoReturn:
+    """Call, answer, and clean up, for ever."""
+    connection.send("ready")
+    while True:
+        try:
+            function, arguments, seconds = connection.recv()
+        except EOFError:  # nobody is at the other end yet
+            time.sleep(_RETRY)
+            continue
+        connection.send(_call(function, arguments, seconds))
+        _reap()
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Ended[Any]:
+    return isolated(lambda: function(*arguments), seconds)
+
+
+def _reap() -> None:
+    """Children of children are ours when they end."""
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return
+        except ChildProcessError:
+            return

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A real kernel in QEMU, in which functions of ours are called."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pfncache.images.image import Image
+from pfncache.machines.isolate import Ended
+from pfncache.machines.machine import Closing
+from pfncache.machines.vm import agent, initramfs, modules
+from pfncache.machines.vm.qemu import Hardware, Qemu
+from pfncache.machines.vm.snapshot import Snapshot
+
+T = TypeVar("T")
+KVM = ("kvm_amd", "kvm_intel")
+"""What makes /dev/kvm; the one that does not fit the processor is refused."""
+APPEND = "console=ttyS0 panic=-1 loglevel=5 tsc=reliable"
+BOOT_SECONDS = 150.0
+LOAD_SECONDS = 60.0
+_GRACE = 30.0
+"""What the agent may take beyond the bound of a call: to end it, and to answer."""
+
+
+class GuestError(Exception):
+    """The guest has died, or does not answer: how, and the console's last lines."""
+
+
+class Guest(Closing):
+    """A kernel that runs in QEMU, with our agent as its only process."""
+
+    def __init__(self, image: Image, hardware: Hardware | None = None) -> None:
+        """Boot the image, or go on from where a boot of it was saved."""
+        self.image = image
+        self._hardware = hardware or Hardware.here()
+        self._initramfs = initramfs.build(image)
+        self._kvm = modules.load(image, KVM)
+        self._qemu: Qemu | None = None
+        self.restored = False
+        """Whether there was a saved state."""
+        self.start()
+
+    def __repr__(self) -> str:
+        return f"<{self.image.release} in QEMU>"
+
+    def start(self) -> None:
+        """A fresh guest; the one before, if any, is ended."""
+        self.close()
+        # Variants of one kernel differ in KVM alone, so that they share a state without it.
+        late = self.image.replaced is not None
+        append = f"{APPEND} {self.image.append}".rstrip()
+        snapshot = Snapshot.of(self.image.vmlinuz, self._initramfs, append, self._hardware, () if late else self._kvm)
+        self.restored = snapshot.exists
+        with tempfile.NamedTemporaryFile(prefix="pfncache-", suffix=".cpio") as root:
+            if not self.restored:
+                root.write(self._initramfs)
+                root.flush()
+            self._qemu = Qemu(
+                self._hardware, self.image.vmlinuz, Path(root.name), append, snapshot.path if self.restored else None
+            )
+            try:
+                if not self.restored:
+                    self._receive(BOOT_SECONDS, "does not boot")
+                    if not late:
+                        self._load_kvm()
+                    snapshot.save(self._qemu.monitor)
+                if late:
+                    self._load_kvm()
+            except BaseException:
+                self.close()
+                raise
+
+    def _load_kvm(self) -> None:
+        """kvm.ko, then whichever of kvm-amd.ko and kvm-intel.ko the processor takes."""
+        shared = [(m.name, m.data) for m in self._kvm if m.name not in KVM]
+        if why := self._loaded(shared):
+            raise GuestError(f"{self.image.name}: the kernel does not load {why}")
+        refused = [why for m in self._kvm if m.name in KVM and (why := self._loaded([(m.name, m.data)]))]
+        if self._kvm and len(refused) == sum(m.name in KVM for m in self._kvm):
+            raise GuestError(f"{self.image.name}: the kernel does not load {'; '.join(refused)}")
+
+    def _loaded(self, which: list[tuple[str, bytes]]) -> str:
+        ended = self.call(agent.load_modules, which, seconds=LOAD_SECONDS)
+        return ended.trouble if ended.value is None else ended.value
+
+    def call(self, function: Callable[..., T], *arguments: Any, seconds: float = 10.0) -> Ended[T]:
+        """Call a module-level function of ours inside, in a process of its own that is killed after `seconds`.
+
+        Raises GuestError if the kernel or the agent does not survive it; :meth:`start` makes a fresh guest.
+        """
+        if self._qemu is None or self._qemu.agent is None:
+            raise GuestError(f"{self.image.name}: the guest has ended")
+        try:
+            self._qemu.agent.send((function, arguments, seconds))
+        except OSError:
+            raise self._lost("has ended") from None
+        ended: Ended[T] = self._receive(seconds + _GRACE, "does not answer")
+        return ended
+
+    def _receive(self, seconds: float, failure: str) -> Any:
+        assert self._qemu is not None and self._qemu.agent is not None
+        try:
+            if self._qemu.agent.poll(seconds):
+                return self._qemu.agent.recv()
+        except (EOFError, OSError):
+            raise self._lost("has panicked or powered off") from None
+        raise self._lost(f"{failure} within {seconds:.0f} s")
+
+    def _lost(self, what: str) -> GuestError:
+        last = self._qemu.epitaph() if self._qemu is not None else ""
+        self.close()
+        return GuestError(f"{self.image.name}: the guest {what}; the console's last lines:\n{last or '(none)'}")
+
+    def console(self) -> list[str]:
+        """What the kernel has printed since it was booted, or since its saved state."""
+        return self._qemu.console() if self._qemu is not None else []
+
+    def close(self) -> None:
+        """End QEMU."""
+        if self._qemu is not None:
+            self._qemu.close()
+            self._qemu = None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's root: this host's Python, our package, and the kernel modules that the agent needs to be reached."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pfncache
+from pfncache.images.image import Image
+from pfncache.machines.vm import modules
+from pfncache.machines.vm.cpio import Archive
+
+MODULES = "/modules"
+"""Where the agent finds the modules that it has to load first, named so that they sort in order."""
+_REACHABLE = ("virtio_pci", "virtio_console")
+_PACKAGE = "/package"
+_WITHOUT = {
+    "__phello__", "_ctypes_test", "_curses", "_curses_panel", "_dbm", "_elementtree", "_gdbm", "_hashlib", "_sqlite3",
+    "_ssl", "_testbuffer", "_testcapi", "_testclinic", "_testinternalcapi", "_tkinter", "asyncio", "config", "curses",
+    "dbm", "dist", "distutils", "email", "ensurepip", "html", "http", "idlelib", "lib2to3", "nis", "pydoc_data",
+    "pyexpat", "readline", "site", "sqlite3", "test", "tests", "tkinter", "turtledemo", "unittest", "venv", "wsgiref",
+    "xml", "xmlrpc",
+}  # fmt: skip
+"""What of the standard library is large or is linked with much, and not for us; names up to a - or a dot."""
+_OPTIMISED = (".opt-1.pyc", ".opt-2.pyc")
+_LDD_SECONDS = 30.0
+_HEAD = re.compile(r"[-.]")
+_LIBRARY = re.compile(r"(/\S+) \(0x")
+
+
+def build(image: Image) -> bytes:
+    """An initramfs for an image, whose /init is our agent."""
+    archive = Archive()
+    for folder in ("dev", "proc", "sys", "tmp", "run", MODULES):
+        archive.folder(folder)
+    interpreter = Path(sys.executable).resolve()
+    archive.file("init", _init(interpreter).encode(), 0o755)
+    for number, module in enumerate(modules.load(image, _REACHABLE)):
+        archive.file(f"{MODULES}/{number:02}-{module.name}.ko", module.data)
+    _python(archive, interpreter)
+    _copy_tree(archive, Path(pfncache.__file__).parent, f"{_PACKAGE}/pfncache")
+    return archive.pack()
+
+
+def _init(interpreter: Path) -> str:
+    return (
+        f"#!{interpreter} -ISXutf8\n"
+        f"import sys\nsys.path.insert(0, {_PACKAGE!r})\n"
+        "from pfncache.machines.vm.agent import main\nmain()\n"
+    )
+
+
+def _python(archive: Archive, interpreter: Path) -> None:
+    """The interpreter, its library and what they are linked with, under the names that they have here."""
+    archive.copy(interpreter)
+    library = Path(sysconfig.get_path("stdlib"))
+    extensions = _copy_tree(archive, library, str(library))
+    done = subprocess.run(
+        ["ldd", str(interpreter), *map(str, extensions)],
+        capture_output=True, text=True, timeout=_LDD_SECONDS, check=True,
+    )  # fmt: skip
+    for name in sorted(set(_LIBRARY.findall(done.stdout))):
+        archive.copy(Path(name))
+
+
+def _copy_tree(archive: Archive, folder: Path, name: str) -> list[Path]:
+    """A folder's Python files, compiled ones included: their times are kept, so that they are taken as they are.
+
+    Returns the extensions among them.
+    """
+    extensions = []
+    for path in sorted(folder.iterdir()):
+        if _HEAD.split(path.name)[0] in _WITHOUT or path.name.endswith(_OPTIMISED):
+            continue
+        if path.is_dir():
+            extensions += _copy_tree(archive, path, f"{name}/{path.name}")
+        elif path.suffix in (".py", ".pyc", ".so"):
+            archive.copy(path, f"{name}/{path.name}")
+            extensions += [path] if path.suffix == ".so" else []
+    return extensions

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A booted guest's state in the user's cache folder, found again by all that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfncache.images.cache import folder
+from pfncache.machines.vm import qemu
+from pfncache.machines.vm.modules import Module
+from pfncache.machines.vm.monitor import Monitor
+
+_SAVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a state is, or will be."""
+
+    path: Path
+
+    @staticmethod
+    def of(
+        kernel: Path, initramfs: bytes, append: str, hardware: qemu.Hardware, loaded: Iterable[Module]
+    ) -> Snapshot:  # fmt: skip
+        """The state of a kernel that was booted with an initramfs on some hardware, and has loaded modules."""
+        digest = hashlib.sha256(f"{qemu.version()} {hardware.arguments} {append}".encode())
+        digest.update(kernel.read_bytes())
+        digest.update(initramfs)
+        for module in loaded:
+            digest.update(module.data)
+        return Snapshot(folder("snapshots") / digest.hexdigest()[:32])
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was saved."""
+        return self.path.exists()
+
+    def save(self, monitor: Monitor) -> None:
+        """Write the state of a guest, which then goes on."""
+        part = self.path.with_suffix(f".{os.getpid()}")
+        try:
+            monitor.save(part, _SAVE_SECONDS)
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
+        monitor.resume()

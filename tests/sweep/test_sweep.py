@@ -48,7 +48,7 @@ def test_sizes() -> None:
     assert large[: len(small)] == small
     generated = [s.name for s in (*singles(), *pairs())]
     repeatable = [name for name in generated if "close" not in name]
-    assert len({s.name for s in large}) == len(large) == 4 * len(generated) + 4 * len(repeatable) == 6492
+    assert len({s.name for s in large}) == len(large) == 4 * len(generated) + 4 * len(repeatable) == 7156
     assert not any(s.rounds > 1 and "close" in s.operations for s in large)
 
 

@@ -18,7 +18,7 @@ from pfncache.machines.vm.snapshot import Snapshot
 T = TypeVar("T")
 KVM = ("kvm_amd", "kvm_intel")
 """What makes /dev/kvm; the one that does not fit the processor is refused."""
-APPEND = "console=ttyS0 panic=-1 loglevel=5 tsc=reliable"
+APPEND = "console=ttyS0 panic=-1 loglevel=5 tsc=reliable maxcpus=1"
 BOOT_SECONDS = 150.0
 LOAD_SECONDS = 60.0
 _GRACE = 30.0
@@ -76,15 +76,17 @@ class Guest(Closing):
     def _load_kvm(self) -> None:
         """kvm.ko, then whichever of kvm-amd.ko and kvm-intel.ko the processor takes."""
         shared = [(m.name, m.data) for m in self._kvm if m.name not in KVM]
-        if why := self._loaded(shared):
-            raise GuestError(f"{self.image.name}: the kernel does not load {why}")
-        refused = [why for m in self._kvm if m.name in KVM and (why := self._loaded([(m.name, m.data)]))]
-        if self._kvm and len(refused) == sum(m.name in KVM for m in self._kvm):
-            raise GuestError(f"{self.image.name}: the kernel does not load {'; '.join(refused)}")
+        vendors = [[(m.name, m.data)] for m in self._kvm if m.name in KVM]
+        refused = [why for which in [shared, *vendors] if (why := self._agent(agent.load_modules, which))]
+        if trouble := self._agent(agent.hold_kvm):
+            raise GuestError(f"{self.image.name}: the guest has no KVM: {'; '.join([*refused, trouble])}")
 
-    def _loaded(self, which: list[tuple[str, bytes]]) -> str:
-        ended = self.call(agent.load_modules, which, seconds=LOAD_SECONDS)
-        return ended.trouble if ended.value is None else ended.value
+    def _agent(self, function: Callable[..., str], *arguments: object) -> str:
+        """Call a function in the agent itself."""
+        assert self._qemu is not None and self._qemu.agent is not None
+        self._qemu.agent.send((function, arguments, None))
+        ended: Ended[str] = self._receive(LOAD_SECONDS, "does not load KVM")
+        return ended.value or ""
 
     def call(self, function: Callable[..., T], *arguments: Any, seconds: float = 10.0) -> Ended[T]:
         """Call a module-level function of ours inside, in a process of its own that is killed after `seconds`.

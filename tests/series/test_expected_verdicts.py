@@ -89,7 +89,6 @@ MAINLINE = [
     ("mainline-7.2", "clock/anon/dontneed", None),
     ("mainline-7.2", "clock/anon/munmap", None),
     ("mainline-7.2", "xen/hva-cache-munmap", "use-after-free"),
-    ("mainline-6.18", "gmem/toggle-flag", "use-after-free"),
     ("mainline-7.2", "gmem/toggle-flag", None),
     # Open in 7.3.4: a refresh of a cache that was never activated is given neither address.
     ("mainline-7.3", "xen/never-activated", "warn-on"),

@@ -68,6 +68,20 @@ class GuestExit(Exception):
 
 
 @dataclass(frozen=True)
+class Processor:
+    """What the vCPUs run on: how much of a guest's work is left to KVM."""
+
+    nested_paging: bool = False
+    """Whether the processor walks the guest's page tables, and runs real mode and ring 0."""
+    next_rip: bool = False
+    """Whether it says where the next instruction is, so that KVM need not read the one that it skips."""
+
+
+EMULATING = Processor()
+"""No hardware virtualisation."""
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a machine offers, asked of it and not told from a version."""
 
@@ -81,6 +95,7 @@ class Capabilities:
     """Whether a long MMU-notifier window can be opened."""
     pfncache_gmem: bool = False
     """Whether pfncaches find guest_memfd pages that user space has not mapped."""
+    processor: Processor = EMULATING
 
 
 class Closing(ABC):

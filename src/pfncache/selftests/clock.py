@@ -80,24 +80,26 @@ def _version(world: World) -> int:
 
 
 @CLOCK_SUITE.test("one-update", "lost-update")
-def one_update(machine: Machine) -> None:
-    """KVM_SET_CLOCK and KVM_KVMCLOCK_CTRL give one update each, an MSR write one more later."""
+def one_update(machine: Machine) -> int:
+    """KVM_SET_CLOCK and KVM_KVMCLOCK_CTRL give one update each, an MSR write on older kernels one more later."""
     world = anon(machine)
     world.enable_clock()
     world.vcpu.run()
     equal("the version after the first run", _version(world), 2)
     machine.sleep(SETTLE)
     world.vcpu.run()
-    equal("the version a while later", _version(world), 4)
+    later = _version(world)
+    check(later in (2, 4), f"the version a while later: {later}, expected 2 or 4")
     world.update(1)
-    equal("the version after KVM_SET_CLOCK", _version(world), 6)
+    equal("the version after KVM_SET_CLOCK", _version(world) - later, 2)
     world.vcpu.run()
-    equal("the version after one more KVM_RUN", _version(world), 6)
+    equal("the version after one more KVM_RUN", _version(world) - later, 2)
     world.vcpu.kvmclock_ctrl()
     world.vcpu.run()
     clock = machine.clock_at(world.hva + CLOCK)
-    equal("the version after KVM_KVMCLOCK_CTRL", clock.version, 8)
+    equal("the version after KVM_KVMCLOCK_CTRL", clock.version - later, 4)
     check(bool(clock.flags & PVCLOCK_GUEST_STOPPED), "the guest is not told that it was stopped")
+    return later
 
 
 @CLOCK_SUITE.test("ctrl-without-clock", "uapi")

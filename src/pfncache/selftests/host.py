@@ -9,6 +9,7 @@ from pfncache.machines.isolate import Ended, isolated
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import Capabilities, SyscallError
 from pfncache.machines.uapi import PAGE_SIZE, SHARED_GMEM
+from pfncache.selftests.world import CLOCK, SETTLE, anon
 from pfncache.series import DESIGNS, Design
 
 PROBE_SECONDS = 20.0
@@ -45,15 +46,35 @@ def ask_kernel() -> Host:
     except SyscallError as error:
         return Host(None, newest, str(error))
     with machine:
-        capabilities = machine.capabilities
-        if capabilities.guest_memfd_flags & SHARED_GMEM != SHARED_GMEM:
-            return Host(capabilities, DESIGNS["mainline-6.12"], "no guest_memfd that can be mapped")
-        overlap = _overlap(machine)
-        if capabilities.pfncache_gmem:
-            name = "rfc-v4-on-7.3" if overlap == "EEXIST" else "rfc-v4"
-            return Host(capabilities, DESIGNS[name], "pfncaches find guest_memfd pages that are not mapped")
-        name = "mainline-7.3" if overlap == "EEXIST" else "mainline-7.2"
-        return Host(capabilities, DESIGNS[name], f"overlapping guest_memfd bindings are {overlap}")
+        name, reason = _design(machine)
+        return Host(machine.capabilities, DESIGNS[name], reason)
+
+
+def _design(machine: KvmMachine) -> tuple[str, str]:
+    """Which design, and why."""
+    capabilities = machine.capabilities
+    if capabilities.guest_memfd_flags & SHARED_GMEM != SHARED_GMEM:
+        return "mainline-6.12", "no guest_memfd that can be mapped"
+    overlap = _overlap(machine)
+    if capabilities.pfncache_gmem:
+        name = "rfc-v4-on-7.3" if overlap == "EEXIST" else "rfc-v4"
+        return name, "pfncaches find guest_memfd pages that are not mapped"
+    if overlap == "EEXIST":
+        return "mainline-7.3", "overlapping guest_memfd bindings are EEXIST"
+    if _updates_later(machine):
+        return "mainline-6.18", "a clock that was set up is updated once more later"
+    return "mainline-7.2", f"overlapping guest_memfd bindings are {overlap}, and no clock is updated by itself"
+
+
+def _updates_later(machine: KvmMachine) -> bool:
+    """Whether kvmclock_update_work is there."""
+    world = anon(machine)
+    world.enable_clock()
+    world.vcpu.run()
+    version = machine.clock_at(world.hva + CLOCK).version
+    machine.sleep(SETTLE)
+    world.vcpu.run()
+    return machine.clock_at(world.hva + CLOCK).version != version
 
 
 def _overlap(machine: KvmMachine) -> str:

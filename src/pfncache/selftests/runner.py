@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pfncache.machines.machine import Machine
+from pfncache.machines.machine import EMULATING, Machine, Processor
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests.kernels import Kernel
 from pfncache.selftests.ktap import Line
@@ -73,11 +73,13 @@ def _plain(test: Selftest, got: Outcome) -> Line:
     return Line(test.short, False, directive, "", [test.purpose, f"watches: {test.watches}", got.text, *notes])
 
 
-def run(tests: list[Selftest], kernel: Kernel | None, design: Design) -> Iterator[Result]:
-    """Run tests on a kernel that `design` models, or on the model of the design itself."""
+def run(
+    tests: list[Selftest], kernel: Kernel | None, design: Design, processor: Processor = EMULATING
+) -> Iterator[Result]:
+    """Run tests on a kernel that `design` models on a processor, or on the model of the design itself."""
 
     def model() -> Machine:
-        return ModelMachine(design)
+        return ModelMachine(design, processor=processor)
 
     for test in tests:
         if kernel is None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.series import alternatives, history_gmem, history_pfncache, rfc
+from pfncache.series import alternatives, history_gmem, history_pfncache, history_x86, rfc
 from pfncache.series.design import Design, Patch
 
 OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
@@ -21,8 +21,8 @@ mainline_7_2 = (
         history_gmem.RevertUnbindUnderLock,
     ]
 ).named("mainline-7.2", "mainline 7.2.13")
-mainline_6_18 = (mainline_7_2 + [history_gmem.RevertImmutableGmemSlots]).named("mainline-6.18", "mainline 6.18")
-mainline_6_12 = (mainline_6_18 + []).named("mainline-6.12", "mainline 6.12.107").without(OLD_MEMORY)
+mainline_6_18 = (mainline_7_2 + [history_x86.RevertUpdateWork]).named("mainline-6.18", "mainline 6.18.15")
+mainline_6_12 = (mainline_6_18 + []).named("mainline-6.12", "mainline 6.12.117").without(OLD_MEMORY)
 
 _rfc_base = mainline_7_2 + [rfc.NoDirectMap]
 """What the RFC was posted on: the mainline of its time, with NO_DIRECT_MAP."""

@@ -4,18 +4,37 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TypeVar
 
 from pfncache.machines.kvm import firmware, libc
 from pfncache.machines.kvm.deadline import Deadline
 from pfncache.machines.kvm.libc import ioctl
 from pfncache.machines.kvm.structs import CPUID_ENTRIES, Cpuid
-from pfncache.machines.machine import Closing, SyscallError
+from pfncache.machines.machine import Closing, Processor, SyscallError
 
 C = TypeVar("C", bound=Closing)
 DEVICE = "/dev/kvm"
 RUN_SECONDS = 1.0
 """The bound of every KVM_RUN."""
+
+
+_PARAMETERS = Path("/sys/module")
+_VENDORS = {"kvm_amd": ("npt", "nrips"), "kvm_intel": ("ept", "")}
+"""Their parameters for nested paging and, where a processor may lack it, for the next instruction's address."""
+
+
+def processor() -> Processor:
+    """What the vCPUs of this host run on, as the vendor's module has found out; without one, KVM does it all."""
+    for module, (paging, next_rip) in _VENDORS.items():
+        folder = _PARAMETERS / module / "parameters"
+        if folder.is_dir():
+            return Processor(_is_set(folder / paging), not next_rip or _is_set(folder / next_rip))
+    return Processor()
+
+
+def _is_set(parameter: Path) -> bool:
+    return parameter.read_text().strip() in ("1", "Y")
 
 
 class KvmHost(Closing):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The processor of a vCPU of the model, for guest programs: as a KVM without hardware virtualisation runs them.
+"""The processor of a vCPU of the model, for guest programs.
 
-Real mode and ring 0 are executed by KVM's emulator; ring 3 runs on the processor, with KVM walking the guest's page
-tables for every translation that is not shadowed yet.
+Without nested paging, KVM's emulator executes real mode and ring 0; ring 3 runs on the processor, with KVM walking the
+guest's page tables for every translation that is not shadowed yet. With it, KVM sees what makes the guest exit.
 """
 
 from __future__ import annotations
@@ -30,33 +30,44 @@ class Cpu:
     def execute(self, program: Program) -> Exit:
         """Run a program to its end."""
         self.host.kernel.vcpu_enter_guest(self.vcpu)
-        if program.mode == "ring3":
+        if self.host.capabilities.processor.nested_paging:
+            self._run_natively(program)
+        elif program.mode == "ring3":
             self._native("code")
             for _, role in program.steps:
                 self._native(role)
             if program.end == "mmio":
-                self._instruction(program)
-            return _ENDS[program.end]
-        for step, role in program.steps:
-            self._instruction(program)
-            self._emulate(step, role)
-        self._instruction(program)
+                self._instruction(program, False)
+        else:
+            for step, role in program.steps:
+                self._instruction(program, False)
+                self._emulate(step, role)
+            self._instruction(program, False)
         return _ENDS[program.end]
 
-    def _instruction(self, program: Program) -> None:
+    def _run_natively(self, program: Program) -> None:
+        """The processor does it all but for the end, and has set the accessed bits before KVM looks."""
+        for role in ("code", *(role for _, role in program.steps)):
+            self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
+        skipped = program.end == "hlt" and not self.host.capabilities.processor.next_rip
+        if skipped or program.end == "mmio":
+            self._instruction(program, True)
+
+    def _instruction(self, program: Program, accessed: bool) -> None:
         """The emulator finds out where the instruction is, and reads it."""
         if program.mode != "real":
-            self._walk()
+            self._walk(accessed)
         self._emulate("load", "code")
 
     def _native(self, role: str) -> None:
         """The processor's access faults once; KVM walks the guest's page tables, and maps the page."""
-        self._walk()
+        self._walk(False)
         self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
 
-    def _walk(self) -> None:
+    def _walk(self, accessed: bool) -> None:
         for table in TABLES:
-            self.host.kernel.kvm_vcpu_walk(self.vcpu, ROLES[table] * PAGE_SIZE)
+            with srcu_read_lock(self.kvm.srcu):
+                self.host.kernel.walk_addr_generic(self.vcpu, ROLES[table] * PAGE_SIZE, accessed)
 
     def _emulate(self, step: str, role: str) -> None:
         """An access of the emulator's, instruction fetches included."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from pfncache.kernel.include.linux.kvm_host import Kvm
 from pfncache.kernel.include.linux.types import Errno
 from pfncache.kernel.model import run_as
-from pfncache.machines.machine import Capabilities, Closing, SyscallError
+from pfncache.machines.machine import EMULATING, Capabilities, Closing, Processor, SyscallError
 from pfncache.machines.model.layer import HostLayer
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.uapi import (
@@ -40,7 +40,9 @@ PAGES, USER_PAGES = 128, 192
 class ModelHost:
     """The kernel of a design: `pages` of memory, `user_pages` of address space for its one process."""
 
-    def __init__(self, design: Design, pages: int = PAGES, user_pages: int = USER_PAGES) -> None:
+    def __init__(
+        self, design: Design, pages: int = PAGES, user_pages: int = USER_PAGES, processor: Processor = EMULATING
+    ) -> None:
         self.design = design
         self.name = f"model of {design.name}"
         self.kernel = cast("HostKernel", design.kernel(HostLayer)(pages=pages, user_pages=user_pages))
@@ -70,6 +72,7 @@ class ModelHost:
             userfaultfd=UFFD_MISSING | UFFD_WP | UFFD_MINOR,
             notifier_window=True,
             pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
+            processor=processor,
         )
 
     def gmem_flags(self, kvm: Kvm) -> int:

@@ -197,7 +197,7 @@ class ModelMachine(ModelHost, Machine):
     def sleep(self, seconds: float) -> None:
         """Do what has been put off."""
         for kvm in self.vms:
-            self.kernel.kvmclock_update_fn(kvm)
+            self.kernel.flush_delayed_work(kvm)
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""

@@ -98,7 +98,7 @@ class ModelVcpu(Vcpu):
         """KVM looks at nothing in the guest's memory for that."""
 
     def execute(self, program: Program) -> Exit:
-        """Run a program as a KVM without hardware virtualisation does."""
+        """Run a program on the host's kind of processor."""
         with self.vm.host.syscall("KVM_RUN"):
             return Cpu(self.vm.host, self.vm.record, self.record).execute(program)
 

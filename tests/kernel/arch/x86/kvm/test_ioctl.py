@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.kernel.include.linux.types import EINVAL
-from tests.kernel.conftest import HVA, Host
+from pfncache.series import DESIGNS
+from tests.kernel.conftest import HVA, Host, MakeHost
 
 CLOCK, OLD_CLOCK, STEAL = 0x4B564D01, 0x12, 0x4B564D03
 STOPPED = 2
@@ -42,12 +43,15 @@ def test_set_clock_is_served_by_the_next_run(host: Host) -> None:
     assert host.kernel.get_kvmclock_ns(host.kvm) > time
 
 
-def test_put_off_update(host: Host) -> None:
+@pytest.mark.parametrize(("design", "versions"), [("mainline-7.3", (2, 2)), ("mainline-6.18", (4, 4))])
+def test_put_off_update(make_host: MakeHost, design: str, versions: tuple[int, int]) -> None:
+    """Once for each setting up, on the kernels that do it."""
+    host = make_host(DESIGNS[design].kernel())
     host.add_slot()
     host.kernel.msr_io(host.vcpu, CLOCK, 1)
     host.kernel.vcpu_enter_guest(host.vcpu)
-    for expected in (4, 4):  # once for each setting up
-        host.kernel.kvmclock_update_fn(host.kvm)
+    for expected in versions:
+        host.kernel.flush_delayed_work(host.kvm)
         host.kernel.vcpu_enter_guest(host.vcpu)
         assert pvclock(host)[0] == expected
 

@@ -44,7 +44,6 @@ class Ioctl(X86):
         enable = data & KVM_MSR_ENABLED != 0
         if index in (MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW):
             vcpu.host_msr_system_time = data
-            kvm.host_kvmclock_update_work = True
             return 1 if self.kvm_write_system_time(vcpu, gpa, enable) != 0 else 0
         if index == MSR_KVM_STEAL_TIME:
             if data & KVM_STEAL_RESERVED_MASK != 0:
@@ -86,15 +85,11 @@ class Ioctl(X86):
             vcpu.clock_update = True
         return 0
 
-    def kvmclock_update_fn(self, kvm: Kvm) -> None:
-        """A tenth of a second after a vCPU's clock was set up, every vCPU is to update its guest's once more.
+    def flush_delayed_work(self, kvm: Kvm) -> None:
+        """Do what a VM has put off: of what is modelled, nothing.
 
-        Linux: arch/x86/kvm/x86.c kvmclock_update_fn(), kvm_gen_kvmclock_update(), v7.3.4.
+        Linux: kernel/workqueue.c flush_delayed_work(), v7.3.4.
         """
-        if kvm.host_kvmclock_update_work:
-            kvm.host_kvmclock_update_work = False
-            for vcpu in kvm.vcpus:
-                vcpu.clock_update = True
 
     def get_kvmclock_ns(self, kvm: Kvm) -> int:
         """KVM_GET_CLOCK: the VM's time now, which is later than it was.

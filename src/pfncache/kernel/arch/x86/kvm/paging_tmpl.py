@@ -21,12 +21,12 @@ class PagingTmpl(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         with srcu_read_lock(kvm.srcu):
-            return self.walk_addr_generic(vcpu, table)
+            return self.walk_addr_generic(vcpu, table, False)
 
-    def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+    def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
         """Read a guest page-table entry and set its accessed bit. Attributes and guest_memfd are not looked at.
 
-        In a read-only slot the accessed bit is left alone.
+        The bit is left alone in a read-only slot, and where it is set (`accessed`), as the processor has done it.
 
         Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic), FNAME(update_accessed_dirty_bits), v7.3.4.
         Locks: SRCU.
@@ -42,7 +42,7 @@ class PagingTmpl(KvmMm):
         if not self.copy_from_user(hva, 1):
             return -EFAULT
         assert slot is not None
-        if slot.readonly:
+        if accessed or slot.readonly:
             return 0
         if not self.try_cmpxchg_user(hva):
             return -EFAULT

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What older kernels did otherwise in arch/x86/kvm."""
+
+from __future__ import annotations
+
+from pfncache.kernel.arch.x86.kvm.ioctl import Ioctl
+from pfncache.kernel.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.machines.uapi import MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW
+from pfncache.series.design import Patch
+
+
+class RevertUpdateWork(Patch, Ioctl):
+    """A clock that is set up is updated once more a tenth of a second later, with all others; gone by 7.2.12."""
+
+    def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:
+        """KVM_REQ_GLOBAL_CLOCK_UPDATE instead of KVM_REQ_CLOCK_UPDATE: kvmclock_update_work is scheduled as well."""
+        if index in (MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW) and vcpu.kvm is not None:
+            vcpu.kvm.host_kvmclock_update_work = True
+        return super().kvm_set_msr_common(vcpu, index, data)
+
+    def flush_delayed_work(self, kvm: Kvm) -> None:
+        """kvmclock_update_fn()."""
+        if kvm.host_kvmclock_update_work:
+            kvm.host_kvmclock_update_work = False
+            for vcpu in kvm.vcpus:
+                vcpu.clock_update = True

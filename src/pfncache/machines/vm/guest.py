@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pfncache.images import modules
 from pfncache.images.image import Image
 from pfncache.machines.isolate import Ended
 from pfncache.machines.machine import Closing
-from pfncache.machines.vm import agent, initramfs, modules
+from pfncache.machines.vm import agent, initramfs
 from pfncache.machines.vm.qemu import Hardware, Qemu
 from pfncache.machines.vm.snapshot import Snapshot
 

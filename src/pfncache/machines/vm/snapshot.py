@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfncache.images.cache import folder
+from pfncache.images.modules import Module
 from pfncache.machines.vm import qemu
-from pfncache.machines.vm.modules import Module
 from pfncache.machines.vm.monitor import Monitor
 
 _SAVE_SECONDS = 60.0

@@ -54,7 +54,22 @@ def load(image: Image, wanted: Iterable[str]) -> list[Module]:
 
     What the image has not as a module is built in, or is not there: loading does not tell, using it does.
     """
-    paths = _paths(image)
+    return list(_needed(_paths(image.modules) | _paths(image.replaced), wanted).values())
+
+
+def closure(folder: Path, wanted: Iterable[str]) -> list[Path]:
+    """The files in a folder of the modules wanted, and of those that they need."""
+    paths = _paths(folder)
+    return [paths[name] for name in _needed(paths, wanted)]
+
+
+def _paths(folder: Path | None) -> dict[str, Path]:
+    if folder is None:
+        return {}
+    return {path.name.split(".", 1)[0].replace("-", "_"): path for path in folder.rglob("*.ko*")}
+
+
+def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, Module]:
     done: dict[str, Module] = {}
 
     def visit(name: str) -> None:
@@ -67,16 +82,7 @@ def load(image: Image, wanted: Iterable[str]) -> list[Module]:
 
     for name in wanted:
         visit(name.replace("-", "_"))
-    return list(done.values())
-
-
-def _paths(image: Image) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in (image.modules, image.replaced):
-        if folder is not None:
-            for path in folder.rglob("*.ko*"):
-                found[path.name.split(".", 1)[0].replace("-", "_")] = path
-    return found
+    return done
 
 
 def _read(name: str, path: Path) -> Module:

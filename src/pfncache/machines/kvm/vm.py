@@ -16,9 +16,11 @@ from pfncache.machines.kvm.structs import (
     ClockData,
     CreateGuestMemfd,
     DirtyLog,
+    Io,
     MemoryAttributes,
     Mmio,
     Msr,
+    PitConfig,
     Regs,
     Run,
     Sregs,
@@ -48,7 +50,7 @@ class KvmVcpu(Vcpu):
         self._reset = Sregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
         self._user = firmware.user_mode(self._reset)
-        self._loaded = self._reset
+        self._loaded: Sregs | None = self._reset
         """The special registers that the vCPU has now."""
 
     def __repr__(self) -> str:
@@ -107,11 +109,41 @@ class KvmVcpu(Vcpu):
         if reason == "MMIO":
             mmio = Mmio.from_buffer(self._run, Run.exit.offset)
             return Exit(reason, mmio.phys_addr, bool(mmio.is_write), bytes(mmio.data)[: mmio.len])
+        if reason == "IO":
+            io = Io.from_buffer(self._run, Run.exit.offset)
+            data = ctypes.string_at(self._run_address + io.data_offset, io.size * io.count)
+            return Exit(reason, io.port, bool(io.direction), data)
         if reason == "MEMORY_FAULT":
             return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
         if reason == "INTERNAL_ERROR":
             return Exit(reason, detail=f"suberror {words[0] & 0xFFFFFFFF}")
         return Exit(reason)
+
+    def start_at(self, sregs: Sregs, regs: Regs) -> None:
+        """Give the vCPU its registers, for :meth:`enter`."""
+        self._load_sregs(sregs)
+        ioctl(self.fd, "KVM_SET_REGS", regs)
+
+    def sregs(self) -> Sregs:
+        """KVM_GET_SREGS."""
+        sregs = Sregs()
+        ioctl(self.fd, "KVM_GET_SREGS", sregs)
+        return sregs
+
+    def enter(self) -> Exit:
+        """KVM_RUN from where the guest is. Of an IO exit, gpa is the port."""
+        self._loaded = None
+        return self._enter()
+
+    def answer(self, value: int) -> None:
+        """What the guest has read with the MMIO or the IO exit that it is at, for every unit of it."""
+        if EXIT_REASONS.get(self._run.exit_reason) == "MMIO":
+            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            ctypes.memmove(mmio.data, value.to_bytes(8, "little"), mmio.len)
+            return
+        io = Io.from_buffer(self._run, Run.exit.offset)
+        data = value.to_bytes(io.size, "little") * io.count
+        ctypes.memmove(self._run_address + io.data_offset, data, len(data))
 
     def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:
         """Run a program of the firmware up to its report, and return what it reports."""
@@ -178,6 +210,12 @@ class KvmVm(Vm):
 
     def __repr__(self) -> str:
         return f"<VM of type {self.vm_type} on {self.host.name}>"
+
+    def create_irqchip(self, tss: int) -> None:
+        """The PC's interrupt controllers and its timer, in KVM, before the first vCPU; three pages at `tss` for Intel."""
+        ioctl(self.fd, "KVM_SET_TSS_ADDR", tss)
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+        ioctl(self.fd, "KVM_CREATE_PIT2", PitConfig())
 
     def create_vcpu(self) -> KvmVcpu:
         """KVM_CREATE_VCPU."""

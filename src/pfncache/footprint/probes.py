@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kprobes at the functions by which KVM reaches guest memory, in a trace buffer of our own.
+
+Needs root, tracefs, and a kernel with BTF, by which a probe finds arguments and their members by name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+from pfncache.footprint.footprint import Access
+from pfncache.footprint.paths import EMULATE, TABLES, TYPE, WATCHED, emulation, path
+from pfncache.machines.machine import Closing
+from pfncache.machines.uapi import PAGE_SIZE
+
+TRACEFS = Path("/sys/kernel/tracing")
+GROUP = "pfncache"
+_EMULATES = "emulates"
+_EVENT = re.compile(r" (\d+\.\d+): (\w+): \(\S+ ?[^)]*\) (\w+)=(\S+)(?: caller=(\S+))?")
+_TABLE = re.compile(r" (\d+\.\d+): kvm_mmu_set_\w+: gpa ([0-9a-f]+)")
+
+
+class NoProbes(Exception):
+    """Why this host has none."""
+
+
+class Probes(Closing):
+    """Probes that are in place until they are closed, with a buffer of so many MiB for each processor.
+
+    Raises NoProbes.
+    """
+
+    def __init__(self, megabytes: int = 1) -> None:
+        self._instance = TRACEFS / "instances" / f"{GROUP}-{os.getpid()}"
+        self._group = f"{GROUP}_{os.getpid()}"
+        self._defined: list[str] = []
+        self.blind: list[str] = []
+        """Functions that the kernel has not, or does not let be probed."""
+        try:
+            self._instance.mkdir()
+        except OSError as error:
+            raise NoProbes(f"no tracefs that we may use: {TRACEFS}: {error.strerror}") from None
+        try:
+            self._set("buffer_size_kb", str(megabytes << 10))
+            self._set("trace_clock", "mono")
+            self._define()
+        except BaseException:
+            self.close()
+            raise
+
+    def _define(self) -> None:
+        self._probe(_EMULATES, f"{EMULATE} type={TYPE}")
+        for number, watched in enumerate(WATCHED):
+            # On the top of the stack is where the caller goes on.
+            self._probe(f"w{number}", f"{watched.function} {watched.page}:x64 caller=$stack0:x64")
+        if len(self._defined) <= 1:
+            raise NoProbes(f"the kernel takes none of our probes ({self.blind[0]})")
+        for event in TABLES:
+            if (self._instance / "events" / event).is_dir():
+                self._set(f"events/{event}/enable", "1")
+
+    def _probe(self, name: str, what: str) -> None:
+        try:
+            _append(f"p:{self._group}/{name} {what}")
+        except OSError as error:
+            self.blind.append(f"{what.split()[0]}: {error.strerror}")
+            return
+        self._defined.append(name)
+        self._set(f"events/{self._group}/{name}/enable", "1")
+
+    def _set(self, file: str, value: str) -> None:
+        (self._instance / file).write_text(value)
+
+    def accesses(self, pages: int, since: float) -> tuple[list[Access], int]:
+        """What was seen of the first `pages` pages since a time of the monotonic clock; and how many events were lost.
+
+        Each page and path once, in the order of their first times.
+        """
+        self._set("tracing_on", "0")
+        with open(self._instance / "trace", encoding="ascii", errors="replace") as lines:
+            found = _collect(lines, Symbols(), pages, since)
+        lost = sum(
+            int(line.split(":")[1])
+            for stats in self._instance.glob("per_cpu/cpu*/stats")
+            for line in stats.read_text().splitlines()
+            if line.startswith(("overrun:", "dropped events:"))
+        )
+        return found, lost
+
+    def close(self) -> None:
+        """Take the probes out."""
+        while self._defined:
+            name = self._defined.pop()
+            self._set(f"events/{self._group}/{name}/enable", "0")
+            _append(f"-:{self._group}/{name}")
+        if self._instance.is_dir():
+            self._instance.rmdir()
+
+
+def _append(line: str) -> None:
+    """Tracefs takes no O_CREAT and no lseek(), both of which open(..., "a") would do."""
+    fd = os.open(TRACEFS / "kprobe_events", os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(fd, f"{line}\n".encode())
+    finally:
+        os.close(fd)
+
+
+class Symbols:
+    """KVM's functions by address, from /proc/kallsyms; all of the kernel's if KVM is no module."""
+
+    def __init__(self, text: str | None = None) -> None:
+        lines = (text or Path("/proc/kallsyms").read_text()).splitlines()
+        rows = [line.split() for line in [line for line in lines if "[kvm" in line] or lines]
+        functions = sorted((int(row[0], 16), row[2]) for row in rows if row[1] in "tTwW")
+        self._starts = [start for start, _ in functions]
+        self._names = [name for _, name in functions]
+        self._known: dict[str, str] = {}
+
+    def __getitem__(self, address: str) -> str:
+        """The function in which an address is that has been printed as 0x..."""
+        if address not in self._known:
+            place = bisect_right(self._starts, int(address, 16)) - 1
+            self._known[address] = self._names[place] if place >= 0 else address
+        return self._known[address]
+
+
+def _collect(lines: Iterator[str], symbols: Symbols, pages: int, since: float) -> list[Access]:
+    """Each page and path of a trace, once."""
+    first: dict[tuple[int, str, bool], tuple[int, float]] = {}
+    counts: dict[tuple[int, str, bool], int] = {}
+    emulating = emulation(0)
+    order = 0
+    for line in lines:
+        if match := _EVENT.search(line):
+            seconds, name, kind, value, caller = match.groups()
+            if name == _EMULATES:
+                emulating = emulation(int(value, 0))
+                continue
+            watched = WATCHED[int(name[1:])]
+            gfn = int(value, 0) // (1 if kind == "gfn" else PAGE_SIZE)
+            key = (gfn, path(watched, symbols[caller], emulating), watched.write)
+        elif match := _TABLE.search(line):
+            seconds = match[1]
+            key = (int(match[2], 16) // PAGE_SIZE, f"{emulating}: accessed/dirty bits", True)
+        else:
+            continue
+        if key[0] >= pages:
+            continue
+        order += 1
+        counts[key] = counts.get(key, 0) + 1
+        first.setdefault(key, (order, float(seconds) - since))
+    return [
+        Access(gfn, text, write, counts[gfn, text, write], order, seconds)
+        for (gfn, text, write), (order, seconds) in first.items()
+    ]

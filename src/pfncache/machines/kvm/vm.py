@@ -179,6 +179,10 @@ class KvmVm(Vm):
     def __repr__(self) -> str:
         return f"<VM of type {self.vm_type} on {self.host.name}>"
 
+    def check_extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION of this VM."""
+        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
+
     def create_vcpu(self) -> KvmVcpu:
         """KVM_CREATE_VCPU."""
         return KvmVcpu(self, len(self.vcpus))

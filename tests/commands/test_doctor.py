@@ -23,7 +23,9 @@ NAMES = [
     "long invalidations", "QEMU", "search engine",
 ]  # fmt: skip
 MODERN = Host(
-    Capabilities(True, 7, 8, frozenset({0, 1}), 7, True), DESIGNS["mainline-7.3"], "overlapping bindings are EEXIST"
+    Capabilities(True, True, 7, 8, frozenset({0, 1}), 7, True),
+    DESIGNS["mainline-7.3"],
+    "overlapping bindings are EEXIST",
 )
 
 

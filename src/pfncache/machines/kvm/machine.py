@@ -20,7 +20,7 @@ from pfncache.machines.kvm.structs import (
     KVM_CAP_MEMORY_ATTRIBUTES,
     KVM_CAP_VM_TYPES,
 )
-from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, ZapWindow
+from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.kvm.vm import KvmVm
 from pfncache.machines.machine import Capabilities, File, Machine, SyscallError
@@ -43,6 +43,8 @@ T = TypeVar("T")
 _HOLES = 1 << 44
 """Where mmap() without an address never looks."""
 _EHWPOISON = 133
+_WORKERS = 3
+"""As many as anybody starts inside a window."""
 
 
 class KvmMachine(KvmHost, Machine):
@@ -51,6 +53,7 @@ class KvmMachine(KvmHost, Machine):
     def __init__(self) -> None:
         super().__init__()
         self._next_hole = _HOLES
+        self._workers: list[Worker] = []
         self._pagemap = self.opened(Pagemap())
         try:
             self.capabilities = self._probe()
@@ -67,6 +70,7 @@ class KvmMachine(KvmHost, Machine):
         flags = self.check_extension(KVM_CAP_GUEST_MEMFD_FLAGS)
         return Capabilities(
             guest_memfd=bool(self.check_extension(KVM_CAP_GUEST_MEMFD)),
+            guest_memfd_for_all=self._default_vm_has(KVM_CAP_GUEST_MEMFD),
             guest_memfd_flags=flags,
             memory_attributes=self.check_extension(KVM_CAP_MEMORY_ATTRIBUTES),
             vm_types=frozenset(n for n in range(32) if types >> n & 1) | {0},
@@ -75,6 +79,10 @@ class KvmMachine(KvmHost, Machine):
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
         )
+
+    def _default_vm_has(self, capability: int) -> bool:
+        with KvmVm(self, 0) as vm:
+            return vm.check_extension(capability) > 0
 
     def _pfncache_finds_gmem(self) -> bool:
         """Whether a clock in a guest_memfd is written that is not mapped where its memslot says."""
@@ -165,7 +173,7 @@ class KvmMachine(KvmHost, Machine):
 
     def start(self, function: Callable[[], T]) -> ThreadTask[T]:
         """Run something in a thread."""
-        return ThreadTask(function)
+        return ThreadTask(function, self._workers.pop() if self._workers else None)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -180,5 +188,9 @@ class KvmMachine(KvmHost, Machine):
         return self.opened(AsyncWriteTracking(self._pagemap, hva, length))
 
     def notifier_window(self) -> ZapWindow:
-        """Begin to unmap much memory."""
+        """Begin to unmap much memory.
+
+        Until Linux 6.17 that holds mmap_lock, which a new thread's stack needs: threads are made before.
+        """
+        self._workers += [Worker() for _ in range(_WORKERS - len(self._workers))]
         return self.opened(ZapWindow())

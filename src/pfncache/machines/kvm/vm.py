@@ -217,6 +217,10 @@ class KvmVm(Vm):
         ioctl(self.fd, "KVM_CREATE_IRQCHIP")
         ioctl(self.fd, "KVM_CREATE_PIT2", PitConfig())
 
+    def check_extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION of this VM."""
+        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
+
     def create_vcpu(self) -> KvmVcpu:
         """KVM_CREATE_VCPU."""
         return KvmVcpu(self, len(self.vcpus))

@@ -21,8 +21,11 @@ class GuestMemory:
         self._slot, self._ours = machine.mmap(size, self._file), machine.mmap(size, self._file)
         vm.bind(0, 0, size, self._slot, self._file)
         self._tracking: WriteTracking | None = None
+
+    def track(self) -> None:
+        """Record from now on which pages KVM writes, where the kernel can: we have written what we have to write."""
         try:
-            self._tracking = machine.track_writes(self._slot, size)
+            self._tracking = self._machine.track_writes(self._slot, self.size)
         except SyscallError:
             self._tracking = None
 

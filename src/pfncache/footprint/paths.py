@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-CLOCK, STEAL = "kvm-clock", "steal time"
-
 
 @dataclass(frozen=True)
 class Watched:
@@ -21,36 +19,45 @@ class Watched:
     page: str
     """The page as an expression over the arguments, for a kprobe: gfn=..., or gpa=... for an address."""
     write: bool
-    path: str = ""
-    """What it does that for; empty if it depends on the caller."""
+    path: str | None = ""
+    """What it does that for. Empty if it depends on the caller; None if callers that are not named do not count."""
     callers: Mapping[str, str] = field(default_factory=dict)
-    """What its callers do that for; an asterisk for emulation, whose reason x86_emulate_instruction() is told."""
+    """What its callers do that for; an asterisk for emulation, whose reason x86_emulate_instruction() is told.
+
+    Empty if the caller is watched itself: it does not count twice."""
+    when: str = ""
+    """A condition, as tracefs has them."""
 
 
 WATCHED = (
     Watched(
-        "kvm_vcpu_gfn_to_hva_prot", "gfn=gfn", False, "*page walk",
-        {"kvm_vcpu_gfn_to_hva": "*compare and exchange", "emulator_cmpxchg_emulated": "*compare and exchange"},
+        "gfn_to_hva_memslot_prot", "gfn=gfn", False, None,
+        {name: "*page walk" for name in ("paging64_walk_addr_generic", "paging32_walk_addr_generic")},
+    ),
+    Watched(
+        "kvm_vcpu_gfn_to_hva_prot", "gfn=gfn", False, None,
+        {name: "*page walk" for name in ("paging64_walk_addr_generic", "paging32_walk_addr_generic")},
     ),
     Watched("kvm_vcpu_gfn_to_hva", "gfn=gfn", True, "*compare and exchange"),
     Watched(
         "kvm_vcpu_read_guest_page", "gfn=gfn", False, "",
-        {"kvm_fetch_guest_virt": "*fetch", "kvm_read_guest_virt_helper": "*load", "kvm_vcpu_read_guest": "*load"},
+        {"kvm_fetch_guest_virt": "*fetch", "kvm_read_guest_virt_helper": "*load", "kvm_vcpu_read_guest": ""},
     ),
+    Watched("kvm_vcpu_read_guest", "gpa=gpa", False, "*load"),
     Watched("kvm_vcpu_read_guest_atomic", "gpa=gpa", False),
-    Watched("kvm_vcpu_write_guest_page", "gfn=gfn", True, "", {"kvm_vcpu_write_guest": "*store"}),
-    Watched("kvm_read_guest_page", "gfn=gfn", False, "", {"kvm_read_guest": "kvm_read_guest()"}),
-    Watched(
-        "kvm_write_guest_page", "gfn=gfn", True, "",
-        {"kvm_write_guest": "kvm_write_guest()", "kvm_write_wall_clock": "wall clock"},
-    ),
+    Watched("kvm_vcpu_write_guest_page", "gfn=gfn", True, "", {"kvm_vcpu_write_guest": ""}),
+    Watched("kvm_vcpu_write_guest", "gpa=gpa", True, "*store"),
+    Watched("kvm_read_guest_page", "gfn=gfn", False, "", {"kvm_read_guest": ""}),
+    Watched("kvm_read_guest", "gpa=gpa", False),
+    Watched("kvm_write_guest_page", "gfn=gfn", True, "", {"kvm_write_guest": ""}),
+    Watched("kvm_write_guest", "gpa=gpa", True),
     Watched("kvm_read_guest_offset_cached", "gpa=ghc->gpa", False),
     Watched("kvm_write_guest_offset_cached", "gpa=ghc->gpa", True),
-    Watched("record_steal_time", "gpa=vcpu->arch.st.msr_val", True, STEAL),
+    Watched("record_steal_time", "gpa=vcpu->arch.st.msr_val", True, "steal time", when="gpa & 1"),
     Watched("__kvm_gpc_refresh", "gpa=gpa", False, "pfncache refresh"),
-    Watched("kvm_setup_guest_pvclock", "gpa=gpc->gpa", True, CLOCK),
-    Watched("__kvm_vcpu_map", "gfn=gfn", True, "kvm_vcpu_map()"),
     Watched("hva_to_pfn", "gfn=kfp->gfn", False, "", {"__kvm_gpc_refresh": "pfncache lookup"}),
+    Watched("kvm_setup_guest_pvclock", "gpa=gpc->gpa", True, "kvm-clock"),
+    Watched("__kvm_vcpu_map", "gfn=gfn", True, "kvm_vcpu_map()"),
 )  # fmt: skip
 
 CALLERS = {
@@ -80,7 +87,11 @@ TABLES = ("kvmmmu/kvm_mmu_set_accessed_bit", "kvmmmu/kvm_mmu_set_dirty_bit")
 
 
 def path(watched: Watched, caller: str, emulating: str) -> str:
-    """What KVM reaches a page for, when `caller` has called a function that is watched."""
+    """What KVM reaches a page for, when `caller` has called a function that is watched; empty if that does not count."""
     plain = caller.split(".")[0]  # without .constprop.0 and the like
-    text = watched.callers.get(plain) or CALLERS.get(plain) or watched.path or f"{watched.function} from {caller}"
+    text = watched.callers.get(plain)
+    if text is None:
+        if watched.path is None:
+            return ""
+        text = CALLERS.get(plain) or watched.path or f"{watched.function} from {caller}"
     return f"{emulating}: {text[1:]}" if text.startswith("*") else text

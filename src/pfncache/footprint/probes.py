@@ -56,20 +56,22 @@ class Probes(Closing):
         self._probe(_EMULATES, f"{EMULATE} type={TYPE}")
         for number, watched in enumerate(WATCHED):
             # On the top of the stack is where the caller goes on.
-            self._probe(f"w{number}", f"{watched.function} {watched.page}:x64 caller=$stack0:x64")
+            self._probe(f"w{number}", f"{watched.function} {watched.page}:x64 caller=$stack0:x64", watched.when)
         if len(self._defined) <= 1:
             raise NoProbes(f"the kernel takes none of our probes ({self.blind[0]})")
         for event in TABLES:
             if (self._instance / "events" / event).is_dir():
                 self._set(f"events/{event}/enable", "1")
 
-    def _probe(self, name: str, what: str) -> None:
+    def _probe(self, name: str, what: str, when: str = "") -> None:
         try:
             _append(f"p:{self._group}/{name} {what}")
         except OSError as error:
             self.blind.append(f"{what.split()[0]}: {error.strerror}")
             return
         self._defined.append(name)
+        if when:
+            self._set(f"events/{self._group}/{name}/filter", when)
         self._set(f"events/{self._group}/{name}/enable", "1")
 
     def _set(self, file: str, value: str) -> None:
@@ -149,7 +151,7 @@ def _collect(lines: Iterator[str], symbols: Symbols, pages: int, since: float) -
             key = (int(match[2], 16) // PAGE_SIZE, f"{emulating}: accessed/dirty bits", True)
         else:
             continue
-        if key[0] >= pages:
+        if key[0] >= pages or not key[1]:
             continue
         order += 1
         counts[key] = counts.get(key, 0) + 1

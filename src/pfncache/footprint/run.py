@@ -94,6 +94,7 @@ def small(machine: Machine, guest: SmallGuest, name: str) -> Footprint:
     vcpu, memory = vm.create_vcpu(), GuestMemory(machine, vm, PAGES * PAGE_SIZE)
     for gpa, data in program.image().items():
         memory.write(gpa, data)
+    memory.track()
     with _watch(machine, 1) as watch:
         vcpu.set_registers(program)
         if guest.clocks:
@@ -113,6 +114,7 @@ def linux(machine: KvmMachine, image: BzImage, megabytes: int, append: str, seco
     """The footprint of Linux, booted until it has no root to mount, or for at most `seconds`."""
     _need_gmem(machine)
     with LinuxGuest(machine, image, megabytes, append) as guest, _watch(machine, _TRACE_MEGABYTES) as watch:
+        guest.memory.track()
         ended = guest.boot(watch.began + seconds)
         spent = time.monotonic() - watch.began
         memory = guest.memory

@@ -24,20 +24,36 @@ _LAYOUT = {"GDT": (GDT, 1), "boot parameters": (ZERO_PAGE, 1), "first page table
 """What we give the guest: where, and how many pages."""
 LOW, HIGH = 0x9F000, 0x100000
 """The end of the memory below the hole for video and ROMs, and the end of the hole."""
-TSS = 0xFFFBD000
-COMMAND = "console=ttyS0 panic=-1 reboot=k i8042.nokbd i8042.noaux"
+TSS = 0x7FFF0000
+"""Beyond the guest's memory, and a positive C int, as ioctl() takes it."""
+COMMAND = "console=ttyS0 panic=0 pci=off i8042.nokbd i8042.noaux noxsave"
+"""noxsave, since QEMU's emulator does not tell KVM of XSETBV, and Linux then finds sizes that do not agree."""
 GIVES_UP = "end Kernel panic"
 """The last thing that Linux says."""
 _KEYBOARD, _RESET, _CMOS = 0x64, 0xFE, (0x70, 0x71)
+_ROOM = 64
+"""What Linux needs beside its image, in MiB."""
 _NOBODY = 0xFFFFFFFFFFFFFFFF
 _CS, _DS = 0x10, 0x18
 _PRESENT_RW, _LARGE = 3, 1 << 7
+
+
+class NotEnough(Exception):
+    """The kernel needs more memory: how much."""
+
+
+def needed(image: BzImage, megabytes: int) -> None:
+    """Raise NotEnough unless a kernel has room in so much memory."""
+    least = -(-(image.load + max(image.init_size, len(image.kernel))) >> 20) + _ROOM
+    if megabytes < least:
+        raise NotEnough(f"this kernel needs {least} MiB")
 
 
 class LinuxGuest(Closing):
     """A guest with Linux in its memory. ``boot()`` runs it."""
 
     def __init__(self, machine: KvmMachine, image: BzImage, megabytes: int, append: str = "") -> None:
+        needed(image, megabytes)
         self._vm = machine.create_vm()
         self._vm.create_irqchip(TSS)
         self._vcpu = self._vm.create_vcpu()
@@ -49,8 +65,6 @@ class LinuxGuest(Closing):
 
     def _load(self, command_line: str) -> None:
         memory, image = self.memory, self._image
-        if image.load + max(image.init_size, len(image.kernel)) > memory.size:
-            raise ValueError(f"needs {(image.load + image.init_size + (1 << 20) - 1) >> 20} MiB at least")
         memory.write(image.load, image.kernel)
         memory.write(COMMAND_LINE, command_line.encode() + b"\0")
         memory.write(ZERO_PAGE, image.zero_page(COMMAND_LINE, [(0, LOW), (HIGH, memory.size - HIGH)]))
@@ -93,7 +107,7 @@ class LinuxGuest(Closing):
         port, offset = leave.gpa, leave.gpa - COM1
         serial = 0 <= offset < 8
         if not leave.write:
-            self._vcpu.answer(self.serial.read(offset) if serial else 0 if port in _CMOS else _NOBODY & 0xFFFFFFFF)
+            self._vcpu.answer(self.serial.read(offset) if serial else 0 if port in _CMOS else _NOBODY)
             return ""
         if serial:
             for value in leave.data:

@@ -18,7 +18,7 @@ _BITS = 9
 
 
 def roles(memory: GuestMemory, sregs: Sregs) -> dict[int, str]:
-    """Page tables, and the kernel's text, read-only data and data, by page number."""
+    """Page tables, and the kernel's image, by page number."""
     found: dict[int, str] = {}
     levels = 5 if sregs.cr4 & _LA57 else 4
     _walk(memory, sregs.cr3 & _ADDRESS, levels, 0, found)
@@ -51,8 +51,9 @@ def _canonical(address: int) -> int:
 def _leaf(virtual: int, entry: int, size: int, end: int, found: dict[int, str]) -> None:
     if not KERNEL_IMAGE <= virtual < MODULES:
         return
-    text = not entry & _NO_EXECUTE
-    role = "kernel text" if text else "kernel data" if entry & _WRITABLE else "kernel read-only data"
+    # Until mark_readonly(), which a guest without a root does not reach, all of it can be written and executed.
+    kind = ("image", "text", "data", "read-only data")[(not entry & _WRITABLE) + 2 * bool(entry & _NO_EXECUTE)]
     start = entry & _ADDRESS & -size
+    role = f"kernel {kind}"
     for gpa in range(start, min(start + size, end), PAGE_SIZE):
         found.setdefault(gpa // PAGE_SIZE, role)

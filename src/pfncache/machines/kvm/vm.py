@@ -136,13 +136,13 @@ class KvmVcpu(Vcpu):
         return self._enter()
 
     def answer(self, value: int) -> None:
-        """What the guest has read with the MMIO or the IO exit that it is at, for every unit of it."""
+        """What the guest has read with the MMIO or IO exit that it is at: as many low bytes as it wants."""
         if EXIT_REASONS.get(self._run.exit_reason) == "MMIO":
             mmio = Mmio.from_buffer(self._run, Run.exit.offset)
             ctypes.memmove(mmio.data, value.to_bytes(8, "little"), mmio.len)
             return
         io = Io.from_buffer(self._run, Run.exit.offset)
-        data = value.to_bytes(io.size, "little") * io.count
+        data = value.to_bytes(8, "little")[: io.size] * io.count
         ctypes.memmove(self._run_address + io.data_offset, data, len(data))
 
     def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:

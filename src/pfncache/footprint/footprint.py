@@ -38,6 +38,8 @@ class Footprint:
     """How the guest ended."""
     accesses: tuple[Access, ...] = ()
     """In order; without probes there are none."""
+    emulated: dict[str, int] = field(default_factory=dict)
+    """Instructions that KVM has emulated or skipped, and how often."""
     unprobed: str = ""
     """Why there were no probes; empty if there were."""
     blind: tuple[str, ...] = ()

@@ -32,11 +32,11 @@ class Watched:
 WATCHED = (
     Watched(
         "gfn_to_hva_memslot_prot", "gfn=gfn", False, None,
-        {name: "*page walk" for name in ("paging64_walk_addr_generic", "paging32_walk_addr_generic")},
+        dict.fromkeys(("paging64_walk_addr_generic", "paging32_walk_addr_generic"), "*page walk"),
     ),
     Watched(
         "kvm_vcpu_gfn_to_hva_prot", "gfn=gfn", False, None,
-        {name: "*page walk" for name in ("paging64_walk_addr_generic", "paging32_walk_addr_generic")},
+        dict.fromkeys(("paging64_walk_addr_generic", "paging32_walk_addr_generic"), "*page walk"),
     ),
     Watched("kvm_vcpu_gfn_to_hva", "gfn=gfn", True, "*compare and exchange"),
     Watched(
@@ -82,13 +82,15 @@ def emulation(kind: int) -> str:
     return "MMIO" if kind & _PAGE_FAULT else "emulation"
 
 
+INSTRUCTION = "kvm/kvm_emulate_insn"
+"""Tracepoint: which instruction that was."""
 TABLES = ("kvmmmu/kvm_mmu_set_accessed_bit", "kvmmmu/kvm_mmu_set_dirty_bit")
 """Tracepoints: the walker writes a page-table entry."""
 
 
 def path(watched: Watched, caller: str, emulating: str) -> str:
-    """What KVM reaches a page for, when `caller` has called a function that is watched; empty if that does not count."""
-    plain = caller.split(".")[0]  # without .constprop.0 and the like
+    """What KVM reaches a page for when `caller` has called a watched function; empty if that does not count."""
+    plain = caller.split(".", maxsplit=1)[0]  # without .constprop.0 and the like
     text = watched.callers.get(plain)
     if text is None:
         if watched.path is None:

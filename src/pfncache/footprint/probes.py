@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pfncache.footprint import instructions
 from pfncache.footprint.footprint import Access
-from pfncache.footprint.paths import EMULATE, TABLES, TYPE, WATCHED, emulation, path
+from pfncache.footprint.paths import EMULATE, INSTRUCTION, TABLES, TYPE, WATCHED, emulation, path
 from pfncache.machines.machine import Closing
 from pfncache.machines.uapi import PAGE_SIZE
 
@@ -21,11 +24,24 @@ TRACEFS = Path("/sys/kernel/tracing")
 GROUP = "pfncache"
 _EMULATES = "emulates"
 _EVENT = re.compile(r" (\d+\.\d+): (\w+): \(\S+ ?[^)]*\) (\w+)=(\S+)(?: caller=(\S+))?")
+_INSTRUCTION = re.compile(r" kvm_emulate_insn: \w+:\w+: ?([0-9a-f ]+) \((\w+)\)")
 _TABLE = re.compile(r" (\d+\.\d+): kvm_mmu_set_\w+: gpa ([0-9a-f]+)")
 
 
 class NoProbes(Exception):
     """Why this host has none."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the probes have seen."""
+
+    accesses: tuple[Access, ...] = ()
+    """Each page and path once, in the order of their first times."""
+    emulated: dict[str, int] = field(default_factory=dict)
+    """The instructions that KVM has emulated or skipped, and how often."""
+    lost: int = 0
+    """Events that did not fit in the buffer."""
 
 
 class Probes(Closing):
@@ -59,7 +75,7 @@ class Probes(Closing):
             self._probe(f"w{number}", f"{watched.function} {watched.page}:x64 caller=$stack0:x64", watched.when)
         if len(self._defined) <= 1:
             raise NoProbes(f"the kernel takes none of our probes ({self.blind[0]})")
-        for event in TABLES:
+        for event in (INSTRUCTION, *TABLES):
             if (self._instance / "events" / event).is_dir():
                 self._set(f"events/{event}/enable", "1")
 
@@ -67,7 +83,7 @@ class Probes(Closing):
         try:
             _append(f"p:{self._group}/{name} {what}")
         except OSError as error:
-            self.blind.append(f"{what.split()[0]}: {error.strerror}")
+            self.blind.append(f"{what.split(maxsplit=1)[0]}: {error.strerror}")
             return
         self._defined.append(name)
         if when:
@@ -77,21 +93,18 @@ class Probes(Closing):
     def _set(self, file: str, value: str) -> None:
         (self._instance / file).write_text(value)
 
-    def accesses(self, pages: int, since: float) -> tuple[list[Access], int]:
-        """What was seen of the first `pages` pages since a time of the monotonic clock; and how many events were lost.
-
-        Each page and path once, in the order of their first times.
-        """
+    def seen(self, pages: int, since: float) -> Seen:
+        """What was seen of the first `pages` pages since a time of the monotonic clock."""
         self._set("tracing_on", "0")
         with open(self._instance / "trace", encoding="ascii", errors="replace") as lines:
-            found = _collect(lines, Symbols(), pages, since)
+            accesses, emulated = collect(lines, Symbols(), pages, since)
         lost = sum(
             int(line.split(":")[1])
             for stats in self._instance.glob("per_cpu/cpu*/stats")
             for line in stats.read_text().splitlines()
             if line.startswith(("overrun:", "dropped events:"))
         )
-        return found, lost
+        return Seen(accesses, emulated, lost)
 
     def close(self) -> None:
         """Take the probes out."""
@@ -131,10 +144,13 @@ class Symbols:
         return self._known[address]
 
 
-def _collect(lines: Iterator[str], symbols: Symbols, pages: int, since: float) -> list[Access]:
-    """Each page and path of a trace, once."""
+def collect(
+    lines: Iterable[str], symbols: Symbols, pages: int, since: float
+) -> tuple[tuple[Access, ...], dict[str, int]]:
+    """Each page and path of a trace once, and the instructions."""
     first: dict[tuple[int, str, bool], tuple[int, float]] = {}
-    counts: dict[tuple[int, str, bool], int] = {}
+    counts: Counter[tuple[int, str, bool]] = Counter()
+    emulated: Counter[str] = Counter()
     emulating = emulation(0)
     order = 0
     for line in lines:
@@ -146,17 +162,21 @@ def _collect(lines: Iterator[str], symbols: Symbols, pages: int, since: float) -
             watched = WATCHED[int(name[1:])]
             gfn = int(value, 0) // (1 if kind == "gfn" else PAGE_SIZE)
             key = (gfn, path(watched, symbols[caller], emulating), watched.write)
+        elif match := _INSTRUCTION.search(line):
+            emulated[f"{emulating}: {instructions.name(bytes.fromhex(match[1]), match[2] == 'prot64')}"] += 1
+            continue
         elif match := _TABLE.search(line):
             seconds = match[1]
             key = (int(match[2], 16) // PAGE_SIZE, f"{emulating}: accessed/dirty bits", True)
         else:
             continue
-        if key[0] >= pages or not key[1]:
-            continue
-        order += 1
-        counts[key] = counts.get(key, 0) + 1
-        first.setdefault(key, (order, float(seconds) - since))
-    return [
+        if key[0] < pages and key[1]:
+            order += 1
+            counts[key] += 1
+            if key not in first:
+                first[key] = (order, float(seconds) - since)
+    accesses = (
         Access(gfn, text, write, counts[gfn, text, write], order, seconds)
         for (gfn, text, write), (order, seconds) in first.items()
-    ]
+    )
+    return tuple(accesses), dict(emulated.most_common())

@@ -7,18 +7,18 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from pfncache.footprint.footprint import Access, Footprint
+from pfncache.footprint.footprint import Footprint
 from pfncache.footprint.guests import LINUX, SMALL, SmallGuest
 from pfncache.footprint.memory import GuestMemory
-from pfncache.footprint.probes import NoProbes, Probes
+from pfncache.footprint.probes import NoProbes, Probes, Seen
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.linux import LinuxGuest
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.program import PAGES, ROLES
 from pfncache.machines.uapi import KVM_MSR_ENABLED, MSR_KVM_STEAL_TIME, MSR_KVM_SYSTEM_TIME_NEW, PAGE_SIZE, SHARED_GMEM
-
 
 _TRACE_MEGABYTES = 128
 """For Linux: some hundred thousand events."""
@@ -45,15 +45,19 @@ class _Watch:
 
     def __init__(self, probes: Probes | None, why_not: str) -> None:
         self._probes = probes
-        self.why_not = why_not
+        self._why_not = why_not
         self.began = time.monotonic()
 
-    def accesses(self, pages: int) -> tuple[list[Access], int]:
-        return self._probes.accesses(pages, self.began) if self._probes is not None else ([], 0)
-
-    @property
-    def blind(self) -> tuple[str, ...]:
-        return tuple(self._probes.blind) if self._probes is not None else ()
+    def footprint(self, guest: str, machine: Machine, memory: GuestMemory, ended: str) -> Footprint:
+        """What has been found out by now, but for what the guest's pages are to it."""
+        seconds = time.monotonic() - self.began
+        seen = self._probes.seen(memory.pages, self.began) if self._probes is not None else Seen()
+        return Footprint(
+            guest=guest, machine=describe(machine), pages=memory.pages, touched=memory.touched(),
+            written=memory.written(), ended=ended, accesses=seen.accesses, emulated=seen.emulated,
+            unprobed=self._why_not, blind=tuple(self._probes.blind) if self._probes is not None else (),
+            lost=seen.lost, populated=memory.populated(), seconds=seconds,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -101,26 +105,17 @@ def small(machine: Machine, guest: SmallGuest, name: str) -> Footprint:
             vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, ROLES["clock"] * PAGE_SIZE | KVM_MSR_ENABLED)
             vcpu.set_msr(MSR_KVM_STEAL_TIME, ROLES["steal"] * PAGE_SIZE | KVM_MSR_ENABLED)
         ended = str(vcpu.execute(program)) if guest.runs else "not run"
-        seconds = time.monotonic() - watch.began
-        accesses, lost = watch.accesses(memory.pages)
-        return Footprint(
-            name, describe(machine), memory.pages, memory.touched(), memory.written(), ended,
-            tuple(accesses), watch.why_not, watch.blind, lost, {page: role for role, page in ROLES.items()},
-            memory.populated(), int(guest.runs), seconds,
-        )  # fmt: skip
+        found = watch.footprint(name, machine, memory, ended)
+    roles = {page: role for role, page in ROLES.items()}
+    return replace(found, roles=roles, exits=int(guest.runs))
 
 
 def linux(machine: KvmMachine, image: BzImage, megabytes: int, append: str, seconds: float) -> Footprint:
     """The footprint of Linux, booted until it has no root to mount, or for at most `seconds`."""
     _need_gmem(machine)
-    with LinuxGuest(machine, image, megabytes, append) as guest, _watch(machine, _TRACE_MEGABYTES) as watch:
+    with LinuxGuest(machine, image, megabytes, append) as guest:
         guest.memory.track()
-        ended = guest.boot(watch.began + seconds)
-        spent = time.monotonic() - watch.began
-        memory = guest.memory
-        accesses, lost = watch.accesses(memory.pages)
-        return Footprint(
-            LINUX, describe(machine), memory.pages, memory.touched(), memory.written(), ended,
-            tuple(accesses), watch.why_not, watch.blind, lost, guest.roles(), memory.populated(), guest.exits, spent,
-            tuple(guest.serial.lines),
-        )  # fmt: skip
+        with _watch(machine, _TRACE_MEGABYTES) as watch:
+            ended = guest.boot(watch.began + seconds)
+            found = watch.footprint(LINUX, machine, guest.memory, ended)
+        return replace(found, roles=guest.roles(), exits=guest.exits, console=tuple(guest.serial.lines))

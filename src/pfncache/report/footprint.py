@@ -36,6 +36,7 @@ def _as_json(footprint: Footprint) -> dict[str, Any]:
         "unprobed": footprint.unprobed,
         "blind": list(footprint.blind),
         "lost": footprint.lost,
+        "emulated": footprint.emulated,
         "paths": {path: len(gfns) for path, gfns in footprint.by_path().items()},
         "touched_pages": [
             {
@@ -81,6 +82,9 @@ def heading(footprint: Footprint) -> Iterator[str]:
         yield f"  not watched: {'; '.join(footprint.blind)}"
     if footprint.lost:
         yield f"  {footprint.lost:,} events were lost: the trace buffer is full"
+    if footprint.emulated:
+        most = [f"{name} ({times:,})" for name, times in footprint.emulated.items()]
+        yield f"  instructions: {', '.join(most)}"
     if footprint.accesses and (rest := without_skips(footprint)) != count:
         yield f"  {count - rest:,} of them only to skip an instruction whose successor the processor does not tell"
 

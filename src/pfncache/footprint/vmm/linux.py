@@ -119,11 +119,13 @@ class LinuxGuest(Closing):
         return ""
 
     def roles(self) -> dict[int, str]:
-        """What the guest uses each page for that we know of: by what we have put there, and by its page tables."""
-        found = {
-            gpa // PAGE_SIZE + page: role for role, (gpa, count) in _LAYOUT.items() for page in range(count)
-        }  # fmt: skip
-        return found | roles(self.memory, self._vcpu.sregs())
+        """What the guest uses each page for that we know of: at first, by what we have put there, and in the end."""
+        pieces = {**_LAYOUT, "bzImage": (self._image.load, -(-len(self._image.kernel) // PAGE_SIZE))}
+        found = roles(self.memory, self._vcpu.sregs())
+        for role, (gpa, count) in pieces.items():
+            for gfn in range(gpa // PAGE_SIZE, gpa // PAGE_SIZE + count):
+                found[gfn] = f"{role}, then {found[gfn]}" if gfn in found and found[gfn] != role else role
+        return found
 
     def close(self) -> None:
         """End it."""

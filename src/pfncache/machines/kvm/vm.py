@@ -212,7 +212,7 @@ class KvmVm(Vm):
         return f"<VM of type {self.vm_type} on {self.host.name}>"
 
     def create_irqchip(self, tss: int) -> None:
-        """The PC's interrupt controllers and its timer, in KVM, before the first vCPU; three pages at `tss` for Intel."""
+        """The PC's interrupt controllers and timer in KVM, before the first vCPU; on Intel, three pages at `tss`."""
         ioctl(self.fd, "KVM_SET_TSS_ADDR", tss)
         ioctl(self.fd, "KVM_CREATE_IRQCHIP")
         ioctl(self.fd, "KVM_CREATE_PIT2", PitConfig())

@@ -22,7 +22,7 @@ from pfncache.machines.uapi import PAGE_SIZE
 
 TRACEFS = Path("/sys/kernel/tracing")
 GROUP = "pfncache"
-_EMULATES = "emulates"
+_BY_FUNCTION = {watched.function: watched for watched in WATCHED}
 _EVENT = re.compile(r" (\d+\.\d+): (\w+): \(\S+ ?[^)]*\) (\w+)=(\S+)(?: caller=(\S+))?")
 _INSTRUCTION = re.compile(r" kvm_emulate_insn: \w+:\w+: ?([0-9a-f ]+) \((\w+)\)")
 _TABLE = re.compile(r" (\d+\.\d+): kvm_mmu_set_\w+: gpa ([0-9a-f]+)")
@@ -69,26 +69,26 @@ class Probes(Closing):
             raise
 
     def _define(self) -> None:
-        self._probe(_EMULATES, f"{EMULATE} type={TYPE}")
-        for number, watched in enumerate(WATCHED):
+        self._probe(EMULATE, f"type={TYPE}")
+        for watched in WATCHED:
             # On the top of the stack is where the caller goes on.
-            self._probe(f"w{number}", f"{watched.function} {watched.page}:x64 caller=$stack0:x64", watched.when)
+            self._probe(watched.function, f"{watched.page}:x64 caller=$stack0:x64", watched.when)
         if len(self._defined) <= 1:
             raise NoProbes(f"the kernel takes none of our probes ({self.blind[0]})")
         for event in (INSTRUCTION, *TABLES):
             if (self._instance / "events" / event).is_dir():
                 self._set(f"events/{event}/enable", "1")
 
-    def _probe(self, name: str, what: str, when: str = "") -> None:
+    def _probe(self, function: str, arguments: str, when: str = "") -> None:
         try:
-            _append(f"p:{self._group}/{name} {what}")
+            _append(f"p:{self._group}/{function} {function} {arguments}")
         except OSError as error:
-            self.blind.append(f"{what.split(maxsplit=1)[0]}: {error.strerror}")
+            self.blind.append(f"{function}: {error.strerror}")
             return
-        self._defined.append(name)
+        self._defined.append(function)
         if when:
-            self._set(f"events/{self._group}/{name}/filter", when)
-        self._set(f"events/{self._group}/{name}/enable", "1")
+            self._set(f"events/{self._group}/{function}/filter", when)
+        self._set(f"events/{self._group}/{function}/enable", "1")
 
     def _set(self, file: str, value: str) -> None:
         (self._instance / file).write_text(value)
@@ -109,9 +109,9 @@ class Probes(Closing):
     def close(self) -> None:
         """Take the probes out."""
         while self._defined:
-            name = self._defined.pop()
-            self._set(f"events/{self._group}/{name}/enable", "0")
-            _append(f"-:{self._group}/{name}")
+            function = self._defined.pop()
+            self._set(f"events/{self._group}/{function}/enable", "0")
+            _append(f"-:{self._group}/{function}")
         if self._instance.is_dir():
             self._instance.rmdir()
 
@@ -155,11 +155,11 @@ def collect(
     order = 0
     for line in lines:
         if match := _EVENT.search(line):
-            seconds, name, kind, value, caller = match.groups()
-            if name == _EMULATES:
+            seconds, function, kind, value, caller = match.groups()
+            if function == EMULATE:
                 emulating = emulation(int(value, 0))
                 continue
-            watched = WATCHED[int(name[1:])]
+            watched = _BY_FUNCTION[function]
             gfn = int(value, 0) // (1 if kind == "gfn" else PAGE_SIZE)
             key = (gfn, path(watched, symbols[caller], emulating), watched.write)
         elif match := _INSTRUCTION.search(line):

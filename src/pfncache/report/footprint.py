@@ -77,7 +77,8 @@ def heading(footprint: Footprint) -> Iterator[str]:
     if footprint.unprobed:
         yield f"  order and path are not known: {footprint.unprobed}"
     elif footprint.unexplained:
-        yield f"  of {len(footprint.unexplained):,} pages the path is not known"
+        unknown = len(footprint.unexplained)
+        yield f"  of {unknown:,} page{'s' if unknown > 1 else ''} the path is not known"
     if footprint.blind:
         yield f"  not watched: {'; '.join(footprint.blind)}"
     if footprint.lost:

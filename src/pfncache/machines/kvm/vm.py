@@ -33,6 +33,8 @@ from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_ANONYMOUS, MAP_PRIVA
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
+_ERROR_EMULATION, _WITH_INSTRUCTION = 1, 1
+"""KVM_INTERNAL_ERROR_EMULATION and its flag."""
 
 
 class KvmVcpu(Vcpu):
@@ -116,7 +118,7 @@ class KvmVcpu(Vcpu):
         if reason == "MEMORY_FAULT":
             return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
         if reason == "INTERNAL_ERROR":
-            return Exit(reason, detail=f"suberror {words[0] & 0xFFFFFFFF}")
+            return Exit(reason, detail=_internal_error(words))
         return Exit(reason)
 
     def start_at(self, sregs: Sregs, regs: Regs) -> None:
@@ -192,6 +194,15 @@ class KvmVcpu(Vcpu):
             libc.munmap(self._run_address, self._run_size)
             os.close(self.fd)
             self.fd = -1
+
+
+def _internal_error(words: ctypes.Array[ctypes.c_uint64]) -> str:
+    """The suberror, and the instruction that KVM could not emulate if it tells."""
+    text = f"suberror {words[0] & 0xFFFFFFFF}"
+    if words[0] & 0xFFFFFFFF != _ERROR_EMULATION or words[0] >> 32 < 1 or not words[1] & _WITH_INSTRUCTION:
+        return text
+    size, *code = bytes(words)[16:32]
+    return f"{text}, cannot emulate {bytes(code[:size]).hex(' ')}"
 
 
 class KvmVm(Vm):

@@ -33,6 +33,9 @@ MMIO = f"""{HEAD}
 {WHO} 45.130100: kvm_vcpu_read_guest_page: (kvm_vcpu_read_guest_page+0x4/0x40 [kvm]) gfn=0x1 caller=0xffffffffc0626c65
 {WHO} 45.130200: kvm_vcpu_read_guest_page: (kvm_vcpu_read_guest_page+0x4/0x40 [kvm]) gfn=0x99 caller=0xffffffffc0626c65
 {WHO} 45.130439: kvm_emulate_insn: 0:101a:89 01 (prot64)
+{WHO} 45.130500: kvm_mmio: mmio unsatisfied-read len 4 gpa 0xfee00030 val 0x0
+{WHO} 45.130600: kvm_mmio: mmio read len 4 gpa 0xfee00030 val 0x50014
+{WHO} 45.130700: kvm_mmio: mmio write len 4 gpa 0xfee000b0 val 0x0
 """
 CLOCKS = f"""{HEAD}
 {WHO} 54.553507: __kvm_gpc_refresh: (__kvm_gpc_refresh+0x0/0x6a0 [kvm]) gpa=0x5000 caller=0xffffffffc06156f4
@@ -57,7 +60,7 @@ def test_emulated_mmio() -> None:
         Access(0x11, "MMIO: accessed/dirty bits", True, 1, 3, 0.13),
         Access(0x1, "MMIO: fetch", False, 2, 4, 0.13004),
     ]
-    assert emulated == {"MMIO: mov": 1}
+    assert emulated == {"MMIO: mov": 1, "MMIO at 0xfee00000": 2}
 
 
 def test_clocks() -> None:

@@ -39,7 +39,7 @@ class Footprint:
     accesses: tuple[Access, ...] = ()
     """In order; without probes there are none."""
     emulated: dict[str, int] = field(default_factory=dict)
-    """Instructions that KVM has emulated or skipped, and how often."""
+    """The instructions that KVM has emulated or skipped, the pages of devices they were for, and how often."""
     unprobed: str = ""
     """Why there were no probes; empty if there were."""
     blind: tuple[str, ...] = ()

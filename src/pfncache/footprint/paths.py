@@ -84,6 +84,8 @@ def emulation(kind: int) -> str:
 
 INSTRUCTION = "kvm/kvm_emulate_insn"
 """Tracepoint: which instruction that was."""
+DEVICES = "kvm/kvm_mmio"
+"""Tracepoint: where the guest's access to a device has gone."""
 TABLES = ("kvmmmu/kvm_mmu_set_accessed_bit", "kvmmmu/kvm_mmu_set_dirty_bit")
 """Tracepoints: the walker writes a page-table entry."""
 

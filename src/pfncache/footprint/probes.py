@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pfncache.footprint import instructions
 from pfncache.footprint.footprint import Access
-from pfncache.footprint.paths import EMULATE, INSTRUCTION, TABLES, TYPE, WATCHED, emulation, path
+from pfncache.footprint.paths import DEVICES, EMULATE, INSTRUCTION, TABLES, TYPE, WATCHED, emulation, path
 from pfncache.machines.machine import Closing
 from pfncache.machines.uapi import PAGE_SIZE
 
@@ -25,6 +25,7 @@ GROUP = "pfncache"
 _BY_FUNCTION = {watched.function: watched for watched in WATCHED}
 _EVENT = re.compile(r" (\d+\.\d+): (\w+): \(\S+ ?[^)]*\) (\w+)=(\S+)(?: caller=(\S+))?")
 _INSTRUCTION = re.compile(r" kvm_emulate_insn: \w+:\w+: ?([0-9a-f ]+) \((\w+)\)")
+_DEVICE = re.compile(r" kvm_mmio: mmio (?:read|write) len \d+ gpa 0x([0-9a-f]+)")
 _TABLE = re.compile(r" (\d+\.\d+): kvm_mmu_set_\w+: gpa ([0-9a-f]+)")
 
 
@@ -39,7 +40,7 @@ class Seen:
     accesses: tuple[Access, ...] = ()
     """Each page and path once, in the order of their first times."""
     emulated: dict[str, int] = field(default_factory=dict)
-    """The instructions that KVM has emulated or skipped, and how often."""
+    """The instructions that KVM has emulated or skipped, the pages of devices they were for, and how often."""
     lost: int = 0
     """Events that did not fit in the buffer."""
 
@@ -75,7 +76,7 @@ class Probes(Closing):
             self._probe(watched.function, f"{watched.page}:x64 caller=$stack0:x64", watched.when)
         if len(self._defined) <= 1:
             raise NoProbes(f"the kernel takes none of our probes ({self.blind[0]})")
-        for event in (INSTRUCTION, *TABLES):
+        for event in (INSTRUCTION, DEVICES, *TABLES):
             if (self._instance / "events" / event).is_dir():
                 self._set(f"events/{event}/enable", "1")
 
@@ -164,6 +165,9 @@ def collect(
             key = (gfn, path(watched, symbols[caller], emulating), watched.write)
         elif match := _INSTRUCTION.search(line):
             emulated[f"{emulating}: {instructions.name(bytes.fromhex(match[1]), match[2] == 'prot64')}"] += 1
+            continue
+        elif match := _DEVICE.search(line):
+            emulated[f"MMIO at {int(match[1], 16) // PAGE_SIZE * PAGE_SIZE:#x}"] += 1
             continue
         elif match := _TABLE.search(line):
             seconds = match[1]

@@ -85,7 +85,7 @@ def heading(footprint: Footprint) -> Iterator[str]:
         yield f"  {footprint.lost:,} events were lost: the trace buffer is full"
     if footprint.emulated:
         most = [f"{name} ({times:,})" for name, times in footprint.emulated.items()]
-        yield f"  instructions: {', '.join(most)}"
+        yield f"  emulated: {', '.join(most)}"
     if footprint.accesses and (rest := without_skips(footprint)) != count:
         yield f"  {count - rest:,} of them only to skip an instruction whose successor the processor does not tell"
 

@@ -21,9 +21,12 @@ def running(name: str, hardware: Hardware | None = None) -> Iterator[Guest]:
     """The kernel that a user has named, in QEMU, on some hardware or on the usual."""
     try:
         image = find(name)
-        with Console(stderr=True, highlight=False).status(f"starting Linux {image.release} in QEMU ..."):
+        err = Console(stderr=True, highlight=False)
+        with err.status(f"starting Linux {image.release} in QEMU ..."):
             guest = Guest(image, hardware)
         with guest:
+            if guest.unsaved:
+                err.print(f"the next start will boot again: {guest.unsaved}")
             yield guest
     except NoSuchKernel as error:
         raise click.UsageError(str(error)) from None

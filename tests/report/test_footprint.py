@@ -26,7 +26,7 @@ def _rows(table: Table) -> list[list[str]]:
 def test_heading() -> None:
     assert list(report.heading(example())) == [
         "linux on a machine",
-        "  ended: HLT (after 4.0 s and 7 calls of KVM_RUN)",
+        "  ended: HLT (4.0 s, KVM_RUN x7)",
         "  KVM touched 3 of 16 pages in 2 places, and wrote 1 of them; 5 are in use",
         "  of 1 page the path is not known",
         "  emulated: skip: cpuid (3), MMIO: mov (1)",

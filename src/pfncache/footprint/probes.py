@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
@@ -48,7 +49,7 @@ class Seen:
 class Probes(Closing):
     """Probes that are in place until they are closed, with a buffer of so many MiB for each processor.
 
-    Raises NoProbes.
+    They see what the calling thread makes KVM do. Raises NoProbes.
     """
 
     def __init__(self, megabytes: int = 1) -> None:
@@ -64,7 +65,11 @@ class Probes(Closing):
         try:
             self._set("buffer_size_kb", str(megabytes << 10))
             self._set("trace_clock", "mono")
+            self._set("set_event_pid", str(threading.get_native_id()))  # other VMs of the host are not ours to watch
             self._define()
+        except OSError as error:
+            self.close()
+            raise NoProbes(f"tracefs does not do as it is told: {error}") from None
         except BaseException:
             self.close()
             raise

@@ -66,7 +66,7 @@ def _by_page(footprint: Footprint) -> dict[int, list[Access]]:
 def heading(footprint: Footprint) -> Iterator[str]:
     """What was run, how it ended, and how much KVM has touched."""
     yield f"{footprint.guest} on {footprint.machine}"
-    yield f"  ended: {footprint.ended} (after {footprint.seconds:.1f} s and {footprint.exits:,} calls of KVM_RUN)"
+    yield f"  ended: {footprint.ended} ({footprint.seconds:.1f} s, KVM_RUN x{footprint.exits:,})"
     written = "" if footprint.written is None else f", and wrote {len(footprint.written):,} of them"
     count, places = len(footprint.touched), len(ranges(footprint.touched))
     where = "" if places < 2 else f" in {places:,} places"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import time
 
+from pfncache.footprint.footprint import PANICKED
 from pfncache.footprint.memory import GuestMemory
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.roles import roles
@@ -113,7 +114,7 @@ class LinuxGuest(Closing):
             for value in leave.data:
                 self.serial.write(offset, value)
             if leave.data == b"\n" and GIVES_UP in self.serial.lines[-1]:
-                return "panicked: " + next(line.split("] ", 1)[-1] for line in self.serial.lines if "Kernel panic" in line)  # fmt: skip # noqa: E501
+                return PANICKED + next(line.split("] ", 1)[-1] for line in self.serial.lines if "Kernel panic" in line)  # fmt: skip # noqa: E501
         if port == _KEYBOARD and leave.data[:1] == bytes([_RESET]):
             return "has reset itself"
         return ""

@@ -44,7 +44,7 @@ Measure = Callable[[str], Footprint]
 @click.option("--guest-kernel", metavar="K", help="What the guest `linux` boots. Default: as --kernel.")
 @click.option("--append", default="quiet", show_default=True, help="Added to the command line of `linux`.")
 @click.option("--memory", type=click.IntRange(min=32, max=2047), default=256, show_default=True, help="Of `linux`, in MiB.")  # fmt: skip # noqa: E501
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=150.0, show_default=True, help="Bound of `linux`.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=240.0, show_default=True, help="Bound of `linux`.")
 @click.option("--runs", type=click.IntRange(min=1), default=1, help="Run each guest so often, and compare.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="A picture: memory over time.")  # fmt: skip # noqa: E501

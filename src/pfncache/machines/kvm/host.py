@@ -63,6 +63,11 @@ class KvmHost(Closing):
         """KVM_CHECK_EXTENSION."""
         return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
 
+    def supports(self, leaf: int, ecx: int) -> bool:
+        """Whether guests can be given a feature that a leaf of CPUID has in ECX."""
+        entries = self.cpuid.entries[: self.cpuid.nent]
+        return any(entry.function == leaf and entry.ecx & ecx for entry in entries)
+
     def opened(self, closing: C) -> C:
         """Remember to close something."""
         self._open.append(closing)

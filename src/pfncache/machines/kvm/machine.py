@@ -43,6 +43,8 @@ T = TypeVar("T")
 _HOLES = 1 << 44
 """Where mmap() without an address never looks."""
 _EHWPOISON = 133
+_CPUID_SVM = (0x80000001, 1 << 2)
+"""The leaf, and the bit of ECX."""
 
 
 class KvmMachine(KvmHost, Machine):
@@ -74,6 +76,7 @@ class KvmMachine(KvmHost, Machine):
             notifier_window=memory > 2 * WINDOW_BYTES,
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
+            nested_svm=self.supports(*_CPUID_SVM),
         )
 
     def _pfncache_finds_gmem(self) -> bool:

@@ -132,7 +132,8 @@ class ModelVcpu(Vcpu):
             return {STORE_RAX: rax, STORE_RDX: rdx}[kernel.host_read_guest(self.vm.record, gpa, len(STORE_RAX))]
 
     def copy_to_device(self, gpa: int) -> bytes:
-        """MOVS: the emulator reads the operand."""
+        """MOVS: the processor reads the operand, then its store faults, and the emulator reads the operand again."""
+        self._access(gpa, False)
         with self._emulating() as kernel:
             if kernel.emulator_read_write_onepage(self.record, gpa, b"", False) != X86EMUL_CONTINUE:
                 raise GuestExit(Exit("MMIO", gpa))
@@ -149,6 +150,8 @@ class ModelVcpu(Vcpu):
         if self.vm.host.capabilities.processor.nested_paging:
             raise NotImplementedError("the processor runs real mode by itself")
         with self._emulating() as kernel:
+            if kernel.emulator_read_write_onepage(self.record, gpa, b"", False) != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa))
             ret = kernel.emulator_cmpxchg_emulated(self.record, gpa, data)
             if ret == X86EMUL_UNHANDLEABLE:
                 raise GuestExit(Exit("INTERNAL_ERROR", detail="suberror 1"))

@@ -86,6 +86,8 @@ class Capabilities:
     """What a machine offers, asked of it and not told from a version."""
 
     guest_memfd: bool = False
+    guest_memfd_for_all: bool = False
+    """Whether memslots of VMs without private memory may have one."""
     guest_memfd_flags: int = 0
     memory_attributes: int = 0
     vm_types: frozenset[int] = frozenset({0})

@@ -103,10 +103,11 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("anon/mapped", "anonymous memory", At.ITSELF),
         Kind("memfd/mapped", "a memfd, mapped", At.ITSELF, memfd=True),
-        Kind("gmem/mapped", "guest_memfd with MMAP and INIT_SHARED, mapped at the slot's address", At.ITSELF, SHARED_GMEM),
+        Kind("gmem/mapped", "guest_memfd with MMAP and INIT_SHARED, mapped at the slot's address",
+            At.ITSELF, SHARED_GMEM),
         Kind("gmem/unmapped", "the same, with nothing at the slot's address", At.NOTHING, SHARED_GMEM),
         Kind("gmem/other", "the same, with an unrelated anonymous page there", At.OTHER, SHARED_GMEM),
-        Kind("gmem0/unmapped", "guest_memfd without flags in a VM without private memory, nothing there", At.NOTHING, 0),
+        Kind("gmem0/unmapped", "guest_memfd without flags, no private memory, nothing there", At.NOTHING, 0),
         Kind("gmem0/other", "the same, with an anonymous page there, which then is the guest's memory", At.OTHER, 0),
         Kind("ndm/mapped", "guest_memfd with MMAP, INIT_SHARED and NO_DIRECT_MAP, mapped", At.ITSELF, NO_DIRECT_MAP),
         Kind("ndm/unmapped", "the same, with nothing at the slot's address", At.NOTHING, NO_DIRECT_MAP),

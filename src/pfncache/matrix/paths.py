@@ -131,7 +131,8 @@ PATHS: dict[str, Path] = {
         ),
         Path(
             "gfn_to_hva_cache", "kvm_read_guest_offset_cached(), kvm_write_guest_offset_cached()",
-            "virt/kvm/kvm_main.c", "tokens of async page faults, PV EOI, the virtual APIC's address, vmcs12", _page_ready,
+            "virt/kvm/kvm_main.c",
+            "tokens of async page faults, PV EOI, the virtual APIC's address, vmcs12", _page_ready,
             irqchip=True,
         ),
         Path(

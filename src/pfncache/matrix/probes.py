@@ -40,9 +40,7 @@ def _on_this_kernel(path: Path, kind: Kind) -> Seen:
         return probe(machine, path, kind)
 
 
-def probe(
-    machine: Machine, path: Path, kind: Kind, during: AbstractContextManager[object] | None = None
-) -> Seen:  # fmt: skip
+def probe(machine: Machine, path: Path, kind: Kind, during: AbstractContextManager[object] | None = None) -> Seen:
     """One cell on a machine; `during` encloses what KVM does."""
     needs = (*kind.needs, *path.needs)
     missing = "; ".join(text for need in needs if (text := need(machine.capabilities)))

@@ -110,8 +110,9 @@ class Matrix:
         paths = self.lost("gmem/mapped", "gmem/unmapped")
         if paths:
             yield (
-                f"{len(paths)} of {len(PATHS)} paths reach guest_memfd only where user space maps it ({', '.join(paths)}): "
-                "shared memory that a guest may use for any of them must stay mapped at its memslot's address"
+                f"{len(paths)} of {len(PATHS)} paths reach guest_memfd only where user space maps it "
+                f"({', '.join(paths)}): shared memory that a guest may use for any of them must stay mapped at its "
+                "memslot's address"
             )
         else:
             yield "every path reaches guest_memfd that user space does not map: nothing must stay mapped"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TextIO
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -25,27 +26,43 @@ COLOURS = {
 }
 SIGNS = {Mark.CONFIRMED: "✓", Mark.OTHERWISE: "≈", Mark.DIFFERS: "≠", Mark.UNSEEN: ""}
 EXITS = {"INTERNAL_ERROR": "internal", "MEMORY_FAULT": "memfault", "SHUTDOWN": "shutdown"}
-WIDTH = 132
-"""Of a pipe."""
+WIDTH = 124
+"""What the table needs."""
 LEGEND = (
     ("works", "KVM reaches the guest's memory"),
     ("split", "KVM reaches the page at the memslot's user address, which is not the guest's memory"),
     ("lost", "nothing happens, and nobody is told"),
     ("#PF, MMIO ...", "nothing happens, and the guest gets an exception, or user space an exit"),
-    ("!name", "a property is violated, by its name"),
+    ("!name", "a property is violated, by the beginning of its name"),
     ("-", "there is no such memory"),
+    ("✓ ≈ ≠", "a kernel does the same; the same but for the exit or exception; something else"),
 )
 
 
-def show(matrix: Matrix, console: Console) -> None:
-    """The table, what its rows, columns and cells mean, what a kernel says to it, and what follows."""
-    console.print(_table(matrix))
-    for line in _explanations(matrix):
-        console.print(line)
-    for line in _kernel(matrix):
-        console.print(line)
-    for sentence in matrix.conclusion():
-        console.print(Text(f"=> {sentence}.", style="bold"))
+def show(matrix: Matrix, out: TextIO) -> None:
+    """The table, what follows from it, and what a kernel says to it."""
+    lines: list[RenderableType] = [Text(f"=> {sentence}.", style="bold") for sentence in matrix.conclusion()]
+    _print([_table(matrix), *lines, *_kernel(matrix)], out)
+
+
+def explain(matrices: list[Matrix], out: TextIO) -> None:
+    """What the rows, columns and cells of these mean."""
+    if matrices:
+        _print([_paths(matrices), _memory(matrices), _legend()], out)
+
+
+def _print(parts: list[RenderableType], out: TextIO) -> None:
+    """As wide as the table is, and without spaces at the ends of lines where it is not for a terminal."""
+    console = Console(file=out, highlight=False)
+    wide = Console(file=out, highlight=False, width=max(WIDTH, console.width if console.is_terminal else 0))
+    with wide.capture() as captured:
+        for part in parts:
+            wide.print(part)
+    text = captured.get()
+    if not console.is_terminal:
+        text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    out.write(text)
+    out.flush()
 
 
 def _table(matrix: Matrix) -> Table:
@@ -72,25 +89,35 @@ def word(seen: Seen) -> str:
     if seen.verdict is Verdict.UNSEEN:
         return "-"
     if seen.verdict is Verdict.BREAKS:
-        return f"!{seen.how}"
+        return f"!{seen.how.partition('-')[0]}"
     if seen.verdict is Verdict.ELSEWHERE:
         return "split"
     return EXITS.get(seen.how, seen.how) if seen.verdict is Verdict.FAILS else seen.verdict.value
 
 
-def _explanations(matrix: Matrix) -> list[RenderableType]:
-    paths = _list("path", "kernel function, file: who goes this way; by what it reaches memory, where it does")
+def _paths(matrices: list[Matrix]) -> Table:
+    table = _list("path", "kernel function, file: who goes this way; by what it reaches memory, where it does")
     for path in PATHS.values():
-        means = ", ".join(matrix.means(path.name)) or "nothing"
-        paths.add_row(path.name, f"{path.functions}, {path.file}: {path.users}; by {means}")
-    memory = _list("memory", "what backs the memslot / what is at its user address")
+        means = [", ".join(matrix.means(path.name)) or "nothing" for matrix in matrices]
+        by = "; or ".join(dict.fromkeys(means))
+        table.add_row(path.name, f"{path.functions}, {path.file}: {path.users}; by {by}")
+    return table
+
+
+def _memory(matrices: list[Matrix]) -> Table:
+    table = _list("memory", "what backs the memslot / what is at its user address")
+    cells = [cell for matrix in matrices for cell in matrix.cells.values()]
     for kind in KINDS.values():
-        extra = any(cell.predicted.with_no_direct_map for cell in matrix.cells.values() if cell.kind is kind)
-        memory.add_row(kind.name, kind.text + (" (with that patch on top of the design)" if extra else ""))
-    legend = _list("cell", "what comes of it")
+        patched = any(cell.predicted.with_no_direct_map for cell in cells if cell.kind is kind)
+        table.add_row(kind.name, kind.text + (" (the design with that patch on top)" if patched else ""))
+    return table
+
+
+def _legend() -> Table:
+    table = _list("cell", "what comes of it")
     for name, text in LEGEND:
-        legend.add_row(name, text)
-    return [paths, memory, legend]
+        table.add_row(name, text)
+    return table
 
 
 def _list(name: str, text: str) -> Table:

@@ -24,7 +24,7 @@ from pfncache.machines.uapi import (
     PUNCH_HOLE,
     SHARED_GMEM,
 )
-from pfncache.selftests.selftest import Suite, check, equal, expect, guest_memfd, outcome
+from pfncache.selftests.selftest import Suite, check, equal, expect, guest_memfd, guest_memfd_slots, outcome
 
 SIZE = 4 * PAGE_SIZE
 SLOTS, GMEM = Suite("memslots"), Suite("gmem")
@@ -227,7 +227,7 @@ def bind(machine: Machine) -> str:
     return overlap
 
 
-@GMEM.test("bind-wrong-file", "uapi", (guest_memfd(0),))
+@GMEM.test("bind-wrong-file", "uapi", (guest_memfd_slots(0),))
 def bind_wrong_file(machine: Machine) -> None:
     """Another VM's guest_memfd, a memfd or a closed descriptor is refused."""
     vm, hva = machine.create_vm(), machine.mmap(SIZE)

@@ -16,7 +16,15 @@ from pfncache.machines.uapi import (
     PVCLOCK_GUEST_STOPPED,
     SHARED_GMEM,
 )
-from pfncache.selftests.selftest import Suite, check, equal, guest_memfd, outcome, without_gmem_lookup
+from pfncache.selftests.selftest import (
+    Suite,
+    check,
+    equal,
+    guest_memfd,
+    guest_memfd_slots,
+    outcome,
+    without_gmem_lookup,
+)
 from pfncache.selftests.world import (
     ANON,
     CLOCK,
@@ -232,7 +240,7 @@ GMEM_AT_ZERO = Backing(
 )  # fmt: skip
 PRIVATE_GMEM = tuple(
     Backing(f"gmem{flags}-elsewhere", f"guest_memfd of flags {flags}, other memory at the user address",
-            partial(gmem_elsewhere, flags=flags), (guest_memfd(flags),))
+            partial(gmem_elsewhere, flags=flags), (guest_memfd_slots(flags),))
     for flags in (0, GUEST_MEMFD_FLAG_INIT_SHARED)
 )  # fmt: skip
 MAPPED_PRIVATE = (
@@ -252,7 +260,7 @@ NOT_WRITABLE = (
 )
 GMEM0_UNMAPPED = Backing(
     "gmem0-unmapped", "a private guest_memfd, nothing at the user address", partial(gmem_unmapped, flags=0),
-    (guest_memfd(0),),
+    (guest_memfd_slots(0),),
 )  # fmt: skip
 
 for _backing in (ANON, MEMFD, GMEM, *PRIVATE_GMEM, *PLAIN_GMEM):

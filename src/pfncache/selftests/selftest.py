@@ -98,6 +98,16 @@ def guest_memfd(flags: int) -> Need:
     return need
 
 
+def guest_memfd_slots(flags: int) -> Need:
+    """guest_memfd with flags, in memslots of a default VM."""
+
+    def need(capabilities: Capabilities) -> str:
+        lacking = guest_memfd(flags)(capabilities)
+        return lacking or ("" if capabilities.guest_memfd_for_all else "guest_memfd for VMs with private memory only")
+
+    return need
+
+
 def vm_type(number: int, name: str) -> Need:
     """A VM type."""
     return lambda capabilities: "" if number in capabilities.vm_types else f"no VM type {number} ({name})"

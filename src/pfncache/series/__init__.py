@@ -22,7 +22,9 @@ mainline_7_2 = (
     ]
 ).named("mainline-7.2", "mainline 7.2.13")
 mainline_6_18 = (mainline_7_2 + [history_x86.RevertUpdateWork]).named("mainline-6.18", "mainline 6.18.15")
-mainline_6_12 = (mainline_6_18 + []).named("mainline-6.12", "mainline 6.12.117").without(OLD_MEMORY)
+mainline_6_12 = (
+    (mainline_6_18 + [history_gmem.RevertGmemForAll]).named("mainline-6.12", "mainline 6.12.117").without(OLD_MEMORY)
+)
 
 _rfc_base = mainline_7_2 + [rfc.NoDirectMap]
 """What the RFC was posted on: the mainline of its time, with NO_DIRECT_MAP."""

@@ -10,6 +10,8 @@ from pfncache.kernel.include.linux.types import EINVAL, Errno, Gfn, Pgoff
 from pfncache.kernel.locking.rwsem import down_write
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.memslots import Memslots
+from pfncache.kernel.virt.kvm.vm_ioctl import VmIoctl
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD
 from pfncache.series.design import Patch
 
 
@@ -68,6 +70,16 @@ class RevertImmutableGmemSlots(Patch, Memslots):
     def kvm_memslot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
         """The flag may be taken away; KVM_MR_FLAGS_ONLY then frees the old slot, bound as it is."""
         return gmem is not None
+
+
+class RevertGmemForAll(Patch, VmIoctl):
+    """Only VMs with private memory have guest_memfd in their memslots; others may but create one (before 6.18)."""
+
+    def check_memory_region_flags(self, kvm: Kvm, flags: int) -> Errno:
+        """KVM_MEM_GUEST_MEMFD is a flag like any other that is not known."""
+        if flags & KVM_MEM_GUEST_MEMFD != 0 and not self.kvm_arch_has_private_mem(kvm):
+            return -EINVAL
+        return super().check_memory_region_flags(kvm, flags)
 
 
 class RevertInvalidateShared(Patch, GuestMemfd):

@@ -20,7 +20,7 @@ from pfncache.machines.kvm.structs import (
     KVM_CAP_MEMORY_ATTRIBUTES,
     KVM_CAP_VM_TYPES,
 )
-from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, ZapWindow
+from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.kvm.vm import KvmVm
 from pfncache.machines.machine import Capabilities, File, Machine, SyscallError
@@ -45,6 +45,8 @@ _HOLES = 1 << 44
 _EHWPOISON = 133
 _CPUID_SVM = (0x80000001, 1 << 2)
 """The leaf, and the bit of ECX."""
+_WORKERS = 3
+"""As many as anybody starts inside a window."""
 
 
 class KvmMachine(KvmHost, Machine):
@@ -53,6 +55,7 @@ class KvmMachine(KvmHost, Machine):
     def __init__(self) -> None:
         super().__init__()
         self._next_hole = _HOLES
+        self._workers: list[Worker] = []
         self._pagemap = self.opened(Pagemap())
         try:
             self.capabilities = self._probe()
@@ -69,6 +72,7 @@ class KvmMachine(KvmHost, Machine):
         flags = self.check_extension(KVM_CAP_GUEST_MEMFD_FLAGS)
         return Capabilities(
             guest_memfd=bool(self.check_extension(KVM_CAP_GUEST_MEMFD)),
+            guest_memfd_for_all=self._default_vm_has(KVM_CAP_GUEST_MEMFD),
             guest_memfd_flags=flags,
             memory_attributes=self.check_extension(KVM_CAP_MEMORY_ATTRIBUTES),
             vm_types=frozenset(n for n in range(32) if types >> n & 1) | {0},
@@ -78,6 +82,10 @@ class KvmMachine(KvmHost, Machine):
             processor=processor(),
             nested_svm=self.supports(*_CPUID_SVM),
         )
+
+    def _default_vm_has(self, capability: int) -> bool:
+        with KvmVm(self, 0) as vm:
+            return vm.check_extension(capability) > 0
 
     def _pfncache_finds_gmem(self) -> bool:
         """Whether a clock in a guest_memfd is written that is not mapped where its memslot says."""
@@ -168,7 +176,7 @@ class KvmMachine(KvmHost, Machine):
 
     def start(self, function: Callable[[], T]) -> ThreadTask[T]:
         """Run something in a thread."""
-        return ThreadTask(function)
+        return ThreadTask(function, self._workers.pop() if self._workers else None)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -183,5 +191,9 @@ class KvmMachine(KvmHost, Machine):
         return self.opened(AsyncWriteTracking(self._pagemap, hva, length))
 
     def notifier_window(self) -> ZapWindow:
-        """Begin to unmap much memory."""
+        """Begin to unmap much memory.
+
+        Until Linux 6.17 that holds mmap_lock, which a new thread's stack needs: threads are made before.
+        """
+        self._workers += [Worker() for _ in range(_WORKERS - len(self._workers))]
         return self.opened(ZapWindow())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from pfncache.machines.kvm import libc
@@ -26,26 +27,41 @@ WINDOW_BYTES = 1 << 30
 _BEGUN = 0.005
 
 
-class ThreadTask(Task[T], Generic[T]):
-    """A thread. It is a daemon: one that the kernel does not let go must not keep the process."""
+class Worker:
+    """A thread that waits for work. It is a daemon: one that the kernel does not let go must not keep the process."""
 
-    def __init__(self, function: Callable[[], T]) -> None:
+    def __init__(self) -> None:
+        self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        self._work.get()()
+
+    def do(self, work: Callable[[], None]) -> None:
+        """The one thing that it does."""
+        self._work.put(work)
+
+
+class ThreadTask(Task[T], Generic[T]):
+    """What a thread does."""
+
+    def __init__(self, function: Callable[[], T], worker: Worker | None = None) -> None:
         self._function = function
         self._returned: list[T] = []
         self._raised: BaseException | None = None
-        self._thread = threading.Thread(target=self._call, daemon=True)
-        self._thread.start()
+        self._done = threading.Event()
+        (worker or Worker()).do(self._call)
 
     def _call(self) -> None:
         try:
             self._returned.append(self._function())
         except BaseException as error:  # handed to whoever asks for the result
             self._raised = error
+        self._done.set()
 
     def blocked(self, seconds: float = 0.15) -> bool:
-        """Whether the thread is still running after so long."""
-        self._thread.join(seconds)
-        return self._thread.is_alive()
+        """Whether the thread is still at it after so long."""
+        return not self._done.wait(seconds)
 
     def result(self, seconds: float = 5.0) -> T:
         """Wait for the thread."""

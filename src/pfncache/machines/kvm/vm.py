@@ -254,6 +254,10 @@ class KvmVm(Vm):
         ioctl(self.fd, "KVM_CREATE_IRQCHIP")
         self.irqchip = True
 
+    def check_extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION of this VM."""
+        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
+
     def create_vcpu(self) -> KvmVcpu:
         """KVM_CREATE_VCPU."""
         return KvmVcpu(self, len(self.vcpus))

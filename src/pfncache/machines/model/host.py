@@ -15,6 +15,7 @@ from pfncache.machines.machine import EMULATING, Capabilities, Closing, Processo
 from pfncache.machines.model.layer import HostLayer
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.uapi import (
+    KVM_MEM_GUEST_MEMFD,
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
     KVM_X86_DEFAULT_VM,
     KVM_X86_SW_PROTECTED_VM,
@@ -66,6 +67,7 @@ class ModelHost:
         self._mmap_flags = self.kernel.kvm_gmem_supported_flags(probe) if has_mmap else 0
         self.capabilities = Capabilities(
             guest_memfd=True,
+            guest_memfd_for_all=self.kernel.check_memory_region_flags(probe, KVM_MEM_GUEST_MEMFD) == 0,
             guest_memfd_flags=self._mmap_flags,
             memory_attributes=KVM_MEMORY_ATTRIBUTE_PRIVATE,
             vm_types=frozenset({KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM}),

@@ -53,7 +53,7 @@ class Guest(Closing):
         # Variants of one kernel differ in KVM alone, so that they share a state without it.
         late = self.image.replaced is not None
         append = f"{APPEND} {self.image.append}".rstrip()
-        snapshot = Snapshot.of(self.image.vmlinuz, self._initramfs, append, self._hardware, () if late else self._kvm)
+        snapshot = Snapshot.of(self.image, self._initramfs, append, self._hardware, () if late else self._kvm)
         self.restored = snapshot.exists
         with tempfile.NamedTemporaryFile(prefix="pfncache-", suffix=".cpio") as root:
             if not self.restored:

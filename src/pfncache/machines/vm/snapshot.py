@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfncache.images.cache import folder
+from pfncache.images.image import Image
 from pfncache.images.modules import Module
 from pfncache.machines.vm import qemu
 from pfncache.machines.vm.monitor import Monitor
 
 _SAVE_SECONDS = 60.0
+_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,14 @@ class Snapshot:
     path: Path
 
     @staticmethod
-    def of(
-        kernel: Path, initramfs: bytes, append: str, hardware: qemu.Hardware, loaded: Iterable[Module]
-    ) -> Snapshot:  # fmt: skip
+    def of(image: Image, initramfs: bytes, append: str, hardware: qemu.Hardware, loaded: Iterable[Module]) -> Snapshot:
         """The state of a kernel that was booted with an initramfs on some hardware, and has loaded modules."""
         digest = hashlib.sha256(f"{qemu.version()} {hardware.arguments} {append}".encode())
-        digest.update(kernel.read_bytes())
+        digest.update(image.vmlinuz.read_bytes())
         digest.update(initramfs)
         for module in loaded:
             digest.update(module.data)
-        return Snapshot(folder("snapshots") / digest.hexdigest()[:32])
+        return Snapshot(folder("snapshots") / f"{image.release}-{digest.hexdigest()[:16]}")
 
     @property
     def exists(self) -> bool:
@@ -46,6 +46,14 @@ class Snapshot:
         try:
             monitor.save(part, _SAVE_SECONDS)
             part.replace(self.path)
+            self._forget_older()
         finally:
             part.unlink(missing_ok=True)
         monitor.resume()
+
+    def _forget_older(self) -> None:
+        """Of each kernel, only a few states are of use: that of the code as it is now."""
+        release = self.path.name.rsplit("-", 1)[0]
+        states = sorted(self.path.parent.glob(f"{release}-*"), key=lambda path: path.stat().st_mtime)
+        for path in states[:-_KEPT]:
+            path.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from pfncache.kernel.virt.kvm.memslots import Memslots
 class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
     """The functions of kvm_vm_ioctl()."""
 
-    def check_memory_region_flags(self, flags: int) -> Errno:
+    def check_memory_region_flags(self, kvm: Kvm, flags: int) -> Errno:
         """The flags that a memslot may have; those with guest_memfd are neither logged nor read-only.
 
         Linux: virt/kvm/kvm_main.c check_memory_region_flags(), v7.3.4.
@@ -40,7 +40,7 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), kvm_set_memory_region(), v7.3.4.
         Returns: 0, -EINVAL, -EEXIST, -ENOMEM or -EBADF.
         """
-        if self.check_memory_region_flags(flags) != 0:
+        if self.check_memory_region_flags(kvm, flags) != 0:
             return -EINVAL
         if self.offset_in_page(size) != 0 or self.offset_in_page(gpa) != 0 or self.offset_in_page(hva) != 0:
             return -EINVAL

@@ -11,7 +11,7 @@ import click
 
 from pfncache.commands.guests import running
 from pfncache.commands.names import designs_named
-from pfncache.matrix.probes import Cells, run_all
+from pfncache.matrix.probes import Cells, run_all, run_all_inside
 from pfncache.matrix.table import SCHEMA, Mark, Matrix, compute
 from pfncache.report.matrix import explain, show
 from pfncache.selftests.guest_kernel import GuestKernel
@@ -61,7 +61,7 @@ def _matrices(ctx: click.Context, design: Design | None, machine: str | None, ke
                 where = f"Linux {guest.image.release} in QEMU"
                 host = GuestKernel(guest).probe()
                 _usable(ctx, host, where)
-                ended = guest.call(run_all, seconds=GUEST_SECONDS)
+                ended = guest.call(run_all_inside, seconds=GUEST_SECONDS)
             if ended.value is None:
                 raise click.ClickException(f"{where}: {ended.trouble}")
             yield _beside(host, design, ended.value, where)

@@ -98,8 +98,15 @@ class Capabilities:
     pfncache_gmem: bool = False
     """Whether pfncaches find guest_memfd pages that user space has not mapped."""
     processor: Processor = EMULATING
+    forced_emulation: bool = False
+    """Whether the guest can have KVM emulate an instruction, by a prefix (KVM's parameter force_emulation_prefix)."""
     nested_svm: bool = False
     """Whether guests can be hypervisors that use SVM."""
+
+    @property
+    def emulates_any(self) -> bool:
+        """Whether KVM emulates whatever instruction one wants."""
+        return not self.processor.nested_paging or self.forced_emulation
 
 
 class Closing(ABC):
@@ -265,9 +272,7 @@ class Vcpu(Closing):
 
     @abstractmethod
     def cmpxchg(self, gpa: int, data: bytes) -> None:
-        """The guest exchanges two bytes, which are zero, with a lock, in real mode: KVM emulates it where the
-        processor does not have nested paging. GuestExit if it cannot.
-        """
+        """The guest exchanges two bytes, which are zero, with a lock, where KVM emulates it; GuestExit if it cannot."""
 
     @abstractmethod
     def vmsave(self, gpa: int) -> None:

@@ -15,7 +15,7 @@ from pfncache.machines.uapi import (
     PAGE_SIZE,
     SHARED_GMEM,
 )
-from pfncache.selftests.selftest import Need, guest_memfd, memory_attributes, vm_type
+from pfncache.selftests.selftest import Need, guest_memfd_slots, memory_attributes, vm_type
 
 SIZE = 8 * PAGE_SIZE
 NO_DIRECT_MAP = SHARED_GMEM | GUEST_MEMFD_FLAG_NO_DIRECT_MAP
@@ -74,7 +74,7 @@ class Kind:
                 vm_type(KVM_X86_SW_PROTECTED_VM, "SW_PROTECTED_VM"),
                 memory_attributes(KVM_MEMORY_ATTRIBUTE_PRIVATE),
             )
-        return (guest_memfd(self.flags),)
+        return (guest_memfd_slots(self.flags),)
 
     def build(self, machine: Machine, irqchip: bool = False) -> Ground:
         """Make a VM that has memory of this kind from gpa 0 on."""

@@ -111,7 +111,7 @@ def _code(instruction: bytes) -> bytes:
 
 
 def _emulates(capabilities: Capabilities) -> str:
-    return "the processor executes it itself" if capabilities.processor.nested_paging else ""
+    return "" if capabilities.emulates_any else "the processor executes it itself"
 
 
 def _nests(capabilities: Capabilities) -> str:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from pfncache.kernel.model import KernelSplat
 from pfncache.machines.isolate import isolated
+from pfncache.machines.kvm.host import force_emulation
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
 from pfncache.matrix.cell import Refused, Seen, Verdict
@@ -21,6 +22,12 @@ Cells = dict[tuple[str, str], Seen]
 def run_all() -> Cells:
     """Every cell on the kernel that we are on, each in a process of its own."""
     return {(path, kind): run_one(path, kind) for path in PATHS for kind in KINDS}
+
+
+def run_all_inside() -> Cells:
+    """The same inside a guest, on a kernel that is ours: every instruction can be emulated."""
+    force_emulation()
+    return run_all()
 
 
 def run_one(path: str, kind: str) -> Seen:

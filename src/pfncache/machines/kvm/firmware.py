@@ -30,6 +30,8 @@ _PROGRAMS = {
     "load": bytes.fromhex("488b03 488901 ebfe"),  # mov rax, [rbx]; mov [rcx], rax; jmp .
     "store": bytes.fromhex("488903 488901 ebfe"),  # mov [rbx], rax; mov [rcx], rax; jmp .
     "movs": bytes.fromhex("48a5 488901 ebfe"),  # movsq; mov [rcx], rax; jmp .
+    # ud2; "kvm"; lock cmpxchg [rbx], dx; mov [rcx], rax; jmp .
+    "cmpxchg": bytes.fromhex("0f0b 6b766d 66f00fb113 488901 ebfe"),
     "vmsave": bytes.fromhex("0f01db 488901 ebfe"),  # vmsave; mov [rcx], rax; jmp .
     "rdtsc": bytes.fromhex("0f31 48c1e220 4809d0 488901 ebfe"),  # rdtsc; rdx:rax to rax; mov [rcx], rax; jmp .
 }

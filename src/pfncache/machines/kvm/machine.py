@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pfncache.machines.kvm import libc
 from pfncache.machines.kvm.file import HostFile, PipePin
-from pfncache.machines.kvm.host import KvmHost, processor
+from pfncache.machines.kvm.host import KvmHost, forced_emulation, processor
 from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
 from pfncache.machines.kvm.structs import (
     KVM_CAP_GUEST_MEMFD,
@@ -80,6 +80,7 @@ class KvmMachine(KvmHost, Machine):
             notifier_window=memory > 2 * WINDOW_BYTES,
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
+            forced_emulation=forced_emulation(),
             nested_svm=self.supports(*_CPUID_SVM),
         )
 

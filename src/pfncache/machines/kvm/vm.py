@@ -199,8 +199,14 @@ class KvmVcpu(Vcpu):
             raise GuestExit(leave)
 
     def cmpxchg(self, gpa: int, data: bytes) -> None:
-        """LOCK CMPXCHG in real mode."""
+        """LOCK CMPXCHG, in real mode or behind the prefix that forces emulation."""
         value = int.from_bytes(data, "little")
+        if self.vm.host.nested_paging:
+            rcx = firmware.REPORT
+            leave = self._enter_at(self._user, firmware.ENTRY["cmpxchg"], rbx=gpa, rdx=value, rcx=rcx)
+            if leave.reason != "MMIO" or leave.gpa != rcx:
+                raise GuestExit(leave)
+            return
         leave = self._enter_at(self._reset, firmware.REAL_CODE, rbx=gpa, rcx=value)
         if leave.reason != "HLT":
             raise GuestExit(leave)

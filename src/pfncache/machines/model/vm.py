@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfncache.kernel.arch.x86.kvm.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
 from pfncache.kernel.arch.x86.kvm.mmu import RET_PF_RETRY
+from pfncache.kernel.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
 from pfncache.kernel.include.linux.kvm_host import KvmMemorySlot
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
 from pfncache.kernel.include.linux.types import INVALID_GPA
@@ -27,6 +28,7 @@ GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 _TRIES = 16
 _UNDEFINED = Exit("SHUTDOWN")
 """The guest gets an exception, and has no handler for it."""
+_EMULATION_FAILURE = Exit("INTERNAL_ERROR", detail="suberror 1")
 
 if TYPE_CHECKING:
     from pfncache.machines.model.host import HostKernel
@@ -147,23 +149,24 @@ class ModelVcpu(Vcpu):
 
     def cmpxchg(self, gpa: int, data: bytes) -> None:
         """LOCK CMPXCHG."""
-        if self.vm.host.capabilities.processor.nested_paging:
-            raise NotImplementedError("the processor runs real mode by itself")
+        if not self.vm.host.capabilities.emulates_any:
+            raise NotImplementedError("the processor executes it itself")
         with self._emulating() as kernel:
             if kernel.emulator_read_write_onepage(self.record, gpa, b"", False) != X86EMUL_CONTINUE:
                 raise GuestExit(Exit("MMIO", gpa))
             ret = kernel.emulator_cmpxchg_emulated(self.record, gpa, data)
             if ret == X86EMUL_UNHANDLEABLE:
-                raise GuestExit(Exit("INTERNAL_ERROR", detail="suberror 1"))
+                raise GuestExit(_EMULATION_FAILURE)
             if ret != X86EMUL_CONTINUE:
                 raise GuestExit(Exit("MMIO", gpa, True, data))
 
     def vmsave(self, gpa: int) -> None:
-        """VMSAVE; a guest that gets #GP has no handler for it."""
+        """VMSAVE; a guest that gets an exception has no handler for it."""
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
-            if self.vm.host.kernel.vmload_vmsave_interception(self.record, gpa) != 0:
-                raise GuestExit(_UNDEFINED)
+            leads_to = self.vm.host.kernel.vmload_vmsave_interception(self.record, gpa)
+            if leads_to != DONE:
+                raise GuestExit(_UNDEFINED if leads_to == INJECTED_GP else _EMULATION_FAILURE)
 
     @contextmanager
     def _emulating(self) -> Iterator[HostKernel]:

@@ -257,7 +257,7 @@ class KvmMm(Mm):
 
     # arch/x86/kvm
     @abstractmethod
-    def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> int:
+    def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
         """Where the guest wants to be told of pages that are ready. Locks: SRCU."""
 
     @abstractmethod

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu
-from pfncache.kernel.include.linux.types import Errno, Gpa
+from pfncache.kernel.include.linux.types import Errno
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
+KVM_ASYNC_PF_WANTED = 1 | 8
+"""KVM_ASYNC_PF_ENABLED, KVM_ASYNC_PF_DELIVERY_AS_INT."""
+KVM_ASYNC_PF_RESERVED = 0x30
 APF_TOKEN = 4
 """offsetof(struct kvm_vcpu_pv_apf_data, token)."""
 TOKEN_SIZE = 4
@@ -17,25 +20,25 @@ WAKEUP_ALL = b"\xff" * TOKEN_SIZE
 class AsyncPf(KvmMm):
     """Asynchronous page faults, as far as KVM tells a guest of them: by a gfn_to_hva_cache."""
 
-    def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> int:
+    def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
         """The guest says where it wants to be told, and is to be told first that every page is ready.
 
         Linux: arch/x86/kvm/msrs.c kvm_pv_enable_async_pf(), virt/kvm/async_pf.c kvm_async_pf_wakeup_all(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Returns: 0; 1 where the write is refused: no APIC of KVM's, or no memslot.
-        Simplified: the guest wants an interrupt, or nothing.
+        Returns: 0; 1 where the write is refused: reserved bits, no APIC of KVM's, no memslot.
+        Simplified: an APIC of KVM's is enabled.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if not vcpu.apic_enabled:
-            return 1 if enable else 0
-        vcpu.apf.enabled = enable
-        if not enable:
-            vcpu.apf.wakeup_all = False
-            return 0
-        if self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, gpa) != 0:
+        if data & KVM_ASYNC_PF_RESERVED:
             return 1
-        vcpu.apf.wakeup_all = True
+        if not vcpu.apic_enabled:
+            return 1 if data != 0 else 0
+        enable = data & KVM_ASYNC_PF_WANTED == KVM_ASYNC_PF_WANTED
+        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, data & ~0x3F) != 0:
+            return 1
+        vcpu.apf.enabled = enable
+        vcpu.apf.wakeup_all = enable
         return 0
 
     def kvm_check_async_pf_completion(self, vcpu: KvmVcpu) -> None:

@@ -16,8 +16,6 @@ MSR_KVM_ASYNC_PF_EN, MSR_KVM_ASYNC_PF_ACK = 0x4B564D02, 0x4B564D07
 MSR_KVM_STEAL_TIME = 0x4B564D03
 KVM_MSR_ENABLED = 1
 KVM_STEAL_RESERVED_MASK = 0x3E
-KVM_ASYNC_PF_ENABLED, KVM_ASYNC_PF_DELIVERY_AS_INT = 1, 8
-_APF_WANTED = KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT
 
 PT_PRESENT_MASK = 1
 PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 21) - 1)
@@ -64,7 +62,7 @@ class Ioctl(X86):
             self.kvm_write_wall_clock(kvm, data)
             return 0
         if index == MSR_KVM_ASYNC_PF_EN:
-            return self.kvm_pv_enable_async_pf(vcpu, data & ~0x3F, data & _APF_WANTED == _APF_WANTED)
+            return self.kvm_pv_enable_async_pf(vcpu, data)
         if index == MSR_KVM_ASYNC_PF_ACK:
             if data & 1:
                 vcpu.apf.pageready_pending = False

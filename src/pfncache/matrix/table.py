@@ -108,11 +108,12 @@ class Matrix:
 
     def _about_mapping(self) -> Iterator[str]:
         paths = self.lost("gmem/mapped", "gmem/unmapped")
+        kinds = [kind for kind in ("gmem", "ndm") if self.lost(f"{kind}/mapped", f"{kind}/unmapped")]
         if paths:
             yield (
                 f"{len(paths)} of {len(PATHS)} paths reach guest_memfd only where user space maps it "
-                f"({', '.join(paths)}): shared memory that a guest may use for any of them must stay mapped at its "
-                "memslot's address"
+                f"({', '.join(paths)}): {' and '.join(kinds)} memory that a guest may use for any of them must stay "
+                "mapped at the slot's address"
             )
         else:
             yield "every path reaches guest_memfd that user space does not map: nothing must stay mapped"

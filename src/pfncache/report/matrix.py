@@ -27,7 +27,8 @@ COLOURS = {
 SIGNS = {Mark.CONFIRMED: "✓", Mark.OTHERWISE: "≈", Mark.DIFFERS: "≠", Mark.UNSEEN: ""}
 EXITS = {"INTERNAL_ERROR": "internal", "MEMORY_FAULT": "memfault", "SHUTDOWN": "shutdown"}
 WIDTH = 124
-"""What the table needs."""
+"""Of lines, at least: what the table of a model needs."""
+_UNBOUNDED = Console(width=1000)
 LEGEND = (
     ("works", "KVM reaches the guest's memory"),
     ("split", "KVM reaches the page at the memslot's user address, which is not the guest's memory"),
@@ -42,7 +43,8 @@ LEGEND = (
 def show(matrix: Matrix, out: TextIO) -> None:
     """The table, what follows from it, and what a kernel says to it."""
     lines: list[RenderableType] = [Text(f"=> {sentence}.", style="bold") for sentence in matrix.conclusion()]
-    _print([_table(matrix), *lines, *_kernel(matrix)], out)
+    table = _table(matrix)
+    _print([table, *lines, *_kernel(matrix)], out, table.__rich_measure__(_UNBOUNDED, _UNBOUNDED.options).maximum)
 
 
 def explain(matrices: list[Matrix], out: TextIO) -> None:
@@ -51,10 +53,10 @@ def explain(matrices: list[Matrix], out: TextIO) -> None:
         _print([_paths(matrices), _memory(matrices), _legend()], out)
 
 
-def _print(parts: list[RenderableType], out: TextIO) -> None:
-    """As wide as the table is, and without spaces at the ends of lines where it is not for a terminal."""
+def _print(parts: list[RenderableType], out: TextIO, width: int = 0) -> None:
+    """As wide as it has to be, and without spaces at the ends of lines where it is not for a terminal."""
     console = Console(file=out, highlight=False)
-    wide = Console(file=out, highlight=False, width=max(WIDTH, console.width if console.is_terminal else 0))
+    wide = Console(file=out, highlight=False, width=max(WIDTH, width, console.width if console.is_terminal else 0))
     with wide.capture() as captured:
         for part in parts:
             wide.print(part)

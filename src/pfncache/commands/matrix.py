@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import click
+from rich.console import Console
 
 from pfncache.commands.guests import running
 from pfncache.commands.names import designs_named
@@ -61,7 +62,8 @@ def _matrices(ctx: click.Context, design: Design | None, machine: str | None, ke
                 where = f"Linux {guest.image.release} in QEMU"
                 host = GuestKernel(guest).probe()
                 _usable(ctx, host, where)
-                ended = guest.call(run_all_inside, seconds=GUEST_SECONDS)
+                with Console(stderr=True, highlight=False).status(f"asking {where} ..."):
+                    ended = guest.call(run_all_inside, seconds=GUEST_SECONDS)
             if ended.value is None:
                 raise click.ClickException(f"{where}: {ended.trouble}")
             yield _beside(host, design, ended.value, where)

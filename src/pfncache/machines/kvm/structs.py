@@ -174,6 +174,18 @@ class LapicState(Structure):
     _fields_ = [("regs", u8 * 0x400)]
 
 
+class Io(Structure):
+    """The io member of struct kvm_run."""
+
+    _fields_ = [("direction", u8), ("size", u8), ("port", u16), ("count", u32), ("data_offset", u64)]
+
+
+class PitConfig(Structure):
+    """struct kvm_pit_config."""
+
+    _fields_ = [("flags", u32), ("pad", u32 * 15)]
+
+
 class Uffdio(Structure):
     """struct uffdio_api."""
 
@@ -231,7 +243,10 @@ NUMBERS = {
     "KVM_CREATE_VCPU": _io(0x41),
     "KVM_GET_DIRTY_LOG": _iow(0x42, DirtyLog),
     "KVM_SET_USER_MEMORY_REGION": _iow(0x46, UserspaceMemoryRegion),
+    "KVM_SET_TSS_ADDR": _io(0x47),
     "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, UserspaceMemoryRegion2),
+    "KVM_CREATE_IRQCHIP": _io(0x60),
+    "KVM_CREATE_PIT2": _iow(0x77, PitConfig),
     "KVM_SET_CLOCK": _iow(0x7B, ClockData),
     "KVM_GET_CLOCK": _ior(0x7C, ClockData),
     "KVM_RUN": _io(0x80),

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from pfncache.machines.program import Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, PvClock
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, XEN_PRIO_2LEVEL, PvClock
 
 T = TypeVar("T")
 
@@ -98,6 +98,8 @@ class Capabilities:
     pfncache_gmem: bool = False
     """Whether pfncaches find guest_memfd pages that user space has not mapped."""
     processor: Processor = EMULATING
+    xen: int = 0
+    """KVM_CAP_XEN_HVM: the XEN_HVM_CONFIG_* that there are."""
 
 
 class Closing(ABC):
@@ -217,6 +219,14 @@ class Vcpu(Closing):
         """KVM_KVMCLOCK_CTRL: the guest was stopped by its host."""
 
     @abstractmethod
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR; `expires` is for the timer alone, whose value is its port."""
+
+    @abstractmethod
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer: when it expires; 0 if it does not. What has expired is delivered."""
+
+    @abstractmethod
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that has nothing to do and halts."""
 
@@ -286,6 +296,18 @@ class Vm(Closing):
     @abstractmethod
     def get_dirty_log(self, slot: int, pages: int) -> set[int]:
         """KVM_GET_DIRTY_LOG: the pages of the slot that were written since the last call."""
+
+    @abstractmethod
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+
+    @abstractmethod
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+
+    @abstractmethod
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
 
     def bind(self, slot: int, gpa: int, size: int, hva: int, gmem: File, offset: int = 0) -> None:
         """A memslot that is backed by a guest_memfd."""

@@ -19,6 +19,7 @@ from pfncache.machines.kvm.structs import (
     KVM_CAP_GUEST_MEMFD_FLAGS,
     KVM_CAP_MEMORY_ATTRIBUTES,
     KVM_CAP_VM_TYPES,
+    KVM_CAP_XEN_HVM,
 )
 from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
@@ -78,6 +79,7 @@ class KvmMachine(KvmHost, Machine):
             notifier_window=memory > 2 * WINDOW_BYTES,
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
+            xen=self.check_extension(KVM_CAP_XEN_HVM),
         )
 
     def _default_vm_has(self, capability: int) -> bool:

@@ -14,6 +14,7 @@ from pfncache.kernel.mm.mmap import Mmap
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
 from pfncache.machines.model.tasks import Tasks
+from pfncache.machines.model.xen_layer import XenLayer
 from pfncache.machines.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
 
 
@@ -31,7 +32,7 @@ class Registration:
     """Pages on which somebody waits."""
 
 
-class HostLayer(Pfncache, Memslots, Memory, Mmap):
+class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
     """On top of every patch. Its state is on the kernel: host_tasks, host_registrations, host_again, host_dmesg."""
 
     host_tasks: Tasks

@@ -198,6 +198,9 @@ class ModelMachine(ModelHost, Machine):
         """Do what has been put off."""
         for kvm in self.vms:
             self.kernel.flush_delayed_work(kvm)
+            for vcpu in kvm.vcpus:
+                with self.syscall("an interrupt"):
+                    self.kernel.kvm_xen_timer_expires(vcpu)
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""

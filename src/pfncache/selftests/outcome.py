@@ -33,6 +33,8 @@ class Outcome:
     complaints: tuple[str, ...] = ()
     """What the kernel said besides."""
     seconds: float = 0.0
+    splat: bool = False
+    """Whether it fails because the model's kernel has stopped with a complaint."""
 
 
 Open = Callable[[], Machine]
@@ -66,7 +68,7 @@ def perform(open_machine: Open, test: Selftest) -> Outcome:
         with machine:
             observation = test.body(machine)
     except (Failure, KernelSplat, WouldBlock, TimeoutError, GuestExit) as failure:
-        return Outcome(Kind.FAIL, str(failure), complaints=machine.dmesg())
+        return Outcome(Kind.FAIL, str(failure), complaints=machine.dmesg(), splat=isinstance(failure, KernelSplat))
     except Skip as skip:
         return Outcome(Kind.SKIP, str(skip))
     except SyscallError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pfncache.machines.machine import Capabilities, Machine, SyscallError
 from pfncache.series.alternatives import RefusePrivate
 from pfncache.series.design import Design
+from pfncache.series.history_pfncache import TestActiveFirst
 from pfncache.series.rfc import ResolvePfnsViaGmem
 
 Need = Callable[[Capabilities], str]
@@ -164,6 +165,11 @@ def without_gmem_lookup(design: Design) -> str:
 def without_private_lookup(design: Design) -> str:
     """Designs whose pfncaches do not reach private memory, which some say that KVM must not."""
     return "pfncache refuses private memory" if _has(design, RefusePrivate) else without_gmem_lookup(design)
+
+
+def without_active_test(design: Design) -> str:
+    """Designs whose refresh complains of a cache that was never activated, as 7.3.4's does."""
+    return "" if _has(design, TestActiveFirst) else "WARN_ON_ONCE in a refresh of a cache that never was active"
 
 
 def _has(design: Design, patch: type) -> bool:

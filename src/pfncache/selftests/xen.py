@@ -42,7 +42,7 @@ from pfncache.machines.uapi import (
     PvClock,
     XenLayout,
 )
-from pfncache.selftests.selftest import Suite, equal, expect, outcome
+from pfncache.selftests.selftest import Suite, equal, expect, outcome, without_active_test
 from pfncache.selftests.world import ANON, GMEM, MAPPED, MEMFD, SECOND, SIZE, SLOT, Backing, World, anon
 
 SUITE, TIMERS = Suite("xen"), Suite("xen-timer")
@@ -464,6 +464,22 @@ def runstate_refusals(machine: Machine) -> None:
     set_attr = guest(ANON, machine).vcpu.xen_vcpu_set_attr
     expect("in no memslot", "EFAULT", lambda: set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, NOWHERE * PAGE_SIZE))
     expect("state 4", "EINVAL", lambda: set_attr(XEN_VCPU_ATTR_RUNSTATE_CURRENT, 4))
+
+
+@SUITE.test("no-shared-info", "splats", XEN, lacks=without_active_test)
+def no_shared_info(machine: Machine) -> None:
+    """An event is sent before the guest has said where its shared_info is: it is refused."""
+    world = guest(ANON, machine)
+    expect("an event", "EINVAL", lambda: world.vm.xen_evtchn_send(PORT))
+
+
+@SUITE.test("no-vcpu-info", "splats", XEN, lacks=without_active_test)
+def no_vcpu_info(machine: Machine) -> None:
+    """An event is sent before the guest has said where its vcpu_info is; then the vCPU runs."""
+    world = guest(ANON, machine)
+    share(world)
+    world.vm.xen_evtchn_send(PORT)
+    world.vcpu.load(UNTOUCHED)
 
 
 @SUITE.test("exit", "use-after-free", BY_HVA)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pfncache.machines.kvm import libc
 from pfncache.machines.kvm.file import HostFile, PipePin
 from pfncache.machines.kvm.host import KvmHost, processor
+from pfncache.machines.kvm.kmsg import Kmsg
 from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
 from pfncache.machines.kvm.structs import (
     KVM_CAP_GUEST_MEMFD,
@@ -55,6 +56,7 @@ class KvmMachine(KvmHost, Machine):
         super().__init__()
         self._next_hole = _HOLES
         self._workers: list[Worker] = []
+        self._kmsg = Kmsg()
         self._pagemap = self.opened(Pagemap())
         try:
             self.capabilities = self._probe()
@@ -196,3 +198,12 @@ class KvmMachine(KvmHost, Machine):
         """
         self._workers += [Worker() for _ in range(_WORKERS - len(self._workers))]
         return self.opened(ZapWindow())
+
+    def dmesg(self) -> tuple[str, ...]:
+        """What the kernel has complained of since the machine was opened, whoever made it do so."""
+        return self._kmsg.complaints()
+
+    def close(self) -> None:
+        """Close everything, and hear what the kernel says to that."""
+        super().close()
+        self._kmsg.close()

@@ -84,7 +84,7 @@ def test_no_kvm_skips_everything(monkeypatch: pytest.MonkeyPatch, device: str, r
     assert done.exit_code == 4
     groups = parse(done.output)
     assert {t.reason for g in groups for t in g.subtests} == {reason}
-    assert f"no usable KVM on this host: {reason}" in done.output
+    assert f"no usable KVM of this host: {reason}" in done.output
 
 
 def test_no_kvm_falls_back_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def selftest(
         ctx.exit(EXIT_INTERRUPTED)
     if as_json:
         click.echo(json.dumps(document(columns), indent=1))
-    elif len(columns) > 1:
+    elif len(columns) > 1 and _is_terminal():
         Console(highlight=False).print(table(columns))
     counts = Counter(result.verdict for column in columns for result in column.results)
     if counts["failed"]:
@@ -95,11 +95,11 @@ def _subjects(
             with running(name) as guest:
                 kernel = GuestKernel(guest)
                 release = guest.image.release
-                yield _on_kernel(tests, kernel, f"Linux {release} in QEMU", release, kernel.probe(), design)
+                yield _on_kernel(tests, kernel, f"of Linux {release} in QEMU", release, kernel.probe(), design)
         return
     host = probe() if machine != "model" else None
     if host is not None and (machine == "kvm" or host.capabilities is not None):
-        yield _on_kernel(tests, this_host, "this host's KVM", os.uname().release, host, design)
+        yield _on_kernel(tests, this_host, "of this host", os.uname().release, host, design)
         return
     design = design or DESIGNS["mainline-7.3"]
     why = f" ({host.reason})" if host is not None else ""
@@ -108,10 +108,10 @@ def _subjects(
 
 
 def _on_kernel(
-    tests: list[Selftest], kernel: Kernel, name: str, release: str, host: Host, told: Design | None
+    tests: list[Selftest], kernel: Kernel, where: str, release: str, host: Host, told: Design | None
 ) -> tuple[Column, Iterator[Result]]:
     design = told or host.design
     if host.capabilities is None:
-        return Column(release, design.name, f"no usable KVM: {name}: {host.reason}"), run(tests, kernel, design)
-    about = f"{name}, modelled by {design.name} ({'as told' if told else host.reason})"
+        return Column(release, design.name, f"no usable KVM {where}: {host.reason}"), run(tests, kernel, design)
+    about = f"the KVM {where}, modelled by {design.name} ({'as told' if told else host.reason})"
     return Column(release, design.name, about), run(tests, kernel, design, host.capabilities.processor)

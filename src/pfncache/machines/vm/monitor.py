@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import time
 from collections.abc import Coroutine
@@ -14,6 +15,7 @@ from qemu.qmp import QMPClient
 from qemu.qmp.error import QMPError
 
 T = TypeVar("T")
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # what goes wrong is raised, and told once
 _COMMAND_SECONDS = 20.0
 _POLL = 0.01
 _BANDWIDTH = 1 << 40

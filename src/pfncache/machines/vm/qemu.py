@@ -23,6 +23,7 @@ _NESTED = ("/sys/module/kvm_amd/parameters/nested", "/sys/module/kvm_intel/param
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 _STARTS_WITHIN = 20.0
 _ENDS_WITHIN = 10.0
+_LAST_WORDS_SECONDS = 1.0
 _CONSOLE_TAIL = 15
 _PANIC = "Kernel panic"
 
@@ -124,15 +125,13 @@ class Qemu(Closing):
             raise QemuError(f"QEMU does not start: {self._last_words() or error}") from None
 
     def _last_words(self) -> str:
-        """What a QEMU that has ended said on its standard error."""
-        if self._process is None or self._process.poll() is None or self._process.stderr is None:
+        """What a QEMU that is about to end says on its standard error; nothing if it goes on."""
+        assert self._process is not None and self._process.stderr is not None
+        try:
+            self._process.wait(_LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
             return ""
         return " ".join(self._process.stderr.read().split())
-
-    @property
-    def ended(self) -> bool:
-        """Whether it runs no more: the guest has powered off or panicked, or QEMU has crashed."""
-        return self._process is None or self._process.poll() is not None
 
     def console(self) -> list[str]:
         """What the kernel has printed since it was booted, or since its saved state."""

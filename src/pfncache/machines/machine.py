@@ -100,6 +100,10 @@ class Capabilities:
     processor: Processor = EMULATING
     xen: int = 0
     """KVM_CAP_XEN_HVM: the XEN_HVM_CONFIG_* that there are."""
+    delayed: bool = False
+    """Whether tasks can be stopped behind their lookup of a page."""
+    parallel: bool = False
+    """Whether threads run at the same time, so that races may be met by chance."""
 
 
 class Closing(ABC):
@@ -165,6 +169,18 @@ class Task(ABC, Generic[T]):
     @abstractmethod
     def result(self, seconds: float = 5.0) -> T:
         """What it returned, or raise what it raised; TimeoutError if it does not end."""
+
+
+class Delayed(Task[T], Generic[T]):
+    """A task that stops whenever it has looked a page up, before anything is made of that."""
+
+    @abstractmethod
+    def inside(self) -> bool:
+        """Whether it has stopped there."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let it go on, and stop no more. On a kernel it goes on by itself, some time later."""
 
 
 class Userfaultfd(Closing):
@@ -323,6 +339,7 @@ class Machine(Closing):
 
     name: str
     capabilities: Capabilities
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def create_vm(self, vm_type: int = 0) -> Vm:
@@ -388,6 +405,10 @@ class Machine(Closing):
         """Run something beside us."""
 
     @abstractmethod
+    def delayed(self, function: Callable[[], T]) -> Delayed[T]:
+        """Run something beside us that stops between a lookup by user address and what is made of it."""
+
+    @abstractmethod
     def sleep(self, seconds: float) -> None:
         """Let time pass, and the kernel do what it has put off."""
 
@@ -402,6 +423,10 @@ class Machine(Closing):
     @abstractmethod
     def notifier_window(self) -> Window:
         """Begin an invalidation, of memory that no memslot has, which takes long."""
+
+    def note(self, text: str) -> None:
+        """Something to tell with the result of a test: a number that is not the same twice."""
+        self.notes = (*self.notes, text)
 
     def dmesg(self) -> tuple[str, ...]:
         """What the kernel has complained of, where we get to know."""

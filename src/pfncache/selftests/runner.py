@@ -53,7 +53,7 @@ def judge_kernel(test: Selftest, got: Outcome, predicted: Outcome, design: Desig
         return _splat(test, got, predicted, model, test.lacks(design))
     if got.kind is Kind.FAIL and predicted.kind is Kind.FAIL:
         if got.text == predicted.text:
-            return Line(test.short, False, "XFAIL", test.lacks(design) or f"so does {model}", [got.text])
+            return Line(test.short, False, "XFAIL", test.lacks(design) or f"so does {model}", [got.text, *got.notes])
         return Line(test.short, False, "", "", [got.text, f"{model} fails otherwise: {predicted.text}"])
     if got.kind is Kind.PASS and predicted.kind is Kind.PASS and got.observation != predicted.observation:
         differs = f"{got.observation}, but {predicted.observation} on {model}"
@@ -75,7 +75,7 @@ def _splat(test: Selftest, got: Outcome, predicted: Outcome, model: str, lacks: 
 
 
 def _plain(test: Selftest, got: Outcome) -> Line:
-    notes = [f"the kernel says: {text}" for text in got.complaints]
+    notes = [*got.notes, *(f"the kernel says: {text}" for text in got.complaints)]
     if got.kind is Kind.SKIP:
         return Line(test.short, True, "SKIP", got.text)
     if got.kind is Kind.PASS:

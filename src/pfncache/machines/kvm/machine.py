@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pfncache.machines.kvm import libc
+from pfncache.machines.kvm import bpf, libc
 from pfncache.machines.kvm.file import HostFile, PipePin
 from pfncache.machines.kvm.host import KvmHost, processor
 from pfncache.machines.kvm.kmsg import Kmsg
@@ -81,6 +81,8 @@ class KvmMachine(KvmHost, Machine):
             notifier_window=memory > 2 * WINDOW_BYTES,
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
+            delayed=bpf.available(),
+            parallel=(os.cpu_count() or 1) > 1,
             xen=self.check_extension(KVM_CAP_XEN_HVM),
         )
 
@@ -178,6 +180,10 @@ class KvmMachine(KvmHost, Machine):
     def start(self, function: Callable[[], T]) -> ThreadTask[T]:
         """Run something in a thread."""
         return ThreadTask(function, self._workers.pop() if self._workers else None)
+
+    def delayed(self, function: Callable[[], T]) -> bpf.DelayedTask[T]:
+        """Run something in a thread whose lookups of pages return late."""
+        return bpf.DelayedTask(function)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""

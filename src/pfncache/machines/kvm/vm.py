@@ -28,10 +28,22 @@ from pfncache.machines.kvm.structs import (
     Translation,
     UserspaceMemoryRegion,
     UserspaceMemoryRegion2,
+    XenAttr,
+    XenEvtchn,
+    XenHvmConfig,
 )
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.program import ROLES, Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE, PROT_RW
+from pfncache.machines.uapi import (
+    KVM_MEM_GUEST_MEMFD,
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PAGE_SIZE,
+    PROT_RW,
+    XEN_PRIO_2LEVEL,
+    XEN_VCPU_ATTR_TIMER,
+)
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
@@ -81,6 +93,18 @@ class KvmVcpu(Vcpu):
     def kvmclock_ctrl(self) -> None:
         """KVM_KVMCLOCK_CTRL."""
         ioctl(self.fd, "KVM_KVMCLOCK_CTRL")
+
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR."""
+        if attribute == XEN_VCPU_ATTR_TIMER:
+            value |= XEN_PRIO_2LEVEL << 32
+        ioctl(self.fd, "KVM_XEN_VCPU_SET_ATTR", XenAttr(attribute, u=(value, expires)))
+
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer."""
+        timer = XenAttr(XEN_VCPU_ATTR_TIMER)
+        ioctl(self.fd, "KVM_XEN_VCPU_GET_ATTR", timer)
+        return int(timer.u[1])
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN at the reset vector, where the guest halts."""
@@ -353,6 +377,18 @@ class KvmVm(Vm):
         bitmap = (ctypes.c_uint64 * (-(-pages // 64)))()
         ioctl(self.fd, "KVM_GET_DIRTY_LOG", DirtyLog(slot, 0, ctypes.addressof(bitmap)))
         return {page for page in range(pages) if bitmap[page // 64] >> page % 64 & 1}
+
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+        ioctl(self.fd, "KVM_XEN_HVM_CONFIG", XenHvmConfig(flags, msr))
+
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+        ioctl(self.fd, "KVM_XEN_HVM_SET_ATTR", XenAttr(attribute, u=(value,)))
+
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
+        ioctl(self.fd, "KVM_XEN_HVM_EVTCHN_SEND", XenEvtchn(port, vcpu, priority))
 
     def close(self) -> None:
         """Close the vCPUs and the VM."""

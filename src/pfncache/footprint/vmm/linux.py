@@ -56,7 +56,7 @@ class LinuxGuest(Closing):
     def __init__(self, machine: KvmMachine, image: BzImage, megabytes: int, append: str = "") -> None:
         needed(image, megabytes)
         self._vm = machine.create_vm()
-        self._vm.create_irqchip(TSS)
+        self._vm.create_pc(TSS)
         self._vcpu = self._vm.create_vcpu()
         self._image = image
         self.memory = GuestMemory(machine, self._vm, megabytes << 20)

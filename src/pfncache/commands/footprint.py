@@ -18,7 +18,7 @@ from pfncache.commands.guests import running
 from pfncache.commands.names import unknown
 from pfncache.footprint import run
 from pfncache.footprint.footprint import Footprint
-from pfncache.footprint.guests import LINUX, SMALL
+from pfncache.footprint.guests import GUESTS, LINUX, SMALL
 from pfncache.footprint.vmm.bzimage import BadImage, BzImage
 from pfncache.footprint.vmm.linux import NotEnough, needed
 from pfncache.images.find import NoSuchKernel, find
@@ -56,13 +56,13 @@ def footprint(
     """Run guests in guest_memfd, and list the pages that KVM itself reaches through the user mapping.
 
     GUEST is one of the small ones, which are the default, or `linux`: a kernel that boots until it has no root to
-    mount. Where we are root and there is tracefs, each page comes with the order and the path.
+    mount; `pfncache list guests` says what each does. Where we are root and there is tracefs, each page comes with the order and the path.
     Exit status: 0 done, 1 not measured, 2 usage, 130 interrupted.
     """
     names = guests or tuple(SMALL)
     for name in names:
-        if name not in SMALL and name != LINUX:
-            raise unknown("guest", name, [*SMALL, LINUX])
+        if name not in GUESTS:
+            raise unknown("guest", name, GUESTS)
     if kernels is not None and machine is None:
         machine = "vm"
     if (kernels is None) == (machine == "vm"):

@@ -56,7 +56,8 @@ def footprint(
     """Run guests in guest_memfd, and list the pages that KVM itself reaches through the user mapping.
 
     GUEST is one of the small ones, which are the default, or `linux`: a kernel that boots until it has no root to
-    mount; `pfncache list guests` says what each does. Where we are root and there is tracefs, each page comes with the order and the path.
+    mount; `pfncache list guests` says what each does. Where we are root and there is tracefs, each page comes with the
+    order and the path.
     Exit status: 0 done, 1 not measured, 2 usage, 130 interrupted.
     """
     names = guests or tuple(SMALL)

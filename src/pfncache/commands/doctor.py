@@ -13,13 +13,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from pfncache.images.debian import fetched
 from pfncache.machines.kvm.userfaultfd import supported_modes
 from pfncache.machines.machine import Capabilities
 from pfncache.machines.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP, SHARED_GMEM, UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.machines.vm.qemu import PROGRAM, Hardware
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.host import Host, probe
 
-EMULATORS = ("qemu-system-x86_64",)
 UFFD_NAMES = {UFFD_MISSING: "missing", UFFD_WP: "write-protected", UFFD_MINOR: "minor"}
 
 
@@ -61,7 +62,7 @@ def _gmem(capabilities: Capabilities) -> Iterator[Finding]:
     bare = "NO_DIRECT_MAP" if flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP else ""
     yield Finding("guest_memfd, unmapped", bare, "series/*-no-direct-map", "in no released kernel; try --machine model")
     private = f"attributes {capabilities.memory_attributes:#x}" if capabilities.memory_attributes else ""
-    remedy = "CONFIG_KVM_SW_PROTECTED_VM, with an MMU that has two-dimensional paging"
+    remedy = "CONFIG_KVM_SW_PROTECTED_VM and nested paging: pfncache kernel build"
     yield Finding("private memory", private, "series/*-private, conversion", remedy)
 
 
@@ -72,8 +73,10 @@ def _others(capabilities: Capabilities | None) -> Iterator[Finding]:
     if capabilities is not None:
         window = "enough free memory" if capabilities.notifier_window else ""
         yield Finding("long invalidations", window, "long-window", "2 GiB of free memory")
-    emulator = next((path for name in EMULATORS if (path := shutil.which(name))), "")
-    yield Finding("QEMU", emulator, "real kernels of other versions", "install qemu-system-x86")
+    found = f"{shutil.which(PROGRAM)}, {'by KVM' if Hardware.here().accelerated else 'emulating'}"
+    yield Finding("QEMU", found if shutil.which(PROGRAM) else "", "selftest --kernel", "install qemu-system-x86")
+    kernels = ", ".join(image.name for image in fetched())
+    yield Finding("kernels for QEMU", kernels, "selftest --kernel", "pfncache kernel fetch 6.12 6.18 7.3")
 
 
 def _engine() -> Finding:

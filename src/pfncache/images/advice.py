@@ -38,7 +38,8 @@ def advise(series: Sequence[PatchMail], release: str) -> Iterator[str]:
     base = base_of(release)
     known = {mail.number: patch for mail in series if (patch := recognise(mail)) is not None}
     has = base.provides | {reliance for patch in known.values() for reliance in patch.provides}
-    yield f"{len(series)} patches on Linux {release}, whose model is {base.name}:"
+    patches = "1 patch" if len(series) == 1 else f"{len(series)} patches"
+    yield f"{patches} on Linux {release}, whose model is {base.name}:"
     for mail in series:
         patch = known.get(mail.number)
         if patch is None:

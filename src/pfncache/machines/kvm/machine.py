@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pfncache.machines.kvm import libc
 from pfncache.machines.kvm.file import HostFile, PipePin
-from pfncache.machines.kvm.host import KvmHost, processor
+from pfncache.machines.kvm.host import KvmHost, forced_emulation, processor
 from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
 from pfncache.machines.kvm.structs import (
     KVM_CAP_GUEST_MEMFD,
@@ -43,6 +43,8 @@ T = TypeVar("T")
 _HOLES = 1 << 44
 """Where mmap() without an address never looks."""
 _EHWPOISON = 133
+_CPUID_SVM = (0x80000001, 1 << 2)
+"""The leaf, and the bit of ECX."""
 _WORKERS = 3
 """As many as anybody starts inside a window."""
 
@@ -78,6 +80,8 @@ class KvmMachine(KvmHost, Machine):
             notifier_window=memory > 2 * WINDOW_BYTES,
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
+            forced_emulation=forced_emulation(),
+            nested_svm=self.supports(*_CPUID_SVM),
         )
 
     def _default_vm_has(self, capability: int) -> bool:

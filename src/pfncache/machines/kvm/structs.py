@@ -157,6 +157,23 @@ class Mmio(Structure):
     _fields_ = [("phys_addr", u64), ("data", u8 * 8), ("len", u32), ("is_write", u8)]
 
 
+class Translation(Structure):
+    """struct kvm_translation."""
+
+    _fields_ = [
+        ("linear_address", u64),
+        ("physical_address", u64),
+        *((name, u8) for name in ["valid", "writeable", "usermode"]),
+        ("pad", u8 * 5),
+    ]
+
+
+class LapicState(Structure):
+    """struct kvm_lapic_state."""
+
+    _fields_ = [("regs", u8 * 0x400)]
+
+
 class Uffdio(Structure):
     """struct uffdio_api."""
 
@@ -218,6 +235,10 @@ NUMBERS = {
     "KVM_SET_CLOCK": _iow(0x7B, ClockData),
     "KVM_GET_CLOCK": _ior(0x7C, ClockData),
     "KVM_RUN": _io(0x80),
+    "KVM_CREATE_IRQCHIP": _io(0x60),
+    "KVM_TRANSLATE": _iowr(0x85, Translation),
+    "KVM_GET_LAPIC": _ior(0x8E, LapicState),
+    "KVM_SET_LAPIC": _iow(0x8F, LapicState),
     "KVM_GET_REGS": _ior(0x81, Regs),
     "KVM_SET_REGS": _iow(0x82, Regs),
     "KVM_GET_SREGS": _ior(0x83, Sregs),

@@ -16,12 +16,14 @@ from pfncache.machines.kvm.structs import (
     ClockData,
     CreateGuestMemfd,
     DirtyLog,
+    LapicState,
     MemoryAttributes,
     Mmio,
     Msr,
     Regs,
     Run,
     Sregs,
+    Translation,
     UserspaceMemoryRegion,
     UserspaceMemoryRegion2,
 )
@@ -31,6 +33,8 @@ from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_ANONYMOUS, MAP_PRIVA
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
+_APIC_SPIV = 0xF0
+_EFER_SVME = 1 << 12
 
 
 class KvmVcpu(Vcpu):
@@ -48,6 +52,11 @@ class KvmVcpu(Vcpu):
         self._reset = Sregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
         self._user = firmware.user_mode(self._reset)
+        if vm.irqchip:
+            lapic = LapicState()
+            ioctl(self.fd, "KVM_GET_LAPIC", lapic)
+            lapic.regs[_APIC_SPIV + 1] |= 1  # software enable
+            ioctl(self.fd, "KVM_SET_LAPIC", lapic)
         self._loaded = self._reset
         """The special registers that the vCPU has now."""
 
@@ -153,6 +162,68 @@ class KvmVcpu(Vcpu):
         """The guest reads its time-stamp counter."""
         return int.from_bytes(self._execute("rdtsc", 0), "little")
 
+    def translate(self, entry: int) -> int | None:
+        """KVM_TRANSLATE, with page tables of the firmware's above the entry."""
+        table, offset = entry // PAGE_SIZE * PAGE_SIZE, entry % PAGE_SIZE
+        self.vm.patch_firmware(firmware.WALK_PDPT, (table | firmware.USER_RW).to_bytes(8, "little"))
+        sregs = firmware.user_mode(self._reset)
+        sregs.cr3 = firmware.GPA + firmware.WALK_PML4
+        self._load_sregs(sregs)
+        translation = Translation(linear_address=offset // 8 << 21)
+        ioctl(self.fd, "KVM_TRANSLATE", translation)
+        return int(translation.physical_address) if translation.valid else None
+
+    def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
+        """Code at gpa, in user mode."""
+        values = {"rax": int.from_bytes(rax, "little"), "rdx": int.from_bytes(rdx, "little")}
+        leave = self._enter_at(self._user, gpa, rcx=firmware.REPORT, **values)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+        return leave.data
+
+    def copy_to_device(self, gpa: int) -> bytes:
+        """MOVSQ from gpa to where the firmware reports."""
+        leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=gpa, rdi=firmware.REPORT)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+        return leave.data
+
+    def copy_from_device(self, gpa: int, data: bytes) -> None:
+        """MOVSQ from where the firmware reports to gpa, then a report."""
+        rcx = firmware.REPORT
+        leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=rcx + 8, rdi=gpa, rcx=rcx)
+        if leave.reason == "MMIO" and leave.gpa == rcx + 8:
+            Mmio.from_buffer(self._run, Run.exit.offset).data[:] = data
+            leave = self._enter()
+        if leave.reason != "MMIO" or leave.gpa != rcx:
+            raise GuestExit(leave)
+
+    def cmpxchg(self, gpa: int, data: bytes) -> None:
+        """LOCK CMPXCHG, in real mode or behind the prefix that forces emulation."""
+        value = int.from_bytes(data, "little")
+        if self.vm.host.nested_paging:
+            rcx = firmware.REPORT
+            leave = self._enter_at(self._user, firmware.ENTRY["cmpxchg"], rbx=gpa, rdx=value, rcx=rcx)
+            if leave.reason != "MMIO" or leave.gpa != rcx:
+                raise GuestExit(leave)
+            return
+        leave = self._enter_at(self._reset, firmware.REAL_CODE, rbx=gpa, rcx=value)
+        if leave.reason != "HLT":
+            raise GuestExit(leave)
+
+    def vmsave(self, gpa: int) -> None:
+        """VMSAVE in ring 0."""
+        sregs = firmware.kernel_mode(self._reset)
+        sregs.efer |= _EFER_SVME
+        leave = self._enter_at(sregs, firmware.ENTRY["vmsave"], rax=gpa, rcx=firmware.REPORT)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+
+    def _enter_at(self, sregs: Sregs, rip: int, **registers: int) -> Exit:
+        self._load_sregs(sregs)
+        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=rip, rflags=_RFLAGS, **registers))
+        return self._enter()
+
     def close(self) -> None:
         """Close the file descriptor."""
         if self.fd >= 0:
@@ -171,6 +242,7 @@ class KvmVm(Vm):
         self.fd = ioctl(host.fd, "KVM_CREATE_VM", vm_type)
         host.opened(self)
         self.vcpus: list[KvmVcpu] = []
+        self.irqchip = False
         anonymous = libc.mmap(None, firmware.SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         self._firmware = host.mapped(anonymous, firmware.SIZE)
         libc.copy_to(self._firmware, host.firmware)
@@ -178,6 +250,15 @@ class KvmVm(Vm):
 
     def __repr__(self) -> str:
         return f"<VM of type {self.vm_type} on {self.host.name}>"
+
+    def patch_firmware(self, offset: int, data: bytes) -> None:
+        """Change a part of the firmware's memory."""
+        libc.copy_to(self._firmware + offset, data)
+
+    def create_irqchip(self) -> None:
+        """KVM_CREATE_IRQCHIP."""
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+        self.irqchip = True
 
     def check_extension(self, capability: int) -> int:
         """KVM_CHECK_EXTENSION of this VM."""

@@ -75,6 +75,7 @@ class ModelHost:
             notifier_window=True,
             pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
             processor=processor,
+            nested_svm=True,
         )
 
     def gmem_flags(self, kvm: Kvm) -> int:

@@ -18,7 +18,7 @@ class NoSuchKernel(Exception):
 
 
 def find(name: str) -> Image:
-    """The kernel that is meant: "host", a bzImage by its path, one built by its name, a fetched one by suite or beginning.
+    """The kernel that is meant: "host", a bzImage by its path, one built by name, a fetched one by suite or beginning.
 
     A bzImage's modules are in lib/modules/RELEASE beside it, or else in /lib/modules/RELEASE.
     """

@@ -228,7 +228,7 @@ class Search:
         It is enough that every state but an end has a step to a later level: there are finitely many. The few that
         have none are asked one by one. Only when that does not settle it is everything marked, from the ends backwards.
         """
-        if not self._has_loops() or onward.all():
+        if not self.program.has_loops or onward.all():
             return
         good = np.zeros(result.states, dtype=np.uint8)
         scratch = np.zeros(self.program.words, dtype=np.uint64)
@@ -265,13 +265,6 @@ class Search:
         cycle = find_cycle(self.program.acquisitions, self.cover)
         if cycle is not None:
             result.verdict, result.property, result.detail = VIOLATED, "lock-order", cycle
-
-    def _has_loops(self) -> bool:
-        for code in self.program.compiled.codes:
-            for i, instr in enumerate(code.instrs):
-                if instr.op in (Op.JUMP, Op.JZ, Op.JNZ) and code.labels[instr.args[-1]] <= i:  # type: ignore[index]
-                    return True
-        return False
 
     def _path(self, number: int) -> list[Choice]:
         """The steps that lead to a visited state, found again by taking each parent's steps."""

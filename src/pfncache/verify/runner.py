@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any, cast
 
-from pfncache.check.compiler import compile_system
 from pfncache.check.engine import explore
-from pfncache.check.link import link
 from pfncache.check.replay import Replay
 from pfncache.check.search import BOUNDED, Result, Search
 from pfncache.check.source import CompileError, unwrap
@@ -23,6 +21,7 @@ from pfncache.report.outcome import Outcome
 from pfncache.report.trace import Trace, build, kernel_path, reason_of
 from pfncache.scenarios.scenario import describe
 from pfncache.series.design import Design
+from pfncache.verify.cache import program_of
 from pfncache.verify.systems import make_system
 
 
@@ -40,7 +39,7 @@ class Job:
 def search(job: Job) -> tuple[Search, Result, System]:
     """Compile and search. Raises CompileError for what the model's language does not have."""
     system = make_system(job.design, job.scenario)
-    searching = Search(link(compile_system(system), job.reduction), job.max_states, job.threads)
+    searching = Search(program_of(system, job.reduction), job.max_states, job.threads)
     return searching, searching.run(), system
 
 
@@ -70,8 +69,8 @@ class Alike:
             same_bounds = (known.max_states, known.reduction) == (job.max_states, job.reduction)
             if same_bounds and _signature(type(system.kernel), used, start) == signature:
                 return replace(outcome)
-        compiled = compile_system(system)
-        searching = Search(link(compiled, job.reduction), job.max_states, job.threads)
+        program = program_of(system, job.reduction)
+        searching = Search(program, job.max_states, job.threads)
         result = searching.run()
         trace = trace_of(searching, result) if result.path or result.failure is not None else None
         reason = trace.reason if trace is not None else result.detail or result.reason
@@ -79,7 +78,8 @@ class Alike:
             job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,
             describe(system), trace, reason,
         )  # fmt: skip
-        self.known.append((job, compiled.used, _signature(type(system.kernel), compiled.used, start), outcome))
+        used = program.compiled.used
+        self.known.append((job, used, _signature(type(system.kernel), used, start), outcome))
         return outcome
 
 

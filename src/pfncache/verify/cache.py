@@ -23,7 +23,7 @@ from pfncache.check.compiler import compile_system
 from pfncache.check.link import Program, link
 from pfncache.check.source import unwrap
 from pfncache.check.system import Heap, System
-from pfncache.images.cache import folder
+from pfncache.images.cache import root
 from pfncache.kernel.model import Record
 
 SOURCES = ("check", "kernel", "properties", "scenarios", "series", "verify")
@@ -77,7 +77,7 @@ def _path(system: System, heap: Heap, reduction: bool) -> Path:
     name = hashlib.sha256()
     for part in _description(system, heap):
         name.update(part.encode() + b"\n")
-    return folder("systems") / _generation() / f"{name.hexdigest()[:40]}{'' if reduction else '-full'}"
+    return root() / "systems" / _generation() / f"{name.hexdigest()[:40]}{'' if reduction else '-full'}"
 
 
 def _description(system: System, heap: Heap) -> Iterator[str]:
@@ -99,7 +99,6 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
         yield f"at end: {word(system.at_end.function)}{word(system.at_end.args)}"
 
 
-@functools.cache
 def _layers(kernel: type) -> tuple[str, ...]:
     """The classes that a kernel is made of, by names that mean the same in every process."""
     return tuple(f"{layer.__module__}.{layer.__name__}" for layer in kernel.__mro__ if _is_ours(layer))

@@ -15,22 +15,16 @@ from numpy.typing import NDArray
 
 from pfncache.check import engine, liveness
 from pfncache.check.ir import Event, Failure, Op
+from pfncache.check.lasso import lasso
 from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
 from pfncache.check.parallel import Crew
+from pfncache.check.path import Choice
 
 HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
 DEFAULT_MAX_STATES = 50_000_000
 PAUSE = 200_000
 """States expanded between two looks at the clock and at Ctrl-C."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One step of a path: which actor, and how its choose() came out."""
-
-    actor: int
-    outcome: int = 0
 
 
 @dataclass
@@ -44,6 +38,8 @@ class Result:
     seconds: float
     path: list[Choice]
     failure: Failure | None = None
+    loop: int | None = None
+    """Of a livelock: which step of the path begins the loop that is its rest."""
     detail: str = ""
     reason: str = ""
     """Why the search is bounded."""
@@ -120,6 +116,9 @@ class Search:
                 found.append(Choice(actor, outcome))
                 outcome += 1
         return found
+
+    def _steps(self, state: NDArray[np.uint64]) -> list[tuple[Choice, NDArray[np.uint64]]]:
+        return [(choice, self.take(state, choice)[1]) for choice in self.enabled(state)]
 
     def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> Result:
         """Search until done; Ctrl-C ends it as bounded.
@@ -260,6 +259,11 @@ class Search:
         result.verdict, result.property = VIOLATED, "livelock"
         result.path = self._path(stuck)
         result.detail = self._waiting(self.states[stuck])
+        found = lasso(self._steps, self.states[stuck])
+        if found is not None:
+            onto, loop = found
+            result.loop = len(result.path) + len(onto)
+            result.path += onto + loop
 
     def _judge_lock_order(self, result: Result) -> None:
         cycle = find_cycle(self.program.acquisitions, self.cover)

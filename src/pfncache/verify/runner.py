@@ -104,7 +104,7 @@ def trace_of(searching: Search, result: Result) -> Trace:
     """Replay a violation through the model's source."""
     replay = Replay(searching)
     try:
-        replay.run(result.path)
+        replay.run(result.path, result.loop)
         return build(replay, reason_of(replay.ending, result.detail))
     finally:
         replay.finish()

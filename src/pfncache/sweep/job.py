@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pfncache.check.compiler import compile_system
+from pfncache.check.link import link
 from pfncache.check.search import BOUNDED, Search
 from pfncache.check.source import CompileError
 from pfncache.scenarios.shape import Shape
 from pfncache.series import DESIGNS
-from pfncache.verify.cache import program_of
 from pfncache.verify.systems import make_kernel_system
 
 OVERHEAD = 32
@@ -48,7 +49,7 @@ def run_job(design: str, shape: Shape, limits: Limits) -> Row:
     """Search a shape under a design."""
     verdict, broken, states, transitions, seconds, reason = BOUNDED, None, 0, 0, 0.0, ""
     try:
-        program = program_of(make_kernel_system(DESIGNS[design], shape.build))
+        program = link(compile_system(make_kernel_system(DESIGNS[design], shape.build)))
         most = limits.megabytes * 2**20 // (program.words * 8 + OVERHEAD)
         result = Search(program, most).run(seconds=limits.seconds)
         verdict, broken, states = result.verdict, result.property, result.states

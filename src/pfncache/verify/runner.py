@@ -136,7 +136,7 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
     yield from _run_batch(work[0])  # fills Numba's cache before the workers look for it
     _work[:] = work
     # fork: designs hold classes that cannot be pickled, and a user's design need not be importable in a worker
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=start_worker) as pool:
         futures = {pool.submit(_run_numbered, number): number for number in range(1, len(work))}
         workers = list(pool._processes.values())
         try:
@@ -161,7 +161,8 @@ def _run_numbered(number: int) -> list[Outcome]:
     return [outcome for _, outcome in _run_batch(_work[number])]
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """What a process for searches begins with: Ctrl-C is its parent's, and the garbage collector has patience."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.set_threshold(200_000)  # compiling makes many small objects that live on
 

@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import pfncache
 from pfncache.check.compiler import compile_system
 from pfncache.check.link import Program, link
@@ -62,9 +64,9 @@ class _NotKept(Exception):
 
 @functools.cache
 def _generation() -> str:
-    """What stands for the sources, where they are (events say so), and the Python that compiles them."""
+    """What stands for the sources, where they are (events say so), and what compiles and writes them."""
     home = Path(pfncache.__file__).parent
-    whole = hashlib.sha256(f"{sys.version} {home}".encode())
+    whole = hashlib.sha256(f"{sys.version} {np.__version__} {home}".encode())
     for room in SOURCES:
         for file in sorted((home / room).rglob("*.py")):
             content = file.read_bytes()
@@ -116,7 +118,7 @@ def _is_ours(layer: type) -> bool:
     for name, value in vars(layer).items():
         if callable(value):
             _check_function(value, layer.__module__)
-            if unwrap(value).__code__ is not unwrap(vars(original).get(name)).__code__:
+            if unwrap(value).__code__ is not getattr(unwrap(vars(original).get(name)), "__code__", None):
                 raise _NotKept
     return True
 

@@ -28,7 +28,7 @@ LOW, HIGH = 0x9F000, 0x100000
 TSS = 0x7FFF0000
 """Beyond the guest's memory, and a positive C int, as ioctl() takes it."""
 COMMAND = "console=ttyS0 panic=0 pci=off i8042.nokbd i8042.noaux noxsave"
-"""noxsave, since QEMU's emulator does not tell KVM of XSETBV, and Linux then finds sizes that do not agree."""
+"""noxsave: in QEMU 7.2 KVM does not see XSETBV, it seems; Linux finds XSAVE sizes that do not agree, and crashes."""
 GIVES_UP = "end Kernel panic"
 """The last thing that Linux says."""
 _KEYBOARD, _RESET, _CMOS = 0x64, 0xFE, (0x70, 0x71)

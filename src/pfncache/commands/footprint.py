@@ -34,6 +34,8 @@ EXIT_INTERRUPTED = 130
 _SMALL_SECONDS, _LINUX_BEYOND = 60.0, 180.0
 """Bounds of a call in the vm; of Linux, beyond the guest's own: what it takes to read the trace, emulated."""
 
+_CANNOT = f"{run.CannotMeasure.__module__}.{run.CannotMeasure.__qualname__}: "
+
 Measure = Callable[[str], Footprint]
 
 
@@ -139,7 +141,8 @@ def _measuring(machine: str, kernel: str | None, boot: _Boot) -> Iterator[Measur
                     else:
                         ended = guest.call(run.on_this_host, name, seconds=_SMALL_SECONDS)
                     if ended.value is None:
-                        raise click.ClickException(f"{name} on {kernel}: {ended.trouble.splitlines()[-1]}")
+                        why = ended.trouble.splitlines()[-1].removeprefix(_CANNOT)
+                        raise click.ClickException(f"cannot measure {name} on Linux {kernel}: {why}")
                     return ended.value
 
                 yield inside

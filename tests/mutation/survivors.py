@@ -45,6 +45,9 @@ REASONS: dict[str, tuple[str, ...]] = {
         "arch/x86/kvm/ioctl.py msr_io(): without mutex(vcpu.mutex)",
         "arch/x86/kvm/ioctl.py msr_io(): without srcu_read_lock(kvm.srcu)",
         "arch/x86/kvm/ioctl.py kvm_set_guest_paused(): without mutex(vcpu.mutex)",
+        "arch/x86/kvm/ioctl.py kvm_arch_vcpu_ioctl_translate(): without mutex(vcpu.mutex)",
+        "arch/x86/kvm/ioctl.py kvm_arch_vcpu_ioctl_translate(): without srcu_read_lock(kvm.srcu)",
+        "arch/x86/kvm/svm/svm.py vmload_vmsave_interception(): without srcu_read_lock(kvm.srcu)",
         "virt/kvm/vm_ioctl.py kvm_get_dirty_log(): without mutex(kvm.slots_lock)",
     ),
     "A hint, read without mmu_lock; the test that decides is made again under it.": (

@@ -89,7 +89,7 @@ def test_fetch_a_kernel_of_several_packages(tmp_path: Path, wanted: str) -> None
     assert told == [f"fetching Linux {release} from trixie-backports (6 MiB)"]
     kept = cache.folder("kernels") / release
     assert sorted(str(p.relative_to(kept)) for p in kept.rglob("*") if p.is_file()) == [
-        "System.map", "config", "modules/irqbypass.ko.xz", "modules/kvm.ko.xz", "vmlinuz",
+        "System.map", "config", "modules/irqbypass.ko.xz", "modules/kvm.ko.xz", "suite", "vmlinuz",
     ]  # fmt: skip
     assert (image.release, image.vmlinuz) == (release, kept / "vmlinuz")
     assert [p.name for p in kept.parent.iterdir()] == [release]

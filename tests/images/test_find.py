@@ -17,6 +17,8 @@ def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for release in ("6.12.107+deb13-amd64", "6.12.117+deb13-amd64", "7.3.4+deb13-amd64"):
         module(cache.folder("kernels") / release / "modules", "kvm")
+        suite = "trixie" if release.startswith("6.12") else "trixie-backports"
+        (cache.folder("kernels") / release / "suite").write_text(suite)
     return cache.folder("kernels")
 
 
@@ -25,6 +27,7 @@ def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("7.3", "7.3.4+deb13-amd64"),
         ("6.12", "6.12.117+deb13-amd64"),
+        ("trixie", "6.12.117+deb13-amd64"),
         ("6.12.107", "6.12.107+deb13-amd64"),
         ("6.12.107+deb13-amd64", "6.12.107+deb13-amd64"),
     ],

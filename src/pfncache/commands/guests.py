@@ -21,9 +21,12 @@ def running(name: str) -> Iterator[Guest]:
     """The kernel that a user has named, in QEMU."""
     try:
         image = find(name)
-        with Console(stderr=True, highlight=False).status(f"starting Linux {image.release} in QEMU ..."):
+        err = Console(stderr=True, highlight=False)
+        with err.status(f"starting Linux {image.release} in QEMU ..."):
             guest = Guest(image)
         with guest:
+            if guest.unsaved:
+                err.print(f"the next start will boot again: {guest.unsaved}")
             yield guest
     except NoSuchKernel as error:
         raise click.UsageError(str(error)) from None

@@ -23,6 +23,7 @@ _PARTS = ("linux-image-{}", "linux-binary-{}", "linux-modules-{}", "linux-base-{
 KEPT = ("kvm", "kvm_amd", "kvm_intel", "virtio_pci", "virtio_console", "hwpoison_inject")
 """The modules that we keep, with those that they need."""
 _UNPACK_SECONDS = 300.0
+_SUITE = "suite"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def _image(folder: Path) -> Image:
     return Image(folder.name.split("+")[0], folder.name, folder / "vmlinuz", folder / "modules")
 
 
+def suite_of(image: Image) -> str:
+    """The suite that a fetched kernel came from."""
+    return (image.vmlinuz.parent / _SUITE).read_text()
+
+
 def packages_of(apt: Apt, release: str) -> list[str]:
     """The packages of a kernel."""
     pattern = "|".join(re.escape(part.format(release)) for part in _PARTS)
@@ -92,6 +98,7 @@ def fetch(apt: Apt, wanted: str, tell: Callable[[str], None]) -> Image:
                 subprocess.run(command, check=True, capture_output=True, timeout=_UNPACK_SECONDS)
             with cache.complete(where) as part:
                 _keep(Path(unpacked), chosen.release, part)
+                (part / _SUITE).write_text(chosen.suite)
     return _image(where)
 
 

@@ -18,7 +18,7 @@ class NoSuchKernel(Exception):
 
 
 def find(name: str) -> Image:
-    """The kernel that is meant by "host", by the path of a bzImage, or by the beginning of a fetched one's release.
+    """The kernel that is meant: "host", a bzImage by its path, or a fetched one by suite or beginning.
 
     A bzImage's modules are in lib/modules/RELEASE beside it, or else in /lib/modules/RELEASE.
     """
@@ -28,7 +28,7 @@ def find(name: str) -> Image:
         return _bzimage(Path(name))
     images = debian.fetched()
     for image in images:
-        if debian.matches(image.release, name):
+        if debian.matches(image.release, name) or debian.suite_of(image) == name:
             return image
     have = ", ".join(image.name for image in images) or "none yet"
     raise NoSuchKernel(f"no kernel {name!r} here (there is {have}); get it with: pfncache kernel fetch {name}")

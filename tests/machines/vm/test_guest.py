@@ -20,6 +20,7 @@ from pfncache.machines.vm import guest as guest_module
 from pfncache.machines.vm import qemu
 from pfncache.machines.vm.guest import Guest, GuestError
 from pfncache.machines.vm.qemu import Hardware, QemuError
+from pfncache.machines.vm.snapshot import Snapshot
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.guest_kernel import GuestKernel
 from pfncache.selftests.outcome import Kind
@@ -104,6 +105,17 @@ class TestKernel:
         guest.start()
         assert guest.restored
         assert GuestKernel(guest)(SELFTESTS["clock/first-run"]).kind is Kind.PASS
+
+
+@pytest.mark.slow
+@NEEDS_QEMU
+def test_state_that_cannot_be_saved(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guest goes on without."""
+    nowhere = Snapshot(Path("/nonexistent/state"))
+    monkeypatch.setattr(Snapshot, "of", lambda *args: nowhere)
+    with Guest(image) as guest:
+        assert guest.unsaved.startswith("the guest's state cannot be saved: ")
+        assert guest.call(os.getpid).value is not None
 
 
 @pytest.mark.slow

@@ -42,6 +42,8 @@ class Guest(Closing):
         self._qemu: Qemu | None = None
         self.restored = False
         """Whether there was a saved state."""
+        self.unsaved = ""
+        """Why the state could not be saved, so that the next start takes as long as this one."""
         self.start()
 
     def __repr__(self) -> str:
@@ -67,7 +69,7 @@ class Guest(Closing):
                     self._receive(BOOT_SECONDS, "does not boot")
                     if not late:
                         self._load_kvm()
-                    snapshot.save(self._qemu.monitor)
+                    self.unsaved = snapshot.save(self._qemu.monitor)
                 if late:
                     self._load_kvm()
             except BaseException:

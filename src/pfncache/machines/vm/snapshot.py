@@ -13,7 +13,7 @@ from pfncache.images.cache import folder
 from pfncache.images.image import Image
 from pfncache.images.modules import Module
 from pfncache.machines.vm import qemu
-from pfncache.machines.vm.monitor import Monitor
+from pfncache.machines.vm.monitor import Monitor, MonitorError
 
 _SAVE_SECONDS = 60.0
 _KEPT = 2
@@ -40,16 +40,20 @@ class Snapshot:
         """Whether it was saved."""
         return self.path.exists()
 
-    def save(self, monitor: Monitor) -> None:
-        """Write the state of a guest, which then goes on."""
+    def save(self, monitor: Monitor) -> str:
+        """Write the state of a guest, which then goes on: empty, or why it could not be written, such as no space."""
         part = self.path.with_suffix(f".{os.getpid()}")
+        trouble = ""
         try:
             monitor.save(part, _SAVE_SECONDS)
             part.replace(self.path)
             self._forget_older()
+        except (MonitorError, OSError) as error:
+            trouble = str(error)
         finally:
             part.unlink(missing_ok=True)
         monitor.resume()
+        return trouble
 
     def _forget_older(self) -> None:
         """Of each kernel, only a few states are of use: that of the code as it is now."""

@@ -11,6 +11,7 @@ from pfncache.kernel.arch.x86.kvm.paging_tmpl import PagingTmpl
 from pfncache.kernel.arch.x86.kvm.svm.svm import Svm
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.arch.x86.kvm.xen import Xen
+from pfncache.kernel.arch.x86.kvm.xen_ioctl import XenIoctl
 from pfncache.kernel.fs.open import Open
 from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.kernel.mm.fault import Fault
@@ -39,7 +40,7 @@ REAL_PAGE_SHIFT = 12
 
 
 class Vmlinux(
-    VmIoctl, Ioctl, Mremap, Open,
+    VmIoctl, Ioctl, XenIoctl, Mremap, Open,
     Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
     HostMap, AsyncPf, Svm,
     PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
@@ -65,6 +66,7 @@ class Vmlinux(
         self.STEAL_PREEMPTED = 16 if real else 0
         self.VCPU_INFO_ALIGN = 4 if real else 1
         self.RUNSTATE_SIZE = 48 if real else 2
+        self.XEN_VCPU_INFO_TIME = 32 if real else 0
         self.user_pages = user_pages
         self.host_execution = real
         self.host_clock = 0

@@ -16,25 +16,41 @@ from pfncache.machines.kvm.structs import (
     ClockData,
     CreateGuestMemfd,
     DirtyLog,
+    Io,
     LapicState,
     MemoryAttributes,
     Mmio,
     Msr,
+    PitConfig,
     Regs,
     Run,
     Sregs,
     Translation,
     UserspaceMemoryRegion,
     UserspaceMemoryRegion2,
+    XenAttr,
+    XenEvtchn,
+    XenHvmConfig,
 )
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.program import ROLES, Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE, PROT_RW
+from pfncache.machines.uapi import (
+    KVM_MEM_GUEST_MEMFD,
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PAGE_SIZE,
+    PROT_RW,
+    XEN_PRIO_2LEVEL,
+    XEN_VCPU_ATTR_TIMER,
+)
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
 _APIC_SPIV = 0xF0
 _EFER_SVME = 1 << 12
+_ERROR_EMULATION, _WITH_INSTRUCTION = 1, 1
+"""KVM_INTERNAL_ERROR_EMULATION and its flag."""
 
 
 class KvmVcpu(Vcpu):
@@ -57,7 +73,7 @@ class KvmVcpu(Vcpu):
             ioctl(self.fd, "KVM_GET_LAPIC", lapic)
             lapic.regs[_APIC_SPIV + 1] |= 1  # software enable
             ioctl(self.fd, "KVM_SET_LAPIC", lapic)
-        self._loaded = self._reset
+        self._loaded: Sregs | None = self._reset
         """The special registers that the vCPU has now."""
 
     def __repr__(self) -> str:
@@ -77,6 +93,18 @@ class KvmVcpu(Vcpu):
     def kvmclock_ctrl(self) -> None:
         """KVM_KVMCLOCK_CTRL."""
         ioctl(self.fd, "KVM_KVMCLOCK_CTRL")
+
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR."""
+        if attribute == XEN_VCPU_ATTR_TIMER:
+            value |= XEN_PRIO_2LEVEL << 32
+        ioctl(self.fd, "KVM_XEN_VCPU_SET_ATTR", XenAttr(attribute, u=(value, expires)))
+
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer."""
+        timer = XenAttr(XEN_VCPU_ATTR_TIMER)
+        ioctl(self.fd, "KVM_XEN_VCPU_GET_ATTR", timer)
+        return int(timer.u[1])
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN at the reset vector, where the guest halts."""
@@ -116,11 +144,41 @@ class KvmVcpu(Vcpu):
         if reason == "MMIO":
             mmio = Mmio.from_buffer(self._run, Run.exit.offset)
             return Exit(reason, mmio.phys_addr, bool(mmio.is_write), bytes(mmio.data)[: mmio.len])
+        if reason == "IO":
+            io = Io.from_buffer(self._run, Run.exit.offset)
+            data = ctypes.string_at(self._run_address + io.data_offset, io.size * io.count)
+            return Exit(reason, io.port, bool(io.direction), data)
         if reason == "MEMORY_FAULT":
             return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
         if reason == "INTERNAL_ERROR":
-            return Exit(reason, detail=f"suberror {words[0] & 0xFFFFFFFF}")
+            return Exit(reason, detail=_internal_error(words))
         return Exit(reason)
+
+    def start_at(self, sregs: Sregs, regs: Regs) -> None:
+        """Give the vCPU its registers, for :meth:`enter`."""
+        self._load_sregs(sregs)
+        ioctl(self.fd, "KVM_SET_REGS", regs)
+
+    def sregs(self) -> Sregs:
+        """KVM_GET_SREGS."""
+        sregs = Sregs()
+        ioctl(self.fd, "KVM_GET_SREGS", sregs)
+        return sregs
+
+    def enter(self) -> Exit:
+        """KVM_RUN from where the guest is. Of an IO exit, gpa is the port."""
+        self._loaded = None
+        return self._enter()
+
+    def answer(self, value: int) -> None:
+        """What the guest has read with the MMIO or IO exit that it is at: as many low bytes as it wants."""
+        if EXIT_REASONS.get(self._run.exit_reason) == "MMIO":
+            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            ctypes.memmove(mmio.data, value.to_bytes(8, "little"), mmio.len)
+            return
+        io = Io.from_buffer(self._run, Run.exit.offset)
+        data = value.to_bytes(8, "little")[: io.size] * io.count
+        ctypes.memmove(self._run_address + io.data_offset, data, len(data))
 
     def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:
         """Run a program of the firmware up to its report, and return what it reports."""
@@ -233,6 +291,15 @@ class KvmVcpu(Vcpu):
             self.fd = -1
 
 
+def _internal_error(words: ctypes.Array[ctypes.c_uint64]) -> str:
+    """The suberror, and the instruction that KVM could not emulate if it tells."""
+    text = f"suberror {words[0] & 0xFFFFFFFF}"
+    if words[0] & 0xFFFFFFFF != _ERROR_EMULATION or words[0] >> 32 < 1 or not words[1] & _WITH_INSTRUCTION:
+        return text
+    size, *code = bytes(words)[16:32]
+    return f"{text}, cannot emulate {bytes(code[:size]).hex(' ')}"
+
+
 class KvmVm(Vm):
     """A virtual machine: its file descriptor, with a firmware in a memslot of its own."""
 
@@ -259,6 +326,12 @@ class KvmVm(Vm):
         """KVM_CREATE_IRQCHIP."""
         ioctl(self.fd, "KVM_CREATE_IRQCHIP")
         self.irqchip = True
+
+    def create_pc(self, tss: int) -> None:
+        """The PC's interrupt controllers and timer in KVM, before the first vCPU; on Intel, three pages at `tss`."""
+        ioctl(self.fd, "KVM_SET_TSS_ADDR", tss)
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+        ioctl(self.fd, "KVM_CREATE_PIT2", PitConfig())
 
     def check_extension(self, capability: int) -> int:
         """KVM_CHECK_EXTENSION of this VM."""
@@ -304,6 +377,18 @@ class KvmVm(Vm):
         bitmap = (ctypes.c_uint64 * (-(-pages // 64)))()
         ioctl(self.fd, "KVM_GET_DIRTY_LOG", DirtyLog(slot, 0, ctypes.addressof(bitmap)))
         return {page for page in range(pages) if bitmap[page // 64] >> page % 64 & 1}
+
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+        ioctl(self.fd, "KVM_XEN_HVM_CONFIG", XenHvmConfig(flags, msr))
+
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+        ioctl(self.fd, "KVM_XEN_HVM_SET_ATTR", XenAttr(attribute, u=(value,)))
+
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
+        ioctl(self.fd, "KVM_XEN_HVM_EVTCHN_SEND", XenEvtchn(port, vcpu, priority))
 
     def close(self) -> None:
         """Close the vCPUs and the VM."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pfncache.kernel.arch.x86.kvm.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
 from pfncache.kernel.arch.x86.kvm.mmu import RET_PF_RETRY
 from pfncache.kernel.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
-from pfncache.kernel.include.linux.kvm_host import KvmMemorySlot
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
 from pfncache.kernel.include.linux.types import INVALID_GPA
 from pfncache.kernel.locking.srcu import srcu_read_lock
@@ -21,7 +21,7 @@ from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import cache_text, slot_text
 from pfncache.machines.program import STORE_RAX, STORE_RDX, Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """How much a VM has room for: gfns, memslot ids, memslot objects, vCPUs."""
@@ -62,12 +62,25 @@ class ModelVcpu(Vcpu):
         with self.vm.host.syscall("KVM_KVMCLOCK_CTRL") as done:
             done(self.vm.host.kernel.kvm_set_guest_paused(self.record))
 
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR."""
+        if attribute == XEN_VCPU_ATTR_TIMER:
+            value |= XEN_PRIO_2LEVEL << 32
+        with self.vm.host.syscall("KVM_XEN_VCPU_SET_ATTR") as done:
+            done(self.vm.host.kernel.kvm_xen_vcpu_set_attr(self.record, attribute, value, expires))
+
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer."""
+        with self.vm.host.syscall("KVM_XEN_VCPU_GET_ATTR"):
+            return self.vm.host.kernel.kvm_xen_vcpu_get_timer(self.record)
+
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that halts."""
         if immediate_exit:
             return Exit("INTR")
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
+            self.vm.host.kernel.kvm_xen_runstate_set_running(self.record)
         return Exit("HLT")
 
     def _access(self, gpa: int, write: bool) -> memoryview:
@@ -80,6 +93,7 @@ class ModelVcpu(Vcpu):
             if slot is None:
                 raise GuestExit(Exit("MMIO", gpa, write))
             private = kvm.mem_attr_array[gfn].private
+            present = kvm.sptes[gfn].pfn >= 0
             for _ in range(_TRIES):
                 ret = kernel.kvm_vcpu_guest_access(self.record, gpa, private)
                 if ret == 0:
@@ -92,6 +106,10 @@ class ModelVcpu(Vcpu):
                 kind = "private" if private else "shared"
                 leave = Exit("MEMORY_FAULT", gfn * PAGE_SIZE, detail=kind) if from_gmem else Exit("EFAULT")
                 raise GuestExit(leave)
+            if not present:
+                # The fault was an exit that KVM has dealt with itself: it looks what is pending.
+                kernel.kvm_vcpu_run_inject_events(self.record)
+                kernel.kvm_xen_vcpu_get_timer(self.record)
             if write:
                 # A writable SPTE is made with the page marked.
                 with srcu_read_lock(kvm.srcu):
@@ -190,8 +208,9 @@ class ModelVm(Vm):
         vcpus = tuple(VcpuRecord(f"vcpu{n}") for n in range(VCPUS))
         with host.syscall("KVM_CREATE_VM"):
             self.record = host.kernel.kvm_create_vm(
-                "kvm", host.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(v.pv_time for v in vcpus)
+                "kvm", host.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(c for v in vcpus for c in caches(v))
             )
+            self.record.gpcs = (*self.record.gpcs, self.record.xen.shinfo_cache)
         host.vms.append(self.record)
         self._created = 0
         self._irqchip = False
@@ -281,11 +300,33 @@ class ModelVm(Vm):
                 record.dirty_bitmap[n].dirty = False
         return found
 
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+        with self.host.syscall("KVM_XEN_HVM_CONFIG") as done:
+            done(self.host.kernel.kvm_xen_hvm_config(self.record, flags, msr))
+
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+        with self.host.syscall("KVM_XEN_HVM_SET_ATTR") as done:
+            done(self.host.kernel.kvm_xen_hvm_set_attr(self.record, attribute, value))
+
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
+        with self.host.syscall("KVM_XEN_HVM_EVTCHN_SEND") as done:
+            done(self.host.kernel.kvm_xen_hvm_evtchn_send(self.record, port, vcpu, priority))
+
     def close(self) -> None:
         """close(): the VM goes when the last of its guest_memfds does."""
         if self._is_open:
             self._is_open = False
             self.host.close_vm(self.record)
+
+
+def caches(vcpu: VcpuRecord) -> tuple[GfnToPfnCache, ...]:
+    """The pfncaches of a vCPU."""
+    xen = vcpu.xen
+    places = (xen.vcpu_info_cache, xen.vcpu_time_info_cache, xen.runstate_cache, xen.runstate2_cache)
+    return (vcpu.pv_time, *places)
 
 
 def no_such_type(vm_type: int) -> SyscallError:

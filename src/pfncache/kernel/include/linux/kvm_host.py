@@ -202,6 +202,14 @@ class KvmVcpuXen(Record):
     """The guest has set a vector of its own for upcalls: events are then delivered as MSIs."""
     timer_pending: bool
     """A timer has expired and is to be delivered when the vCPU runs next."""
+    host_pending_sel: int = 0
+    """evtchn_pending_sel, in direct execution."""
+    host_timer_virq: int = 0
+    host_timer_expires: int = 0
+    """timer_virq and timer_expires, in direct execution: the event of the timer, and its time, 0 for none."""
+    host_runstate: int = 0
+    host_runstate_entry_time: int = 0
+    """current_runstate and runstate_entry_time, in direct execution."""
 
 
 class KvmVcpu(Record):
@@ -237,6 +245,10 @@ class KvmXen(Record):
     """arch.xen_hvm_config.msr is set: the VM is one for Xen guests."""
     xen_lock: Mutex
     shinfo_cache: GfnToPfnCache
+    host_long_mode: bool = False
+    """long_mode, in direct execution: which layout shared_info has."""
+    host_flags: int = 0
+    """arch.xen_hvm_config.flags, in direct execution."""
 
 
 class Kvm(Record):

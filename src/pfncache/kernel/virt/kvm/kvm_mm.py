@@ -34,6 +34,8 @@ class KvmMm(Mm):
     """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
+    XEN_VCPU_INFO_TIME: int
+    """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
     host_clock: int
     """The TSC, which counts nanoseconds, in direct execution."""
     KVM_HVA_ERR_BAD: int

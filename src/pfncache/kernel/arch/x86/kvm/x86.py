@@ -144,7 +144,7 @@ class X86(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         """
-        data = self.host_kernel_bytes(gpc.khva)
+        data = self.host_pvclock_bytes(gpc)
         version = int.from_bytes(data[:4], "little")
         version = (version + 1) | 1 if begin else version + 1
         data[:4] = (version & 0xFFFFFFFF).to_bytes(4, "little")
@@ -155,7 +155,18 @@ class X86(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         """
-        self.host_fill_pvclock(vcpu, self.host_kernel_bytes(gpc.khva))
+        self.host_fill_pvclock(vcpu, self.host_pvclock_bytes(gpc))
+
+    def host_pvclock_bytes(self, gpc: GfnToPfnCache) -> memoryview:
+        """Where the structure is. In a Xen guest's vcpu_info it comes second.
+
+        Linux: arch/x86/kvm/x86.c, the offset that kvm_guest_time_update() gives kvm_setup_guest_pvclock(), v7.3.4.
+        """
+        kvm = gpc.kvm
+        assert kvm is not None
+        second = any(gpc is vcpu.xen.vcpu_info_cache for vcpu in kvm.vcpus)
+        offset = self.XEN_VCPU_INFO_TIME if second else 0
+        return self.host_kernel_bytes(gpc.khva)[offset:]
 
     def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
         """Time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.

@@ -85,6 +85,8 @@ def _look(ground: Ground, path: Path, during: AbstractContextManager[object]) ->
             read = path.act(ground)
     except GuestExit as leave:
         how = leave.exit.reason
+    except SyscallError as error:
+        how = error.name
     except Refused as refused:
         how = str(refused)
     if path.reads and not how:

@@ -59,8 +59,8 @@ def test_conclusion_of_mainline(mainline: Matrix) -> None:
     assert mainline.conclusion() == [
         "12 of 13 paths reach guest_memfd only where user space maps it (pfncache, pfncache by hva, "
         "kvm_read/write_guest, gfn_to_hva_cache, steal time, page walk, accessed bit, emulator fetch, emulator read, "
-        "emulator write, emulator cmpxchg, kvm_vcpu_map): gmem and ndm memory that a guest may use for any of them must stay "
-        "mapped at the slot's address",
+        "emulator write, emulator cmpxchg, kvm_vcpu_map): gmem and ndm memory that a guest may use for any "
+        "of them must stay mapped at the slot's address",
         "without the direct map, pfncache, pfncache by hva and kvm_vcpu_map do not reach it even when it is mapped",
         "private memory is reached by TDP fault alone",
     ]

@@ -54,6 +54,8 @@ _WORKERS = 3
 class KvmMachine(KvmHost, Machine):
     """The host that we run on, with the interface of every machine."""
 
+    _kmsg: Kmsg | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self._next_hole = _HOLES
@@ -211,9 +213,10 @@ class KvmMachine(KvmHost, Machine):
 
     def dmesg(self) -> tuple[str, ...]:
         """What the kernel has complained of since the machine was opened, whoever made it do so."""
-        return self._kmsg.complaints()
+        return self._kmsg.complaints() if self._kmsg is not None else ()
 
     def close(self) -> None:
         """Close everything, and hear what the kernel says to that."""
         super().close()
-        self._kmsg.close()
+        if self._kmsg is not None:
+            self._kmsg.close()

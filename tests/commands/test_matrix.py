@@ -26,7 +26,7 @@ def test_json_is_one_document(pfncache: Command) -> None:
     assert (run.code, run.err) == (0, "")
     (matrix,) = run.document["matrices"]
     assert (run.document["schema"], matrix["design"], matrix["kernel"]) == (1, "rfc-v4", None)
-    assert len(matrix["cells"]) == 132
+    assert len(matrix["cells"]) == 143
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,13 @@ from pfncache.report.matrix import word
 from pfncache.series import DESIGNS
 
 UACCESS = "works works works lost split lost works works lost lost split"
+BY_HVA = "works works works EFAULT split EFAULT works EFAULT EFAULT EFAULT split"
+BY_HVA_OF_THE_SERIES = "!wild works works EFAULT !wild EFAULT !wild EFAULT EFAULT EFAULT !wild"
 WALK = "works works works #PF split #PF works works #PF #PF split"
 OPERAND = "works works works MMIO split MMIO works works MMIO MMIO split"
 MAINLINE = {
     "pfncache": "works works works lost split lost works lost lost lost split",
+    "pfncache by hva": BY_HVA,
     "kvm_read/write_guest": UACCESS,
     "gfn_to_hva_cache": UACCESS,
     "steal time": UACCESS,
@@ -31,7 +34,10 @@ MAINLINE = {
 }
 """By path, for each kind of memory in the order of KINDS."""
 CHANGED = {
-    "rfc-v4": {"pfncache": "!wild works works works works lost !wild works works !private !private"},
+    "rfc-v4": {
+        "pfncache": "!wild works works works works lost !wild works works !private !private",
+        "pfncache by hva": BY_HVA_OF_THE_SERIES,
+    },
     "rfc-v4-fixed": {"pfncache": "works works works works works lost works works works lost lost"},
     "uaccess-clock": {"pfncache": UACCESS},
 }

@@ -45,7 +45,7 @@ def test_marks(model: Seen, real: Seen | None, mark: Mark | None) -> None:
 
 
 def test_every_cell_is_there(mainline: Matrix) -> None:
-    assert len(mainline.cells) == len(PATHS) * len(KINDS) == 132
+    assert len(mainline.cells) == len(PATHS) * len(KINDS) == 143
     assert {cell.mark for cell in mainline.cells.values()} == {None}
 
 
@@ -57,11 +57,11 @@ def test_means_of_a_path(mainline: Matrix) -> None:
 
 def test_conclusion_of_mainline(mainline: Matrix) -> None:
     assert mainline.conclusion() == [
-        "11 of 12 paths reach guest_memfd only where user space maps it (pfncache, kvm_read/write_guest, "
-        "gfn_to_hva_cache, steal time, page walk, accessed bit, emulator fetch, emulator read, emulator write, "
-        "emulator cmpxchg, kvm_vcpu_map): gmem and ndm memory that a guest may use for any of them must stay "
-        "mapped at the slot's address",
-        "without the direct map, pfncache and kvm_vcpu_map do not reach it even when it is mapped",
+        "12 of 13 paths reach guest_memfd only where user space maps it (pfncache, pfncache by hva, "
+        "kvm_read/write_guest, gfn_to_hva_cache, steal time, page walk, accessed bit, emulator fetch, emulator read, "
+        "emulator write, emulator cmpxchg, kvm_vcpu_map): gmem and ndm memory that a guest may use for any "
+        "of them must stay mapped at the slot's address",
+        "without the direct map, pfncache, pfncache by hva and kvm_vcpu_map do not reach it even when it is mapped",
         "private memory is reached by TDP fault alone",
     ]
 
@@ -69,13 +69,14 @@ def test_conclusion_of_mainline(mainline: Matrix) -> None:
 def test_conclusion_of_the_series_names_what_breaks() -> None:
     sentences = compute(DESIGNS["rfc-v4"]).conclusion()
     assert sentences[0].startswith(
-        "10 of 12 paths reach guest_memfd only where user space maps it (kvm_read/write_guest, "
+        "11 of 13 paths reach guest_memfd only where user space maps it (pfncache by hva, kvm_read/write_guest, "
     )
     assert sentences[1:] == [
-        "without the direct map, kvm_vcpu_map does not reach it even when it is mapped",
+        "without the direct map, pfncache by hva and kvm_vcpu_map do not reach it even when it is mapped",
         "private memory is reached by TDP fault alone",
         "pfncache breaks wild-pointer on anon/mapped, gmem0/other",
         "pfncache breaks private-access on private/unmapped, private/other",
+        "pfncache by hva breaks wild-pointer on anon/mapped, gmem/other, gmem0/other, private/other",
     ]
 
 

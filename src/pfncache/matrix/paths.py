@@ -20,14 +20,19 @@ from pfncache.machines.uapi import (
     MSR_KVM_SYSTEM_TIME_NEW,
     MSR_KVM_WALL_CLOCK_NEW,
     PAGE_SIZE,
+    XEN_ATTR_SHARED_INFO_HVA,
+    XEN_COMPAT,
+    XEN_HVM_CONFIG_SHARED_INFO_HVA,
 )
 from pfncache.matrix.cell import Refused
 from pfncache.matrix.memory import Ground
 from pfncache.selftests.selftest import Need
+from pfncache.selftests.xen import CONFIG, xen
 
 WORD = 8
 AT = 5 * PAGE_SIZE + 0x40
 """The guest physical address that is tried: not at the start of a page, so that offsets count."""
+_PAGE = AT // PAGE_SIZE * PAGE_SIZE
 VMCB_TR = 0x490
 """Where VMSAVE puts the task register, which is not empty, in the VMCB's page."""
 _JUMP_HERE = bytes.fromhex("ebfe")
@@ -74,6 +79,11 @@ def _set_msr(ground: Ground, index: int, value: int) -> None:
 def _clock(ground: Ground) -> None:
     _set_msr(ground, MSR_KVM_SYSTEM_TIME_NEW, AT | KVM_MSR_ENABLED)
     ground.vcpu.run()
+
+
+def _shared_info(ground: Ground) -> None:
+    ground.vm.xen_hvm_config(CONFIG)
+    ground.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, ground.page(AT))
 
 
 def _wall_clock(ground: Ground) -> None:
@@ -123,7 +133,12 @@ PATHS: dict[str, Path] = {
     for path in (
         Path(
             "pfncache", "kvm_gpc_refresh(), hva_to_pfn_retry()", "virt/kvm/pfncache.c",
-            "kvm-clock; Xen's shared_info, vcpu_info, runstate and timers", _clock,
+            "kvm-clock; Xen's shared_info, vcpu_info and runstate", _clock,
+        ),
+        Path(
+            "pfncache by hva", "kvm_gpc_activate_hva(), hva_to_pfn_retry()", "virt/kvm/pfncache.c",
+            "Xen's shared_info and vcpu_info, where user space gives their addresses", _shared_info,
+            at=_PAGE + XEN_COMPAT.wall_clock, needs=(xen(CONFIG | XEN_HVM_CONFIG_SHARED_INFO_HVA),),
         ),
         Path(
             "kvm_read/write_guest", "__kvm_read_guest_page(), __kvm_write_guest_page()", "virt/kvm/kvm_main.c",
@@ -170,8 +185,7 @@ PATHS: dict[str, Path] = {
         Path(
             "kvm_vcpu_map", "__kvm_vcpu_map()", "virt/kvm/kvm_main.c",
             "nested SVM's VMCB, nested VMX's APIC pages and posted interrupts, SEV-ES's GHCB",
-            lambda ground: ground.vcpu.vmsave(AT // PAGE_SIZE * PAGE_SIZE),
-            at=AT // PAGE_SIZE * PAGE_SIZE + VMCB_TR, needs=(_nests,),
+            lambda ground: ground.vcpu.vmsave(_PAGE), at=_PAGE + VMCB_TR, needs=(_nests,),
         ),
         Path(
             "TDP fault", "kvm_mmu_faultin_pfn(), kvm_mmu_faultin_pfn_gmem()", "arch/x86/kvm/mmu/mmu.c",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from pfncache.kernel.model import KernelSplat
 from pfncache.machines.isolate import isolated
@@ -20,8 +21,12 @@ Cells = dict[tuple[str, str], Seen]
 
 
 def run_all() -> Cells:
-    """Every cell on the kernel that we are on, each in a process of its own."""
-    return {(path, kind): run_one(path, kind) for path in PATHS for kind in KINDS}
+    """Every cell on the kernel that we are on, a process for each path; where that ends badly, one for each cell."""
+    cells: Cells = {}
+    for path in PATHS:
+        row = isolated(partial(_on_this_kernel, path, tuple(KINDS)), SECONDS).value
+        cells.update(row or {(path, kind): run_one(path, kind) for kind in KINDS})
+    return cells
 
 
 def run_all_inside() -> Cells:
@@ -32,19 +37,19 @@ def run_all_inside() -> Cells:
 
 def run_one(path: str, kind: str) -> Seen:
     """One cell on the kernel that we are on, in a process of its own."""
-    ended = isolated(lambda: _on_this_kernel(PATHS[path], KINDS[kind]), SECONDS)
+    ended = isolated(partial(_on_this_kernel, path, (kind,)), SECONDS)
     if ended.value is None:
         return Seen(Verdict.BREAKS, ended.trouble.splitlines()[-1])
-    return ended.value
+    return ended.value[path, kind]
 
 
-def _on_this_kernel(path: Path, kind: Kind) -> Seen:
+def _on_this_kernel(path: str, kinds: tuple[str, ...]) -> Cells:
     try:
         machine = KvmMachine()
     except SyscallError as error:
-        return Seen(Verdict.UNSEEN, str(error))
+        return {(path, kind): Seen(Verdict.UNSEEN, str(error)) for kind in kinds}
     with machine:
-        return probe(machine, path, kind)
+        return {(path, kind): probe(machine, PATHS[path], KINDS[kind]) for kind in kinds}
 
 
 def probe(machine: Machine, path: Path, kind: Kind, during: AbstractContextManager[object] | None = None) -> Seen:
@@ -80,6 +85,8 @@ def _look(ground: Ground, path: Path, during: AbstractContextManager[object]) ->
             read = path.act(ground)
     except GuestExit as leave:
         how = leave.exit.reason
+    except SyscallError as error:
+        how = error.name
     except Refused as refused:
         how = str(refused)
     if path.reads and not how:

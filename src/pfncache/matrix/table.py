@@ -160,7 +160,8 @@ class Matrix:
 
 
 def _these(paths: list[str]) -> str:
-    return f"{' and '.join(paths)} do{'es' if len(paths) == 1 else ''} not"
+    *most, last = paths
+    return f"{', '.join(most)} and {last} do not" if most else f"{last} does not"
 
 
 def compute(design: Design, real: Cells | None = None, kernel: str = "") -> Matrix:

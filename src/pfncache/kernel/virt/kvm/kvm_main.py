@@ -316,16 +316,6 @@ class KvmMain(KvmMm):
         self.note_write(slot, gfn)
         return 0
 
-    def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:
-        """The bytes that kvm_read_guest_page() has found readable, in direct execution.
-
-        Linux: virt/kvm/kvm_main.c kvm_read_guest(), v7.3.4.
-        Locks: SRCU.
-        """
-        gfn = self.gpa_to_gfn(gpa)
-        hva = self.gfn_to_hva_memslot_prot(self.gfn_to_memslot(kvm, gfn), gfn)
-        return self.host_get(hva + self.offset_in_page(gpa), length)
-
     @atomic
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
         """Let the properties see that a write is done and marked.
@@ -429,3 +419,15 @@ class KvmMain(KvmMm):
         """
         if self.pfn_valid(pfn):
             self.put_page(self.mem_map[pfn])
+
+    # Bytes
+
+    def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:
+        """The bytes that kvm_read_guest_page() has found readable, in direct execution.
+
+        Linux: virt/kvm/kvm_main.c kvm_read_guest(), v7.3.4.
+        Locks: SRCU.
+        """
+        gfn = self.gpa_to_gfn(gpa)
+        hva = self.gfn_to_hva_memslot_prot(self.gfn_to_memslot(kvm, gfn), gfn)
+        return self.host_get(hva + self.offset_in_page(gpa), length)

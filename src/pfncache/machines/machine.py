@@ -7,6 +7,7 @@ has given out when it is closed. Addresses are numbers; what is behind them is r
 
 from __future__ import annotations
 
+import enum
 import errno
 import signal
 from abc import ABC, abstractmethod
@@ -102,8 +103,8 @@ class Capabilities:
     """KVM_CAP_XEN_HVM: the XEN_HVM_CONFIG_* that there are."""
     delayed: bool = False
     """Whether tasks can be stopped behind their lookup of a page."""
-    parallel: bool = False
-    """Whether threads run at the same time, so that races may be met by chance."""
+    expendable: bool = False
+    """Whether nobody minds when tasks of it hang for ever, and pages of it fail."""
 
 
 class Closing(ABC):
@@ -171,8 +172,17 @@ class Task(ABC, Generic[T]):
         """What it returned, or raise what it raised; TimeoutError if it does not end."""
 
 
+class Behind(enum.Enum):
+    """Where a task may be stopped: when it returns from a function of the kernel."""
+
+    LOOKUP = "hva_to_pfn"
+    """A page is looked up by its user address; nothing is made of it yet."""
+    UNMAP = "try_to_unmap"
+    """A page that fails is out of user page tables, and locked; its owner is not told yet."""
+
+
 class Delayed(Task[T], Generic[T]):
-    """A task that stops whenever it has looked a page up, before anything is made of that."""
+    """A task that stops whenever it returns from a function of the kernel."""
 
     @abstractmethod
     def inside(self) -> bool:
@@ -405,8 +415,8 @@ class Machine(Closing):
         """Run something beside us."""
 
     @abstractmethod
-    def delayed(self, function: Callable[[], T]) -> Delayed[T]:
-        """Run something beside us that stops between a lookup by user address and what is made of it."""
+    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> Delayed[T]:
+        """Run something beside us that stops at a place in the kernel."""
 
     @abstractmethod
     def sleep(self, seconds: float) -> None:

@@ -11,19 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from pfncache.machines.machine import Delayed, Machine, SyscallError
+from pfncache.machines.machine import Behind, Delayed, Machine, SyscallError
 from pfncache.machines.uapi import (
     MADV_DONTNEED,
+    MADV_HWPOISON,
     PAGE_SIZE,
+    PUNCH_HOLE,
     XEN_ATTR_SHARED_INFO_HVA,
     XEN_LONG_MODE,
 )
-from pfncache.selftests.selftest import Skip, Suite, check, delayed, equal, without_dedicated_sequence
-from pfncache.selftests.world import ANON, World
+from pfncache.selftests.selftest import Skip, Suite, check, delayed, equal, expendable, without_dedicated_sequence
+from pfncache.selftests.world import ANON, CLOCK_PAGE, GMEM, MEMFD, Backing, World
 from pfncache.selftests.xen import BY_HVA, PORT, SHARED_INFO, Take, guest, is_pending, wall_clock_version
 from pfncache.series.design import Design
 
 SUITE = Suite("widened")
+STUCK = 3.0
+"""Whoever waits for so long, waits for ever."""
 NEEDS = (*BY_HVA, delayed)
 
 
@@ -47,13 +51,13 @@ def _nothing(world: World, hva: int) -> None:
     """The page stays."""
 
 
-def _late(machine: Machine, call: Callable[[], None]) -> Delayed[None]:
-    """Run a call whose lookup returns late."""
+def _late(machine: Machine, call: Callable[[], None], behind: Behind = Behind.LOOKUP) -> Delayed[None]:
+    """Run a call that is delayed behind a function."""
     try:
-        task = machine.delayed(call)
+        task = machine.delayed(call, behind)
     except SyscallError as error:
         raise Skip(f"no eBPF on a kretprobe: {error}") from None
-    check(task.inside(), "the lookup is not delayed")
+    check(task.inside(), f"{behind.value}() does not return late")
     return task
 
 
@@ -110,3 +114,36 @@ for _how, _body in (("activation", _activation), ("refresh", _refresh)):
                 f"{_how} of shared_info by user address ({_where_text}), delayed behind its lookup; then {_name}",
                 "stale-translation", partial(_body, _place, _take), NEEDS, _fails(_place, _take), seconds=20.0,
             )  # fmt: skip
+
+
+def _failure(backing: Backing, take: Callable[[World], object], machine: Machine) -> None:
+    """A page fails: it is locked, and unmapped, when something else happens. Both come to an end."""
+    world = backing.build(machine)
+    machine.touch(world.page)
+    failure = _late(machine, lambda: machine.madvise(world.page, PAGE_SIZE, MADV_HWPOISON), Behind.UNMAP)
+    other = machine.start(lambda: take(world))
+    other.blocked(0.1)
+    failure.release()
+    stuck = failure.blocked(STUCK), other.blocked(STUCK)
+    check(stuck != (True, True), "memory_failure() and the other wait for each other")
+    equal("who waits for ever", stuck, (False, False))
+
+
+def _punch(world: World) -> None:
+    world.gmem.fallocate(PUNCH_HOLE, CLOCK_PAGE, PAGE_SIZE)
+
+
+def _run(world: World) -> None:
+    world.vcpu.run()
+
+
+for _backing, _name, _other, _why in (
+    (MEMFD, "punch", _punch, ""),
+    (GMEM, "run", _run, ""),
+    (GMEM, "punch", _punch, "memory_failure() takes invalidate_lock inside the folio lock, PUNCH_HOLE outside"),
+):
+    SUITE.add(
+        f"failure-{_backing.name}-{_name}", f"a page of {_backing.text} fails; meanwhile: {_name}", "deadlock",
+        partial(_failure, _backing, _other), (*_backing.needs, delayed, expendable),
+        lambda design, why=_why: why, seconds=20.0,  # type: ignore[misc]
+    )  # fmt: skip

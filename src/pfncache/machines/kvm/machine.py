@@ -25,7 +25,7 @@ from pfncache.machines.kvm.structs import (
 from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.kvm.vm import KvmVm
-from pfncache.machines.machine import Capabilities, File, Machine, SyscallError
+from pfncache.machines.machine import Behind, Capabilities, File, Machine, SyscallError
 from pfncache.machines.uapi import (
     KVM_MSR_ENABLED,
     MADV_POPULATE_READ,
@@ -52,8 +52,12 @@ _WORKERS = 3
 class KvmMachine(KvmHost, Machine):
     """The host that we run on, with the interface of every machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, expendable: bool = False) -> None:
+        """`expendable`: the kernel is thrown away afterwards. A page that fails then does not end us."""
         super().__init__()
+        self._expendable = expendable
+        if expendable:
+            signal.signal(signal.SIGBUS, lambda number, frame: None)
         self._next_hole = _HOLES
         self._workers: list[Worker] = []
         self._kmsg = Kmsg()
@@ -82,7 +86,7 @@ class KvmMachine(KvmHost, Machine):
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
             delayed=bpf.available(),
-            parallel=(os.cpu_count() or 1) > 1,
+            expendable=self._expendable,
             xen=self.check_extension(KVM_CAP_XEN_HVM),
         )
 
@@ -181,9 +185,9 @@ class KvmMachine(KvmHost, Machine):
         """Run something in a thread."""
         return ThreadTask(function, self._workers.pop() if self._workers else None)
 
-    def delayed(self, function: Callable[[], T]) -> bpf.DelayedTask[T]:
-        """Run something in a thread whose lookups of pages return late."""
-        return bpf.DelayedTask(function)
+    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> bpf.DelayedTask[T]:
+        """Run something in a thread to which a function of the kernel returns late."""
+        return bpf.DelayedTask(function, behind)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""

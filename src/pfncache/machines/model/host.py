@@ -89,6 +89,7 @@ class ModelHost:
             pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
             processor=processor,
             delayed=True,
+            expendable=True,
             xen=XEN_HVM_CONFIGS,
         )
 

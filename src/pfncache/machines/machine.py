@@ -193,6 +193,14 @@ class Delayed(Task[T], Generic[T]):
         """Let it go on, and stop no more. On a kernel it goes on by itself, some time later."""
 
 
+class Left(Closing):
+    """VMs whose process has exited, and memory of ours in a page frame that was its."""
+
+    @abstractmethod
+    def written(self, seconds: float) -> list[int]:
+        """Let time pass: the offsets in the page frame of the bytes that have changed, although it is ours."""
+
+
 class Userfaultfd(Closing):
     """A range of memory on whose faults the kernel waits for us."""
 
@@ -417,6 +425,13 @@ class Machine(Closing):
     @abstractmethod
     def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> Delayed[T]:
         """Run something beside us that stops at a place in the kernel."""
+
+    @abstractmethod
+    def left_behind(self, build: Callable[[Machine], int]) -> Left:
+        """Another process runs `build`, leaves us the VMs that it has made, and exits.
+
+        `build` returns a user address; the page frame that was there is ours afterwards.
+        """
 
     @abstractmethod
     def sleep(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from pfncache.selftests.selftest import Selftest
 SUITES = (
     series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, clock.CLOCK_SUITE, clock.STEAL_SUITE, invalidation.SUITE,
     invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED, races.WINDOW, footprint.SUITE,
-    xen.SUITE, widened.SUITE, xen.TIMERS,
+    xen.SUITE, widened.SUITE, widened.EXITS, xen.TIMERS,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
 """Every test, by name."""

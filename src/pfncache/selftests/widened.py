@@ -19,13 +19,15 @@ from pfncache.machines.uapi import (
     PUNCH_HOLE,
     XEN_ATTR_SHARED_INFO_HVA,
     XEN_LONG_MODE,
+    XEN_VCPU_ATTR_TIMER,
 )
 from pfncache.selftests.selftest import Skip, Suite, check, delayed, equal, expendable, without_dedicated_sequence
-from pfncache.selftests.world import ANON, CLOCK_PAGE, GMEM, MEMFD, Backing, World
+from pfncache.selftests.world import ANON, CLOCK_PAGE, GMEM, MEMFD, SECOND, Backing, World
 from pfncache.selftests.xen import BY_HVA, PORT, SHARED_INFO, Take, guest, is_pending, wall_clock_version
 from pfncache.series.design import Design
 
-SUITE = Suite("widened")
+SUITE, EXITS = Suite("widened"), Suite("process-exit")
+TIMER_SECONDS = 1
 STUCK = 3.0
 """Whoever waits for so long, waits for ever."""
 NEEDS = (*BY_HVA, delayed)
@@ -147,3 +149,35 @@ for _backing, _name, _other, _why in (
         partial(_failure, _backing, _other), (*_backing.needs, delayed, expendable),
         lambda design, why=_why: why, seconds=20.0,  # type: ignore[misc]
     )  # fmt: skip
+
+
+# Nothing has to be steered here: the window is open for as long as the VM lives.
+
+
+def _timer_of_the_dead(release: bool, machine: Machine) -> None:
+    """A process sets a Xen timer, and exits; somebody else has its VM still. The timer expires."""
+
+    def build(theirs: Machine) -> int:
+        world = guest(ANON, theirs)
+        hva = theirs.mmap(PAGE_SIZE)
+        theirs.write(hva, b"\1")
+        world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+        world.vm.set_clock(SECOND)
+        world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_TIMER, PORT, world.vm.get_clock() + TIMER_SECONDS * SECOND)
+        if release:
+            world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, 0)
+        return hva
+
+    with machine.left_behind(build) as left:
+        equal("what KVM has written to a page of another process", left.written(2 * TIMER_SECONDS), [])
+
+
+EXITS.add(
+    "timer", "the process of a VM exits, and the VM's timer expires: it has no page to write to", "use-after-free",
+    partial(_timer_of_the_dead, False), (*BY_HVA, expendable),
+    lambda design: "mmu_notifier_release() leaves pfncaches valid, and the VM may outlive its address space",
+)  # fmt: skip
+EXITS.add(
+    "timer-deactivated", "the same when shared_info is taken away before", "use-after-free",
+    partial(_timer_of_the_dead, True), (*BY_HVA, expendable),
+)  # fmt: skip

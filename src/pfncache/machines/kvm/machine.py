@@ -14,6 +14,7 @@ from pfncache.machines.kvm import bpf, libc
 from pfncache.machines.kvm.file import HostFile, PipePin
 from pfncache.machines.kvm.host import KvmHost, processor
 from pfncache.machines.kvm.kmsg import Kmsg
+from pfncache.machines.kvm.left import LeftVms
 from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
 from pfncache.machines.kvm.structs import (
     KVM_CAP_GUEST_MEMFD,
@@ -107,6 +108,11 @@ class KvmMachine(KvmHost, Machine):
         """KVM_CREATE_VM."""
         return KvmVm(self, vm_type)
 
+    def fds(self) -> list[int]:
+        """The file descriptors of the VMs and of their vCPUs."""
+        vms = [vm for vm in self._open if isinstance(vm, KvmVm)]
+        return [fd for vm in vms for fd in (vm.fd, *(vcpu.fd for vcpu in vm.vcpus)) if fd >= 0]
+
     def memfd(self, size: int) -> HostFile:
         """memfd_create()."""
         file = self.opened(HostFile("memfd", os.memfd_create("pfncache", os.MFD_CLOEXEC), size))
@@ -188,6 +194,16 @@ class KvmMachine(KvmHost, Machine):
     def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> bpf.DelayedTask[T]:
         """Run something in a thread to which a function of the kernel returns late."""
         return bpf.DelayedTask(function, behind)
+
+    def left_behind(self, build: Callable[[Machine], int]) -> LeftVms:
+        """Fork a process, take its VMs over, and look for its page."""
+
+        def make() -> tuple[int, list[int]]:
+            machine = KvmMachine(self._expendable)
+            hva = build(machine)
+            return hva, machine.fds()
+
+        return self.opened(LeftVms(make))
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""

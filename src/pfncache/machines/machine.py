@@ -103,6 +103,8 @@ class Capabilities:
     """KVM_CAP_XEN_HVM: the XEN_HVM_CONFIG_* that there are."""
     delayed: bool = False
     """Whether tasks can be stopped behind their lookup of a page."""
+    parallel: bool = False
+    """Whether threads run at the same time, so that races may be met by chance."""
     expendable: bool = False
     """Whether nobody minds when tasks of it hang for ever, and pages of it fail."""
 

@@ -8,6 +8,7 @@ of the race that this shows is da260bcb56fe: an invalidation in no memslot did n
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -21,13 +22,23 @@ from pfncache.machines.uapi import (
     XEN_LONG_MODE,
     XEN_VCPU_ATTR_TIMER,
 )
-from pfncache.selftests.selftest import Skip, Suite, check, delayed, equal, expendable, without_dedicated_sequence
+from pfncache.selftests.selftest import (
+    Skip,
+    Suite,
+    check,
+    delayed,
+    equal,
+    expendable,
+    parallel,
+    without_dedicated_sequence,
+)
 from pfncache.selftests.world import ANON, CLOCK_PAGE, GMEM, MEMFD, SECOND, Backing, World
 from pfncache.selftests.xen import BY_HVA, PORT, SHARED_INFO, Take, guest, is_pending, wall_clock_version
 from pfncache.series.design import Design
 
 SUITE, EXITS = Suite("widened"), Suite("process-exit")
-TIMER_SECONDS = 1
+TIMER_SECONDS = 2
+BY_CHANCE_SECONDS = 2.0
 STUCK = 3.0
 """Whoever waits for so long, waits for ever."""
 NEEDS = (*BY_HVA, delayed)
@@ -116,6 +127,41 @@ for _how, _body in (("activation", _activation), ("refresh", _refresh)):
                 f"{_how} of shared_info by user address ({_where_text}), delayed behind its lookup; then {_name}",
                 "stale-translation", partial(_body, _place, _take), NEEDS, _fails(_place, _take), seconds=20.0,
             )  # fmt: skip
+
+
+def _by_chance(place: Callable[[World], int], machine: Machine) -> None:
+    """Nobody is delayed: shared_info is set again and again, and its page goes again and again. Counted, not asserted.
+
+    Each try has a new page. An event that is sent is pending there, unless the cache has the page before.
+    """
+    world = guest(ANON, machine)
+    hva = place(world)
+    done: list[bool] = []
+
+    def activate() -> None:
+        while not done:
+            world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+
+    machine.write(hva, b"\1")
+    activator = machine.start(activate)
+    tries = stale = 0
+    end = time.monotonic() + BY_CHANCE_SECONDS
+    while time.monotonic() < end:
+        _dontneed(world, hva)
+        machine.write(hva, b"\1")
+        world.vm.xen_evtchn_send(PORT)
+        tries += 1
+        stale += not is_pending(world, hva)
+    done.append(True)
+    activator.result()
+    machine.note(f"{stale} of {tries} events were sent to a page of before, in {BY_CHANCE_SECONDS:.0f} s")
+
+
+for _where_text, _place in (("no-slot", _in_no_slot), ("in-slot", _in_slot)):
+    SUITE.add(
+        f"by-chance-{_where_text}", f"shared_info by user address ({_where_text}), whose page goes: how often stale",
+        "stale-translation", partial(_by_chance, _place), (*BY_HVA, parallel), seconds=10.0,
+    )  # fmt: skip
 
 
 def _failure(backing: Backing, take: Callable[[World], object], machine: Machine) -> None:

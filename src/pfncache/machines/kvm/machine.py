@@ -87,6 +87,7 @@ class KvmMachine(KvmHost, Machine):
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
             delayed=bpf.available(),
+            parallel=(os.cpu_count() or 1) > 1,
             expendable=self._expendable,
             xen=self.check_extension(KVM_CAP_XEN_HVM),
         )

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pfncache.check.compiler import compile_system
+from pfncache.check.ir import Op
 from pfncache.check.source import CompileError
-from pfncache.kernel.model import block_until, choose, report
+from pfncache.kernel.model import block_until, choose, host_only, report
 from tests.check import toys
 from tests.check.toys import Box
 
@@ -70,6 +71,34 @@ def with_part_replaced(shared: Box) -> None:
     shared.lock = shared.other
 
 
+class Bytes:
+    """A kernel image with a function that moves real bytes."""
+
+    host_execution = False
+
+    @host_only
+    def host_put(self, count: int) -> None:
+        """Nothing to move here."""
+
+
+BYTES = Bytes()
+
+
+def with_host_only_read(shared: Box) -> None:
+    BYTES.host_put(shared.count + 1)
+
+
+def with_host_only_read_later(shared: Box) -> None:
+    BYTES.host_put(
+        count=shared.count,
+    )
+
+
+def with_host_only_local(shared: Box) -> None:
+    count = shared.count
+    BYTES.host_put(count + 1)
+
+
 @pytest.mark.parametrize(
     ("function", "offset", "what"),
     [
@@ -84,6 +113,12 @@ def with_part_replaced(shared: Box) -> None:
         (with_computed_kind, 1, "an f-string is not in the model's language: use a plain expression"),
         (with_plain_guard, 1, "open is not a guard: decorate it with @guard"),
         (with_host_call, 1, "'print' is not a model function and not in the model's language"),
+        (with_host_only_read, 1, "shared.count + 1 reads shared state, but BYTES.host_put() is host_only"),
+        (
+            with_host_only_read_later,
+            2,
+            "shared.count reads shared state, but BYTES.host_put() is host_only",
+        ),
         (with_part_replaced, 1, "Box has no scalar 'lock'; its scalars: count, flag, thing"),
     ],
 )
@@ -93,3 +128,8 @@ def test_refusal(function: Callable[..., Any], offset: int, what: str) -> None:
     assert what in caught.value.what
     assert caught.value.where.file == __file__
     assert caught.value.where.line == function.__code__.co_firstlineno + offset
+
+
+def test_a_local_may_be_given_to_host_only() -> None:
+    compiled = compile_system(toys.system(toys.increment, with_host_only_local))
+    assert sum(instr.op == Op.EVENT for instr in compiled.codes[1].instrs) == 1

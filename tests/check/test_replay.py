@@ -12,8 +12,9 @@ import pytest
 from pfncache.check import engine
 from pfncache.check.compiler import compile_system
 from pfncache.check.link import link
+from pfncache.check.path import Choice
 from pfncache.check.replay import Replay
-from pfncache.check.search import Choice, Search
+from pfncache.check.search import Search
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.series import DESIGNS
 from pfncache.verify.systems import make_system

@@ -31,6 +31,8 @@ from pfncache.kernel.model import Record
 MAX_DEPTH = 60
 HOST_FUNCTIONS = (len, range, min, max, abs, int, bool, enumerate, reversed, zip, tuple,
                   model.scalar_names, model.scalar_default, model.parts_of)  # fmt: skip
+SHARED = frozenset({Op.EVENT, Op.LOAD, Op.LOADX, Op.STORE, Op.STOREX, Op.CHOOSE, Op.BLOCK})
+"""What touches state, or is a step."""
 
 
 class Calls(Expressions):
@@ -52,6 +54,7 @@ class Calls(Expressions):
         if plain is None:
             raise self.error(f"{ast.unparse(node.func)} cannot be called in the model's language")
         if getattr(plain, "is_host_only", False):
+            self._host_arguments(node)
             return NONE
         if plain is model.report:
             self.fail(self._text(node.args[0]))
@@ -63,6 +66,18 @@ class Calls(Expressions):
         self.frame.node = node
         special = self._special(plain, arguments, keywords)
         return special if special is not None else self.inline(target, arguments, keywords)
+
+    def _host_arguments(self, node: ast.Call) -> None:
+        """The arguments of a call that is skipped. Python evaluates them all the same, so they must not be steps."""
+        start = len(self.code.instrs)
+        for argument in (*node.args, *(k.value for k in node.keywords)):
+            self.expression(argument)
+            if any(instr.op in SHARED for instr in self.code.instrs[start:]):
+                self.frame.node = argument
+                what, where = ast.unparse(argument), ast.unparse(node.func)
+                raise self.error(
+                    f"{what} reads shared state, but {where}() is host_only and no step: read it into a local before"
+                )
 
     def _text(self, node: ast.expr) -> str:
         value = self.expression(node)

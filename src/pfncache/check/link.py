@@ -52,6 +52,8 @@ class Program:
     """By number: what is held, what is taken, where."""
     initial: NDArray[np.uint64]
     bits: int
+    has_loops: bool
+    """Whether some code can run twice in one execution."""
     kinds: dict[Variable, Kind] = field(default_factory=dict)
 
     @property
@@ -170,7 +172,8 @@ class Linker:
         image = self._image(words, at_end, yields, saves, actor_rows)
         program = Program(
             self.compiled, image, words, self.slots, counters, events, self.failures, self.acquisitions,
-            np.zeros(words, dtype=np.uint64), self.packer.next, self.kinds,
+            np.zeros(words, dtype=np.uint64), self.packer.next,
+            any(_has_loops(code) for code in self.compiled.codes), self.kinds,
         )  # fmt: skip
         self._fill_initial(program)
         return program
@@ -313,6 +316,11 @@ class Linker:
             program.initial[slot.word] |= np.uint64(number << slot.shift)
         for slot in program.actor_slots:
             program.initial[slot.word] |= np.uint64(1 << slot.shift)
+
+
+def _has_loops(code: Code) -> bool:
+    jumps = (Op.JUMP, Op.JZ, Op.JNZ)
+    return any(i.op in jumps and code.labels[i.args[-1]] <= n for n, i in enumerate(code.instrs))  # type: ignore[index]
 
 
 def _number(heap: Any, value: Any) -> int:

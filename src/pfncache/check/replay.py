@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from pfncache.check import engine
 from pfncache.check.ir import Variable
-from pfncache.check.search import Choice, Search
+from pfncache.check.path import Choice
+from pfncache.check.search import Search
 from pfncache.check.source import Location
 from pfncache.kernel import model
 from pfncache.kernel.model import KernelSplat, Record, switch_to, tracing
@@ -74,6 +75,8 @@ class Replay:
         self.actors = self.program.compiled.system.actors
         self.moments: list[Moment] = []
         self.ending: Ending | None = None
+        self.loop: int | None = None
+        """Of a livelock: the moment with which its loop begins."""
         self._allow = 0
         self._actor = 0
         self._outcome = 0
@@ -177,15 +180,23 @@ class Replay:
         self._compare(after)
         return after
 
-    def run(self, path: list[Choice]) -> None:
-        """Replay a whole path, then what is asked at the end if the path got there."""
+    def run(self, path: list[Choice], loop: int | None = None) -> None:
+        """Replay a whole path, then what is asked at the end if the path got there.
+
+        What follows the first `loop` steps must lead back to where these led.
+        """
         self.start()
         if self.search.start_failure is not None:
             return
         state = self.search.initial
         self._compare(state)
-        for choice in path:
+        turn = state
+        for number, choice in enumerate(path):
+            if number == loop:
+                self.loop, turn = len(self.moments), state
             state = self.take(state, choice)
+        if loop is not None and not np.array_equal(turn, state):
+            raise Divergence("the loop does not lead back to its start")
         system = self.program.compiled.system
         ended = all(self.program.counter(state, a) == 0 for a in range(len(self.actors)))
         if ended and self.ending is None and system.at_end is not None:

@@ -15,22 +15,16 @@ from numpy.typing import NDArray
 
 from pfncache.check import engine, liveness
 from pfncache.check.ir import Event, Failure, Op
+from pfncache.check.lasso import lasso
 from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
 from pfncache.check.parallel import Crew
+from pfncache.check.path import Choice
 
 HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
 DEFAULT_MAX_STATES = 50_000_000
 PAUSE = 200_000
 """States expanded between two looks at the clock and at Ctrl-C."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One step of a path: which actor, and how its choose() came out."""
-
-    actor: int
-    outcome: int = 0
 
 
 @dataclass
@@ -44,6 +38,8 @@ class Result:
     seconds: float
     path: list[Choice]
     failure: Failure | None = None
+    loop: int | None = None
+    """Of a livelock: which step of the path begins the loop that is its rest."""
     detail: str = ""
     reason: str = ""
     """Why the search is bounded."""
@@ -120,6 +116,9 @@ class Search:
                 found.append(Choice(actor, outcome))
                 outcome += 1
         return found
+
+    def _steps(self, state: NDArray[np.uint64]) -> list[tuple[Choice, NDArray[np.uint64]]]:
+        return [(choice, self.take(state, choice)[1]) for choice in self.enabled(state)]
 
     def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> Result:
         """Search until done; Ctrl-C ends it as bounded.
@@ -228,7 +227,7 @@ class Search:
         It is enough that every state but an end has a step to a later level: there are finitely many. The few that
         have none are asked one by one. Only when that does not settle it is everything marked, from the ends backwards.
         """
-        if not self._has_loops() or onward.all():
+        if not self.program.has_loops or onward.all():
             return
         good = np.zeros(result.states, dtype=np.uint8)
         scratch = np.zeros(self.program.words, dtype=np.uint64)
@@ -260,18 +259,16 @@ class Search:
         result.verdict, result.property = VIOLATED, "livelock"
         result.path = self._path(stuck)
         result.detail = self._waiting(self.states[stuck])
+        found = lasso(self._steps, self.states[stuck])
+        if found is not None:
+            onto, loop = found
+            result.loop = len(result.path) + len(onto)
+            result.path += onto + loop
 
     def _judge_lock_order(self, result: Result) -> None:
         cycle = find_cycle(self.program.acquisitions, self.cover)
         if cycle is not None:
             result.verdict, result.property, result.detail = VIOLATED, "lock-order", cycle
-
-    def _has_loops(self) -> bool:
-        for code in self.program.compiled.codes:
-            for i, instr in enumerate(code.instrs):
-                if instr.op in (Op.JUMP, Op.JZ, Op.JNZ) and code.labels[instr.args[-1]] <= i:  # type: ignore[index]
-                    return True
-        return False
 
     def _path(self, number: int) -> list[Choice]:
         """The steps that lead to a visited state, found again by taking each parent's steps."""

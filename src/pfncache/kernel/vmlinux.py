@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from pfncache.kernel.arch.x86.kvm.async_pf import AsyncPf
 from pfncache.kernel.arch.x86.kvm.emulate import Emulate
 from pfncache.kernel.arch.x86.kvm.ioctl import Ioctl
 from pfncache.kernel.arch.x86.kvm.mmu import Mmu
 from pfncache.kernel.arch.x86.kvm.paging_tmpl import PagingTmpl
+from pfncache.kernel.arch.x86.kvm.svm.svm import Svm
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.arch.x86.kvm.xen import Xen
 from pfncache.kernel.arch.x86.kvm.xen_ioctl import XenIoctl
@@ -26,6 +28,7 @@ from pfncache.kernel.mm.vmalloc import Vmalloc
 from pfncache.kernel.model import Array
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.guest_memfd_file import GuestMemfdFile
+from pfncache.kernel.virt.kvm.host_map import HostMap
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
 from pfncache.kernel.virt.kvm.memslots import Memslots
@@ -39,6 +42,7 @@ REAL_PAGE_SHIFT = 12
 class Vmlinux(
     VmIoctl, Ioctl, XenIoctl, Mremap, Open,
     Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
+    HostMap, AsyncPf, Svm,
     PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
 ):  # fmt: skip
     """Linux, as far as KVM's access to guest memory goes.

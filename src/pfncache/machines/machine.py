@@ -99,6 +99,10 @@ class Capabilities:
     pfncache_gmem: bool = False
     """Whether pfncaches find guest_memfd pages that user space has not mapped."""
     processor: Processor = EMULATING
+    forced_emulation: bool = False
+    """Whether the guest can have KVM emulate an instruction, by a prefix (KVM's parameter force_emulation_prefix)."""
+    nested_svm: bool = False
+    """Whether guests can be hypervisors that use SVM."""
     xen: int = 0
     """KVM_CAP_XEN_HVM: the XEN_HVM_CONFIG_* that there are."""
     delayed: bool = False
@@ -107,6 +111,11 @@ class Capabilities:
     """Whether threads run at the same time, so that races may be met by chance."""
     expendable: bool = False
     """Whether nobody minds when tasks of it hang for ever, and pages of it fail."""
+
+    @property
+    def emulates_any(self) -> bool:
+        """Whether KVM emulates whatever instruction one wants."""
+        return not self.processor.nested_paging or self.forced_emulation
 
 
 class Closing(ABC):
@@ -286,6 +295,35 @@ class Vcpu(Closing):
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter."""
 
+    # What KVM does for the guest, by which it reaches the guest's memory itself
+
+    @abstractmethod
+    def translate(self, entry: int) -> int | None:
+        """KVM_TRANSLATE of an address that the page-directory entry at gpa `entry` maps: where to; None: a fault."""
+
+    @abstractmethod
+    def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
+        """The guest runs code at `gpa` that stores a register to a device: what arrives there. KVM reads the code.
+
+        GuestExit if nothing arrives.
+        """
+
+    @abstractmethod
+    def copy_to_device(self, gpa: int) -> bytes:
+        """The guest moves eight bytes from `gpa` to a device, which KVM emulates; GuestExit if it cannot read them."""
+
+    @abstractmethod
+    def copy_from_device(self, gpa: int, data: bytes) -> None:
+        """The guest moves eight bytes from a device to `gpa`, which KVM emulates; GuestExit if it cannot write them."""
+
+    @abstractmethod
+    def cmpxchg(self, gpa: int, data: bytes) -> None:
+        """The guest exchanges two bytes, which are zero, with a lock, where KVM emulates it; GuestExit if it cannot."""
+
+    @abstractmethod
+    def vmsave(self, gpa: int) -> None:
+        """The guest, a hypervisor itself, saves its state at `gpa`; GuestExit if it cannot. Needs nested SVM."""
+
     def clock(self, gpa: int) -> tuple[PvClock, int]:
         """What the guest finds at `gpa` when it looks for its clock, and the time that it tells from it."""
         while True:
@@ -298,6 +336,10 @@ class Vcpu(Closing):
 
 class Vm(Closing):
     """A virtual machine."""
+
+    @abstractmethod
+    def create_irqchip(self) -> None:
+        """KVM_CREATE_IRQCHIP: vCPUs that are made afterwards have a local APIC, which is enabled. They do not halt."""
 
     @abstractmethod
     def create_vcpu(self) -> Vcpu:

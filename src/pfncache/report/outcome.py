@@ -39,6 +39,7 @@ class Outcome:
             "bounds": self.bounds,
             "reason": self.reason,
             "trace": [row.as_json() for row in self.trace.rows] if self.trace is not None else [],
+            "loop": self.trace.loop if self.trace is not None else None,
         }
 
 

@@ -27,6 +27,9 @@ NOISE = (
 )
 """Members whose changes are told by the line that takes the lock."""
 
+FOR_EVER = " again and again, for ever "
+"""Above the loop of a livelock."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -54,6 +57,8 @@ class Trace:
     actors: tuple[str, ...]
     rows: tuple[Row, ...]
     reason: str
+    loop: int | None = None
+    """Of a livelock: the row from which on the rows repeat for ever."""
 
 
 def kernel_path(file: str) -> str:
@@ -82,14 +87,17 @@ def build(replay: Replay, reason: str) -> Trace:
             writers.setdefault((id(change.record), change.name), set()).add(moment.actor)
     rows: list[Row] = []
     last = len(replay.moments) - 1
+    loop: int | None = None
     for number, moment in enumerate(replay.moments):
         row = _row(moment, actors, writers)
-        previous = rows[-1] if rows else None
+        if number == replay.loop:
+            loop = len(rows)
+        previous = rows[-1] if rows and len(rows) != loop else None
         if previous is not None and (previous.cpu, previous.source) == (row.cpu, row.source):
             rows[-1] = Row(row.cpu, row.actor, row.function, row.source, row.text, previous.changes + row.changes)
         elif moment.first or row.changes or number == last:
             rows.append(row)
-    return Trace(actors, tuple(rows), reason)
+    return Trace(actors, tuple(rows), reason, loop)
 
 
 def _row(moment: Moment, actors: tuple[str, ...], writers: dict[tuple[int, str], set[int]]) -> Row:
@@ -112,7 +120,10 @@ def render(trace: Trace, width: int = 44) -> str:
     lines = ["".join(f"CPU{i}: {name}"[: width - 2].ljust(width) for i, name in enumerate(trace.actors)).rstrip()]
     lines.append("".join(("=" * (width - 2)).ljust(width) for _ in trace.actors).rstrip())
     last: tuple[int, str] | None = None
-    for row in trace.rows:
+    for number, row in enumerate(trace.rows):
+        if number == trace.loop:
+            lines.append(FOR_EVER.center(width * len(trace.actors), "-"))
+            last = None
         margin = " " * (width * row.cpu)
         head = f"{row.function}()"
         if last != (row.cpu, row.function):

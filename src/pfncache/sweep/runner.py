@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pfncache.scenarios.shape import Shape
 from pfncache.series import DESIGNS
 from pfncache.sweep.job import Limits, Row, run_job
 from pfncache.sweep.store import Store
+from pfncache.verify.runner import start_worker
 
 AHEAD = 64
 """Jobs that wait at the workers, so that none is idle and none is forgotten by a sweep that ends early."""
@@ -70,9 +70,5 @@ def workers(processes: int | None, scheduler: str | None) -> Iterator[Executor]:
         finally:
             client.close()
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("forkserver"), initializer=_ignore_interrupt) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("forkserver"), initializer=start_worker) as pool:
         yield pool
-
-
-def _ignore_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

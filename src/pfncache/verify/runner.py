@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any, cast
 
-from pfncache.check.compiler import compile_system
 from pfncache.check.engine import explore
-from pfncache.check.link import link
 from pfncache.check.replay import Replay
 from pfncache.check.search import BOUNDED, Result, Search
 from pfncache.check.source import CompileError, unwrap
@@ -23,6 +21,7 @@ from pfncache.report.outcome import Outcome
 from pfncache.report.trace import Trace, build, kernel_path, reason_of
 from pfncache.scenarios.scenario import describe
 from pfncache.series.design import Design
+from pfncache.verify.cache import program_of
 from pfncache.verify.systems import make_system
 
 
@@ -40,7 +39,7 @@ class Job:
 def search(job: Job) -> tuple[Search, Result, System]:
     """Compile and search. Raises CompileError for what the model's language does not have."""
     system = make_system(job.design, job.scenario)
-    searching = Search(link(compile_system(system), job.reduction), job.max_states, job.threads)
+    searching = Search(program_of(system, job.reduction), job.max_states, job.threads)
     return searching, searching.run(), system
 
 
@@ -70,8 +69,8 @@ class Alike:
             same_bounds = (known.max_states, known.reduction) == (job.max_states, job.reduction)
             if same_bounds and _signature(type(system.kernel), used, start) == signature:
                 return replace(outcome)
-        compiled = compile_system(system)
-        searching = Search(link(compiled, job.reduction), job.max_states, job.threads)
+        program = program_of(system, job.reduction)
+        searching = Search(program, job.max_states, job.threads)
         result = searching.run()
         trace = trace_of(searching, result) if result.path or result.failure is not None else None
         reason = trace.reason if trace is not None else result.detail or result.reason
@@ -79,7 +78,8 @@ class Alike:
             job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,
             describe(system), trace, reason,
         )  # fmt: skip
-        self.known.append((job, compiled.used, _signature(type(system.kernel), compiled.used, start), outcome))
+        used = program.compiled.used
+        self.known.append((job, used, _signature(type(system.kernel), used, start), outcome))
         return outcome
 
 
@@ -104,7 +104,7 @@ def trace_of(searching: Search, result: Result) -> Trace:
     """Replay a violation through the model's source."""
     replay = Replay(searching)
     try:
-        replay.run(result.path)
+        replay.run(result.path, result.loop)
         return build(replay, reason_of(replay.ending, result.detail))
     finally:
         replay.finish()
@@ -136,7 +136,7 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
     yield from _run_batch(work[0])  # fills Numba's cache before the workers look for it
     _work[:] = work
     # fork: designs hold classes that cannot be pickled, and a user's design need not be importable in a worker
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=start_worker) as pool:
         futures = {pool.submit(_run_numbered, number): number for number in range(1, len(work))}
         workers = list(pool._processes.values())
         try:
@@ -161,7 +161,8 @@ def _run_numbered(number: int) -> list[Outcome]:
     return [outcome for _, outcome in _run_batch(_work[number])]
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """What a process for searches begins with: Ctrl-C is its parent's, and the garbage collector has patience."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.set_threshold(200_000)  # compiling makes many small objects that live on
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pfncache.machines.kvm import bpf, libc
 from pfncache.machines.kvm.file import HostFile, PipePin
-from pfncache.machines.kvm.host import KvmHost, processor
+from pfncache.machines.kvm.host import KvmHost, forced_emulation, processor
 from pfncache.machines.kvm.kmsg import Kmsg
 from pfncache.machines.kvm.left import LeftVms
 from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
@@ -46,12 +46,16 @@ T = TypeVar("T")
 _HOLES = 1 << 44
 """Where mmap() without an address never looks."""
 _EHWPOISON = 133
+_CPUID_SVM = (0x80000001, 1 << 2)
+"""The leaf, and the bit of ECX."""
 _WORKERS = 3
 """As many as anybody starts inside a window."""
 
 
 class KvmMachine(KvmHost, Machine):
     """The host that we run on, with the interface of every machine."""
+
+    _kmsg: Kmsg | None = None
 
     def __init__(self, expendable: bool = False) -> None:
         """`expendable`: the kernel is thrown away afterwards. A page that fails then does not end us."""
@@ -86,6 +90,8 @@ class KvmMachine(KvmHost, Machine):
             notifier_window=memory > 2 * WINDOW_BYTES,
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
+            forced_emulation=forced_emulation(),
+            nested_svm=self.supports(*_CPUID_SVM),
             delayed=bpf.available(),
             parallel=(os.cpu_count() or 1) > 1,
             expendable=self._expendable,
@@ -228,9 +234,10 @@ class KvmMachine(KvmHost, Machine):
 
     def dmesg(self) -> tuple[str, ...]:
         """What the kernel has complained of since the machine was opened, whoever made it do so."""
-        return self._kmsg.complaints()
+        return self._kmsg.complaints() if self._kmsg is not None else ()
 
     def close(self) -> None:
         """Close everything, and hear what the kernel says to that."""
         super().close()
-        self._kmsg.close()
+        if self._kmsg is not None:
+            self._kmsg.close()

@@ -157,6 +157,35 @@ class Mmio(Structure):
     _fields_ = [("phys_addr", u64), ("data", u8 * 8), ("len", u32), ("is_write", u8)]
 
 
+class Translation(Structure):
+    """struct kvm_translation."""
+
+    _fields_ = [
+        ("linear_address", u64),
+        ("physical_address", u64),
+        *((name, u8) for name in ["valid", "writeable", "usermode"]),
+        ("pad", u8 * 5),
+    ]
+
+
+class LapicState(Structure):
+    """struct kvm_lapic_state."""
+
+    _fields_ = [("regs", u8 * 0x400)]
+
+
+class Io(Structure):
+    """The io member of struct kvm_run."""
+
+    _fields_ = [("direction", u8), ("size", u8), ("port", u16), ("count", u32), ("data_offset", u64)]
+
+
+class PitConfig(Structure):
+    """struct kvm_pit_config."""
+
+    _fields_ = [("flags", u32), ("pad", u32 * 15)]
+
+
 class Uffdio(Structure):
     """struct uffdio_api."""
 
@@ -240,11 +269,17 @@ NUMBERS = {
     "KVM_CREATE_VCPU": _io(0x41),
     "KVM_GET_DIRTY_LOG": _iow(0x42, DirtyLog),
     "KVM_SET_USER_MEMORY_REGION": _iow(0x46, UserspaceMemoryRegion),
+    "KVM_SET_TSS_ADDR": _io(0x47),
     "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, UserspaceMemoryRegion2),
+    "KVM_CREATE_IRQCHIP": _io(0x60),
+    "KVM_CREATE_PIT2": _iow(0x77, PitConfig),
     "KVM_XEN_HVM_CONFIG": _iow(0x7A, XenHvmConfig),
     "KVM_SET_CLOCK": _iow(0x7B, ClockData),
     "KVM_GET_CLOCK": _ior(0x7C, ClockData),
     "KVM_RUN": _io(0x80),
+    "KVM_TRANSLATE": _iowr(0x85, Translation),
+    "KVM_GET_LAPIC": _ior(0x8E, LapicState),
+    "KVM_SET_LAPIC": _iow(0x8F, LapicState),
     "KVM_GET_REGS": _ior(0x81, Regs),
     "KVM_SET_REGS": _iow(0x82, Regs),
     "KVM_GET_SREGS": _ior(0x83, Sregs),

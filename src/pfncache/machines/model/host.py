@@ -88,6 +88,7 @@ class ModelHost:
             notifier_window=True,
             pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
             processor=processor,
+            nested_svm=True,
             delayed=True,
             expendable=True,
             xen=XEN_HVM_CONFIGS,

@@ -4,22 +4,34 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from pfncache.kernel.arch.x86.kvm.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
 from pfncache.kernel.arch.x86.kvm.mmu import RET_PF_RETRY
+from pfncache.kernel.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
+from pfncache.kernel.include.linux.types import INVALID_GPA
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import cache_text, slot_text
-from pfncache.machines.program import Program
+from pfncache.machines.program import STORE_RAX, STORE_RDX, Program
 from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """How much a VM has room for: gfns, memslot ids, memslot objects, vCPUs."""
 _TRIES = 16
+_UNDEFINED = Exit("SHUTDOWN")
+"""The guest gets an exception, and has no handler for it."""
+_EMULATION_FAILURE = Exit("INTERNAL_ERROR", detail="suberror 1")
+
+if TYPE_CHECKING:
+    from pfncache.machines.model.host import HostKernel
 
 
 class ModelVcpu(Vcpu):
@@ -125,6 +137,64 @@ class ModelVcpu(Vcpu):
         self.vm.host.kernel.host_clock += 1
         return self.vm.host.kernel.host_clock
 
+    def translate(self, entry: int) -> int | None:
+        """KVM_TRANSLATE."""
+        with self.vm.host.syscall("KVM_TRANSLATE"):
+            gpa = self.vm.host.kernel.kvm_arch_vcpu_ioctl_translate(self.record, entry)
+        return None if gpa == INVALID_GPA else gpa
+
+    def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
+        """The processor fetches the code first; its store faults, and the emulator fetches it again."""
+        self._access(gpa, False)
+        with self._emulating() as kernel:
+            if kernel.kvm_fetch_guest_virt(self.record, gpa) != X86EMUL_CONTINUE:
+                raise GuestExit(_UNDEFINED)
+            return {STORE_RAX: rax, STORE_RDX: rdx}[kernel.host_read_guest(self.vm.record, gpa, len(STORE_RAX))]
+
+    def copy_to_device(self, gpa: int) -> bytes:
+        """MOVS: the processor reads the operand, then its store faults, and the emulator reads the operand again."""
+        self._access(gpa, False)
+        with self._emulating() as kernel:
+            if kernel.emulator_read_write_onepage(self.record, gpa, b"", False) != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa))
+            return kernel.host_read_guest(self.vm.record, gpa, 8)
+
+    def copy_from_device(self, gpa: int, data: bytes) -> None:
+        """MOVS: the emulator writes the operand."""
+        with self._emulating() as kernel:
+            if kernel.emulator_read_write_onepage(self.record, gpa, data, True) != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa, True, data))
+
+    def cmpxchg(self, gpa: int, data: bytes) -> None:
+        """LOCK CMPXCHG."""
+        if not self.vm.host.capabilities.emulates_any:
+            raise NotImplementedError("the processor executes it itself")
+        with self._emulating() as kernel:
+            if kernel.emulator_read_write_onepage(self.record, gpa, b"", False) != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa))
+            ret = kernel.emulator_cmpxchg_emulated(self.record, gpa, data)
+            if ret == X86EMUL_UNHANDLEABLE:
+                raise GuestExit(_EMULATION_FAILURE)
+            if ret != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa, True, data))
+
+    def vmsave(self, gpa: int) -> None:
+        """VMSAVE; a guest that gets an exception has no handler for it."""
+        with self.vm.host.syscall("KVM_RUN"):
+            self.vm.host.kernel.vcpu_enter_guest(self.record)
+            leads_to = self.vm.host.kernel.vmload_vmsave_interception(self.record, gpa)
+            if leads_to != DONE:
+                raise GuestExit(_UNDEFINED if leads_to == INJECTED_GP else _EMULATION_FAILURE)
+
+    @contextmanager
+    def _emulating(self) -> Iterator[HostKernel]:
+        """KVM_RUN up to an exit that the emulator serves."""
+        kernel = self.vm.host.kernel
+        with self.vm.host.syscall("KVM_RUN"):
+            kernel.vcpu_enter_guest(self.record)
+            with srcu_read_lock(self.vm.record.srcu):
+                yield kernel
+
     def close(self) -> None:
         """Nothing to give back: the vCPU goes with its VM."""
 
@@ -143,6 +213,7 @@ class ModelVm(Vm):
             self.record.gpcs = (*self.record.gpcs, self.record.xen.shinfo_cache)
         host.vms.append(self.record)
         self._created = 0
+        self._irqchip = False
         self._is_open = True
 
     def __repr__(self) -> str:
@@ -161,9 +232,14 @@ class ModelVm(Vm):
         with self.host.syscall("KVM_RUN"), srcu_read_lock(self.record.srcu):
             return self.host.kernel.gfn_to_memslot(self.record, gfn)
 
+    def create_irqchip(self) -> None:
+        """KVM_CREATE_IRQCHIP."""
+        self._irqchip = True
+
     def create_vcpu(self) -> ModelVcpu:
         """KVM_CREATE_VCPU."""
         vcpu = ModelVcpu(self, self.record.vcpus[self._created])
+        vcpu.record.apic_enabled = self._irqchip
         self._created += 1
         return vcpu
 

@@ -178,6 +178,17 @@ class KvmSteal(Record):
     cache: GfnToHvaCache
 
 
+class KvmApf(Record):
+    """vcpu->arch.apf: asynchronous page faults, as far as guests are told of them."""
+
+    enabled: bool
+    """The guest wants them, and to be told by an interrupt (KVM_ASYNC_PF_ENABLED, DELIVERY_AS_INT in msr_en_val)."""
+    data: GfnToHvaCache
+    wakeup_all: bool
+    """vcpu->async_pf.done has the entry that tells the guest that every page is ready."""
+    pageready_pending: bool
+
+
 class KvmVcpuXen(Record):
     """struct kvm_vcpu_xen."""
 
@@ -215,6 +226,9 @@ class KvmVcpu(Record):
     clock_update: bool
     """KVM_REQ_CLOCK_UPDATE."""
     st: KvmSteal
+    apf: KvmApf
+    apic_enabled: bool
+    """KVM has the vCPU's local APIC, and it is enabled."""
     xen: KvmVcpuXen
     host_msr_system_time: int = 0
     """arch.time: what RDMSR of the clock MSR reads, in direct execution."""

@@ -191,6 +191,28 @@ class X86(KvmMm):
         """
         self.kvm_gpc_deactivate(vcpu.pv_time)
 
+    # Wall clock
+
+    def kvm_write_wall_clock(self, kvm: Kvm, gpa: Gpa) -> None:
+        """Tell the guest once when it was booted: version odd, contents, version even. Nobody hears of a failure.
+
+        Linux: arch/x86/kvm/msrs.c kvm_write_wall_clock(), v7.3.4.
+        Locks: SRCU.
+        Simplified: the time is when the model's clock began, zero; an odd version is passed by.
+        """
+        if gpa == 0 or self.kvm_read_guest_page(kvm, self.gpa_to_gfn(gpa), self.offset_in_page(gpa), 4) != 0:
+            return
+        version = int.from_bytes(self.host_read_guest(kvm, gpa, 4), "little")
+        version += (version & 1) + 1
+        gfn, offset = self.gpa_to_gfn(gpa), self.offset_in_page(gpa)
+        for data in (
+            version.to_bytes(4, "little"),
+            version.to_bytes(12, "little"),
+            (version + 1).to_bytes(4, "little"),
+        ):
+            if self.kvm_write_guest_page(kvm, gfn, data, offset) != 0:
+                return
+
     # Steal time
 
     def kvm_vcpu_run_steal_time(self, vcpu: KvmVcpu) -> None:

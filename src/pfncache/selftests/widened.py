@@ -8,6 +8,7 @@ of the race that this shows is da260bcb56fe: an invalidation in no memslot did n
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -32,13 +33,17 @@ from pfncache.selftests.selftest import (
     parallel,
     without_dedicated_sequence,
 )
-from pfncache.selftests.world import ANON, CLOCK_PAGE, GMEM, MEMFD, SECOND, Backing, World
+from pfncache.selftests.world import ANON, GMEM, MEMFD, SECOND, Backing, World
 from pfncache.selftests.xen import BY_HVA, PORT, SHARED_INFO, Take, guest, is_pending, wall_clock_version
 from pfncache.series.design import Design
 
 SUITE, EXITS = Suite("widened"), Suite("process-exit")
 TIMER_SECONDS = 2
 BY_CHANCE_SECONDS = 2.0
+SWITCH_SECONDS = 1e-5
+"""Python's threads give way to one another so soon."""
+FAILURES = 4
+"""So many pages fail: a delay may be over before the other thread has come so far."""
 STUCK = 3.0
 """Whoever waits for so long, waits for ever."""
 NEEDS = (*BY_HVA, delayed)
@@ -143,6 +148,9 @@ def _by_chance(place: Callable[[World], int], machine: Machine) -> None:
             world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
 
     machine.write(hva, b"\1")
+    world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     activator = machine.start(activate)
     tries = stale = 0
     end = time.monotonic() + BY_CHANCE_SECONDS
@@ -153,6 +161,7 @@ def _by_chance(place: Callable[[World], int], machine: Machine) -> None:
         tries += 1
         stale += not is_pending(world, hva)
     done.append(True)
+    sys.setswitchinterval(interval)
     activator.result()
     machine.note(f"{stale} of {tries} events were sent to a page of before, in {BY_CHANCE_SECONDS:.0f} s")
 
@@ -164,24 +173,25 @@ for _where_text, _place in (("no-slot", _in_no_slot), ("in-slot", _in_slot)):
     )  # fmt: skip
 
 
-def _failure(backing: Backing, take: Callable[[World], object], machine: Machine) -> None:
-    """A page fails: it is locked, and unmapped, when something else happens. Both come to an end."""
+def _failure(backing: Backing, take: Callable[[World, int], object], machine: Machine) -> None:
+    """A page fails: it is locked, and unmapped, when something else happens. Both come to an end, page after page."""
     world = backing.build(machine)
-    machine.touch(world.page)
-    failure = _late(machine, lambda: machine.madvise(world.page, PAGE_SIZE, MADV_HWPOISON), Behind.UNMAP)
-    other = machine.start(lambda: take(world))
-    other.blocked(0.1)
-    failure.release()
-    stuck = failure.blocked(STUCK), other.blocked(STUCK)
-    check(stuck != (True, True), "memory_failure() and the other wait for each other")
-    equal("who waits for ever", stuck, (False, False))
+    for page in range(world.hva, world.hva + FAILURES * PAGE_SIZE, PAGE_SIZE):
+        machine.touch(page)
+        failure = _late(machine, partial(machine.madvise, page, PAGE_SIZE, MADV_HWPOISON), Behind.UNMAP)
+        other = machine.start(partial(take, world, page))
+        other.blocked(0.1)
+        failure.release()
+        stuck = failure.blocked(STUCK), other.blocked(STUCK)
+        check(stuck != (True, True), "memory_failure() and the other wait for each other")
+        equal("who waits for ever", stuck, (False, False))
 
 
-def _punch(world: World) -> None:
-    world.gmem.fallocate(PUNCH_HOLE, CLOCK_PAGE, PAGE_SIZE)
+def _punch(world: World, page: int) -> None:
+    world.gmem.fallocate(PUNCH_HOLE, page - world.hva, PAGE_SIZE)
 
 
-def _run(world: World) -> None:
+def _run(world: World, page: int) -> None:
     world.vcpu.run()
 
 

@@ -18,7 +18,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "selftests.md").read_text()
 SHOWN = re.findall(
     r"^```\n\$ (pfncache selftest --machine model [^\n]*)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL
 )
-BESIDES = {"uapi", "footprint", "livelock", "deadlock"}
+BESIDES = {"uapi", "footprint", "livelock", "deadlock", "splats"}
 """What a test can watch without a property of the checker's."""
 
 

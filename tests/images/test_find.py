@@ -22,6 +22,12 @@ def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache.folder("kernels")
 
 
+def test_the_newest_is_taken(kernels: Path) -> None:
+    for build in ("47", "50", "9"):
+        module(kernels / f"6.1.0-{build}-amd64" / "modules", "kvm")
+    assert find("6.1").release == "6.1.0-50-amd64"
+
+
 @pytest.mark.parametrize(
     ("name", "release"),
     [

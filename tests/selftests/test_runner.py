@@ -76,6 +76,25 @@ def test_kernel(got: Outcome, predicted: Outcome, ok: bool, directive: str) -> N
     assert (line.ok, line.directive) == (ok, directive)
 
 
+SPLAT = Outcome(Kind.PASS, complaints=("WARNING: here",))
+
+
+@pytest.mark.parametrize(
+    ("got", "predicted", "ok", "directive"),
+    [
+        (SPLAT, PASS, False, ""),
+        (SPLAT, SKIP, False, ""),
+        (Outcome(Kind.FAIL, "bad", complaints=("BUG: here",)), FAIL, False, ""),
+        (SPLAT, Outcome(Kind.FAIL, "warn-on: there", splat=True), False, "XFAIL"),
+        (SPLAT, Outcome(Kind.PASS, complaints=("WARNING: noted",)), True, ""),
+    ],
+)
+def test_a_kernel_that_complains(got: Outcome, predicted: Outcome, ok: bool, directive: str) -> None:
+    line = judge_kernel(selftest(), got, predicted, MAINLINE)
+    assert (line.ok, line.directive) == (ok, directive)
+    assert f"the kernel says: {got.complaints[0]}" in line.notes
+
+
 def test_difference_from_the_model_is_explained() -> None:
     line: Line = judge_kernel(selftest(), PASS, FAIL, MAINLINE)
     assert "the model of mainline-7.3 fails: bad" in line.notes

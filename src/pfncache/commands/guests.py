@@ -13,17 +13,17 @@ from pfncache.images.find import NoSuchKernel, find
 from pfncache.images.modules import ModuleError
 from pfncache.machines.vm.guest import Guest, GuestError
 from pfncache.machines.vm.monitor import MonitorError
-from pfncache.machines.vm.qemu import QemuError
+from pfncache.machines.vm.qemu import Hardware, QemuError
 
 
 @contextmanager
-def running(name: str) -> Iterator[Guest]:
-    """The kernel that a user has named, in QEMU."""
+def running(name: str, hardware: Hardware | None = None) -> Iterator[Guest]:
+    """The kernel that a user has named, in QEMU, on some hardware or on the usual."""
     try:
         image = find(name)
         err = Console(stderr=True, highlight=False)
         with err.status(f"starting Linux {image.release} in QEMU ..."):
-            guest = Guest(image)
+            guest = Guest(image, hardware)
         with guest:
             if guest.unsaved:
                 err.print(f"the next start will boot again: {guest.unsaved}")

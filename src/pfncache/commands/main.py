@@ -13,6 +13,8 @@ VERBS = {
     "report": ("pfncache.commands.report:report", "Show the results of a sweep."),
     "export": ("pfncache.commands.export:export", "Write a scenario as a model for SPIN."),
     "selftest": ("pfncache.commands.selftest:selftest", "Run the tests on the model, or on this host's KVM."),
+    "matrix": ("pfncache.commands.matrix:matrix", "Say which memory must stay mapped: access path by kind of memory."),
+    "footprint": ("pfncache.commands.footprint:footprint", "List the guest memory that KVM itself touches."),
     "kernel": ("pfncache.commands.kernel:kernel", "Get real kernels for the tests, or build them."),
     "doctor": ("pfncache.commands.doctor:doctor", "Say what this host offers, and how to get what is missing."),
     "list": ("pfncache.commands.listing:listing", "List the designs, scenarios, properties or selftests."),

@@ -91,6 +91,8 @@ class Apt:
             "Dir::State::Lists": str(self._folder / "lists"),
             "Dir::State::Status": "/dev/null",
             "Dir::Cache": str(self._folder),
+            "Dir::Cache::pkgcache": "pkgcache.bin",  # images of Debian in a container have it turned off
+            "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
             "APT::Sandbox::User": "",
             "APT::Get::List-Cleanup": "0",
         }

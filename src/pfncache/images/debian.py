@@ -34,15 +34,15 @@ class Release:
     """uname -r."""
     suite: str
 
-    @property
-    def version(self) -> tuple[int, ...]:
-        """For sorting."""
-        return version_of(self.release)
-
 
 def version_of(release: str) -> tuple[int, ...]:
     """The numbers of a release, up to what is not one."""
     return tuple(int(number) for number in re.match(r"[0-9.]*", release)[0].strip(".").split("."))  # type: ignore[index]
+
+
+def _age(release: str) -> list[int]:
+    """What sorts releases by age: all their numbers, since 6.1.0-50 is newer than 6.1.0-47."""
+    return [int(number) for number in re.findall(r"[0-9]+", release)]
 
 
 def matches(release: str, wanted: str) -> bool:
@@ -57,13 +57,13 @@ def available(apt: Apt) -> list[Release]:
         release = package.name.removeprefix("linux-image-")
         if not any(other in release for other in _OTHER):
             found.setdefault(release, Release(release, package.suite))
-    return sorted(found.values(), key=lambda r: r.version, reverse=True)
+    return sorted(found.values(), key=lambda found: _age(found.release), reverse=True)
 
 
 def fetched() -> list[Image]:
     """The kernels that are in the cache, the newest first."""
     folders = [path for path in cache.folder("kernels").iterdir() if not path.name.startswith(".")]
-    return [_image(path) for path in sorted(folders, key=lambda path: version_of(path.name), reverse=True)]
+    return [_image(path) for path in sorted(folders, key=lambda path: _age(path.name), reverse=True)]
 
 
 def _image(folder: Path) -> Image:

@@ -7,7 +7,7 @@ import os
 import struct
 from pathlib import Path
 
-from pfncache.images import debian
+from pfncache.images import debian, variant
 from pfncache.images.image import Image
 
 _MAGIC_AT, _VERSION_AT, _SETUP = 0x202, 0x20E, 0x200
@@ -18,7 +18,7 @@ class NoSuchKernel(Exception):
 
 
 def find(name: str) -> Image:
-    """The kernel that is meant: "host", a bzImage by its path, or a fetched one by suite or beginning.
+    """The kernel that is meant: "host", a bzImage by its path, one built by name, a fetched one by suite or beginning.
 
     A bzImage's modules are in lib/modules/RELEASE beside it, or else in /lib/modules/RELEASE.
     """
@@ -26,11 +26,13 @@ def find(name: str) -> Image:
         return _host()
     if "/" in name or Path(name).is_file():
         return _bzimage(Path(name))
+    if name in variant.names():
+        return variant.load(name)
     images = debian.fetched()
     for image in images:
         if debian.matches(image.release, name) or debian.suite_of(image) == name:
             return image
-    have = ", ".join(image.name for image in images) or "none yet"
+    have = ", ".join([*(image.name for image in images), *variant.names()]) or "none yet"
     raise NoSuchKernel(f"no kernel {name!r} here (there is {have}); get it with: pfncache kernel fetch {name}")
 
 

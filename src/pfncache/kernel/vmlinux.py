@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from pfncache.kernel.arch.x86.kvm.async_pf import AsyncPf
 from pfncache.kernel.arch.x86.kvm.emulate import Emulate
 from pfncache.kernel.arch.x86.kvm.ioctl import Ioctl
 from pfncache.kernel.arch.x86.kvm.mmu import Mmu
 from pfncache.kernel.arch.x86.kvm.paging_tmpl import PagingTmpl
+from pfncache.kernel.arch.x86.kvm.svm.svm import Svm
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.arch.x86.kvm.xen import Xen
+from pfncache.kernel.arch.x86.kvm.xen_ioctl import XenIoctl
 from pfncache.kernel.fs.open import Open
 from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.kernel.mm.fault import Fault
@@ -25,6 +28,7 @@ from pfncache.kernel.mm.vmalloc import Vmalloc
 from pfncache.kernel.model import Array
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.guest_memfd_file import GuestMemfdFile
+from pfncache.kernel.virt.kvm.host_map import HostMap
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
 from pfncache.kernel.virt.kvm.memslots import Memslots
@@ -36,8 +40,9 @@ REAL_PAGE_SHIFT = 12
 
 
 class Vmlinux(
-    VmIoctl, Ioctl, Mremap, Open,
+    VmIoctl, Ioctl, XenIoctl, Mremap, Open,
     Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
+    HostMap, AsyncPf, Svm,
     PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
 ):  # fmt: skip
     """Linux, as far as KVM's access to guest memory goes.
@@ -61,6 +66,7 @@ class Vmlinux(
         self.STEAL_PREEMPTED = 16 if real else 0
         self.VCPU_INFO_ALIGN = 4 if real else 1
         self.RUNSTATE_SIZE = 48 if real else 2
+        self.XEN_VCPU_INFO_TIME = 32 if real else 0
         self.user_pages = user_pages
         self.host_execution = real
         self.host_clock = 0

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from pfncache.machines.program import Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, PvClock
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, XEN_PRIO_2LEVEL, PvClock
 
 T = TypeVar("T")
 
@@ -98,6 +98,21 @@ class Capabilities:
     pfncache_gmem: bool = False
     """Whether pfncaches find guest_memfd pages that user space has not mapped."""
     processor: Processor = EMULATING
+    forced_emulation: bool = False
+    """Whether the guest can have KVM emulate an instruction, by a prefix (KVM's parameter force_emulation_prefix)."""
+    nested_svm: bool = False
+    """Whether guests can be hypervisors that use SVM."""
+    xen: int = 0
+    """KVM_CAP_XEN_HVM: the XEN_HVM_CONFIG_* that there are."""
+    delayed: bool = False
+    """Whether tasks can be stopped behind their lookup of a page."""
+    parallel: bool = False
+    """Whether threads run at the same time, so that races may be met by chance."""
+
+    @property
+    def emulates_any(self) -> bool:
+        """Whether KVM emulates whatever instruction one wants."""
+        return not self.processor.nested_paging or self.forced_emulation
 
 
 class Closing(ABC):
@@ -165,6 +180,18 @@ class Task(ABC, Generic[T]):
         """What it returned, or raise what it raised; TimeoutError if it does not end."""
 
 
+class Delayed(Task[T], Generic[T]):
+    """A task that stops whenever it has looked a page up, before anything is made of that."""
+
+    @abstractmethod
+    def inside(self) -> bool:
+        """Whether it has stopped there."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let it go on, and stop no more. On a kernel it goes on by itself, some time later."""
+
+
 class Userfaultfd(Closing):
     """A range of memory on whose faults the kernel waits for us."""
 
@@ -217,6 +244,14 @@ class Vcpu(Closing):
         """KVM_KVMCLOCK_CTRL: the guest was stopped by its host."""
 
     @abstractmethod
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR; `expires` is for the timer alone, whose value is its port."""
+
+    @abstractmethod
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer: when it expires; 0 if it does not. What has expired is delivered."""
+
+    @abstractmethod
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that has nothing to do and halts."""
 
@@ -240,6 +275,35 @@ class Vcpu(Closing):
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter."""
 
+    # What KVM does for the guest, by which it reaches the guest's memory itself
+
+    @abstractmethod
+    def translate(self, entry: int) -> int | None:
+        """KVM_TRANSLATE of an address that the page-directory entry at gpa `entry` maps: where to; None: a fault."""
+
+    @abstractmethod
+    def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
+        """The guest runs code at `gpa` that stores a register to a device: what arrives there. KVM reads the code.
+
+        GuestExit if nothing arrives.
+        """
+
+    @abstractmethod
+    def copy_to_device(self, gpa: int) -> bytes:
+        """The guest moves eight bytes from `gpa` to a device, which KVM emulates; GuestExit if it cannot read them."""
+
+    @abstractmethod
+    def copy_from_device(self, gpa: int, data: bytes) -> None:
+        """The guest moves eight bytes from a device to `gpa`, which KVM emulates; GuestExit if it cannot write them."""
+
+    @abstractmethod
+    def cmpxchg(self, gpa: int, data: bytes) -> None:
+        """The guest exchanges two bytes, which are zero, with a lock, where KVM emulates it; GuestExit if it cannot."""
+
+    @abstractmethod
+    def vmsave(self, gpa: int) -> None:
+        """The guest, a hypervisor itself, saves its state at `gpa`; GuestExit if it cannot. Needs nested SVM."""
+
     def clock(self, gpa: int) -> tuple[PvClock, int]:
         """What the guest finds at `gpa` when it looks for its clock, and the time that it tells from it."""
         while True:
@@ -252,6 +316,10 @@ class Vcpu(Closing):
 
 class Vm(Closing):
     """A virtual machine."""
+
+    @abstractmethod
+    def create_irqchip(self) -> None:
+        """KVM_CREATE_IRQCHIP: vCPUs that are made afterwards have a local APIC, which is enabled. They do not halt."""
 
     @abstractmethod
     def create_vcpu(self) -> Vcpu:
@@ -287,6 +355,18 @@ class Vm(Closing):
     def get_dirty_log(self, slot: int, pages: int) -> set[int]:
         """KVM_GET_DIRTY_LOG: the pages of the slot that were written since the last call."""
 
+    @abstractmethod
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+
+    @abstractmethod
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+
+    @abstractmethod
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
+
     def bind(self, slot: int, gpa: int, size: int, hva: int, gmem: File, offset: int = 0) -> None:
         """A memslot that is backed by a guest_memfd."""
         self.set_user_memory_region2(slot, gpa, size, hva, KVM_MEM_GUEST_MEMFD, gmem, offset)
@@ -301,6 +381,7 @@ class Machine(Closing):
 
     name: str
     capabilities: Capabilities
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def create_vm(self, vm_type: int = 0) -> Vm:
@@ -366,6 +447,10 @@ class Machine(Closing):
         """Run something beside us."""
 
     @abstractmethod
+    def delayed(self, function: Callable[[], T]) -> Delayed[T]:
+        """Run something beside us that stops between a lookup by user address and what is made of it."""
+
+    @abstractmethod
     def sleep(self, seconds: float) -> None:
         """Let time pass, and the kernel do what it has put off."""
 
@@ -380,6 +465,10 @@ class Machine(Closing):
     @abstractmethod
     def notifier_window(self) -> Window:
         """Begin an invalidation, of memory that no memslot has, which takes long."""
+
+    def note(self, text: str) -> None:
+        """Something to tell with the result of a test: a number that is not the same twice."""
+        self.notes = (*self.notes, text)
 
     def dmesg(self) -> tuple[str, ...]:
         """What the kernel has complained of, where we get to know."""

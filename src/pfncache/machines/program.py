@@ -20,6 +20,8 @@ TABLES = ("pml4", "pdpt", "pd", "pt")
 MMIO_PAGE = 100
 """The virtual page that is mapped to MMIO_GPA, where there is no memory."""
 MMIO_GPA = 0x1000000
+STORE_RAX, STORE_RDX = bytes.fromhex("488901"), bytes.fromhex("488911")
+"""mov [rcx], rax and mov [rcx], rdx: what is to be run to tell one page of code from another."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from pfncache.footprint.guests import SMALL
 from pfncache.machines.machine import Machine, Vcpu
 from pfncache.machines.program import PAGES, ROLES, TABLES, Program
 from pfncache.machines.uapi import (
@@ -24,15 +25,8 @@ from pfncache.selftests.selftest import Suite, equal, guest_memfd, userfaultfd
 SUITE = Suite("footprint")
 SIZE = PAGES * PAGE_SIZE
 NAMES = {number: role for role, number in ROLES.items()}
-LOAD, STORE = (("load", "data"),), (("store", "data"),)
 NEEDS = (guest_memfd(SHARED_GMEM),)
-PROGRAMS: dict[str, Program] = {
-    "real-hlt": Program("real", (), "hlt"),
-    "real-store-load": Program("real", (*STORE, ("load", "data2")), "hlt"),
-    "ring0-store": Program("ring0", STORE, "hlt"),
-    "ring3-load": Program("ring3", LOAD, "spin"),
-    "ring3-store-mmio": Program("ring3", STORE, "mmio"),
-}
+PROGRAMS = {name: guest.program for name, guest in SMALL.items() if guest.runs and not guest.clocks}
 Pages = tuple[str, ...]
 EMULATED: dict[str, tuple[Pages, Pages]] = {
     "real-hlt": (("code",), ()),
@@ -105,7 +99,7 @@ for _row in PROGRAMS:
 @SUITE.test("clock-and-steal-time", "footprint", NEEDS)
 def clock_and_steal_time(machine: Machine) -> None:
     """kvm-clock and steal time are written through the user mapping, next to the page tables of the guest."""
-    program = Program("ring3", LOAD, "spin")
+    program = SMALL["ring3-clocks"].program
     vcpu, hva = _guest(machine, program)
     vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, ROLES["clock"] * PAGE_SIZE | KVM_MSR_ENABLED)
     vcpu.set_msr(MSR_KVM_STEAL_TIME, ROLES["steal"] * PAGE_SIZE | KVM_MSR_ENABLED)

@@ -32,7 +32,11 @@ class Outcome:
     observation: object = None
     complaints: tuple[str, ...] = ()
     """What the kernel said besides."""
+    notes: tuple[str, ...] = ()
+    """What the test has to tell besides."""
     seconds: float = 0.0
+    splat: bool = False
+    """Whether it fails because the model's kernel has stopped with a complaint."""
 
 
 Open = Callable[[], Machine]
@@ -66,9 +70,15 @@ def perform(open_machine: Open, test: Selftest) -> Outcome:
         with machine:
             observation = test.body(machine)
     except (Failure, KernelSplat, WouldBlock, TimeoutError, GuestExit) as failure:
-        return Outcome(Kind.FAIL, str(failure), complaints=machine.dmesg())
+        return Outcome(
+            Kind.FAIL,
+            str(failure),
+            complaints=machine.dmesg(),
+            notes=machine.notes,
+            splat=isinstance(failure, KernelSplat),
+        )
     except Skip as skip:
         return Outcome(Kind.SKIP, str(skip))
     except SyscallError as error:
         return Outcome(Kind.FAIL, f"unexpected {error}", complaints=machine.dmesg())
-    return Outcome(Kind.PASS, "", observation, machine.dmesg())
+    return Outcome(Kind.PASS, "", observation, machine.dmesg(), machine.notes)

@@ -49,9 +49,11 @@ def judge_model(test: Selftest, got: Outcome, design: Design) -> Line:
 def judge_kernel(test: Selftest, got: Outcome, predicted: Outcome, design: Design) -> Line:
     """A kernel has to do what its model does."""
     model = f"the model of {design.name}"
+    if got.complaints and not predicted.complaints:
+        return _splat(test, got, predicted, model, test.lacks(design))
     if got.kind is Kind.FAIL and predicted.kind is Kind.FAIL:
         if got.text == predicted.text:
-            return Line(test.short, False, "XFAIL", test.lacks(design) or f"so does {model}", [got.text])
+            return Line(test.short, False, "XFAIL", test.lacks(design) or f"so does {model}", [got.text, *got.notes])
         return Line(test.short, False, "", "", [got.text, f"{model} fails otherwise: {predicted.text}"])
     if got.kind is Kind.PASS and predicted.kind is Kind.PASS and got.observation != predicted.observation:
         differs = f"{got.observation}, but {predicted.observation} on {model}"
@@ -63,8 +65,17 @@ def judge_kernel(test: Selftest, got: Outcome, predicted: Outcome, design: Desig
     return line
 
 
+def _splat(test: Selftest, got: Outcome, predicted: Outcome, model: str, lacks: str) -> Line:
+    """A kernel complains, and its model is not one that only takes note: it stops there, or has nothing to say."""
+    says = [f"the kernel says: {text}" for text in got.complaints]
+    if predicted.splat:
+        return Line(test.short, False, "XFAIL", lacks or f"so does {model}", [*says, f"{model}: {predicted.text}"])
+    notes = [got.text] if got.text else []
+    return Line(test.short, False, "", "", [test.purpose, f"watches: {test.watches}", *notes, *says])
+
+
 def _plain(test: Selftest, got: Outcome) -> Line:
-    notes = [f"the kernel says: {text}" for text in got.complaints]
+    notes = [*got.notes, *(f"the kernel says: {text}" for text in got.complaints)]
     if got.kind is Kind.SKIP:
         return Line(test.short, True, "SKIP", got.text)
     if got.kind is Kind.PASS:

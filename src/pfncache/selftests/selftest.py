@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pfncache.machines.machine import Capabilities, Machine, SyscallError
 from pfncache.series.alternatives import RefusePrivate
 from pfncache.series.design import Design
+from pfncache.series.history_pfncache import RevertDedicatedSequence, TestActiveFirst
 from pfncache.series.rfc import ResolvePfnsViaGmem
 
 Need = Callable[[Capabilities], str]
@@ -128,6 +129,11 @@ def long_window(capabilities: Capabilities) -> str:
     return "" if capabilities.notifier_window else "not enough free memory to keep an invalidation open"
 
 
+def delayed(capabilities: Capabilities) -> str:
+    """Tasks that stop between a lookup and its use."""
+    return "" if capabilities.delayed else "no kretprobes for us (root, CONFIG_KPROBES, CONFIG_BPF_EVENTS)"
+
+
 class Suite:
     """The tests of a group, in order."""
 
@@ -164,6 +170,17 @@ def without_gmem_lookup(design: Design) -> str:
 def without_private_lookup(design: Design) -> str:
     """Designs whose pfncaches do not reach private memory, which some say that KVM must not."""
     return "pfncache refuses private memory" if _has(design, RefusePrivate) else without_gmem_lookup(design)
+
+
+def without_dedicated_sequence(design: Design) -> str:
+    """Designs whose lookups are not repeated when a page in no memslot goes."""
+    reverted = _has(design, RevertDedicatedSequence)
+    return "an invalidation in no memslot is not noticed by a lookup (da260bcb56fe)" if reverted else ""
+
+
+def without_active_test(design: Design) -> str:
+    """Designs whose refresh complains of a cache that was never activated, as 7.3.4's does."""
+    return "" if _has(design, TestActiveFirst) else "WARN_ON_ONCE in a refresh of a cache that never was active"
 
 
 def _has(design: Design, patch: type) -> bool:

@@ -21,7 +21,9 @@ mainline_7_2 = (
         history_gmem.RevertUnbindUnderLock,
     ]
 ).named("mainline-7.2", "mainline 7.2.13")
-mainline_6_18 = (mainline_7_2 + [history_x86.RevertUpdateWork]).named("mainline-6.18", "mainline 6.18.15")
+mainline_6_18 = (mainline_7_2 + [history_x86.RevertUpdateWork, history_x86.RevertVmcbMemoryFailure]).named(
+    "mainline-6.18", "mainline 6.18.15"
+)
 mainline_6_12 = (
     (mainline_6_18 + [history_gmem.RevertGmemForAll]).named("mainline-6.12", "mainline 6.12.117").without(OLD_MEMORY)
 )

@@ -11,11 +11,14 @@ from pfncache.kernel.locking.spinlock import spin_lock
 from pfncache.kernel.model import atomic, host_only
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.series.design import Patch
+from pfncache.series.reliance import MMU_SEQUENCE
 from pfncache.series.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
 
 
 class BumpSequence(InvalidateOnGmemEvents):
     """KVM: guest_memfd: move gpc_invalidate_seq on at the end of an invalidation."""
+
+    provides = (MMU_SEQUENCE,)
 
     def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
         """First the sequence; what the series does lowers the count."""

@@ -7,10 +7,11 @@ import functools
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from pfncache.kernel.model import atomic, guard
 from pfncache.kernel.vmlinux import Vmlinux
+from pfncache.series.reliance import Reliance
 
 
 class Patch:
@@ -18,6 +19,11 @@ class Patch:
 
     The old function is ``super().name(...)``.
     """
+
+    relies_on: ClassVar[tuple[Reliance, ...]] = ()
+    """What a base has to have for the patch to be right there."""
+    provides: ClassVar[tuple[Reliance, ...]] = ()
+    """What others rely on, and have with this patch."""
 
     @classmethod
     def subject(cls) -> str:
@@ -63,6 +69,11 @@ class Design:
     def has(self, memory: str) -> bool:
         """Whether the kernel has a kind of memory."""
         return memory not in self.lacks
+
+    @property
+    def provides(self) -> frozenset[Reliance]:
+        """What a patch on top of it can rely on."""
+        return frozenset(reliance for patch in self.patches for reliance in patch.provides)
 
     def prefixes(self) -> list[Design]:
         """The design after each patch of its series, as a bisection would meet them."""

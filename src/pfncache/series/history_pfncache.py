@@ -23,6 +23,7 @@ from pfncache.kernel.virt.kvm.kvm_main import KvmMain
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
 from pfncache.series.design import Patch
+from pfncache.series.reliance import MMU_SEQUENCE
 
 
 class RevertDedicatedSequence(Patch, Pfncache, KvmMain):
@@ -30,6 +31,8 @@ class RevertDedicatedSequence(Patch, Pfncache, KvmMain):
 
     mmu_invalidate_seq moves only for an invalidation that meets a memslot.
     """
+
+    provides = (MMU_SEQUENCE,)
 
     def gpc_invalidate_seq(self, kvm: Kvm) -> Sequence:
         """The sequence of the guest's mappings."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.kernel.arch.x86.kvm.ioctl import Ioctl
+from pfncache.kernel.arch.x86.kvm.svm.svm import INJECTED_GP, Svm
 from pfncache.kernel.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.machines.uapi import MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW
 from pfncache.series.design import Patch
@@ -24,3 +25,11 @@ class RevertUpdateWork(Patch, Ioctl):
             kvm.host_kvmclock_update_work = False
             for vcpu in kvm.vcpus:
                 vcpu.clock_update = True
+
+
+class RevertVmcbMemoryFailure(Patch, Svm):
+    """A guest's VMCB that KVM cannot map is the guest's mistake: it gets #GP; user space is told by 7.2.12."""
+
+    def vmcb12_is_unreachable(self) -> int:
+        """kvm_inject_gp()."""
+        return INJECTED_GP

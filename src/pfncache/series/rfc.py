@@ -32,6 +32,7 @@ from pfncache.kernel.virt.kvm.guest_memfd_file import GuestMemfdFile
 from pfncache.kernel.virt.kvm.mem_attributes import MemAttributes
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
 from pfncache.series.design import Patch
+from pfncache.series.reliance import MMU_SEQUENCE, NO_DIRECT_MAP
 
 
 class NoDirectMap(Patch, GuestMemfdFile):
@@ -39,6 +40,8 @@ class NoDirectMap(Patch, GuestMemfdFile):
 
     What the flag does is in the model's guest_memfd; here user space may ask for it.
     """
+
+    provides = (NO_DIRECT_MAP,)
 
     def kvm_gmem_supported_flags(self, kvm: Kvm) -> int:
         """One more flag, whatever the VM's type."""
@@ -70,6 +73,8 @@ class ResolvePfnsViaGmem(Patch, Pfncache):
 
 class MapThroughVmap(Patch, Pfncache):
     """KVM: pfncache: Obtain KHVA via vmap() for gmem with NO_DIRECT_MAP (RFC v4 2/7)."""
+
+    relies_on = (NO_DIRECT_MAP,)
 
     def gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> Kva:
         """vmap() what has no direct map."""
@@ -115,6 +120,8 @@ class RenameGpcHelper(Patch, Pfncache):
 
 class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfd, MemAttributes):
     """KVM: pfncache: Invalidate on gmem invalidation and memattr updates (RFC v4 5/7)."""
+
+    relies_on = (MMU_SEQUENCE,)
 
     def _kvm_gmem_invalidate_start(self, f: GmemFile, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
         """First the caches, by the user addresses of the slots that are bound. The count goes up in any case."""

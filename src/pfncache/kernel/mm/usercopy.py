@@ -52,6 +52,15 @@ class Usercopy(Mm):
                 return False
         return True
 
+    def try_cmpxchg_user(self, address: Hva) -> bool:
+        """Exchange a word of the current process if it has not changed.
+
+        Linux: arch/x86/include/asm/uaccess.h __try_cmpxchg_user(), v7.3.4.
+        Returns: whether the word could be accessed; the bytes, in direct execution, are the caller's to put.
+        Simplified: nobody else changes the word.
+        """
+        return self.user_access_retry(address, True)
+
     def copy_to_user(self, address: Hva, data: bytes) -> bool:
         """Write to the current process.
 

@@ -20,6 +20,7 @@ RUN_SECONDS = 1.0
 
 
 _PARAMETERS = Path("/sys/module")
+_FORCED_EMULATION = _PARAMETERS / "kvm" / "parameters" / "force_emulation_prefix"
 _VENDORS = {"kvm_amd": ("npt", "nrips"), "kvm_intel": ("ept", "")}
 """Their parameters for nested paging and, where a processor may lack it, for the next instruction's address."""
 
@@ -31,6 +32,16 @@ def processor() -> Processor:
         if folder.is_dir():
             return Processor(_is_set(folder / paging), not next_rip or _is_set(folder / next_rip))
     return Processor()
+
+
+def force_emulation() -> None:
+    """Have KVM emulate instructions that have the prefix for it. As root, and on a kernel that is ours."""
+    _FORCED_EMULATION.write_text("1")
+
+
+def forced_emulation() -> bool:
+    """Whether KVM does so."""
+    return _FORCED_EMULATION.is_file() and _FORCED_EMULATION.read_text().strip() not in ("0", "N")
 
 
 def _is_set(parameter: Path) -> bool:
@@ -47,6 +58,7 @@ class KvmHost(Closing):
             self.fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             raise SyscallError(error.errno or 0, f"open {DEVICE}") from None
+        self.nested_paging = processor().nested_paging
         self._open: list[Closing] = []
         self._mappings: list[tuple[int, int]] = []
         self.deadline = Deadline(RUN_SECONDS)
@@ -62,6 +74,11 @@ class KvmHost(Closing):
     def check_extension(self, capability: int) -> int:
         """KVM_CHECK_EXTENSION."""
         return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
+
+    def supports(self, leaf: int, ecx: int) -> bool:
+        """Whether guests can be given a feature that a leaf of CPUID has in ECX."""
+        entries = self.cpuid.entries[: self.cpuid.nent]
+        return any(entry.function == leaf and entry.ecx & ecx for entry in entries)
 
     def opened(self, closing: C) -> C:
         """Remember to close something."""

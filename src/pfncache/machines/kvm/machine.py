@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pfncache.machines.kvm import libc
+from pfncache.machines.kvm import bpf, libc
 from pfncache.machines.kvm.file import HostFile, PipePin
-from pfncache.machines.kvm.host import KvmHost, processor
+from pfncache.machines.kvm.host import KvmHost, forced_emulation, processor
+from pfncache.machines.kvm.kmsg import Kmsg
 from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
 from pfncache.machines.kvm.structs import (
     KVM_CAP_GUEST_MEMFD,
     KVM_CAP_GUEST_MEMFD_FLAGS,
     KVM_CAP_MEMORY_ATTRIBUTES,
     KVM_CAP_VM_TYPES,
+    KVM_CAP_XEN_HVM,
 )
 from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
@@ -43,6 +45,8 @@ T = TypeVar("T")
 _HOLES = 1 << 44
 """Where mmap() without an address never looks."""
 _EHWPOISON = 133
+_CPUID_SVM = (0x80000001, 1 << 2)
+"""The leaf, and the bit of ECX."""
 _WORKERS = 3
 """As many as anybody starts inside a window."""
 
@@ -50,10 +54,13 @@ _WORKERS = 3
 class KvmMachine(KvmHost, Machine):
     """The host that we run on, with the interface of every machine."""
 
+    _kmsg: Kmsg | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self._next_hole = _HOLES
         self._workers: list[Worker] = []
+        self._kmsg = Kmsg()
         self._pagemap = self.opened(Pagemap())
         try:
             self.capabilities = self._probe()
@@ -78,6 +85,11 @@ class KvmMachine(KvmHost, Machine):
             notifier_window=memory > 2 * WINDOW_BYTES,
             pfncache_gmem=flags & SHARED_GMEM == SHARED_GMEM and self._pfncache_finds_gmem(),
             processor=processor(),
+            forced_emulation=forced_emulation(),
+            nested_svm=self.supports(*_CPUID_SVM),
+            delayed=bpf.available(),
+            parallel=(os.cpu_count() or 1) > 1,
+            xen=self.check_extension(KVM_CAP_XEN_HVM),
         )
 
     def _default_vm_has(self, capability: int) -> bool:
@@ -175,6 +187,10 @@ class KvmMachine(KvmHost, Machine):
         """Run something in a thread."""
         return ThreadTask(function, self._workers.pop() if self._workers else None)
 
+    def delayed(self, function: Callable[[], T]) -> bpf.DelayedTask[T]:
+        """Run something in a thread whose lookups of pages return late."""
+        return bpf.DelayedTask(function)
+
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         time.sleep(seconds)
@@ -194,3 +210,13 @@ class KvmMachine(KvmHost, Machine):
         """
         self._workers += [Worker() for _ in range(_WORKERS - len(self._workers))]
         return self.opened(ZapWindow())
+
+    def dmesg(self) -> tuple[str, ...]:
+        """What the kernel has complained of since the machine was opened, whoever made it do so."""
+        return self._kmsg.complaints() if self._kmsg is not None else ()
+
+    def close(self) -> None:
+        """Close everything, and hear what the kernel says to that."""
+        super().close()
+        if self._kmsg is not None:
+            self._kmsg.close()

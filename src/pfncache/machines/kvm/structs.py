@@ -157,6 +157,35 @@ class Mmio(Structure):
     _fields_ = [("phys_addr", u64), ("data", u8 * 8), ("len", u32), ("is_write", u8)]
 
 
+class Translation(Structure):
+    """struct kvm_translation."""
+
+    _fields_ = [
+        ("linear_address", u64),
+        ("physical_address", u64),
+        *((name, u8) for name in ["valid", "writeable", "usermode"]),
+        ("pad", u8 * 5),
+    ]
+
+
+class LapicState(Structure):
+    """struct kvm_lapic_state."""
+
+    _fields_ = [("regs", u8 * 0x400)]
+
+
+class Io(Structure):
+    """The io member of struct kvm_run."""
+
+    _fields_ = [("direction", u8), ("size", u8), ("port", u16), ("count", u32), ("data_offset", u64)]
+
+
+class PitConfig(Structure):
+    """struct kvm_pit_config."""
+
+    _fields_ = [("flags", u32), ("pad", u32 * 15)]
+
+
 class Uffdio(Structure):
     """struct uffdio_api."""
 
@@ -187,6 +216,32 @@ class UffdioWriteprotect(Structure):
     _fields_ = [("range", UffdioRange), ("mode", u64)]
 
 
+class XenHvmConfig(Structure):
+    """struct kvm_xen_hvm_config."""
+
+    _fields_ = [
+        ("flags", u32),
+        ("msr", u32),
+        ("blob_addr_32", u64),
+        ("blob_addr_64", u64),
+        ("blob_size_32", u8),
+        ("blob_size_64", u8),
+        ("pad2", u8 * 30),
+    ]
+
+
+class XenAttr(Structure):
+    """struct kvm_xen_hvm_attr, and struct kvm_xen_vcpu_attr, which has the same shape."""
+
+    _fields_ = [("type", u16), ("pad", u16 * 3), ("u", u64 * 8)]
+
+
+class XenEvtchn(Structure):
+    """struct kvm_irq_routing_xen_evtchn."""
+
+    _fields_ = [("port", u32), ("vcpu", u32), ("priority", u32)]
+
+
 def _io(number: int, group: int = 0xAE) -> int:
     return group << 8 | number
 
@@ -214,10 +269,17 @@ NUMBERS = {
     "KVM_CREATE_VCPU": _io(0x41),
     "KVM_GET_DIRTY_LOG": _iow(0x42, DirtyLog),
     "KVM_SET_USER_MEMORY_REGION": _iow(0x46, UserspaceMemoryRegion),
+    "KVM_SET_TSS_ADDR": _io(0x47),
     "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, UserspaceMemoryRegion2),
+    "KVM_CREATE_IRQCHIP": _io(0x60),
+    "KVM_CREATE_PIT2": _iow(0x77, PitConfig),
+    "KVM_XEN_HVM_CONFIG": _iow(0x7A, XenHvmConfig),
     "KVM_SET_CLOCK": _iow(0x7B, ClockData),
     "KVM_GET_CLOCK": _ior(0x7C, ClockData),
     "KVM_RUN": _io(0x80),
+    "KVM_TRANSLATE": _iowr(0x85, Translation),
+    "KVM_GET_LAPIC": _ior(0x8E, LapicState),
+    "KVM_SET_LAPIC": _iow(0x8F, LapicState),
     "KVM_GET_REGS": _ior(0x81, Regs),
     "KVM_SET_REGS": _iow(0x82, Regs),
     "KVM_GET_SREGS": _ior(0x83, Sregs),
@@ -226,6 +288,10 @@ NUMBERS = {
     "KVM_SET_MSRS": _iow(0x89, Msr, size=FLEXIBLE),
     "KVM_SET_CPUID2": _iow(0x90, Cpuid, size=FLEXIBLE),
     "KVM_KVMCLOCK_CTRL": _io(0xAD),
+    "KVM_XEN_HVM_SET_ATTR": _iow(0xC9, XenAttr),
+    "KVM_XEN_VCPU_GET_ATTR": _iowr(0xCA, XenAttr),
+    "KVM_XEN_VCPU_SET_ATTR": _iow(0xCB, XenAttr),
+    "KVM_XEN_HVM_EVTCHN_SEND": _iow(0xD0, XenEvtchn),
     "KVM_SET_MEMORY_ATTRIBUTES": _iow(0xD2, MemoryAttributes),
     "KVM_CREATE_GUEST_MEMFD": _iowr(0xD4, CreateGuestMemfd),
     "UFFDIO_REGISTER": _iowr(0x00, UffdioRegister, 0xAA),
@@ -246,3 +312,4 @@ EXIT_REASONS = {
 """KVM_EXIT_*."""
 
 KVM_CAP_GUEST_MEMFD, KVM_CAP_MEMORY_ATTRIBUTES, KVM_CAP_VM_TYPES, KVM_CAP_GUEST_MEMFD_FLAGS = 234, 233, 235, 244
+KVM_CAP_XEN_HVM = 38

@@ -16,21 +16,41 @@ from pfncache.machines.kvm.structs import (
     ClockData,
     CreateGuestMemfd,
     DirtyLog,
+    Io,
+    LapicState,
     MemoryAttributes,
     Mmio,
     Msr,
+    PitConfig,
     Regs,
     Run,
     Sregs,
+    Translation,
     UserspaceMemoryRegion,
     UserspaceMemoryRegion2,
+    XenAttr,
+    XenEvtchn,
+    XenHvmConfig,
 )
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.program import ROLES, Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, PAGE_SIZE, PROT_RW
+from pfncache.machines.uapi import (
+    KVM_MEM_GUEST_MEMFD,
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PAGE_SIZE,
+    PROT_RW,
+    XEN_PRIO_2LEVEL,
+    XEN_VCPU_ATTR_TIMER,
+)
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
+_APIC_SPIV = 0xF0
+_EFER_SVME = 1 << 12
+_ERROR_EMULATION, _WITH_INSTRUCTION = 1, 1
+"""KVM_INTERNAL_ERROR_EMULATION and its flag."""
 
 
 class KvmVcpu(Vcpu):
@@ -48,7 +68,12 @@ class KvmVcpu(Vcpu):
         self._reset = Sregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
         self._user = firmware.user_mode(self._reset)
-        self._loaded = self._reset
+        if vm.irqchip:
+            lapic = LapicState()
+            ioctl(self.fd, "KVM_GET_LAPIC", lapic)
+            lapic.regs[_APIC_SPIV + 1] |= 1  # software enable
+            ioctl(self.fd, "KVM_SET_LAPIC", lapic)
+        self._loaded: Sregs | None = self._reset
         """The special registers that the vCPU has now."""
 
     def __repr__(self) -> str:
@@ -68,6 +93,18 @@ class KvmVcpu(Vcpu):
     def kvmclock_ctrl(self) -> None:
         """KVM_KVMCLOCK_CTRL."""
         ioctl(self.fd, "KVM_KVMCLOCK_CTRL")
+
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR."""
+        if attribute == XEN_VCPU_ATTR_TIMER:
+            value |= XEN_PRIO_2LEVEL << 32
+        ioctl(self.fd, "KVM_XEN_VCPU_SET_ATTR", XenAttr(attribute, u=(value, expires)))
+
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer."""
+        timer = XenAttr(XEN_VCPU_ATTR_TIMER)
+        ioctl(self.fd, "KVM_XEN_VCPU_GET_ATTR", timer)
+        return int(timer.u[1])
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN at the reset vector, where the guest halts."""
@@ -107,11 +144,41 @@ class KvmVcpu(Vcpu):
         if reason == "MMIO":
             mmio = Mmio.from_buffer(self._run, Run.exit.offset)
             return Exit(reason, mmio.phys_addr, bool(mmio.is_write), bytes(mmio.data)[: mmio.len])
+        if reason == "IO":
+            io = Io.from_buffer(self._run, Run.exit.offset)
+            data = ctypes.string_at(self._run_address + io.data_offset, io.size * io.count)
+            return Exit(reason, io.port, bool(io.direction), data)
         if reason == "MEMORY_FAULT":
             return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
         if reason == "INTERNAL_ERROR":
-            return Exit(reason, detail=f"suberror {words[0] & 0xFFFFFFFF}")
+            return Exit(reason, detail=_internal_error(words))
         return Exit(reason)
+
+    def start_at(self, sregs: Sregs, regs: Regs) -> None:
+        """Give the vCPU its registers, for :meth:`enter`."""
+        self._load_sregs(sregs)
+        ioctl(self.fd, "KVM_SET_REGS", regs)
+
+    def sregs(self) -> Sregs:
+        """KVM_GET_SREGS."""
+        sregs = Sregs()
+        ioctl(self.fd, "KVM_GET_SREGS", sregs)
+        return sregs
+
+    def enter(self) -> Exit:
+        """KVM_RUN from where the guest is. Of an IO exit, gpa is the port."""
+        self._loaded = None
+        return self._enter()
+
+    def answer(self, value: int) -> None:
+        """What the guest has read with the MMIO or IO exit that it is at: as many low bytes as it wants."""
+        if EXIT_REASONS.get(self._run.exit_reason) == "MMIO":
+            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            ctypes.memmove(mmio.data, value.to_bytes(8, "little"), mmio.len)
+            return
+        io = Io.from_buffer(self._run, Run.exit.offset)
+        data = value.to_bytes(8, "little")[: io.size] * io.count
+        ctypes.memmove(self._run_address + io.data_offset, data, len(data))
 
     def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:
         """Run a program of the firmware up to its report, and return what it reports."""
@@ -153,6 +220,68 @@ class KvmVcpu(Vcpu):
         """The guest reads its time-stamp counter."""
         return int.from_bytes(self._execute("rdtsc", 0), "little")
 
+    def translate(self, entry: int) -> int | None:
+        """KVM_TRANSLATE, with page tables of the firmware's above the entry."""
+        table, offset = entry // PAGE_SIZE * PAGE_SIZE, entry % PAGE_SIZE
+        self.vm.patch_firmware(firmware.WALK_PDPT, (table | firmware.USER_RW).to_bytes(8, "little"))
+        sregs = firmware.user_mode(self._reset)
+        sregs.cr3 = firmware.GPA + firmware.WALK_PML4
+        self._load_sregs(sregs)
+        translation = Translation(linear_address=offset // 8 << 21)
+        ioctl(self.fd, "KVM_TRANSLATE", translation)
+        return int(translation.physical_address) if translation.valid else None
+
+    def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
+        """Code at gpa, in user mode."""
+        values = {"rax": int.from_bytes(rax, "little"), "rdx": int.from_bytes(rdx, "little")}
+        leave = self._enter_at(self._user, gpa, rcx=firmware.REPORT, **values)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+        return leave.data
+
+    def copy_to_device(self, gpa: int) -> bytes:
+        """MOVSQ from gpa to where the firmware reports."""
+        leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=gpa, rdi=firmware.REPORT)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+        return leave.data
+
+    def copy_from_device(self, gpa: int, data: bytes) -> None:
+        """MOVSQ from where the firmware reports to gpa, then a report."""
+        rcx = firmware.REPORT
+        leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=rcx + 8, rdi=gpa, rcx=rcx)
+        if leave.reason == "MMIO" and leave.gpa == rcx + 8:
+            Mmio.from_buffer(self._run, Run.exit.offset).data[:] = data
+            leave = self._enter()
+        if leave.reason != "MMIO" or leave.gpa != rcx:
+            raise GuestExit(leave)
+
+    def cmpxchg(self, gpa: int, data: bytes) -> None:
+        """LOCK CMPXCHG, in real mode or behind the prefix that forces emulation."""
+        value = int.from_bytes(data, "little")
+        if self.vm.host.nested_paging:
+            rcx = firmware.REPORT
+            leave = self._enter_at(self._user, firmware.ENTRY["cmpxchg"], rbx=gpa, rdx=value, rcx=rcx)
+            if leave.reason != "MMIO" or leave.gpa != rcx:
+                raise GuestExit(leave)
+            return
+        leave = self._enter_at(self._reset, firmware.REAL_CODE, rbx=gpa, rcx=value)
+        if leave.reason != "HLT":
+            raise GuestExit(leave)
+
+    def vmsave(self, gpa: int) -> None:
+        """VMSAVE in ring 0."""
+        sregs = firmware.kernel_mode(self._reset)
+        sregs.efer |= _EFER_SVME
+        leave = self._enter_at(sregs, firmware.ENTRY["vmsave"], rax=gpa, rcx=firmware.REPORT)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+
+    def _enter_at(self, sregs: Sregs, rip: int, **registers: int) -> Exit:
+        self._load_sregs(sregs)
+        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=rip, rflags=_RFLAGS, **registers))
+        return self._enter()
+
     def close(self) -> None:
         """Close the file descriptor."""
         if self.fd >= 0:
@@ -160,6 +289,15 @@ class KvmVcpu(Vcpu):
             libc.munmap(self._run_address, self._run_size)
             os.close(self.fd)
             self.fd = -1
+
+
+def _internal_error(words: ctypes.Array[ctypes.c_uint64]) -> str:
+    """The suberror, and the instruction that KVM could not emulate if it tells."""
+    text = f"suberror {words[0] & 0xFFFFFFFF}"
+    if words[0] & 0xFFFFFFFF != _ERROR_EMULATION or words[0] >> 32 < 1 or not words[1] & _WITH_INSTRUCTION:
+        return text
+    size, *code = bytes(words)[16:32]
+    return f"{text}, cannot emulate {bytes(code[:size]).hex(' ')}"
 
 
 class KvmVm(Vm):
@@ -171,6 +309,7 @@ class KvmVm(Vm):
         self.fd = ioctl(host.fd, "KVM_CREATE_VM", vm_type)
         host.opened(self)
         self.vcpus: list[KvmVcpu] = []
+        self.irqchip = False
         anonymous = libc.mmap(None, firmware.SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         self._firmware = host.mapped(anonymous, firmware.SIZE)
         libc.copy_to(self._firmware, host.firmware)
@@ -178,6 +317,21 @@ class KvmVm(Vm):
 
     def __repr__(self) -> str:
         return f"<VM of type {self.vm_type} on {self.host.name}>"
+
+    def patch_firmware(self, offset: int, data: bytes) -> None:
+        """Change a part of the firmware's memory."""
+        libc.copy_to(self._firmware + offset, data)
+
+    def create_irqchip(self) -> None:
+        """KVM_CREATE_IRQCHIP."""
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+        self.irqchip = True
+
+    def create_pc(self, tss: int) -> None:
+        """The PC's interrupt controllers and timer in KVM, before the first vCPU; on Intel, three pages at `tss`."""
+        ioctl(self.fd, "KVM_SET_TSS_ADDR", tss)
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+        ioctl(self.fd, "KVM_CREATE_PIT2", PitConfig())
 
     def check_extension(self, capability: int) -> int:
         """KVM_CHECK_EXTENSION of this VM."""
@@ -223,6 +377,18 @@ class KvmVm(Vm):
         bitmap = (ctypes.c_uint64 * (-(-pages // 64)))()
         ioctl(self.fd, "KVM_GET_DIRTY_LOG", DirtyLog(slot, 0, ctypes.addressof(bitmap)))
         return {page for page in range(pages) if bitmap[page // 64] >> page % 64 & 1}
+
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+        ioctl(self.fd, "KVM_XEN_HVM_CONFIG", XenHvmConfig(flags, msr))
+
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+        ioctl(self.fd, "KVM_XEN_HVM_SET_ATTR", XenAttr(attribute, u=(value,)))
+
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
+        ioctl(self.fd, "KVM_XEN_HVM_EVTCHN_SEND", XenEvtchn(port, vcpu, priority))
 
     def close(self) -> None:
         """Close the vCPUs and the VM."""

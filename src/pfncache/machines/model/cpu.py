@@ -73,6 +73,6 @@ class Cpu:
         """An access of the emulator's, instruction fetches included."""
         with srcu_read_lock(self.kvm.srcu):
             if step == "store":
-                self.host.kernel.emulator_read_write_onepage(self.vcpu, ROLES[role] * PAGE_SIZE)
+                self.host.kernel.emulator_read_write_onepage(self.vcpu, ROLES[role] * PAGE_SIZE, b"\0", True)
             else:
                 self.host.kernel.kvm_fetch_guest_virt(self.vcpu, ROLES[role] * PAGE_SIZE)

@@ -23,6 +23,14 @@ from pfncache.machines.uapi import (
     UFFD_MINOR,
     UFFD_MISSING,
     UFFD_WP,
+    XEN_HVM_CONFIG_EVTCHN_2LEVEL,
+    XEN_HVM_CONFIG_EVTCHN_SEND,
+    XEN_HVM_CONFIG_HYPERCALL_MSR,
+    XEN_HVM_CONFIG_INTERCEPT_HCALL,
+    XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
+    XEN_HVM_CONFIG_RUNSTATE,
+    XEN_HVM_CONFIG_SHARED_INFO,
+    XEN_HVM_CONFIG_SHARED_INFO_HVA,
 )
 from pfncache.series.design import Design
 from pfncache.series.rfc import ResolvePfnsViaGmem
@@ -36,6 +44,11 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Closing)
 PAGES, USER_PAGES = 128, 192
+XEN_HVM_CONFIGS = (
+    XEN_HVM_CONFIG_HYPERCALL_MSR | XEN_HVM_CONFIG_INTERCEPT_HCALL | XEN_HVM_CONFIG_SHARED_INFO | XEN_HVM_CONFIG_RUNSTATE
+    | XEN_HVM_CONFIG_EVTCHN_2LEVEL | XEN_HVM_CONFIG_EVTCHN_SEND | XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
+    | XEN_HVM_CONFIG_SHARED_INFO_HVA
+)  # fmt: skip
 
 
 class ModelHost:
@@ -75,6 +88,9 @@ class ModelHost:
             notifier_window=True,
             pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
             processor=processor,
+            nested_svm=True,
+            delayed=True,
+            xen=XEN_HVM_CONFIGS,
         )
 
     def gmem_flags(self, kvm: Kvm) -> int:

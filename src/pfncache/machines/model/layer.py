@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
 from pfncache.kernel.include.linux.mm_types import MmStruct, Page
 from pfncache.kernel.include.linux.preempt import current_thread_info
+from pfncache.kernel.include.linux.sched import current
 from pfncache.kernel.include.linux.types import Errno, Hva, Pfn, Sequence
 from pfncache.kernel.mm.memory import Memory
 from pfncache.kernel.mm.mmap import Mmap
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
 from pfncache.machines.model.tasks import Tasks
+from pfncache.machines.model.xen_layer import XenLayer
 from pfncache.machines.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
 
 
@@ -31,7 +33,7 @@ class Registration:
     """Pages on which somebody waits."""
 
 
-class HostLayer(Pfncache, Memslots, Memory, Mmap):
+class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
     """On top of every patch. Its state is on the kernel: host_tasks, host_registrations, host_again, host_dmesg."""
 
     host_tasks: Tasks
@@ -109,8 +111,12 @@ class HostLayer(Pfncache, Memslots, Memory, Mmap):
         return again
 
     def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """cond_resched() of the loop in hva_to_pfn_retry()."""
+        """cond_resched() of the loop in hva_to_pfn_retry(); a task that is delayed stops behind its lookup."""
         if self.host_again:
             self.host_again = False
             self.host_tasks.resched()
-        return super().gpc_to_pfn(gpc)
+        pfn = super().gpc_to_pfn(gpc)
+        task = current()
+        if task.host_delayed:
+            self.host_tasks.wait(lambda: not task.host_delayed, "the end of its delay")
+        return pfn

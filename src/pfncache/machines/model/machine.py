@@ -16,6 +16,7 @@ from pfncache.machines.machine import File, Machine, SyscallError, Task
 from pfncache.machines.model.file import ModelFile, ModelPin
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import page_text
+from pfncache.machines.model.tasks import ModelTask
 from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
 from pfncache.machines.model.vm import ModelVm, no_such_type
 from pfncache.machines.uapi import (
@@ -194,10 +195,17 @@ class ModelMachine(ModelHost, Machine):
         """Run something as another task of the process, as far as it can."""
         return self.tasks.start(function)
 
+    def delayed(self, function: Callable[[], T]) -> ModelTask[T]:
+        """Run something as another task, up to behind its lookup."""
+        return self.tasks.start(function, delayed=True)
+
     def sleep(self, seconds: float) -> None:
         """Do what has been put off."""
         for kvm in self.vms:
             self.kernel.flush_delayed_work(kvm)
+            for vcpu in kvm.vcpus:
+                with self.syscall("an interrupt"):
+                    self.kernel.kvm_xen_timer_expires(vcpu)
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""

@@ -11,14 +11,14 @@ from greenlet import getcurrent, greenlet
 from pfncache.kernel.include.linux.mm_types import MmStruct
 from pfncache.kernel.include.linux.sched import TaskStruct
 from pfncache.kernel.model import WouldBlock, running, switch_to
-from pfncache.machines.machine import Task
+from pfncache.machines.machine import Delayed
 
 T = TypeVar("T")
 _ROUNDS = 1000
 """So often everybody is asked whether it can go on, before the caller is taken to wait for ever."""
 
 
-class ModelTask(Task[T], Generic[T]):
+class ModelTask(Delayed[T], Generic[T]):
     """A task: what it runs, and where it stands."""
 
     def __init__(self, tasks: Tasks, function: Callable[[], T]) -> None:
@@ -55,6 +55,14 @@ class ModelTask(Task[T], Generic[T]):
         self.step()
         return not self.done
 
+    def inside(self) -> bool:
+        """Whether it has stopped behind a lookup."""
+        return self.record.host_delayed and not self.done
+
+    def release(self) -> None:
+        """Let it go on."""
+        self.record.host_delayed = False
+
     def result(self, seconds: float = 0.0) -> T:
         """Run everybody until it has ended."""
         for _ in range(_ROUNDS):
@@ -87,9 +95,10 @@ class Tasks:
         record.host_scheduler = self
         return record
 
-    def start(self, function: Callable[[], T]) -> ModelTask[T]:
+    def start(self, function: Callable[[], T], delayed: bool = False) -> ModelTask[T]:
         """A task that runs at once, as far as it can."""
         task = ModelTask(self, function)
+        task.record.host_delayed = delayed
         self._tasks.append(task)
         task.step()
         return task

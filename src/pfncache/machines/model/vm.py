@@ -4,22 +4,34 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from pfncache.kernel.arch.x86.kvm.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
 from pfncache.kernel.arch.x86.kvm.mmu import RET_PF_RETRY
-from pfncache.kernel.include.linux.kvm_host import KvmMemorySlot
+from pfncache.kernel.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
+from pfncache.kernel.include.linux.types import INVALID_GPA
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import cache_text, slot_text
-from pfncache.machines.program import Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE
+from pfncache.machines.program import STORE_RAX, STORE_RDX, Program
+from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """How much a VM has room for: gfns, memslot ids, memslot objects, vCPUs."""
 _TRIES = 16
+_UNDEFINED = Exit("SHUTDOWN")
+"""The guest gets an exception, and has no handler for it."""
+_EMULATION_FAILURE = Exit("INTERNAL_ERROR", detail="suberror 1")
+
+if TYPE_CHECKING:
+    from pfncache.machines.model.host import HostKernel
 
 
 class ModelVcpu(Vcpu):
@@ -50,12 +62,25 @@ class ModelVcpu(Vcpu):
         with self.vm.host.syscall("KVM_KVMCLOCK_CTRL") as done:
             done(self.vm.host.kernel.kvm_set_guest_paused(self.record))
 
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR."""
+        if attribute == XEN_VCPU_ATTR_TIMER:
+            value |= XEN_PRIO_2LEVEL << 32
+        with self.vm.host.syscall("KVM_XEN_VCPU_SET_ATTR") as done:
+            done(self.vm.host.kernel.kvm_xen_vcpu_set_attr(self.record, attribute, value, expires))
+
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer."""
+        with self.vm.host.syscall("KVM_XEN_VCPU_GET_ATTR"):
+            return self.vm.host.kernel.kvm_xen_vcpu_get_timer(self.record)
+
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that halts."""
         if immediate_exit:
             return Exit("INTR")
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
+            self.vm.host.kernel.kvm_xen_runstate_set_running(self.record)
         return Exit("HLT")
 
     def _access(self, gpa: int, write: bool) -> memoryview:
@@ -68,6 +93,7 @@ class ModelVcpu(Vcpu):
             if slot is None:
                 raise GuestExit(Exit("MMIO", gpa, write))
             private = kvm.mem_attr_array[gfn].private
+            present = kvm.sptes[gfn].pfn >= 0
             for _ in range(_TRIES):
                 ret = kernel.kvm_vcpu_guest_access(self.record, gpa, private)
                 if ret == 0:
@@ -80,6 +106,10 @@ class ModelVcpu(Vcpu):
                 kind = "private" if private else "shared"
                 leave = Exit("MEMORY_FAULT", gfn * PAGE_SIZE, detail=kind) if from_gmem else Exit("EFAULT")
                 raise GuestExit(leave)
+            if not present:
+                # The fault was an exit that KVM has dealt with itself: it looks what is pending.
+                kernel.kvm_vcpu_run_inject_events(self.record)
+                kernel.kvm_xen_vcpu_get_timer(self.record)
             if write:
                 # A writable SPTE is made with the page marked.
                 with srcu_read_lock(kvm.srcu):
@@ -107,6 +137,64 @@ class ModelVcpu(Vcpu):
         self.vm.host.kernel.host_clock += 1
         return self.vm.host.kernel.host_clock
 
+    def translate(self, entry: int) -> int | None:
+        """KVM_TRANSLATE."""
+        with self.vm.host.syscall("KVM_TRANSLATE"):
+            gpa = self.vm.host.kernel.kvm_arch_vcpu_ioctl_translate(self.record, entry)
+        return None if gpa == INVALID_GPA else gpa
+
+    def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
+        """The processor fetches the code first; its store faults, and the emulator fetches it again."""
+        self._access(gpa, False)
+        with self._emulating() as kernel:
+            if kernel.kvm_fetch_guest_virt(self.record, gpa) != X86EMUL_CONTINUE:
+                raise GuestExit(_UNDEFINED)
+            return {STORE_RAX: rax, STORE_RDX: rdx}[kernel.host_read_guest(self.vm.record, gpa, len(STORE_RAX))]
+
+    def copy_to_device(self, gpa: int) -> bytes:
+        """MOVS: the processor reads the operand, then its store faults, and the emulator reads the operand again."""
+        self._access(gpa, False)
+        with self._emulating() as kernel:
+            if kernel.emulator_read_write_onepage(self.record, gpa, b"", False) != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa))
+            return kernel.host_read_guest(self.vm.record, gpa, 8)
+
+    def copy_from_device(self, gpa: int, data: bytes) -> None:
+        """MOVS: the emulator writes the operand."""
+        with self._emulating() as kernel:
+            if kernel.emulator_read_write_onepage(self.record, gpa, data, True) != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa, True, data))
+
+    def cmpxchg(self, gpa: int, data: bytes) -> None:
+        """LOCK CMPXCHG."""
+        if not self.vm.host.capabilities.emulates_any:
+            raise NotImplementedError("the processor executes it itself")
+        with self._emulating() as kernel:
+            if kernel.emulator_read_write_onepage(self.record, gpa, b"", False) != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa))
+            ret = kernel.emulator_cmpxchg_emulated(self.record, gpa, data)
+            if ret == X86EMUL_UNHANDLEABLE:
+                raise GuestExit(_EMULATION_FAILURE)
+            if ret != X86EMUL_CONTINUE:
+                raise GuestExit(Exit("MMIO", gpa, True, data))
+
+    def vmsave(self, gpa: int) -> None:
+        """VMSAVE; a guest that gets an exception has no handler for it."""
+        with self.vm.host.syscall("KVM_RUN"):
+            self.vm.host.kernel.vcpu_enter_guest(self.record)
+            leads_to = self.vm.host.kernel.vmload_vmsave_interception(self.record, gpa)
+            if leads_to != DONE:
+                raise GuestExit(_UNDEFINED if leads_to == INJECTED_GP else _EMULATION_FAILURE)
+
+    @contextmanager
+    def _emulating(self) -> Iterator[HostKernel]:
+        """KVM_RUN up to an exit that the emulator serves."""
+        kernel = self.vm.host.kernel
+        with self.vm.host.syscall("KVM_RUN"):
+            kernel.vcpu_enter_guest(self.record)
+            with srcu_read_lock(self.vm.record.srcu):
+                yield kernel
+
     def close(self) -> None:
         """Nothing to give back: the vCPU goes with its VM."""
 
@@ -120,10 +208,12 @@ class ModelVm(Vm):
         vcpus = tuple(VcpuRecord(f"vcpu{n}") for n in range(VCPUS))
         with host.syscall("KVM_CREATE_VM"):
             self.record = host.kernel.kvm_create_vm(
-                "kvm", host.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(v.pv_time for v in vcpus)
+                "kvm", host.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(c for v in vcpus for c in caches(v))
             )
+            self.record.gpcs = (*self.record.gpcs, self.record.xen.shinfo_cache)
         host.vms.append(self.record)
         self._created = 0
+        self._irqchip = False
         self._is_open = True
 
     def __repr__(self) -> str:
@@ -142,9 +232,14 @@ class ModelVm(Vm):
         with self.host.syscall("KVM_RUN"), srcu_read_lock(self.record.srcu):
             return self.host.kernel.gfn_to_memslot(self.record, gfn)
 
+    def create_irqchip(self) -> None:
+        """KVM_CREATE_IRQCHIP."""
+        self._irqchip = True
+
     def create_vcpu(self) -> ModelVcpu:
         """KVM_CREATE_VCPU."""
         vcpu = ModelVcpu(self, self.record.vcpus[self._created])
+        vcpu.record.apic_enabled = self._irqchip
         self._created += 1
         return vcpu
 
@@ -205,11 +300,33 @@ class ModelVm(Vm):
                 record.dirty_bitmap[n].dirty = False
         return found
 
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+        with self.host.syscall("KVM_XEN_HVM_CONFIG") as done:
+            done(self.host.kernel.kvm_xen_hvm_config(self.record, flags, msr))
+
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+        with self.host.syscall("KVM_XEN_HVM_SET_ATTR") as done:
+            done(self.host.kernel.kvm_xen_hvm_set_attr(self.record, attribute, value))
+
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
+        with self.host.syscall("KVM_XEN_HVM_EVTCHN_SEND") as done:
+            done(self.host.kernel.kvm_xen_hvm_evtchn_send(self.record, port, vcpu, priority))
+
     def close(self) -> None:
         """close(): the VM goes when the last of its guest_memfds does."""
         if self._is_open:
             self._is_open = False
             self.host.close_vm(self.record)
+
+
+def caches(vcpu: VcpuRecord) -> tuple[GfnToPfnCache, ...]:
+    """The pfncaches of a vCPU."""
+    xen = vcpu.xen
+    places = (xen.vcpu_info_cache, xen.vcpu_time_info_cache, xen.runstate_cache, xen.runstate2_cache)
+    return (vcpu.pv_time, *places)
 
 
 def no_such_type(vm_type: int) -> SyscallError:

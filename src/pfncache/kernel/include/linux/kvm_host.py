@@ -178,6 +178,17 @@ class KvmSteal(Record):
     cache: GfnToHvaCache
 
 
+class KvmApf(Record):
+    """vcpu->arch.apf: asynchronous page faults, as far as guests are told of them."""
+
+    enabled: bool
+    """The guest wants them, and to be told by an interrupt (KVM_ASYNC_PF_ENABLED, DELIVERY_AS_INT in msr_en_val)."""
+    data: GfnToHvaCache
+    wakeup_all: bool
+    """vcpu->async_pf.done has the entry that tells the guest that every page is ready."""
+    pageready_pending: bool
+
+
 class KvmVcpuXen(Record):
     """struct kvm_vcpu_xen."""
 
@@ -191,6 +202,14 @@ class KvmVcpuXen(Record):
     """The guest has set a vector of its own for upcalls: events are then delivered as MSIs."""
     timer_pending: bool
     """A timer has expired and is to be delivered when the vCPU runs next."""
+    host_pending_sel: int = 0
+    """evtchn_pending_sel, in direct execution."""
+    host_timer_virq: int = 0
+    host_timer_expires: int = 0
+    """timer_virq and timer_expires, in direct execution: the event of the timer, and its time, 0 for none."""
+    host_runstate: int = 0
+    host_runstate_entry_time: int = 0
+    """current_runstate and runstate_entry_time, in direct execution."""
 
 
 class KvmVcpu(Record):
@@ -207,6 +226,9 @@ class KvmVcpu(Record):
     clock_update: bool
     """KVM_REQ_CLOCK_UPDATE."""
     st: KvmSteal
+    apf: KvmApf
+    apic_enabled: bool
+    """KVM has the vCPU's local APIC, and it is enabled."""
     xen: KvmVcpuXen
     host_msr_system_time: int = 0
     """arch.time: what RDMSR of the clock MSR reads, in direct execution."""
@@ -223,6 +245,10 @@ class KvmXen(Record):
     """arch.xen_hvm_config.msr is set: the VM is one for Xen guests."""
     xen_lock: Mutex
     shinfo_cache: GfnToPfnCache
+    host_long_mode: bool = False
+    """long_mode, in direct execution: which layout shared_info has."""
+    host_flags: int = 0
+    """arch.xen_hvm_config.flags, in direct execution."""
 
 
 class Kvm(Record):

@@ -135,6 +135,10 @@ class Mm(Tracepoints, ABC):
         """Access address in the current mm, faulting if need be. False: -EFAULT."""
 
     @abstractmethod
+    def try_cmpxchg_user(self, address: Hva) -> bool:
+        """Exchange a word at address in the current mm. False: -EFAULT."""
+
+    @abstractmethod
     def copy_to_user(self, address: Hva, data: bytes) -> bool:
         """True when everything was written at address in the current mm; False: -EFAULT."""
 

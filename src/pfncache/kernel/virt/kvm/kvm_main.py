@@ -316,6 +316,16 @@ class KvmMain(KvmMm):
         self.note_write(slot, gfn)
         return 0
 
+    def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:
+        """The bytes that kvm_read_guest_page() has found readable, in direct execution.
+
+        Linux: virt/kvm/kvm_main.c kvm_read_guest(), v7.3.4.
+        Locks: SRCU.
+        """
+        gfn = self.gpa_to_gfn(gpa)
+        hva = self.gfn_to_hva_memslot_prot(self.gfn_to_memslot(kvm, gfn), gfn)
+        return self.host_get(hva + self.offset_in_page(gpa), length)
+
     @atomic
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
         """Let the properties see that a write is done and marked.
@@ -362,7 +372,7 @@ class KvmMain(KvmMm):
             return False
         return not self.is_error_hva(ghc.hva)
 
-    def kvm_write_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes) -> Errno:
+    def kvm_write_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int = 0) -> Errno:
         """Write through a remembered user address; only the memslot generation has to be right.
 
         Linux: virt/kvm/kvm_main.c kvm_write_guest_offset_cached(), v7.3.4.
@@ -371,7 +381,7 @@ class KvmMain(KvmMm):
         """
         if not self.ghc_is_usable(kvm, ghc):
             return -EFAULT
-        if not self.copy_to_user(ghc.hva, data):
+        if not self.copy_to_user(ghc.hva + offset, data):
             return -EFAULT
         slot = ghc.memslot
         self.mark_page_dirty_in_slot(kvm, slot, self.gpa_to_gfn(ghc.gpa))

@@ -17,7 +17,7 @@ from pfncache.kernel.include.linux.kvm_host import (
 )
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import AddressSpace
-from pfncache.kernel.include.linux.types import INVALID_GPA, Errno, Gfn, Gpa, Hva, Pfn, Pgoff
+from pfncache.kernel.include.linux.types import INVALID_GPA, Errno, Gfn, Gpa, Hva, Kva, Pfn, Pgoff
 
 
 class KvmMm(Mm):
@@ -34,6 +34,8 @@ class KvmMm(Mm):
     """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
+    XEN_VCPU_INFO_TIME: int
+    """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
     host_clock: int
     """The TSC, which counts nanoseconds, in direct execution."""
     KVM_HVA_ERR_BAD: int
@@ -138,8 +140,24 @@ class KvmMm(Mm):
         """Look up and remember the user address of gpa. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_write_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes) -> Errno:
+    def kvm_write_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int = 0) -> Errno:
         """Write through a remembered user address. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_read_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, length: int) -> Errno:
+        """Read through a remembered user address. Locks: SRCU."""
+
+    @abstractmethod
+    def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:
+        """The bytes that kvm_read_guest_page() has found readable, in direct execution."""
+
+    @abstractmethod
+    def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
+        """Pin and map a guest page: 0 or a negative errno, its pfn and its kernel address. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_vcpu_unmap(self, vcpu: KvmVcpu, gfn: Gfn, pfn: Pfn, khva: Kva) -> None:
+        """Undo kvm_vcpu_map(), and mark the page dirty. Locks: SRCU."""
 
     @abstractmethod
     def kvm_gpc_init(self, gpc: GfnToPfnCache, kvm: Kvm) -> None:
@@ -240,6 +258,18 @@ class KvmMm(Mm):
         """Drop a reference on a guest_memfd file; the last one leaves it for release, later and elsewhere."""
 
     # arch/x86/kvm
+    @abstractmethod
+    def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
+        """Where the guest wants to be told of pages that are ready. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_check_async_pf_completion(self, vcpu: KvmVcpu) -> None:
+        """Tell the guest of pages that are ready. Locks: SRCU."""
+
+    @abstractmethod
+    def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
+        """Read a guest page-table entry and set its accessed bit. Locks: SRCU."""
+
     @abstractmethod
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
         """Zap the SPTEs of [start, end) below the private and/or the shared root. Locks: mmu_lock for writing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.kernel.include.linux.types import EFAULT
+from pfncache.kernel.include.linux.types import EFAULT, INVALID_GPA
 from tests.kernel.conftest import HVA, Host
 
 
@@ -51,3 +51,18 @@ def test_table_in_a_readonly_slot_is_walked_without_the_accessed_bit(host: Host)
     host.kernel.sys_touch(host.mm, HVA)
     host.kernel.sys_mprotect(host.mm, HVA, False)
     assert walk(host, 0) == 0
+
+
+def test_accessed_bit_is_set_in_the_entry(host: Host) -> None:
+    host.add_slot()
+    host.kernel.copy_to_user(HVA + 0x10, bytes([0x87]))
+    assert walk(host, 0x10) == 0
+    assert host.page(HVA).host_bytes[0x10] == 0xA7
+
+
+def test_translation(host: Host) -> None:
+    host.add_slot()
+    host.kernel.copy_to_user(HVA + 8, (0x40000087).to_bytes(8, "little"))
+    assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 8) == 0x40000000
+    assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 16) == INVALID_GPA  # not present
+    assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 0x6000) == INVALID_GPA  # no slot

@@ -275,3 +275,21 @@ def test_private_memory_under_the_clock_is_fatal(make_host: MakeHost) -> None:
     host.page(CLOCK).rmp_private = True
     with reported("private-access"):
         update(host)
+
+
+def test_wall_clock(host: Host) -> None:
+    host.add_slot(log_dirty=True)
+    assert host.kernel.msr_io(host.vcpu, 0x4B564D00, 0x1040) == 1
+    assert bytes(host.page(HVA + 0x1000).host_bytes[0x40:0x44]) == b"\2\0\0\0"
+    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    host.kernel.copy_to_user(HVA + 0x1040, b"\5")  # whatever was there
+    host.kernel.msr_io(host.vcpu, 0x4B564D00, 0x1040)
+    assert bytes(host.page(HVA + 0x1000).host_bytes[0x40:0x44]) == b"\x08\0\0\0"
+
+
+def test_wall_clock_that_nobody_can_write(host: Host) -> None:
+    host.add_slot()
+    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    assert host.kernel.msr_io(host.vcpu, 0x4B564D00, 0x1040) == 1
+    assert host.kernel.msr_io(host.vcpu, 0x4B564D00, 0) == 1  # switched off
+    assert not any(pte.pfn >= 0 for pte in host.mm.ptes)

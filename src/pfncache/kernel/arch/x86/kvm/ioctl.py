@@ -5,15 +5,21 @@ from __future__ import annotations
 
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.kernel.include.linux.types import EINVAL, INVALID_GPA, Errno
+from pfncache.kernel.include.linux.types import EINVAL, INVALID_GPA, Errno, Gpa
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.srcu import srcu_read_lock
 
+MSR_KVM_WALL_CLOCK_NEW = 0x4B564D00
 MSR_KVM_SYSTEM_TIME = 0x12
 MSR_KVM_SYSTEM_TIME_NEW = 0x4B564D01
+MSR_KVM_ASYNC_PF_EN, MSR_KVM_ASYNC_PF_ACK = 0x4B564D02, 0x4B564D07
 MSR_KVM_STEAL_TIME = 0x4B564D03
 KVM_MSR_ENABLED = 1
 KVM_STEAL_RESERVED_MASK = 0x3E
+
+PT_PRESENT_MASK = 1
+PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 21) - 1)
+"""Of an entry that maps 2 MiB."""
 
 
 class Ioctl(X86):
@@ -52,7 +58,32 @@ class Ioctl(X86):
             vcpu.st.enabled = enable
             self.kvm_gfn_to_hva_cache_init(kvm, vcpu.st.cache, gpa if enable else INVALID_GPA)
             return 0
+        if index == MSR_KVM_WALL_CLOCK_NEW:
+            self.kvm_write_wall_clock(kvm, data)
+            return 0
+        if index == MSR_KVM_ASYNC_PF_EN:
+            return self.kvm_pv_enable_async_pf(vcpu, data)
+        if index == MSR_KVM_ASYNC_PF_ACK:
+            if data & 1:
+                vcpu.apf.pageready_pending = False
+                self.kvm_check_async_pf_completion(vcpu)
+            return 0
         return 1
+
+    def kvm_arch_vcpu_ioctl_translate(self, vcpu: KvmVcpu, table: Gpa) -> int:
+        """KVM_TRANSLATE of an address that is mapped by the page-table entry at `table`, which KVM has not used yet.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), kvm_mmu_gva_to_gpa_system(), v7.3.4.
+        Returns: the entry's guest physical address, or INVALID_GPA.
+        Simplified: the entries above are in other memory, and are right.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            if self.walk_addr_generic(vcpu, table, False) != 0:
+                return INVALID_GPA
+            entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
+            return entry & PT_BASE_ADDR_MASK if entry & PT_PRESENT_MASK else INVALID_GPA
 
     def kvm_get_msr_common(self, vcpu: KvmVcpu, index: int) -> int:
         """Read an MSR: what was written to it, whether or not that did anything.

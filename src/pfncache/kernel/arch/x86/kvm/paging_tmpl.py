@@ -6,7 +6,10 @@ from __future__ import annotations
 from pfncache.kernel.include.linux.kvm_host import KvmVcpu
 from pfncache.kernel.include.linux.types import EFAULT, Errno, Gpa, Hva
 from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.kernel.model import host_only
 from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
+
+PT_ACCESSED_MASK = 1 << 5
 
 
 class PagingTmpl(KvmMm):
@@ -39,6 +42,7 @@ class PagingTmpl(KvmMm):
         hva = self.gfn_to_hva_memslot_prot(slot, gfn)
         if self.is_error_hva(hva):
             return -EFAULT
+        hva += self.offset_in_page(table)
         if not self.copy_from_user(hva, 1):
             return -EFAULT
         assert slot is not None
@@ -46,14 +50,15 @@ class PagingTmpl(KvmMm):
             return 0
         if not self.try_cmpxchg_user(hva):
             return -EFAULT
+        self.host_set_accessed(hva)
         self.mark_page_dirty_in_slot(kvm, slot, gfn)
         self.note_write(slot, gfn)
         return 0
 
-    def try_cmpxchg_user(self, hva: Hva) -> bool:
-        """Set a bit of a user word if it has not changed.
+    @host_only
+    def host_set_accessed(self, hva: Hva) -> None:
+        """Set the accessed bit of the entry.
 
-        Linux: arch/x86/include/asm/uaccess.h __try_cmpxchg_user(), v7.3.4.
-        Simplified: nobody else changes the word.
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(update_accessed_dirty_bits), v7.3.4.
         """
-        return self.user_access_retry(hva, True)
+        self.host_put(hva, bytes([self.host_get(hva, 1)[0] | PT_ACCESSED_MASK]))

@@ -144,7 +144,7 @@ class X86(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         """
-        data = self.host_kernel_bytes(gpc.khva)
+        data = self.host_pvclock_bytes(gpc)
         version = int.from_bytes(data[:4], "little")
         version = (version + 1) | 1 if begin else version + 1
         data[:4] = (version & 0xFFFFFFFF).to_bytes(4, "little")
@@ -155,7 +155,18 @@ class X86(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         """
-        self.host_fill_pvclock(vcpu, self.host_kernel_bytes(gpc.khva))
+        self.host_fill_pvclock(vcpu, self.host_pvclock_bytes(gpc))
+
+    def host_pvclock_bytes(self, gpc: GfnToPfnCache) -> memoryview:
+        """Where the structure is. In a Xen guest's vcpu_info it comes second.
+
+        Linux: arch/x86/kvm/x86.c, the offset that kvm_guest_time_update() gives kvm_setup_guest_pvclock(), v7.3.4.
+        """
+        kvm = gpc.kvm
+        assert kvm is not None
+        second = any(gpc is vcpu.xen.vcpu_info_cache for vcpu in kvm.vcpus)
+        offset = self.XEN_VCPU_INFO_TIME if second else 0
+        return self.host_kernel_bytes(gpc.khva)[offset:]
 
     def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
         """Time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.
@@ -179,6 +190,28 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvmclock_reset(), v7.3.4.
         """
         self.kvm_gpc_deactivate(vcpu.pv_time)
+
+    # Wall clock
+
+    def kvm_write_wall_clock(self, kvm: Kvm, gpa: Gpa) -> None:
+        """Tell the guest once when it was booted: version odd, contents, version even. Nobody hears of a failure.
+
+        Linux: arch/x86/kvm/msrs.c kvm_write_wall_clock(), v7.3.4.
+        Locks: SRCU.
+        Simplified: the time is when the model's clock began, zero; an odd version is passed by.
+        """
+        if gpa == 0 or self.kvm_read_guest_page(kvm, self.gpa_to_gfn(gpa), self.offset_in_page(gpa), 4) != 0:
+            return
+        version = int.from_bytes(self.host_read_guest(kvm, gpa, 4), "little")
+        version += (version & 1) + 1
+        gfn, offset = self.gpa_to_gfn(gpa), self.offset_in_page(gpa)
+        for data in (
+            version.to_bytes(4, "little"),
+            version.to_bytes(12, "little"),
+            (version + 1).to_bytes(4, "little"),
+        ):
+            if self.kvm_write_guest_page(kvm, gfn, data, offset) != 0:
+                return
 
     # Steal time
 

@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
+from pfncache.kernel.arch.x86.kvm.xen_runstate import XenRunstate
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.kernel.include.linux.preempt import ThreadInfo, current_thread_info, local_irq_disable, local_irq_enable
+from pfncache.kernel.include.linux.preempt import ThreadInfo, current_thread_info
 from pfncache.kernel.include.linux.sched import current
-from pfncache.kernel.include.linux.types import EAGAIN, EINVAL, INVALID_GPA, Errno, Gpa, Hva
+from pfncache.kernel.include.linux.types import EAGAIN, EINVAL, ENXIO, Errno, Gpa, Hva
 from pfncache.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.kernel.lib.bug import WARN_ON_ONCE
 from pfncache.kernel.locking.mutex import mutex
 from pfncache.kernel.locking.spinlock import read_lock_irq
 from pfncache.kernel.locking.srcu import srcu_read_lock
 from pfncache.kernel.model import atomic, block_until
-from pfncache.kernel.virt.kvm.kvm_mm import KvmMm
 
 EWOULDBLOCK = EAGAIN
 
 
-class Xen(KvmMm):
+class Xen(XenRunstate):
     """The functions of arch/x86/kvm/xen.c."""
 
     # shared_info
@@ -66,9 +66,19 @@ class Xen(KvmMm):
                 if ret != 0:
                     return ret
                 gpc.lock.read_lock_irq()
-            self.gpc_access(gpc, True)
+            self.xen_write_wall_clock(kvm, gpc)
             gpc.lock.read_unlock_irq()
         return 0
+
+    @atomic
+    def xen_write_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+        """Write the wall clock.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_shared_info_init(), v7.3.4.
+        Locks: gpc.lock for reading.
+        Simplified: nothing is written but in direct execution.
+        """
+        self.gpc_access(gpc, True)
 
     # Event channels
 
@@ -78,7 +88,6 @@ class Xen(KvmMm):
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: any context.
         Returns: 1, or -EWOULDBLOCK when shared_info has to be looked up first.
-        Simplified: events are never masked, nor pending already.
         """
         kick: bool = False
         with srcu_read_lock(kvm.srcu):
@@ -86,7 +95,9 @@ class Xen(KvmMm):
             with read_lock_irq(gpc.lock):
                 if not self.kvm_gpc_check(gpc, self.PAGE_SIZE):
                     return -EWOULDBLOCK
-                self.gpc_access(gpc, True)
+                rc: Errno = self.xen_set_pending(gpc)
+                if rc != 1:
+                    return rc
             info = vcpu.xen.vcpu_info_cache
             with read_lock_irq(info.lock):
                 if not self.kvm_gpc_check(info, self.PVCLOCK_SIZE):
@@ -94,7 +105,7 @@ class Xen(KvmMm):
                     vcpu.xen.evtchn_pending_sel = True
                     kick = True
                 else:
-                    self.gpc_access(info, True)
+                    self.xen_set_pending_sel(info)
                     if vcpu.xen.upcall_vector:
                         self.kvm_xen_inject_vcpu_vector(vcpu)
                     else:
@@ -102,6 +113,28 @@ class Xen(KvmMm):
         if kick:
             self.kvm_vcpu_kick(vcpu)
         return 1
+
+    @atomic
+    def xen_set_pending(self, gpc: GfnToPfnCache) -> Errno:
+        """Set the event's bit in shared_info.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_set_evtchn_fast(), v7.3.4.
+        Locks: gpc.lock for reading.
+        Returns: 1, 0 if it was set, -ENOTCONN if the guest has masked it.
+        Simplified: events are never masked, nor pending already, but in direct execution.
+        """
+        self.gpc_access(gpc, True)
+        return 1
+
+    @atomic
+    def xen_set_pending_sel(self, info: GfnToPfnCache) -> None:
+        """Set the bit of the event's word in vcpu_info, and that an upcall is pending.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_set_evtchn_fast(), v7.3.4.
+        Locks: info.lock for reading.
+        Simplified: the vCPU is kicked although the bit was set.
+        """
+        self.gpc_access(info, True)
 
     def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
         """Deliver the vCPU's upcall vector as an MSI, which wakes it.
@@ -239,13 +272,13 @@ class Xen(KvmMm):
         """KVM_XEN_VCPU_SET_ATTR of vcpu_info, of its time information or of runstate.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, -EINVAL (a vcpu_info that is not aligned), or what activation returns.
+        Returns: 0, -ENXIO (a vcpu_info that is not aligned), or what activation returns.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             if gpc is vcpu.xen.vcpu_info_cache and not self.kvm_xen_vcpu_info_aligned(gpa):
-                return -EINVAL
+                return -ENXIO
             return self.kvm_gpc_activate(gpc, gpa, length)
 
     def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
@@ -268,7 +301,7 @@ class Xen(KvmMm):
     def kvm_vcpu_run_inject_events(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN that has Xen events to deliver.
 
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), xen.h kvm_xen_has_pending_events(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c vcpu_run(), xen.h kvm_xen_has_pending_events(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -289,11 +322,20 @@ class Xen(KvmMm):
             if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
                 return
             gpc.lock.read_lock_irq()
-        self.gpc_access(gpc, True)
+        self.xen_inject_pending_sel(vcpu, gpc)
         vcpu.xen.evtchn_pending_sel = False
         self.kvm_gpc_mark_dirty_in_slot(gpc)
         self.note_xen_dirty(gpc)
         gpc.lock.read_unlock_irq()
+
+    @atomic
+    def xen_inject_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Set the bits that were noted in vcpu_info, and that an upcall is pending.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_inject_pending_events(), v7.3.4.
+        Locks: gpc.lock for reading.
+        """
+        self.gpc_access(gpc, True)
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Whether an upcall is pending. Without vcpu_info there is none.
@@ -339,132 +381,6 @@ class Xen(KvmMm):
         pending = self.kvm_xen_has_interrupt(vcpu)
         current().interruptible = False
         return not pending
-
-    # Runstate
-
-    def kvm_xen_vcpu_set_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
-        """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR: one page or two.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, or what activation returns.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            ret: Errno = self.kvm_xen_activate_runstate(vcpu, gpa)
-            if ret != 0:
-                self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
-                self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
-                return ret
-            self.kvm_xen_update_runstate_guest(vcpu, False)
-        return 0
-
-    def kvm_xen_activate_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
-        """Activate the cache of each page, or deactivate the second one's.
-
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
-        Locks: xen_lock, SRCU.
-        Returns: 0, or what activation returns.
-        """
-        first = self.PAGE_SIZE - self.offset_in_page(gpa)
-        ret = self.kvm_gpc_activate(vcpu.xen.runstate_cache, gpa, first)
-        if ret != 0:
-            return ret
-        if first >= self.RUNSTATE_SIZE:
-            self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
-            return 0
-        return self.kvm_gpc_activate(vcpu.xen.runstate2_cache, gpa + first, self.RUNSTATE_SIZE - first)
-
-    def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
-        """The vCPU goes to another state; `runnable` is the one of a vCPU that is scheduled out.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
-        Locks: SRCU.
-        Simplified: the times are not kept.
-        """
-        if vcpu.xen.runstate_cache.active:
-            self.kvm_xen_update_runstate_guest(vcpu, runnable)
-
-    def kvm_vcpu_run_runstate(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN after the vCPU was scheduled out: it runs again.
-
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, xen.h
-        kvm_xen_runstate_set_running(), v7.3.4.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
-            self.kvm_xen_update_runstate(vcpu, False)
-
-    def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
-        """Lock a runstate cache; when scheduling, only if nobody has to be waited for.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4 (trylock since 6.2: bbe17c625d68).
-        Locks: interrupts are off.
-        Returns: whether it is locked.
-        """
-        if in_atomic:
-            return gpc.lock.read_trylock()
-        gpc.lock.read_lock()
-        return True
-
-    def kvm_xen_update_runstate_guest(self, vcpu: KvmVcpu, in_atomic: bool) -> None:
-        """Write the runstate area, which may lie on two pages.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4.
-        Locks: SRCU; `in_atomic`: the runqueue's, so that nothing may sleep or wait.
-        Simplified: each page is written in one go.
-        """
-        gpc1 = vcpu.xen.runstate_cache
-        gpc2 = vcpu.xen.runstate2_cache
-        len1 = min(self.PAGE_SIZE - self.offset_in_page(gpc1.gpa), self.RUNSTATE_SIZE)
-        len2 = self.RUNSTATE_SIZE - len1
-        while True:
-            local_irq_disable()
-            if not self.runstate_read_lock(gpc1, in_atomic):
-                local_irq_enable()
-                return
-            while not self.kvm_gpc_check(gpc1, len1):
-                gpc1.lock.read_unlock_irq()
-                # Called from schedule() there is no way to sleep: the guest is told later.
-                if in_atomic:
-                    return
-                if self.kvm_gpc_refresh(gpc1, len1) != 0:
-                    return
-                gpc1.lock.read_lock_irq()
-            if len2 == 0:
-                break
-            # gpc1 before gpc2: nobody else takes more than one.
-            if not self.runstate_read_lock(gpc2, in_atomic):
-                gpc1.lock.read_unlock_irq()
-                return
-            if self.kvm_gpc_check(gpc2, len2):
-                break
-            gpc2.lock.read_unlock()
-            gpc1.lock.read_unlock_irq()
-            if in_atomic:
-                return
-            # gpc1.gpa is read without its lock: only vcpu.mutex, which is ours, lets it change.
-            if self.kvm_gpc_activate(gpc2, gpc1.gpa + len1, len2) != 0:
-                return
-        self.gpc_access(gpc1, True)
-        if len2 != 0:
-            self.gpc_access(gpc2, True)
-            self.kvm_gpc_mark_dirty_in_slot(gpc2)
-            self.note_xen_dirty(gpc2)
-            gpc2.lock.read_unlock()
-        self.kvm_gpc_mark_dirty_in_slot(gpc1)
-        self.note_xen_dirty(gpc1)
-        gpc1.lock.read_unlock_irq()
-
-    @atomic
-    def note_xen_dirty(self, gpc: GfnToPfnCache) -> None:
-        """Let the properties see that the writer has marked what it wrote.
-
-        Linux: nothing; a tracepoint of the model.
-        """
-        if gpc.gpa != INVALID_GPA:
-            self.trace_gpc_dirty(gpc, gpc.gpa)
 
     # The end
 

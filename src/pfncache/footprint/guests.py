@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guests that are run to see what KVM touches of them: a few instructions each, or Linux."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pfncache.machines.program import Program
+
+LOAD, STORE = (("load", "data"),), (("store", "data"),)
+LINUX = "linux"
+
+
+@dataclass(frozen=True)
+class SmallGuest:
+    """A guest that runs one of our programs."""
+
+    text: str
+    program: Program
+    clocks: bool = False
+    """Whether it has asked for kvm-clock and steal time."""
+    runs: bool = True
+    """Whether it is run at all, and not only given its registers."""
+
+
+SMALL: dict[str, SmallGuest] = {
+    "sregs": SmallGuest("is given its registers, and not run", Program("ring3", LOAD, "spin"), runs=False),
+    "real-hlt": SmallGuest("real mode, halts", Program("real", (), "hlt")),
+    "real-store-load": SmallGuest(
+        "real mode, a store and a load", Program("real", (*STORE, ("load", "data2")), "hlt")
+    ),
+    "ring0-store": SmallGuest("64-bit kernel mode, a store", Program("ring0", STORE, "hlt")),
+    "ring3-load": SmallGuest("64-bit user mode, a load", Program("ring3", LOAD, "spin")),
+    "ring3-store-mmio": SmallGuest(
+        "64-bit user mode, a store, and one to where no memory is", Program("ring3", STORE, "mmio")
+    ),
+    "ring3-clocks": SmallGuest(
+        "64-bit user mode, with kvm-clock and steal time", Program("ring3", LOAD, "spin"), clocks=True
+    ),
+}  # fmt: skip
+"""By name."""

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Linux as a guest: loaded, started at its 64-bit entry point, and served until it stops.
+
+The machine is the least that Linux boots on: KVM's interrupt controllers and timer, a serial port, and nothing else.
+There is no firmware, no PCI and no ACPI. Every other port reads as if nobody were there.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+
+from pfncache.footprint.memory import GuestMemory
+from pfncache.footprint.vmm.bzimage import BzImage
+from pfncache.footprint.vmm.roles import roles
+from pfncache.footprint.vmm.serial import COM1, Serial
+from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.machines.kvm.structs import Dtable, Regs, Segment, Sregs
+from pfncache.machines.machine import Closing, Exit
+from pfncache.machines.uapi import PAGE_SIZE
+
+GDT, ZERO_PAGE, TABLES, COMMAND_LINE = 0x6000, 0x7000, 0x9000, 0x20000
+_LAYOUT = {"GDT": (GDT, 1), "boot parameters": (ZERO_PAGE, 1), "first page tables": (TABLES, 6), "command line": (COMMAND_LINE, 1)}  # fmt: skip # noqa: E501
+"""What we give the guest: where, and how many pages."""
+LOW, HIGH = 0x9F000, 0x100000
+"""The end of the memory below the hole for video and ROMs, and the end of the hole."""
+TSS = 0x7FFF0000
+"""Beyond the guest's memory, and a positive C int, as ioctl() takes it."""
+COMMAND = "console=ttyS0 panic=0 pci=off i8042.nokbd i8042.noaux noxsave"
+"""noxsave, since QEMU's emulator does not tell KVM of XSETBV, and Linux then finds sizes that do not agree."""
+GIVES_UP = "end Kernel panic"
+"""The last thing that Linux says."""
+_KEYBOARD, _RESET, _CMOS = 0x64, 0xFE, (0x70, 0x71)
+_ROOM = 64
+"""What Linux needs beside its image, in MiB."""
+_NOBODY = 0xFFFFFFFFFFFFFFFF
+_CS, _DS = 0x10, 0x18
+_PRESENT_RW, _LARGE = 3, 1 << 7
+
+
+class NotEnough(Exception):
+    """The kernel needs more memory: how much."""
+
+
+def needed(image: BzImage, megabytes: int) -> None:
+    """Raise NotEnough unless a kernel has room in so much memory."""
+    least = -(-(image.load + max(image.init_size, len(image.kernel))) >> 20) + _ROOM
+    if megabytes < least:
+        raise NotEnough(f"this kernel needs {least} MiB")
+
+
+class LinuxGuest(Closing):
+    """A guest with Linux in its memory. ``boot()`` runs it."""
+
+    def __init__(self, machine: KvmMachine, image: BzImage, megabytes: int, append: str = "") -> None:
+        needed(image, megabytes)
+        self._vm = machine.create_vm()
+        self._vm.create_pc(TSS)
+        self._vcpu = self._vm.create_vcpu()
+        self._image = image
+        self.memory = GuestMemory(machine, self._vm, megabytes << 20)
+        self.serial = Serial()
+        self.exits = 0
+        self._load(f"{COMMAND} {append}".strip())
+
+    def _load(self, command_line: str) -> None:
+        memory, image = self.memory, self._image
+        memory.write(image.load, image.kernel)
+        memory.write(COMMAND_LINE, command_line.encode() + b"\0")
+        memory.write(ZERO_PAGE, image.zero_page(COMMAND_LINE, [(0, LOW), (HIGH, memory.size - HIGH)]))
+        memory.write(GDT, struct.pack("<4Q", 0, 0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF))
+        pdpt, pd = TABLES + PAGE_SIZE, TABLES + 2 * PAGE_SIZE
+        memory.write(TABLES, struct.pack("<Q", pdpt | _PRESENT_RW))
+        memory.write(pdpt, struct.pack("<4Q", *(pd + gib * PAGE_SIZE | _PRESENT_RW for gib in range(4))))
+        memory.write(pd, struct.pack("<2048Q", *(number << 21 | _LARGE | _PRESENT_RW for number in range(2048))))
+        regs = Regs(rip=image.entry, rsi=ZERO_PAGE, rflags=2)
+        self._vcpu.start_at(self._long_mode(), regs)
+
+    def _long_mode(self) -> Sregs:
+        """64-bit mode with the first 4 GiB mapped to themselves, as the boot protocol wants it."""
+        sregs = self._vcpu.sregs()
+        sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer = 0x80000011, TABLES, 0x20, 0x500
+        sregs.cs = Segment(0, 0xFFFFFFFF, _CS, type=0xB, present=1, s=1, l=1, g=1)
+        for name in ("ds", "es", "fs", "gs", "ss"):
+            setattr(sregs, name, Segment(0, 0xFFFFFFFF, _DS, type=3, present=1, db=1, s=1, g=1))
+        sregs.gdt = Dtable(GDT, 31)
+        sregs.idt = Dtable(0, 0)
+        return sregs
+
+    def boot(self, deadline: float) -> str:
+        """Run it until it stops, or until a time of the monotonic clock. Returns how it ended."""
+        while time.monotonic() < deadline:
+            leave = self._vcpu.enter()
+            self.exits += 1
+            if leave.reason == "IO":
+                if ended := self._port(leave):
+                    return ended
+            elif leave.reason == "MMIO":
+                if not leave.write:
+                    self._vcpu.answer(_NOBODY)
+            elif leave.reason != "INTR":
+                return f"stopped: {leave}"
+        return "still running when time was up"
+
+    def _port(self, leave: Exit) -> str:
+        """Serve an access to a port. Returns how the guest has ended by it, or nothing."""
+        port, offset = leave.gpa, leave.gpa - COM1
+        serial = 0 <= offset < 8
+        if not leave.write:
+            self._vcpu.answer(self.serial.read(offset) if serial else 0 if port in _CMOS else _NOBODY)
+            return ""
+        if serial:
+            for value in leave.data:
+                self.serial.write(offset, value)
+            if leave.data == b"\n" and GIVES_UP in self.serial.lines[-1]:
+                return "panicked: " + next(line.split("] ", 1)[-1] for line in self.serial.lines if "Kernel panic" in line)  # fmt: skip # noqa: E501
+        if port == _KEYBOARD and leave.data[:1] == bytes([_RESET]):
+            return "has reset itself"
+        return ""
+
+    def roles(self) -> dict[int, str]:
+        """What the guest uses each page for that we know of: at first, by what we have put there, and in the end."""
+        pieces = {**_LAYOUT, "bzImage": (self._image.load, -(-len(self._image.kernel) // PAGE_SIZE))}
+        found = roles(self.memory, self._vcpu.sregs())
+        for role, (gpa, count) in pieces.items():
+            for gfn in range(gpa // PAGE_SIZE, gpa // PAGE_SIZE + count):
+                found[gfn] = f"{role}, then {found[gfn]}" if gfn in found and found[gfn] != role else role
+        return found
+
+    def close(self) -> None:
+        """End it."""
+        self._vcpu.close()
+        self._vm.close()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's make: bounded in time, ended with all its children, and its first error found."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+TOOLS = {
+    "make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc", "pahole": "dwarves",
+    "xz": "xz-utils", "git": "git", "perl": "perl",
+}  # fmt: skip
+"""Programs, and the packages that bring them. Without pahole the configuration, and so `struct module`, is another."""
+HEADERS = {"libelf.h": "libelf-dev", "openssl/ssl.h": "libssl-dev"}
+KVM = "arch/x86/kvm"
+_PROBE_SECONDS = 30.0
+_COMPILER = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
+_OTHERS = (
+    re.compile(r"^ERROR: (modpost: .*)$", re.MULTILINE),
+    re.compile(r"^ld: (.*)$", re.MULTILINE),
+    re.compile(r"^make\S*: \*\*\* (.*?)(?:\. *Stop\.)?$", re.MULTILINE),
+)
+
+
+class BuildError(Exception):
+    """A kernel that cannot be built: the first error."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        """The source file that the compiler has refused."""
+
+
+def missing() -> list[str]:
+    """The packages that a build needs and that are not here."""
+    packages = [package for program, package in TOOLS.items() if shutil.which(program) is None]
+    if "gcc" not in packages:
+        for header, package in HEADERS.items():
+            command = ["gcc", "-E", "-xc", "-"]
+            source = f"#include <{header}>\n".encode()
+            done = subprocess.run(command, input=source, capture_output=True, timeout=_PROBE_SECONDS, check=False)
+            if done.returncode != 0:
+                packages.append(package)
+    return packages
+
+
+def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[[str], None]) -> None:
+    """Run make in a source tree; what it prints goes to a log, its last line to `tell`.
+
+    Raises BuildError with the first error, or when it is not done in time.
+    """
+    jobs = len(os.sched_getaffinity(0))
+    started = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["make", f"-j{jobs}", *arguments],
+            cwd=tree, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C", "MAKEFLAGS": ""}, start_new_session=True,
+        )  # fmt: skip
+        try:
+            while True:
+                try:
+                    code = process.wait(0.5)
+                    break
+                except subprocess.TimeoutExpired:
+                    if time.monotonic() - started > seconds:
+                        raise BuildError(f"make {arguments[-1]} is not done after {seconds:.0f} s: {log}") from None
+                    tell(_last(log))
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    if code != 0:
+        raise first_error(log.read_text(errors="replace"), log, tree)
+
+
+def first_error(said: str, log: Path, tree: Path) -> BuildError:
+    """The compiler's first error, or else the linker's or make's. Paths are those in the tree."""
+    found = _COMPILER.search(said)
+    if found is not None:
+        path = os.path.normpath(found[1])
+        if not (tree / path).is_file():
+            path = os.path.normpath(f"{KVM}/{path}")  # make has gone there
+        return BuildError(f"{path}:{found[2]}: {found[3]}", path)
+    for pattern in _OTHERS:
+        if other := pattern.search(said):
+            return BuildError(f"{other[1]} (see {log})")
+    return BuildError(f"make has failed: {log}")
+
+
+def _last(log: Path) -> str:
+    """The last line of a log."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 500))
+        lines = file.read().decode(errors="replace").split("\n")
+    return " ".join(lines[-2].split()) if len(lines) > 1 else ""

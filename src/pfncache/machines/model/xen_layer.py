@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What direct execution adds to the Xen side of a design's kernel: the bytes of the structures shared with the guest.
+
+include/xen/interface/xen.h, vcpu.h; the layouts of 64-bit guests and of 32-bit ones.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from pfncache.kernel.arch.x86.kvm.x86 import X86
+from pfncache.kernel.arch.x86.kvm.xen import Xen
+from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.kernel.include.linux.sched import current
+from pfncache.kernel.include.linux.types import ENOTCONN, Errno
+from pfncache.machines.uapi import XEN_COMPAT, XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE, XEN_LONG_MODE, XenLayout
+
+PVCLOCK_FLAGS, PVCLOCK_TSC_STABLE_BIT = 29, 1
+
+
+@dataclass(frozen=True)
+class _Bit:
+    """A bit in a page."""
+
+    data: memoryview
+    number: int
+
+    def test_and_set(self) -> bool:
+        """test_and_set_bit()."""
+        was = self.test()
+        self.data[self.number // 8] |= 1 << self.number % 8
+        return was
+
+    def test(self) -> bool:
+        """test_bit()."""
+        return bool(self.data[self.number // 8] >> self.number % 8 & 1)
+
+
+class XenLayer(X86, Xen):
+    """On top of every patch."""
+
+    def _layout(self, kvm: Kvm | None) -> XenLayout:
+        assert kvm is not None
+        return XEN_LONG_MODE if kvm.xen.host_long_mode else XEN_COMPAT
+
+    def xen_write_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+        """The wall clock's time is when the VM's clock began."""
+        super().xen_write_wall_clock(kvm, gpc)
+        data, layout = self.host_kernel_bytes(gpc.khva), self._layout(kvm)
+        start = time.time_ns() - self.host_clock - kvm.host_kvmclock_offset
+        seconds, nanoseconds = divmod(max(start, 0), 10**9)
+        version = int.from_bytes(data[layout.wall_clock : layout.wall_clock + 4], "little")
+        words = (((version + 1) | 1) + 1 & 0xFFFFFFFF, seconds & 0xFFFFFFFF, nanoseconds)
+        data[layout.wall_clock : layout.wall_clock + 12] = b"".join(word.to_bytes(4, "little") for word in words)
+        data[layout.seconds_high : layout.seconds_high + 4] = (seconds >> 32).to_bytes(4, "little")
+        for vcpu in kvm.vcpus:
+            vcpu.clock_update = True
+
+    def xen_set_pending(self, gpc: GfnToPfnCache) -> Errno:
+        """Pending events are not raised again, masked ones are not delivered."""
+        super().xen_set_pending(gpc)
+        data, layout, port = self.host_kernel_bytes(gpc.khva), self._layout(gpc.kvm), current().host_evtchn_port
+        if _Bit(data[layout.pending :], port).test_and_set():
+            return 0
+        return -ENOTCONN if _Bit(data[layout.mask :], port).test() else 1
+
+    def xen_set_pending_sel(self, info: GfnToPfnCache) -> None:
+        """evtchn_pending_sel, and with it evtchn_upcall_pending."""
+        super().xen_set_pending_sel(info)
+        data, layout = self.host_kernel_bytes(info.khva), self._layout(info.kvm)
+        if not _Bit(data[layout.pending_sel :], current().host_evtchn_port // layout.word_bits).test_and_set():
+            data[0] = 1
+
+    def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
+        """What cannot be delivered is noted with its bit."""
+        noted = vcpu.xen.evtchn_pending_sel
+        vcpu.xen.evtchn_pending_sel = False
+        ret = super().kvm_xen_set_evtchn_fast(kvm, vcpu)
+        if vcpu.xen.evtchn_pending_sel:
+            vcpu.xen.host_pending_sel |= 1 << current().host_evtchn_port // self._layout(kvm).word_bits
+        vcpu.xen.evtchn_pending_sel |= noted
+        return ret
+
+    def xen_inject_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """The bits that were noted."""
+        super().xen_inject_pending_sel(vcpu, gpc)
+        data, layout = self.host_kernel_bytes(gpc.khva), self._layout(vcpu.kvm)
+        at = slice(layout.pending_sel, layout.pending_sel + layout.word_bits // 8)
+        data[at] = (int.from_bytes(data[at], "little") | vcpu.xen.host_pending_sel).to_bytes(
+            layout.word_bits // 8, "little"
+        )
+        data[0] = 1
+        vcpu.xen.host_pending_sel = 0
+
+    def xen_write_runstate(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
+        """State and time of entry; how long each state took is not kept."""
+        super().xen_write_runstate(vcpu, gpc, start, length)
+        area = bytearray(self.RUNSTATE_SIZE)
+        entry = self._layout(vcpu.kvm).runstate_entry
+        area[0:4] = vcpu.xen.host_runstate.to_bytes(4, "little")
+        area[entry : entry + 8] = vcpu.xen.host_runstate_entry_time.to_bytes(8, "little")
+        self.host_kernel_bytes(gpc.khva)[:length] = area[start : start + length]
+
+    def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
+        """The places of a Xen guest come after the one of kvm-clock."""
+        super().kvm_guest_time_update(vcpu)
+        for gpc in (vcpu.xen.vcpu_info_cache, vcpu.xen.vcpu_time_info_cache):
+            if gpc.active:
+                self.kvm_setup_guest_pvclock(vcpu, gpc)
+
+    def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
+        """A Xen guest may be told that its clock is not stable."""
+        super().host_fill_pvclock(vcpu, data)
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if kvm.xen.host_flags & XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE:
+            data[PVCLOCK_FLAGS] &= ~PVCLOCK_TSC_STABLE_BIT

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The cells of a design, computed by running its model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from pfncache.machines.model.machine import ModelMachine
+from pfncache.machines.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
+from pfncache.matrix.cell import Seen
+from pfncache.matrix.memory import Kind
+from pfncache.matrix.paths import Path
+from pfncache.matrix.probes import probe
+from pfncache.matrix.witness import ORDER, Witness
+from pfncache.properties.private_access import PrivateAccessProbe
+from pfncache.series.design import Design, Patch
+from pfncache.series.rfc import NoDirectMap
+
+
+class _WatchPrivate(Patch, PrivateAccessProbe):
+    """In no kernel: KVM's access to private memory is reported, as the checker does."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A cell of a design."""
+
+    seen: Seen
+    means: tuple[str, ...]
+    """By what KVM reached memory, or tried to: the user mapping, guest_memfd, the direct map, a kernel alias."""
+    with_no_direct_map: bool = False
+    """The patch that makes NO_DIRECT_MAP was put on top of the design, which does not have it."""
+
+
+def predict(design: Design, path: Path, kind: Kind) -> Predicted:
+    """Run the model. KVM's access to private memory counts as a violation."""
+    extra = needs_no_direct_map(design, kind)
+    watched = (design + [*([NoDirectMap] if extra else []), Witness, _WatchPrivate]).named(design.name, design.title)
+    machine = ModelMachine(watched)
+    kernel = cast("Witness", machine.kernel)
+    kernel.host_means = set()
+    found: set[str] = set()
+
+    @contextmanager
+    def during() -> Iterator[None]:
+        kernel.host_means.clear()
+        try:
+            yield
+        finally:
+            found.update(kernel.host_means)
+
+    # Where a property breaks, the kernel is left as it is, locks held.
+    seen = probe(machine, path, kind, during())
+    return Predicted(seen, tuple(means for means in ORDER if means in found), extra)
+
+
+def needs_no_direct_map(design: Design, kind: Kind) -> bool:
+    """Whether a kind of memory takes a patch that the design does not have."""
+    if kind.flags is None or not kind.flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP or not design.has("gmem-mmap"):
+        return False
+    return not any(issubclass(patch, NoDirectMap) for patch in design.patches)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The matrix of paths and kinds of memory, as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TextIO
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pfncache.matrix.cell import Seen, Verdict
+from pfncache.matrix.memory import KINDS
+from pfncache.matrix.paths import PATHS
+from pfncache.matrix.table import Cell, Mark, Matrix
+
+COLOURS = {
+    Verdict.WORKS: "green",
+    Verdict.LOST: "yellow",
+    Verdict.FAILS: "yellow",
+    Verdict.ELSEWHERE: "red",
+    Verdict.BREAKS: "bold red",
+    Verdict.UNSEEN: "dim",
+}
+SIGNS = {Mark.CONFIRMED: "✓", Mark.OTHERWISE: "≈", Mark.DIFFERS: "≠", Mark.UNSEEN: ""}
+EXITS = {"INTERNAL_ERROR": "internal", "MEMORY_FAULT": "memfault", "SHUTDOWN": "shutdown"}
+WIDTH = 124
+"""Of lines, at least: what the table of a model needs."""
+_UNBOUNDED = Console(width=1000)
+LEGEND = (
+    ("works", "KVM reaches the guest's memory"),
+    ("split", "KVM reaches the page at the memslot's user address, which is not the guest's memory"),
+    ("lost", "nothing happens, and nobody is told"),
+    ("#PF, MMIO ...", "nothing happens, and the guest gets an exception, or user space an exit"),
+    ("!name", "a property is violated, by the beginning of its name"),
+    ("-", "there is no such memory"),
+    ("✓ ≈ ≠", "a kernel does the same; the same but for the exit or exception; something else"),
+)
+
+
+def show(matrix: Matrix, out: TextIO) -> None:
+    """The table, what follows from it, and what a kernel says to it."""
+    lines: list[RenderableType] = [Text(f"=> {sentence}.", style="bold") for sentence in matrix.conclusion()]
+    table = _table(matrix)
+    _print([table, *lines, *_kernel(matrix)], out, table.__rich_measure__(_UNBOUNDED, _UNBOUNDED.options).maximum)
+
+
+def explain(matrices: list[Matrix], out: TextIO) -> None:
+    """What the rows, columns and cells of these mean."""
+    if matrices:
+        _print([_paths(matrices), _memory(matrices), _legend()], out)
+
+
+def _print(parts: list[RenderableType], out: TextIO, width: int = 0) -> None:
+    """As wide as it has to be, and without spaces at the ends of lines where it is not for a terminal."""
+    console = Console(file=out, highlight=False)
+    wide = Console(file=out, highlight=False, width=max(WIDTH, width, console.width if console.is_terminal else 0))
+    with wide.capture() as captured:
+        for part in parts:
+            wide.print(part)
+    text = captured.get()
+    if not console.is_terminal:
+        text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    out.write(text)
+    out.flush()
+
+
+def _table(matrix: Matrix) -> Table:
+    table = Table(title=matrix.design.title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column("path", no_wrap=True)
+    for kind in KINDS.values():
+        table.add_column("\n".join(kind.head), no_wrap=True)
+    for path in PATHS:
+        table.add_row(path, *(_cell(cell) for cell in matrix.row(path)))
+    return table
+
+
+def _cell(cell: Cell) -> RenderableType:
+    text = Text(word(cell.seen), style=COLOURS[cell.seen.verdict])
+    if cell.mark is Mark.DIFFERS and cell.real is not None:
+        text.append(f"≠{word(cell.real)}", style="bold magenta")
+    elif cell.mark is not None:
+        text.append(SIGNS[cell.mark], style="bold")
+    return text
+
+
+def word(seen: Seen) -> str:
+    """A verdict in one word."""
+    if seen.verdict is Verdict.UNSEEN:
+        return "-"
+    if seen.verdict is Verdict.BREAKS:
+        return f"!{seen.how.partition('-')[0]}"
+    if seen.verdict is Verdict.ELSEWHERE:
+        return "split"
+    return EXITS.get(seen.how, seen.how) if seen.verdict is Verdict.FAILS else seen.verdict.value
+
+
+def _paths(matrices: list[Matrix]) -> Table:
+    table = _list("path", "kernel function, file: who goes this way; by what it reaches memory, where it does")
+    for path in PATHS.values():
+        means = [", ".join(matrix.means(path.name)) or "nothing" for matrix in matrices]
+        by = "; or ".join(dict.fromkeys(means))
+        table.add_row(path.name, f"{path.functions}, {path.file}: {path.users}; by {by}")
+    return table
+
+
+def _memory(matrices: list[Matrix]) -> Table:
+    table = _list("memory", "what backs the memslot / what is at its user address")
+    cells = [cell for matrix in matrices for cell in matrix.cells.values()]
+    for kind in KINDS.values():
+        patched = any(cell.predicted.with_no_direct_map for cell in cells if cell.kind is kind)
+        table.add_row(kind.name, kind.text + (" (the design with that patch on top)" if patched else ""))
+    return table
+
+
+def _legend() -> Table:
+    table = _list("cell", "what comes of it")
+    for name, text in LEGEND:
+        table.add_row(name, text)
+    return table
+
+
+def _list(name: str, text: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(name, no_wrap=True)
+    table.add_column(text)
+    return table
+
+
+def _kernel(matrix: Matrix) -> list[RenderableType]:
+    """What a kernel says, and why some cells cannot be shown on it."""
+    if not matrix.kernel:
+        return []
+    cells = list(matrix.cells.values())
+    counts = Counter(cell.mark for cell in cells if cell.mark is not None)
+    total = ", ".join(f"{counts[mark]} {mark.value} {SIGNS[mark]}".rstrip() for mark in Mark if counts[mark])
+    lines = [f"{matrix.kernel}: {total} of {len(cells)} cells"]
+    for cell in cells:
+        if cell.mark in (Mark.DIFFERS, Mark.OTHERWISE):
+            lines.append(f"  {cell.path.name} on {cell.kind.name}: {cell.real}, and {cell.seen} on the model")
+    reasons: dict[str, int] = Counter(
+        cell.real.how for cell in cells if cell.real is not None and cell.real.verdict is Verdict.UNSEEN
+    )
+    lines += [f"  {count} cells: {reason}" for reason, count in reasons.items()]
+    return [Text(line) for line in lines]

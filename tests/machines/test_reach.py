@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What machines can make KVM do with the guest's memory: the same on a kernel and on its model."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.machines.machine import GuestExit, Machine, Vcpu
+from pfncache.machines.model.machine import ModelMachine
+from pfncache.machines.program import STORE_RAX, STORE_RDX
+from pfncache.machines.uapi import (
+    KVM_ASYNC_PF_DELIVERY_AS_INT,
+    KVM_MSR_ENABLED,
+    MSR_KVM_ASYNC_PF_ACK,
+    MSR_KVM_ASYNC_PF_EN,
+    MSR_KVM_WALL_CLOCK_NEW,
+    PAGE_SIZE,
+    SHARED_GMEM,
+)
+
+AT = 3 * PAGE_SIZE + 0x40
+SIZE = 4 * PAGE_SIZE
+APF = AT | KVM_MSR_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT
+
+
+def with_memory(machine: Machine, irqchip: bool = False) -> tuple[Vcpu, int]:
+    vm, hva = machine.create_vm(), machine.mmap(SIZE)
+    if irqchip:
+        vm.create_irqchip()
+    vcpu = vm.create_vcpu()
+    vm.set_user_memory_region(0, 0, SIZE, hva)
+    return vcpu, hva
+
+
+def with_unmapped_gmem(machine: Machine) -> Vcpu:
+    """The guest has memory, KVM cannot reach it."""
+    if machine.capabilities.guest_memfd_flags & SHARED_GMEM != SHARED_GMEM:
+        pytest.skip("no guest_memfd that can be mapped")
+    vm = machine.create_vm()
+    vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
+    vm.bind(0, 0, SIZE, machine.hole(SIZE), file)
+    return vcpu
+
+
+def test_wall_clock_is_written_at_once(machine: Machine) -> None:
+    vcpu, hva = with_memory(machine)
+    for version in (2, 4):
+        assert vcpu.set_msr(MSR_KVM_WALL_CLOCK_NEW, AT) == 1
+        assert int.from_bytes(machine.read(hva + AT, 4), "little") == version
+
+
+def test_translation_sets_the_accessed_bit(machine: Machine) -> None:
+    vcpu, hva = with_memory(machine)
+    entry = 0x40000087
+    machine.write(hva + AT, entry.to_bytes(8, "little"))
+    assert vcpu.translate(AT) == 0x40000000
+    assert int.from_bytes(machine.read(hva + AT, 8), "little") == entry | 0x20
+    machine.write(hva + AT, bytes(8))
+    assert vcpu.translate(AT) is None
+
+
+def test_code_is_read_again_to_emulate_it(machine: Machine) -> None:
+    vcpu, hva = with_memory(machine)
+    for code, expected in ((STORE_RAX, b"in rax  "), (STORE_RDX, b"in rdx  ")):
+        machine.write(hva + AT, code + bytes.fromhex("ebfe"))
+        assert vcpu.run_code(AT, b"in rax  ", b"in rdx  ") == expected
+        vcpu, hva = with_memory(machine)
+
+
+def test_moves_from_and_to_a_device(machine: Machine) -> None:
+    vcpu, hva = with_memory(machine)
+    machine.write(hva + AT, b"outwards")
+    assert vcpu.copy_to_device(AT) == b"outwards"
+    vcpu, hva = with_memory(machine)
+    vcpu.copy_from_device(AT, b"inwards ")
+    assert machine.read(hva + AT, 8) == b"inwards "
+
+
+def test_locked_exchange(machine: Machine) -> None:
+    if not machine.capabilities.emulates_any:
+        pytest.skip("the processor executes it itself")
+    vcpu, hva = with_memory(machine)
+    vcpu.cmpxchg(AT, b"ab")
+    assert machine.read(hva + AT, 4) == b"ab\0\0"
+
+
+def test_pages_are_ready(machine: Machine) -> None:
+    vcpu, hva = with_memory(machine, irqchip=True)
+    assert [vcpu.set_msr(MSR_KVM_ASYNC_PF_EN, APF), vcpu.set_msr(MSR_KVM_ASYNC_PF_ACK, 1)] == [1, 1]
+    assert machine.read(hva + AT, 8) == b"\0\0\0\0\xff\xff\xff\xff"
+
+
+def test_async_page_faults_need_an_apic(machine: Machine) -> None:
+    vcpu, _ = with_memory(machine)
+    assert [vcpu.set_msr(MSR_KVM_ASYNC_PF_EN, data) for data in (APF, 0)] == [0, 1]
+
+
+def test_vmsave(machine: Machine) -> None:
+    if not machine.capabilities.nested_svm:
+        pytest.skip("no nested SVM")
+    vcpu, hva = with_memory(machine)
+    vcpu.vmsave(AT // PAGE_SIZE * PAGE_SIZE)
+    assert machine.read(hva + AT // PAGE_SIZE * PAGE_SIZE + 0x490, 2) == b"\x18\0"
+
+
+def test_what_kvm_cannot_reach(machine: Machine) -> None:
+    assert with_unmapped_gmem(machine).translate(AT) is None
+    vcpu = with_unmapped_gmem(machine)
+    vcpu.store(AT, b"whatever")
+    with pytest.raises(GuestExit, match=r"^MMIO read at 0x3040$"):
+        vcpu.copy_to_device(AT)
+    with pytest.raises(GuestExit, match=r"^MMIO write at 0x3040$"):
+        with_unmapped_gmem(machine).copy_from_device(AT, b"whatever")
+
+
+def test_locked_exchange_that_kvm_cannot_reach(machine: Machine) -> None:
+    if not machine.capabilities.emulates_any:
+        pytest.skip("the processor executes it itself")
+    with pytest.raises(GuestExit, match=r"^MMIO read at 0x3040$"):
+        with_unmapped_gmem(machine).cmpxchg(AT, b"ab")
+
+
+@pytest.mark.parametrize("call", [lambda vcpu: vcpu.run_code(AT, b"a" * 8, b"d" * 8), lambda vcpu: vcpu.vmsave(0x3000)])
+def test_what_the_model_cannot_reach(model: ModelMachine, call: object) -> None:
+    """How that ends is the processor's business: it has no handler, or user space is told."""
+    vcpu = with_unmapped_gmem(model)
+    vcpu.store(AT, STORE_RAX.ljust(8, b"\0"))
+    assert callable(call)
+    with pytest.raises(GuestExit, match=r"^(SHUTDOWN|INTERNAL_ERROR suberror 1)$"):
+        call(vcpu)

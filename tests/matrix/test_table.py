@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The whole matrix: marks, what follows, JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pfncache.matrix.cell import Seen, Verdict
+from pfncache.matrix.memory import KINDS
+from pfncache.matrix.paths import PATHS
+from pfncache.matrix.predict import Predicted
+from pfncache.matrix.table import Cell, Mark, Matrix, compute
+from pfncache.series import DESIGNS
+
+WORKS, LOST = Seen(Verdict.WORKS), Seen(Verdict.LOST)
+UNSEEN = Seen(Verdict.UNSEEN, "no such memory")
+MMIO, SHUTDOWN = Seen(Verdict.FAILS, "MMIO"), Seen(Verdict.FAILS, "SHUTDOWN")
+
+
+@pytest.fixture(scope="module")
+def mainline() -> Matrix:
+    return compute(DESIGNS["mainline-7.3"])
+
+
+def cell(model: Seen, real: Seen | None) -> Cell:
+    return Cell(PATHS["pfncache"], KINDS["anon/mapped"], Predicted(model, ()), real)
+
+
+@pytest.mark.parametrize(
+    ("model", "real", "mark"),
+    [
+        (WORKS, None, None),
+        (WORKS, WORKS, Mark.CONFIRMED),
+        (MMIO, MMIO, Mark.CONFIRMED),
+        (MMIO, SHUTDOWN, Mark.OTHERWISE),
+        (MMIO, LOST, Mark.DIFFERS),
+        (WORKS, UNSEEN, Mark.UNSEEN),
+        (UNSEEN, WORKS, Mark.UNSEEN),
+    ],
+)
+def test_marks(model: Seen, real: Seen | None, mark: Mark | None) -> None:
+    assert cell(model, real).mark is mark
+
+
+def test_every_cell_is_there(mainline: Matrix) -> None:
+    assert len(mainline.cells) == len(PATHS) * len(KINDS) == 132
+    assert {cell.mark for cell in mainline.cells.values()} == {None}
+
+
+def test_means_of_a_path(mainline: Matrix) -> None:
+    assert mainline.means("kvm_vcpu_map") == ["user mapping", "direct map"]
+    assert mainline.means("page walk") == ["user mapping"]
+    assert mainline.means("TDP fault") == ["user mapping", "guest_memfd"]
+
+
+def test_conclusion_of_mainline(mainline: Matrix) -> None:
+    assert mainline.conclusion() == [
+        "11 of 12 paths reach guest_memfd only where user space maps it (pfncache, kvm_read/write_guest, "
+        "gfn_to_hva_cache, steal time, page walk, accessed bit, emulator fetch, emulator read, emulator write, "
+        "emulator cmpxchg, kvm_vcpu_map): gmem and ndm memory that a guest may use for any of them must stay "
+        "mapped at the slot's address",
+        "without the direct map, pfncache and kvm_vcpu_map do not reach it even when it is mapped",
+        "private memory is reached by TDP fault alone",
+    ]
+
+
+def test_conclusion_of_the_series_names_what_breaks() -> None:
+    sentences = compute(DESIGNS["rfc-v4"]).conclusion()
+    assert sentences[0].startswith(
+        "10 of 12 paths reach guest_memfd only where user space maps it (kvm_read/write_guest, "
+    )
+    assert sentences[1:] == [
+        "without the direct map, kvm_vcpu_map does not reach it even when it is mapped",
+        "private memory is reached by TDP fault alone",
+        "pfncache breaks wild-pointer on anon/mapped, gmem0/other",
+        "pfncache breaks private-access on private/unmapped, private/other",
+    ]
+
+
+def test_conclusion_where_everything_works(mainline: Matrix) -> None:
+    """It follows from the cells, and from nothing else."""
+    works = {key: replace(c, predicted=Predicted(WORKS, ())) for key, c in mainline.cells.items()}
+    sentences = Matrix(mainline.design, works).conclusion()
+    assert sentences[:2] == [
+        "every path reaches guest_memfd that user space does not map: nothing must stay mapped",
+        "no path needs the direct map",
+    ]
+
+
+def test_conclusion_without_guest_memfd() -> None:
+    assert compute(DESIGNS["mainline-6.12"]).conclusion() == [
+        "mainline-6.12 has no guest_memfd that user space can map: a guest's memory is what is mapped"
+    ]
+
+
+def test_json(mainline: Matrix) -> None:
+    document = compute(mainline.design, dict.fromkeys(mainline.cells, WORKS), "a kernel").as_json()
+    assert (document["design"], document["kernel"]) == ("mainline-7.3", "a kernel")
+    assert [path["name"] for path in document["paths"]] == list(PATHS)
+    assert document["paths"][0]["means"] == ["user mapping", "direct map"]
+    assert document["cells"][0] == {
+        "path": "pfncache",
+        "memory": "anon/mapped",
+        "verdict": "works",
+        "how": "",
+        "means": ["user mapping", "direct map"],
+        "kernel": {"verdict": "works", "how": "", "mark": "confirmed"},
+    }
+    assert "kernel" not in mainline.as_json()["cells"][0]

@@ -73,7 +73,7 @@ def test_a_kernel_that_is_none_or_needs_more(pfncache: Call, tmp_path: Path) -> 
     for name, data, why in (
         ("none", b"#!/bin/sh\n" * 100, "is no bzImage"),
         ("old", bzimage(xloadflags=0), "no 64-bit entry point"),
-        ("large", bzimage(kernel=bytes(32 << 20)), "--memory 64: this kernel needs 112 MiB"),
+        ("large", bzimage(init_size=32 << 20), "--memory 64: this kernel needs 112 MiB"),
     ):
         path = tmp_path / name
         path.write_bytes(data)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pfncache.footprint.guests import GUESTS
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
 from pfncache.selftests import SELFTESTS
@@ -32,6 +33,7 @@ def test_help_does_not_load_the_engine() -> None:
         ("designs", list(DESIGNS)),
         ("scenarios", list(SCENARIOS)),
         ("properties", list(PROPERTIES)),
+        ("guests", list(GUESTS)),
         ("selftests", list(SELFTESTS)),
     ],
 )

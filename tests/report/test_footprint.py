@@ -48,6 +48,12 @@ def test_what_was_not_watched_and_what_was_lost_is_said() -> None:
     assert "  1,200 events were lost: the trace buffer is full" in lines
 
 
+def test_where_a_guest_stands_that_has_not_panicked() -> None:
+    stuck = replace(example(), console=("one", "two"))
+    assert "  the console's last line: two" in list(report.heading(stuck))
+    assert not any("last line" in line for line in report.heading(replace(stuck, ended="panicked: no root")))
+
+
 def test_paths() -> None:
     assert _rows(report.paths(example())) == [
         ["skip: page walk", "2", "1", "6"],

@@ -87,9 +87,10 @@ def test_json() -> None:
                 "scenarios": [
                     {
                         "scenario": "a", "verdict": "violated", "property": "deadlock", "reason": "why",
-                        "trace": [row], **common,
+                        "trace": [row], "loop": None, **common,
                     },
-                    {"scenario": "b", "verdict": "holds", "property": None, "reason": "", "trace": [], **common},
+                    {"scenario": "b", "verdict": "holds", "property": None, "reason": "", "trace": [],
+                     "loop": None, **common},
                 ],
             }
         ],

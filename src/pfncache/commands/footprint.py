@@ -18,7 +18,7 @@ from pfncache.commands.guests import running
 from pfncache.commands.names import unknown
 from pfncache.footprint import run
 from pfncache.footprint.footprint import Footprint
-from pfncache.footprint.guests import LINUX, SMALL
+from pfncache.footprint.guests import GUESTS, LINUX, SMALL
 from pfncache.footprint.vmm.bzimage import BadImage, BzImage
 from pfncache.footprint.vmm.linux import NotEnough, needed
 from pfncache.images.find import NoSuchKernel, find
@@ -34,6 +34,8 @@ EXIT_INTERRUPTED = 130
 _SMALL_SECONDS, _LINUX_BEYOND = 60.0, 180.0
 """Bounds of a call in the vm; of Linux, beyond the guest's own: what it takes to read the trace, emulated."""
 
+_CANNOT = f"{run.CannotMeasure.__module__}.{run.CannotMeasure.__qualname__}: "
+
 Measure = Callable[[str], Footprint]
 
 
@@ -44,7 +46,7 @@ Measure = Callable[[str], Footprint]
 @click.option("--guest-kernel", metavar="K", help="What the guest `linux` boots. Default: as --kernel.")
 @click.option("--append", default="quiet", show_default=True, help="Added to the command line of `linux`.")
 @click.option("--memory", type=click.IntRange(min=32, max=2047), default=256, show_default=True, help="Of `linux`, in MiB.")  # fmt: skip # noqa: E501
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=150.0, show_default=True, help="Bound of `linux`.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=240.0, show_default=True, help="Bound of `linux`.")
 @click.option("--runs", type=click.IntRange(min=1), default=1, help="Run each guest so often, and compare.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False, writable=True), help="A picture: memory over time.")  # fmt: skip # noqa: E501
@@ -56,13 +58,14 @@ def footprint(
     """Run guests in guest_memfd, and list the pages that KVM itself reaches through the user mapping.
 
     GUEST is one of the small ones, which are the default, or `linux`: a kernel that boots until it has no root to
-    mount. Where we are root and there is tracefs, each page comes with the order and the path.
+    mount; `pfncache list guests` says what each does. Where we are root and there is tracefs, each page comes with the
+    order and the path.
     Exit status: 0 done, 1 not measured, 2 usage, 130 interrupted.
     """
     names = guests or tuple(SMALL)
     for name in names:
-        if name not in SMALL and name != LINUX:
-            raise unknown("guest", name, [*SMALL, LINUX])
+        if name not in GUESTS:
+            raise unknown("guest", name, GUESTS)
     if kernels is not None and machine is None:
         machine = "vm"
     if (kernels is None) == (machine == "vm"):
@@ -138,7 +141,8 @@ def _measuring(machine: str, kernel: str | None, boot: _Boot) -> Iterator[Measur
                     else:
                         ended = guest.call(run.on_this_host, name, seconds=_SMALL_SECONDS)
                     if ended.value is None:
-                        raise click.ClickException(f"{name} on {kernel}: {ended.trouble.splitlines()[-1]}")
+                        why = ended.trouble.splitlines()[-1].removeprefix(_CANNOT)
+                        raise click.ClickException(f"cannot measure {name} on Linux {kernel}: {why}")
                     return ended.value
 
                 yield inside

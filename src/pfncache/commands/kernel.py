@@ -104,9 +104,10 @@ def build_kernel(base: str, path: Path | None, name: str | None, debug: bool) ->
         raise click.ClickException(f"to build kernels: apt-get install {' '.join(packages)}")
     started = time.monotonic()
     with _work() as tell:
-        stock = _stock(base, tell)
-        chosen = _name(name, stock, path, debug)
-        unpacked = source.get(lambda: _apt(tell, False), stock.release, tell)
+        release = _release(base, tell)
+        chosen = _name(name, release, path, debug)
+        unpacked = source.get(lambda: _apt(tell, False), release, tell)
+        stock = _stock(release, tell)
         if series:
             click.echo("\n".join(advise(series, stock.release)))
         if not debug and (others := beyond_kvm(series)):
@@ -115,17 +116,24 @@ def build_kernel(base: str, path: Path | None, name: str | None, debug: bool) ->
     click.echo(f"{image.name} ({time.monotonic() - started:.0f} s): pfncache selftest --kernel {image.name}")
 
 
-def _stock(base: str, tell: Tell) -> Image:
-    """The kernel to build anew; it is fetched unless it is here."""
-    here = [image for image in debian.fetched() if debian.matches(image.release, base)]
-    return here[0] if here else debian.fetch(_apt(tell, False), base, tell)
+def _release(base: str, tell: Tell) -> str:
+    """The kernel to build anew: one that is here, or else the newest."""
+    here = (image.release for image in debian.fetched() if debian.matches(image.release, base))
+    return next(here, None) or debian.choose(_apt(tell, False), base).release
 
 
-def _name(name: str | None, stock: Image, path: Path | None, debug: bool) -> str:
+def _stock(release: str, tell: Tell) -> Image:
+    """That kernel; it is fetched unless it is here."""
+    here = (image for image in debian.fetched() if image.release == release)
+    return next(here, None) or debian.fetch(_apt(tell, False), release, tell)
+
+
+def _name(name: str | None, release: str, path: Path | None, debug: bool) -> str:
     """What to call a variant."""
     if name is None:
-        parts = [stock.name, path.resolve().stem if path is not None else "", "debug" if debug else ""]
-        return "+".join(part for part in parts if part) if any(parts[1:]) else f"{stock.name}+protected"
+        version = release.split("+", 1)[0]
+        parts = [version, path.resolve().stem if path is not None else "", "debug" if debug else ""]
+        return "+".join(part for part in parts if part) if any(parts[1:]) else f"{version}+protected"
     if "/" in name or name.startswith(".") or name == "host" or name[:1].isspace():
         raise click.UsageError(f"{name!r} is no name for a kernel; wanted one like my-series")
     return name

@@ -17,7 +17,7 @@ VERBS = {
     "footprint": ("pfncache.commands.footprint:footprint", "List the guest memory that KVM itself touches."),
     "kernel": ("pfncache.commands.kernel:kernel", "Get real kernels for the tests, or build them."),
     "doctor": ("pfncache.commands.doctor:doctor", "Say what this host offers, and how to get what is missing."),
-    "list": ("pfncache.commands.listing:listing", "List the designs, scenarios, properties or selftests."),
+    "list": ("pfncache.commands.listing:listing", "List the designs, scenarios, properties, guests or selftests."),
 }
 """Where each verb is, and what it does."""
 

@@ -54,6 +54,7 @@ class Footprint:
     """How often KVM_RUN came back to user space."""
     seconds: float = 0.0
     console: tuple[str, ...] = ()
+    """What the guest has printed."""
 
     @property
     def unexplained(self) -> tuple[int, ...]:
@@ -83,6 +84,8 @@ class Footprint:
 
 
 UNKNOWN = "path unknown"
+PANICKED = "panicked: "
+"""How the end of a guest begins that has got as far as it can."""
 
 
 def ranges(gfns: tuple[int, ...]) -> list[tuple[int, int]]:

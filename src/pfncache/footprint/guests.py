@@ -39,3 +39,7 @@ SMALL: dict[str, SmallGuest] = {
     ),
 }  # fmt: skip
 """By name."""
+GUESTS = {name: guest.text for name, guest in SMALL.items()} | {
+    LINUX: "a bzImage, booted by a VMM of ours until it has no root to mount"
+}
+"""All of them, and what they do."""

@@ -34,10 +34,6 @@ WATCHED = (
         "gfn_to_hva_memslot_prot", "gfn=gfn", False, None,
         dict.fromkeys(("paging64_walk_addr_generic", "paging32_walk_addr_generic"), "*page walk"),
     ),
-    Watched(
-        "kvm_vcpu_gfn_to_hva_prot", "gfn=gfn", False, None,
-        dict.fromkeys(("paging64_walk_addr_generic", "paging32_walk_addr_generic"), "*page walk"),
-    ),
     Watched("kvm_vcpu_gfn_to_hva", "gfn=gfn", True, "*compare and exchange"),
     Watched(
         "kvm_vcpu_read_guest_page", "gfn=gfn", False, "",

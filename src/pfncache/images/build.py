@@ -32,20 +32,20 @@ def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], 
     does not compile, with the patch that has touched the file.
     """
     tree = Tree(source, flavour.name)
-    with tree.locked(), tempfile.TemporaryDirectory(prefix="pfncache-series-") as scratch:
-        tell(f"applying {len(series)} patches")
+    with tempfile.TemporaryDirectory(prefix="pfncache-series-") as scratch:
         touched = applying.apply(series, source.tree, Path(scratch))
-        tree.put(touched, Path(scratch))
-        try:
-            if not tree.ready:
-                flavour.configure(tree, tell)
-            modules = flavour.build(tree, tell)
-        except BuildError as error:
-            raise BuildError(f"{error}{_blame(series, error.path)}") from None
-        if flavour.whole:
-            release = (tree.path / "include/config/kernel.release").read_text().strip()
-            return variant.save(name, release, tree.path / "arch/x86/boot/bzImage", None, modules)
-        return variant.save(name, source.release, stock.vmlinuz, stock.modules, modules)
+        with tree.locked():
+            tree.put(touched, Path(scratch))
+            try:
+                if not tree.ready:
+                    flavour.configure(tree, tell)
+                modules = flavour.build(tree, tell)
+            except BuildError as error:
+                raise BuildError(f"{error}{_blame(series, error.path)}") from None
+            if flavour.whole:
+                release = (tree.path / "include/config/kernel.release").read_text().strip()
+                return variant.save(name, release, tree.path / "arch/x86/boot/bzImage", None, modules)
+            return variant.save(name, source.release, stock.vmlinuz, stock.modules, modules)
 
 
 def _blame(series: Sequence[PatchMail], path: str) -> str:

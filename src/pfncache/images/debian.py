@@ -81,13 +81,19 @@ def packages_of(apt: Apt, release: str) -> list[str]:
     return sorted({package.name for package in apt.packages(pattern)})
 
 
-def fetch(apt: Apt, wanted: str, tell: Callable[[str], None]) -> Image:
-    """Get the newest kernel that matches, or that a suite has, unless it is here already."""
+def choose(apt: Apt, wanted: str) -> Release:
+    """The newest kernel that matches, or that a suite has."""
     kernels = available(apt)
     chosen = next((k for k in kernels if matches(k.release, wanted) or k.suite == wanted), None)
     if chosen is None:
         nearest = ", ".join(dict.fromkeys(".".join(k.release.split(".")[:2]) for k in kernels))
         raise AptError(f"Debian has no kernel {wanted!r}; it has {nearest or 'none'}")
+    return chosen
+
+
+def fetch(apt: Apt, wanted: str, tell: Callable[[str], None]) -> Image:
+    """Get the newest kernel that matches, or that a suite has, unless it is here already."""
+    chosen = choose(apt, wanted)
     where = cache.folder("kernels") / chosen.release
     if not where.exists():
         names = packages_of(apt, chosen.release)

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,9 @@ TOOLS = {
 HEADERS = {"libelf.h": "libelf-dev", "openssl/ssl.h": "libssl-dev"}
 KVM = "arch/x86/kvm"
 _PROBE_SECONDS = 30.0
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
+_TIMED_OUT = 124
+"""What timeout(1) says; it passes a SIGTERM on to all children."""
 _COMPILER = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
 _OTHERS = (
     re.compile(r"^ERROR: (modpost: .*)$", re.MULTILINE),
@@ -56,12 +58,11 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[
     Raises BuildError with the first error, or when it is not done in time.
     """
     jobs = len(os.sched_getaffinity(0))
-    started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["make", f"-j{jobs}", *arguments],
+            [*_DIE_WITH_PARENT, "timeout", "--kill-after=5", f"{seconds}", "make", f"-j{jobs}", *arguments],
             cwd=tree, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, "LC_ALL": "C", "MAKEFLAGS": ""}, start_new_session=True,
+            env={**os.environ, "LC_ALL": "C", "LANG": "C", "MAKEFLAGS": ""}, start_new_session=True,
         )  # fmt: skip
         try:
             while True:
@@ -69,13 +70,13 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[
                     code = process.wait(0.5)
                     break
                 except subprocess.TimeoutExpired:
-                    if time.monotonic() - started > seconds:
-                        raise BuildError(f"make {arguments[-1]} is not done after {seconds:.0f} s: {log}") from None
                     tell(_last(log))
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
+    if code == _TIMED_OUT:
+        raise BuildError(f"make {arguments[-1]} is not done after {seconds:.0f} s: {log}")
     if code != 0:
         raise first_error(log.read_text(errors="replace"), log, tree)
 

@@ -30,6 +30,8 @@ class Ended(Generic[T]):
     """Empty, or what went wrong: a signal, an exception, a hang."""
     hung: bool = False
     seconds: float = 0.0
+    left: bool = False
+    """Whether its process is still there, since the kernel does not let it go."""
 
 
 def isolated(function: Callable[[], T], seconds: float) -> Ended[T]:
@@ -47,7 +49,9 @@ def isolated(function: Callable[[], T], seconds: float) -> Ended[T]:
         # Its own threads or children may live on: the group goes as a whole.
         _kill(pid)
         if not select.select([child], [], [], _AFTER_KILL)[0]:
-            return Ended(None, f"cannot be killed (process {pid})", True, time.monotonic() - started)
+            value, _ = pickle.loads(data) if data and in_time else (None, "")
+            spent = time.monotonic() - started
+            return Ended(value, f"cannot be killed (process {pid})", value is None, spent, left=True)
         _, status = os.waitpid(pid, 0)
     except BaseException:  # Ctrl-C is for us alone: the child is in a group of its own
         _kill(pid)

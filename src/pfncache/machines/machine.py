@@ -7,6 +7,7 @@ has given out when it is closed. Addresses are numbers; what is behind them is r
 
 from __future__ import annotations
 
+import enum
 import errno
 import signal
 from abc import ABC, abstractmethod
@@ -108,6 +109,8 @@ class Capabilities:
     """Whether tasks can be stopped behind their lookup of a page."""
     parallel: bool = False
     """Whether threads run at the same time, so that races may be met by chance."""
+    expendable: bool = False
+    """Whether nobody minds when tasks of it hang for ever, and pages of it fail."""
 
     @property
     def emulates_any(self) -> bool:
@@ -180,8 +183,17 @@ class Task(ABC, Generic[T]):
         """What it returned, or raise what it raised; TimeoutError if it does not end."""
 
 
+class Behind(enum.Enum):
+    """Where a task may be stopped: when it returns from a function of the kernel."""
+
+    LOOKUP = "hva_to_pfn"
+    """A page is looked up by its user address; nothing is made of it yet."""
+    UNMAP = "try_to_unmap"
+    """A page that fails is out of user page tables, and locked; its owner is not told yet."""
+
+
 class Delayed(Task[T], Generic[T]):
-    """A task that stops whenever it has looked a page up, before anything is made of that."""
+    """A task that stops whenever it returns from a function of the kernel."""
 
     @abstractmethod
     def inside(self) -> bool:
@@ -190,6 +202,14 @@ class Delayed(Task[T], Generic[T]):
     @abstractmethod
     def release(self) -> None:
         """Let it go on, and stop no more. On a kernel it goes on by itself, some time later."""
+
+
+class Left(Closing):
+    """VMs whose process has exited, and memory of ours in a page frame that was its."""
+
+    @abstractmethod
+    def written(self, seconds: float) -> list[int]:
+        """Let time pass: the offsets in the page frame of the bytes that have changed, although it is ours."""
 
 
 class Userfaultfd(Closing):
@@ -447,8 +467,15 @@ class Machine(Closing):
         """Run something beside us."""
 
     @abstractmethod
-    def delayed(self, function: Callable[[], T]) -> Delayed[T]:
-        """Run something beside us that stops between a lookup by user address and what is made of it."""
+    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> Delayed[T]:
+        """Run something beside us that stops at a place in the kernel."""
+
+    @abstractmethod
+    def left_behind(self, build: Callable[[Machine], int]) -> Left:
+        """Another process runs `build`, leaves us the VMs that it has made, and exits.
+
+        `build` returns a user address; the page frame that was there is ours afterwards.
+        """
 
     @abstractmethod
     def sleep(self, seconds: float) -> None:

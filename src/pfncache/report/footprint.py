@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from pfncache.footprint.footprint import UNKNOWN, Access, Footprint, ranges
+from pfncache.footprint.footprint import PANICKED, UNKNOWN, Access, Footprint, ranges
 from pfncache.machines.uapi import PAGE_SIZE
 
 SCHEMA = 1
@@ -37,6 +37,7 @@ def _as_json(footprint: Footprint) -> dict[str, Any]:
         "blind": list(footprint.blind),
         "lost": footprint.lost,
         "emulated": footprint.emulated,
+        "console": list(footprint.console),
         "paths": {path: len(gfns) for path, gfns in footprint.by_path().items()},
         "touched_pages": [
             {
@@ -86,6 +87,8 @@ def heading(footprint: Footprint) -> Iterator[str]:
     if footprint.emulated:
         most = [f"{name} ({times:,})" for name, times in footprint.emulated.items()]
         yield f"  emulated: {', '.join(most)}"
+    if footprint.console and not footprint.ended.startswith(PANICKED):
+        yield f"  the console's last line: {footprint.console[-1]}"
     if footprint.accesses and (rest := without_skips(footprint)) != count:
         yield f"  {count - rest:,} of them only to skip an instruction whose successor the processor does not tell"
 

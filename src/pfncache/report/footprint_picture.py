@@ -45,7 +45,7 @@ def draw(footprint: Footprint, path: Path) -> None:
 
 def _all_memory(axes: Any, footprint: Footprint) -> None:
     """Where in memory the touched pages are, and the kernel."""
-    image = tuple(gfn for gfn, role in footprint.roles.items() if role.startswith("kernel"))
+    image = tuple(gfn for gfn, role in footprint.roles.items() if "kernel" in role)
     for first, last in ranges(image):
         axes.axhspan(_mib(first), _mib(last + 1), color=_IMAGE, linewidth=0)
     for gfn in footprint.touched:

@@ -30,7 +30,9 @@ class GuestKernel:
             self._guest.start()
             self._lost = False
         try:
-            return outcome_of(self._guest.call(perform_named, test.name, seconds=EMULATED * test.seconds))
+            ended = self._guest.call(perform_named, test.name, seconds=EMULATED * test.seconds)
         except GuestError as error:
             self._lost = True
             return Outcome(Kind.CRASH, str(error))
+        self._lost = ended.left
+        return outcome_of(ended)

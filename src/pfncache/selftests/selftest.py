@@ -134,6 +134,16 @@ def delayed(capabilities: Capabilities) -> str:
     return "" if capabilities.delayed else "no kretprobes for us (root, CONFIG_KPROBES, CONFIG_BPF_EVENTS)"
 
 
+def parallel(capabilities: Capabilities) -> str:
+    """Threads that run at the same time."""
+    return "" if capabilities.parallel else "nothing happens by chance here"
+
+
+def expendable(capabilities: Capabilities) -> str:
+    """A kernel that may be left with tasks that hang."""
+    return "" if capabilities.expendable else "would leave this host with tasks that hang; try --machine vm"
+
+
 class Suite:
     """The tests of a group, in order."""
 

@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,7 @@ def _write(path: Path, program: Program) -> None:
 
 def _forget_old(newest: Path) -> None:
     """Remove the systems of all but the last few versions of the sources."""
-    when: Callable[[Path], float] = lambda path: path.stat().st_mtime  # noqa: E731
-    for old in sorted((p for p in newest.parent.iterdir() if p != newest), key=when, reverse=True)[GENERATIONS - 1 :]:
+    others = [path for path in newest.parent.iterdir() if path != newest]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in others[GENERATIONS - 1 :]:
         shutil.rmtree(old, ignore_errors=True)

@@ -12,7 +12,9 @@ from pfncache.footprint.vmm.bzimage import BadImage, BzImage
 KERNEL = bytes(range(256)) * 4
 
 
-def bzimage(kernel: bytes = KERNEL, sectors: int = 2, version: int = 0x20F, xloadflags: int = 1) -> bytes:
+def bzimage(
+    kernel: bytes = KERNEL, sectors: int = 2, version: int = 0x20F, xloadflags: int = 1, init_size: int = 0x300000
+) -> bytes:
     """A setup header of protocol 2.15, and a kernel."""
     setup = bytearray((sectors + 1) * 512)
     setup[0x1F1] = sectors
@@ -23,7 +25,7 @@ def bzimage(kernel: bytes = KERNEL, sectors: int = 2, version: int = 0x20F, xloa
     struct.pack_into("<H", setup, 0x20E, 0x400 - 0x200)
     setup[0x400:0x409] = b"9.9-test "
     struct.pack_into("<H", setup, 0x236, xloadflags)
-    struct.pack_into("<QI", setup, 0x258, 0x1000000, 0x300000)
+    struct.pack_into("<QI", setup, 0x258, 0x1000000, init_size)
     return bytes(setup) + kernel
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import time
 
+from pfncache.footprint.footprint import PANICKED
 from pfncache.footprint.memory import GuestMemory
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.roles import roles
@@ -27,7 +28,7 @@ LOW, HIGH = 0x9F000, 0x100000
 TSS = 0x7FFF0000
 """Beyond the guest's memory, and a positive C int, as ioctl() takes it."""
 COMMAND = "console=ttyS0 panic=0 pci=off i8042.nokbd i8042.noaux noxsave"
-"""noxsave, since QEMU's emulator does not tell KVM of XSETBV, and Linux then finds sizes that do not agree."""
+"""noxsave: in QEMU 7.2 KVM does not see XSETBV, it seems; Linux finds XSAVE sizes that do not agree, and crashes."""
 GIVES_UP = "end Kernel panic"
 """The last thing that Linux says."""
 _KEYBOARD, _RESET, _CMOS = 0x64, 0xFE, (0x70, 0x71)
@@ -113,7 +114,7 @@ class LinuxGuest(Closing):
             for value in leave.data:
                 self.serial.write(offset, value)
             if leave.data == b"\n" and GIVES_UP in self.serial.lines[-1]:
-                return "panicked: " + next(line.split("] ", 1)[-1] for line in self.serial.lines if "Kernel panic" in line)  # fmt: skip # noqa: E501
+                return PANICKED + next(line.split("] ", 1)[-1] for line in self.serial.lines if "Kernel panic" in line)  # fmt: skip # noqa: E501
         if port == _KEYBOARD and leave.data[:1] == bytes([_RESET]):
             return "has reset itself"
         return ""

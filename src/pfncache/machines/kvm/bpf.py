@@ -21,13 +21,11 @@ from typing import TypeVar
 
 from pfncache.machines.kvm.libc import check
 from pfncache.machines.kvm.task import ThreadTask
-from pfncache.machines.machine import Closing, Delayed
+from pfncache.machines.machine import Behind, Closing, Delayed
 
 T = TypeVar("T")
 KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")
 KALLSYMS = Path("/proc/kallsyms")
-LOOKUP = "hva_to_pfn"
-"""virt/kvm/kvm_main.c: when it returns, the page is looked up, and nothing is published yet."""
 ROUNDS = 1000
 """The verifier follows every round of a loop, which takes it longer than the loop."""
 COPIES = 2
@@ -189,16 +187,16 @@ class ReturnDelay(Closing):
 
 
 class DelayedTask(ThreadTask[T], Delayed[T]):
-    """A thread whose lookups of pages return late."""
+    """A thread to which a function of the kernel returns late."""
 
-    def __init__(self, function: Callable[[], T]) -> None:
+    def __init__(self, function: Callable[[], T], behind: Behind) -> None:
         self._attached = threading.Event()
         self._named = threading.Event()
         self._late = function
         super().__init__(self._begin)
         self._named.wait()
         try:
-            self._delay = ReturnDelay(LOOKUP, self._thread_id)
+            self._delay = ReturnDelay(behind.value, self._thread_id)
         finally:
             self._attached.set()
 

@@ -14,6 +14,7 @@ from pfncache.machines.kvm import bpf, libc
 from pfncache.machines.kvm.file import HostFile, PipePin
 from pfncache.machines.kvm.host import KvmHost, forced_emulation, processor
 from pfncache.machines.kvm.kmsg import Kmsg
+from pfncache.machines.kvm.left import LeftVms
 from pfncache.machines.kvm.pagemap import PRESENT, Pagemap
 from pfncache.machines.kvm.structs import (
     KVM_CAP_GUEST_MEMFD,
@@ -25,7 +26,7 @@ from pfncache.machines.kvm.structs import (
 from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.kvm.vm import KvmVm
-from pfncache.machines.machine import Capabilities, File, Machine, SyscallError
+from pfncache.machines.machine import Behind, Capabilities, File, Machine, SyscallError
 from pfncache.machines.uapi import (
     KVM_MSR_ENABLED,
     MADV_POPULATE_READ,
@@ -56,8 +57,12 @@ class KvmMachine(KvmHost, Machine):
 
     _kmsg: Kmsg | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, expendable: bool = False) -> None:
+        """`expendable`: the kernel is thrown away afterwards. A page that fails then does not end us."""
         super().__init__()
+        self._expendable = expendable
+        if expendable:
+            signal.signal(signal.SIGBUS, lambda number, frame: None)
         self._next_hole = _HOLES
         self._workers: list[Worker] = []
         self._kmsg = Kmsg()
@@ -89,6 +94,7 @@ class KvmMachine(KvmHost, Machine):
             nested_svm=self.supports(*_CPUID_SVM),
             delayed=bpf.available(),
             parallel=(os.cpu_count() or 1) > 1,
+            expendable=self._expendable,
             xen=self.check_extension(KVM_CAP_XEN_HVM),
         )
 
@@ -108,6 +114,11 @@ class KvmMachine(KvmHost, Machine):
     def create_vm(self, vm_type: int = 0) -> KvmVm:
         """KVM_CREATE_VM."""
         return KvmVm(self, vm_type)
+
+    def fds(self) -> list[int]:
+        """The file descriptors of the VMs and of their vCPUs."""
+        vms = [vm for vm in self._open if isinstance(vm, KvmVm)]
+        return [fd for vm in vms for fd in (vm.fd, *(vcpu.fd for vcpu in vm.vcpus)) if fd >= 0]
 
     def memfd(self, size: int) -> HostFile:
         """memfd_create()."""
@@ -187,9 +198,19 @@ class KvmMachine(KvmHost, Machine):
         """Run something in a thread."""
         return ThreadTask(function, self._workers.pop() if self._workers else None)
 
-    def delayed(self, function: Callable[[], T]) -> bpf.DelayedTask[T]:
-        """Run something in a thread whose lookups of pages return late."""
-        return bpf.DelayedTask(function)
+    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> bpf.DelayedTask[T]:
+        """Run something in a thread to which a function of the kernel returns late."""
+        return bpf.DelayedTask(function, behind)
+
+    def left_behind(self, build: Callable[[Machine], int]) -> LeftVms:
+        """Fork a process, take its VMs over, and look for its page."""
+
+        def make() -> tuple[int, list[int]]:
+            machine = KvmMachine(self._expendable)
+            hva = build(machine)
+            return hva, machine.fds()
+
+        return self.opened(LeftVms(make))
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""

@@ -90,6 +90,7 @@ class ModelHost:
             processor=processor,
             nested_svm=True,
             delayed=True,
+            expendable=True,
             xen=XEN_HVM_CONFIGS,
         )
 

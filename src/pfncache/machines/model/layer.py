@@ -6,14 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
-from pfncache.kernel.include.linux.mm_types import MmStruct, Page
+from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.kernel.include.linux.preempt import current_thread_info
 from pfncache.kernel.include.linux.sched import current
-from pfncache.kernel.include.linux.types import Errno, Hva, Pfn, Sequence
+from pfncache.kernel.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
 from pfncache.kernel.mm.memory import Memory
 from pfncache.kernel.mm.mmap import Mmap
 from pfncache.kernel.virt.kvm.memslots import Memslots
 from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.machines.machine import Behind
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.model.xen_layer import XenLayer
 from pfncache.machines.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
@@ -116,7 +117,15 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
             self.host_again = False
             self.host_tasks.resched()
         pfn = super().gpc_to_pfn(gpc)
-        task = current()
-        if task.host_delayed:
-            self.host_tasks.wait(lambda: not task.host_delayed, "the end of its delay")
+        self._stop_behind(Behind.LOOKUP)
         return pfn
+
+    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """A task that is delayed stops when the page is unmapped."""
+        super().unmap_mapping_page(mapping, index)
+        self._stop_behind(Behind.UNMAP)
+
+    def _stop_behind(self, place: Behind) -> None:
+        task = current()
+        if task.host_delayed == place.value:
+            self.host_tasks.wait(lambda: task.host_delayed == "", "the end of its delay")

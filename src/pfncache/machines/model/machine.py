@@ -12,7 +12,7 @@ from typing import TypeVar
 from pfncache.kernel.include.linux.kvm_host import File as FileRecord
 from pfncache.kernel.include.linux.kvm_host import GmemFile
 from pfncache.kernel.model import KernelSplat, run_as
-from pfncache.machines.machine import File, Machine, SyscallError, Task
+from pfncache.machines.machine import Behind, File, Left, Machine, SyscallError, Task
 from pfncache.machines.model.file import ModelFile, ModelPin
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import page_text
@@ -21,6 +21,7 @@ from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, M
 from pfncache.machines.model.vm import ModelVm, no_such_type
 from pfncache.machines.uapi import (
     MADV_DONTNEED,
+    MADV_HWPOISON,
     MADV_REMOVE,
     MAP_ANONYMOUS,
     MAP_PRIVATE,
@@ -117,8 +118,17 @@ class ModelMachine(ModelHost, Machine):
                     done(self.kernel.sys_madvise_dontneed(self.mm, page))
                 elif advice == MADV_REMOVE:
                     done(self.kernel.madvise_remove(self.mm, page))
+                elif advice == MADV_HWPOISON:
+                    self._fails(page)
                 else:
                     done(-errno.EINVAL)
+
+    def _fails(self, hva: int) -> None:
+        """A page of a file fails."""
+        vma = self.mm.vmas[hva // PAGE_SIZE]
+        if vma.mapping is None:
+            raise NotImplementedError("in the model, only pages of files fail")
+        self.kernel.memory_failure(self.mm, hva, vma.mapping, vma.pgoff)
 
     def mremap(self, hva: int, length: int) -> int:
         """mremap() to another address."""
@@ -195,9 +205,22 @@ class ModelMachine(ModelHost, Machine):
         """Run something as another task of the process, as far as it can."""
         return self.tasks.start(function)
 
-    def delayed(self, function: Callable[[], T]) -> ModelTask[T]:
-        """Run something as another task, up to behind its lookup."""
-        return self.tasks.start(function, delayed=True)
+    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> ModelTask[T]:
+        """Run something as another task, up to that place."""
+        return self.tasks.start(function, behind.value)
+
+    def left_behind(self, build: Callable[[Machine], int]) -> ModelLeft:
+        """Be another process for a while, which exits."""
+        task, mine = self.tasks.current, self.mm
+        self.mm = task.mm = self.kernel.new_mm("other")
+        try:
+            hva = build(self)
+            pfn = self.mm.ptes[hva // PAGE_SIZE].pfn
+            with self.syscall("exit"):
+                self.kernel.exit_mmap(self.mm)
+        finally:
+            self.mm = task.mm = mine
+        return self.opened(ModelLeft(self, pfn))
 
     def sleep(self, seconds: float) -> None:
         """Do what has been put off."""
@@ -236,6 +259,28 @@ class ModelMachine(ModelHost, Machine):
             if not mapping.gmem:
                 with run_as(self.tasks.current):
                     self.kernel.shmem_punch_hole(mapping, 0, len(mapping.i_pages))
-        left = [page_text(page) for page in self.kernel.mem_map if not page.free]
+        left = [page_text(page) for page in self.kernel.mem_map if not (page.free or page.hwpoison)]
         if left:
             raise KernelSplat("refcount-imbalance", f"everything is closed, but pages are in use: {'; '.join(left)}")
+
+
+class ModelLeft(Left):
+    """Memory of ours that is in the page frame of a process that has exited."""
+
+    def __init__(self, host: ModelMachine, pfn: int) -> None:
+        self._host, self._pfn = host, pfn
+        while True:
+            hva = host.mmap(PAGE_SIZE)
+            host.touch(hva)
+            if host.mm.ptes[hva // PAGE_SIZE].pfn == pfn:
+                break
+
+    def written(self, seconds: float) -> list[int]:
+        """What has changed in the page frame."""
+        before = bytes(self._host.kernel.mem_map[self._pfn].host_bytes)
+        self._host.sleep(seconds)
+        after = bytes(self._host.kernel.mem_map[self._pfn].host_bytes)
+        return [offset for offset in range(PAGE_SIZE) if before[offset] != after[offset]]
+
+    def close(self) -> None:
+        """The memory goes with its process."""

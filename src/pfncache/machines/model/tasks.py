@@ -56,12 +56,12 @@ class ModelTask(Delayed[T], Generic[T]):
         return not self.done
 
     def inside(self) -> bool:
-        """Whether it has stopped behind a lookup."""
-        return self.record.host_delayed and not self.done
+        """Whether it has stopped there."""
+        return self.record.host_delayed != "" and not self.done
 
     def release(self) -> None:
         """Let it go on."""
-        self.record.host_delayed = False
+        self.record.host_delayed = ""
 
     def result(self, seconds: float = 0.0) -> T:
         """Run everybody until it has ended."""
@@ -95,8 +95,8 @@ class Tasks:
         record.host_scheduler = self
         return record
 
-    def start(self, function: Callable[[], T], delayed: bool = False) -> ModelTask[T]:
-        """A task that runs at once, as far as it can."""
+    def start(self, function: Callable[[], T], delayed: str = "") -> ModelTask[T]:
+        """A task that runs at once, as far as it can; it stops behind a function, if one is given."""
         task = ModelTask(self, function)
         task.record.host_delayed = delayed
         self._tasks.append(task)

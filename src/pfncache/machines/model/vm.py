@@ -102,7 +102,7 @@ class ModelVcpu(Vcpu):
                     break
                 self.vm.host.tasks.resched()
             if ret != 0:
-                from_gmem = slot.guest_memfd and kernel.fault_from_gmem(slot, private)
+                from_gmem = private or (slot.guest_memfd and kernel.fault_from_gmem(slot, private))
                 kind = "private" if private else "shared"
                 leave = Exit("MEMORY_FAULT", gfn * PAGE_SIZE, detail=kind) if from_gmem else Exit("EFAULT")
                 raise GuestExit(leave)

@@ -18,6 +18,7 @@ def private_host(make_host: MakeHost) -> Host:
 
 def test_errors(host: Host, make_host: MakeHost) -> None:
     assert host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 1, True) == -EINVAL  # no private memory
+    assert host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 1, False) == 0  # no attribute is one of all VMs
     private = make_host(vm_type=KVM_X86_SW_PROTECTED_VM)
     assert private.kernel.kvm_vm_ioctl_set_mem_attributes(private.kvm, 1, 1, True) == -EINVAL
 

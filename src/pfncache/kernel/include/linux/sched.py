@@ -18,8 +18,8 @@ class TaskStruct(ThreadInfo):
     """A fatal signal is pending."""
     delayed_fput: File | None
     """task_works: the file whose last reference this task has dropped, to be released on the way back to user space."""
-    host_delayed: bool = False
-    """It stops when it has looked a page up, in direct execution."""
+    host_delayed: str = ""
+    """The function behind which it stops, in direct execution."""
     host_evtchn_port: int = 0
     """struct kvm_xen_evtchn of the event that the task sends, in direct execution."""
 

@@ -26,7 +26,7 @@ class MemAttributes(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes(), v7.3.4.
         Returns: 0 or -EINVAL.
         """
-        if not self.kvm_arch_has_private_mem(kvm) or start >= end:
+        if (private and not self.kvm_arch_has_private_mem(kvm)) or start >= end:
             return -EINVAL
         return self.kvm_vm_set_mem_attributes(kvm, start, end, private)
 

@@ -3,13 +3,25 @@
 
 from __future__ import annotations
 
-from pfncache.selftests import api, attributes, clock, footprint, invalidation, races, series, slots, widened, xen
+from pfncache.selftests import (
+    api,
+    attributes,
+    clock,
+    footprint,
+    invalidation,
+    races,
+    series,
+    slots,
+    widened,
+    xen,
+    xen_vcpu,
+)
 from pfncache.selftests.selftest import Selftest
 
 SUITES = (
     series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, attributes.SUITE, clock.CLOCK_SUITE, clock.STEAL_SUITE,
     invalidation.SUITE, invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED, races.WINDOW, footprint.SUITE,
-    xen.SUITE, widened.SUITE, widened.EXITS, xen.TIMERS,
+    xen.SUITE, widened.SUITE, widened.EXITS, xen_vcpu.TIMERS,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
 """Every test, by name."""

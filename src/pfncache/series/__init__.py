@@ -25,7 +25,9 @@ mainline_6_18 = (mainline_7_2 + [history_x86.RevertUpdateWork, history_x86.Rever
     "mainline-6.18", "mainline 6.18.15"
 )
 mainline_6_12 = (
-    (mainline_6_18 + [history_gmem.RevertGmemForAll]).named("mainline-6.12", "mainline 6.12.117").without(OLD_MEMORY)
+    (mainline_6_18 + [history_gmem.RevertGmemForAll, history_pfncache.RequireVcpuInfoAlignment])
+    .named("mainline-6.12", "mainline 6.12.117")
+    .without(OLD_MEMORY)
 )
 
 _rfc_base = mainline_7_2 + [rfc.NoDirectMap]

@@ -232,6 +232,14 @@ class RevertVcpuInfoAlignment(Patch, Xen):
         return True
 
 
+class RequireVcpuInfoAlignment(Patch, Xen):
+    """KVM: x86/xen: require 4-byte alignment of vcpu_info (eacdb76c5f04), as in 6.12.117."""
+
+    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+        """Whether its bits can be set atomically."""
+        return gpa % self.VCPU_INFO_ALIGN == 0
+
+
 class CheckWithoutSrcu(Patch, X86, Memslots):
     """Use a cache and mark its page dirty outside an SRCU section, with nobody to complain about it."""
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from pfncache.commands.doctor import findings
 from pfncache.commands.main import main
+from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.kvm import host as kvm_host
-from pfncache.machines.machine import Capabilities
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.host import Host
 from pfncache.series import DESIGNS

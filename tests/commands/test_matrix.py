@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from pfncache.commands import matrix as command
 from pfncache.commands.main import main
-from pfncache.machines.machine import Capabilities
+from pfncache.machines.capabilities import Capabilities
 from pfncache.matrix.cell import Seen, Verdict
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS

@@ -14,8 +14,8 @@ import click
 from rich.console import Console
 
 from pfncache.images.debian import fetched
+from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.kvm.userfaultfd import supported_modes
-from pfncache.machines.machine import Capabilities
 from pfncache.machines.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP, SHARED_GMEM, UFFD_MINOR, UFFD_MISSING, UFFD_WP
 from pfncache.machines.vm.qemu import PROGRAM, Hardware
 from pfncache.selftests import SELFTESTS

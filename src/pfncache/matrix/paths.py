@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pfncache.machines.machine import Capabilities
+from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.program import STORE_RAX, STORE_RDX
 from pfncache.machines.uapi import (
     KVM_ASYNC_PF_DELIVERY_AS_INT,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pfncache.machines.machine import EMULATING, Machine, Processor
+from pfncache.machines.capabilities import EMULATING, Processor
+from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests.kernels import Kernel
 from pfncache.selftests.ktap import Line

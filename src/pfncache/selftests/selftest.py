@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pfncache.machines.machine import Capabilities, Machine, SyscallError
+from pfncache.machines.capabilities import Capabilities
+from pfncache.machines.machine import Machine, SyscallError
 from pfncache.series.alternatives import RefusePrivate
 from pfncache.series.design import Design
 from pfncache.series.history_pfncache import RevertDedicatedSequence, TestActiveFirst

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from pfncache.machines.machine import Capabilities, Machine
+from pfncache.machines.capabilities import Capabilities
+from pfncache.machines.machine import Machine
 from pfncache.machines.uapi import (
     MADV_DONTNEED,
     PAGE_SIZE,

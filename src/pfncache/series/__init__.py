@@ -20,10 +20,10 @@ mainline_7_2 = (
         history_gmem.RevertBindWhenReady,
         history_gmem.RevertUnbindUnderLock,
     ]
-).named("mainline-7.2", "mainline 7.2.13")
-mainline_6_18 = (mainline_7_2 + [history_x86.RevertUpdateWork, history_x86.RevertVmcbMemoryFailure]).named(
-    "mainline-6.18", "mainline 6.18.15"
-)
+).named("mainline-7.2", "mainline 7.2.12")
+mainline_6_18 = (
+    mainline_7_2 + [history_gmem.RevertOverlapErrno, history_x86.RevertUpdateWork, history_x86.RevertVmcbMemoryFailure]
+).named("mainline-6.18", "mainline 6.18.15")
 mainline_6_12 = (
     (mainline_6_18 + [history_gmem.RevertGmemForAll, history_pfncache.RequireVcpuInfoAlignment])
     .named("mainline-6.12", "mainline 6.12.117")

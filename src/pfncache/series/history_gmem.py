@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.kernel.arch.x86.kvm.mmu import Mmu
 from pfncache.kernel.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.kernel.include.linux.mm_types import AddressSpace
-from pfncache.kernel.include.linux.types import EINVAL, Errno, Gfn, Pgoff
+from pfncache.kernel.include.linux.types import EEXIST, EINVAL, Errno, Gfn, Pgoff
 from pfncache.kernel.locking.rwsem import down_write
 from pfncache.kernel.virt.kvm.guest_memfd import GuestMemfd
 from pfncache.kernel.virt.kvm.memslots import Memslots
@@ -54,10 +54,10 @@ class RevertBindWhenReady(Patch, GuestMemfd):
         ret = super().kvm_gmem_prepare(kvm, slot, file, pgoff)
         if ret != 0:
             return ret
-        if super().kvm_gmem_commit(kvm, slot) != 0:
+        ret = super().kvm_gmem_commit(kvm, slot)
+        if ret != 0:
             self.fput(file)
-            return -EINVAL
-        return 0
+        return ret
 
     def kvm_gmem_commit(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
         """Done already."""
@@ -70,6 +70,15 @@ class RevertImmutableGmemSlots(Patch, Memslots):
     def kvm_memslot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
         """The flag may be taken away; KVM_MR_FLAGS_ONLY then frees the old slot, bound as it is."""
         return gmem is not None
+
+
+class RevertOverlapErrno(Patch, GuestMemfd):
+    """A part of a guest_memfd that another slot has is EINVAL, as in 6.18.15; EEXIST in 7.2.12."""
+
+    def kvm_gmem_prepare(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
+        """kvm_gmem_bind(), which finds out."""
+        ret = super().kvm_gmem_prepare(kvm, slot, file, pgoff)
+        return -EINVAL if ret == -EEXIST else ret
 
 
 class RevertGmemForAll(Patch, VmIoctl):

@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
+from pfncache.machines.capabilities import Processor
 from pfncache.machines.kvm import firmware, libc
 from pfncache.machines.kvm.deadline import Deadline
 from pfncache.machines.kvm.libc import ioctl
 from pfncache.machines.kvm.structs import CPUID_ENTRIES, Cpuid
-from pfncache.machines.machine import Closing, Processor, SyscallError
+from pfncache.machines.machine import Closing, SyscallError
 
 C = TypeVar("C", bound=Closing)
 DEVICE = "/dev/kvm"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.kvm import bpf, libc
 from pfncache.machines.kvm.file import HostFile, PipePin
 from pfncache.machines.kvm.host import KvmHost, forced_emulation, processor
@@ -26,7 +27,7 @@ from pfncache.machines.kvm.structs import (
 from pfncache.machines.kvm.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.kvm.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.kvm.vm import KvmVm
-from pfncache.machines.machine import Behind, Capabilities, File, Machine, SyscallError
+from pfncache.machines.machine import Behind, File, Machine, SyscallError
 from pfncache.machines.uapi import (
     KVM_MSR_ENABLED,
     MADV_POPULATE_READ,

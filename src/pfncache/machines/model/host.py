@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from pfncache.kernel.include.linux.kvm_host import Kvm
 from pfncache.kernel.include.linux.types import Errno
 from pfncache.kernel.model import run_as
-from pfncache.machines.machine import EMULATING, Capabilities, Closing, Processor, SyscallError
+from pfncache.machines.capabilities import EMULATING, Capabilities, Processor
+from pfncache.machines.machine import Closing, SyscallError
 from pfncache.machines.model.layer import HostLayer
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.uapi import (

@@ -65,6 +65,9 @@ def test_all_skipped_exits_4(pfncache: Command) -> None:
         (("clok",), "nearest: clock"),
         (("--design", "rfc-v5"), "nearest: rfc-v4"),
         (("--machine", "toaster"), "'model', 'kvm'"),
+        (("--machine", "kvm", "--kernel", "7.3"), "--kernel is for the machine vm, not for kvm"),
+        (("--kernel", "5.10"), "get it with: pfncache kernel fetch 5.10"),
+        (("--kernel", "/dev/null/bzImage"), "no kernel '/dev/null/bzImage': no such file"),
     ],
 )
 def test_usage(pfncache: Command, args: tuple[str, ...], says: str) -> None:

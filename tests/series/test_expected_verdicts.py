@@ -95,14 +95,15 @@ MAINLINE = [
     ("rfc-v4-fixed", "xen/never-activated", None),
     # exit_mmap() calls mmu_notifier_release(), which does not touch the caches, and then frees the pages: a timer that
     # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
-    # kvm_mmu_notifier_release(); no real kernel has been seen to do it.
+    # kvm_mmu_notifier_release(). Stock kernels from 6.12 to 7.3.4 do it (process-exit/timer, docs/races.md).
     ("mainline-7.3", "xen/process-exit", "stale-translation"),
-    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users.
+    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users. That has
+    # not been tried on a real kernel.
     ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
     ("mainline-7.3", "xen/kthread-sender", None),
     # memory_failure() calls ->error_remove_folio() with the folio locked (its actions unlock it), and guest_memfd's
     # takes invalidate_lock there; a punch holds that and locks the folio. Those are the steps of the two functions, and
-    # mm/filemap.c has the order the punch's way round. No real kernel has been seen to do it.
+    # mm/filemap.c has the order the punch's way round. 7.2.12 and 7.3.4 hang (widened/failure-gmem-punch).
     ("mainline-7.3", "gmem/failure-and-punch", "deadlock"),
     ("mainline-7.3", "pairs/gmem-mmap/punch+memory-failure", "deadlock"),
     ("mainline-7.3", "pairs/gmem-mmap/allocate+memory-failure", "lock-order"),

@@ -97,8 +97,8 @@ MAINLINE = [
     # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
     # kvm_mmu_notifier_release(). Stock kernels from 6.12 to 7.3.4 do it (process-exit/timer, docs/races.md).
     ("mainline-7.3", "xen/process-exit", "stale-translation"),
-    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users. That has
-    # not been tried on a real kernel.
+    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users. This
+    # has not been tried on a real kernel.
     ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
     ("mainline-7.3", "xen/kthread-sender", None),
     # memory_failure() calls ->error_remove_folio() with the folio locked (its actions unlock it), and guest_memfd's

@@ -66,11 +66,11 @@ def test_an_interrupted_change_is_known(tree: Tree, tmp_path: Path, monkeypatch:
 
 
 def test_other_options_are_configured_anew(tree: Tree, tmp_path: Path) -> None:
-    tree.set_ready()
+    tree.set_ready("CONFIG_KVM=m")
     put(tree, tmp_path / "one", cache="changed\n")
-    assert tree.ready
+    assert tree.ready("CONFIG_KVM=m") and not tree.ready("CONFIG_KVM=y")
     put(tree, tmp_path / "two", kconfig="config OTHER\n")
-    assert not tree.ready
+    assert not tree.ready("CONFIG_KVM=m")
 
 
 def test_one_at_a_time(tree: Tree) -> None:

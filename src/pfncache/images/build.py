@@ -37,7 +37,7 @@ def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], 
         with tree.locked():
             tree.put(touched, Path(scratch))
             try:
-                if not tree.ready:
+                if not tree.ready(flavour.options):
                     flavour.configure(tree, tell)
                 modules = flavour.build(tree, tell)
             except BuildError as error:

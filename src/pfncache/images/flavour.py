@@ -45,6 +45,13 @@ class Flavour:
     """What comes out, besides a bzImage if the whole kernel is built."""
     whole: bool
 
+    @property
+    def options(self) -> str:
+        """What is asked for beyond tinyconfig, or beyond Debian's configuration."""
+        if self.whole:
+            return importlib.resources.files(__package__).joinpath("debug.config").read_text()
+        return _NO_KEYS + "\n".join(self.wanted)
+
     def configure(self, tree: Tree, tell: Tell) -> None:
         """Write the configuration, and build what the build itself needs."""
 
@@ -55,10 +62,8 @@ class Flavour:
         if self.whole:
             config.unlink(missing_ok=True)
             run("tinyconfig")
-            base, more = config.read_text(), importlib.resources.files(__package__).joinpath("debug.config").read_text()
-        else:
-            base, more = tree.source.config.read_text(), _NO_KEYS + "\n".join(self.wanted)
-        config.write_text(f"{base}\n{more}\n")
+        base = config if self.whole else tree.source.config
+        config.write_text(f"{base.read_text()}\n{self.options}\n")
         run("olddefconfig")
         lines = config.read_text().splitlines()
         if lacking := [line for line in self.wanted if line not in lines]:
@@ -67,7 +72,7 @@ class Flavour:
             (tree.path / "Module.symvers").unlink(missing_ok=True)
             (tree.path / "Module.symvers").write_bytes(tree.source.symbols.read_bytes())
             run("modules_prepare", seconds=_PREPARE_SECONDS)
-        tree.set_ready()
+        tree.set_ready(self.options)
 
     def build(self, tree: Tree, tell: Tell) -> list[Path]:
         """Build what is not built. Returns the modules."""

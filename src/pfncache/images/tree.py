@@ -41,14 +41,13 @@ class Tree:
                     subprocess.run(command, check=True, capture_output=True, timeout=_COPY_SECONDS)
             yield
 
-    @property
-    def ready(self) -> bool:
-        """Whether it is configured as its Kconfig files say, and the build's own programs are built."""
-        return self._ready.exists()
+    def ready(self, config: str) -> bool:
+        """Whether it is configured so, as its Kconfig files are now, and the build's own programs are built."""
+        return self._ready.exists() and self._ready.read_text() == config
 
-    def set_ready(self) -> None:
+    def set_ready(self, config: str) -> None:
         """Note that it is."""
-        self._ready.touch()
+        self._ready.write_text(config)
 
     def put(self, names: Sequence[str], changed: Path) -> None:
         """Have what the source has, but for these files, which are as in a folder: changed, new, or not there.

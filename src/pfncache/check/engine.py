@@ -11,6 +11,7 @@ from numba import njit, types, uint64
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+import pfncache.check.native  # noqa: F401 - says where the native code of all functions below is kept
 from pfncache.check.link import (
     ACTOR,
     ACTORS,

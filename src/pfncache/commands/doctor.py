@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from pfncache.images.cache import root
 from pfncache.images.debian import fetched
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.kvm.userfaultfd import supported_modes
@@ -80,13 +80,10 @@ def _others(capabilities: Capabilities | None) -> Iterator[Finding]:
 
 
 def _engine() -> Finding:
-    spec = importlib.util.find_spec("pfncache.check")
-    places = [Path(p) / "__pycache__" for p in (spec.submodule_search_locations or ())] if spec else []
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    if chosen:
-        places = [Path(chosen)]
-    cached = any(next(place.rglob("engine*.nbi"), None) for place in places if place.is_dir())
-    writable = any(os.access(place if place.exists() else place.parent, os.W_OK) for place in places)
+    place = Path(os.environ.get("NUMBA_CACHE_DIR") or root() / "engine")
+    cached = place.is_dir() and next(place.rglob("engine*.nbi"), None) is not None
+    there = next(p for p in (place, *place.parents) if p.exists())
+    writable = os.access(there, os.W_OK)
     remedy = "the first verify compiles for about ten seconds, and keeps it"
     if not writable:
         remedy = "set NUMBA_CACHE_DIR to a directory that you can write"

@@ -7,7 +7,6 @@ Standard library only. What it prints goes to the console.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import importlib
 import os
 import sys
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pfncache.machines.isolate import Ended, isolated
+from pfncache.machines.kvm.host import DEVICE
+from pfncache.machines.kvm.libc import ioctl
 
 PORT = "/dev/vport0p1"
 MOUNTS = (
@@ -30,8 +31,6 @@ _SYS_INIT_MODULE = 175
 _PORT_SECONDS = 30.0
 _RETRY = 0.02
 _libc = ctypes.CDLL(None, use_errno=True)
-
-_KVM_CREATE_VM, _KVM_CREATE_VCPU = 0xAE01, 0xAE41
 
 
 def main() -> NoReturn:
@@ -75,10 +74,10 @@ def hold_kvm() -> str:
     a breakpoint of nobody's. So all is patched once, as long as there is no other processor.
     """
     try:
-        vm = fcntl.ioctl(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC), _KVM_CREATE_VM, 0)
-        fcntl.ioctl(vm, _KVM_CREATE_VCPU, 0)
+        vm = ioctl(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC), "KVM_CREATE_VM")
+        ioctl(vm, "KVM_CREATE_VCPU")
     except OSError as error:
-        return f"/dev/kvm: {error.strerror}"
+        return f"{DEVICE}: {os.strerror(error.errno or 0)}"
     for switch in sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/online")):
         if switch.read_text().strip() == "0":
             switch.write_text("1")

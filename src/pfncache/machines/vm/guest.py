@@ -39,6 +39,11 @@ class Guest(Closing):
         self._hardware = hardware or Hardware.here()
         self._initramfs = initramfs.build(image)
         self._kvm = modules.load(image, KVM)
+        # Variants of one kernel differ in KVM alone, so that they share a state without it.
+        self._late = image.replaced is not None
+        self._append = f"{APPEND} {image.append}".rstrip()
+        loaded = () if self._late else self._kvm
+        self._snapshot = Snapshot.of(image, self._initramfs, self._append, self._hardware, loaded)
         self._qemu: Qemu | None = None
         self.restored = False
         """Whether there was a saved state."""
@@ -52,17 +57,18 @@ class Guest(Closing):
     def start(self) -> None:
         """A fresh guest; the one before, if any, is ended."""
         self.close()
-        # Variants of one kernel differ in KVM alone, so that they share a state without it.
-        late = self.image.replaced is not None
-        append = f"{APPEND} {self.image.append}".rstrip()
-        snapshot = Snapshot.of(self.image, self._initramfs, append, self._hardware, () if late else self._kvm)
+        snapshot, late = self._snapshot, self._late
         self.restored = snapshot.exists
         with tempfile.NamedTemporaryFile(prefix="pfncache-", suffix=".cpio") as root:
             if not self.restored:
                 root.write(self._initramfs)
                 root.flush()
             self._qemu = Qemu(
-                self._hardware, self.image.vmlinuz, Path(root.name), append, snapshot.path if self.restored else None
+                self._hardware,
+                self.image.vmlinuz,
+                Path(root.name),
+                self._append,
+                snapshot.path if self.restored else None,
             )
             try:
                 if not self.restored:

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pfncache.check.compiler import Compiled
-from pfncache.check.ir import READS, WRITES_D, Code, Column, Event, Instr, LockUse, Op, Variable
+from pfncache.check.ir import READS, WRITES_D, Code, Column, Instr, LockUse, Op, Ref, Touch, Variable
 from pfncache.check.values import Reg
 
-Held = frozenset[tuple[int, bool]]
-"""Locks held for certain: id of the lock record, and whether exclusively."""
+Held = frozenset[tuple[Ref, bool]]
+"""Locks held for certain: the lock record, and whether exclusively."""
 
 
 def successors(code: Code) -> list[tuple[int, ...]]:
@@ -33,17 +36,18 @@ def successors(code: Code) -> list[tuple[int, ...]]:
     return result
 
 
-def live_registers(code: Code, constants: frozenset[int]) -> dict[int, list[int]]:
+def live_registers(code: Code) -> dict[int, list[int]]:
     """The registers whose value is still needed, at each event, by instruction index."""
-    live = live_masks(code, constants)
+    live = live_masks(code)
     return {i: bits_of(live[i]) for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT}
 
 
-def live_masks(code: Code, constants: frozenset[int]) -> list[int]:
+def live_masks(code: Code) -> list[int]:
     """Before each instruction, the registers whose value is still needed, as bits."""
     if code.live is not None:
         return code.live
     follow = successors(code)
+    constants = code.constant_registers()
     uses: list[int] = []
     defines: list[int] = []
     for instr in code.instrs:
@@ -94,16 +98,16 @@ class _Path:
 MAX_PATHS = 8
 
 
-def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozenset[str]]]:
+def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
     """Before each event and lock annotation: locks held on every path to it, and the lockdep classes held.
 
     Linux takes a lock at the first hit of a loop and notes so in a local, by which it lets go after the loop. Paths are
-    therefore told apart by the constants that locals have on them, up to MAX_PATHS of them. `constants` maps the
-    registers that hold one for ever to it.
+    therefore told apart by the constants that locals have on them, up to MAX_PATHS of them.
     """
     if code.held is not None:
         return code.held
-    live = live_masks(code, frozenset(constants))
+    live = live_masks(code)
+    constants = code.constant_registers()
     tested = _decisive(code, constants)
     onward = _next_of_note(code, tested)
     follow = [tuple([onward[j] for j in after]) for after in successors(code)]
@@ -164,12 +168,12 @@ def _advance(instr: Instr, path: _Path, constants: dict[int, int], tested: set[i
     if instr.op == Op.ACQUIRE:
         use = instr.args[0]
         assert isinstance(use, LockUse)
-        held = path.held | {(id(use.locks[0]), use.exclusive)} if use.excludes and len(use.locks) == 1 else path.held
+        held = path.held | {(use.locks[0], use.exclusive)} if use.excludes and len(use.locks) == 1 else path.held
         return _Path(held, path.classes | {use.name}, path.values)
     if instr.op == Op.RELEASE:
         use = instr.args[0]
         assert isinstance(use, LockUse)
-        gone = {id(lock) for lock in use.locks}
+        gone = set(use.locks)
         return _Path(frozenset(h for h in path.held if h[0] not in gone), path.classes - {use.name}, path.values)
     target = instr.args[0] if instr.op in WRITES_D else None
     if not isinstance(target, Reg) or target.number not in tested:
@@ -223,78 +227,71 @@ def _taken(instr: Instr, follow: tuple[int, ...], path: _Path, constants: dict[i
     return follow
 
 
-@dataclass
-class _Step:
-    """What the step that begins at an event touches."""
-
-    event: Event
-    actor: int
-    reads: set[Variable] = field(default_factory=set)
-    writes: set[Variable] = field(default_factory=set)
-    held: Held = frozenset()
-    acquires: list[LockUse] = field(default_factory=list)
-    releases: list[LockUse] = field(default_factory=list)
-    blocks: bool = False
-    chooses: bool = False
-
-
-def _steps(compiled: Compiled) -> list[_Step]:
-    columns: dict[Column, list[Variable]] = {}
-
-    def variables(operand: object) -> list[Variable]:
-        if isinstance(operand, Variable):
-            return [operand] if compiled.written.stores(operand.record, operand.name) else []
-        assert isinstance(operand, Column)
-        if operand not in columns:
-            pool = compiled.heap.pools.get(operand.kind, [])
-            columns[operand] = [Variable(r, operand.name) for r in pool if compiled.written.stores(r, operand.name)]
-        return columns[operand]
-
-    constants = compiled.constant_registers()
-    found: list[_Step] = []
-    for actor in range(len(compiled.system.actors)):
-        code = compiled.codes[actor]
-        held = locks_held(code, constants)
-        step: _Step | None = None
-        for i, instr in enumerate(code.instrs):
-            if instr.op == Op.EVENT:
-                event = instr.args[0]
-                assert isinstance(event, Event)
-                step = _Step(event, actor, held=held[i][0])
-                found.append(step)
-            if step is None:
-                continue
-            if instr.op in (Op.LOAD, Op.LOADX):
-                step.reads.update(variables(instr.args[1]))
-            elif instr.op in (Op.STORE, Op.STOREX):
-                step.writes.update(variables(instr.args[0]))
-            elif instr.op == Op.ACQUIRE:
-                step.acquires.append(instr.args[0])  # type: ignore[arg-type]
-            elif instr.op == Op.RELEASE:
-                step.releases.append(instr.args[0])  # type: ignore[arg-type]
-            elif instr.op == Op.BLOCK:
-                step.blocks = True
-            elif instr.op == Op.CHOOSE:
-                step.chooses = True
+def touches(code: Code) -> dict[int, Touch]:
+    """What the step touches that begins at each event, by instruction index; steps that touch the same share one."""
+    if code.touches is not None:
+        return code.touches
+    held = locks_held(code)
+    found: dict[int, Touch] = {}
+    known: dict[Touch, Touch] = {}
+    events = [i for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT]
+    for i, after in itertools.pairwise([*events, len(code.instrs)]):
+        by_op: dict[Op, list[Any]] = defaultdict(list)
+        for instr in code.instrs[i:after]:
+            by_op[instr.op].append(instr)
+        touch = Touch(
+            frozenset(instr.args[1] for op in (Op.LOAD, Op.LOADX) for instr in by_op[op]),
+            frozenset(instr.args[0] for op in (Op.STORE, Op.STOREX) for instr in by_op[op]),
+            held[i][0],
+            frozenset(instr.args[0] for instr in by_op[Op.ACQUIRE]),
+            frozenset(instr.args[0] for instr in by_op[Op.RELEASE]),
+            Op.BLOCK in by_op,
+            Op.CHOOSE in by_op,
+        )
+        found[i] = known.setdefault(touch, touch)
+    code.touches = found
     return found
 
 
-def merge_unseen_steps(compiled: Compiled) -> None:
-    """Mark as invisible every event whose step can be merged with the one before, by Lipton's left movers.
+@dataclass(frozen=True)
+class _Step:
+    """What the steps of an actor touch that touch the same: of what is written at all, each variable."""
 
-    A step is a left mover when whatever another actor does just before it could as well be done just after it: it
-    touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. A
+    touch: Touch
+    actor: int
+    reads: frozenset[Variable]
+    writes: frozenset[Variable]
+
+
+def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
+    """The events, by actor and instruction index, whose step cannot be merged with the one before as a left mover.
+
+    A step is a left mover (Lipton) when whatever another actor does just before it could as well be done just after it:
+    it touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. A
     transition of the search is then one step that may conflict, followed by left movers only.
     """
-    steps = _steps(compiled)
+    touched = [touches(compiled.codes[actor]) for actor in range(len(compiled.system.actors))]
+    expand = functools.cache(partial(_variables, compiled))
     sharing = _Sharing()
-    for step in steps:
+    steps = [
+        {touch: _Step(touch, actor, expand(touch.reads), expand(touch.writes)) for touch in set(found.values())}
+        for actor, found in enumerate(touched)
+    ]
+    for step in itertools.chain.from_iterable(by_touch.values() for by_touch in steps):
         sharing.add(step)
-    begun: set[int] = set()
-    for step in steps:
+    remain = []
+    for found, by_touch in zip(touched, steps, strict=True):
+        seen = {touch for touch, step in by_touch.items() if sharing.sees(step)}
         # An actor's first step is its own transition: before it, nothing of the actor has happened.
-        step.event.visible = step.actor not in begun or sharing.sees(step)
-        begun.add(step.actor)
+        remain.append({i for i, touch in found.items() if touch in seen} | set(itertools.islice(found, 1)))
+    return remain
+
+
+def _variables(compiled: Compiled, operands: frozenset[Variable | Column]) -> frozenset[Variable]:
+    """The variables among `operands`, and in the columns among them."""
+    columns = [compiled.heap.variables(o) for o in operands if isinstance(o, Column)]
+    known = [o for o in operands if isinstance(o, Variable)]
+    return frozenset(filter(compiled.written.stores, itertools.chain(known, *columns)))
 
 
 class _Sharing:
@@ -311,17 +308,17 @@ class _Sharing:
 
     def add(self, step: _Step) -> None:
         """Take the accesses of a step into account."""
-        own = _lock_records(step)
+        own = _lock_records(step.touch)
         for variable in step.reads | step.writes:
             if _asserts(step, variable):
                 continue
             self.actors[variable].add(step.actor)
-            if id(variable.record) not in own:
+            if variable.record not in own:
                 self.observed.add(variable)
-                self.uses[variable].add((step.actor, variable in step.writes, step.held))
-            elif step.blocks and not all(use.excludes for use in step.acquires):
+                self.uses[variable].add((step.actor, variable in step.writes, step.touch.held))
+            elif step.touch.blocks and not all(use.excludes for use in step.touch.acquires):
                 self.awaited.add(variable)
-            elif not step.blocks and any(use.excludes for use in step.acquires):
+            elif not step.touch.blocks and any(use.excludes for use in step.touch.acquires):
                 self.observed.add(variable)
 
     def is_contended(self, variable: Variable, step: _Step) -> bool:
@@ -331,36 +328,36 @@ class _Sharing:
         """
         writes = variable in step.writes
         return any(
-            actor != step.actor and (writes or other_writes) and not _exclude(step.held, held)
+            actor != step.actor and (writes or other_writes) and not _exclude(step.touch.held, held)
             for actor, other_writes, held in self.uses[variable]
         )
 
     def sees(self, step: _Step) -> bool:
         """False when the step is a left mover."""
-        own = _lock_records(step)
+        own = _lock_records(step.touch)
         shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1 and not _asserts(step, v)}
-        if step.chooses:
+        if step.touch.chooses:
             return True
-        if step.blocks and (shared or not step.acquires or own & {lock for lock, _ in step.held}):
+        if step.touch.blocks and (shared or not step.touch.acquires or own & {lock for lock, _ in step.touch.held}):
             return True
-        counts = bool(step.acquires) and not any(use.excludes for use in step.acquires)
+        counts = bool(step.touch.acquires) and not any(use.excludes for use in step.touch.acquires)
         for variable in shared:
-            if id(variable.record) not in own:
+            if variable.record not in own:
                 if self.is_contended(variable, step):
                     return True
-            elif variable in self.observed or (step.acquires and (not counts or variable in self.awaited)):
+            elif variable in self.observed or (step.touch.acquires and (not counts or variable in self.awaited)):
                 return True
         return False
 
 
 def _asserts(step: _Step, variable: Variable) -> bool:
     """Whether the step only looks whether a lock is held that is: whatever others do, it is."""
-    return variable not in step.writes and any(lock == id(variable.record) for lock, _ in step.held)
+    return variable not in step.writes and any(lock == variable.record for lock, _ in step.touch.held)
 
 
 def _exclude(a: Held, b: Held) -> bool:
     return any((lock, True) in b or (exclusive and (lock, False) in b) for lock, exclusive in a)
 
 
-def _lock_records(step: _Step) -> set[int]:
-    return {id(lock) for use in (*step.acquires, *step.releases) for lock in use.locks}
+def _lock_records(touch: Touch) -> set[Ref]:
+    return {lock for use in (*touch.acquires, *touch.releases) for lock in use.locks}

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType
 from typing import cast
 
-from pfncache.check.emitter import Frame, Unit, Written
+from pfncache.check.emitter import Frame, Unit
+from pfncache.check.facts import Facts
 from pfncache.check.ir import Code, Op
+from pfncache.check.memo import Memo, Piece
 from pfncache.check.source import function_source
 from pfncache.check.statements import Statements
 from pfncache.check.system import Call, Heap, System
@@ -17,6 +20,7 @@ from pfncache.check.values import (
     Method,
     Value,
 )
+from pfncache.check.written import Written
 from pfncache.kernel.model import Record
 
 
@@ -28,37 +32,37 @@ class Compiled:
     heap: Heap
     written: Written
     codes: list[Code]
-    """By actor; then, when there is one, what runs at the end."""
-    constants: dict[int, int]
-    """Number to the register that holds it."""
-    registers: int
+    """By actor; then, when there is one, what runs at the end. Other systems may have them too."""
     used: frozenset[str]
     """Names of the kernel's functions that the code comes from."""
 
-    def constant_registers(self) -> dict[int, int]:
-        """Register to the number that it holds for ever."""
-        return {register: value for value, register in self.constants.items()}
+
+_memo = Memo()
 
 
-def compile_system(system: System) -> Compiled:
-    """Compile every actor of `system`.
+def compile_system(system: System, memo: Memo = _memo) -> Compiled:
+    """Compile every actor of `system`; or find in `memo` what was compiled for another system and is right here.
 
     Scalars that nobody writes are constants. What is written is found by compiling an actor again until nothing that
     was taken for a constant turns out to be written: a constant may close a branch in which another scalar would be.
     """
-    heap = Heap.of(system)
-    unit = Unit(heap, Written())
-    codes = [Code() for _ in system.actors]
-    unit.outdated = set(range(len(codes)))
-    while unit.outdated:
-        for number in sorted(unit.outdated):
-            unit.outdated.discard(number)
-            unit.actor = number
+    facts = Facts(system)
+    written = Written()
+    pieces: dict[int, Piece] = {}
+    outdated = list(range(len(system.actors)))
+    while outdated:
+        for number in outdated:
             actor = system.actors[number]
-            codes[number] = _compile_calls(unit, actor.task, actor.calls, atomic=False)
+            compile_it = partial(_compile_calls, task=actor.task, calls=actor.calls, atomic=False)
+            pieces[number] = memo.piece(facts, written, actor, compile_it)
+            written.add(pieces[number].own)
+        outdated = [number for number, piece in pieces.items() if not piece.holds(written)]
     if system.at_end is not None:
-        codes.append(_compile_calls(unit, None, (system.at_end,), atomic=True))
-    return Compiled(system, heap, unit.written, codes, unit.constants, unit.registers, frozenset(unit.used))
+        compile_it = partial(_compile_calls, task=None, calls=(system.at_end,), atomic=True)
+        pieces[len(system.actors)] = memo.piece(facts, written, system.at_end, compile_it)
+        written.add(pieces[len(system.actors)].own)
+    used = frozenset[str]().union(*(piece.used for piece in pieces.values()))
+    return Compiled(system, facts.heap, written, [piece.code for piece in pieces.values()], used)
 
 
 def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool) -> Code:
@@ -68,7 +72,7 @@ def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], ato
         bottom = function_source(cast(FunctionType, _bottom))
         compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
-        compiler.repeat(turns, _target(call), [Const(a) for a in call.args])
+        compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args])
     compiler.emit(Op.HALT)
     return compiler.code
 
@@ -84,13 +88,14 @@ def _repeated(calls: tuple[Call, ...]) -> list[tuple[Call, int]]:
     return found
 
 
-def _target(call: Call) -> Value:
+def _target(unit: Unit, call: Call) -> Value:
     receiver = getattr(call.function, "__self__", None)
     if receiver is None:
         return Const(call.function)
     name = call.function.__name__
     for owner in type(receiver).__mro__:
         if name in owner.__dict__:
+            unit.find(unit.facts.member_of(receiver, name), type(receiver), owner)
             return Method(owner.__dict__[name], Const(receiver), owner)
     raise AttributeError(name)
 

@@ -71,7 +71,7 @@ class Program:
             return self.compiled.heap.record(kind.record, number)
         return (
             bool(number)
-            if kind == IntKind(0, 1) and isinstance(variable.record.__dict__[variable.name], bool)
+            if kind == IntKind(0, 1) and isinstance(self.compiled.heap.holder(variable).__dict__[variable.name], bool)
             else number
         )
 
@@ -113,9 +113,12 @@ class Linker:
     def __init__(self, compiled: Compiled, reduction: bool) -> None:
         self.compiled = compiled
         self.heap = compiled.heap
-        if reduction:
-            merge_unseen_steps(compiled)
+        self.remain = merge_unseen_steps(compiled) if reduction else None
+        numbers = sorted(set().union(*(code.constants for code in compiled.codes)))
+        self.constants = {number: register for register, number in enumerate(numbers)}
         self.registers: dict[int, int] = {}
+        """Of the actor that is being laid out: to those of the engine, in which the constants come first."""
+        self.register_count = len(numbers)
         self.slots: dict[Variable, Slot] = {}
         self.kinds: dict[Variable, Kind] = {}
         self.slot_rows: list[tuple[int, int, int, int]] = []
@@ -130,7 +133,6 @@ class Linker:
     def link(self) -> Program:
         """Lay out state, code and tables."""
         self._place_variables()
-        constants = frozenset(self.compiled.constants.values())
         actors = len(self.compiled.system.actors)
         events: list[list[Event | None]] = []
         saves: list[tuple[int, ...]] = []
@@ -139,8 +141,9 @@ class Linker:
         counters: list[Slot] = []
         for number in range(actors):
             code = self.compiled.codes[number]
-            live = live_registers(code, constants)
-            visible = [i for i in live if code.instrs[i].args[0].visible]  # type: ignore[attr-defined]
+            self._take_registers(code)
+            live = live_registers(code)
+            visible = [i for i in live if self.remain is None or i in self.remain[number]]
             counter_of = {i: n + 2 for n, i in enumerate(visible)}
             counter = self.packer.take(max(1, (len(visible) + 1).bit_length()), 0)
             counters.append(counter)
@@ -167,6 +170,7 @@ class Linker:
             )
         at_end = -1
         if self.compiled.system.at_end is not None:
+            self._take_registers(self.compiled.codes[actors])
             at_end, _ = self._emit(self.compiled.codes[actors], {})
         words = max(1, (self.packer.next + WORD - 1) // WORD)
         image = self._image(words, at_end, yields, saves, actor_rows)
@@ -186,14 +190,20 @@ class Linker:
         return -1
 
     def _register(self, number: int) -> int:
-        return self.registers.setdefault(number, len(self.registers))
+        if number not in self.registers:
+            self.registers[number] = self.register_count
+            self.register_count += 1
+        return self.registers[number]
+
+    def _take_registers(self, code: Code) -> None:
+        self.registers = {register: self.constants[number] for number, register in code.constants.items()}
 
     def _place_variables(self) -> None:
         for kind, pool in self.heap.pools.items():
             for name, declared in kind.fields.items():
-                for record in pool:
-                    if self.compiled.written.stores(record, name):
-                        variable = Variable(record, name)
+                for number in range(1, len(pool) + 1):
+                    variable = Variable(kind, number, name)
+                    if self.compiled.written.stores(variable):
                         self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
                         bits, low = room(self.kinds[variable], self.heap.pools)
                         self.slots[variable] = self.packer.take(bits, low)
@@ -201,14 +211,13 @@ class Linker:
     def _slot(self, variable: Variable) -> Slot:
         if variable in self.slots:
             return self.slots[variable]
-        initial = _number(self.heap, variable.record.__dict__[variable.name])
-        return Slot(0, 0, 0, initial)
+        return Slot(0, 0, 0, self.heap.initial(variable))
 
     def _column(self, column: Column) -> int:
         if column not in self.columns:
             self.columns[column] = len(self.slot_rows)
-            for record in self.heap.pools.get(column.kind, []):
-                slot = self._slot(Variable(record, column.name))
+            for variable in self.heap.variables(column):
+                slot = self._slot(variable)
                 self.slot_rows.append((slot.word, slot.shift, slot.bits, slot.low))
         return self.columns[column]
 
@@ -227,7 +236,7 @@ class Linker:
             where[i] = position
             position += instr.op != Op.RELEASE
         where[len(code.instrs)] = position
-        held = locks_held(code, self.compiled.constant_registers())
+        held = locks_held(code)
         for i, instr in enumerate(code.instrs):
             if instr.op != Op.RELEASE:
                 self.code.append(self._encode(code, i, counter_of, where, held[i][1]))
@@ -295,13 +304,12 @@ class Linker:
         section(YIELDS, yields, YIELD)
         section(SAVES, saves, SAVE)
         section(ACTORS, actor_rows, ACTOR)
-        constants = [(self._register(r), value) for value, r in self.compiled.constants.items()]
-        section(CONSTANTS, constants, 2)
-        header[N_CONSTANTS] = len(constants)
+        section(CONSTANTS, [(register, number) for number, register in self.constants.items()], 2)
+        header[N_CONSTANTS] = len(self.constants)
         header[N_ACTORS] = len(actor_rows)
         header[WORDS] = words
         header[AT_END] = at_end
-        header[REGISTERS] = len(self.registers)
+        header[REGISTERS] = self.register_count
         header[FANOUT] = sum(
             max([1, *(int(i.args[1]) for i in code.instrs if i.op == Op.CHOOSE)])  # type: ignore[call-overload]
             for code in self.compiled.codes[: len(actor_rows)]
@@ -310,9 +318,11 @@ class Linker:
 
     def _fill_initial(self, program: Program) -> None:
         for variable, slot in self.slots.items():
-            number = _number(self.heap, variable.record.__dict__[variable.name]) - slot.low
+            number = self.heap.initial(variable) - slot.low
             if not 0 <= number < (1 << slot.bits):
-                raise ValueError(f"{variable} starts as {number + slot.low}, which its type has no room for")
+                raise ValueError(
+                    f"{self.heap.text(variable)} starts as {number + slot.low}, which its type has no room for"
+                )
             program.initial[slot.word] |= np.uint64(number << slot.shift)
         for slot in program.actor_slots:
             program.initial[slot.word] |= np.uint64(1 << slot.shift)
@@ -321,10 +331,6 @@ class Linker:
 def _has_loops(code: Code) -> bool:
     jumps = (Op.JUMP, Op.JZ, Op.JNZ)
     return any(i.op in jumps and code.labels[i.args[-1]] <= n for n, i in enumerate(code.instrs))  # type: ignore[index]
-
-
-def _number(heap: Any, value: Any) -> int:
-    return int(value) if isinstance(value, int) else heap.number(value)
 
 
 def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:

@@ -41,7 +41,7 @@ class Model:
         self.program: Program = search.program
         self.compiled = self.program.compiled
         self.names = Names()
-        self.variables = {v: self.names.of(str(v)) for v in self.program.slots}
+        self.variables = {v: self.names.of(self.compiled.heap.text(v)) for v in self.program.slots}
         self.scratch = 0
         """Scratch variables, as many as the step that needs most of them."""
         self.actors = [self.names.of(a.name) for a in self.compiled.system.actors]
@@ -67,14 +67,13 @@ class Model:
         """The value of a variable."""
         slot = self.program.slots.get(variable)
         if slot is None:
-            value = variable.record.__dict__[variable.name]
-            return number(int(value) if isinstance(value, int) else self.compiled.heap.number(value))
+            return number(self.compiled.heap.initial(variable))
         name = self.variables[variable]
         return apply(Op.ADD, Expr(name, frozenset({name})), number(slot.low))
 
     def column(self, column: Column) -> list[Variable]:
         """The variables of a column, by record number from 1."""
-        return [Variable(r, column.name) for r in self.compiled.heap.pools.get(column.kind, [])]
+        return self.compiled.heap.variables(column)
 
     def text(self, title: str) -> str:
         """The model."""

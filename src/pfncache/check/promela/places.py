@@ -23,7 +23,7 @@ class Places:
         self.model = model
         self.actor = actor
         self.code = model.compiled.codes[actor]
-        self.live = live_registers(self.code, frozenset(model.compiled.constants.values()))
+        self.live = live_registers(self.code)
         self.start = self._start()
         self.home: dict[int, int] = {}
         """Register to the local that keeps it between steps."""

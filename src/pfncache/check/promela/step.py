@@ -82,8 +82,8 @@ class Step:
         self.place = place
         self.way = way
         self.first = place + 1 if places is not None else 0
-        self.constants = {r: number(v) for v, r in model.compiled.constants.items()}
-        self.live = live_masks(code, frozenset(self.constants))
+        self.constants = {r: number(v) for v, r in code.constants.items()}
+        self.live = live_masks(code)
         self.region = self._leading_to(way.ends)
         self.open = self._leading_to(self._doubts())
         """Instructions from which it may still come otherwise, or have to wait."""

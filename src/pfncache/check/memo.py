@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Step code that is used again: most actors of a system are the same as in a system before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pfncache.check.emitter import Unit
+from pfncache.check.facts import Facts, Question
+from pfncache.check.ir import Code
+from pfncache.check.system import Actor, Call
+from pfncache.check.written import Written
+
+ROOM = 1000
+"""Pieces that are kept. When there are more, all are forgotten."""
+
+
+@dataclass
+class Piece:
+    """The step code of one actor, with all that it depends on."""
+
+    code: Code
+    own: Written
+    used: frozenset[str]
+    doubts: tuple[tuple[Question, bool], ...]
+    """What was asked about the actors beside it, with the answers."""
+    asked: tuple[tuple[Question, object], ...]
+    """What was asked about the rest of the system, with the answers."""
+    differs: int = 0
+    """Which doubt told the last system apart that the code was not for: it is likely to do so again."""
+
+    def holds(self, written: Written) -> bool:
+        """Whether the code is right beside actors that write that."""
+        if self.doubts:
+            question, answer = self.doubts[self.differs]
+            if question[0](written, *question[1:]) != answer:
+                return False
+        for n, (question, answer) in enumerate(self.doubts):
+            if question[0](written, *question[1:]) != answer:
+                self.differs = n
+                return False
+        return True
+
+    def fits(self, facts: Facts) -> bool:
+        """Whether the code is right in a system."""
+        return all(facts.answer(question) == answer for question, answer in self.asked)
+
+
+class Memo:
+    """Pieces by what compiling them began with.
+
+    The compiler is a function of that and of the answers to its questions, and asks them one after the other. Where the
+    start and all answers are the same, so are the questions, and the code.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[Question, list[Piece]] = {}
+        self._count = 0
+
+    def piece(self, facts: Facts, written: Written, actor: Actor | Call, compile_it: Callable[[Unit], Code]) -> Piece:
+        """The code of an actor beside others that write `written`: known, or compiled."""
+        start = facts.start(actor)
+        for piece in self._pieces.get(start, ()):
+            if piece.holds(written) and piece.fits(facts):
+                return piece
+        unit = Unit(facts, written)
+        code = compile_it(unit)
+        piece = Piece(code, unit.own, frozenset(unit.used), tuple(unit.doubts.items()), tuple(unit.asked.items()))
+        if self._count >= ROOM:
+            self._pieces.clear()
+            self._count = 0
+        self._pieces.setdefault(start, []).append(piece)
+        self._count += 1
+        return piece

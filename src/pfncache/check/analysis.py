@@ -6,9 +6,9 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from pfncache.check.compiler import Compiled
 from pfncache.check.ir import READS, WRITES_D, Code, Column, Instr, LockUse, Op, Ref, Touch, Variable
@@ -86,8 +86,7 @@ def bits_of(mask: int) -> list[int]:
     return found
 
 
-@dataclass(frozen=True)
-class _Path:
+class _Path(NamedTuple):
     """What is known on one way to an instruction: locks held, their lockdep classes, constant registers."""
 
     held: Held = frozenset()
@@ -124,7 +123,7 @@ def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
         for j in _taken(instr, follow[i], path, constants):
             after = advanced
             if after.values and any(not live[j] >> r & 1 for r, _ in after.values):
-                after = replace(after, values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
+                after = after._replace(values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
             if after in states[j]:
                 continue
             if len(states[j]) >= MAX_PATHS:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from types import FunctionType
 from typing import cast
 
@@ -14,7 +13,7 @@ from pfncache.check.ir import Code, Op
 from pfncache.check.memo import Memo, Piece
 from pfncache.check.source import function_source
 from pfncache.check.statements import Statements
-from pfncache.check.system import Call, Heap, System
+from pfncache.check.system import Actor, Call, Heap, System
 from pfncache.check.values import (
     Const,
     Method,
@@ -51,18 +50,35 @@ def compile_system(system: System, memo: Memo = _memo) -> Compiled:
     pieces: dict[int, Piece] = {}
     outdated = list(range(len(system.actors)))
     while outdated:
+        before = len(written)
         for number in outdated:
-            actor = system.actors[number]
-            compile_it = partial(_compile_calls, task=actor.task, calls=actor.calls, atomic=False)
-            pieces[number] = memo.piece(facts, written, actor, compile_it)
+            if (piece := memo.find(facts, written, system.actors[number])) is not None:
+                pieces[number] = piece
+                written.add(piece.own)
+        missing = [n for n in outdated if n not in pieces or not pieces[n].holds(written)]
+        for number in missing:
+            memo.extend(facts, written, system.actors[number])
+        if missing and len(written) == before:
+            number = next((n for n in missing if n not in pieces), missing[0])
+            pieces[number] = _compile(facts, written, system.actors[number], memo)
             written.add(pieces[number].own)
-        outdated = [number for number, piece in pieces.items() if not piece.holds(written)]
+        outdated = [n for n in range(len(system.actors)) if n not in pieces or not pieces[n].holds(written)]
     if system.at_end is not None:
-        compile_it = partial(_compile_calls, task=None, calls=(system.at_end,), atomic=True)
-        pieces[len(system.actors)] = memo.piece(facts, written, system.at_end, compile_it)
-        written.add(pieces[len(system.actors)].own)
-    used = frozenset[str]().union(*(piece.used for piece in pieces.values()))
-    return Compiled(system, facts.heap, written, [piece.code for piece in pieces.values()], used)
+        end = memo.find(facts, written, system.at_end) or _compile(facts, written, system.at_end, memo)
+        pieces[len(system.actors)] = end
+        written.add(end.own)
+    ordered = [pieces[number] for number in sorted(pieces)]
+    used = frozenset[str]().union(*(piece.used for piece in ordered))
+    return Compiled(system, facts.heap, written, [piece.code for piece in ordered], used)
+
+
+def _compile(facts: Facts, written: Written, actor: Actor | Call, memo: Memo) -> Piece:
+    unit = Unit(facts, written)
+    task, calls = (actor.task, actor.calls) if isinstance(actor, Actor) else (None, (actor,))
+    code = _compile_calls(unit, task, calls, atomic=isinstance(actor, Call))
+    piece = Piece(code, unit.own, frozenset(unit.used), tuple(unit.doubts.items()), tuple(unit.asked.items()))
+    memo.keep(facts, actor, piece)
+    return piece
 
 
 def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool) -> Code:

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from pfncache.check.emitter import Unit
 from pfncache.check.facts import Facts, Question
 from pfncache.check.ir import Code
 from pfncache.check.system import Actor, Call
@@ -42,6 +40,10 @@ class Piece:
                 return False
         return True
 
+    def is_within(self, written: Written) -> bool:
+        """Whether all that the code takes for written is: the actor then writes what this code does, or more."""
+        return all(question[0](written, *question[1:]) for question, answer in self.doubts if answer)
+
     def fits(self, facts: Facts) -> bool:
         """Whether the code is right in a system."""
         return all(facts.answer(question) == answer for question, answer in self.asked)
@@ -58,18 +60,28 @@ class Memo:
         self._pieces: dict[Question, list[Piece]] = {}
         self._count = 0
 
-    def piece(self, facts: Facts, written: Written, actor: Actor | Call, compile_it: Callable[[Unit], Code]) -> Piece:
-        """The code of an actor beside others that write `written`: known, or compiled."""
-        start = facts.start(actor)
-        for piece in self._pieces.get(start, ()):
+    def find(self, facts: Facts, written: Written, actor: Actor | Call) -> Piece | None:
+        """The code of an actor beside others that write `written`, if it is known."""
+        for piece in self._pieces.get(facts.start(actor), ()):
             if piece.holds(written) and piece.fits(facts):
                 return piece
-        unit = Unit(facts, written)
-        code = compile_it(unit)
-        piece = Piece(code, unit.own, frozenset(unit.used), tuple(unit.doubts.items()), tuple(unit.asked.items()))
+        return None
+
+    def extend(self, facts: Facts, written: Written, actor: Actor | Call) -> bool:
+        """Add to `written` what the actor certainly writes, from what it writes where less is. True: that was more.
+
+        A scalar that varies closes no branch that a constant leaves open.
+        """
+        before = len(written)
+        for piece in self._pieces.get(facts.start(actor), ()):
+            if not piece.own <= written and piece.is_within(written) and piece.fits(facts):
+                written.add(piece.own)
+        return len(written) > before
+
+    def keep(self, facts: Facts, actor: Actor | Call, piece: Piece) -> None:
+        """Remember the code of an actor."""
         if self._count >= ROOM:
             self._pieces.clear()
             self._count = 0
-        self._pieces.setdefault(start, []).append(piece)
+        self._pieces.setdefault(facts.start(actor), []).append(piece)
         self._count += 1
-        return piece

@@ -41,6 +41,12 @@ class Written:
         self.variables.add(variable)
         self.partly.add(variable.column)
 
+    def __len__(self) -> int:
+        return len(self.variables) + len(self.columns) + len(self.mixed)
+
+    def __le__(self, other: Written) -> bool:
+        return self.variables <= other.variables and self.columns <= other.columns and self.mixed <= other.mixed
+
     def add(self, other: Written) -> None:
         """What others write too."""
         self.variables |= other.variables

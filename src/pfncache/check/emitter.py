@@ -119,7 +119,7 @@ class Emitter:
 
     def stack(self) -> tuple[Location, ...]:
         """Where we are, innermost last."""
-        return tuple(frame.here for frame in self.frames)
+        return tuple([f.source.location(f.node) if f.node is not None else NOWHERE for f in self.frames])
 
     def error(self, what: str) -> CompileError:
         """An error at the line that is being compiled."""

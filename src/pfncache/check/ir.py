@@ -116,8 +116,7 @@ class LockUse:
     """False for a trylock."""
 
 
-@dataclass
-class Event:
+class Event(NamedTuple):
     """A possible preemption point and what the step that begins there touches."""
 
     stack: tuple[Location, ...]

@@ -280,11 +280,12 @@ def _steps(compiled: Compiled) -> list[_Step]:
 
 
 def merge_unseen_steps(compiled: Compiled) -> None:
-    """Mark as invisible every event whose step can be merged with the one before, by Lipton's left movers.
+    """Mark as invisible every event whose step can be merged with the one before, by Lipton's movers.
 
     A step is a left mover when whatever another actor does just before it could as well be done just after it: it
-    touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. A
-    transition of the search is then one step that may conflict, followed by left movers only.
+    touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. It
+    is a right mover when the same is true the other way round: it takes a lock. A transition of the search is then at
+    most one right mover, one step that may conflict and does not wait, and left movers.
     """
     steps = _steps(compiled)
     sharing = _Sharing()
@@ -295,6 +296,31 @@ def merge_unseen_steps(compiled: Compiled) -> None:
         # An actor's first step is its own transition: before it, nothing of the actor has happened.
         step.event.visible = step.actor not in begun or sharing.sees(step)
         begun.add(step.actor)
+    by_event = {id(step.event): step for step in steps}
+    for code in compiled.codes[: len(compiled.system.actors)]:
+        _merge_with_locks(code, by_event, sharing)
+
+
+def _merge_with_locks(code: Code, steps: dict[int, _Step], sharing: _Sharing) -> None:
+    """Merge a step that does not wait with the taking of a lock, where nothing else is before it on any way."""
+    follow = successors(code)
+    behind_lock: dict[int, bool] = {0: False}
+    """By instruction: whether on every way, all that was done since the last visible step is a right mover."""
+    todo = [0]
+    while todo:
+        i = todo.pop()
+        onward = behind_lock[i]
+        if code.instrs[i].op == Op.EVENT:
+            step = steps[id(code.instrs[i].args[0])]
+            onward = sharing.is_right_mover(step) if step.event.visible else onward and not step.releases
+        for j in follow[i]:
+            if behind_lock.get(j, not onward) != (behind_lock.get(j, True) and onward):
+                behind_lock[j] = behind_lock.get(j, True) and onward
+                todo.append(j)
+    for i, behind in behind_lock.items():
+        if behind and code.instrs[i].op == Op.EVENT:
+            step = steps[id(code.instrs[i].args[0])]
+            step.event.visible = step.event.visible and step.blocks
 
 
 class _Sharing:
@@ -334,6 +360,16 @@ class _Sharing:
             actor != step.actor and (writes or other_writes) and not _exclude(step.held, held)
             for actor, other_writes, held in self.uses[variable]
         )
+
+    def is_right_mover(self, step: _Step) -> bool:
+        """Whether the step does nothing that another actor could notice but to take a lock."""
+        own = _lock_records(step)
+        variables = {v for v in step.reads | step.writes if len(self.actors[v]) > 1}
+        if not step.blocks or step.chooses or step.releases or not step.acquires:
+            return False
+        if not all(use.excludes for use in step.acquires):
+            return False
+        return not any(v in self.observed if id(v.record) in own else self.is_contended(v, step) for v in variables)
 
     def sees(self, step: _Step) -> bool:
         """False when the step is a left mover."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -48,6 +47,29 @@ class Result:
 
 class ModelError(Exception):
     """The model left the bounds of its own types: a defect of the model, not of the design."""
+
+
+MORE = 20
+"""How many times more states a shortest way is worth than it took to find any."""
+FEW = 1_000_000
+"""States that it is worth in any case."""
+
+
+def search_shortest(program: Program, max_states: int, threads: int = 1) -> tuple[Search, Result]:
+    """Search; and when something is found, search again for the fewest steps that lead there.
+
+    The search of a part of the actors finds a violation whenever there is one, but steps that have nothing to do with it
+    may stand before it. The second search, of all actors, is not done where it would be out of all proportion.
+    """
+    searching = Search(program, max_states, threads)
+    result = searching.run()
+    if result.verdict == VIOLATED and result.path and program.has_masks:
+        limit = min(max_states, max(FEW, MORE * result.states))
+        again = Search(program.without_masks(), limit, threads)
+        shortest = again.run()
+        if shortest.verdict == VIOLATED:
+            return again, shortest
+    return searching, result
 
 
 class Search:
@@ -102,6 +124,12 @@ class Search:
         result = self._step(after, choice.actor, choice.outcome)
         return result, after, int(self.out[engine.OUT_EVENTS]), int(self.out[engine.OUT_CHOICES])
 
+    def canonical(self, state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """The one among the states of equal future that is kept."""
+        found = state.copy()
+        engine.clear_dead(self.program.image, found)
+        return found
+
     def enabled(self, state: NDArray[np.uint64]) -> list[Choice]:
         """Every step that can be taken from `state`."""
         found = []
@@ -113,7 +141,8 @@ class Search:
                 result, _, _, outcomes = self.take(state, Choice(actor, outcome))
                 if result == engine.BLOCKED:
                     break
-                found.append(Choice(actor, outcome))
+                if result != engine.ALIKE:
+                    found.append(Choice(actor, outcome))
                 outcome += 1
         return found
 
@@ -137,7 +166,7 @@ class Search:
         onward = np.zeros(capacity, dtype=np.uint8)
         table = np.zeros(capacity * 2, dtype=np.uint64)
         mask = capacity * 2 - 1
-        states[0] = self.initial
+        states[0] = self.canonical(self.initial)
         parents[0] = -1
         ctl = np.zeros(engine.CTL_SIZE, dtype=np.int64)
         engine.insert(states, table, mask, 0, words)
@@ -227,14 +256,14 @@ class Search:
         It is enough that every state but an end has a step to a later level: there are finitely many. The few that
         have none are asked one by one. Only when that does not settle it is everything marked, from the ends backwards.
         """
-        if not self.program.has_loops or onward.all():
+        if not self.program.has_loops or (onward & engine.ONWARD).all():
             return
         good = np.zeros(result.states, dtype=np.uint8)
         scratch = np.zeros(self.program.words, dtype=np.uint64)
         visited = (self.table, self.mask, self.registers, self.out, self.cover)
         image = self.program.image
         try:
-            open_ones = [int(n) for n in np.flatnonzero(onward == 0)]
+            open_ones = [int(n) for n in np.flatnonzero(onward & engine.ONWARD == 0)]
             while open_ones:
                 left = []
                 for n in open_ones:
@@ -271,21 +300,17 @@ class Search:
             result.verdict, result.property, result.detail = VIOLATED, "lock-order", cycle
 
     def _path(self, number: int) -> list[Choice]:
-        """The steps that lead to a visited state, found again by taking each parent's steps."""
+        """The steps that lead to a visited state, or to one that it stands for, by taking each parent's steps again."""
         chain = [number]
         while self.parents[chain[-1]] >= 0:
             chain.append(int(self.parents[chain[-1]]))
-        chain.reverse()
         path = []
-        for before, after in itertools.pairwise(chain):
-            target = self.states[after]
-            path.append(
-                next(
-                    c
-                    for c in self.enabled(self.states[before])
-                    if np.array_equal(self.take(self.states[before], c)[1], target)
-                )
+        state = self.initial
+        for after in reversed(chain[:-1]):
+            choice, state = next(
+                step for step in self._steps(state) if np.array_equal(self.canonical(step[1]), self.states[after])
             )
+            path.append(choice)
         return path
 
     def event(self, state: NDArray[np.uint64], actor: int) -> Event | None:

@@ -286,19 +286,38 @@ def merge_unseen_steps(compiled: Compiled) -> None:
     touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. It
     is a right mover when the same is true the other way round: it takes a lock. A transition of the search is then at
     most one right mover, one step that may conflict and does not wait, and left movers.
+
+    That an actor can finish what it has begun is what all of this rests on. One that an interrupt may stop for good,
+    as the interrupt waits for what only the actor can do, keeps all of its steps.
     """
     steps = _steps(compiled)
     sharing = _Sharing()
     for step in steps:
         sharing.add(step)
+    stopped = _stopped_for_good(compiled, steps)
     begun: set[int] = set()
     for step in steps:
         # An actor's first step is its own transition: before it, nothing of the actor has happened.
-        step.event.visible = step.actor not in begun or sharing.sees(step)
+        step.event.visible = step.actor not in begun or step.actor in stopped or sharing.sees(step)
         begun.add(step.actor)
     by_event = {id(step.event): step for step in steps}
-    for code in compiled.codes[: len(compiled.system.actors)]:
-        _merge_with_locks(code, by_event, sharing)
+    for number, code in enumerate(compiled.codes[: len(compiled.system.actors)]):
+        if number not in stopped:
+            _merge_with_locks(code, by_event, sharing)
+
+
+def _stopped_for_good(compiled: Compiled, steps: list[_Step]) -> set[int]:
+    """The actors whose interrupt, once begun, may wait for something that they write."""
+    names = [actor.name for actor in compiled.system.actors]
+    found = set()
+    for number, actor in enumerate(compiled.system.actors):
+        if actor.interrupts is not None:
+            victim = names.index(actor.interrupts)
+            own = [step for step in steps if step.actor == number][1:]
+            awaited = {v for step in own if step.blocks for v in step.reads}
+            if any(awaited & step.writes for step in steps if step.actor == victim):
+                found.add(victim)
+    return found
 
 
 def _merge_with_locks(code: Code, steps: dict[int, _Step], sharing: _Sharing) -> None:

@@ -58,8 +58,8 @@ FEW = 1_000_000
 def search_shortest(program: Program, max_states: int, threads: int = 1) -> tuple[Search, Result]:
     """Search; and when something is found, search again for the fewest steps that lead there.
 
-    The search of a part of the actors finds a violation whenever there is one, but steps that have nothing to do with it
-    may stand before it. The second search, of all actors, is not done where it would be out of all proportion.
+    The search of a part of the actors finds a violation whenever there is one, but steps that have nothing to do with
+    it may stand before it. The second search, of all actors, is not done where it would be out of all proportion.
     """
     searching = Search(program, max_states, threads)
     result = searching.run()

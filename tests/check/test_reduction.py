@@ -138,7 +138,7 @@ def test_a_lock_that_others_try_is_taken_alone() -> None:
 
 
 def test_an_interrupt_that_waits_for_whom_it_interrupts_is_a_deadlock() -> None:
-    """Whoever holds a lock can be interrupted there, and must not go on to let it go as if nothing could come between."""
+    """Whoever holds a lock can be interrupted there, and must not let it go as if nothing could come between."""
     whole, reduced = both(toys.increment_locked, toys.increment_locked, interrupts=True)
     assert whole.property == reduced.property == "deadlock"
     whole, reduced = both(toys.increment_locked, toys.try_lock, interrupts=True)

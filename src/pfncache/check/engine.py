@@ -315,23 +315,36 @@ def find(states: Any, table: Any, mask: int, state: Any, words: int) -> int:
     return int(known) - 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _settle(table: Any, mask: Any, h: Any, number: Any) -> None:
+    """Enter a state that is known to be new."""
+    at = h & mask
+    while table[at] != uint64(0):
+        at = after_place(at, mask)
+    table[at] = (h & uint64(0xFFFFFFFF00000000)) | (uint64(number) + uint64(1))
+
+
 @njit(cache=True, nogil=True)
-def rehash(states: Any, table: Any, mask: int, count: int, words: int) -> None:
-    """Fill an empty table with the first `count` states."""
+def rehash(states: Any, table: Any, mask: int, count: int, words: int, part: int, parts: int) -> None:
+    """Fill the segments of one of the parts of an empty table with those of the first `count` states that go there."""
     umask = uint64(mask)
+    segment = (umask + uint64(1)) // uint64(SEGMENTS)
     hashes = np.empty(PENDING, dtype=np.uint64)  # while the processor fetches their places
-    for ahead in range(count + PENDING):
-        number = ahead - PENDING
-        slot = uint64(ahead % PENDING)
-        if number >= 0:
-            h = hashes[slot]
-            at = h & umask
-            while table[at] != uint64(0):
-                at = after_place(at, umask)
-            table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(number + 1)
-        if ahead < count:
-            hashes[slot] = hash_of(states[uint64(ahead)], words)
-            prefetch(table, hashes[slot] & umask)  # type: ignore[call-arg]
+    numbers = np.empty(PENDING, dtype=np.uint64)
+    asked = 0
+    for number in range(uint64(count)):
+        h = hash_of(states[number], words)
+        if ((h & umask) // segment) % uint64(parts) != uint64(part):
+            continue
+        slot = uint64(asked % PENDING)
+        if asked >= PENDING:
+            _settle(table, umask, hashes[slot], numbers[slot])
+        hashes[slot] = h
+        numbers[slot] = number
+        prefetch(table, h & umask)  # type: ignore[call-arg]
+        asked += 1
+    for i in range(min(asked, PENDING)):
+        _settle(table, umask, hashes[uint64(i)], numbers[uint64(i)])
 
 
 @njit(cache=True, nogil=True)

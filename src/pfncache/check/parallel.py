@@ -191,13 +191,15 @@ class Crew:
         self.ctls = np.zeros((threads, CTL_SIZE), dtype=np.int64)
         self.pool = ThreadPoolExecutor(threads)
 
-    def close(self) -> None:
-        """Let the threads go, after what they do now."""
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.pool.shutdown()
 
-    def is_for(self, ctl: NDArray[np.int64], capacity: int, most: int) -> bool:
-        """Whether a round pays, and what it may find has room among `capacity` states, or among `most`."""
-        fits = capacity < most or ctl[CTL_STATES] + self.room <= most
+    def is_for(self, ctl: NDArray[np.int64], most: int) -> bool:
+        """Whether there are several, a round pays, and what it may find has room among `most` states."""
+        fits = self.threads > 1 and ctl[CTL_STATES] + self.room <= most
         return bool(fits and ctl[CTL_LEVEL] - ctl[CTL_NEXT] >= WORTHWHILE)
 
     def each(self, do: Callable[[int], int | None]) -> list[int | None]:

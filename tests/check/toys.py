@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pfncache.check.compiler import compile_system
-from pfncache.check.link import link
+from pfncache.check.link import Program, link
 from pfncache.check.replay import Replay
 from pfncache.check.search import Result, Search
 from pfncache.check.system import Actor, Call, System
 from pfncache.kernel.include.linux.sched import TaskStruct
 from pfncache.kernel.locking.mutex import Mutex, mutex
-from pfncache.kernel.model import Count, Record, atomic, block_until, choose, guard, kfree, kzalloc, report
+from pfncache.kernel.model import (
+    Count,
+    Record,
+    alike,
+    atomic,
+    block_until,
+    choose,
+    guard,
+    kfree,
+    kzalloc,
+    lock_acquire,
+    report,
+)
 
 
 class Thing(Record, slab=True):
@@ -56,10 +68,23 @@ def system(
     *functions: Callable[..., Any], at_end: Callable[..., Any] | None = None, interrupts: bool = False
 ) -> System:
     """One actor for each function; with `interrupts`, the last one interrupts the first."""
+    return system_of([[function] for function in functions], at_end, interrupts)
+
+
+def system_of(
+    lists: Sequence[Sequence[Callable[..., Any]]], at_end: Callable[..., Any] | None = None, interrupts: bool = False
+) -> System:
+    """One actor for each list of functions."""
     shared = box()
+    last = len(lists) - 1
     actors = [
-        Actor(f"a{i}", TaskStruct(f"task{i}"), (Call(function, (shared,)),), "a0" if interrupts and i else None)
-        for i, function in enumerate(functions)
+        Actor(
+            f"a{i}",
+            TaskStruct(f"task{i}"),
+            tuple(Call(function, (shared,)) for function in functions),
+            "a0" if interrupts and i == last else None,
+        )
+        for i, functions in enumerate(lists)
     ]
     return System(tuple(actors), Kernel(), Call(at_end, (shared,)) if at_end is not None else None)
 
@@ -72,8 +97,24 @@ def search(
     max_states: int = 100_000,
 ) -> tuple[Search, Result]:
     """Search the system of some functions."""
-    made = Search(link(compile_system(system(*functions, at_end=at_end, interrupts=interrupts)), reduction), max_states)
+    return search_lists([[function] for function in functions], at_end, reduction, interrupts, max_states)
+
+
+def search_lists(
+    lists: Sequence[Sequence[Callable[..., Any]]],
+    at_end: Callable[..., Any] | None = None,
+    reduction: bool = True,
+    interrupts: bool = False,
+    max_states: int = 100_000,
+) -> tuple[Search, Result]:
+    """Search the system of some lists of functions."""
+    made = Search(link(compile_system(system_of(lists, at_end, interrupts)), reduction), max_states)
     return made, made.run()
+
+
+def program(*lists: Sequence[Callable[..., Any]]) -> Program:
+    """The program of some lists of functions, reduced."""
+    return link(compile_system(system_of(lists)))
 
 
 def replayed(searching: Search, result: Result) -> Replay:
@@ -170,6 +211,13 @@ def roll(shared: Box) -> None:
     shared.count = choose(3)
 
 
+@atomic
+def roll_alike(shared: Box) -> None:
+    outcome = choose(3)
+    alike(outcome == 1)
+    shared.count = outcome
+
+
 def leave_room(shared: Box) -> None:
     shared.count = 6
     shared.count += 1
@@ -226,6 +274,72 @@ def arithmetic(shared: Box) -> None:
     shared.count = min(shared.count + number, 5) if flag else max(shared.count, number)
     shared.cells[0].value = (shared.count << 1) // 2 % 3 ^ 1
     shared.cells[1].value = 1 if 0 < shared.count <= 3 and not shared.flag else 0
+
+
+def turn(shared: Box) -> None:
+    shared.count = (shared.count + 1) % 3
+
+
+def turn_locked(shared: Box) -> None:
+    with mutex(shared.lock):
+        turn(shared)
+
+
+def turn_with_both_locks(shared: Box) -> None:
+    with mutex(shared.lock), mutex(shared.other):
+        turn(shared)
+
+
+def lock_the_other_way_round(shared: Box) -> None:
+    with mutex(shared.other), mutex(shared.lock):
+        shared.cells[1].value = 1
+
+
+def count_up(shared: Box) -> None:
+    for _ in range(3):
+        shared.count += 1
+
+
+def values_up(shared: Box) -> None:
+    for _ in range(3):
+        shared.cells[0].value += 1
+
+
+def take_both_cells(shared: Box) -> None:
+    shared.cells[0].value = 1
+    shared.cells[0].value = shared.cells[1].value
+
+
+@atomic
+def trylock(lock: Mutex) -> bool:
+    if lock.held:
+        return False
+    lock.held = True
+    lock_acquire(lock, exclusive=True, waits=False)
+    return True
+
+
+def try_lock(shared: Box) -> None:
+    if trylock(shared.lock):
+        shared.cells[0].value = 3
+        shared.lock.unlock()
+
+
+def read_unlocked(shared: Box) -> None:
+    if shared.cells[0].value == 1 and shared.count == 1:
+        report("torn", "half of an update is seen")
+
+
+def update_locked(shared: Box) -> None:
+    with mutex(shared.lock):
+        shared.cells[0].value = 1
+        shared.count = 1
+        shared.cells[0].value = 2
+
+
+@atomic
+def wait_for_count(shared: Box) -> None:
+    block_until(shared.count != 0)
 
 
 # What is asked at the end

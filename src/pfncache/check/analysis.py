@@ -263,26 +263,34 @@ class _Step:
 
 
 def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
-    """The events, by actor and instruction index, whose step cannot be merged with the one before as a left mover.
+    """The events that remain, by actor and instruction index, when steps are merged by Lipton's movers.
 
-    A step is a left mover (Lipton) when whatever another actor does just before it could as well be done just after it:
-    it touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. A
-    transition of the search is then one step that may conflict, followed by left movers only.
+    A step is a left mover when whatever another actor does just before it could as well be done just after it: it
+    touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. It
+    is a right mover when the same is true the other way round: it takes a lock. A transition of the search is then at
+    most one right mover, one step that may conflict and does not wait, and left movers.
+
+    That an actor can finish what it has begun is what all of this rests on. One that an interrupt may stop for good,
+    as the interrupt waits for what only the actor can do, keeps all of its steps.
     """
-    touched = [touches(compiled.codes[actor]) for actor in range(len(compiled.system.actors))]
     expand = functools.cache(partial(_variables, compiled))
     sharing = _Sharing()
-    steps = [
-        {touch: _Step(touch, actor, expand(touch.reads), expand(touch.writes)) for touch in set(found.values())}
-        for actor, found in enumerate(touched)
-    ]
-    for step in itertools.chain.from_iterable(by_touch.values() for by_touch in steps):
-        sharing.add(step)
+    actors: list[dict[int, _Step]] = []
+    for actor in range(len(compiled.system.actors)):
+        touched = touches(compiled.codes[actor])
+        steps = {touch: _Step(touch, actor, expand(touch.reads), expand(touch.writes)) for touch in touched.values()}
+        for step in steps.values():
+            sharing.add(step)
+        actors.append({i: steps[touch] for i, touch in touched.items()})
+    stopped = _stopped_for_good(compiled, actors)
     remain = []
-    for found, by_touch in zip(touched, steps, strict=True):
-        seen = {touch for touch, step in by_touch.items() if sharing.sees(step)}
+    for actor, begun in enumerate(actors):
+        sees = {id(step): sharing.sees(step) for step in begun.values()}
         # An actor's first step is its own transition: before it, nothing of the actor has happened.
-        remain.append({i for i, touch in found.items() if touch in seen} | set(itertools.islice(found, 1)))
+        visible = {i for n, (i, step) in enumerate(begun.items()) if n == 0 or actor in stopped or sees[id(step)]}
+        remain.append(
+            visible if actor in stopped else _merge_with_locks(compiled.codes[actor], begun, visible, sharing)
+        )
     return remain
 
 
@@ -291,6 +299,42 @@ def _variables(compiled: Compiled, operands: frozenset[Variable | Column]) -> fr
     columns = [compiled.heap.variables(o) for o in operands if isinstance(o, Column)]
     known = [o for o in operands if isinstance(o, Variable)]
     return frozenset(filter(compiled.written.stores, itertools.chain(known, *columns)))
+
+
+def _stopped_for_good(compiled: Compiled, actors: list[dict[int, _Step]]) -> set[int]:
+    """The actors whose interrupt, once begun, may wait for something that they write."""
+    names = [actor.name for actor in compiled.system.actors]
+    found = set()
+    for number, actor in enumerate(compiled.system.actors):
+        if actor.interrupts is not None:
+            victim = names.index(actor.interrupts)
+            own = list(actors[number].values())[1:]
+            awaited = {v for step in own if step.touch.blocks for v in step.reads}
+            if any(awaited & step.writes for step in actors[victim].values()):
+                found.add(victim)
+    return found
+
+
+def _merge_with_locks(code: Code, steps: dict[int, _Step], visible: set[int], sharing: _Sharing) -> set[int]:
+    """Merge a step that does not wait with the taking of a lock, where nothing else is before it on any way.
+
+    Returns the events of `visible` that remain.
+    """
+    follow = successors(code)
+    movers = {id(step): sharing.is_right_mover(step) for step in steps.values()}
+    behind_lock: dict[int, bool] = {0: False}
+    """By instruction: whether on every way, all that was done since the last visible step is a right mover."""
+    todo = [0]
+    while todo:
+        i = todo.pop()
+        onward = behind_lock[i]
+        if i in steps:
+            onward = movers[id(steps[i])] if i in visible else onward and not steps[i].touch.releases
+        for j in follow[i]:
+            if behind_lock.get(j, not onward) != (behind_lock.get(j, True) and onward):
+                behind_lock[j] = behind_lock.get(j, True) and onward
+                todo.append(j)
+    return {i for i in visible if not behind_lock.get(i) or steps[i].touch.blocks}
 
 
 class _Sharing:
@@ -330,6 +374,17 @@ class _Sharing:
             actor != step.actor and (writes or other_writes) and not _exclude(step.touch.held, held)
             for actor, other_writes, held in self.uses[variable]
         )
+
+    def is_right_mover(self, step: _Step) -> bool:
+        """Whether the step does nothing that another actor could notice but to take a lock."""
+        touch = step.touch
+        if not touch.blocks or touch.chooses or touch.releases or not touch.acquires:
+            return False
+        if not all(use.excludes for use in touch.acquires):
+            return False
+        own = _lock_records(touch)
+        variables = {v for v in step.reads | step.writes if len(self.actors[v]) > 1}
+        return not any(v in self.observed if v.record in own else self.is_contended(v, step) for v in variables)
 
     def sees(self, step: _Step) -> bool:
         """False when the step is a left mover."""

@@ -97,6 +97,9 @@ class Calls(Expressions):
             if not isinstance(count, Const) or self.atomic_depth == 0:
                 raise self.error("choose() wants a known number of outcomes, inside an atomic function")
             return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), count.value)
+        if plain is model.alike:
+            self.emit(Op.ALIKE, self.scalar(self.truth_of(arguments[0])))
+            return NONE
         if plain is model.lock_acquire or plain is model.lock_release:
             self._annotate(plain is model.lock_acquire, arguments, keywords)
             return NONE

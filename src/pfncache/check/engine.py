@@ -19,8 +19,10 @@ from pfncache.check.link import (
     CODE,
     CONSTANTS,
     INSTR,
+    MASKS,
     N_ACTORS,
     N_CONSTANTS,
+    N_MASKS,
     SAVE,
     SAVES,
     SLOT,
@@ -31,8 +33,9 @@ from pfncache.check.link import (
     YIELDS,
 )
 
-STEPPED, BLOCKED, FAILED, RANGE, ENDLESS = 0, 1, 2, 3, 4
-"""What became of a step: taken, cannot be taken now, reached a failure, left the room of a value, does not end."""
+STEPPED, BLOCKED, FAILED, RANGE, ENDLESS, ALIKE = 0, 1, 2, 3, 4, 5
+"""What became of a step: taken, cannot be taken now, reached a failure, left the room of a value, does not end, is like
+one with another outcome."""
 OUT_CHOICES, OUT_EVENTS, OUT_DETAIL, OUT_SIZE = 0, 1, 2, 4
 MAX_INSTRUCTIONS = 20000
 """In one step; more means a loop that touches nothing shared."""
@@ -51,13 +54,18 @@ DONE, VIOLATED, DEADLOCK, END_FAILED, FULL, PAUSED, BAD_RANGE, LOOPING = 0, 1, 2
     CTL_DETAIL,
     CTL_TERMINAL,
     CTL_LEVEL,
+    CTL_BEGIN,
     CTL_VERDICT,
-) = range(12)
-CTL_SIZE = 12
+) = range(13)
+CTL_SIZE = 13
 PENDING = 32
 """States that wait for their place in the table."""
 SEGMENTS = 16
 """Of the table: a search for a place does not leave its segment, so that threads can fill different ones."""
+ONWARD, IN_PART = 1, 2
+"""Notes of a state: it is an end or a step leads beyond its level; not every actor's steps were taken."""
+LIVE, READS, WRITES, LATER_READS, LATER_WRITES = range(5)
+"""The masks of a place, in the order of masks.Masks."""
 
 
 @njit(cache=True, nogil=True)
@@ -209,6 +217,9 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
             return FAILED
         elif op == 31:  # ACQUIRE
             cover[a] = 1
+        elif op == 33:  # ALIKE
+            if registers[a] != 0:
+                return ALIKE
         else:  # HALT
             if actor >= 0:
                 _clear(image, state, row)
@@ -304,23 +315,36 @@ def find(states: Any, table: Any, mask: int, state: Any, words: int) -> int:
     return int(known) - 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _settle(table: Any, mask: Any, h: Any, number: Any) -> None:
+    """Enter a state that is known to be new."""
+    at = h & mask
+    while table[at] != uint64(0):
+        at = after_place(at, mask)
+    table[at] = (h & uint64(0xFFFFFFFF00000000)) | (uint64(number) + uint64(1))
+
+
 @njit(cache=True, nogil=True)
-def rehash(states: Any, table: Any, mask: int, count: int, words: int) -> None:
-    """Fill an empty table with the first `count` states."""
+def rehash(states: Any, table: Any, mask: int, count: int, words: int, part: int, parts: int) -> None:
+    """Fill the segments of one of the parts of an empty table with those of the first `count` states that go there."""
     umask = uint64(mask)
+    segment = (umask + uint64(1)) // uint64(SEGMENTS)
     hashes = np.empty(PENDING, dtype=np.uint64)  # while the processor fetches their places
-    for ahead in range(count + PENDING):
-        number = ahead - PENDING
-        slot = uint64(ahead % PENDING)
-        if number >= 0:
-            h = hashes[slot]
-            at = h & umask
-            while table[at] != uint64(0):
-                at = after_place(at, umask)
-            table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(number + 1)
-        if ahead < count:
-            hashes[slot] = hash_of(states[uint64(ahead)], words)
-            prefetch(table, hashes[slot] & umask)  # type: ignore[call-arg]
+    numbers = np.empty(PENDING, dtype=np.uint64)
+    asked = 0
+    for number in range(uint64(count)):
+        h = hash_of(states[number], words)
+        if ((h & umask) // segment) % uint64(parts) != uint64(part):
+            continue
+        slot = uint64(asked % PENDING)
+        if asked >= PENDING:
+            _settle(table, umask, hashes[slot], numbers[slot])
+        hashes[slot] = h
+        numbers[slot] = number
+        prefetch(table, h & umask)  # type: ignore[call-arg]
+        asked += 1
+    for i in range(min(asked, PENDING)):
+        _settle(table, umask, hashes[uint64(i)], numbers[uint64(i)])
 
 
 @njit(cache=True, nogil=True)
@@ -339,6 +363,73 @@ def may_run(image: Any, state: Any, actor: int) -> bool:
         return True
     counter = counter_of(image, state, interrupter)
     return counter == 0 or counter == image[image[ACTORS] + interrupter * ACTOR + 7]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _masks_at(image: Any, state: Any, actor: int, words: Any) -> Any:
+    """Where in the image the masks are of the place at which an actor stands."""
+    row = uint64(image[ACTORS] + actor * ACTOR)
+    place = uint64(image[row + uint64(3)]) + _read(image, state, row)
+    return uint64(image[MASKS]) + place * uint64(N_MASKS) * words
+
+
+@njit(cache=True, nogil=True, inline="always")
+def clear_dead(image: Any, state: Any) -> None:
+    """Zero the variables that nobody reads again before they are overwritten: states that differ in these are one."""
+    if image[MASKS] == 0:
+        return
+    words = uint64(image[WORDS])
+    for word in range(words):
+        live = uint64(0)
+        for actor in range(image[N_ACTORS]):
+            live |= uint64(image[_masks_at(image, state, actor, words) + word])
+        state[word] &= live
+
+
+@njit(cache=True, nogil=True)
+def persistent(image: Any, state: Any) -> int:
+    """A set of actors, as bits, that suffices to be expanded: the smallest of those that grow from one actor each.
+
+    Nothing that the others may ever do touches what the next steps of these touch, or wait for.
+    """
+    words = uint64(image[WORDS])
+    running = 0
+    for actor in range(image[N_ACTORS]):
+        if counter_of(image, state, actor) != 0:
+            running |= 1 << actor
+    best, fewest = running, image[N_ACTORS]
+    for seed in range(image[N_ACTORS]):
+        if not running >> seed & 1:
+            continue
+        chosen = 1 << seed
+        todo = chosen
+        size = 1
+        while todo != 0 and size < fewest:
+            actor = 0
+            while not todo >> actor & 1:
+                actor += 1
+            todo &= todo - 1
+            own = _masks_at(image, state, actor, words)
+            for other in range(image[N_ACTORS]):
+                if not (running & ~chosen) >> other & 1:
+                    continue
+                at = _masks_at(image, state, other, words)
+                conflict = uint64(0)
+                for word in range(words):
+                    later_writes = uint64(image[at + uint64(LATER_WRITES) * words + word])
+                    conflict |= uint64(image[own + uint64(READS) * words + word]) & later_writes
+                    conflict |= uint64(image[own + uint64(WRITES) * words + word]) & (
+                        later_writes | uint64(image[at + uint64(LATER_READS) * words + word])
+                    )
+                if conflict != 0:
+                    chosen |= 1 << other
+                    todo |= 1 << other
+                    size += 1
+        if size < fewest:
+            best, fewest = chosen, size
+            if size == 1:
+                break
+    return best
 
 
 @njit(cache=True, nogil=True)
@@ -365,9 +456,9 @@ def _flush(
             parents[count] = origins[i]
             count += 1
             table[at] = (hashes[i] & uint64(0xFFFFFFFF00000000)) | uint64(count)
-            onward[origins[i]] = 1
+            onward[origins[i]] |= ONWARD
         elif known > uint64(level):
-            onward[origins[i]] = 1
+            onward[origins[i]] |= ONWARD
     return count
 
 
@@ -384,13 +475,15 @@ def successors(
     origins: Any,
     waiting: int,
     number: int,
+    whole: bool,
     registers: Any,
     out: Any,
     cover: Any,
     ctl: Any,
 ) -> int:
-    """Put every state that a step from `number` leads to behind the `waiting` ones in `pending`; flush it when full.
+    """Put the states that steps from `number` lead to behind the `waiting` ones in `pending`; flush it when full.
 
+    Unless the `whole` is wanted, the steps of a persistent set of actors will do, where there is one with a step.
     What was found goes to ctl[CTL_VERDICT]. Returns how many states wait.
     """
     words = uint64(image[WORDS])
@@ -398,42 +491,58 @@ def successors(
     taken = 0
     finished = True
     state = states[uint64(number)]
-    for actor in range(image[N_ACTORS]):
-        if counter_of(image, state, actor) != 0:
-            finished = False
-        if not may_run(image, state, actor):
-            continue
-        choice = 0
-        choices = 1
-        while choice < choices:
-            if waiting == size:
-                ctl[CTL_STATES] = _flush(
-                    states, parents, onward, table, mask, pending, hashes, origins, waiting,
-                    ctl[CTL_STATES], ctl[CTL_LEVEL],
-                )  # fmt: skip
-                waiting = 0
-            after = pending[uint64(waiting)]
-            for i in range(words):
-                after[i] = state[i]
-            result = step(image, after, registers, out, cover, actor, choice)
-            if result == BLOCKED:
-                break
-            choices = out[OUT_CHOICES]
-            taken += 1
-            if result != STEPPED:
-                ctl[CTL_VERDICT] = VIOLATED if result == FAILED else (BAD_RANGE if result == RANGE else LOOPING)
-                ctl[CTL_STATE] = number
-                ctl[CTL_ACTOR] = actor
-                ctl[CTL_CHOICE] = choice
-                ctl[CTL_DETAIL] = out[OUT_DETAIL]
-                ctl[CTL_TRANSITIONS] += taken
-                return waiting
-            h = hash_of(after, words)
-            prefetch(table, h & mask)  # type: ignore[call-arg]
-            hashes[uint64(waiting)] = h
-            origins[uint64(waiting)] = number
-            waiting += 1
-            choice += 1
+    everybody = (1 << image[N_ACTORS]) - 1
+    chosen = everybody if whole or image[MASKS] == 0 else persistent(image, state)
+    rest = everybody & ~chosen
+    while True:
+        for actor in range(image[N_ACTORS]):
+            if not chosen >> actor & 1:
+                continue
+            if counter_of(image, state, actor) != 0:
+                finished = False
+            if not may_run(image, state, actor):
+                continue
+            choice = 0
+            choices = 1
+            while choice < choices:
+                if waiting == size:
+                    ctl[CTL_STATES] = _flush(
+                        states, parents, onward, table, mask, pending, hashes, origins, waiting,
+                        ctl[CTL_STATES], ctl[CTL_LEVEL],
+                    )  # fmt: skip
+                    waiting = 0
+                after = pending[uint64(waiting)]
+                for i in range(words):
+                    after[i] = state[i]
+                result = step(image, after, registers, out, cover, actor, choice)
+                if result == BLOCKED:
+                    break
+                choices = out[OUT_CHOICES]
+                if result == ALIKE:
+                    choice += 1
+                    continue
+                taken += 1
+                if result != STEPPED:
+                    ctl[CTL_VERDICT] = VIOLATED if result == FAILED else (BAD_RANGE if result == RANGE else LOOPING)
+                    ctl[CTL_STATE] = number
+                    ctl[CTL_ACTOR] = actor
+                    ctl[CTL_CHOICE] = choice
+                    ctl[CTL_DETAIL] = out[OUT_DETAIL]
+                    ctl[CTL_TRANSITIONS] += taken
+                    return waiting
+                clear_dead(image, after)
+                h = hash_of(after, words)
+                prefetch(table, h & mask)  # type: ignore[call-arg]
+                hashes[uint64(waiting)] = h
+                origins[uint64(waiting)] = number
+                waiting += 1
+                choice += 1
+        if rest == 0:
+            break
+        if taken != 0:
+            onward[number] |= IN_PART
+            break
+        chosen, rest = rest, 0
     ctl[CTL_TRANSITIONS] += taken
     if taken == 0:
         ctl[CTL_STATE] = number
@@ -442,7 +551,7 @@ def successors(
             ctl[CTL_VERDICT] = DEADLOCK
             return waiting
         ctl[CTL_TERMINAL] += 1
-        onward[number] = 1
+        onward[number] |= ONWARD
         if image[AT_END] >= 0:
             after = state.copy()
             result = step(image, after, registers, out, cover, -1, 0)
@@ -468,7 +577,9 @@ def explore(
     """Search breadth first from ctl[CTL_NEXT] on, until done, something is found, or a limit in `ctl` is reached.
 
     New states wait in a small buffer while the processor fetches their places in the table. A state is marked in
-    `onward` when it is an end, or when one of its steps leads to a level of the search beyond its own.
+    `onward` when it is an end, or when one of its steps leads to a level of the search beyond its own. When a level is
+    done, those that were expanded in part and are not marked are expanded as a whole: else a loop could put off for
+    ever what the rest of the actors do.
     """
     words = image[WORDS]
     umask = uint64(mask)
@@ -485,22 +596,31 @@ def explore(
                 ctl[CTL_STATES], ctl[CTL_LEVEL],
             )  # fmt: skip
             waiting = 0
-            ctl[CTL_LEVEL] = ctl[CTL_STATES]
-            if number == ctl[CTL_STATES]:
-                break
         if ctl[CTL_STATES] + 2 * PENDING > ctl[CTL_LIMIT]:
             ctl[CTL_VERDICT] = FULL
             break
-        if number >= ctl[CTL_PAUSE]:
+        at = number
+        if number == ctl[CTL_LEVEL]:
+            at = ctl[CTL_BEGIN]
+            while at < number and onward[at] & (ONWARD | IN_PART) != IN_PART:
+                at += 1
+            ctl[CTL_BEGIN] = at
+            if at == number:
+                ctl[CTL_LEVEL] = ctl[CTL_STATES]
+                if number == ctl[CTL_STATES]:
+                    break
+                continue
+            onward[at] = 0
+        elif number >= ctl[CTL_PAUSE]:
             ctl[CTL_VERDICT] = PAUSED
             break
         waiting = successors(
-            image, states, parents, onward, table, umask, pending, hashes, origins, waiting, number,
+            image, states, parents, onward, table, umask, pending, hashes, origins, waiting, at, at != number,
             registers, out, cover, ctl,
         )  # fmt: skip
         if ctl[CTL_VERDICT] != DONE:
             break
-        number += 1
+        number += at == number
     if ctl[CTL_VERDICT] in (FULL, PAUSED):
         ctl[CTL_STATES] = _flush(
             states, parents, onward, table, umask, pending, hashes, origins, waiting, ctl[CTL_STATES], ctl[CTL_LEVEL]

@@ -48,6 +48,7 @@ class Op(IntEnum):
     FAIL = 30  # failure
     ACQUIRE = 31  # annotation
     RELEASE = 32  # annotation
+    ALIKE = 33  # r: unless r is 0, another outcome of the step's choose() is the same to all
 
 
 WRITES_D = frozenset(
@@ -65,7 +66,7 @@ WRITES_D = frozenset(
 )
 READS = {
     Op.JZ: (0,), Op.JNZ: (0,), Op.MOVE: (1,), Op.STORE: (1,), Op.LOADX: (2,), Op.STOREX: (1, 2), Op.TABLE: (2,),
-    Op.NOT: (1,), Op.NEG: (1,), Op.INVERT: (1,), Op.BLOCK: (0,),
+    Op.NOT: (1,), Op.NEG: (1,), Op.INVERT: (1,), Op.BLOCK: (0,), Op.ALIKE: (0,),
     **{Op(n): (1, 2) for n in range(Op.ADD, Op.LE + 1)},
 }  # fmt: skip
 """Which operands are registers that are read."""

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,18 @@ from numpy.typing import NDArray
 from pfncache.check.analysis import live_registers, locks_held, merge_unseen_steps
 from pfncache.check.compiler import Compiled
 from pfncache.check.ir import Code, Column, Event, Failure, LockUse, Op, Variable
+from pfncache.check.masks import Masks, masks_of
 from pfncache.check.values import ANY_INT, IntKind, Kind, RefKind, Reg, kind_of_hint
 
 WORD = 64
-CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS, FANOUT = (
-    range(13)
-)
-"""Header of a program: offsets of its tables, and sizes."""
+(
+    CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS, FANOUT,
+    MASKS,
+) = range(14)  # fmt: skip
+"""Header of a program: offsets of its tables, and sizes. There are masks only in a program that is to be reduced."""
 HEADER = 16
-INSTR, SLOT, YIELD, SAVE, ACTOR = 6, 4, 3, 5, 8
-"""Sizes of the rows of the tables."""
+INSTR, SLOT, YIELD, SAVE, ACTOR, N_MASKS = 6, 4, 3, 5, 8, 5
+"""Sizes of the rows of the tables. Of masks, each takes as many words as a state."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Slot:
     shift: int
     bits: int
     low: int
+
+    @property
+    def mask(self) -> int:
+        """The same bits, in a number with a bit for each of the state."""
+        return ((1 << self.bits) - 1) << (self.word * WORD + self.shift)
 
 
 @dataclass
@@ -60,6 +69,17 @@ class Program:
     def actors(self) -> int:
         """How many actors there are."""
         return len(self.compiled.system.actors)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether dead variables are cleared, and persistent sets of actors searched for."""
+        return bool(self.image[MASKS])
+
+    def without_masks(self) -> Program:
+        """The same for a search that keeps every variable, and takes the steps of every actor."""
+        image = self.image.copy()
+        image[MASKS] = 0
+        return replace(self, image=image)
 
     def value(self, state: NDArray[np.uint64], variable: Variable) -> Any:
         """The value of a variable in a state, as the model has it."""
@@ -113,6 +133,7 @@ class Linker:
     def __init__(self, compiled: Compiled, reduction: bool) -> None:
         self.compiled = compiled
         self.heap = compiled.heap
+        self.left_out = {Op.RELEASE} if reduction else {Op.RELEASE, Op.ALIKE}
         self.remain = merge_unseen_steps(compiled) if reduction else None
         numbers = sorted(set().union(*(code.constants for code in compiled.codes)))
         self.constants = {number: register for register, number in enumerate(numbers)}
@@ -173,7 +194,8 @@ class Linker:
             self._take_registers(self.compiled.codes[actors])
             at_end, _ = self._emit(self.compiled.codes[actors], {})
         words = max(1, (self.packer.next + WORD - 1) // WORD)
-        image = self._image(words, at_end, yields, saves, actor_rows)
+        masks = self._masks(counters) if self.remain is not None else []
+        image = self._image(words, at_end, yields, saves, actor_rows, masks)
         program = Program(
             self.compiled, image, words, self.slots, counters, events, self.failures, self.acquisitions,
             np.zeros(words, dtype=np.uint64), self.packer.next,
@@ -181,6 +203,33 @@ class Linker:
         )  # fmt: skip
         self._fill_initial(program)
         return program
+
+    def _masks(self, counters: list[Slot]) -> list[int]:
+        """The words of each place's masks, place by place as in `yields`."""
+        assert self.remain is not None
+        codes, count = self.compiled.codes, len(counters)
+        bits = functools.cache(self._bits)
+        kept = (1 << self.packer.next) - 1
+        for slot in self.slots.values():
+            kept &= ~slot.mask
+        at_end = masks_of(codes[-1], set(), bits, 0)[-1].live if len(codes) > count else 0
+        words: list[int] = []
+        for number in range(count):
+            # An interrupt and whom it interrupts keep each other from running, whatever they touch.
+            pairs = [(i, self._interrupter(i)) for i in range(count)]
+            cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
+            found = masks_of(codes[number], self.remain[number], bits, at_end)
+            for place in (Masks(at_end), *found.values()):
+                for mask in (place.live | kept, *place.touches(cpus)):
+                    words += (_signed(mask >> at & (1 << WORD) - 1) for at in range(0, self.packer.next, WORD))
+        return words
+
+    def _bits(self, operand: object) -> int:
+        """The bits of a state that a variable, or any of a column, has."""
+        assert isinstance(operand, Variable | Column)
+        if isinstance(operand, Variable):
+            return self._slot(operand).mask
+        return functools.reduce(or_, (self._slot(variable).mask for variable in self.heap.variables(operand)), 0)
 
     def _interrupter(self, number: int) -> int:
         name = self.compiled.system.actors[number].name
@@ -234,11 +283,11 @@ class Linker:
         position = entry
         for i, instr in enumerate(code.instrs):
             where[i] = position
-            position += instr.op != Op.RELEASE
+            position += instr.op not in self.left_out
         where[len(code.instrs)] = position
         held = locks_held(code)
         for i, instr in enumerate(code.instrs):
-            if instr.op != Op.RELEASE:
+            if instr.op not in self.left_out:
                 self.code.append(self._encode(code, i, counter_of, where, held[i][1]))
         return entry, where
 
@@ -288,6 +337,7 @@ class Linker:
         yields: list[tuple[int, ...]],
         saves: list[tuple[int, ...]],
         actor_rows: list[tuple[int, ...]],
+        masks: list[int],
     ) -> NDArray[np.int64]:
         header = [0] * HEADER
         body: list[int] = []
@@ -305,6 +355,8 @@ class Linker:
         section(SAVES, saves, SAVE)
         section(ACTORS, actor_rows, ACTOR)
         section(CONSTANTS, [(register, number) for number, register in self.constants.items()], 2)
+        if masks:
+            section(MASKS, [(word,) for word in masks], 1)
         header[N_CONSTANTS] = len(self.constants)
         header[N_ACTORS] = len(actor_rows)
         header[WORDS] = words
@@ -326,6 +378,10 @@ class Linker:
             program.initial[slot.word] |= np.uint64(number << slot.shift)
         for slot in program.actor_slots:
             program.initial[slot.word] |= np.uint64(1 << slot.shift)
+
+
+def _signed(word: int) -> int:
+    return word - (1 << WORD) if word >> (WORD - 1) else word
 
 
 def _has_loops(code: Code) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import njit
 
-from pfncache.check.engine import OUT_CHOICES, STEPPED, counter_of, find, may_run, step
+from pfncache.check.engine import BLOCKED, ONWARD, OUT_CHOICES, STEPPED, clear_dead, counter_of, find, may_run, step
 from pfncache.check.link import N_ACTORS, WORDS
 
 
@@ -43,13 +43,16 @@ def _successor(
         while choice < choices:
             for i in range(words):
                 scratch[i] = states[number, i]
-            if step(image, scratch, registers, out, cover, actor, choice) != STEPPED:
+            result = step(image, scratch, registers, out, cover, actor, choice)
+            if result == BLOCKED:
                 break
             choices = out[OUT_CHOICES]
-            other = find(states, table, mask, scratch, words)
-            if best < other < below:
-                best = other
             choice += 1
+            if result == STEPPED:
+                clear_dead(image, scratch)
+                other = find(states, table, mask, scratch, words)
+                if best < other < below:
+                    best = other
     return best
 
 
@@ -76,7 +79,7 @@ def leads_to_end(
             return False
         below = first
         at = first
-        while onward[at]:
+        while onward[at] & ONWARD:
             if _is_end(image, states, at):
                 return True
             # An onward state has a step to a later level, and later levels have higher numbers.
@@ -116,13 +119,16 @@ def mark_ends(
             while choice < choices:
                 for i in range(words):
                     scratch[i] = states[number, i]
-                if step(image, scratch, registers, out, cover, actor, choice) != STEPPED:
+                result = step(image, scratch, registers, out, cover, actor, choice)
+                if result == BLOCKED:
                     break
                 choices = out[OUT_CHOICES]
-                other = find(states, table, mask, scratch, words)
-                if other >= 0 and good[other]:
-                    good[number] = 1
-                    new += 1
-                    break
                 choice += 1
+                if result == STEPPED:
+                    clear_dead(image, scratch)
+                    other = find(states, table, mask, scratch, words)
+                    if other >= 0 and good[other]:
+                        good[number] = 1
+                        new += 1
+                        break
     return new

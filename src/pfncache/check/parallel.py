@@ -33,6 +33,7 @@ from pfncache.check.engine import (
     CTL_VERDICT,
     DONE,
     FULL,
+    ONWARD,
     OUT_SIZE,
     PAUSED,
     SEGMENTS,
@@ -77,7 +78,7 @@ def _expand(
     waiting = 0
     for number in range(begin, end):
         waiting = successors(
-            image, states, parents, onward, nothing, uint64(0), box, hashes, origins, waiting, number,
+            image, states, parents, onward, nothing, uint64(0), box, hashes, origins, waiting, number, False,
             registers, out, cover, ctl,
         )  # fmt: skip
         if ctl[CTL_VERDICT] != DONE:
@@ -128,7 +129,7 @@ def _enter(
                     places[new] = at
                     table[at] = tag | uint64(FRESH) | uint64(new)
                     new += 1
-                    onward[origins[box, i]] = 1
+                    onward[origins[box, i]] |= ONWARD
                     break
                 if entry & ~number == tag:
                     low = entry & number
@@ -146,7 +147,7 @@ def _enter(
                                 break
                     if same:
                         if low > uint64(level):  # a fresh one is marked by a high bit, and so is its number
-                            onward[origins[box, i]] = 1
+                            onward[origins[box, i]] |= ONWARD
                         break
                 at = after_place(at, umask)
     return new
@@ -190,13 +191,15 @@ class Crew:
         self.ctls = np.zeros((threads, CTL_SIZE), dtype=np.int64)
         self.pool = ThreadPoolExecutor(threads)
 
-    def close(self) -> None:
-        """Let the threads go, after what they do now."""
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.pool.shutdown()
 
-    def is_for(self, ctl: NDArray[np.int64], capacity: int, most: int) -> bool:
-        """Whether a round pays, and what it may find has room among `capacity` states, or among `most`."""
-        fits = capacity < most or ctl[CTL_STATES] + self.room <= most
+    def is_for(self, ctl: NDArray[np.int64], most: int) -> bool:
+        """Whether there are several, a round pays, and what it may find has room among `most` states."""
+        fits = self.threads > 1 and ctl[CTL_STATES] + self.room <= most
         return bool(fits and ctl[CTL_LEVEL] - ctl[CTL_NEXT] >= WORTHWHILE)
 
     def each(self, do: Callable[[int], int | None]) -> list[int | None]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
 from pfncache.check.parallel import Crew
 from pfncache.check.path import Choice
+from pfncache.check.visited import Visited
 
 HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
 DEFAULT_MAX_STATES = 50_000_000
@@ -48,6 +48,29 @@ class Result:
 
 class ModelError(Exception):
     """The model left the bounds of its own types: a defect of the model, not of the design."""
+
+
+MORE = 20
+"""How many times more states a shortest way is worth than it took to find any."""
+FEW = 1_000_000
+"""States that it is worth in any case."""
+
+
+def search_shortest(program: Program, max_states: int, threads: int = 1) -> tuple[Search, Result]:
+    """Search; and when something is found, search again for the fewest steps that lead there.
+
+    The search of a part of the actors finds a violation whenever there is one, but steps that have nothing to do with
+    it may stand before it. The second search, of all actors, is not done where it would be out of all proportion.
+    """
+    searching = Search(program, max_states, threads)
+    result = searching.run()
+    if result.verdict == VIOLATED and result.path and program.has_masks:
+        limit = min(max_states, max(FEW, MORE * result.states))
+        again = Search(program.without_masks(), limit, threads)
+        shortest = again.run()
+        if shortest.verdict == VIOLATED:
+            return again, shortest
+    return searching, result
 
 
 class Search:
@@ -102,6 +125,12 @@ class Search:
         result = self._step(after, choice.actor, choice.outcome)
         return result, after, int(self.out[engine.OUT_EVENTS]), int(self.out[engine.OUT_CHOICES])
 
+    def canonical(self, state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """The one among the states of equal future that is kept."""
+        found = state.copy()
+        engine.clear_dead(self.program.image, found)
+        return found
+
     def enabled(self, state: NDArray[np.uint64]) -> list[Choice]:
         """Every step that can be taken from `state`."""
         found = []
@@ -113,7 +142,8 @@ class Search:
                 result, _, _, outcomes = self.take(state, Choice(actor, outcome))
                 if result == engine.BLOCKED:
                     break
-                found.append(Choice(actor, outcome))
+                if result != engine.ALIKE:
+                    found.append(Choice(actor, outcome))
                 outcome += 1
         return found
 
@@ -129,76 +159,61 @@ class Search:
             return Result(VIOLATED, self.start_failure.kind, 1, 0, 0.0, [], self.start_failure)
         if self.start_loop:
             return Result(VIOLATED, "livelock", 1, 0, 0.0, [], detail=self.start_loop)
-        words = self.program.words
-        capacity = 1 << 14
         started = time.perf_counter()
-        states = np.empty((capacity, words), dtype=np.uint64)
-        parents = np.empty(capacity, dtype=np.int32)
-        onward = np.zeros(capacity, dtype=np.uint8)
-        table = np.zeros(capacity * 2, dtype=np.uint64)
-        mask = capacity * 2 - 1
-        states[0] = self.initial
-        parents[0] = -1
-        ctl = np.zeros(engine.CTL_SIZE, dtype=np.int64)
-        engine.insert(states, table, mask, 0, words)
+        self.visited = visited = Visited(self.program.words, self.max_states)
+        visited.begin(self.canonical(self.initial))
+        self.ctl = ctl = np.zeros(engine.CTL_SIZE, dtype=np.int64)
         ctl[engine.CTL_STATES] = ctl[engine.CTL_LEVEL] = 1
         reason = ""
-        crew = Crew(self.program, self.threads, self.registers, len(self.cover)) if self.threads > 1 else None
-        while True:
-            ctl[engine.CTL_LIMIT] = min(capacity, self.max_states)
-            ctl[engine.CTL_PAUSE] = ctl[engine.CTL_NEXT] + PAUSE
-            try:
-                if crew is not None and crew.is_for(ctl, capacity, self.max_states):
-                    verdict = crew.explore(states, parents, onward, table, mask, ctl)
-                else:
-                    if crew is not None:  # which may take the next level
-                        ctl[engine.CTL_PAUSE] = min(ctl[engine.CTL_PAUSE], ctl[engine.CTL_LEVEL])
-                    verdict = engine.explore(
-                        self.program.image, states, parents, onward, table, mask,
-                        self.registers, self.out, self.cover, ctl,
-                    )  # fmt: skip
-                count = int(ctl[engine.CTL_STATES])
-                if on_progress is not None:
-                    on_progress(count, count - int(ctl[engine.CTL_NEXT]))
-                if seconds is not None and time.perf_counter() - started > seconds:
-                    reason = f"the limit of {seconds:g} s"
-                if verdict == engine.FULL:
-                    if capacity >= self.max_states:
-                        reason = f"the limit of {self.max_states:,} states"
-                    else:
-                        capacity *= 2
-                        states.resize((capacity, words), refcheck=False)
-                        parents.resize(capacity, refcheck=False)
-                        onward.resize(capacity, refcheck=False)
-                        if capacity > 0.7 * len(table):
-                            table = np.zeros(len(table) * 2, dtype=np.uint64)
-                            mask = len(table) - 1
-                            engine.rehash(states, table, mask, count, words)
+        with Crew(self.program, self.threads, self.registers, len(self.cover)) as crew:
+            while True:
+                ctl[engine.CTL_LIMIT] = visited.limit
+                ctl[engine.CTL_PAUSE] = ctl[engine.CTL_NEXT] + PAUSE
+                try:
+                    verdict = self._explore(crew)
+                    count = int(ctl[engine.CTL_STATES])
+                    if on_progress is not None:
+                        on_progress(count, count - int(ctl[engine.CTL_NEXT]))
+                    if seconds is not None and time.perf_counter() - started > seconds:
+                        reason = f"the limit of {seconds:g} s"
+                    elif verdict == engine.FULL and visited.limit < visited.most:
+                        visited.grow(count, crew.each, crew.threads)
                         continue
-                if verdict == engine.PAUSED and not reason:
-                    continue
-            except KeyboardInterrupt:
-                reason = "an interrupt"
-            except MemoryError:
-                reason = "the memory that there is"
-            break
-        if crew is not None:
-            crew.close()
-            self.cover |= crew.covers.max(axis=0)
-        self.states, self.parents, self.table, self.mask, self.ctl = states, parents, table, mask, ctl
+                    elif verdict == engine.FULL:
+                        reason = (
+                            "the memory that there is" if visited.is_short else f"the limit of {visited.most:,} states"
+                        )
+                    elif verdict == engine.PAUSED:
+                        continue
+                except KeyboardInterrupt:
+                    reason = "an interrupt"
+                except MemoryError:
+                    reason = "the memory that there is"
+                break
+        self.cover |= crew.covers.max(axis=0)
         count = int(ctl[engine.CTL_STATES])
         result = Result(HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])
-        result.bytes_per_state = words * 8 + 5 + len(table) * 8 / max(1, count)
+        result.bytes_per_state = visited.bytes_per_state(count)
         if reason:
             result.verdict, result.reason = BOUNDED, reason
         else:
             self._judge(verdict, result)
         if result.verdict == HOLDS:
-            self._judge_liveness(result, onward[:count])
+            self._judge_liveness(result, visited.onward[:count])
         if result.verdict == HOLDS:
             self._judge_lock_order(result)
         result.seconds = time.perf_counter() - started
         return result
+
+    def _explore(self, crew: Crew) -> int:
+        """Go on, with all threads where that pays."""
+        visited, ctl = self.visited, self.ctl
+        arrays = (visited.states, visited.parents, visited.onward, visited.table, visited.mask)
+        if crew.is_for(ctl, visited.most):
+            return crew.explore(*arrays, ctl)
+        if crew.threads > 1:  # they may take the next level
+            ctl[engine.CTL_PAUSE] = min(ctl[engine.CTL_PAUSE], ctl[engine.CTL_LEVEL])
+        return int(engine.explore(self.program.image, *arrays, self.registers, self.out, self.cover, ctl))
 
     def _judge(self, verdict: int, result: Result) -> None:
         ctl = self.ctl
@@ -210,11 +225,11 @@ class Search:
             raise ModelError(self._describe(engine.RANGE))
         if verdict == engine.DEADLOCK:
             result.property = "deadlock"
-            result.detail = self._waiting(self.states[int(ctl[engine.CTL_STATE])])
+            result.detail = self._waiting(self.visited.states[int(ctl[engine.CTL_STATE])])
             return
         if verdict == engine.LOOPING:
             result.property = "livelock"
-            result.detail = self._looping(self.states[int(ctl[engine.CTL_STATE])], int(ctl[engine.CTL_ACTOR]))
+            result.detail = self._looping(self.visited.states[int(ctl[engine.CTL_STATE])], int(ctl[engine.CTL_ACTOR]))
             return
         result.failure = self.program.failures[int(ctl[engine.CTL_DETAIL])]
         result.property = result.failure.kind
@@ -227,19 +242,19 @@ class Search:
         It is enough that every state but an end has a step to a later level: there are finitely many. The few that
         have none are asked one by one. Only when that does not settle it is everything marked, from the ends backwards.
         """
-        if not self.program.has_loops or onward.all():
+        if not self.program.has_loops or (onward & engine.ONWARD).all():
             return
         good = np.zeros(result.states, dtype=np.uint8)
         scratch = np.zeros(self.program.words, dtype=np.uint64)
-        visited = (self.table, self.mask, self.registers, self.out, self.cover)
+        visited = (self.visited.table, self.visited.mask, self.registers, self.out, self.cover)
         image = self.program.image
         try:
-            open_ones = [int(n) for n in np.flatnonzero(onward == 0)]
+            open_ones = [int(n) for n in np.flatnonzero(onward & engine.ONWARD == 0)]
             while open_ones:
                 left = []
                 for n in open_ones:
                     good[n] = liveness.leads_to_end(
-                        image, self.states, onward, good, *visited, scratch, n, result.states
+                        image, self.visited.states, onward, good, *visited, scratch, n, result.states
                     )
                     if not good[n]:
                         left.append(n)
@@ -249,7 +264,7 @@ class Search:
                     break
                 open_ones = left
             good[:] = 0
-            while liveness.mark_ends(image, self.states, *visited, good, scratch, result.states):
+            while liveness.mark_ends(image, self.visited.states, *visited, good, scratch, result.states):
                 if good.all():
                     return
         except KeyboardInterrupt:
@@ -258,8 +273,8 @@ class Search:
         stuck = int(np.argmin(good))
         result.verdict, result.property = VIOLATED, "livelock"
         result.path = self._path(stuck)
-        result.detail = self._waiting(self.states[stuck])
-        found = lasso(self._steps, self.states[stuck])
+        result.detail = self._waiting(self.visited.states[stuck])
+        found = lasso(self._steps, self.visited.states[stuck])
         if found is not None:
             onto, loop = found
             result.loop = len(result.path) + len(onto)
@@ -271,21 +286,19 @@ class Search:
             result.verdict, result.property, result.detail = VIOLATED, "lock-order", cycle
 
     def _path(self, number: int) -> list[Choice]:
-        """The steps that lead to a visited state, found again by taking each parent's steps."""
+        """The steps that lead to a visited state, or to one that it stands for, by taking each parent's steps again."""
         chain = [number]
-        while self.parents[chain[-1]] >= 0:
-            chain.append(int(self.parents[chain[-1]]))
-        chain.reverse()
+        while self.visited.parents[chain[-1]] >= 0:
+            chain.append(int(self.visited.parents[chain[-1]]))
         path = []
-        for before, after in itertools.pairwise(chain):
-            target = self.states[after]
-            path.append(
-                next(
-                    c
-                    for c in self.enabled(self.states[before])
-                    if np.array_equal(self.take(self.states[before], c)[1], target)
-                )
+        state = self.initial
+        for after in reversed(chain[:-1]):
+            choice, state = next(
+                step
+                for step in self._steps(state)
+                if np.array_equal(self.canonical(step[1]), self.visited.states[after])
             )
+            path.append(choice)
         return path
 
     def event(self, state: NDArray[np.uint64], actor: int) -> Event | None:

@@ -373,6 +373,13 @@ def choose(options: int) -> int:
     return 0 if _tracer is None else _tracer.choose(options)
 
 
+def alike(condition: bool) -> None:
+    """Annotation for the reductions, after :func:`choose`: when `condition` holds, one outcome more is the same to all.
+
+    The two differ in nothing but which of some things is meant that nobody can tell apart, so the other is enough.
+    """
+
+
 def report(kind: str, detail: str) -> NoReturn:
     """The property named `kind` is violated here. `detail` is built only when a trace is replayed."""
     raise KernelSplat(kind, detail)

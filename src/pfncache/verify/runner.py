@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pfncache.check.engine import explore
 from pfncache.check.replay import Replay
-from pfncache.check.search import BOUNDED, Result, Search
+from pfncache.check.search import BOUNDED, Result, Search, search_shortest
 from pfncache.check.source import CompileError, unwrap
 from pfncache.check.system import Heap, System
 from pfncache.report.outcome import Outcome
@@ -39,8 +39,7 @@ class Job:
 def search(job: Job) -> tuple[Search, Result, System]:
     """Compile and search. Raises CompileError for what the model's language does not have."""
     system = make_system(job.design, job.scenario)
-    searching = Search(program_of(system, job.reduction), job.max_states, job.threads)
-    return searching, searching.run(), system
+    return *search_shortest(program_of(system, job.reduction), job.max_states, job.threads), system
 
 
 def run(job: Job) -> Outcome:
@@ -70,8 +69,7 @@ class Alike:
             if same_bounds and _signature(type(system.kernel), used, start) == signature:
                 return replace(outcome)
         program = program_of(system, job.reduction)
-        searching = Search(program, job.max_states, job.threads)
-        result = searching.run()
+        searching, result = search_shortest(program, job.max_states, job.threads)
         trace = trace_of(searching, result) if result.path or result.failure is not None else None
         reason = trace.reason if trace is not None else result.detail or result.reason
         outcome = Outcome(

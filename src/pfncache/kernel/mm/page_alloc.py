@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.kernel.include.linux.mm import Mm
 from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.kernel.model import atomic, choose, host_only, report
+from pfncache.kernel.model import alike, atomic, choose, host_only, report
 
 
 class PageAlloc(Mm):
@@ -23,11 +23,21 @@ class PageAlloc(Mm):
         for number in range(2 * len(self.mem_map)):
             page = self.mem_map[number % len(self.mem_map)]
             if first <= number < first + len(self.mem_map) and page.free:
+                alike(number != first or self.page_is_as_new_as_another(page))
                 page.free = False
                 page.incarnation += 1
                 page.refcount = 1
                 return page
         return None
+
+    def page_is_as_new_as_another(self, page: Page) -> bool:
+        """Whether no page before this one, nor this one, ever had an owner: nobody can tell such pages apart."""
+        for other in self.mem_map:
+            if other is page:
+                return False
+            if other.free and other.incarnation == 0 and page.incarnation == 0:
+                return True
+        return False
 
     @atomic
     def get_page(self, page: Page) -> None:

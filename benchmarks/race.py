@@ -13,8 +13,8 @@ from statistics import median
 from benchmarks.cpython import CPython
 from benchmarks.spin import BREADTH_FIRST, PLAIN, REDUCED, Spin
 from pfncache.check.compiler import compile_system
+from pfncache.check.export.promela.model import to_promela
 from pfncache.check.link import link
-from pfncache.check.promela.model import to_promela
 from pfncache.check.search import Result, Search
 from pfncache.check.system import System
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import click
 
 from pfncache.check.compiler import compile_system
+from pfncache.check.export.promela.model import to_promela
 from pfncache.check.link import link
-from pfncache.check.promela.model import to_promela
 from pfncache.check.search import Search
 from pfncache.check.source import CompileError
 from pfncache.commands.names import designs_named, unknown

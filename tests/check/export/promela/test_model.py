@@ -12,8 +12,8 @@ import pytest
 from benchmarks.spin import BREADTH_FIRST, PLAIN, Spin, missing
 from pfncache.check import engine
 from pfncache.check.compiler import compile_system
+from pfncache.check.export.promela.model import to_promela
 from pfncache.check.link import link
-from pfncache.check.promela.model import to_promela
 from pfncache.check.search import Result, Search
 from pfncache.check.system import System
 from pfncache.series import DESIGNS

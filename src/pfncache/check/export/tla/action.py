@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pfncache.check.analysis import successors
-from pfncache.check.export.expression import ZERO, Expr, named, negate
+from pfncache.check.export.expression import ZERO, Expr, Logic, named, negate
 from pfncache.check.export.step import ENDS, HALT, MAX_TEXT, Step, region_of
 from pfncache.check.export.tla.text import test, text
 from pfncache.check.ir import WRITES_D, Code, Failure, Op, Variable
@@ -117,15 +117,17 @@ class Action(Step):
         """From an instruction to the ends. Only what is not last recurs: THEN, but neither ELSE nor IN."""
         lines: list[str] = []
 
+        def say(head: str, *then: str) -> None:
+            lines.append(f"{lines.pop()} {head}" if lines[-1:] == ["ELSE"] else head)
+            lines.extend(then)
+
         def branch(condition: Expr, then: list[str]) -> None:
-            opened = f"{lines.pop()} " if lines[-1:] == ["ELSE"] else ""
-            lines.extend([f"{opened}IF {test(condition)} THEN", *_indented(then), "ELSE"])
+            say(f"IF {test(condition)} THEN", *_indented(then), "ELSE")
 
         def keep(head: str, register: int) -> None:
             self.temporaries += 1
-            name = f"t{self.temporaries}"
-            lines.append(head.format(name))
-            env[register] = named(name)
+            env[register] = named(f"t{self.temporaries}")
+            say(head.format(env[register].name))
 
         while True:
             instr = self.code.instrs[i]
@@ -160,7 +162,7 @@ class Action(Step):
                 if self.live[i] >> register & 1:
                     env[register] = self.value(env, instr, stored, ZERO)
                     said = text(env[register])
-                    if len(said) > MAX_TEXT:
+                    if env[register].op == Logic.SELECT or len(said) > MAX_TEXT:
                         keep(f"LET {{}} == {said} IN", register)
             if i in self.joins:
                 return [*lines, *_indented(self._call(i, env, stored), bool(lines))]

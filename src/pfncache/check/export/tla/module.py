@@ -7,6 +7,8 @@ Registers that live on from one step to the next are variables of their actor, a
 
 from __future__ import annotations
 
+from functools import partial
+
 from pfncache.check.export.expression import Expr, named
 from pfncache.check.export.model import Model
 from pfncache.check.export.names import Names
@@ -55,7 +57,7 @@ class Locals(Registers):
         return {self.counter: _counter(target)}
 
     def initially(self) -> dict[str, int]:
-        """The variables at the start."""
+        """What they are at the start."""
         values = dict(zip(self.names, self.initial, strict=True))
         for register in self.needed(self.start):
             values[self.named(register)] += self.room(register)[1]
@@ -68,15 +70,21 @@ class Module(Model):
     def __init__(self, search: Search) -> None:
         super().__init__(search, Names(RESERVED))
         self.locals = [Locals(self, actor) for actor in range(len(self.actors))]
-        self.groups: dict[str, dict[str, int]] = {}
-        """What belongs together, a record or an actor: its variables, and what they are at the start."""
+        self.initially: dict[str, int] = {}
+        """Every variable but `failed`, and what it is at the start."""
+        self.groups: dict[str, list[str]] = {}
+        """What is called by one name: the variables of a record or of an actor, and tuples of tuples of them."""
         records: dict[int, str] = {}
         for variable, name in self.variables.items():
-            record = variable.record
-            group = records.get(id(record)) or records.setdefault(id(record), self.names.of(str(record)))
-            value = self.initial(variable) + self.program.slots[variable].low
-            self.groups.setdefault(group, {})[name] = value
-        self.groups |= {own.name: own.initially() for own in self.locals}
+            if id(variable.record) not in records:
+                records[id(variable.record)] = self.names.of(str(variable.record))
+            self.groups.setdefault(records[id(variable.record)], []).append(name)
+            self.initially[name] = self.initial(variable) + self.program.slots[variable].low
+        for own in self.locals:
+            self.groups[own.name] = [own.counter, *own.names]
+            self.initially |= own.initially()
+        self.groups["memory"] = list(records.values())
+        self.groups["vars"] = ["memory", *self.actors, "failed"]
 
     def held(self, variable: Variable) -> Expr:
         """A variable holds its value."""
@@ -85,33 +93,37 @@ class Module(Model):
     def assigned(self, new: dict[str, str]) -> list[str]:
         """The conjuncts that say what every variable is after a step."""
         lines = [f"/\\ {name}' = {value}" for name, value in new.items()]
-        same: list[str] = []
-        for group, names in self.groups.items():
-            same += [n for n in names if n not in new] if new.keys() & names.keys() else [group]
-        if "failed" not in new:
-            same.append("failed")
-        return [*lines, f"/\\ UNCHANGED {listing(same)}"]
+        same = self._unchanged("vars", new)
+        return [*lines, f"/\\ UNCHANGED {listing(same) if len(same) > 1 else same[0]}"]
+
+    def _unchanged(self, name: str, new: dict[str, str]) -> list[str]:
+        """All of a group that is not new, in as few words as can be."""
+        if name not in self.groups:
+            return [] if name in new else [name]
+        members = self.groups[name]
+        same = [kept for member in members for kept in self._unchanged(member, new)]
+        return [name] if same == members else same
 
     def text(self, name: str, title: str) -> str:
         """The module."""
         names: list[str] = []
-        actions = [line for own in self.locals for line in own.written(lambda at, o=own: self._action(o, at, names))]  # type: ignore
-        first = [f"/\\ {n} = {value}" for group in self.groups.values() for n, value in group.items()]
+        actions = [line for own in self.locals for line in own.written(partial(self._action, names, own))]
+        declared = [g for g in self.groups.values() if not set(g) - self.initially.keys()]
         lines = [
             f"---- MODULE {name} ----",
             *(f"\\* {line}" for line in title.splitlines()),
             "EXTENDS Integers",
             "",
             "VARIABLES",
-            *(f"  {', '.join(group)}," for group in self.groups.values()),
+            *(f"  {', '.join(variables)}," for variables in declared),
             "  failed",
             "",
             *(f"{group} == {listing(members)}" for group, members in self.groups.items()),
-            f"vars == {listing([*self.groups, 'failed'])}",
             *PRELUDE,
             "",
             "Init ==",
-            *(f"  {line}" for line in (*first, '/\\ failed = ""')),
+            *(f"  /\\ {variable} = {value}" for variable, value in self.initially.items()),
+            '  /\\ failed = ""',
             *actions,
             "",
             *self._at_end(),
@@ -126,7 +138,7 @@ class Module(Model):
         ]
         return "\n".join(lines)
 
-    def _action(self, own: Locals, place: int, names: list[str]) -> tuple[list[str], list[int]]:
+    def _action(self, names: list[str], own: Locals, place: int) -> tuple[list[str], list[int]]:
         """A place, and where it leads."""
         action = Action(self, own.code, own, place)
         names.append(self.names.of(f"{own.name}_{_counter(place)}"))
@@ -134,9 +146,8 @@ class Module(Model):
         other = self.interrupter(own.actor)
         if other is not None:  # the CPU is ours before an interrupt and after it
             guards.append(f"{self.locals[other].counter} \\in {{{_counter(self.locals[other].start)}, 0}}")
-        return ["", f"\\* {own.source(place)}", f"{names[-1]} ==", *_junction(guards, action.lines())], list(
-            action.targets
-        )
+        head = ["", f"\\* {own.source(place)}", f"{names[-1]} =="]
+        return [*head, *_junction(guards, action.lines())], list(action.targets)
 
     def _at_end(self) -> list[str]:
         """What is asked when every actor is done: a step that changes nothing, so that this is no deadlock."""

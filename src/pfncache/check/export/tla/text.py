@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Expressions and names of TLA+. Numbers are integers; what holds or not is 1 or 0, and BOOLEAN only where it is asked."""
+"""Expressions and names of TLA+.
+
+All values are integers; what holds or not is 1 or 0, and a BOOLEAN only where it is asked.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ COMPARISONS: dict[Op | Logic | None, str] = {Op.EQ: "=", Op.NE: "#", Op.LT: "<",
 ARITHMETIC: dict[Op | Logic | None, str] = {
     Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "\\div", Op.MOD: "%", Op.SHL: "* 2 ^", Op.SHR: "\\div 2 ^"
 }  # fmt: skip
+TRUTHS = (*COMPARISONS, Op.NOT)
 BITWISE: dict[Op | Logic | None, str] = {Op.AND: "And", Op.OR: "Or", Op.XOR: "Xor"}
 
 PRELUDE = r"""
@@ -29,7 +33,7 @@ Xor(a, b) == a + b - 2 * And(a, b)
 RESERVED = re.compile(
     r"""ASSUME|ASSUMPTION|AXIOM|BOOLEAN|CASE|CHOOSE|CONSTANTS?|DOMAIN|ELSE|ENABLED|EXCEPT|EXTENDS|FALSE|IF|IN|INSTANCE
     |LAMBDA|LET|LOCAL|MODULE|OTHER|RECURSIVE|STRING|SUBSET|THEN|THEOREM|TRUE|UNCHANGED|UNION|VARIABLES?|WITH
-    |[SW]F_.*|Int|Nat|Init|Next|Spec|Ended|NothingFails|vars|failed|Bit|And|Or|Xor|a|b|holds|[Jpt]\d+""",
+    |[SW]F_.*|Int|Nat|Init|Next|Spec|Ended|NothingFails|vars|memory|failed|Bit|And|Or|Xor|a|b|holds|[Jpt]\d+""",
     re.VERBOSE,
 )
 """Words that no variable and no action may be called: TLA+'s, and what the export itself needs."""
@@ -38,30 +42,36 @@ RESERVED = re.compile(
 def text(expression: Expr) -> str:
     """An expression, as an integer."""
     if expression.value is not None:
-        return str(expression.value) if expression.value >= 0 else f"({expression.value})"
+        return str(expression.value)
     if expression.op is None:
         return expression.name
-    if expression.op in COMPARISONS or expression.op == Op.NOT:
+    if expression.op in TRUTHS:
         return f"Bit({test(expression)})"
-    operands = [text(o) for o in expression.operands]
     if expression.op == Logic.SELECT:
-        return f"(IF {test(expression.operands[0])} THEN {operands[1]} ELSE {operands[2]})"
+        condition, yes, no = expression.operands
+        return f"IF {test(condition)} THEN {text(yes)} ELSE {text(no)}"
+    operands = [_operand(o) for o in expression.operands]
     if expression.op in BITWISE:
         return f"{BITWISE[expression.op]}({', '.join(operands)})"
     if expression.op in (Op.NEG, Op.INVERT):
-        return f"({'0' if expression.op == Op.NEG else '(-1)'} - {operands[0]})"
-    return f"({operands[0]} {ARITHMETIC[expression.op]} {operands[1]})"
+        return f"{0 if expression.op == Op.NEG else '(-1)'} - {operands[0]}"
+    return f"{operands[0]} {ARITHMETIC[expression.op]} {operands[1]}"
 
 
 def test(expression: Expr) -> str:
     """Whether an expression is other than 0."""
     if expression.op in COMPARISONS:
-        first, second = (text(o) for o in expression.operands)
-        return f"({first} {COMPARISONS[expression.op]} {second})"
+        first, second = (_operand(o) for o in expression.operands)
+        return f"{first} {COMPARISONS[expression.op]} {second}"
     if expression.op == Op.NOT:
         (denied,) = expression.operands
-        return f"~{test(denied)}" if denied.op in (*COMPARISONS, Op.NOT) else f"({text(denied)} = 0)"
-    return f"({text(expression)} # 0)"
+        return f"~({test(denied)})" if denied.op in TRUTHS else f"{_operand(denied)} = 0"
+    return f"{_operand(expression)} # 0"
+
+
+def _operand(expression: Expr) -> str:
+    said = text(expression)
+    return said if re.fullmatch(r"\w+", said) or expression.op in (*TRUTHS, *BITWISE) else f"({said})"
 
 
 def listing(names: Iterable[str]) -> str:

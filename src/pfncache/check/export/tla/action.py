@@ -38,6 +38,8 @@ class Action(Step):
         self.written = self._written()
         self.called: set[int] = set()
         """The joins that some path leads to."""
+        self.waits: list[str] = []
+        """What it waits for on every path."""
         self.temporaries = 0
         self.targets: dict[int, None] = {}
         """The places that it leads to."""
@@ -84,8 +86,8 @@ class Action(Step):
         return before
 
     def lines(self) -> list[str]:
-        """The action, but for its guard."""
-        body = self._path(self.first, dict(self.kept), {})
+        """The action, but for its guards, among which its waits are."""
+        body = self._path(self.first, dict(self.kept), {}, main=True)
         definitions: list[list[str]] = []
         for i in self.order:
             if i in self.called:
@@ -113,7 +115,7 @@ class Action(Step):
     def _goes(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr]) -> list[str]:
         return self._call(i, env, stored) if i in self.joins else self._path(i, dict(env), dict(stored))
 
-    def _path(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr]) -> list[str]:
+    def _path(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr], main: bool = False) -> list[str]:
         """From an instruction to the ends. Only what is not last recurs: THEN, but neither ELSE nor IN."""
         lines: list[str] = []
 
@@ -149,7 +151,9 @@ class Action(Step):
                 i = self.code.labels[instr.args[0]]  # type: ignore[index]
             elif instr.op == Op.BLOCK:
                 awaited = self.read(env, instr.args[0])
-                if awaited.value is None:
+                if awaited.value is None and main and not lines:
+                    self.waits.append(test(awaited))
+                elif awaited.value is None:
                     branch(negate(awaited), ["FALSE"])
                 elif not awaited.value:
                     return [*lines, "FALSE"]

@@ -7,6 +7,7 @@ Registers that live on from one step to the next are variables of their actor, a
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from pfncache.check.export.expression import Expr, named
@@ -24,6 +25,11 @@ SPECIFICATION Spec
 INVARIANT NothingFails
 """
 """What TLC is asked, in a file of its own: that nothing fails, and, as always, that there is no deadlock."""
+
+
+def is_name(name: str) -> bool:
+    """Whether a module may be called so."""
+    return re.fullmatch(r"\w*[A-Za-z]\w*", name, re.ASCII) is not None and RESERVED.fullmatch(name) is None
 
 
 def to_tla(search: Search, name: str, title: str) -> str:
@@ -141,13 +147,14 @@ class Module(Model):
     def _action(self, names: list[str], own: Locals, place: int) -> tuple[list[str], list[int]]:
         """A place, and where it leads."""
         action = Action(self, own.code, own, place)
+        body = action.lines()
         names.append(self.names.of(f"{own.name}_{_counter(place)}"))
         guards = [f"{own.counter} = {_counter(place)}"]
         other = self.interrupter(own.actor)
         if other is not None:  # the CPU is ours before an interrupt and after it
             guards.append(f"{self.locals[other].counter} \\in {{{_counter(self.locals[other].start)}, 0}}")
         head = ["", f"\\* {own.source(place)}", f"{names[-1]} =="]
-        return [*head, *_junction(guards, action.lines())], list(action.targets)
+        return [*head, *_junction(guards + action.waits, body)], list(action.targets)
 
     def _at_end(self) -> list[str]:
         """What is asked when every actor is done: a step that changes nothing, so that this is no deadlock."""

@@ -71,6 +71,8 @@ class Tlc:
             return int(found.group(1))
 
         error = re.search(r"^(Invariant .* violated|Deadlock reached)", done.stdout, re.MULTILINE)
+        if done.returncode and error is None:
+            raise RuntimeError(f"TLC fails: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return Answer(
             number(r"(\d+) distinct states found, \d+ states left on queue"),
             number(r"^(\d+) states generated, \d+ distinct states found, \d+ states left on queue"),

@@ -176,6 +176,7 @@ def test_refusals(function: Callable[..., Any], why: str) -> None:
     [
         ((toys.increment_locked, toys.increment_locked), ""),
         ((toys.roll,), ""),
+        ((toys.lock_is_free,), ""),  # there is no variable
         ((toys.arithmetic, toys.through_generator), ""),
         ((toys.first_then_other, toys.other_then_first), "Deadlock reached"),
         ((toys.allocate, toys.use, toys.free), "Invariant NothingFails is violated"),

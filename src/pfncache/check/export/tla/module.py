@@ -89,8 +89,9 @@ class Module(Model):
         for own in self.locals:
             self.groups[own.name] = [own.counter, *own.names]
             self.initially |= own.initially()
-        self.groups["memory"] = list(records.values())
-        self.groups["vars"] = ["memory", *self.actors, "failed"]
+        if records:
+            self.groups["memory"] = list(records.values())
+        self.groups["vars"] = [*(["memory"] if records else []), *self.actors, "failed"]
 
     def held(self, variable: Variable) -> Expr:
         """A variable holds its value."""
@@ -161,7 +162,9 @@ class Module(Model):
         guards = [f"{own.counter} = 0" for own in self.locals]
         body = self.assigned({})
         if self.compiled.system.at_end is not None:
-            body = Action(self, self.compiled.codes[len(self.actors)], None, 0).lines()
+            question = Action(self, self.compiled.codes[len(self.actors)], None, 0)
+            body = question.lines()
+            guards += question.waits
         return ["Ended ==", *_junction(guards, body)]
 
 

@@ -33,7 +33,7 @@ Xor(a, b) == a + b - 2 * And(a, b)
 RESERVED = re.compile(
     r"""ASSUME|ASSUMPTION|AXIOM|BOOLEAN|CASE|CHOOSE|CONSTANTS?|DOMAIN|ELSE|ENABLED|EXCEPT|EXTENDS|FALSE|IF|IN|INSTANCE
     |LAMBDA|LET|LOCAL|MODULE|OTHER|RECURSIVE|STRING|SUBSET|THEN|THEOREM|TRUE|UNCHANGED|UNION|VARIABLES?|WITH
-    |[SW]F_.*|Int|Nat|Init|Next|Spec|Ended|NothingFails|vars|memory|failed|Bit|And|Or|Xor|a|b|holds|[Jpt]\d+""",
+    |[SW]F_.*|Int|Nat|Integers|Naturals|Init|Next|Spec|Ended|NothingFails|vars|memory|failed|Bit|And|Or|Xor|a|b|holds|[Jpt]\d+""",
     re.VERBOSE,
 )
 """Words that no variable and no action may be called: TLA+'s, and what the export itself needs."""

@@ -10,16 +10,19 @@ import tempfile
 import time
 from functools import partial
 
+import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import race, spin
+from benchmarks import race, spin, tlc
 from benchmarks.models import BESIDE, crowd
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.series import mainline_7_3
 from pfncache.verify.systems import make_system
 
 ROUNDS = 3
+TLC_STATES = 1_000_000
+"""More take TLC minutes."""
 VERDICTS = 8
 """Scenarios of the default catalogue, spread over it, whose times to a verdict are added up."""
 
@@ -42,6 +45,7 @@ def rates(actors: int) -> Table:
         laps.append(race.ours(f"engine, {threads} threads", race.search(build, False, threads), ROUNDS))
     laps += [race.ours("engine, reduced", race.search(build, reduction=True), ROUNDS)]
     laps += [] if spin.missing() else race.spin(build, ROUNDS, base.states)
+    laps += [] if tlc.missing() or base.states > TLC_STATES else [race.tlc(build, ROUNDS)]
     laps.append(race.cpython(build))
     table = Table(title=f"clock update beside {', '.join(BESIDE[: actors - 1])}", title_justify="left")
     for name in COLUMNS:
@@ -118,16 +122,21 @@ def startup() -> Table:
     return table
 
 
-def main() -> None:
-    """Run every benchmark, one after the other."""
+@click.command()
+@click.argument("actors", type=click.IntRange(2, len(BESIDE) + 1), nargs=-1)
+def main(actors: tuple[int, ...]) -> None:
+    """Run every benchmark, one after the other; or only the race with so many ACTORS."""
     out = console()
     out.print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; medians of {ROUNDS}")
-    for actors in (3, 4):
-        out.print(rates(actors))
+    for name, reason in (("SPIN", spin.missing()), ("TLC", tlc.missing())):
+        if reason:
+            out.print(f"no race against {name}: {reason}")
+    for count in actors or (3, 4):
+        out.print(rates(count))
+    if actors:
+        return
     out.print(growth())
-    if spin.missing():
-        out.print(f"no race against SPIN: {spin.missing()}")
-    else:
+    if not spin.missing():
         out.print(verdicts())
     out.print(startup())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our engine, SPIN and plain CPython on the same transition systems."""
+"""Our engine, SPIN, TLC and plain CPython on the same transition systems."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from statistics import median
 
 from benchmarks.cpython import CPython
 from benchmarks.spin import BREADTH_FIRST, PLAIN, REDUCED, Spin
+from benchmarks.tlc import NO_SEARCH, Tlc
 from pfncache.check.compiler import compile_system
+from pfncache.check.export.promela.model import to_promela
+from pfncache.check.export.tla.module import to_tla
 from pfncache.check.link import link
-from pfncache.check.promela.model import to_promela
 from pfncache.check.search import Result, Search
 from pfncache.check.system import System
 
@@ -72,6 +74,18 @@ def spin(build: Callable[[], System], rounds: int, states: int, ways: Sequence[s
             seconds = median(a.seconds for a in answers)
             laps.append(Lap(f"SPIN, {name}", answers[0].states, seconds, answers[0].bytes_per_state))
     return laps
+
+
+def tlc(build: Callable[[], System], rounds: int) -> Lap:
+    """TLC, the median of some runs, without what it takes to start Java and to read the module."""
+    with tempfile.TemporaryDirectory() as directory:
+        model = Tlc(to_tla(search(build, reduction=False), "model", "benchmark"), Path(directory))
+        start = model.run(NO_SEARCH)
+        answers = [model.run() for _ in range(rounds)]
+    if answers[0].error:
+        raise RuntimeError(f"TLC finds {answers[0].error}")
+    seconds, wall = median(a.seconds for a in answers), median(a.wall for a in answers)
+    return Lap("TLC", answers[0].states, seconds - start.seconds, wall=wall - start.wall)
 
 
 def cpython(build: Callable[[], System]) -> Lap:

@@ -117,6 +117,12 @@ def program(*lists: Sequence[Callable[..., Any]]) -> Program:
     return link(compile_system(system_of(lists)))
 
 
+def whole(system: System) -> tuple[Search, Result]:
+    """Search a system without reductions, as exports have it."""
+    made = Search(link(compile_system(system), reduction=False))
+    return made, made.run()
+
+
 def replayed(searching: Search, result: Result) -> Replay:
     """Replay the path of a result through the functions."""
     replay = Replay(searching)

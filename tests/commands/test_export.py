@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import Run
 
@@ -23,7 +26,30 @@ def test_unknown_scenario_names_the_nearest(pfncache: Command) -> None:
     assert "clock/anon/munmap" in run.err
 
 
+def test_tla(pfncache: Command, tmp_path: Path) -> None:
+    """A module of the file's name, and what TLC is asked beside it."""
+    run = pfncache("export", "--tla", "rfc-v4-fixed", "-s", "clock/anon/munmap", "-o", str(tmp_path / "clock.tla"))
+    assert (run.code, run.out) == (0, "")
+    head, title, *_ = (tmp_path / "clock.tla").read_text().splitlines()
+    assert head == "---- MODULE clock ----"
+    assert title == "\\* clock/anon/munmap under rfc-v4-fixed: vcpu: clock_update x2 | munmap; 3 pages"
+    assert (tmp_path / "clock.cfg").read_text() == "SPECIFICATION Spec\nINVARIANT NothingFails\n"
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "clock.txt"), ("-o", "a-b.tla"), ("-o", "EXTENDS.tla")])
+def test_tla_wants_a_name(output: tuple[str, ...], pfncache: Command) -> None:
+    run = pfncache("export", "--tla", "-s", "clock/anon/munmap", *output)
+    assert run.code == 2
+    assert "--tla needs -o NAME.tla" in run.err
+
+
+def test_output_that_cannot_be_written(pfncache: Command, tmp_path: Path) -> None:
+    run = pfncache("export", "--promela", "-s", "clock/anon/munmap", "-o", str(tmp_path / "no" / "model.pml"))
+    assert run.code == 2
+    assert run.err.splitlines()[-1] == f"Error: cannot write {tmp_path}/no/model.pml: No such file or directory"
+
+
 def test_a_format_is_wanted(pfncache: Command) -> None:
     run = pfncache("export", "-s", "clock/anon/munmap")
     assert run.code == 2
-    assert "--promela" in run.err
+    assert run.err.splitlines()[-1] == "Error: Missing option '--promela' or '--tla'."

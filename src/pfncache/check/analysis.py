@@ -72,8 +72,9 @@ def live_masks(code: Code) -> list[int]:
             if before != live[i]:
                 live[i] = before
                 changed = True
-    code.live = live
-    return live
+    shared: dict[int, int] = {}
+    code.live = [shared.setdefault(mask, mask) for mask in live]
+    return code.live
 
 
 def bits_of(mask: int) -> list[int]:
@@ -135,7 +136,9 @@ def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
             else:
                 states[j].add(after)
                 todo.append((j, after))
-    code.held = [(p.held, p.classes) for p in (_meet(tuple(s)) for s in states[:-1])]
+    shared: dict[_Path, tuple[Held, frozenset[str]]] = {}
+    met = (_meet(tuple(s))._replace(values=frozenset()) for s in states[:-1])
+    code.held = [shared.setdefault(path, (path.held, path.classes)) for path in met]
     return code.held
 
 
@@ -157,6 +160,8 @@ def _meet(paths: tuple[_Path, ...]) -> _Path:
     if not paths:
         return _Path()
     first, *others = paths
+    if not others:
+        return first
     held, classes, values = first.held, first.classes, first.values
     for other in others:
         held, classes, values = held & other.held, classes & other.classes, values & other.values

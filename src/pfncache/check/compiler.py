@@ -36,15 +36,13 @@ class Compiled:
     """Names of the kernel's functions that the code comes from."""
 
 
-_memo = Memo()
-
-
-def compile_system(system: System, memo: Memo = _memo) -> Compiled:
+def compile_system(system: System, memo: Memo | None = None) -> Compiled:
     """Compile every actor of `system`; or find in `memo` what was compiled for another system and is right here.
 
     Scalars that nobody writes are constants. What is written is found by compiling an actor again until nothing that
     was taken for a constant turns out to be written: a constant may close a branch in which another scalar would be.
     """
+    memo = memo or Memo()
     facts = Facts(system)
     written = Written()
     pieces: dict[int, Piece] = {}

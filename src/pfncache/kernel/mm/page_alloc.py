@@ -31,7 +31,10 @@ class PageAlloc(Mm):
         return None
 
     def page_is_as_new_as_another(self, page: Page) -> bool:
-        """Whether no page before this one, nor this one, ever had an owner: nobody can tell such pages apart."""
+        """Whether neither this page nor one before it ever had an owner: nobody can tell such pages apart.
+
+        Linux: nothing; for the reductions.
+        """
         for other in self.mem_map:
             if other is page:
                 return False

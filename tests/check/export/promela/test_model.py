@@ -11,11 +11,7 @@ import pytest
 
 from benchmarks.spin import BREADTH_FIRST, PLAIN, Spin, missing
 from pfncache.check import engine
-from pfncache.check.compiler import compile_system
-from pfncache.check.link import link
-from pfncache.check.promela.model import to_promela
-from pfncache.check.search import Result, Search
-from pfncache.check.system import System
+from pfncache.check.export.promela.model import to_promela
 from pfncache.series import DESIGNS
 from pfncache.verify.systems import make_system
 from tests.check import toys
@@ -38,15 +34,9 @@ SCENARIOS = [
 ]
 
 
-def ours(system: System) -> tuple[Search, Result]:
-    """Our search, without reductions."""
-    search = Search(link(compile_system(system), reduction=False))
-    return search, search.run()
-
-
 def test_text() -> None:
     """A place for each step, its guard before the arrow, registers that live on in l0, and nothing left behind."""
-    search, _ = ours(toys.system(toys.increment, toys.set_flag))
+    search, _ = toys.whole(toys.system(toys.increment, toys.set_flag))
     assert to_promela(search, "two actors").replace("\t", "    ") == TEXT
 
 
@@ -99,7 +89,7 @@ end_: false
     ],
 )
 def test_small_systems(functions: tuple[Callable[..., Any], ...], error: str, tmp_path: Path) -> None:
-    search, result = ours(toys.system(*functions))
+    search, result = toys.whole(toys.system(*functions))
     spin = Spin(to_promela(search, "toy"), tmp_path)
     found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
     assert found.error == error
@@ -110,14 +100,14 @@ def test_small_systems(functions: tuple[Callable[..., Any], ...], error: str, tm
 @needs_spin
 def test_at_end(tmp_path: Path) -> None:
     """What is asked when all have ended is asked by SPIN too."""
-    search, result = ours(toys.system(toys.increment, toys.increment, at_end=toys.count_is_two))
+    search, result = toys.whole(toys.system(toys.increment, toys.increment, at_end=toys.count_is_two))
     spin = Spin(to_promela(search, "toy"), tmp_path)
     assert (spin.run(spin.build(*PLAIN, optimise="-O0")).error, result.property) == ("assertion violated 0", "lost")
 
 
 @needs_spin
 def test_interrupt(tmp_path: Path) -> None:
-    search, result = ours(toys.system(toys.increment, toys.increment, interrupts=True))
+    search, result = toys.whole(toys.system(toys.increment, toys.increment, interrupts=True))
     spin = Spin(to_promela(search, "toy"), tmp_path)
     assert spin.run(spin.build(*PLAIN, optimise="-O0")).states == result.states
 
@@ -126,7 +116,7 @@ def test_interrupt(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("design", "scenario"), SCENARIOS)
 def test_states_and_transitions_agree(design: str, scenario: str, tmp_path: Path) -> None:
-    search, result = ours(make_system(DESIGNS[design], scenario))
+    search, result = toys.whole(make_system(DESIGNS[design], scenario))
     assert result.verdict == "holds"
     spin = Spin(to_promela(search, scenario), tmp_path)
     found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))

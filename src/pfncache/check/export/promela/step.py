@@ -3,40 +3,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pfncache.check.analysis import bits_of, live_masks, successors
+from pfncache.check.analysis import bits_of, successors
+from pfncache.check.export.expression import ZERO, Expr, apply, both, either, named, negate, number
+from pfncache.check.export.promela.text import text
+from pfncache.check.export.step import ENDS, FAIL, HALT, MAX_TEXT, Step, region_of
 from pfncache.check.ir import WRITES_D, Code, Failure, Instr, Op, Variable
-from pfncache.check.promela.text import ZERO, Expr, apply, both, either, negate, number, select
 from pfncache.check.values import Reg
 
 if TYPE_CHECKING:
-    from pfncache.check.promela.model import Model
-    from pfncache.check.promela.places import Places
-
-MAX_TEXT = 160
-"""Characters of an expression that is not put into a scratch variable of its own."""
-HALT, FAIL = -1, -2
-"""Not a place: the actor has ended, or what must not happen has."""
-ENDS = frozenset({Op.EVENT, Op.HALT, Op.FAIL})
-
-
-def region_of(code: Code, first: int) -> list[int]:
-    """The instructions that a step that starts at `first` may execute, in the order of the code."""
-    follow = successors(code)
-    seen = {first}
-    todo = [first]
-    while todo:
-        i = todo.pop()
-        if code.instrs[i].op == Op.EVENT:
-            continue
-        for j in follow[i]:
-            if j not in seen:
-                seen.add(j)
-                todo.append(j)
-    return sorted(seen)
+    from pfncache.check.export.promela.model import Promela
+    from pfncache.check.export.promela.places import Places
 
 
 @dataclass(frozen=True)
@@ -67,27 +46,26 @@ def ways(code: Code, first: int) -> list[Way]:
     return [Way(outcome, frozenset(at), target) for outcome in range(outcomes) for target, at in ends.items()]
 
 
-class Step:
+class Statements(Step):
     """A way of a step as a guard and statements.
 
     An expression stands for a register wherever it still holds. `places` is None for what is asked at the end, which
     changes nothing and leads nowhere.
     """
 
-    def __init__(self, model: Model, code: Code, kept: dict[int, Expr], places: Places | None, place: int, way: Way):
+    def __init__(self, model: Promela, code: Code, kept: dict[int, Expr], places: Places | None, place: int, way: Way):
+        super().__init__(model, code)
         self.model = model
-        self.code = code
         self.kept = kept
         self.places = places
         self.place = place
         self.way = way
+        self.outcome = number(way.outcome)
         self.first = place + 1 if places is not None else 0
-        self.constants = {r: number(v) for v, r in code.constants.items()}
-        self.live = live_masks(code)
         self.region = self._leading_to(way.ends)
         self.open = self._leading_to(self._doubts())
         """Instructions from which it may still come otherwise, or have to wait."""
-        self.joins = self._joins()
+        self.joins = self.joins_of(self.region)
         self.scratch_of: dict[int, str] = {}
         self.used = 0
         self.lines: list[str] = []
@@ -111,25 +89,13 @@ class Step:
         found = {i for i in region_of(self.code, self.first) if self.code.instrs[i].op in (*ENDS, Op.BLOCK)}
         return frozenset(found - self.way.ends)
 
-    def _joins(self) -> set[int]:
-        """Instructions that are reached in more ways than one."""
-        arrivals: dict[int, int] = defaultdict(int)
-        follow = successors(self.code)
-        for i in self.region:
-            if self.code.instrs[i].op not in ENDS:
-                for j in set(follow[i]):
-                    arrivals[j] += 1
-        return {
-            i for i, count in arrivals.items() if count > 1 and i in self.region and self.code.instrs[i].op not in ENDS
-        }
-
     # The condition under which the step can be taken, and comes out this way
 
     def guard(self) -> Expr:
         """The condition, as an expression of the state."""
         condition = self._condition(self.first, dict(self.kept), {}, self.way.outcome == 0)
-        flag = self.model.stopped_by(self.places.actor) if self.places is not None else None
-        return both(number(1) if flag is None else negate(Expr(flag)), condition)
+        other = self.model.interrupter(self.places.actor) if self.places is not None else None
+        return both(number(1) if other is None else negate(named(self.model.flags[other])), condition)
 
     def _condition(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr], chosen: bool) -> Expr:
         if i not in self.region:
@@ -139,7 +105,7 @@ class Step:
             instr = self.code.instrs[i]
             i += 1
             if instr.op in (Op.JZ, Op.JNZ):
-                condition = self._read(env, instr.args[0])
+                condition = self.read(env, instr.args[0])
                 target = self.code.labels[instr.args[1]]  # type: ignore[index]
                 yes, no = (i, target) if instr.op == Op.JZ else (target, i)
                 if condition.value is not None:
@@ -152,48 +118,16 @@ class Step:
                 return both(waited, either(condition, yes_holds, no_holds))
             if instr.op == Op.JUMP:
                 i = self.code.labels[instr.args[0]]  # type: ignore[index]
-            elif instr.op == Op.STORE:
-                stored[instr.args[0]] = self._read(env, instr.args[1])  # type: ignore[index]
-            elif instr.op == Op.STOREX:
-                index, value = (self._read(env, a) for a in instr.args[1:])
-                for n, variable in enumerate(self.model.column(instr.args[0]), 1):  # type: ignore[arg-type]
-                    old = stored.get(variable) or self.model.load(variable)
-                    stored[variable] = select(apply(Op.EQ, index, number(n)), value, old)
+            elif instr.op in (Op.STORE, Op.STOREX):
+                self.store(env, instr, stored)
             elif instr.op == Op.BLOCK:
-                waited = both(waited, self._read(env, instr.args[0]))
+                waited = both(waited, self.read(env, instr.args[0]))
             elif instr.op in WRITES_D:
                 chosen = chosen or instr.op == Op.CHOOSE
-                env[instr.args[0].number] = self._value(env, instr, stored)  # type: ignore[attr-defined]
+                env[instr.args[0].number] = self.value(env, instr, stored, self.outcome)  # type: ignore[attr-defined]
         return waited if chosen else ZERO
 
     # What the step does
-
-    def _read(self, env: dict[int, Expr], register: object) -> Expr:
-        assert isinstance(register, Reg)
-        return self.constants.get(register.number) or env.get(register.number, ZERO)
-
-    def _value(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr]) -> Expr:
-        def load(variable: Variable) -> Expr:
-            return stored.get(variable) or self.model.load(variable)
-
-        if instr.op == Op.LOAD:
-            return load(instr.args[1])  # type: ignore[arg-type]
-        if instr.op == Op.CHOOSE:
-            return number(self.way.outcome)
-        operands = [self._read(env, a) for a in instr.args[1:] if isinstance(a, Reg)]
-        if instr.op == Op.LOADX:
-            return self._pick(operands[0], [ZERO, *map(load, self.model.column(instr.args[1]))])  # type: ignore[arg-type]
-        if instr.op == Op.TABLE:
-            return self._pick(operands[0], [number(n) for n in instr.args[1]])  # type: ignore[attr-defined]
-        return apply(instr.op, *operands)
-
-    def _pick(self, index: Expr, values: list[Expr]) -> Expr:
-        if index.value is not None:
-            return values[index.value]
-        result = values[-1]
-        for n in range(len(values) - 2, 0, -1):
-            result = select(apply(Op.EQ, index, number(n)), values[n], result)
-        return result
 
     def _say(self, text: str) -> None:
         self.lines.append(f"\t\t\t{text};")
@@ -207,8 +141,8 @@ class Step:
         value = self.env[register]
         if value.value is None:
             name = self._scratch()
-            self._say(f"{name} = {value.text}")
-            self.env[register] = Expr(name, frozenset({name}))
+            self._say(f"{name} = {text(value)}")
+            self.env[register] = named(name)
 
     def statements(self) -> list[str]:
         """What the step does, given that its guard holds."""
@@ -279,7 +213,7 @@ class Step:
         return f"{self.place}_{self.way.outcome}_{self.way.target + 2}_{i}"
 
     def _branch(self, i: int, instr: Instr, todo: list[tuple[int, dict[int, Expr]]]) -> int:
-        condition = self._read(self.env, instr.args[0])
+        condition = self.read(self.env, instr.args[0])
         target = self.code.labels[instr.args[1]]  # type: ignore[index]
         if condition.value is not None:
             return target if (condition.value == 0) == (instr.op == Op.JZ) else i + 1
@@ -294,7 +228,7 @@ class Step:
         moves = "".join(f"{line.strip()} " for line in self.lines[at:])
         del self.lines[at:]
         jump = negate(condition) if instr.op == Op.JZ else condition
-        self._say(f"if :: {jump.text} -> {moves}goto J{self._tag(target)} :: else fi")
+        self._say(f"if :: {text(jump)} -> {moves}goto J{self._tag(target)} :: else fi")
         todo.append((target, dict(self.env)))
         self.env = saved
         return i + 1
@@ -308,10 +242,10 @@ class Step:
             name = self.scratch_of.get(register)
             if name is None:
                 name = self.scratch_of[register] = self._scratch()
-            if self.env[register].text != name:
+            if self.env[register] != named(name):
                 moves.append((name, self.env[register]))
         self._assign(moves)
-        self.env = {r: Expr(n, frozenset({n})) for r, n in self.scratch_of.items() if self.live[i] >> r & 1}
+        self.env = {r: named(n) for r, n in self.scratch_of.items() if self.live[i] >> r & 1}
 
     def _assign(self, moves: list[tuple[str, Expr]]) -> None:
         """Assign at once: first what another assignment would spoil."""
@@ -319,33 +253,34 @@ class Step:
             free = next((m for m in moves if not any(m[0] in o[1].reads for o in moves if o is not m)), None)
             if free is None:
                 name = self._scratch()
-                self._say(f"{name} = {moves[0][1].text}")
-                moves[0] = (moves[0][0], Expr(name, frozenset({name})))
+                self._say(f"{name} = {text(moves[0][1])}")
+                moves[0] = (moves[0][0], named(name))
                 continue
             moves.remove(free)
-            self._say(f"{free[0]} = {free[1].text}")
+            self._say(f"{free[0]} = {text(free[1])}")
 
     def _execute(self, i: int, instr: Instr) -> None:
         if instr.op == Op.STORE:
-            self._store(i, [(instr.args[0], self._read(self.env, instr.args[1]))])  # type: ignore[list-item]
+            self._store(i, [(instr.args[0], self.read(self.env, instr.args[1]))])  # type: ignore[list-item]
         elif instr.op == Op.STOREX:
-            index, value = (self._read(self.env, a) for a in instr.args[1:])
-            variables = self.model.column(instr.args[0])  # type: ignore[arg-type]
+            index, value = (self.read(self.env, a) for a in instr.args[1:])
+            variables = self.columns(instr.args[0])  # type: ignore[arg-type]
             if index.value is not None:
                 self._store(i, [(variables[index.value - 1], value)])
                 return
             self._spill(i, {self.model.variables[v] for v in variables})
-            index, value = (self._read(self.env, a) for a in instr.args[1:])
+            index, value = (self.read(self.env, a) for a in instr.args[1:])
             options = " ".join(
-                f":: {apply(Op.EQ, index, number(n)).text} -> {self._set(v, value)}" for n, v in enumerate(variables, 1)
+                f":: {text(apply(Op.EQ, index, number(n)))} -> {self._set(v, value)}"
+                for n, v in enumerate(variables, 1)
             )
             self._say(f"if {options} fi")
         elif instr.op in WRITES_D:
             target = instr.args[0]
             assert isinstance(target, Reg)
             if self.live[i + 1] >> target.number & 1:
-                self.env[target.number] = self._value(self.env, instr, {})
-                if len(self.env[target.number].text) > MAX_TEXT:
+                self.env[target.number] = self.value(self.env, instr, {}, self.outcome)
+                if len(text(self.env[target.number])) > MAX_TEXT:
                     self._keep(target.number)
 
     def _store(self, i: int, stores: list[tuple[Variable, Expr]]) -> None:
@@ -356,7 +291,7 @@ class Step:
 
     def _set(self, variable: Variable, value: Expr) -> str:
         slot = self.model.program.slots[variable]
-        return f"{self.model.variables[variable]} = {apply(Op.SUB, value, number(slot.low)).text}"
+        return f"{self.model.variables[variable]} = {text(apply(Op.SUB, value, number(slot.low)))}"
 
     def _spill(self, i: int, names: set[str]) -> None:
         """Before `names` change: keep the registers that are needed later, and whose expressions read them."""
@@ -369,18 +304,16 @@ class Step:
         if self.places is None:
             return
         target = self.way.target
-        needed = self.places.live[target] if target != HALT else []
         moves = []
-        for register in needed:
+        for register in self.places.needed(target):
             name = f"l{self.places.home[register]}"
             raw = apply(Op.SUB, self.env.get(register, ZERO), number(self.places.room(register)[1]))
-            if raw.text != name:
+            if raw != named(name):
                 moves.append((name, raw))
-        for home in sorted({self.places.home[r] for r in self.kept} - {self.places.home[r] for r in needed}):
-            moves.append((f"l{home}", ZERO))
+        moves += [(f"l{home}", ZERO) for home in self.places.left(self.place, target)]
         self._assign(moves)
         if target == HALT:
             self._say("ended = ended + 1")
-        flag = self.model.interrupters.get(self.places.actor)
+        flag = self.model.flags.get(self.places.actor)
         if flag is not None and self.places.busy(target) != self.places.busy(self.place):
             self._say(f"{flag} = {self.places.busy(target)}")

@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from pfncache.check.export.expression import Expr, apply, named, number
+from pfncache.check.export.model import Model
+from pfncache.check.export.names import Names
+from pfncache.check.export.promela.places import Places
+from pfncache.check.export.promela.step import Statements, Way
+from pfncache.check.export.promela.text import RESERVED, declare
+from pfncache.check.export.step import ENDS, HALT
 from pfncache.check.ir import Column, Op, Variable
-from pfncache.check.link import Program
-from pfncache.check.promela.places import Places
-from pfncache.check.promela.step import ENDS, HALT, Step, Way
-from pfncache.check.promela.text import Expr, Names, apply, declare, number
 from pfncache.check.search import Search
 
 
 def to_promela(search: Search, title: str) -> str:
     """The transition system that `search` searches, as a Promela model. `title` is the comment at its top."""
-    return Model(search).text(title)
+    return Promela(search).text(title)
 
 
 @dataclass
@@ -33,47 +36,23 @@ class _Process:
     body: list[str] = field(default_factory=list)
 
 
-class Model:
+class Promela(Model):
     """A whole system."""
 
     def __init__(self, search: Search) -> None:
-        self.search = search
-        self.program: Program = search.program
-        self.compiled = self.program.compiled
-        self.names = Names()
-        self.variables = {v: self.names.of(self.compiled.heap.text(v)) for v in self.program.slots}
+        super().__init__(search, Names(RESERVED))
         self.scratch = 0
         """Scratch variables, as many as the step that needs most of them."""
-        self.actors = [self.names.of(a.name) for a in self.compiled.system.actors]
-        self.interrupters = self._interrupters()
-
-    def _interrupters(self) -> dict[int, str]:
-        """For each actor that interrupts another, the flag that says that it has begun and not ended."""
-        return {
+        self.flags = {
             number: self.names.of(f"in_{self.actors[number]}")
             for number, actor in enumerate(self.compiled.system.actors)
             if actor.interrupts is not None
         }
+        """For each actor that interrupts another, the flag that says that it has begun and not ended."""
 
-    def stopped_by(self, actor: int) -> str | None:
-        """The flag that says that an actor's CPU is busy with an interrupt."""
-        name = self.compiled.system.actors[actor].name
-        for other, flag in self.interrupters.items():
-            if self.compiled.system.actors[other].interrupts == name:
-                return flag
-        return None
-
-    def load(self, variable: Variable) -> Expr:
-        """The value of a variable."""
-        slot = self.program.slots.get(variable)
-        if slot is None:
-            return number(self.compiled.heap.initial(variable))
-        name = self.variables[variable]
-        return apply(Op.ADD, Expr(name, frozenset({name})), number(slot.low))
-
-    def column(self, column: Column) -> list[Variable]:
-        """The variables of a column, by record number from 1."""
-        return self.compiled.heap.variables(column)
+    def held(self, variable: Variable) -> Expr:
+        """A variable holds its value without the lowest one."""
+        return apply(Op.ADD, named(self.variables[variable]), number(self.program.slots[variable].low))
 
     def text(self, title: str) -> str:
         """The model."""
@@ -83,10 +62,10 @@ class Model:
         lines = [f"/* {line} */" for line in title.splitlines()]
         for variable, slot in self.program.slots.items():
             if variable not in private:
-                lines.append(declare(self.variables[variable], slot.bits, self._initial(variable)))
+                lines.append(declare(self.variables[variable], slot.bits, self.initial(variable)))
         ended = sum(self.program.counter(self.search.initial, a) == 0 for a in range(len(self.actors)))
         lines.append(declare("ended", len(self.actors).bit_length(), ended))
-        lines += [declare(flag, 1, 0) for flag in self.interrupters.values()]
+        lines += [declare(flag, 1, 0) for flag in self.flags.values()]
         lines += [f"short t{n};" for n in range(self.scratch)]
         for process in processes:
             lines += [
@@ -97,10 +76,6 @@ class Model:
                 "}",
             ]
         return "\n".join([*lines, *end, ""])
-
-    def _initial(self, variable: Variable) -> int:
-        slot = self.program.slots[variable]
-        return (int(self.search.initial[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
 
     def _private(self) -> dict[Variable, int]:
         """The variables that a single actor uses: locals of its process, as SPIN's reduction wants it."""
@@ -121,7 +96,7 @@ class Model:
         process = _Process(self.actors[actor])
         places = Places(self, actor)
         process.locals = [
-            declare(self.variables[v], self.program.slots[v].bits, self._initial(v))
+            declare(self.variables[v], self.program.slots[v].bits, self.initial(v))
             for v, a in private.items()
             if a == actor
         ]
@@ -135,6 +110,6 @@ class Model:
             return []
         code = self.compiled.codes[len(self.actors)]
         everything = frozenset(i for i, instr in enumerate(code.instrs) if instr.op in ENDS)
-        step = Step(self, code, {}, None, 0, Way(0, everything, HALT))
+        step = Statements(self, code, {}, None, 0, Way(0, everything, HALT))
         guard = f"\t:: d_step {{ ended == {len(self.actors)} ->"
         return ["", "active proctype at_end() {", "end_all:\tdo", guard, *step.statements(), "\t}", "\tod", "}"]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a step may execute, and what becomes of registers and variables in it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from pfncache.check.analysis import live_masks, successors
+from pfncache.check.export.expression import ZERO, Expr, apply, number, select
+from pfncache.check.export.model import Model
+from pfncache.check.ir import Code, Instr, Op, Variable
+from pfncache.check.values import Reg
+
+MAX_TEXT = 160
+"""Characters of an expression that gets no name of its own."""
+HALT, FAIL = -1, -2
+"""Not a place: the actor has ended, or what must not happen has."""
+ENDS = frozenset({Op.EVENT, Op.HALT, Op.FAIL})
+
+
+def region_of(code: Code, first: int) -> list[int]:
+    """The instructions that a step that starts at `first` may execute, in the order of the code."""
+    follow = successors(code)
+    seen = {first}
+    todo = [first]
+    while todo:
+        i = todo.pop()
+        if code.instrs[i].op == Op.EVENT:
+            continue
+        for j in follow[i]:
+            if j not in seen:
+                seen.add(j)
+                todo.append(j)
+    return sorted(seen)
+
+
+class Step:
+    """A step: what is known of registers and variables, as expressions of the state when it began."""
+
+    def __init__(self, model: Model, code: Code) -> None:
+        self.code = code
+        self.columns = model.column
+        self.loads = model.load
+        self.constants = {r: number(v) for v, r in code.constants.items()}
+        self.live = live_masks(code)
+
+    def joins_of(self, region: Collection[int]) -> set[int]:
+        """Instructions of a region that are reached in more ways than one."""
+        arrivals: dict[int, int] = defaultdict(int)
+        follow = successors(self.code)
+        for i in region:
+            if self.code.instrs[i].op not in ENDS:
+                for j in set(follow[i]):
+                    arrivals[j] += 1
+        return {i for i, count in arrivals.items() if count > 1 and i in region and self.code.instrs[i].op not in ENDS}
+
+    def read(self, env: dict[int, Expr], register: object) -> Expr:
+        """What a register holds."""
+        assert isinstance(register, Reg)
+        return self.constants.get(register.number) or env.get(register.number, ZERO)
+
+    def value(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr], outcome: Expr) -> Expr:
+        """What an instruction gives its register. `outcome` is what choose() chooses."""
+
+        def load(variable: Variable) -> Expr:
+            return stored.get(variable) or self.loads(variable)
+
+        if instr.op == Op.LOAD:
+            return load(instr.args[1])  # type: ignore[arg-type]
+        if instr.op == Op.CHOOSE:
+            return outcome
+        operands = [self.read(env, a) for a in instr.args[1:] if isinstance(a, Reg)]
+        if instr.op == Op.LOADX:
+            return _pick(operands[0], [ZERO, *map(load, self.columns(instr.args[1]))])  # type: ignore[arg-type]
+        if instr.op == Op.TABLE:
+            return _pick(operands[0], [number(n) for n in instr.args[1]])  # type: ignore[attr-defined]
+        return apply(instr.op, *operands)
+
+    def store(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr]) -> None:
+        """Note in `stored` what an instruction stores."""
+        if instr.op == Op.STORE:
+            stored[instr.args[0]] = self.read(env, instr.args[1])  # type: ignore[index]
+            return
+        index, value = (self.read(env, a) for a in instr.args[1:])
+        for n, variable in enumerate(self.columns(instr.args[0]), 1):  # type: ignore[arg-type]
+            old = stored.get(variable) or self.loads(variable)
+            stored[variable] = select(apply(Op.EQ, index, number(n)), value, old)
+
+
+def _pick(index: Expr, values: list[Expr]) -> Expr:
+    if index.value is not None:
+        return values[index.value]
+    result = values[-1]
+    for n in range(len(values) - 2, 0, -1):
+        result = select(apply(Op.EQ, index, number(n)), values[n], result)
+    return result

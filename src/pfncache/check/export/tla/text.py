@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Expressions and names of TLA+.
+
+All values are integers; what holds or not is 1 or 0, and a BOOLEAN only where it is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pfncache.check.export.expression import Expr, Logic
+from pfncache.check.ir import Op
+
+COMPARISONS: dict[Op | Logic | None, str] = {Op.EQ: "=", Op.NE: "#", Op.LT: "<", Op.LE: "<="}
+ARITHMETIC: dict[Op | Logic | None, str] = {
+    Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "\\div", Op.MOD: "%", Op.SHL: "* 2 ^", Op.SHR: "\\div 2 ^"
+}  # fmt: skip
+TRUTHS = (*COMPARISONS, Op.NOT)
+BITWISE: dict[Op | Logic | None, str] = {Op.AND: "And", Op.OR: "Or", Op.XOR: "Xor"}
+
+PRELUDE = r"""
+Bit(holds) == IF holds THEN 1 ELSE 0
+
+\* Of the bits of two integers, which are all 0 or all -1 in the end.
+RECURSIVE And(_, _)
+And(a, b) == IF a = b THEN a ELSE IF a = 0 \/ b = 0 THEN 0
+             ELSE 2 * And(a \div 2, b \div 2) + (a % 2) * (b % 2)
+Or(a, b) == a + b - And(a, b)
+Xor(a, b) == a + b - 2 * And(a, b)
+""".splitlines()
+
+RESERVED = re.compile(
+    r"""ASSUME|ASSUMPTION|AXIOM|BOOLEAN|CASE|CHOOSE|CONSTANTS?|DOMAIN|ELSE|ENABLED|EXCEPT|EXTENDS|FALSE|IF|IN|INSTANCE
+    |LAMBDA|LET|LOCAL|MODULE|OTHER|RECURSIVE|STRING|SUBSET|THEN|THEOREM|TRUE|UNCHANGED|UNION|VARIABLES?|WITH
+    |[SW]F_.*|Int|Nat|Integers|Naturals|Init|Next|Spec|Ended|NothingFails|vars|memory|failed|Bit|And|Or|Xor|a|b|holds|[Jpt]\d+""",
+    re.VERBOSE,
+)
+"""Words that no variable and no action may be called: TLA+'s, and what the export itself needs."""
+
+
+def text(expression: Expr) -> str:
+    """An expression, as an integer."""
+    if expression.value is not None:
+        return str(expression.value)
+    if expression.op is None:
+        return expression.name
+    if expression.op in TRUTHS:
+        return f"Bit({test(expression)})"
+    if expression.op == Logic.SELECT:
+        condition, yes, no = expression.operands
+        return f"IF {test(condition)} THEN {text(yes)} ELSE {text(no)}"
+    operands = [_operand(o) for o in expression.operands]
+    if expression.op in BITWISE:
+        return f"{BITWISE[expression.op]}({', '.join(operands)})"
+    if expression.op in (Op.NEG, Op.INVERT):
+        return f"{0 if expression.op == Op.NEG else '(-1)'} - {operands[0]}"
+    return f"{operands[0]} {ARITHMETIC[expression.op]} {operands[1]}"
+
+
+def test(expression: Expr) -> str:
+    """Whether an expression is other than 0."""
+    if expression.op in COMPARISONS:
+        first, second = (_operand(o) for o in expression.operands)
+        return f"{first} {COMPARISONS[expression.op]} {second}"
+    if expression.op == Op.NOT:
+        (denied,) = expression.operands
+        return f"~({test(denied)})" if denied.op in TRUTHS else f"{_operand(denied)} = 0"
+    return f"{_operand(expression)} # 0"
+
+
+def _operand(expression: Expr) -> str:
+    said = text(expression)
+    return said if re.fullmatch(r"\w+", said) or expression.op in (*TRUTHS, *BITWISE) else f"({said})"
+
+
+def listing(names: Iterable[str]) -> str:
+    """A tuple of variables."""
+    return f"<<{', '.join(names)}>>"

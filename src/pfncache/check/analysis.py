@@ -136,9 +136,8 @@ def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
             else:
                 states[j].add(after)
                 todo.append((j, after))
-    shared: dict[_Path, tuple[Held, frozenset[str]]] = {}
-    met = (_meet(tuple(s))._replace(values=frozenset()) for s in states[:-1])
-    code.held = [shared.setdefault(path, (path.held, path.classes)) for path in met]
+    shared: dict[object, tuple[Held, frozenset[str]]] = {}
+    code.held = [shared.setdefault(path[:2], path[:2]) for path in (_meet(tuple(s)) for s in states[:-1])]
     return code.held
 
 

@@ -159,6 +159,22 @@ class Touch:
     chooses: bool
 
 
+@dataclass(frozen=True)
+class Flow:
+    """What a code touches: by instruction, numbers with a bit for each of its variables."""
+
+    variables: list[Variable]
+    reads: list[int]
+    writes: list[int]
+    live: list[int]
+    """What may be read from there on before it is overwritten."""
+    kept: list[int]
+    """What may be left as it is until the end. One more bit says whether there is an end."""
+    later_reads: list[int]
+    later_writes: list[int]
+    """What may be read, or written, from there on."""
+
+
 @dataclass
 class Code:
     """The step code of one actor, in terms that hold in every system with the same answers (memo.py)."""
@@ -178,6 +194,8 @@ class Code:
     """Found by analysis.locks_held()."""
     touches: dict[int, Touch] | None = None
     """Found by analysis.touches()."""
+    flow: Flow | None = None
+    """Found by masks.flow_of()."""
 
     def register(self) -> int:
         """A new register."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from operator import or_
 from typing import Any
 
 import numpy as np
@@ -208,28 +207,21 @@ class Linker:
         """The words of each place's masks, place by place as in `yields`."""
         assert self.remain is not None
         codes, count = self.compiled.codes, len(counters)
-        bits = functools.cache(self._bits)
+        bits = functools.cache(lambda variable: self._slot(variable).mask)
         kept = (1 << self.packer.next) - 1
         for slot in self.slots.values():
             kept &= ~slot.mask
-        at_end = masks_of(codes[-1], set(), bits, 0)[-1].live if len(codes) > count else 0
+        at_end = masks_of(codes[-1], self.heap, set(), bits, 0)[-1].live if len(codes) > count else 0
         words: list[int] = []
         for number in range(count):
             # An interrupt and whom it interrupts keep each other from running, whatever they touch.
             pairs = [(i, self._interrupter(i)) for i in range(count)]
             cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
-            found = masks_of(codes[number], self.remain[number], bits, at_end)
+            found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
             for place in (Masks(at_end), *found.values()):
                 for mask in (place.live | kept, *place.touches(cpus)):
                     words += (_signed(mask >> at & (1 << WORD) - 1) for at in range(0, self.packer.next, WORD))
         return words
-
-    def _bits(self, operand: object) -> int:
-        """The bits of a state that a variable, or any of a column, has."""
-        assert isinstance(operand, Variable | Column)
-        if isinstance(operand, Variable):
-            return self._slot(operand).mask
-        return functools.reduce(or_, (self._slot(variable).mask for variable in self.heap.variables(operand)), 0)
 
     def _interrupter(self, number: int) -> int:
         name = self.compiled.system.actors[number].name

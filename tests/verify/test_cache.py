@@ -57,7 +57,7 @@ def count_compilations(monkeypatch: pytest.MonkeyPatch) -> list[System]:
 def read(program: Program) -> tuple[object, ...]:
     """What a program is, in values that can be compared."""
     return (
-        program.image.tolist(), program.initial.tolist(), program.words, program.bits, program.has_loops,
+        program.image.tolist(), program.initial.tolist(), program.words, program.bits, program.loops.tolist(),
         [(str(v), s) for v, s in program.slots.items()], program.actor_slots, program.events, program.failures,
         [(held, use.name, str(use.locks), event) for held, use, event in program.acquisitions],
         [(str(v), k) for v, k in program.kinds.items()], program.compiled.used, program.compiled.constants,

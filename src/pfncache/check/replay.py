@@ -7,6 +7,7 @@ preemption point that the compiled code has there too.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -142,8 +143,9 @@ class Replay:
 
     def _body(self, number: int) -> Callable[[], None]:
         def run() -> None:
+            actor = self.actors[number]
             try:
-                for call in self.actors[number].calls:
+                for call in itertools.cycle(actor.calls) if actor.endless else actor.calls:
                     call.function(*call.args)
             except (KernelSplat, AssertionError, AttributeError, IndexError, TypeError) as error:
                 self.ending = _ending(error)

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check import engine, liveness
+from pfncache.check import engine
+from pfncache.check.fairness import fair_states
+from pfncache.check.graph import Visited, graph_of
 from pfncache.check.ir import Event, Failure, Op
-from pfncache.check.lasso import lasso
+from pfncache.check.lasso import loop_of
 from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
 from pfncache.check.parallel import Crew
@@ -117,9 +119,6 @@ class Search:
                 outcome += 1
         return found
 
-    def _steps(self, state: NDArray[np.uint64]) -> list[tuple[Choice, NDArray[np.uint64]]]:
-        return [(choice, self.take(state, choice)[1]) for choice in self.enabled(state)]
-
     def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> Result:
         """Search until done; Ctrl-C ends it as bounded.
 
@@ -194,7 +193,7 @@ class Search:
         else:
             self._judge(verdict, result)
         if result.verdict == HOLDS:
-            self._judge_liveness(result, onward[:count])
+            self._judge_liveness(result)
         if result.verdict == HOLDS:
             self._judge_lock_order(result)
         result.seconds = time.perf_counter() - started
@@ -221,49 +220,25 @@ class Search:
         if verdict == engine.VIOLATED:
             result.path.append(Choice(int(ctl[engine.CTL_ACTOR]), int(ctl[engine.CTL_CHOICE])))
 
-    def _judge_liveness(self, result: Result, onward: NDArray[np.uint8]) -> None:
-        """From every state, every actor must be able to end. Only loops can fail that without a deadlock.
-
-        It is enough that every state but an end has a step to a later level: there are finitely many. The few that
-        have none are asked one by one. Only when that does not settle it is everything marked, from the ends backwards.
-        """
-        if not self.program.has_loops or onward.all():
+    def _judge_liveness(self, result: Result) -> None:
+        """No fair scheduler may keep an actor from its end. Only loops can do that without a deadlock."""
+        if not self.program.loops.any():
             return
-        good = np.zeros(result.states, dtype=np.uint8)
-        scratch = np.zeros(self.program.words, dtype=np.uint64)
-        visited = (self.table, self.mask, self.registers, self.out, self.cover)
-        image = self.program.image
+        room = (self.registers, self.out, self.cover)
         try:
-            open_ones = [int(n) for n in np.flatnonzero(onward == 0)]
-            while open_ones:
-                left = []
-                for n in open_ones:
-                    good[n] = liveness.leads_to_end(
-                        image, self.states, onward, good, *visited, scratch, n, result.states
-                    )
-                    if not good[n]:
-                        left.append(n)
-                if not left:
-                    return
-                if len(left) == len(open_ones):
-                    break
-                open_ones = left
-            good[:] = 0
-            while liveness.mark_ends(image, self.states, *visited, good, scratch, result.states):
-                if good.all():
-                    return
+            graph, states = graph_of(Visited(self.program, self.states, result.states, self.table, self.mask, *room))
+            fair = fair_states(graph)
         except KeyboardInterrupt:
-            result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything can end"
+            result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything ends"
             return
-        stuck = int(np.argmin(good))
+        if not len(fair):
+            return
+        start = int(states[fair[0]])
         result.verdict, result.property = VIOLATED, "livelock"
-        result.path = self._path(stuck)
-        result.detail = self._waiting(self.states[stuck])
-        found = lasso(self._steps, self.states[stuck])
-        if found is not None:
-            onto, loop = found
-            result.loop = len(result.path) + len(onto)
-            result.path += onto + loop
+        result.detail = self._waiting(self.states[start])
+        result.path = self._path(start)
+        result.loop = len(result.path)
+        result.path += loop_of(graph, fair)
 
     def _judge_lock_order(self, result: Result) -> None:
         cycle = find_cycle(self.program.acquisitions, self.cover)
@@ -296,7 +271,7 @@ class Search:
         parts = []
         for number, actor in enumerate(self.program.compiled.system.actors):
             event = self.event(state, number)
-            if event is not None:
+            if event is not None and not actor.endless:
                 place = event.stack[-1]
                 parts.append(f"{actor.name} in {place.function}()")
         return "no way to end for " + ", ".join(parts)

@@ -95,7 +95,7 @@ def test_the_replay_goes_round_the_loop() -> None:
     text = render(trace).splitlines()
     assert sum(FOR_EVER in line for line in text) == 1
     assert "shared.flag = True" in render(trace).split(FOR_EVER)[1]
-    assert text[-1].startswith("=> no way to end for a0 in ask(), a1 in answer()")
+    assert text[-1].startswith("=> a fair scheduler may leave a0 in ask(), a1 in answer() for ever")
 
 
 def test_a_loop_that_does_not_lead_back_is_an_error() -> None:

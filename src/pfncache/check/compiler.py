@@ -47,7 +47,7 @@ def compile_system(system: System) -> Compiled:
     was taken for a constant turns out to be written: a constant may close a branch in which another scalar would be.
     """
     heap = Heap.of(system)
-    unit = Unit(heap, Written())
+    unit = Unit(heap, Written(), system.is_endless)
     codes = [Code() for _ in system.actors]
     unit.outdated = set(range(len(codes)))
     while unit.outdated:

@@ -235,10 +235,11 @@ class Search:
             return
         start = int(states[fair[0]])
         result.verdict, result.property = VIOLATED, "livelock"
-        result.detail = self._waiting(self.states[start])
+        loop = loop_of(graph, fair)
+        result.detail = self._staying(self.states[start], loop)
         result.path = self._path(start)
         result.loop = len(result.path)
-        result.path += loop_of(graph, fair)
+        result.path += loop
 
     def _judge_lock_order(self, result: Result) -> None:
         cycle = find_cycle(self.program.acquisitions, self.cover)
@@ -271,10 +272,23 @@ class Search:
         parts = []
         for number, actor in enumerate(self.program.compiled.system.actors):
             event = self.event(state, number)
-            if event is not None and not actor.endless:
+            if event is not None:
                 place = event.stack[-1]
                 parts.append(f"{actor.name} in {place.function}()")
         return "no way to end for " + ", ".join(parts)
+
+    def _staying(self, state: NDArray[np.uint64], loop: list[Choice]) -> str:
+        along = [state]
+        for choice in loop:
+            along.append(self.take(along[-1], choice)[1])
+        parts = []
+        for number, actor in enumerate(self.program.compiled.system.actors):
+            stacks = [event.stack for event in (self.event(at, number) for at in along) if event is not None]
+            if stacks and not actor.endless:
+                callers = zip(*([place.function for place in stack] for stack in stacks), strict=False)
+                *_, (innermost, *_) = itertools.takewhile(lambda names: len(set(names)) == 1, callers)
+                parts.append(f"{actor.name} in {innermost}()")
+        return f"a fair scheduler may leave {', '.join(parts)} for ever"
 
     def _looping(self, state: NDArray[np.uint64], actor: int) -> str:
         event = self.event(state, actor)

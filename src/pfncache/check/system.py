@@ -44,6 +44,11 @@ class System:
     kernel: Any
     at_end: Call | None = None
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether some actor never ends: counters that would grow for ever wrap."""
+        return any(actor.endless for actor in self.actors)
+
 
 @dataclass
 class Heap:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pfncache.check.compiler import compile_system
@@ -12,6 +12,7 @@ from pfncache.check.replay import Replay
 from pfncache.check.search import Result, Search
 from pfncache.check.system import Actor, Call, System
 from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.kernel.include.linux.types import Sequence
 from pfncache.kernel.locking.mutex import Mutex, mutex
 from pfncache.kernel.model import Count, Record, atomic, block_until, choose, guard, kfree, kzalloc, report
 
@@ -33,6 +34,7 @@ class Box(Record):
 
     count: Count
     flag: bool
+    sequence: Sequence
     thing: Thing | None
     lock: Mutex
     other: Mutex
@@ -53,14 +55,20 @@ def box(cells: int = 2, things: int = 1) -> Box:
 
 
 def system(
-    *functions: Callable[..., Any], at_end: Callable[..., Any] | None = None, interrupts: bool = False
+    *functions: Callable[..., Any],
+    at_end: Callable[..., Any] | None = None,
+    interrupts: bool = False,
+    endless: Collection[int] = (),
 ) -> System:
-    """One actor for each function; with `interrupts`, the last one interrupts the first."""
+    """One actor for each function, some of them endless; with `interrupts`, the last one interrupts the first."""
     shared = box()
     actors = [
-        Actor(f"a{i}", TaskStruct(f"task{i}"), (Call(function, (shared,)),), "a0" if interrupts and i else None)
+        Actor(
+            f"a{i}", TaskStruct(f"task{i}"), (Call(function, (shared,)),),
+            "a0" if interrupts and i else None, i in endless,
+        )
         for i, function in enumerate(functions)
-    ]
+    ]  # fmt: skip
     return System(tuple(actors), Kernel(), Call(at_end, (shared,)) if at_end is not None else None)
 
 
@@ -69,18 +77,20 @@ def search(
     at_end: Callable[..., Any] | None = None,
     reduction: bool = True,
     interrupts: bool = False,
+    endless: Collection[int] = (),
     max_states: int = 100_000,
 ) -> tuple[Search, Result]:
     """Search the system of some functions."""
-    made = Search(link(compile_system(system(*functions, at_end=at_end, interrupts=interrupts)), reduction), max_states)
-    return made, made.run()
+    made = system(*functions, at_end=at_end, interrupts=interrupts, endless=endless)
+    searching = Search(link(compile_system(made), reduction), max_states)
+    return searching, searching.run()
 
 
 def replayed(searching: Search, result: Result) -> Replay:
     """Replay the path of a result through the functions."""
     replay = Replay(searching)
     try:
-        replay.run(result.path)
+        replay.run(result.path, result.loop)
     finally:
         replay.finish()
     return replay
@@ -129,6 +139,55 @@ def set_flag(shared: Box) -> None:
 def spin_until_flag(shared: Box) -> None:
     while not shared.flag:
         shared.count = 1
+
+
+def spin_while_flag(shared: Box) -> None:
+    while shared.flag:
+        pass
+
+
+def spin_until_flag_locked(shared: Box) -> None:
+    seen: bool = False
+    while not seen:
+        with mutex(shared.lock):
+            seen = shared.flag
+
+
+def set_flag_locked(shared: Box) -> None:
+    with mutex(shared.lock):
+        shared.flag = True
+
+
+def blink(shared: Box) -> None:
+    shared.flag = not shared.flag
+
+
+def left_steps_aside(shared: Box) -> None:
+    step_aside(shared.cells[0], shared.cells[1])
+
+
+def right_steps_aside(shared: Box) -> None:
+    step_aside(shared.cells[1], shared.cells[0])
+
+
+def step_aside(own: Cell, other: Cell) -> None:
+    """Try again for as long as the other one tries too."""
+    own.value = 1
+    while other.value == 1:
+        own.value = 0
+        own.value = 1
+    own.value = 0
+
+
+def bump(shared: Box) -> None:
+    shared.sequence += 1
+
+
+def look_twice(shared: Box) -> None:
+    """Look until nothing has changed in between."""
+    before = shared.sequence
+    while shared.sequence != before:
+        before = shared.sequence
 
 
 def allocate(shared: Box) -> None:

@@ -33,7 +33,10 @@ def fair_states(graph: Graph) -> NDArray[np.int64]:
 
 @njit(cache=True, nogil=True)
 def _leave_out_unfair(first: Any, after: Any, actor: Any, able: Any, part: Any, inside: Any) -> bool:
-    """Take the states out of `inside` in which an actor is able that does not move in their component. False: none."""
+    """Take states out of `inside`: where an actor is able that does not move in the component, or nobody moves there.
+
+    Returns whether there were any.
+    """
     moves = np.zeros(len(part) + 1, dtype=np.uint64)
     for n in range(len(part)):
         if inside[n]:
@@ -42,7 +45,7 @@ def _leave_out_unfair(first: Any, after: Any, actor: Any, able: Any, part: Any, 
                     moves[part[n]] |= uint64(1) << uint64(actor[edge])
     found = False
     for n in range(len(part)):
-        if inside[n] and able[n] & ~moves[part[n]]:
+        if inside[n] and (not moves[part[n]] or able[n] & ~moves[part[n]]):
             inside[n] = False
             found = True
     return found

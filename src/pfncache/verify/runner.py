@@ -111,14 +111,14 @@ def trace_of(searching: Search, result: Result) -> Trace:
 
 
 def _replayed(searching: Search, result: Result) -> Trace | None:
-    """The trace of a violation. None, and nothing is said, when it needs a counter that has wrapped to look unchanged."""
+    """The trace of a violation; None, and nothing is claimed, where a sequence must wrap for it."""
     try:
         return trace_of(searching, result)
-    except Divergence as error:
+    except Divergence:
         if not searching.program.compiled.system.is_endless:
             raise
         result.verdict, result.property = BOUNDED, None
-        result.detail, result.reason = "", f"a counter that wraps: {error}"
+        result.detail, result.reason = "", "a violation that needs a sequence to wrap"
         return None
 
 

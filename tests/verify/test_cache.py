@@ -95,6 +95,13 @@ def test_what_differs_is_kept_apart(home: Path) -> None:
     assert len(kept(home)) == 6
 
 
+def test_an_endless_actor_is_told_apart(home: Path) -> None:
+    system = make_system(DESIGNS["mainline-7.3"], SCENARIO)
+    program_of(system)
+    program_of(replace(system, actors=tuple(replace(actor, endless=True) for actor in system.actors)))
+    assert len(kept(home)) == 2
+
+
 def test_other_sources_are_another_generation(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = count_compilations(monkeypatch)
     for generation in ("a", "b", "c", "d", "d"):

@@ -189,7 +189,8 @@ class Replay:
     def run(self, path: list[Choice], loop: int | None = None) -> None:
         """Replay a whole path, then what is asked at the end if the path got there.
 
-        What follows the first `loop` steps must lead back to where these led.
+        What follows the first `loop` steps must lead back to where these led. It is taken once more than is shown:
+        the sequences of the source have gone on meanwhile.
         """
         self.start()
         if self.search.start_failure is not None:
@@ -201,8 +202,13 @@ class Replay:
             if number == loop:
                 self.loop, turn = len(self.moments), state
             state = self.take(state, choice)
-        if loop is not None and not np.array_equal(turn, state):
-            raise Divergence("the loop does not lead back to its start")
+        if loop is not None:
+            if not np.array_equal(turn, state):
+                raise Divergence("the loop does not lead back to its start")
+            shown = len(self.moments)
+            for choice in path[loop:]:
+                state = self.take(state, choice)
+            del self.moments[shown:]
         system = self.program.compiled.system
         ended = all(self.program.counter(state, a) == 0 for a in range(len(self.actors)))
         if ended and self.ending is None and system.at_end is not None:

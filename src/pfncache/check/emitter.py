@@ -12,8 +12,19 @@ from pfncache.check.ir import Code, Column, Event, Failure, Instr, Op, Variable
 from pfncache.check.source import CompileError, FunctionSource, Location
 from pfncache.check.system import Heap
 from pfncache.check.values import (
-    ANY_INT, BOOL, Const, IntKind, Kind, RefKind, Reg, Value, describe, join, kind_of_hint, wraps_at,
-)  # fmt: skip
+    ANY_INT,
+    BOOL,
+    Const,
+    IntKind,
+    Kind,
+    RefKind,
+    Reg,
+    Value,
+    describe,
+    join,
+    kind_of_hint,
+    wraps_at,
+)
 from pfncache.kernel.model import LIVE, Record
 
 

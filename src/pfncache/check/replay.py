@@ -183,6 +183,8 @@ class Replay:
             return after
         if self.ending is not None:
             raise Divergence(f"the source fails, its compiled form does not: {self.ending.kind}: {self.ending.detail}")
+        if self._greenlets[choice.actor].dead != (self.program.counter(after, choice.actor) == 0):
+            raise Divergence(f"{self.actors[choice.actor].name} has ended in one form only")
         self._compare(after)
         return after
 

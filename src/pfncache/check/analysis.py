@@ -33,6 +33,15 @@ def successors(code: Code) -> list[tuple[int, ...]]:
     return result
 
 
+def in_loops(code: Code) -> set[int]:
+    """The instructions between a jump backwards and its target: whatever can be executed twice is one of them."""
+    found: set[int] = set()
+    for i, follow in enumerate(successors(code)):
+        for target in follow:
+            found |= set(range(target, i + 1))
+    return found
+
+
 def live_registers(code: Code, constants: frozenset[int]) -> dict[int, list[int]]:
     """The registers whose value is still needed, at each event, by instruction index."""
     live = live_masks(code, constants)

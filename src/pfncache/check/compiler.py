@@ -47,7 +47,7 @@ def compile_system(system: System) -> Compiled:
     was taken for a constant turns out to be written: a constant may close a branch in which another scalar would be.
     """
     heap = Heap.of(system)
-    unit = Unit(heap, Written())
+    unit = Unit(heap, Written(), system.is_endless)
     codes = [Code() for _ in system.actors]
     unit.outdated = set(range(len(codes)))
     while unit.outdated:
@@ -55,21 +55,27 @@ def compile_system(system: System) -> Compiled:
             unit.outdated.discard(number)
             unit.actor = number
             actor = system.actors[number]
-            codes[number] = _compile_calls(unit, actor.task, actor.calls, atomic=False)
+            codes[number] = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
     if system.at_end is not None:
         codes.append(_compile_calls(unit, None, (system.at_end,), atomic=True))
     return Compiled(system, heap, unit.written, codes, unit.constants, unit.registers, frozenset(unit.used))
 
 
-def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool) -> Code:
+def _compile_calls(
+    unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool = False, endless: bool = False
+) -> Code:
     compiler = Statements(unit, task)
     compiler.atomic_depth = int(atomic)
+    again = compiler.new_label()
+    if endless:
+        compiler.labels_used.add(again)
+        compiler.place(again)
     for call, turns in _repeated(calls):
         bottom = function_source(cast(FunctionType, _bottom))
         compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
         compiler.repeat(turns, _target(call), [Const(a) for a in call.args])
-    compiler.emit(Op.HALT)
+    compiler.emit(Op.JUMP, again) if endless else compiler.emit(Op.HALT)
     return compiler.code
 
 

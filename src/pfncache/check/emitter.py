@@ -11,7 +11,20 @@ from typing import Any
 from pfncache.check.ir import Code, Column, Event, Failure, Instr, Op, Variable
 from pfncache.check.source import CompileError, FunctionSource, Location
 from pfncache.check.system import Heap
-from pfncache.check.values import ANY_INT, BOOL, Const, IntKind, Kind, RefKind, Reg, Value, describe, join, kind_of_hint
+from pfncache.check.values import (
+    ANY_INT,
+    BOOL,
+    Const,
+    IntKind,
+    Kind,
+    RefKind,
+    Reg,
+    Value,
+    describe,
+    join,
+    kind_of_hint,
+    wraps_at,
+)
 from pfncache.kernel.model import LIVE, Record
 
 
@@ -49,6 +62,8 @@ class Unit:
 
     heap: Heap
     written: Written
+    endless: bool
+    """Some actor is: counters wrap."""
     constants: dict[int, int] = field(default_factory=dict)
     """Number to the register that holds it for ever."""
     registers: int = 0
@@ -323,6 +338,8 @@ class Emitter:
             return
         self.event(atomic=False)
         self._check_slab(base, records, name)
+        if self.unit.endless and (turn := wraps_at(kind.fields[name].hint)):
+            source = self.compute(Op.MOD, IntKind(0, turn - 1), source, self.constant(turn))
         if isinstance(base, Const):
             self.unit.note_variable(Variable(records[0], name))
             self.emit(Op.STORE, Variable(records[0], name), source)

@@ -276,7 +276,7 @@ def expect(states: Any, table: Any, mask: Any, h: Any, words: Any) -> None:
     if entry != uint64(0) and (entry ^ h) >> uint64(32) == uint64(0):
         row = ((entry & uint64(0x7FFFFFFF)) - uint64(1)) * uint64(words)
         prefetch(states, row)  # type: ignore[call-arg]
-        prefetch(states, row + uint64(words) - uint64(1))  # type: ignore[call-arg]
+        prefetch(states, row + uint64(words) - uint64(1))
 
 
 @njit(cache=True, nogil=True)

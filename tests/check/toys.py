@@ -9,7 +9,7 @@ from typing import Any
 from pfncache.check.compiler import compile_system
 from pfncache.check.link import Program, link
 from pfncache.check.replay import Replay
-from pfncache.check.search import Result, Search
+from pfncache.check.search import Result, Search, search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.kernel.include.linux.sched import TaskStruct
 from pfncache.kernel.include.linux.types import Sequence
@@ -116,8 +116,7 @@ def search_lists(
     endless: Collection[int] = (),
 ) -> tuple[Search, Result]:
     """Search the system of some lists of functions."""
-    made = Search(link(compile_system(system_of(lists, at_end, interrupts, endless)), reduction), max_states)
-    return made, made.run()
+    return search_shortest(link(compile_system(system_of(lists, at_end, interrupts, endless)), reduction), max_states)
 
 
 def program(*lists: list[Callable[..., Any]]) -> Program:

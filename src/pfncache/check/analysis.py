@@ -313,6 +313,40 @@ def merge_unseen_steps(compiled: Compiled) -> None:
     for number, code in enumerate(compiled.codes[: len(compiled.system.actors)]):
         if number not in stopped:
             _merge_with_locks(code, by_event, sharing)
+        if compiled.system.actors[number].endless:
+            while (event := _unseen_in_loop(code)) is not None:
+                event.visible = True
+
+
+def _unseen_in_loop(code: Code) -> Event | None:
+    """An event on a way round that passes no visible one: for whoever may go round for ever, that is no step."""
+    follow = successors(code)
+    begun, done = set(), set()
+    for start in range(len(code.instrs)):
+        trail = [(start, iter(follow[start]))] if start not in begun else []
+        begun.add(start)
+        while trail:
+            i, onward = trail[-1]
+            j = next((j for j in onward if not _is_seen(code, j) and j not in done), None)
+            if j is None:
+                done.add(i)
+                trail.pop()
+            elif j in begun:
+                way = [n for n, _ in trail]
+                round_ = (code.instrs[n].args[0] for n in way[way.index(j) :] if code.instrs[n].op == Op.EVENT)
+                found = next(round_, None)
+                assert found is None or isinstance(found, Event)
+                if found is not None:
+                    return found
+            else:
+                begun.add(j)
+                trail.append((j, iter(follow[j])))
+    return None
+
+
+def _is_seen(code: Code, i: int) -> bool:
+    event = code.instrs[i].args[0] if code.instrs[i].op == Op.EVENT else None
+    return isinstance(event, Event) and event.visible
 
 
 def _stopped_for_good(compiled: Compiled, steps: list[_Step]) -> set[int]:

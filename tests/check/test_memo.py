@@ -54,7 +54,7 @@ def read(program: Program) -> tuple[object, ...]:
     """All that a program is, in values that can be compared."""
     heap = program.compiled.heap
     return (
-        program.image.tolist(), program.initial.tolist(), program.words, program.bits, program.has_loops,
+        program.image.tolist(), program.initial.tolist(), program.words, program.bits, program.loops.tolist(),
         [(heap.text(v), s) for v, s in program.slots.items()], program.actor_slots, program.events, program.failures,
         program.acquisitions, list(program.kinds.items()), program.compiled.used,
         [heap.text(heap.variable(r, n)) for k, p in heap.pools.items() for r in p for n in k.fields

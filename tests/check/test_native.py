@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
-from pfncache.check import engine, liveness, native
+from pfncache.check import engine, graph, native
 
 
 def test_any_source_counts(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_any_source_counts(tmp_path: Path) -> None:
 
 
 def test_what_is_compiled_of_one_version_is_together() -> None:
-    places = [cast(Any, function)._cache.cache_path for function in (engine.explore, liveness.leads_to_end)]
+    places = [cast(Any, function)._cache.cache_path for function in (engine.explore, graph._fill)]
     digest = native.digest(Path(native.__file__).parent)
     assert all(f"/{digest}/" in place for place in places)
 

@@ -71,13 +71,14 @@ PALETTE: list[Function] = [
     actors=st.lists(st.lists(st.sampled_from(PALETTE), min_size=1, max_size=3), min_size=2, max_size=3),
     at_end=st.sampled_from([None, toys.count_is_two, toys.lock_is_free]),
     interrupts=st.booleans(),
+    endless=st.sets(st.integers(0, 2), max_size=1),
 )
 def test_verdicts_of_random_systems_agree(
-    actors: list[list[Function]], at_end: Function | None, interrupts: bool
+    actors: list[list[Function]], at_end: Function | None, interrupts: bool, endless: set[int]
 ) -> None:
     """What is violated is replayed through the source, so that a wrong violation fails too."""
-    _, whole = toys.search_lists(actors, at_end=at_end, interrupts=interrupts, reduction=False)
-    searching, reduced = toys.search_lists(actors, at_end=at_end, interrupts=interrupts)
+    _, whole = toys.search_lists(actors, at_end, False, interrupts, endless=endless)
+    searching, reduced = toys.search_lists(actors, at_end, True, interrupts, endless=endless)
     assert reduced.verdict == whole.verdict
     assert reduced.states <= whole.states or reduced.verdict == "violated"
     ending = toys.replayed(searching, reduced).ending

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pfncache.check.compiler import compile_system
 from pfncache.check.link import Program, link
 from pfncache.check.replay import Replay
-from pfncache.check.search import Result, Search
+from pfncache.check.search import Result, Search, search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.kernel.include.linux.types import Sequence
 from pfncache.kernel.locking.mutex import Mutex, mutex
 from pfncache.kernel.model import (
     Count,
@@ -26,6 +27,9 @@ from pfncache.kernel.model import (
     lock_acquire,
     report,
 )
+
+Lists = list[list[Callable[..., Any]]]
+"""The functions of each actor."""
 
 
 class Thing(Record, slab=True):
@@ -45,6 +49,7 @@ class Box(Record):
 
     count: Count
     flag: bool
+    sequence: Sequence
     thing: Thing | None
     lock: Mutex
     other: Mutex
@@ -65,27 +70,28 @@ def box(cells: int = 2, things: int = 1) -> Box:
 
 
 def system(
-    *functions: Callable[..., Any], at_end: Callable[..., Any] | None = None, interrupts: bool = False
+    *functions: Callable[..., Any],
+    at_end: Callable[..., Any] | None = None,
+    interrupts: bool = False,
+    endless: Collection[int] = (),
 ) -> System:
-    """One actor for each function; with `interrupts`, the last one interrupts the first."""
-    return system_of([[function] for function in functions], at_end, interrupts)
+    """One actor for each function, some of them endless; with `interrupts`, the last one interrupts the first."""
+    return system_of([[function] for function in functions], at_end, interrupts, endless)
 
 
 def system_of(
-    lists: Sequence[Sequence[Callable[..., Any]]], at_end: Callable[..., Any] | None = None, interrupts: bool = False
+    lists: Lists, at_end: Callable[..., Any] | None = None, interrupts: bool = False, endless: Collection[int] = ()
 ) -> System:
     """One actor for each list of functions."""
     shared = box()
     last = len(lists) - 1
     actors = [
         Actor(
-            f"a{i}",
-            TaskStruct(f"task{i}"),
-            tuple(Call(function, (shared,)) for function in functions),
-            "a0" if interrupts and i == last else None,
+            f"a{i}", TaskStruct(f"task{i}"), tuple(Call(function, (shared,)) for function in functions),
+            "a0" if interrupts and i == last else None, i in endless,
         )
         for i, functions in enumerate(lists)
-    ]
+    ]  # fmt: skip
     return System(tuple(actors), Kernel(), Call(at_end, (shared,)) if at_end is not None else None)
 
 
@@ -94,27 +100,28 @@ def search(
     at_end: Callable[..., Any] | None = None,
     reduction: bool = True,
     interrupts: bool = False,
+    endless: Collection[int] = (),
     max_states: int = 100_000,
 ) -> tuple[Search, Result]:
     """Search the system of some functions."""
-    return search_lists([[function] for function in functions], at_end, reduction, interrupts, max_states)
+    return search_lists([[function] for function in functions], at_end, reduction, interrupts, max_states, endless)
 
 
 def search_lists(
-    lists: Sequence[Sequence[Callable[..., Any]]],
+    lists: Lists,
     at_end: Callable[..., Any] | None = None,
     reduction: bool = True,
     interrupts: bool = False,
     max_states: int = 100_000,
+    endless: Collection[int] = (),
 ) -> tuple[Search, Result]:
     """Search the system of some lists of functions."""
-    made = Search(link(compile_system(system_of(lists, at_end, interrupts)), reduction), max_states)
-    return made, made.run()
+    return search_shortest(link(compile_system(system_of(lists, at_end, interrupts, endless)), reduction), max_states)
 
 
-def program(*lists: Sequence[Callable[..., Any]]) -> Program:
+def program(*lists: list[Callable[..., Any]]) -> Program:
     """The program of some lists of functions, reduced."""
-    return link(compile_system(system_of(lists)))
+    return link(compile_system(system_of(list(lists))))
 
 
 def whole(system: System) -> tuple[Search, Result]:
@@ -127,7 +134,7 @@ def replayed(searching: Search, result: Result) -> Replay:
     """Replay the path of a result through the functions."""
     replay = Replay(searching)
     try:
-        replay.run(result.path)
+        replay.run(result.path, result.loop)
     finally:
         replay.finish()
     return replay
@@ -176,6 +183,55 @@ def set_flag(shared: Box) -> None:
 def spin_until_flag(shared: Box) -> None:
     while not shared.flag:
         shared.count = 1
+
+
+def spin_while_flag(shared: Box) -> None:
+    while shared.flag:
+        pass
+
+
+def spin_until_flag_locked(shared: Box) -> None:
+    seen: bool = False
+    while not seen:
+        with mutex(shared.lock):
+            seen = shared.flag
+
+
+def set_flag_locked(shared: Box) -> None:
+    with mutex(shared.lock):
+        shared.flag = True
+
+
+def blink(shared: Box) -> None:
+    shared.flag = not shared.flag
+
+
+def left_steps_aside(shared: Box) -> None:
+    step_aside(shared.cells[0], shared.cells[1])
+
+
+def right_steps_aside(shared: Box) -> None:
+    step_aside(shared.cells[1], shared.cells[0])
+
+
+def step_aside(own: Cell, other: Cell) -> None:
+    """Try again for as long as the other one tries too."""
+    own.value = 1
+    while other.value == 1:
+        own.value = 0
+        own.value = 1
+    own.value = 0
+
+
+def bump(shared: Box) -> None:
+    shared.sequence += 1
+
+
+def look_twice(shared: Box) -> None:
+    """Look until nothing has changed in between."""
+    before = shared.sequence
+    while shared.sequence != before:
+        before = shared.sequence
 
 
 def allocate(shared: Box) -> None:

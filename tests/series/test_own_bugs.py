@@ -64,6 +64,7 @@ def broken(design: str) -> dict[str, list[str]]:
         ),
         ("rfc-v4-fixed", "mainline-7.3", {"alias-outlives": "clock/gmem-ndm/punch"}),
         ("uaccess-clock", "mainline-7.3", {}),
+        ("range-filter", "mainline-7.3", {}),
     ],
 )
 def test_generated_scenarios_find_them(design: str, base: str, own: dict[str, str]) -> None:

@@ -58,7 +58,7 @@ def count_compilations(monkeypatch: pytest.MonkeyPatch) -> list[System]:
 def read(program: Program) -> tuple[object, ...]:
     """What a program is, in values that can be compared."""
     return (
-        program.image.tolist(), program.initial.tolist(), program.words, program.bits, program.has_loops,
+        program.image.tolist(), program.initial.tolist(), program.words, program.bits, program.loops.tolist(),
         [(str(v), s) for v, s in program.slots.items()], program.actor_slots, program.events, program.failures,
         [(held, use.name, str(use.locks), event) for held, use, event in program.acquisitions],
         [(str(v), k) for v, k in program.kinds.items()], program.compiled.used,
@@ -93,6 +93,13 @@ def test_what_differs_is_kept_apart(home: Path) -> None:
         for reduction in (True, False):
             program_of(make_system(design, SCENARIO), reduction)
     assert len(kept(home)) == 6
+
+
+def test_an_endless_actor_is_told_apart(home: Path) -> None:
+    system = make_system(DESIGNS["mainline-7.3"], SCENARIO)
+    program_of(system)
+    program_of(replace(system, actors=tuple(replace(actor, endless=True) for actor in system.actors)))
+    assert len(kept(home)) == 2
 
 
 def test_other_sources_are_another_generation(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

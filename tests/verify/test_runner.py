@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pfncache.check.system import Actor, Call, System
+from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.scenarios import SCENARIOS, Scenario
+from pfncache.scenarios.scenario import Kernel
 from pfncache.series import Design, Patch, mainline_7_2, mainline_7_3, rfc_v4_on_7_3
 from pfncache.verify.loader import load_design
 from pfncache.verify.runner import Alike, Job, run, run_jobs, search
@@ -53,6 +58,23 @@ def test_a_design_that_is_violated() -> None:
     assert outcome.trace is not None
     assert outcome.reason == outcome.trace.reason
     assert outcome.trace.actors == ("vcpu", "punch")
+
+
+def unrelated_and_related(kernel: Kernel) -> System:
+    """A cache is refreshed while its page goes away, and other memory again and again."""
+    system = SCENARIOS["livelock/unrelated-memory"].build(kernel)
+    mm = system.actors[0].task.__dict__["mm"]
+    munmap = Actor("munmap", TaskStruct("munmap", mm=mm), (Call(system.kernel.sys_munmap, (mm, 2)),))
+    return replace(system, actors=(*system.actors, munmap))
+
+
+def test_what_needs_a_sequence_to_wrap_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One invalidation of the page and two of others look like none; the source knows better."""
+    scenario = Scenario("livelock/both", "", unrelated_and_related)
+    monkeypatch.setitem(SCENARIOS, scenario.name, scenario)
+    outcome = run(job(scenario=scenario.name))
+    assert (outcome.verdict, outcome.property, outcome.trace) == ("bounded", None, None)
+    assert outcome.reason == "a violation that needs a sequence to wrap"
 
 
 def test_a_limit() -> None:

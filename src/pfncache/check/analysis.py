@@ -36,6 +36,15 @@ def successors(code: Code) -> list[tuple[int, ...]]:
     return result
 
 
+def in_loops(code: Code) -> set[int]:
+    """The instructions between a jump backwards and its target: whatever can be executed twice is one of them."""
+    found: set[int] = set()
+    for i, follow in enumerate(successors(code)):
+        for target in follow:
+            found |= set(range(target, i + 1))
+    return found
+
+
 def live_registers(code: Code) -> dict[int, list[int]]:
     """The registers whose value is still needed, at each event, by instruction index."""
     live = live_masks(code)
@@ -292,10 +301,38 @@ def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
         sees = {id(step): sharing.sees(step) for step in begun.values()}
         # An actor's first step is its own transition: before it, nothing of the actor has happened.
         visible = {i for n, (i, step) in enumerate(begun.items()) if n == 0 or actor in stopped or sees[id(step)]}
-        remain.append(
-            visible if actor in stopped else _merge_with_locks(compiled.codes[actor], begun, visible, sharing)
-        )
+        code = compiled.codes[actor]
+        if actor not in stopped:
+            visible = _merge_with_locks(code, begun, visible, sharing)
+        if compiled.system.actors[actor].endless:
+            while (event := _unseen_in_loop(code, visible)) is not None:
+                visible.add(event)
+        remain.append(visible)
     return remain
+
+
+def _unseen_in_loop(code: Code, visible: set[int]) -> int | None:
+    """An event on a way round that passes no visible one: for whoever may go round for ever, that is no step."""
+    follow = successors(code)
+    begun, done = set(), set()
+    for start in range(len(code.instrs)):
+        trail = [(start, iter(follow[start]))] if start not in begun else []
+        begun.add(start)
+        while trail:
+            i, onward = trail[-1]
+            j = next((j for j in onward if j not in visible and j not in done), None)
+            if j is None:
+                done.add(i)
+                trail.pop()
+            elif j in begun:
+                way = [n for n, _ in trail]
+                found = next((n for n in way[way.index(j) :] if code.instrs[n].op == Op.EVENT), None)
+                if found is not None:
+                    return found
+            else:
+                begun.add(j)
+                trail.append((j, iter(follow[j])))
+    return None
 
 
 def _variables(compiled: Compiled, operands: frozenset[Variable | Column]) -> frozenset[Variable]:

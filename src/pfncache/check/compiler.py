@@ -72,22 +72,30 @@ def compile_system(system: System, memo: Memo | None = None) -> Compiled:
 
 def _compile(facts: Facts, written: Written, actor: Actor | Call, memo: Memo) -> Piece:
     unit = Unit(facts, written)
-    task, calls = (actor.task, actor.calls) if isinstance(actor, Actor) else (None, (actor,))
-    code = _compile_calls(unit, task, calls, atomic=isinstance(actor, Call))
+    if isinstance(actor, Actor):
+        code = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
+    else:
+        code = _compile_calls(unit, None, (actor,), atomic=True)
     piece = Piece(code, unit.own, frozenset(unit.used), tuple(unit.doubts.items()), tuple(unit.asked.items()))
     memo.keep(facts, actor, piece)
     return piece
 
 
-def _compile_calls(unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool) -> Code:
+def _compile_calls(
+    unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool = False, endless: bool = False
+) -> Code:
     compiler = Statements(unit, task)
     compiler.atomic_depth = int(atomic)
+    again = compiler.new_label()
+    if endless:
+        compiler.labels_used.add(again)
+        compiler.place(again)
     for call, turns in _repeated(calls):
         bottom = function_source(cast(FunctionType, _bottom))
         compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
         compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args])
-    compiler.emit(Op.HALT)
+    compiler.emit(Op.JUMP, again) if endless else compiler.emit(Op.HALT)
     return compiler.code
 
 

@@ -12,7 +12,20 @@ from pfncache.check.facts import Facts, Question
 from pfncache.check.ir import Code, Column, Event, Failure, Instr, Op, Variable
 from pfncache.check.source import CompileError, FunctionSource, Location
 from pfncache.check.system import Heap
-from pfncache.check.values import ANY_INT, BOOL, Const, IntKind, Kind, RefKind, Reg, Value, describe, join, kind_of_hint
+from pfncache.check.values import (
+    ANY_INT,
+    BOOL,
+    Const,
+    IntKind,
+    Kind,
+    RefKind,
+    Reg,
+    Value,
+    describe,
+    join,
+    kind_of_hint,
+    wraps_at,
+)
 from pfncache.check.written import Written
 from pfncache.kernel.model import LIVE, Record
 
@@ -300,6 +313,8 @@ class Emitter:
             return
         self.event(atomic=False)
         self._check_slab(base, records, name)
+        if self.unit.facts.endless and (turn := wraps_at(kind.fields[name].hint)):
+            source = self.compute(Op.MOD, IntKind(0, turn - 1), source, self.constant(turn))
         if isinstance(base, Const):
             variable = self.unit.heap.variable(records[0], name)
             self.unit.own.note(variable)

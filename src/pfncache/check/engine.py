@@ -269,6 +269,16 @@ def hash_of(state: Any, words: int) -> Any:
     return h
 
 
+@njit(cache=True, nogil=True, inline="always")
+def expect(states: Any, table: Any, mask: Any, h: Any, words: Any) -> None:
+    """Ask for the state that a hash will most likely be compared with, now that its place in the table is near."""
+    entry = table[h & mask]
+    if entry != uint64(0) and (entry ^ h) >> uint64(32) == uint64(0):
+        row = ((entry & uint64(0x7FFFFFFF)) - uint64(1)) * uint64(words)
+        prefetch(states, row)  # type: ignore[call-arg]
+        prefetch(states, row + uint64(words) - uint64(1))
+
+
 @njit(cache=True, nogil=True)
 def after_place(at: Any, mask: Any) -> Any:
     """The place of the table that is tried after `at`."""
@@ -448,6 +458,8 @@ def _flush(
 ) -> int:
     """Enter the pending states that are new, note whose steps lead beyond `level`. Returns the number of states."""
     words = pending.shape[1]
+    for i in range(uint64(waiting)):
+        expect(states, table, mask, hashes[i], words)
     for i in range(uint64(waiting)):
         at, known = _find(states, table, mask, pending[i], hashes[i], words)
         if not known:

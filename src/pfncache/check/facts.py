@@ -46,13 +46,15 @@ class Facts:
     def __init__(self, system: System) -> None:
         self.kernel = system.kernel
         self.heap = Heap.of(system)
+        self.endless = system.is_endless
+        """Some actor is: counters wrap."""
         self._answers: dict[Question, Any] = {}
         self._found: dict[Question, tuple[tuple[type, ...], int]] = {}
         self._shape = tuple((kind, tuple(map(self._build, pool))) for kind, pool in self.heap.pools.items())
 
     def start(self, actor: Actor | Call) -> Question:
-        """What compiling an actor begins with: what it does, and how records are built and numbered."""
-        return self._shape, self.word(actor)
+        """What compiling an actor begins with: how records are built and numbered, and what it does."""
+        return self._shape, self.endless, self.word(actor)
 
     def _build(self, record: Record) -> tuple[Any, ...]:
         parts = (self.word(record.__dict__[name]) for name in type(record).parts)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.analysis import live_registers, locks_held, merge_unseen_steps
+from pfncache.check.analysis import in_loops, live_registers, locks_held, merge_unseen_steps
 from pfncache.check.compiler import Compiled
 from pfncache.check.ir import Code, Column, Event, Failure, LockUse, Op, Variable
 from pfncache.check.masks import Masks, masks_of
@@ -60,8 +60,8 @@ class Program:
     """By number: what is held, what is taken, where."""
     initial: NDArray[np.uint64]
     bits: int
-    has_loops: bool
-    """Whether some code can run twice in one execution."""
+    loops: NDArray[np.uint8]
+    """By actor and program counter: not 0 where the actor may come to the same place again."""
     kinds: dict[Variable, Kind] = field(default_factory=dict)
 
     @property
@@ -159,6 +159,7 @@ class Linker:
         yields: list[tuple[int, ...]] = []
         actor_rows: list[tuple[int, ...]] = []
         counters: list[Slot] = []
+        loops: list[list[bool]] = []
         for number in range(actors):
             code = self.compiled.codes[number]
             self._take_registers(code)
@@ -170,6 +171,8 @@ class Linker:
             start = self.packer.next
             entry, where = self._emit(code, counter_of)
             events.append([None, None, *(code.instrs[i].args[0] for i in visible)])  # type: ignore[list-item]
+            repeated = in_loops(code)
+            loops.append([False, False, *(i in repeated for i in visible)])
             base = len(yields)
             yields.append((0, 0, 0))
             yields.append((entry, 0, 0))
@@ -198,7 +201,7 @@ class Linker:
         program = Program(
             self.compiled, image, words, self.slots, counters, events, self.failures, self.acquisitions,
             np.zeros(words, dtype=np.uint64), self.packer.next,
-            any(_has_loops(code) for code in self.compiled.codes), self.kinds,
+            _matrix(loops), self.kinds,
         )  # fmt: skip
         self._fill_initial(program)
         return program
@@ -376,9 +379,11 @@ def _signed(word: int) -> int:
     return word - (1 << WORD) if word >> (WORD - 1) else word
 
 
-def _has_loops(code: Code) -> bool:
-    jumps = (Op.JUMP, Op.JZ, Op.JNZ)
-    return any(i.op in jumps and code.labels[i.args[-1]] <= n for n, i in enumerate(code.instrs))  # type: ignore[index]
+def _matrix(rows: list[list[bool]]) -> NDArray[np.uint8]:
+    matrix = np.zeros((len(rows), max(map(len, rows))), dtype=np.uint8)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = row
+    return matrix
 
 
 def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:

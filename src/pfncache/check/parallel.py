@@ -38,6 +38,7 @@ from pfncache.check.engine import (
     PAUSED,
     SEGMENTS,
     after_place,
+    expect,
     prefetch,
     successors,
 )
@@ -47,7 +48,7 @@ SHARE = 4096
 """States that a thread expands in a round, at most."""
 WORTHWHILE = 4096
 """States of a level that are worth a round."""
-AHEAD = 12
+AHEAD = 16
 """Entries between asking for a place of the table and looking at it."""
 FRESH = 1 << 31
 """Marks an entry of the table whose state is still in a box; the number is then that of the owner's list."""
@@ -118,6 +119,8 @@ def _enter(
         for n in range(count):
             if n + AHEAD < count:
                 prefetch(table, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD)])] & umask)  # type: ignore[call-arg]
+            if n + AHEAD // 2 < count:
+                expect(states, table, umask, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD // 2)])], words)
             i = uint64(shares[box, owner, uint64(n)])
             h = hashes[box, i]
             at = h & umask
@@ -161,6 +164,8 @@ def _settle(
     words = uint64(boxes.shape[2])
     size = uint64(boxes.shape[1])
     for n in range(uint64(new)):
+        if n + uint64(AHEAD) < uint64(new):
+            prefetch(table, places[n + uint64(AHEAD)])  # type: ignore[call-arg]
         box, i = fresh[n] // size, fresh[n] % size
         number = uint64(first) + n
         for k in range(words):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check import engine, liveness
+from pfncache.check import engine
+from pfncache.check.fairness import fair_states
+from pfncache.check.graph import graph_of
 from pfncache.check.ir import Event, Failure, Op
-from pfncache.check.lasso import lasso
+from pfncache.check.lasso import loop_of
 from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 from pfncache.check.lockdep import find_cycle
 from pfncache.check.parallel import Crew
@@ -147,9 +150,6 @@ class Search:
                 outcome += 1
         return found
 
-    def _steps(self, state: NDArray[np.uint64]) -> list[tuple[Choice, NDArray[np.uint64]]]:
-        return [(choice, self.take(state, choice)[1]) for choice in self.enabled(state)]
-
     def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> Result:
         """Search until done; Ctrl-C ends it as bounded.
 
@@ -199,7 +199,7 @@ class Search:
         else:
             self._judge(verdict, result)
         if result.verdict == HOLDS:
-            self._judge_liveness(result, visited.onward[:count])
+            self._judge_liveness(result)
         if result.verdict == HOLDS:
             self._judge_lock_order(result)
         result.seconds = time.perf_counter() - started
@@ -236,49 +236,26 @@ class Search:
         if verdict == engine.VIOLATED:
             result.path.append(Choice(int(ctl[engine.CTL_ACTOR]), int(ctl[engine.CTL_CHOICE])))
 
-    def _judge_liveness(self, result: Result, onward: NDArray[np.uint8]) -> None:
-        """From every state, every actor must be able to end. Only loops can fail that without a deadlock.
-
-        It is enough that every state but an end has a step to a later level: there are finitely many. The few that
-        have none are asked one by one. Only when that does not settle it is everything marked, from the ends backwards.
-        """
-        if not self.program.has_loops or (onward & engine.ONWARD).all():
+    def _judge_liveness(self, result: Result) -> None:
+        """No fair scheduler may keep an actor from its end. Only loops can do that without a deadlock."""
+        if not self.program.loops.any():
             return
-        good = np.zeros(result.states, dtype=np.uint8)
-        scratch = np.zeros(self.program.words, dtype=np.uint64)
-        visited = (self.visited.table, self.visited.mask, self.registers, self.out, self.cover)
-        image = self.program.image
+        room = (self.registers, self.out, self.cover)
         try:
-            open_ones = [int(n) for n in np.flatnonzero(onward & engine.ONWARD == 0)]
-            while open_ones:
-                left = []
-                for n in open_ones:
-                    good[n] = liveness.leads_to_end(
-                        image, self.visited.states, onward, good, *visited, scratch, n, result.states
-                    )
-                    if not good[n]:
-                        left.append(n)
-                if not left:
-                    return
-                if len(left) == len(open_ones):
-                    break
-                open_ones = left
-            good[:] = 0
-            while liveness.mark_ends(image, self.visited.states, *visited, good, scratch, result.states):
-                if good.all():
-                    return
+            graph, states = graph_of(self.program, self.visited, result.states, *room)
+            fair = fair_states(graph)
         except KeyboardInterrupt:
-            result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything can end"
+            result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything ends"
             return
-        stuck = int(np.argmin(good))
+        if not len(fair):
+            return
+        start = int(states[fair[0]])
         result.verdict, result.property = VIOLATED, "livelock"
-        result.path = self._path(stuck)
-        result.detail = self._waiting(self.visited.states[stuck])
-        found = lasso(self._steps, self.visited.states[stuck])
-        if found is not None:
-            onto, loop = found
-            result.loop = len(result.path) + len(onto)
-            result.path += onto + loop
+        loop = loop_of(graph, fair)
+        result.detail = self._staying(self.visited.states[start], loop)
+        result.path = self._path(start)
+        result.loop = len(result.path)
+        result.path += loop
 
     def _judge_lock_order(self, result: Result) -> None:
         cycle = find_cycle(self.program.acquisitions, self.cover)
@@ -293,11 +270,8 @@ class Search:
         path = []
         state = self.initial
         for after in reversed(chain[:-1]):
-            choice, state = next(
-                step
-                for step in self._steps(state)
-                if np.array_equal(self.canonical(step[1]), self.visited.states[after])
-            )
+            steps = ((choice, self.take(state, choice)[1]) for choice in self.enabled(state))
+            choice, state = next(s for s in steps if np.array_equal(self.canonical(s[1]), self.visited.states[after]))
             path.append(choice)
         return path
 
@@ -313,6 +287,19 @@ class Search:
                 place = event.stack[-1]
                 parts.append(f"{actor.name} in {place.function}()")
         return "no way to end for " + ", ".join(parts)
+
+    def _staying(self, state: NDArray[np.uint64], loop: list[Choice]) -> str:
+        along = [state]
+        for choice in loop:
+            along.append(self.take(along[-1], choice)[1])
+        parts = []
+        for number, actor in enumerate(self.program.compiled.system.actors):
+            stacks = [event.stack for event in (self.event(at, number) for at in along) if event is not None]
+            if stacks and not actor.endless:
+                callers = zip(*([place.function for place in stack] for stack in stacks), strict=False)
+                *_, (innermost, *_) = itertools.takewhile(lambda names: len(set(names)) == 1, callers)
+                parts.append(f"{actor.name} in {innermost}()")
+        return f"a fair scheduler may leave {', '.join(parts)} for ever"
 
     def _looping(self, state: NDArray[np.uint64], actor: int) -> str:
         event = self.event(state, actor)

@@ -26,22 +26,29 @@ class Call:
 class Actor:
     """Something that runs by itself: a vCPU, a system call, an interrupt.
 
-    ``interrupts`` names the actor whose CPU this one borrows: once it has started, the other stands still.
+    ``interrupts`` names the actor whose CPU this one borrows: once it has started, the other stands still. An
+    ``endless`` actor makes its calls again and again, and never ends.
     """
 
     name: str
     task: Record
     calls: tuple[Call, ...]
     interrupts: str | None = None
+    endless: bool = False
 
 
 @dataclass(frozen=True)
 class System:
-    """A closed system: every record, every actor, and what is asked when all of them are done."""
+    """A closed system: every record, every actor, and what is asked when all of them are done, if they ever are."""
 
     actors: tuple[Actor, ...]
     kernel: Any
     at_end: Call | None = None
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether some actor never ends: counters that would grow for ever wrap."""
+        return any(actor.endless for actor in self.actors)
 
 
 @dataclass

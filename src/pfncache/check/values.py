@@ -96,6 +96,11 @@ def kind_of_hint(hint: Any) -> Kind | None:
     return ANY_INT if hint is int else None
 
 
+def wraps_at(hint: Any) -> int:
+    """What a scalar with an annotation is counted modulo where an actor is endless; 0 when it is not."""
+    return next((extra.wraps for extra in get_args(hint)[1:] if isinstance(extra, Bound)), 0)
+
+
 def is_tuple_hint(hint: Any) -> bool:
     """True for ``tuple[...]``."""
     return get_origin(hint) is tuple

@@ -40,10 +40,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Bound:
-    """The values from ``low`` to ``high`` that the checker gives room to; direct calls may use any integer."""
+    """The values from ``low`` to ``high`` that the checker gives room to; direct calls may use any integer.
+
+    A counter that counts for ever where an actor is endless is counted modulo ``wraps`` there.
+    """
 
     low: int
     high: int
+    wraps: int = 0
 
 
 Count = Annotated[int, Bound(-1, 6)]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 from types import ModuleType
 
-from pfncache.scenarios import gmem, gpc, mm, private, slots, vcpu, vm, xen
+from pfncache.scenarios import gmem, gpc, livelock, mm, private, slots, vcpu, vm, xen
 from pfncache.scenarios.scenario import Scenario
 
-ROOMS = (xen, gpc, slots, gmem, private, mm, vcpu, vm)
+ROOMS = (xen, gpc, slots, gmem, private, mm, vcpu, vm, livelock)
 
 
 def catalogue() -> list[Scenario]:

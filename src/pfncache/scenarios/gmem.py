@@ -42,6 +42,13 @@ def unmapped_punch(kernel: Kernel) -> System:
     return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
 
 
+def endless_clock(kernel: Kernel) -> System:
+    """The page is punched out of its guest_memfd, which user space maps, while the clock is updated again and again."""
+    w = World(kernel, Memory.GMEM_MMAP).clock_on()
+    w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu), endless=True)
+    return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
+
+
 def overlapping_invalidations(kernel: Kernel) -> System:
     """Two files of the VM are punched at the same time, one of them under the clock."""
     w = World(kernel, Memory.GMEM_UNMAPPED, files=2)

@@ -37,6 +37,8 @@ def _describe_actor(actor: Actor) -> str:
     names = [_short(call.function.__name__) for call in actor.calls if call.function.__name__ != "task_work_run"]
     counted = [(name, len(list(group))) for name, group in itertools.groupby(names)]
     operations = " ".join(f"{name} x{count}" if count > 1 else name for name, count in counted)
+    if actor.endless:
+        operations += " for ever"
     return operations if operations == actor.name else f"{actor.name}: {operations}"
 
 

@@ -169,10 +169,12 @@ class World:
             Call(self.kernel.kvm_vcpu_run_clock_update, (self.vcpu,)),
         )
 
-    def actor(self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True) -> World:
+    def actor(
+        self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True, endless: bool = False
+    ) -> World:
         """Add an actor: of the VM's process, or of none."""
         task = TaskStruct(name, mm=self.mm if process else None)
-        self.actors.append(Actor(name, task, calls, interrupts))
+        self.actors.append(Actor(name, task, calls, interrupts, endless))
         return self
 
     def system(self) -> System:

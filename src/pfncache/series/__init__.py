@@ -58,6 +58,9 @@ rfc_v4_bool = (
 uaccess_clock = (mainline_7_3 + [alternatives.ClockThroughUserspace, history_pfncache.TestActiveFirst]).named(
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
+range_filter = (mainline_7_3 + [alternatives.RetryInRange]).named(
+    "range-filter", "mainline 7.3.4 with a retry test that knows the range of an invalidation"
+)
 
 _REVERTS: dict[str, tuple[type[Patch], str]] = {
     "no-dedicated-sequence": (history_pfncache.RevertDedicatedSequence, "xen/hva-cache-munmap"),
@@ -91,7 +94,7 @@ DESIGNS: dict[str, Design] = {
     d.name: d
     for d in (
         mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12,
-        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock,
+        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, range_filter,
         *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
     )
 }  # fmt: skip

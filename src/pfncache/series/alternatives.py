@@ -5,11 +5,22 @@ from __future__ import annotations
 
 from pfncache.kernel.arch.x86.kvm.x86 import X86
 from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GfnToPfnCache, GmemFile, Kvm, KvmVcpu
-from pfncache.kernel.include.linux.types import INVALID_GPA, KVM_PFN_ERR_FAULT, Errno, Gfn, Gpa, Pfn, Pgoff
+from pfncache.kernel.include.linux.types import (
+    INVALID_GPA,
+    KVM_PFN_ERR_FAULT,
+    Errno,
+    Gfn,
+    Gpa,
+    Hva,
+    Pfn,
+    Pgoff,
+    Sequence,
+)
 from pfncache.kernel.locking.mutex import mutex
-from pfncache.kernel.locking.spinlock import spin_lock
+from pfncache.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
 from pfncache.kernel.model import atomic, host_only
 from pfncache.kernel.virt.kvm.kvm_main import KvmMain
+from pfncache.kernel.virt.kvm.pfncache import Pfncache
 from pfncache.series.design import Patch
 from pfncache.series.reliance import MMU_SEQUENCE
 from pfncache.series.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
@@ -100,6 +111,57 @@ class RefusePrivate(ResolvePfnsViaGmem):
                     return KVM_PFN_ERR_FAULT
                 return self.kvm_gmem_get_pfn(kvm, slot, gfn)
         return self.hva_to_pfn(self.page_align_down(gpc.uhva))
+
+
+class RetryInRange(Patch, Pfncache, KvmMain):
+    """KVM: pfncache: repeat a lookup only when its own address is invalidated.
+
+    An invalidation marks the caches in its range, whether or not they are valid. A lookup that begins while one is in
+    progress is marked from the start. What is invalidated elsewhere holds nobody up, and there is no sequence.
+    """
+
+    def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """Widen the one range that is being invalidated; it never shrinks while anything is in progress."""
+        with spin_lock(kvm.mn_invalidate_lock):
+            alone = kvm.mn_active_invalidate_count == 0
+            if alone or start < kvm.mn_invalidate_range_start:
+                kvm.mn_invalidate_range_start = start
+            if alone or end > kvm.mn_invalidate_range_end:
+                kvm.mn_invalidate_range_end = end
+            self.raise_mn_active_invalidate_count(kvm)
+        self.gfn_to_pfn_cache_invalidate_start(kvm, start, end)
+        self.kvm_handle_hva_range_start(kvm, start, end)
+
+    def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """Mark the caches, too."""
+        with spin_lock(kvm.gpc_lock):
+            for gpc in kvm.gpcs:
+                if kvm.gpc_list.reaches(gpc.list):
+                    with read_lock_irq(gpc.lock):
+                        hit = start <= gpc.uhva < end
+                    if hit:
+                        with write_lock_irq(gpc.lock):
+                            if start <= gpc.uhva < end:
+                                gpc.valid = False
+                                gpc.outdated = True
+
+    def kvm_bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
+        """Nobody would look."""
+
+    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+        """Begin a lookup. The mark is set before it if what it finds may be on its way out."""
+        kvm = gpc.kvm
+        assert kvm is not None
+        with write_lock_irq(gpc.lock), spin_lock(kvm.mn_invalidate_lock):
+            gpc.outdated = (
+                kvm.mn_active_invalidate_count != 0
+                and kvm.mn_invalidate_range_start <= gpc.uhva < kvm.mn_invalidate_range_end
+            )
+        return super().gpc_to_pfn(gpc)
+
+    def gpc_must_retry(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
+        """Only for the cache's own address."""
+        return gpc.outdated
 
 
 class ClockThroughUserspace(Patch, X86):

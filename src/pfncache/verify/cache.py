@@ -99,7 +99,7 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
             yield f"{record.record_name}: {', '.join(members)}"
     for actor in system.actors:
         calls = "; ".join(f"{word(call.function)}{word(call.args)}" for call in actor.calls)
-        yield f"{actor.name} {word(actor.task)} {actor.interrupts}: {calls}"
+        yield f"{actor.name} {word(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
     if system.at_end is not None:
         yield f"at end: {word(system.at_end.function)}{word(system.at_end.args)}"
 

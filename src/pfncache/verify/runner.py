@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from typing import Any, cast
 
 from pfncache.check.engine import explore
-from pfncache.check.replay import Replay
+from pfncache.check.replay import Divergence, Replay
 from pfncache.check.search import BOUNDED, Result, Search, search_shortest
 from pfncache.check.source import CompileError, unwrap
 from pfncache.check.system import Heap, System
@@ -73,7 +73,7 @@ class Alike:
                 return replace(outcome)
         program = program_of(system, job.reduction)
         searching, result = search_shortest(program, job.max_states, job.threads)
-        trace = trace_of(searching, result) if result.path or result.failure is not None else None
+        trace = _replayed(searching, result) if result.path or result.failure is not None else None
         reason = trace.reason if trace is not None else result.detail or result.reason
         outcome = Outcome(
             job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,
@@ -109,6 +109,18 @@ def trace_of(searching: Search, result: Result) -> Trace:
         return build(replay, reason_of(replay.ending, result.detail))
     finally:
         replay.finish()
+
+
+def _replayed(searching: Search, result: Result) -> Trace | None:
+    """The trace of a violation; None, and nothing is claimed, where a sequence must wrap for it."""
+    try:
+        return trace_of(searching, result)
+    except Divergence:
+        if not searching.program.compiled.system.is_endless:
+            raise
+        result.verdict, result.property = BOUNDED, None
+        result.detail, result.reason = "", "a violation that needs a sequence to wrap"
+        return None
 
 
 def engine_is_cached() -> bool:

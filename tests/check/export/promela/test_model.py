@@ -31,6 +31,8 @@ SCENARIOS = [
     ("rfc-v4-fixed", "clock/gmem-unmapped/punch"),
     ("rfc-v4-fixed", "clock/gmem/make-shared"),
     ("uaccess-clock", "clock/anon/dontneed"),
+    ("mainline-7.3", "livelock/clock-and-munmap"),
+    ("range-filter", "livelock/unrelated-page"),
 ]
 
 
@@ -110,6 +112,16 @@ def test_interrupt(tmp_path: Path) -> None:
     search, result = toys.whole(toys.system(toys.increment, toys.increment, interrupts=True))
     spin = Spin(to_promela(search, "toy"), tmp_path)
     assert spin.run(spin.build(*PLAIN, optimise="-O0")).states == result.states
+
+
+@needs_spin
+@pytest.mark.parametrize("functions", [(toys.increment, toys.blink), (toys.increment, toys.bump)])
+def test_endless_actor(functions: tuple[Callable[..., Any], ...], tmp_path: Path) -> None:
+    """Its process is a loop, and its sequence wraps where ours does."""
+    search, result = toys.whole(toys.system(*functions, endless=(1,)))
+    spin = Spin(to_promela(search, "toy"), tmp_path)
+    found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
+    assert (found.error, found.states, found.transitions) == ("", result.states, result.transitions + 1)
 
 
 @needs_spin

@@ -138,6 +138,8 @@ class GfnToPfnCache(Record):
     list: ListEntry
     lock: RwLock
     refresh_lock: Mutex
+    outdated: bool
+    """In no kernel: for a design that notes in the cache that its lookup has to be repeated."""
     updating: bool
     """For reports only: somebody is between the two versions of a pvclock structure."""
     tag: Incarnation
@@ -273,6 +275,9 @@ class Kvm(Record):
     mn_memslots_update_rcuwait: Rcuwait
     gpc_invalidate_seq: Sequence
     """Since 7.3.2. Written under mn_invalidate_lock."""
+    mn_invalidate_range_start: Hva
+    """In no kernel: for a design that remembers what is being invalidated."""
+    mn_invalidate_range_end: Hva
     mmu_invalidate_seq: Sequence
     """Written under mmu_lock."""
     mmu_invalidate_in_progress: Count

@@ -25,8 +25,9 @@ Errno = Annotated[int, Bound(-255, 0)]
 """0 or a negative errno."""
 Generation = Annotated[int, Bound(0, 15)]
 """Memslot generation."""
-Sequence = Annotated[int, Bound(0, 15)]
-"""A sequence counter; a scenario is too short for it to wrap."""
+Sequence = Annotated[int, Bound(0, 15, wraps=3)]
+"""A sequence counter, which nobody asks for more than whether it has changed. A scenario that ends is too short for it
+to wrap."""
 Incarnation = Annotated[int, Bound(0, 7)]
 """How often a page was handed out by the allocator: tells two owners of the same pfn apart."""
 Flags = Annotated[int, Bound(0, 15)]

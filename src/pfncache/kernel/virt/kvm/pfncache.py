@@ -175,6 +175,16 @@ class Pfncache(KvmMm):
             return True
         return self.gpc_invalidate_seq(kvm) != sequence
 
+    def gpc_must_retry(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
+        """Whether what was looked up since `sequence` may be out of date.
+
+        Linux: virt/kvm/pfncache.c, the condition of the loop in hva_to_pfn_retry(), v7.3.4.
+        Locks: gpc.lock for writing.
+        """
+        kvm = gpc.kvm
+        assert kvm is not None
+        return self.mmu_notifier_retry_cache(kvm, sequence)
+
     def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
         """Look the cache's page up, with a reference where there is a struct page; or an error pfn.
 
@@ -226,7 +236,7 @@ class Pfncache(KvmMm):
                 return -EFAULT
             gpc.lock.write_lock_irq()
             WARN_ON_ONCE(gpc.valid, "gpc->valid although refresh_lock is ours")
-            if not self.mmu_notifier_retry_cache(kvm, sequence):
+            if not self.gpc_must_retry(gpc, sequence):
                 break
         self.gpc_set_pfn(gpc, new_pfn, new_khva)
         return 0

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ends beside those who never do, and what starves, with exact numbers of states."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.report.trace import FOR_EVER, render
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.scenarios.scenario import describe
+from pfncache.series import DESIGNS, mainline_7_3
+from pfncache.verify.runner import Job, run
+
+STARVES = [
+    # Every notifier raises the count and moves pfncache's own sequence, whatever it is about.
+    ("mainline-7.3", "livelock/unrelated-memory", 684),
+    ("mainline-7.3", "livelock/unrelated-page", 848),
+    # mmu_invalidate_seq stays where no memslot is met. The count is enough.
+    ("mainline-7.2", "livelock/unrelated-memory", 83),
+    ("mainline-7.2", "livelock/unrelated-page", 848),
+    ("no-active-count", "livelock/unrelated-page", 1032),
+    ("rfc-v4-fixed", "livelock/unrelated-memory", 684),
+    # A slot is not replaced between the start and the end of a notifier, and nobody keeps the next one from starting.
+    ("mainline-7.3", "livelock/slot-update", 1332),
+    ("mainline-7.2", "livelock/slot-update", 444),
+    ("uaccess-clock", "livelock/slot-update", 1332),
+    ("range-filter", "livelock/slot-update", 490),
+]
+ENDS = [
+    ("mainline-7.3", "livelock/few-unrelated", 641),
+    ("mainline-7.3", "livelock/clock-and-munmap", 126),
+    ("mainline-7.3", "livelock/clock-and-slot-update", 593),
+    ("mainline-7.3", "livelock/clock-and-conversion", 8),
+    ("mainline-7.3", "gmem/endless-clock", 384),
+    ("rfc-v4", "gmem/endless-clock", 274),
+    ("rfc-v4-fixed", "livelock/few-unrelated", 641),
+    ("rfc-v4-fixed", "livelock/clock-and-munmap", 126),
+    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 624),
+    ("rfc-v4-fixed", "livelock/clock-and-conversion", 77),
+    ("rfc-v4-fixed", "gmem/endless-clock", 274),
+    # Without the count, what meets no memslot is not seen at all.
+    ("no-active-count", "livelock/unrelated-memory", 60),
+    ("range-filter", "livelock/unrelated-memory", 133),
+    ("range-filter", "livelock/unrelated-page", 405),
+    ("range-filter", "livelock/few-unrelated", 354),
+    ("uaccess-clock", "livelock/unrelated-memory", 15),
+    ("uaccess-clock", "livelock/unrelated-page", 20),
+]
+
+
+@pytest.mark.parametrize(("design", "scenario", "states"), STARVES)
+def test_starves(design: str, scenario: str, states: int) -> None:
+    outcome = run(Job(DESIGNS[design], scenario, 1_000_000))
+    assert (outcome.verdict, outcome.property, outcome.states) == ("violated", "livelock", states)
+    waits = "kvm_wait_for_invalidations" if scenario.endswith("slot-update") else "hva_to_pfn_retry"
+    who = "vmm" if scenario.endswith("slot-update") else "vcpu"
+    assert outcome.reason == f"a fair scheduler may leave {who} in {waits}() for ever"
+
+
+@pytest.mark.parametrize(("design", "scenario", "states"), ENDS)
+def test_ends(design: str, scenario: str, states: int) -> None:
+    outcome = run(Job(DESIGNS[design], scenario, 1_000_000))
+    assert (outcome.verdict, outcome.property, outcome.states) == ("holds", None, states)
+
+
+def test_the_trace_reads_like_the_report() -> None:
+    """A lookup; an invalidation elsewhere begins; the retry test sees it; and again, with three of them a round."""
+    outcome = run(Job(mainline_7_3, "livelock/unrelated-memory", 1_000_000))
+    assert outcome.trace is not None
+    assert outcome.trace.loop is not None
+    loop = [(row.actor, row.function) for row in outcome.trace.rows[outcome.trace.loop :]]
+    functions = [function for actor, function in loop if actor == "vcpu"]
+    assert [f for f in functions if f in ("gpc_invalidate_seq", "mmu_notifier_retry_cache", "gpc_set_pfn")] == [
+        "mmu_notifier_retry_cache",
+        "gpc_invalidate_seq",
+    ]
+    assert loop.count(("madvise", "kvm_bump_gpc_invalidate_seq")) == 3
+    assert render(outcome.trace).count(FOR_EVER) == 1
+
+
+@pytest.mark.slow
+def test_a_range_filter_changes_nothing_else() -> None:
+    """Apart from the generated scenarios, for which tests/series/test_own_bugs.py says so."""
+    names = [name for name in DEFAULT_SCENARIOS if not name.startswith("clock/")]
+    found = {
+        design: {name: run(Job(DESIGNS[design], name, 1_000_000)).property for name in names}
+        for design in ("mainline-7.3", "range-filter")
+    }
+    differ = {name for name in names if found["mainline-7.3"][name] != found["range-filter"][name]}
+    assert differ == {"livelock/unrelated-memory", "livelock/unrelated-page"}
+
+
+def test_bounds_say_who_never_ends() -> None:
+    built = SCENARIOS["livelock/unrelated-memory"].build(mainline_7_3.kernel())
+    assert describe(built) == "vcpu: clock_update | madvise: madvise_dontneed for ever; 3 pages"

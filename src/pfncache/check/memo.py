@@ -10,8 +10,8 @@ from pfncache.check.ir import Code
 from pfncache.check.system import Actor, Call
 from pfncache.check.written import Written
 
-ROOM = 1000
-"""Pieces that are kept. When there are more, all are forgotten."""
+ROOM = 400
+"""Pieces that are kept, of somewhat less than a megabyte each; then those with the start that nobody asks for go."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Memo:
 
     def find(self, facts: Facts, written: Written, actor: Actor | Call) -> Piece | None:
         """The code of an actor beside others that write `written`, if it is known."""
-        for piece in self._pieces.get(facts.start(actor), ()):
+        for piece in self._begun(facts, actor):
             if piece.holds(written) and piece.fits(facts):
                 return piece
         return None
@@ -73,15 +73,20 @@ class Memo:
         A scalar that varies closes no branch that a constant leaves open.
         """
         before = len(written)
-        for piece in self._pieces.get(facts.start(actor), ()):
+        for piece in self._begun(facts, actor):
             if not piece.own <= written and piece.is_within(written) and piece.fits(facts):
                 written.add(piece.own)
         return len(written) > before
 
     def keep(self, facts: Facts, actor: Actor | Call, piece: Piece) -> None:
         """Remember the code of an actor."""
-        if self._count >= ROOM:
-            self._pieces.clear()
-            self._count = 0
-        self._pieces.setdefault(facts.start(actor), []).append(piece)
+        self._begun(facts, actor).append(piece)
         self._count += 1
+        while self._count > ROOM:
+            self._count -= len(self._pieces.pop(next(iter(self._pieces))))
+
+    def _begun(self, facts: Facts, actor: Actor | Call) -> list[Piece]:
+        """The pieces with the start of an actor, which becomes the last one that was asked for."""
+        start = facts.start(actor)
+        pieces = self._pieces[start] = self._pieces.pop(start, [])
+        return pieces

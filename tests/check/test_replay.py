@@ -48,7 +48,8 @@ def random_walk(searching: Search, generator: random.Random) -> int:
 
 
 def has_wrapped(searching: Search, state: NDArray[np.uint64]) -> bool:
-    return any(searching.program.value(state, v) != v.record.__dict__[v.name] for v in searching.program.slots)
+    heap = searching.program.compiled.heap
+    return any(searching.program.value(state, v) != heap.holder(v).__dict__[v.name] for v in searching.program.slots)
 
 
 @pytest.mark.parametrize("reduction", [True, False])

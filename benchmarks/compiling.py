@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What it costs to build, compile and link systems, alone and with a memo: python -m benchmarks.compiling."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from functools import partial
+
+from pfncache.check.compiler import compile_system
+from pfncache.check.link import link
+from pfncache.check.memo import Memo
+from pfncache.check.system import System
+from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.shape import shapes
+from pfncache.scenarios.world import Memory
+from pfncache.series import DESIGNS
+from pfncache.verify.runner import PATIENCE
+from pfncache.verify.systems import make_kernel_system, make_system
+
+EACH = 10
+"""Of so many systems, one is compiled without a memo."""
+
+
+def race(name: str, builds: list[Callable[[], System]]) -> None:
+    """Print the seconds of the processor that a system takes."""
+
+    def seconds(some: list[Callable[[], System]], memo: Memo | None) -> float:
+        started = time.process_time()
+        for build in some:
+            link(compile_system(build(), memo))
+        return (time.process_time() - started) / len(some)
+
+    alone, together = seconds(builds[::EACH], None), seconds(builds, Memo())
+    print(f"| {name} | {len(builds)} | {alone:.3f} | {together:.3f} | {alone / together:.1f} x |", flush=True)
+
+
+def main() -> None:
+    """Print the table: the sweep of one kind of memory, and a part of the catalogue under several designs."""
+    gc.set_threshold(PATIENCE)
+    print("| systems | how many | CPU s each, alone | with a memo | faster |\n|---|---|---|---|---|")
+    chosen = [DESIGNS[name] for name in ("mainline-7.3", "rfc-v4", "rfc-v4-fixed")]
+    anon = list(shapes(3, 1, 1, 3, [Memory.ANON]))
+    race(
+        "sweep --actors 3 --updates 1 --memory anon",
+        [partial(make_kernel_system, design, shape.build) for shape in anon for design in chosen[:2]],
+    )
+    names = [name for name in SCENARIOS if name.startswith("clock/")]
+    race(
+        "verify mainline-7.3 rfc-v4 rfc-v4-fixed -s clock/",
+        [partial(make_system, design, name) for name in names for design in chosen],
+    )
+    every = [design for design in DESIGNS.values() if not design.shown_by]
+    race(
+        f"verify, {len(every)} designs, -s clock/anon/",
+        [partial(make_system, design, name) for name in names if "/anon/" in name for design in every],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,9 +43,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Call, ...]]:
     calls: list[tuple[Call, ...]] = []
     original = compiler._compile_calls
 
-    def counting(unit: Unit, task: Any, what: tuple[Call, ...], atomic: bool) -> object:
+    def counting(unit: Unit, task: Any, what: tuple[Call, ...], **how: bool) -> object:
         calls.append(what)
-        return original(unit, task, what, atomic)
+        return original(unit, task, what, **how)
 
     monkeypatch.setattr(compiler, "_compile_calls", counting)
     return calls
@@ -155,6 +156,12 @@ def test_other_arguments() -> None:
         return System((Actor(actor.name, actor.task, calls),), plain.kernel)
 
     assert both(with_argument(0), with_argument(1)) == (1, 3)
+
+
+def test_an_actor_beside_an_endless_one() -> None:
+    plain = system(look, raise_flag)
+    endless = replace(plain, actors=(plain.actors[0], replace(plain.actors[1], endless=True)))
+    assert both(plain, endless) == (6, 6)
 
 
 def add(box: Box, value: int) -> None:

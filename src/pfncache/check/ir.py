@@ -193,7 +193,7 @@ class Code:
     held: list[tuple[frozenset[tuple[Ref, bool]], frozenset[str]]] | None = None
     """Found by analysis.locks_held()."""
     touches: dict[int, Touch] | None = None
-    """Found by analysis.touches()."""
+    """Found by movers.touches()."""
     flow: Flow | None = None
     """Found by masks.flow_of()."""
 

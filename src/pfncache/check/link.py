@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.analysis import in_loops, live_registers, locks_held, merge_unseen_steps
+from pfncache.check.analysis import in_loops, live_registers, locks_held
 from pfncache.check.compiler import Compiled
 from pfncache.check.ir import Code, Column, Event, Failure, LockUse, Op, Variable
 from pfncache.check.masks import Masks, masks_of
+from pfncache.check.movers import merge_unseen_steps
 from pfncache.check.values import ANY_INT, IntKind, Kind, RefKind, Reg, kind_of_hint
 
 WORD = 64

@@ -207,6 +207,20 @@ def test_what_needs_a_wrapped_sequence_does_not_replay() -> None:
         toys.replayed(searching, result)
 
 
+def test_a_loop_that_only_a_wrapped_sequence_closes_does_not_replay() -> None:
+    """Whoever looks after each third bump sees no change; the second time round the source does."""
+    searching, result = toys.search(wait_for_change, bump, endless=(1,))
+    assert (result.property, result.loop) == ("livelock", 1)
+    with pytest.raises(Divergence, match="a0 has ended in one form only"):
+        toys.replayed(searching, result)
+
+
+def wait_for_change(shared: toys.Box) -> None:
+    before = shared.sequence
+    while shared.sequence == before:
+        pass
+
+
 def bump_and_tell(shared: toys.Box) -> None:
     shared.flag = True
     shared.sequence += 1

@@ -7,7 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pfncache.check import engine
 from pfncache.check.compiler import compile_system
@@ -24,7 +26,10 @@ CONTROL_FLOW = (toys.return_from_guard, toys.through_guard, toys.through_generat
 
 
 def random_walk(searching: Search, generator: random.Random) -> int:
-    """Take random steps in both forms until nothing can run. Replay raises Divergence where the states differ."""
+    """Take random steps in both forms until nothing can run, or a sequence has wrapped in one of the two.
+
+    Replay raises Divergence where the states differ.
+    """
     replay = Replay(searching)
     steps = 0
     try:
@@ -35,11 +40,15 @@ def random_walk(searching: Search, generator: random.Random) -> int:
             failed = searching.take(state, choice)[0] == engine.FAILED
             state = replay.take(state, choice)
             steps += 1
-            if failed or steps == 400:
+            if failed or steps == 400 or has_wrapped(searching, state):
                 break
     finally:
         replay.finish()
     return steps
+
+
+def has_wrapped(searching: Search, state: NDArray[np.uint64]) -> bool:
+    return any(searching.program.value(state, v) != v.record.__dict__[v.name] for v in searching.program.slots)
 
 
 @pytest.mark.parametrize("reduction", [True, False])

@@ -183,13 +183,16 @@ class Replay:
             return after
         if self.ending is not None:
             raise Divergence(f"the source fails, its compiled form does not: {self.ending.kind}: {self.ending.detail}")
+        if self._greenlets[choice.actor].dead != (self.program.counter(after, choice.actor) == 0):
+            raise Divergence(f"{self.actors[choice.actor].name} has ended in one form only")
         self._compare(after)
         return after
 
     def run(self, path: list[Choice], loop: int | None = None) -> None:
         """Replay a whole path, then what is asked at the end if the path got there.
 
-        What follows the first `loop` steps must lead back to where these led.
+        What follows the first `loop` steps must lead back to where these led. It is taken once more than is shown:
+        the sequences of the source have gone on meanwhile.
         """
         self.start()
         if self.search.start_failure is not None:
@@ -201,8 +204,13 @@ class Replay:
             if number == loop:
                 self.loop, turn = len(self.moments), state
             state = self.take(state, choice)
-        if loop is not None and not np.array_equal(turn, state):
-            raise Divergence("the loop does not lead back to its start")
+        if loop is not None:
+            if not np.array_equal(turn, state):
+                raise Divergence("the loop does not lead back to its start")
+            shown = len(self.moments)
+            for choice in path[loop:]:
+                state = self.take(state, choice)
+            del self.moments[shown:]
         system = self.program.compiled.system
         ended = all(self.program.counter(state, a) == 0 for a in range(len(self.actors)))
         if ended and self.ending is None and system.at_end is not None:

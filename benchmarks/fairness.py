@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What it costs to look for fair cycles: python -m benchmarks.fairness."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from unittest import mock
+
+from pfncache.check.search import Result, Search
+from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.series import mainline_7_3
+from pfncache.verify.runner import Job, search
+
+JUDGE = Search._judge_liveness
+
+
+def race(name: str, scenarios: Iterable[str], reduction: bool) -> None:
+    """Search scenarios, and print the seconds of the processor, and those of them that are for fair cycles."""
+    spent = 0.0
+
+    def timed(searching: Search, result: Result) -> None:
+        nonlocal spent
+        started = time.process_time()
+        JUDGE(searching, result)
+        spent += time.process_time() - started
+
+    with mock.patch.object(Search, "_judge_liveness", timed):
+        started = time.process_time()
+        results = [search(Job(mainline_7_3, scenario, 10_000_000, reduction))[1] for scenario in scenarios]
+        everything = time.process_time() - started
+    states = sum(result.states for result in results)
+    seconds = sum(result.seconds for result in results)
+    print(f"| {name} | {states:,} | {everything:.2f} | {seconds:.3f} | {spent:.3f} |")
+
+
+def main() -> None:
+    """Print the table, after a first round that compiles the engine and the systems."""
+    for scenario in DEFAULT_SCENARIOS:
+        search(Job(mainline_7_3, scenario, 10_000_000))
+    print("| scenarios | states | CPU s in all | s of search | of which for fair cycles |\n|---|---|---|---|---|")
+    race("the default catalogue", DEFAULT_SCENARIOS, True)
+    for scenario in ("pairs/anon/munmap+slot-log", "livelock/unrelated-page", "gmem/endless-clock"):
+        race(f"{scenario}, no reduction", [scenario], False)
+
+
+if __name__ == "__main__":
+    main()

@@ -106,7 +106,7 @@ def with_host_only_local(shared: Box) -> None:
         (with_lambda, 1, "a lambda is not in the model's language"),
         (with_comprehension, 1, "a list comprehension is not in the model's language"),
         (with_list_to_walk, 1, "range() of what is not known: compare and branch instead"),
-        (with_unknown_member, 1, "Box has no scalar 'colour'; its scalars: count, flag, thing"),
+        (with_unknown_member, 1, "Box has no scalar 'colour'; its scalars: count, flag, sequence, thing"),
         (with_recursion, 1, "calls nest too deeply: the model's language has no recursion"),
         (with_choice_outside_atomic, 1, "choose() wants a known number of outcomes, inside an atomic function"),
         (with_wait_outside_atomic, 1, "block_until() belongs at the start of an atomic function"),
@@ -119,7 +119,7 @@ def with_host_only_local(shared: Box) -> None:
             2,
             "shared.count reads shared state, but BYTES.host_put() is host_only",
         ),
-        (with_part_replaced, 1, "Box has no scalar 'lock'; its scalars: count, flag, thing"),
+        (with_part_replaced, 1, "Box has no scalar 'lock'; its scalars: count, flag, sequence, thing"),
     ],
 )
 def test_refusal(function: Callable[..., Any], offset: int, what: str) -> None:

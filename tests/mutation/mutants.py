@@ -250,7 +250,7 @@ def _function(source: FunctionSource, tree: ast.FunctionDef) -> Any:
     exec(code, source.function.__globals__, scope)
     function = scope[source.name]
     plain = unwrap(function)
-    check_source._parsed[id(plain.__code__)] = replace(
+    check_source._parsed[check_source.key_of(plain)] = replace(
         source,
         function=plain,
         tree=ast.fix_missing_locations(tree),

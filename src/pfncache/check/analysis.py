@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 from pfncache.check.compiler import Compiled
-from pfncache.check.ir import READS, WRITES_D, Code, Column, Event, Instr, LockUse, Op, Variable
+from pfncache.check.ir import READS, WRITES_D, Code, Column, Instr, LockUse, Op, Ref, Touch, Variable
 from pfncache.check.values import Reg
 
-Held = frozenset[tuple[int, bool]]
-"""Locks held for certain: id of the lock record, and whether exclusively."""
+Held = frozenset[tuple[Ref, bool]]
+"""Locks held for certain: the lock record, and whether exclusively."""
 
 
 def successors(code: Code) -> list[tuple[int, ...]]:
@@ -42,17 +45,18 @@ def in_loops(code: Code) -> set[int]:
     return found
 
 
-def live_registers(code: Code, constants: frozenset[int]) -> dict[int, list[int]]:
+def live_registers(code: Code) -> dict[int, list[int]]:
     """The registers whose value is still needed, at each event, by instruction index."""
-    live = live_masks(code, constants)
+    live = live_masks(code)
     return {i: bits_of(live[i]) for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT}
 
 
-def live_masks(code: Code, constants: frozenset[int]) -> list[int]:
+def live_masks(code: Code) -> list[int]:
     """Before each instruction, the registers whose value is still needed, as bits."""
     if code.live is not None:
         return code.live
     follow = successors(code)
+    constants = code.constant_registers()
     uses: list[int] = []
     defines: list[int] = []
     for instr in code.instrs:
@@ -77,8 +81,9 @@ def live_masks(code: Code, constants: frozenset[int]) -> list[int]:
             if before != live[i]:
                 live[i] = before
                 changed = True
-    code.live = live
-    return live
+    shared: dict[int, int] = {}
+    code.live = [shared.setdefault(mask, mask) for mask in live]
+    return code.live
 
 
 def bits_of(mask: int) -> list[int]:
@@ -91,8 +96,7 @@ def bits_of(mask: int) -> list[int]:
     return found
 
 
-@dataclass(frozen=True)
-class _Path:
+class _Path(NamedTuple):
     """What is known on one way to an instruction: locks held, their lockdep classes, constant registers."""
 
     held: Held = frozenset()
@@ -103,16 +107,16 @@ class _Path:
 MAX_PATHS = 8
 
 
-def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozenset[str]]]:
+def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
     """Before each event and lock annotation: locks held on every path to it, and the lockdep classes held.
 
     Linux takes a lock at the first hit of a loop and notes so in a local, by which it lets go after the loop. Paths are
-    therefore told apart by the constants that locals have on them, up to MAX_PATHS of them. `constants` maps the
-    registers that hold one for ever to it.
+    therefore told apart by the constants that locals have on them, up to MAX_PATHS of them.
     """
     if code.held is not None:
         return code.held
-    live = live_masks(code, frozenset(constants))
+    live = live_masks(code)
+    constants = code.constant_registers()
     tested = _decisive(code, constants)
     onward = _next_of_note(code, tested)
     follow = [tuple([onward[j] for j in after]) for after in successors(code)]
@@ -129,7 +133,7 @@ def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozen
         for j in _taken(instr, follow[i], path, constants):
             after = advanced
             if after.values and any(not live[j] >> r & 1 for r, _ in after.values):
-                after = replace(after, values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
+                after = after._replace(values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
             if after in states[j]:
                 continue
             if len(states[j]) >= MAX_PATHS:
@@ -141,7 +145,8 @@ def locks_held(code: Code, constants: dict[int, int]) -> list[tuple[Held, frozen
             else:
                 states[j].add(after)
                 todo.append((j, after))
-    code.held = [(p.held, p.classes) for p in (_meet(tuple(s)) for s in states[:-1])]
+    shared: dict[object, tuple[Held, frozenset[str]]] = {}
+    code.held = [shared.setdefault(path[:2], path[:2]) for path in (_meet(tuple(s)) for s in states[:-1])]
     return code.held
 
 
@@ -163,6 +168,8 @@ def _meet(paths: tuple[_Path, ...]) -> _Path:
     if not paths:
         return _Path()
     first, *others = paths
+    if not others:
+        return first
     held, classes, values = first.held, first.classes, first.values
     for other in others:
         held, classes, values = held & other.held, classes & other.classes, values & other.values
@@ -173,12 +180,12 @@ def _advance(instr: Instr, path: _Path, constants: dict[int, int], tested: set[i
     if instr.op == Op.ACQUIRE:
         use = instr.args[0]
         assert isinstance(use, LockUse)
-        held = path.held | {(id(use.locks[0]), use.exclusive)} if use.excludes and len(use.locks) == 1 else path.held
+        held = path.held | {(use.locks[0], use.exclusive)} if use.excludes and len(use.locks) == 1 else path.held
         return _Path(held, path.classes | {use.name}, path.values)
     if instr.op == Op.RELEASE:
         use = instr.args[0]
         assert isinstance(use, LockUse)
-        gone = {id(lock) for lock in use.locks}
+        gone = set(use.locks)
         return _Path(frozenset(h for h in path.held if h[0] not in gone), path.classes - {use.name}, path.values)
     target = instr.args[0] if instr.op in WRITES_D else None
     if not isinstance(target, Reg) or target.number not in tested:
@@ -232,64 +239,44 @@ def _taken(instr: Instr, follow: tuple[int, ...], path: _Path, constants: dict[i
     return follow
 
 
-@dataclass
-class _Step:
-    """What the step that begins at an event touches."""
-
-    event: Event
-    actor: int
-    reads: set[Variable] = field(default_factory=set)
-    writes: set[Variable] = field(default_factory=set)
-    held: Held = frozenset()
-    acquires: list[LockUse] = field(default_factory=list)
-    releases: list[LockUse] = field(default_factory=list)
-    blocks: bool = False
-    chooses: bool = False
-
-
-def _steps(compiled: Compiled) -> list[_Step]:
-    columns: dict[Column, list[Variable]] = {}
-
-    def variables(operand: object) -> list[Variable]:
-        if isinstance(operand, Variable):
-            return [operand] if compiled.written.stores(operand.record, operand.name) else []
-        assert isinstance(operand, Column)
-        if operand not in columns:
-            pool = compiled.heap.pools.get(operand.kind, [])
-            columns[operand] = [Variable(r, operand.name) for r in pool if compiled.written.stores(r, operand.name)]
-        return columns[operand]
-
-    constants = compiled.constant_registers()
-    found: list[_Step] = []
-    for actor in range(len(compiled.system.actors)):
-        code = compiled.codes[actor]
-        held = locks_held(code, constants)
-        step: _Step | None = None
-        for i, instr in enumerate(code.instrs):
-            if instr.op == Op.EVENT:
-                event = instr.args[0]
-                assert isinstance(event, Event)
-                step = _Step(event, actor, held=held[i][0])
-                found.append(step)
-            if step is None:
-                continue
-            if instr.op in (Op.LOAD, Op.LOADX):
-                step.reads.update(variables(instr.args[1]))
-            elif instr.op in (Op.STORE, Op.STOREX):
-                step.writes.update(variables(instr.args[0]))
-            elif instr.op == Op.ACQUIRE:
-                step.acquires.append(instr.args[0])  # type: ignore[arg-type]
-            elif instr.op == Op.RELEASE:
-                step.releases.append(instr.args[0])  # type: ignore[arg-type]
-            elif instr.op == Op.BLOCK:
-                step.blocks = True
-            elif instr.op == Op.CHOOSE:
-                step.chooses = True
+def touches(code: Code) -> dict[int, Touch]:
+    """What the step touches that begins at each event, by instruction index; steps that touch the same share one."""
+    if code.touches is not None:
+        return code.touches
+    held = locks_held(code)
+    found: dict[int, Touch] = {}
+    known: dict[Touch, Touch] = {}
+    events = [i for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT]
+    for i, after in itertools.pairwise([*events, len(code.instrs)]):
+        by_op: dict[Op, list[Any]] = defaultdict(list)
+        for instr in code.instrs[i:after]:
+            by_op[instr.op].append(instr)
+        touch = Touch(
+            frozenset(instr.args[1] for op in (Op.LOAD, Op.LOADX) for instr in by_op[op]),
+            frozenset(instr.args[0] for op in (Op.STORE, Op.STOREX) for instr in by_op[op]),
+            held[i][0],
+            frozenset(instr.args[0] for instr in by_op[Op.ACQUIRE]),
+            frozenset(instr.args[0] for instr in by_op[Op.RELEASE]),
+            Op.BLOCK in by_op,
+            Op.CHOOSE in by_op,
+        )
+        found[i] = known.setdefault(touch, touch)
+    code.touches = found
     return found
 
 
-def merge_unseen_steps(compiled: Compiled) -> None:
-    """Mark as invisible every event whose step can be merged with the one before, by Lipton's movers.
+@dataclass(frozen=True)
+class _Step:
+    """What the steps of an actor touch that touch the same: of what is written at all, each variable."""
+
+    touch: Touch
+    actor: int
+    reads: frozenset[Variable]
+    writes: frozenset[Variable]
+
+
+def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
+    """The events that remain, by actor and instruction index, when steps are merged by Lipton's movers.
 
     A step is a left mover when whatever another actor does just before it could as well be done just after it: it
     touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. It
@@ -299,26 +286,32 @@ def merge_unseen_steps(compiled: Compiled) -> None:
     That an actor can finish what it has begun is what all of this rests on. One that an interrupt may stop for good,
     as the interrupt waits for what only the actor can do, keeps all of its steps.
     """
-    steps = _steps(compiled)
+    expand = functools.cache(partial(_variables, compiled))
     sharing = _Sharing()
-    for step in steps:
-        sharing.add(step)
-    stopped = _stopped_for_good(compiled, steps)
-    begun: set[int] = set()
-    for step in steps:
+    actors: list[dict[int, _Step]] = []
+    for actor in range(len(compiled.system.actors)):
+        touched = touches(compiled.codes[actor])
+        steps = {touch: _Step(touch, actor, expand(touch.reads), expand(touch.writes)) for touch in touched.values()}
+        for step in steps.values():
+            sharing.add(step)
+        actors.append({i: steps[touch] for i, touch in touched.items()})
+    stopped = _stopped_for_good(compiled, actors)
+    remain = []
+    for actor, begun in enumerate(actors):
+        sees = {id(step): sharing.sees(step) for step in begun.values()}
         # An actor's first step is its own transition: before it, nothing of the actor has happened.
-        step.event.visible = step.actor not in begun or step.actor in stopped or sharing.sees(step)
-        begun.add(step.actor)
-    by_event = {id(step.event): step for step in steps}
-    for number, code in enumerate(compiled.codes[: len(compiled.system.actors)]):
-        if number not in stopped:
-            _merge_with_locks(code, by_event, sharing)
-        if compiled.system.actors[number].endless:
-            while (event := _unseen_in_loop(code)) is not None:
-                event.visible = True
+        visible = {i for n, (i, step) in enumerate(begun.items()) if n == 0 or actor in stopped or sees[id(step)]}
+        code = compiled.codes[actor]
+        if actor not in stopped:
+            visible = _merge_with_locks(code, begun, visible, sharing)
+        if compiled.system.actors[actor].endless:
+            while (event := _unseen_in_loop(code, visible)) is not None:
+                visible.add(event)
+        remain.append(visible)
+    return remain
 
 
-def _unseen_in_loop(code: Code) -> Event | None:
+def _unseen_in_loop(code: Code, visible: set[int]) -> int | None:
     """An event on a way round that passes no visible one: for whoever may go round for ever, that is no step."""
     follow = successors(code)
     begun, done = set(), set()
@@ -327,15 +320,13 @@ def _unseen_in_loop(code: Code) -> Event | None:
         begun.add(start)
         while trail:
             i, onward = trail[-1]
-            j = next((j for j in onward if not _is_seen(code, j) and j not in done), None)
+            j = next((j for j in onward if j not in visible and j not in done), None)
             if j is None:
                 done.add(i)
                 trail.pop()
             elif j in begun:
                 way = [n for n, _ in trail]
-                round_ = (code.instrs[n].args[0] for n in way[way.index(j) :] if code.instrs[n].op == Op.EVENT)
-                found = next(round_, None)
-                assert found is None or isinstance(found, Event)
+                found = next((n for n in way[way.index(j) :] if code.instrs[n].op == Op.EVENT), None)
                 if found is not None:
                     return found
             else:
@@ -344,45 +335,47 @@ def _unseen_in_loop(code: Code) -> Event | None:
     return None
 
 
-def _is_seen(code: Code, i: int) -> bool:
-    event = code.instrs[i].args[0] if code.instrs[i].op == Op.EVENT else None
-    return isinstance(event, Event) and event.visible
+def _variables(compiled: Compiled, operands: frozenset[Variable | Column]) -> frozenset[Variable]:
+    """The variables among `operands`, and in the columns among them."""
+    columns = [compiled.heap.variables(o) for o in operands if isinstance(o, Column)]
+    known = [o for o in operands if isinstance(o, Variable)]
+    return frozenset(filter(compiled.written.stores, itertools.chain(known, *columns)))
 
 
-def _stopped_for_good(compiled: Compiled, steps: list[_Step]) -> set[int]:
+def _stopped_for_good(compiled: Compiled, actors: list[dict[int, _Step]]) -> set[int]:
     """The actors whose interrupt, once begun, may wait for something that they write."""
     names = [actor.name for actor in compiled.system.actors]
     found = set()
     for number, actor in enumerate(compiled.system.actors):
         if actor.interrupts is not None:
             victim = names.index(actor.interrupts)
-            own = [step for step in steps if step.actor == number][1:]
-            awaited = {v for step in own if step.blocks for v in step.reads}
-            if any(awaited & step.writes for step in steps if step.actor == victim):
+            own = list(actors[number].values())[1:]
+            awaited = {v for step in own if step.touch.blocks for v in step.reads}
+            if any(awaited & step.writes for step in actors[victim].values()):
                 found.add(victim)
     return found
 
 
-def _merge_with_locks(code: Code, steps: dict[int, _Step], sharing: _Sharing) -> None:
-    """Merge a step that does not wait with the taking of a lock, where nothing else is before it on any way."""
+def _merge_with_locks(code: Code, steps: dict[int, _Step], visible: set[int], sharing: _Sharing) -> set[int]:
+    """Merge a step that does not wait with the taking of a lock, where nothing else is before it on any way.
+
+    Returns the events of `visible` that remain.
+    """
     follow = successors(code)
+    movers = {id(step): sharing.is_right_mover(step) for step in steps.values()}
     behind_lock: dict[int, bool] = {0: False}
     """By instruction: whether on every way, all that was done since the last visible step is a right mover."""
     todo = [0]
     while todo:
         i = todo.pop()
         onward = behind_lock[i]
-        if code.instrs[i].op == Op.EVENT:
-            step = steps[id(code.instrs[i].args[0])]
-            onward = sharing.is_right_mover(step) if step.event.visible else onward and not step.releases
+        if i in steps:
+            onward = movers[id(steps[i])] if i in visible else onward and not steps[i].touch.releases
         for j in follow[i]:
             if behind_lock.get(j, not onward) != (behind_lock.get(j, True) and onward):
                 behind_lock[j] = behind_lock.get(j, True) and onward
                 todo.append(j)
-    for i, behind in behind_lock.items():
-        if behind and code.instrs[i].op == Op.EVENT:
-            step = steps[id(code.instrs[i].args[0])]
-            step.event.visible = step.event.visible and step.blocks
+    return {i for i in visible if not behind_lock.get(i) or steps[i].touch.blocks}
 
 
 class _Sharing:
@@ -399,17 +392,17 @@ class _Sharing:
 
     def add(self, step: _Step) -> None:
         """Take the accesses of a step into account."""
-        own = _lock_records(step)
+        own = _lock_records(step.touch)
         for variable in step.reads | step.writes:
             if _asserts(step, variable):
                 continue
             self.actors[variable].add(step.actor)
-            if id(variable.record) not in own:
+            if variable.record not in own:
                 self.observed.add(variable)
-                self.uses[variable].add((step.actor, variable in step.writes, step.held))
-            elif step.blocks and not all(use.excludes for use in step.acquires):
+                self.uses[variable].add((step.actor, variable in step.writes, step.touch.held))
+            elif step.touch.blocks and not all(use.excludes for use in step.touch.acquires):
                 self.awaited.add(variable)
-            elif not step.blocks and any(use.excludes for use in step.acquires):
+            elif not step.touch.blocks and any(use.excludes for use in step.touch.acquires):
                 self.observed.add(variable)
 
     def is_contended(self, variable: Variable, step: _Step) -> bool:
@@ -419,46 +412,47 @@ class _Sharing:
         """
         writes = variable in step.writes
         return any(
-            actor != step.actor and (writes or other_writes) and not _exclude(step.held, held)
+            actor != step.actor and (writes or other_writes) and not _exclude(step.touch.held, held)
             for actor, other_writes, held in self.uses[variable]
         )
 
     def is_right_mover(self, step: _Step) -> bool:
         """Whether the step does nothing that another actor could notice but to take a lock."""
-        own = _lock_records(step)
+        touch = step.touch
+        if not touch.blocks or touch.chooses or touch.releases or not touch.acquires:
+            return False
+        if not all(use.excludes for use in touch.acquires):
+            return False
+        own = _lock_records(touch)
         variables = {v for v in step.reads | step.writes if len(self.actors[v]) > 1}
-        if not step.blocks or step.chooses or step.releases or not step.acquires:
-            return False
-        if not all(use.excludes for use in step.acquires):
-            return False
-        return not any(v in self.observed if id(v.record) in own else self.is_contended(v, step) for v in variables)
+        return not any(v in self.observed if v.record in own else self.is_contended(v, step) for v in variables)
 
     def sees(self, step: _Step) -> bool:
         """False when the step is a left mover."""
-        own = _lock_records(step)
+        own = _lock_records(step.touch)
         shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1 and not _asserts(step, v)}
-        if step.chooses:
+        if step.touch.chooses:
             return True
-        if step.blocks and (shared or not step.acquires or own & {lock for lock, _ in step.held}):
+        if step.touch.blocks and (shared or not step.touch.acquires or own & {lock for lock, _ in step.touch.held}):
             return True
-        counts = bool(step.acquires) and not any(use.excludes for use in step.acquires)
+        counts = bool(step.touch.acquires) and not any(use.excludes for use in step.touch.acquires)
         for variable in shared:
-            if id(variable.record) not in own:
+            if variable.record not in own:
                 if self.is_contended(variable, step):
                     return True
-            elif variable in self.observed or (step.acquires and (not counts or variable in self.awaited)):
+            elif variable in self.observed or (step.touch.acquires and (not counts or variable in self.awaited)):
                 return True
         return False
 
 
 def _asserts(step: _Step, variable: Variable) -> bool:
     """Whether the step only looks whether a lock is held that is: whatever others do, it is."""
-    return variable not in step.writes and any(lock == id(variable.record) for lock, _ in step.held)
+    return variable not in step.writes and any(lock == variable.record for lock, _ in step.touch.held)
 
 
 def _exclude(a: Held, b: Held) -> bool:
     return any((lock, True) in b or (exclusive and (lock, False) in b) for lock, exclusive in a)
 
 
-def _lock_records(step: _Step) -> set[int]:
-    return {id(lock) for use in (*step.acquires, *step.releases) for lock in use.locks}
+def _lock_records(touch: Touch) -> set[Ref]:
+    return {lock for use in (*touch.acquires, *touch.releases) for lock in use.locks}

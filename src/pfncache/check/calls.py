@@ -152,16 +152,16 @@ class Calls(Expressions):
     def _annotate(self, acquire: bool, arguments: list[Value], keywords: dict[str, Value]) -> None:
         lock = arguments[0]
         if isinstance(lock, Const):
-            locks: tuple[Record, ...] = (lock.value,)
+            locks: list[Record] = [lock.value]
         else:
             assert isinstance(lock, Reg) and isinstance(lock.kind, RefKind)
-            locks = tuple(self.unit.heap.pools.get(lock.kind.record, ()))
+            locks = self.unit.heap.pools.get(lock.kind.record, [])
         given = {"exclusive": True, "excludes": True, "waits": True}
         for name, value in [*zip(given, arguments[1:], strict=False), *keywords.items()]:
             assert isinstance(value, Const)
             given[name] = value.value
         role = locks[0].role if locks else ""
-        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, LockUse(locks, role, **given))
+        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given))
 
     def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
         """A frame for a call of a model function, with its parameters bound."""

@@ -8,6 +8,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+from pfncache.check.facts import Facts, Question
 from pfncache.check.ir import Code, Column, Event, Failure, Instr, Op, Variable
 from pfncache.check.source import CompileError, FunctionSource, Location
 from pfncache.check.system import Heap
@@ -25,83 +26,60 @@ from pfncache.check.values import (
     kind_of_hint,
     wraps_at,
 )
+from pfncache.check.written import Written
 from pfncache.kernel.model import LIVE, Record
 
 
 @dataclass
-class Written:
-    """The scalars that actors write. All others keep their first value for ever, and are constants."""
-
-    variables: set[Variable] = field(default_factory=set)
-    columns: set[Column] = field(default_factory=set)
-    mixed: set[Column] = field(default_factory=set)
-    """Columns that are read by a record's number although only some of the records are written."""
-
-    def stores(self, record: Record, name: str) -> bool:
-        """True when some actor may write this scalar of `record`."""
-        return Column(type(record), name) in self.columns or Variable(record, name) in self.variables
-
-    def varies(self, record: Record, name: str) -> bool:
-        """True when an access of this scalar of `record` is a step: some actor may write it, or one like it.
-
-        An access by number does not know which record it meets. That of a known record is treated alike, so that the
-        source, which does know, passes the same preemption points.
-        """
-        return Column(type(record), name) in self.mixed or self.stores(record, name)
-
-    def varies_any(self, kind: type[Record], name: str) -> bool:
-        """True when some actor may write this scalar of any record of class `kind`."""
-        return Column(kind, name) in self.columns or any(
-            type(v.record) is kind and v.name == name for v in self.variables
-        )
-
-
-@dataclass
 class Unit:
-    """What the actors of one system have in common while they are compiled."""
+    """One actor while it is compiled: what it has asked about its system, and what it does there."""
 
-    heap: Heap
+    facts: Facts
     written: Written
-    endless: bool
-    """Some actor is: counters wrap."""
-    constants: dict[int, int] = field(default_factory=dict)
-    """Number to the register that holds it for ever."""
-    registers: int = 0
+    """What all actors write, as far as that is known."""
+    own: Written = field(default_factory=Written)
+    """What this actor writes."""
     used: set[str] = field(default_factory=set)
-    """Names of the kernel's functions that the actors' code comes from."""
-    actor: int = 0
-    """The actor that is being compiled."""
-    folded: dict[Variable | Column, set[int]] = field(default_factory=dict)
-    """What was taken for a constant, with the actors in whose code: scalars of known records, and whole columns."""
-    folded_in: dict[Column, set[int]] = field(default_factory=dict)
-    """The columns of scalars of known records that were taken for constants."""
-    outdated: set[int] = field(default_factory=set)
-    """Actors in whose code something was taken for a constant that is written after all."""
+    """Names of the kernel's functions that the code comes from."""
+    asked: dict[Question, object] = field(default_factory=dict)
+    """About the system without its actors, with the answers."""
+    doubts: dict[Question, bool] = field(default_factory=dict)
+    """About what the other actors write, with the answers."""
+    owners: dict[tuple[type, type], Question] = field(default_factory=dict)
+    """A receiver's class and the one in which a method of it was found, with the question that leads there."""
 
-    def fold(self, known: Variable | Column) -> None:
-        """A scalar is taken for a constant."""
-        self.folded.setdefault(known, set()).add(self.actor)
-        if isinstance(known, Variable):
-            self.folded_in.setdefault(Column(type(known.record), known.name), set()).add(self.actor)
+    @property
+    def heap(self) -> Heap:
+        """Every record of the system."""
+        return self.facts.heap
 
-    def note_variable(self, variable: Variable) -> None:
-        """A scalar of a known record is written."""
-        if variable not in self.written.variables:
-            self.written.variables.add(variable)
-            for known in (variable, Column(type(variable.record), variable.name)):
-                self.outdated |= self.folded.pop(known, set())
+    def ask(self, *question: Any) -> None:
+        """Note that the code depends on an answer: on ``question[0](facts, *question[1:])``."""
+        if question not in self.asked:
+            self.asked[question] = self.facts.answer(question)
 
-    def note_column(self, column: Column, mixed: bool = False) -> None:
-        """A scalar is written, or read although it varies, by a record's number."""
-        columns = self.written.mixed if mixed else self.written.columns
-        if column not in columns:
-            columns.add(column)
-            self.outdated |= self.folded.pop(column, set()) | self.folded_in.pop(column, set())
+    def find(self, question: Question, root: type, owner: type) -> None:
+        """A method of an object of class `root` is found in the class `owner`."""
+        self.ask(*question)
+        self.owners.setdefault((root, owner), question)
 
-    def register(self) -> int:
-        """A new register."""
-        self.registers += 1
-        return self.registers - 1
+    def initial(self, record: Record, name: str) -> Const:
+        """A scalar that nobody writes."""
+        self.ask(Facts.scalar, self.heap.variable(record, name))
+        return Const(record.__dict__[name])
+
+    def varies(self, variable: Variable) -> bool:
+        """Written.varies(), of all actors."""
+        return self.own.varies(variable) or self._doubt(Written.varies, variable)
+
+    def varies_any(self, column: Column) -> bool:
+        """Written.varies_any(), of all actors."""
+        return self.own.varies_any(column) or self._doubt(Written.varies_any, column)
+
+    def _doubt(self, *question: Any) -> bool:
+        if question not in self.doubts:
+            self.doubts[question] = question[0](self.written, *question[1:])
+        return self.doubts[question]
 
 
 @dataclass
@@ -154,7 +132,7 @@ class Emitter:
 
     def stack(self) -> tuple[Location, ...]:
         """Where we are, innermost last."""
-        return tuple(frame.here for frame in self.frames)
+        return tuple([f.source.location(f.node) if f.node is not None else NOWHERE for f in self.frames])
 
     def error(self, what: str) -> CompileError:
         """An error at the line that is being compiled."""
@@ -207,13 +185,13 @@ class Emitter:
 
     def result(self, kind: Kind) -> Reg:
         """A register for a value that is computed once."""
-        number = self.unit.register()
+        number = self.code.register()
         self.code.kinds[number] = kind
         return Reg(number, kind)
 
     def variable(self, kind: Kind) -> Reg:
         """A register for a local that is assigned several times."""
-        number = self.unit.register()
+        number = self.code.register()
         self.code.kinds[number] = kind
         return Reg(number, kind, variable=True)
 
@@ -225,9 +203,7 @@ class Emitter:
 
     def constant(self, number: int) -> Reg:
         """The register that holds `number`."""
-        if number not in self.unit.constants:
-            self.unit.constants[number] = self.unit.register()
-        return Reg(self.unit.constants[number], IntKind(number, number))
+        return Reg(self.code.constant(number), IntKind(number, number))
 
     def scalar(self, value: Value, want: Kind | None = None) -> Reg:
         """`value` in a register."""
@@ -303,25 +279,24 @@ class Emitter:
         owners_vary = self._owner_varies(records)
         if isinstance(base, Const):
             record = records[0]
-            varies = self.unit.written.varies(record, name)
+            variable = self.unit.heap.variable(record, name)
+            varies = self.unit.varies(variable)
             if varies or owners_vary:
                 self.event(atomic=False)
             self._check_slab(base, records, name)
             if not varies:
-                self.unit.fold(Variable(record, name))
-                return Const(record.__dict__[name])
-            return self.compute(Op.LOAD, self._field_kind(kind, name), Variable(record, name))
+                return self.unit.initial(record, name)
+            return self.compute(Op.LOAD, self._field_kind(kind, name), variable)
         assert isinstance(base, Reg)
-        varies = self.unit.written.varies_any(kind, name)
+        varies = self.unit.varies_any(Column(kind, name))
         if varies:
-            self.unit.note_column(Column(kind, name), mixed=True)
+            self.unit.own.mixed.add(Column(kind, name))
         if varies or owners_vary:
             self.event(atomic=False)
         self._check_slab(base, records, name)
         if varies:
             return self.compute(Op.LOADX, self._field_kind(kind, name), Column(kind, name), base)
-        self.unit.fold(Column(kind, name))
-        return self.lookup(base, [Const(r.__dict__[name]) for r in records], self._field_kind(kind, name))
+        return self.lookup(base, [self.unit.initial(r, name) for r in records], self._field_kind(kind, name))
 
     def store(self, base: Value, name: str, value: Value) -> None:
         """Write a scalar of a record."""
@@ -338,13 +313,14 @@ class Emitter:
             return
         self.event(atomic=False)
         self._check_slab(base, records, name)
-        if self.unit.endless and (turn := wraps_at(kind.fields[name].hint)):
+        if self.unit.facts.endless and (turn := wraps_at(kind.fields[name].hint)):
             source = self.compute(Op.MOD, IntKind(0, turn - 1), source, self.constant(turn))
         if isinstance(base, Const):
-            self.unit.note_variable(Variable(records[0], name))
-            self.emit(Op.STORE, Variable(records[0], name), source)
+            variable = self.unit.heap.variable(records[0], name)
+            self.unit.own.note(variable)
+            self.emit(Op.STORE, variable, source)
         else:
-            self.unit.note_column(Column(kind, name))
+            self.unit.own.columns.add(Column(kind, name))
             self.emit(Op.STOREX, Column(kind, name), base, source)
 
     def lookup(self, number: Reg, values: list[Const], kind: Kind) -> Value:
@@ -377,7 +353,8 @@ class Emitter:
         return kind_of_hint(kind.fields[name].hint) or ANY_INT
 
     def _owner_varies(self, records: list[Record]) -> bool:
-        return any(r.slab_owner is not None and self.unit.written.varies(r.slab_owner, "slab_state") for r in records)
+        owners = [r.slab_owner for r in records if r.slab_owner is not None]
+        return any(self.unit.varies(self.unit.heap.variable(owner, "slab_state")) for owner in owners)
 
     def _check_slab(self, base: Value, records: list[Record], name: str) -> None:
         """KASAN's check, as Record.check_slab() does it."""
@@ -385,8 +362,8 @@ class Emitter:
         if not owners or owners[0] is None or name == "slab_state":
             return
         if not self._owner_varies(records):
-            self.unit.fold(Column(type(owners[0]), "slab_state"))
-            live = [Const(int(o.__dict__["slab_state"] == LIVE)) for o in owners if o is not None]
+            states = [self.unit.initial(o, "slab_state") for o in owners if o is not None]
+            live = [Const(int(state.value == LIVE)) for state in states]
             alive: Value = self.lookup(base, live, BOOL) if isinstance(base, Reg) else live[0]
             if alive == Const(0):
                 self.fail("use-after-free")
@@ -394,12 +371,12 @@ class Emitter:
                 self.check(alive, "use-after-free")
             return
         if isinstance(base, Const):
-            state = self.compute(Op.LOAD, IntKind(0, 2), Variable(owners[0], "slab_state"))
+            state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owners[0], "slab_state"))
         else:
             owner = self.lookup(base, [Const(o) for o in owners], RefKind(type(owners[0])))  # type: ignore[arg-type]
             if isinstance(owner, Const):
-                state = self.compute(Op.LOAD, IntKind(0, 2), Variable(owner.value, "slab_state"))
+                state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owner.value, "slab_state"))
             else:
-                self.unit.note_column(Column(owner.kind.record, "slab_state"), mixed=True)  # type: ignore[union-attr]
+                self.unit.own.mixed.add(Column(owner.kind.record, "slab_state"))  # type: ignore[union-attr]
                 state = self.compute(Op.LOADX, IntKind(0, 2), Column(type(owners[0]), "slab_state"), owner)
         self.check(self.compute(Op.EQ, BOOL, state, self.constant(LIVE)), "use-after-free")

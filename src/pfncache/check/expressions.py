@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import Any, cast
 
 from pfncache.check.emitter import Emitter
+from pfncache.check.facts import Facts, Question
 from pfncache.check.ir import Op
 from pfncache.check.source import unwrap
 from pfncache.check.values import (
@@ -89,6 +90,7 @@ class Expressions(Emitter):
             return self.frame.locals[node.id]
         if node.id in self.frame.source.assigned:
             raise self.error(f"the local {node.id!r} may be read before it is assigned: assign it on every path")
+        self.unit.ask(Facts.named, self.frame.source.function, node.id)
         scope = self.frame.source.function.__globals__
         if node.id in scope:
             return Const(scope[node.id])
@@ -115,8 +117,10 @@ class Expressions(Emitter):
         if isinstance(base, Super):
             receiver = base.receiver
             assert isinstance(receiver, Const)
-            line = type(receiver.value).__mro__
-            return self._method(receiver, name, line[line.index(base.owner) + 1 :])
+            root = type(receiver.value)
+            below = self.unit.owners.get((root, base.owner))
+            line = root.__mro__
+            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Facts.above, below, name))
         if isinstance(base, Reg):
             if not isinstance(base.kind, RefKind):
                 raise self.error(f"a number has no member {name!r}")
@@ -124,8 +128,10 @@ class Expressions(Emitter):
         if isinstance(base, Const):
             if isinstance(base.value, Record):
                 return self._record_member(base, type(base.value), name)
+            question = self.unit.facts.member_of(base.value, name)
             if isinstance(getattr(type(base.value), name, None), FunctionType):
-                return self._method(base, name, type(base.value).__mro__)
+                return self._method(base, name, type(base.value).__mro__, question)
+            self.unit.ask(*question)
             try:
                 return Const(getattr(base.value, name))
             except AttributeError as error:
@@ -147,14 +153,16 @@ class Expressions(Emitter):
                 return Parts(base, tuple(r.__dict__[name] for r in pool))
             return self.part(base, name)
         if hasattr(kind, name):
-            return self._method(base, name, kind.__mro__)
+            return self._method(base, name, kind.__mro__, (Facts.method, kind, name))
         raise self.error(f"{kind.__name__} has no member {name!r}; it has {', '.join([*kind.fields, *kind.parts])}")
 
-    def _method(self, receiver: Value, name: str, line: tuple[type, ...]) -> Value:
+    def _method(self, receiver: Value, name: str, line: tuple[type, ...], question: Question) -> Value:
         if isinstance(receiver, Const) and not isinstance(receiver.value, Record):
             self.unit.used.add(name)
         for owner in line:
             if name in owner.__dict__:
+                root = type(receiver.value) if isinstance(receiver, Const) else line[0]
+                self.unit.find(question, root, owner)
                 found = owner.__dict__[name]
                 if isinstance(found, staticmethod):
                     return Const(found.__func__)

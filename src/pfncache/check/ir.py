@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from pfncache.check.source import Location
 from pfncache.check.values import Kind, Reg
@@ -71,25 +72,32 @@ READS = {
 """Which operands are registers that are read."""
 
 
-@dataclass(frozen=True)
-class Variable:
+class Ref(NamedTuple):
+    """A record, by its class and its number in the heap: the same in every system that is built alike."""
+
+    kind: type[Record]
+    number: int
+
+
+class Variable(NamedTuple):
     """A scalar of a record that some actor writes."""
 
-    record: Record
+    kind: type[Record]
+    number: int
     name: str
 
-    def __str__(self) -> str:
-        return f"{self.record}.{self.name}"
+    @property
+    def record(self) -> Ref:
+        """The record that it belongs to."""
+        return Ref(self.kind, self.number)
 
-    def __hash__(self) -> int:
-        return hash((id(self.record), self.name))
+    @property
+    def column(self) -> Column:
+        """The same scalar of every record of the class."""
+        return Column(self.kind, self.name)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Variable) and other.record is self.record and other.name == self.name
 
-
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """The same scalar of every record of a class: what a reference of unknown number may reach."""
 
     kind: type[Record]
@@ -100,7 +108,7 @@ class Column:
 class LockUse:
     """A lock annotation: which locks it may be (one, or any of a class)."""
 
-    locks: tuple[Record, ...]
+    locks: tuple[Ref, ...]
     name: str
     """The lock's class for lockdep."""
     exclusive: bool
@@ -109,16 +117,13 @@ class LockUse:
     """False for a trylock."""
 
 
-@dataclass
-class Event:
+class Event(NamedTuple):
     """A possible preemption point and what the step that begins there touches."""
 
     stack: tuple[Location, ...]
     """Innermost last."""
     atomic: bool
     """The body of an atomic function, as opposed to one access."""
-    visible: bool = True
-    """A preemption point in the search; False when a reduction has merged it with the step before."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +145,69 @@ class Instr:
     args: tuple[object, ...]
 
 
+@dataclass(frozen=True)
+class Touch:
+    """What a step touches, and how."""
+
+    reads: frozenset[Variable | Column]
+    writes: frozenset[Variable | Column]
+    held: frozenset[tuple[Ref, bool]]
+    """Locks that are held for certain, and whether exclusively."""
+    acquires: frozenset[LockUse]
+    releases: frozenset[LockUse]
+    blocks: bool
+    chooses: bool
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What a code touches: by instruction, numbers with a bit for each of its variables."""
+
+    variables: list[Variable]
+    reads: list[int]
+    writes: list[int]
+    live: list[int]
+    """What may be read from there on before it is overwritten."""
+    kept: list[int]
+    """What may be left as it is until the end. One more bit says whether there is an end."""
+    later_reads: list[int]
+    later_writes: list[int]
+    """What may be read, or written, from there on."""
+
+
 @dataclass
 class Code:
-    """The step code of one actor."""
+    """The step code of one actor, in terms that hold in every system with the same answers (memo.py)."""
 
     instrs: list[Instr] = field(default_factory=list)
     labels: dict[int, int] = field(default_factory=dict)
     kinds: dict[int, Kind] = field(default_factory=dict)
     """Of registers, joined over all that is assigned to them."""
+    registers: int = 0
+    constants: dict[int, int] = field(default_factory=dict)
+    """Number to the register that holds it for ever."""
     successors: list[tuple[int, ...]] | None = None
     """Found by analysis.successors()."""
     live: list[int] | None = None
     """Found by analysis.live_masks()."""
-    held: list[tuple[frozenset[tuple[int, bool]], frozenset[str]]] | None = None
+    held: list[tuple[frozenset[tuple[Ref, bool]], frozenset[str]]] | None = None
     """Found by analysis.locks_held()."""
+    touches: dict[int, Touch] | None = None
+    """Found by analysis.touches()."""
+    flow: Flow | None = None
+    """Found by masks.flow_of()."""
+
+    def register(self) -> int:
+        """A new register."""
+        self.registers += 1
+        return self.registers - 1
+
+    def constant(self, number: int) -> int:
+        """The register that holds `number`."""
+        if number not in self.constants:
+            self.constants[number] = self.register()
+        return self.constants[number]
+
+    def constant_registers(self) -> dict[int, int]:
+        """Register to the number that it holds for ever."""
+        return {register: value for value, register in self.constants.items()}

@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from operator import or_
 from typing import Any
 
 import numpy as np
@@ -91,7 +90,7 @@ class Program:
             return self.compiled.heap.record(kind.record, number)
         return (
             bool(number)
-            if kind == IntKind(0, 1) and isinstance(variable.record.__dict__[variable.name], bool)
+            if kind == IntKind(0, 1) and isinstance(self.compiled.heap.holder(variable).__dict__[variable.name], bool)
             else number
         )
 
@@ -133,11 +132,13 @@ class Linker:
     def __init__(self, compiled: Compiled, reduction: bool) -> None:
         self.compiled = compiled
         self.heap = compiled.heap
-        self.reduction = reduction
         self.left_out = {Op.RELEASE} if reduction else {Op.RELEASE, Op.ALIKE}
-        if reduction:
-            merge_unseen_steps(compiled)
+        self.remain = merge_unseen_steps(compiled) if reduction else None
+        numbers = sorted(set().union(*(code.constants for code in compiled.codes)))
+        self.constants = {number: register for register, number in enumerate(numbers)}
         self.registers: dict[int, int] = {}
+        """Of the actor that is being laid out: to those of the engine, in which the constants come first."""
+        self.register_count = len(numbers)
         self.slots: dict[Variable, Slot] = {}
         self.kinds: dict[Variable, Kind] = {}
         self.slot_rows: list[tuple[int, int, int, int]] = []
@@ -152,7 +153,6 @@ class Linker:
     def link(self) -> Program:
         """Lay out state, code and tables."""
         self._place_variables()
-        constants = frozenset(self.compiled.constants.values())
         actors = len(self.compiled.system.actors)
         events: list[list[Event | None]] = []
         saves: list[tuple[int, ...]] = []
@@ -162,8 +162,9 @@ class Linker:
         loops: list[list[bool]] = []
         for number in range(actors):
             code = self.compiled.codes[number]
-            live = live_registers(code, constants)
-            visible = [i for i in live if code.instrs[i].args[0].visible]  # type: ignore[attr-defined]
+            self._take_registers(code)
+            live = live_registers(code)
+            visible = [i for i in live if self.remain is None or i in self.remain[number]]
             counter_of = {i: n + 2 for n, i in enumerate(visible)}
             counter = self.packer.take(max(1, (len(visible) + 1).bit_length()), 0)
             counters.append(counter)
@@ -192,9 +193,10 @@ class Linker:
             )
         at_end = -1
         if self.compiled.system.at_end is not None:
+            self._take_registers(self.compiled.codes[actors])
             at_end, _ = self._emit(self.compiled.codes[actors], {})
         words = max(1, (self.packer.next + WORD - 1) // WORD)
-        masks = self._masks(counters) if self.reduction else []
+        masks = self._masks(counters) if self.remain is not None else []
         image = self._image(words, at_end, yields, saves, actor_rows, masks)
         program = Program(
             self.compiled, image, words, self.slots, counters, events, self.failures, self.acquisitions,
@@ -206,30 +208,23 @@ class Linker:
 
     def _masks(self, counters: list[Slot]) -> list[int]:
         """The words of each place's masks, place by place as in `yields`."""
+        assert self.remain is not None
         codes, count = self.compiled.codes, len(counters)
-        bits = functools.cache(self._bits)
+        bits = functools.cache(lambda variable: self._slot(variable).mask)
         kept = (1 << self.packer.next) - 1
         for slot in self.slots.values():
             kept &= ~slot.mask
-        at_end = masks_of(codes[-1], bits, 0)[-1].live if len(codes) > count else 0
+        at_end = masks_of(codes[-1], self.heap, set(), bits, 0)[-1].live if len(codes) > count else 0
         words: list[int] = []
         for number in range(count):
             # An interrupt and whom it interrupts keep each other from running, whatever they touch.
             pairs = [(i, self._interrupter(i)) for i in range(count)]
             cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
-            found = masks_of(codes[number], bits, at_end)
+            found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
             for place in (Masks(at_end), *found.values()):
                 for mask in (place.live | kept, *place.touches(cpus)):
                     words += (_signed(mask >> at & (1 << WORD) - 1) for at in range(0, self.packer.next, WORD))
         return words
-
-    def _bits(self, operand: object) -> int:
-        """The bits of a state that a variable, or any of a column, has."""
-        assert isinstance(operand, Variable | Column)
-        if isinstance(operand, Variable):
-            return self._slot(operand).mask
-        records = self.heap.pools.get(operand.kind, [])
-        return functools.reduce(or_, (self._slot(Variable(r, operand.name)).mask for r in records), 0)
 
     def _interrupter(self, number: int) -> int:
         name = self.compiled.system.actors[number].name
@@ -239,14 +234,20 @@ class Linker:
         return -1
 
     def _register(self, number: int) -> int:
-        return self.registers.setdefault(number, len(self.registers))
+        if number not in self.registers:
+            self.registers[number] = self.register_count
+            self.register_count += 1
+        return self.registers[number]
+
+    def _take_registers(self, code: Code) -> None:
+        self.registers = {register: self.constants[number] for number, register in code.constants.items()}
 
     def _place_variables(self) -> None:
         for kind, pool in self.heap.pools.items():
             for name, declared in kind.fields.items():
-                for record in pool:
-                    if self.compiled.written.stores(record, name):
-                        variable = Variable(record, name)
+                for number in range(1, len(pool) + 1):
+                    variable = Variable(kind, number, name)
+                    if self.compiled.written.stores(variable):
                         self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
                         bits, low = room(self.kinds[variable], self.heap.pools)
                         self.slots[variable] = self.packer.take(bits, low)
@@ -254,14 +255,13 @@ class Linker:
     def _slot(self, variable: Variable) -> Slot:
         if variable in self.slots:
             return self.slots[variable]
-        initial = _number(self.heap, variable.record.__dict__[variable.name])
-        return Slot(0, 0, 0, initial)
+        return Slot(0, 0, 0, self.heap.initial(variable))
 
     def _column(self, column: Column) -> int:
         if column not in self.columns:
             self.columns[column] = len(self.slot_rows)
-            for record in self.heap.pools.get(column.kind, []):
-                slot = self._slot(Variable(record, column.name))
+            for variable in self.heap.variables(column):
+                slot = self._slot(variable)
                 self.slot_rows.append((slot.word, slot.shift, slot.bits, slot.low))
         return self.columns[column]
 
@@ -280,7 +280,7 @@ class Linker:
             where[i] = position
             position += instr.op not in self.left_out
         where[len(code.instrs)] = position
-        held = locks_held(code, self.compiled.constant_registers())
+        held = locks_held(code)
         for i, instr in enumerate(code.instrs):
             if instr.op not in self.left_out:
                 self.code.append(self._encode(code, i, counter_of, where, held[i][1]))
@@ -349,15 +349,14 @@ class Linker:
         section(YIELDS, yields, YIELD)
         section(SAVES, saves, SAVE)
         section(ACTORS, actor_rows, ACTOR)
-        constants = [(self._register(r), value) for value, r in self.compiled.constants.items()]
-        section(CONSTANTS, constants, 2)
+        section(CONSTANTS, [(register, number) for number, register in self.constants.items()], 2)
         if masks:
             section(MASKS, [(word,) for word in masks], 1)
-        header[N_CONSTANTS] = len(constants)
+        header[N_CONSTANTS] = len(self.constants)
         header[N_ACTORS] = len(actor_rows)
         header[WORDS] = words
         header[AT_END] = at_end
-        header[REGISTERS] = len(self.registers)
+        header[REGISTERS] = self.register_count
         header[FANOUT] = sum(
             max([1, *(int(i.args[1]) for i in code.instrs if i.op == Op.CHOOSE)])  # type: ignore[call-overload]
             for code in self.compiled.codes[: len(actor_rows)]
@@ -366,9 +365,11 @@ class Linker:
 
     def _fill_initial(self, program: Program) -> None:
         for variable, slot in self.slots.items():
-            number = _number(self.heap, variable.record.__dict__[variable.name]) - slot.low
+            number = self.heap.initial(variable) - slot.low
             if not 0 <= number < (1 << slot.bits):
-                raise ValueError(f"{variable} starts as {number + slot.low}, which its type has no room for")
+                raise ValueError(
+                    f"{self.heap.text(variable)} starts as {number + slot.low}, which its type has no room for"
+                )
             program.initial[slot.word] |= np.uint64(number << slot.shift)
         for slot in program.actor_slots:
             program.initial[slot.word] |= np.uint64(1 << slot.shift)
@@ -383,10 +384,6 @@ def _matrix(rows: list[list[bool]]) -> NDArray[np.uint8]:
     for number, row in enumerate(rows):
         matrix[number, : len(row)] = row
     return matrix
-
-
-def _number(heap: Any, value: Any) -> int:
-    return int(value) if isinstance(value, int) else heap.number(value)
 
 
 def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:

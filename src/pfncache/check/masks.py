@@ -7,14 +7,17 @@ counts as read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import or_
 
-from pfncache.check.analysis import successors
-from pfncache.check.ir import Code, Event, Instr, Op
+from pfncache.check.analysis import bits_of, successors
+from pfncache.check.ir import Code, Column, Flow, Op, Variable
+from pfncache.check.system import Heap
 
-Bits = Callable[[object], int]
-"""The bits of the variables that an operand (a variable or a column) may mean."""
+Bits = Callable[[Variable], int]
+"""The bits of the state that a variable has."""
 
 
 @dataclass(frozen=True)
@@ -35,34 +38,61 @@ class Masks:
         return self.reads, self.writes | more, self.later_reads, self.later_writes | more
 
 
-def masks_of(code: Code, bits: Bits, live_at_end: int) -> dict[int, Masks]:
-    """The masks at each visible event, by instruction index, and at -1 those of the code's start.
+def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end: int) -> dict[int, Masks]:
+    """The masks at each of the `visible` events, by instruction index, and at -1 those of the code's start.
 
     `live_at_end` is what is read when every actor is done.
     """
-    follow = successors(code)
-    reads = [bits(i.args[1]) if i.op in (Op.LOAD, Op.LOADX) else 0 for i in code.instrs]
-    writes = [bits(i.args[0]) if i.op in (Op.STORE, Op.STOREX) else 0 for i in code.instrs]
-    kills = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
-    ends = [live_at_end if i.op == Op.HALT else 0 for i in code.instrs]
-    stops = [_is_visible(i) for i in code.instrs]
-    never = [False] * len(stops)
+    flow = flow_of(code, heap)
+    own = [bits(variable) for variable in flow.variables]
+    others = live_at_end & ~functools.reduce(or_, own, 0)
+
+    @functools.cache
+    def spread(mask: int) -> int:
+        """A mask with a bit for each variable of the code, as one with those of the state."""
+        return functools.reduce(or_, (own[n] for n in bits_of(mask)), 0)
+
+    def live(mask: int, kept: int) -> int:
+        ends = others if kept >> len(own) else 0
+        return spread(mask) | ends | (spread(kept & (1 << len(own)) - 1) & live_at_end)
+
+    stops = [n in visible for n in range(len(code.instrs))]
     nothing = [0] * len(stops)
-    live = _backwards(follow, reads, kills, ends, never)
-    step_reads, step_writes = (_backwards(follow, touched, nothing, nothing, stops) for touched in (reads, writes))
-    later_reads, later_writes = (_backwards(follow, touched, nothing, nothing, never) for touched in (reads, writes))
-    found = {}
-    for i in (-1, *(n for n, stop in enumerate(stops) if stop)):
-        after = i + 1
-        found[i] = Masks(
-            live[after], step_reads[after], step_writes[after], later_reads[after], later_writes[after]
-        )  # fmt: skip
-    return found
+    reads, writes = (
+        _backwards(successors(code), touched, nothing, nothing, stops) for touched in (flow.reads, flow.writes)
+    )
+    return {
+        i - 1: Masks(
+            live(flow.live[i], flow.kept[i]), spread(reads[i]), spread(writes[i]),
+            spread(flow.later_reads[i]), spread(flow.later_writes[i]),
+        )
+        for i in (0, *(n + 1 for n in sorted(visible)))
+    }  # fmt: skip
 
 
-def _is_visible(instr: Instr) -> bool:
-    event = instr.args[0] if instr.op == Op.EVENT else None
-    return isinstance(event, Event) and event.visible
+def flow_of(code: Code, heap: Heap) -> Flow:
+    """What each instruction of a code touches, and what may be touched from there on."""
+    if code.flow is not None:
+        return code.flow
+    number: dict[Variable, int] = {}
+
+    @functools.cache
+    def touched(operand: Variable | Column) -> int:
+        variables = [operand] if isinstance(operand, Variable) else heap.variables(operand)
+        return sum(1 << number.setdefault(variable, len(number)) for variable in variables)
+
+    reads = [touched(i.args[1]) if i.op in (Op.LOAD, Op.LOADX) else 0 for i in code.instrs]
+    writes = [touched(i.args[0]) if i.op in (Op.STORE, Op.STOREX) else 0 for i in code.instrs]
+    kills = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
+    ends = [(2 << len(number)) - 1 if i.op == Op.HALT else 0 for i in code.instrs]
+    nothing, never = [0] * len(reads), [False] * len(reads)
+    follow = successors(code)
+    code.flow = Flow(
+        list(number), reads, writes, _backwards(follow, reads, kills, nothing, never),
+        _backwards(follow, nothing, kills, ends, never), _backwards(follow, reads, nothing, nothing, never),
+        _backwards(follow, writes, nothing, nothing, never),
+    )  # fmt: skip
+    return code.flow
 
 
 def _backwards(

@@ -86,16 +86,17 @@ class Replay:
         self._first = False
         self._main = greenlet.getcurrent()
         self._saved = [(r, dict(r.__dict__)) for pool in self.program.compiled.heap.pools.values() for r in pool]
-        written = self.program.compiled.written
+        heap, varies = self.program.compiled.heap, self.program.compiled.written.varies
         self._seen = {
             (id(r), name)
-            for kind, pool in self.program.compiled.heap.pools.items()
+            for kind, pool in heap.pools.items()
             for r in pool
             for name in kind.fields
-            if written.varies(r, name) or (r.slab_owner is not None and written.varies(r.slab_owner, "slab_state"))
+            if varies(heap.variable(r, name))
+            or (r.slab_owner is not None and varies(heap.variable(r.slab_owner, "slab_state")))
         }
         endless = self.program.compiled.system.is_endless
-        self._turns = {v: wraps_at(type(v.record).fields[v.name].hint) for v in self.program.slots if endless}
+        self._turns = {v: wraps_at(v.kind.fields[v.name].hint) for v in self.program.slots if endless}
         """What the compiled form counts modulo; the source does not, so that it shows whether that matters."""
         self._greenlets: list[greenlet] = []
 
@@ -233,14 +234,16 @@ class Replay:
     def _compare(self, state: NDArray[np.uint64]) -> None:
         for variable in self.program.slots:
             compiled = self.program.value(state, variable)
-            actual = variable.record.__dict__[variable.name]
+            actual = self.program.compiled.heap.holder(variable).__dict__[variable.name]
             turn = self._turns.get(variable, 0)
             if compiled is not actual and compiled != actual and not (turn and (compiled - actual) % turn == 0):
-                raise Divergence(f"{variable} is {actual} in the source and {compiled} in its compiled form")
+                text = self.program.compiled.heap.text(variable)
+                raise Divergence(f"{text} is {actual} in the source and {compiled} in its compiled form")
 
     def values(self, variables: list[Variable]) -> dict[str, Any]:
         """The current values of some variables."""
-        return {str(v): v.record.__dict__[v.name] for v in variables}
+        heap = self.program.compiled.heap
+        return {heap.text(v): heap.holder(v).__dict__[v.name] for v in variables}
 
 
 class _Deaf:

@@ -78,15 +78,22 @@ def unwrap(function: Any) -> Any:
     return function
 
 
-_parsed: dict[int, FunctionSource] = {}
-"""By id of the code: equal code means something else in another file."""
+_parsed: dict[tuple[int, ...], FunctionSource] = {}
+"""By key_of()."""
+
+
+def key_of(function: FunctionType) -> tuple[int, ...]:
+    """Ids of a function's code, as equal code means something else in another file, and of what is around it."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return id(function.__code__), *(id(cell.cell_contents) for name, cell in cells if name != "__class__")
 
 
 def function_source(function: FunctionType) -> FunctionSource:
     """Parse `function`; once, however many kernels it is linked into."""
-    source = _parsed.get(id(function.__code__))
+    key = key_of(function)
+    source = _parsed.get(key)
     if source is None:
-        source = _parsed[id(function.__code__)] = _parse(function)
+        source = _parsed[key] = _parse(function)
     return source
 
 

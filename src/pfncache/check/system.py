@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pfncache.check.ir import Column, Ref, Variable
 from pfncache.kernel.model import Record
 
 
@@ -92,6 +93,31 @@ class Heap:
             for kind, pool in self.pools.items()
             for record in pool
         )
+
+    def ref(self, record: Record) -> Ref:
+        """What stands for `record` in step code."""
+        return Ref(type(record), self.numbers[id(record)])
+
+    def variable(self, record: Record, name: str) -> Variable:
+        """What stands for a scalar of `record` in step code."""
+        return Variable(type(record), self.numbers[id(record)], name)
+
+    def variables(self, column: Column) -> list[Variable]:
+        """The variables of a column, by record number from 1."""
+        return [Variable(column.kind, n + 1, column.name) for n in range(len(self.pools.get(column.kind, ())))]
+
+    def holder(self, variable: Variable) -> Record:
+        """The record that has a variable."""
+        return self.pools[variable.kind][variable.number - 1]
+
+    def text(self, variable: Variable) -> str:
+        """A variable in words."""
+        return f"{self.holder(variable)}.{variable.name}"
+
+    def initial(self, variable: Variable) -> int:
+        """What a variable starts as, as a number."""
+        value = self.holder(variable).__dict__[variable.name]
+        return int(value) if isinstance(value, int) else self.number(value)
 
     def number(self, record: Record | None) -> int:
         """The number that stands for `record` in a compiled state."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pfncache.kernel.model import Bound, Record, record_of
 
 
-@dataclass(frozen=True)
-class IntKind:
+class IntKind(NamedTuple):
     """An integer from ``low`` to ``high``."""
 
     low: int
     high: int
 
 
-@dataclass(frozen=True)
-class RefKind:
+class RefKind(NamedTuple):
     """A record of class ``record``, by its number; 0 is None."""
 
     record: type[Record]
@@ -30,15 +28,13 @@ BOOL = IntKind(0, 1)
 ANY_INT = IntKind(-128, 127)
 
 
-@dataclass(frozen=True)
-class Const:
+class Const(NamedTuple):
     """A value that is known: a number, a record, a function, a tuple."""
 
     value: Any
 
 
-@dataclass(frozen=True)
-class Reg:
+class Reg(NamedTuple):
     """A value in a register. ``variable`` registers belong to a local that is assigned more than once."""
 
     number: int

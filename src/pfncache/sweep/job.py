@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pfncache.check.compiler import compile_system
 from pfncache.check.link import link
+from pfncache.check.memo import Memo
 from pfncache.check.search import BOUNDED, Search
 from pfncache.check.source import CompileError
 from pfncache.scenarios.shape import Shape
@@ -45,11 +46,15 @@ class Row:
     reason: str
 
 
+_memo = Memo()
+"""Of this worker: shapes have most of their actors in common."""
+
+
 def run_job(design: str, shape: Shape, limits: Limits) -> Row:
     """Search a shape under a design."""
     verdict, broken, states, transitions, seconds, reason = BOUNDED, None, 0, 0, 0.0, ""
     try:
-        program = link(compile_system(make_kernel_system(DESIGNS[design], shape.build)))
+        program = link(compile_system(make_kernel_system(DESIGNS[design], shape.build), _memo))
         most = limits.megabytes * 2**20 // (program.words * 8 + OVERHEAD)
         result = Search(program, most).run(seconds=limits.seconds)
         verdict, broken, states = result.verdict, result.property, result.states

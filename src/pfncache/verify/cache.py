@@ -23,6 +23,7 @@ import numpy as np
 import pfncache
 from pfncache.check.compiler import compile_system
 from pfncache.check.link import Program, link
+from pfncache.check.memo import Memo
 from pfncache.check.source import unwrap
 from pfncache.check.system import Heap, System
 from pfncache.images.cache import root
@@ -33,6 +34,8 @@ SOURCES = ("check", "kernel", "properties", "scenarios", "series", "verify")
 GENERATIONS = 3
 """Versions of the sources whose systems are kept."""
 DIGEST = hashlib.sha256().digest_size
+_memo = Memo()
+"""Of this process: designs and scenarios have many actors in common."""
 
 
 def program_of(system: System, reduction: bool = True) -> Program:
@@ -47,10 +50,10 @@ def program_of(system: System, reduction: bool = True) -> Program:
     try:
         path = _path(system, heap, reduction)
     except _NotKept:
-        return link(compile_system(system), reduction)
+        return link(compile_system(system, _memo), reduction)
     program = _read(path, system, heap)
     if program is None:
-        program = link(compile_system(system), reduction)
+        program = link(compile_system(system, _memo), reduction)
         _write(path, program)
     return program
 

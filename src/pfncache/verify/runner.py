@@ -24,6 +24,9 @@ from pfncache.series.design import Design
 from pfncache.verify.cache import program_of
 from pfncache.verify.systems import make_system
 
+PATIENCE = 200_000
+"""Objects between two runs of the garbage collector: compiling makes many small ones that live on."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -131,6 +134,7 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
 
     A worker gets all designs of a scenario, as they often share its system.
     """
+    gc.set_threshold(PATIENCE)
     batches: dict[str, list[Job]] = {}
     for job in jobs:
         batches.setdefault(job.scenario, []).append(job)
@@ -174,7 +178,7 @@ def _run_numbered(number: int) -> list[Outcome]:
 def start_worker() -> None:
     """What a process for searches begins with: Ctrl-C is its parent's, and the garbage collector has patience."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(200_000)  # compiling makes many small objects that live on
+    gc.set_threshold(PATIENCE)
 
 
 def compile_error(error: CompileError) -> str:

@@ -18,15 +18,14 @@ class Model:
         self.program: Program = search.program
         self.compiled = self.program.compiled
         self.names = names
-        self.variables = {v: names.of(str(v)) for v in self.program.slots}
+        self.variables = {v: names.of(self.compiled.heap.text(v)) for v in self.program.slots}
         self.actors = [names.of(a.name) for a in self.compiled.system.actors]
 
     def load(self, variable: Variable) -> Expr:
         """The value of a variable."""
         if variable in self.program.slots:
             return self.held(variable)
-        value = variable.record.__dict__[variable.name]
-        return number(int(value) if isinstance(value, int) else self.compiled.heap.number(value))
+        return number(self.compiled.heap.initial(variable))
 
     def held(self, variable: Variable) -> Expr:
         """The value of a variable that is written."""
@@ -34,7 +33,7 @@ class Model:
 
     def column(self, column: Column) -> list[Variable]:
         """The variables of a column, by record number from 1."""
-        return [Variable(r, column.name) for r in self.compiled.heap.pools.get(column.kind, [])]
+        return self.compiled.heap.variables(column)
 
     def initial(self, variable: Variable) -> int:
         """What the bits of a variable are at the start: its value without the lowest one."""

@@ -20,7 +20,7 @@ class Registers:
     def __init__(self, model: Model, actor: int) -> None:
         self.actor = actor
         self.code = model.compiled.codes[actor]
-        self.live = live_registers(self.code, frozenset(model.compiled.constants.values()))
+        self.live = live_registers(self.code)
         self.pools = model.compiled.heap.pools
         self.start = self._start(model)
         """The first place."""

@@ -42,8 +42,8 @@ class Step:
         self.code = code
         self.columns = model.column
         self.loads = model.load
-        self.constants = {r: number(v) for v, r in model.compiled.constants.items()}
-        self.live = live_masks(code, frozenset(self.constants))
+        self.constants = {r: number(v) for v, r in code.constants.items()}
+        self.live = live_masks(code)
 
     def joins_of(self, region: Collection[int]) -> set[int]:
         """Instructions of a region that are reached in more ways than one."""

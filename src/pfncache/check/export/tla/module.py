@@ -17,7 +17,7 @@ from pfncache.check.export.registers import Registers
 from pfncache.check.export.step import HALT
 from pfncache.check.export.tla.action import Action
 from pfncache.check.export.tla.text import PRELUDE, RESERVED, listing
-from pfncache.check.ir import Variable
+from pfncache.check.ir import Ref, Variable
 from pfncache.check.search import Search
 
 CONFIGURATION = """\
@@ -80,11 +80,11 @@ class Module(Model):
         """Every variable but `failed`, and what it is at the start."""
         self.groups: dict[str, list[str]] = {}
         """What is called by one name: the variables of a record or of an actor, and tuples of tuples of them."""
-        records: dict[int, str] = {}
+        records: dict[Ref, str] = {}
         for variable, name in self.variables.items():
-            if id(variable.record) not in records:
-                records[id(variable.record)] = self.names.of(str(variable.record))
-            self.groups.setdefault(records[id(variable.record)], []).append(name)
+            if variable.record not in records:
+                records[variable.record] = self.names.of(str(self.compiled.heap.holder(variable)))
+            self.groups.setdefault(records[variable.record], []).append(name)
             self.initially[name] = self.initial(variable) + self.program.slots[variable].low
         for own in self.locals:
             self.groups[own.name] = [own.counter, *own.names]

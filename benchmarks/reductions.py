@@ -10,10 +10,10 @@ from rich.table import Table
 
 from benchmarks.engines import console
 from benchmarks.models import BESIDE, crowd
-from pfncache.check import engine
 from pfncache.check.compiler import compile_system
 from pfncache.check.ir import Op
 from pfncache.check.link import MASKS, N_MASKS, WORDS, Program, link
+from pfncache.check.reduction import LATER_READS, LATER_WRITES, READS, WRITES
 from pfncache.check.search import Search
 from pfncache.check.system import System
 from pfncache.scenarios.shape import Shape
@@ -63,7 +63,7 @@ def variants(build: Callable[[], System]) -> Iterator[Program]:
         instr.op, instr.args = Op.ALIKE, instr.args[:1]
     program = link(compiled)
     yield program.without_masks()
-    yield with_mask(program, (engine.READS, engine.WRITES, engine.LATER_READS, engine.LATER_WRITES))
+    yield with_mask(program, (READS, WRITES, LATER_READS, LATER_WRITES))
     yield program
 
 

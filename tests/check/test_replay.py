@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pfncache.check import engine
+from pfncache.check import interpreter
 from pfncache.check.compiler import compile_system
 from pfncache.check.link import link
 from pfncache.check.path import Choice
@@ -37,7 +37,7 @@ def random_walk(searching: Search, generator: random.Random) -> int:
         state = searching.initial
         while choices := searching.enabled(state):
             choice: Choice = generator.choice(choices)
-            failed = searching.take(state, choice)[0] == engine.FAILED
+            failed = searching.take(state, choice)[0] == interpreter.FAILED
             state = replay.take(state, choice)
             steps += 1
             if failed or steps == 400 or has_wrapped(searching, state):

@@ -30,7 +30,7 @@ ENDS = [
     ("mainline-7.3", "livelock/few-unrelated", 641),
     ("mainline-7.3", "livelock/clock-and-munmap", 126),
     ("mainline-7.3", "livelock/clock-and-slot-update", 593),
-    ("mainline-7.3", "livelock/clock-and-conversion", 8),
+    ("mainline-7.3", "livelock/clock-and-conversion", 12),
     ("mainline-7.3", "gmem/endless-clock", 384),
     ("rfc-v4", "gmem/endless-clock", 274),
     ("rfc-v4-fixed", "livelock/few-unrelated", 641),

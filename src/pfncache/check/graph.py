@@ -10,8 +10,10 @@ import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
-from pfncache.check.engine import BLOCKED, OUT_CHOICES, STEPPED, clear_dead, counter_of, find, may_run, step
+from pfncache.check.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run, step
 from pfncache.check.link import FANOUT, N_ACTORS, WORDS, Program
+from pfncache.check.reduction import clear_dead
+from pfncache.check.table import find
 from pfncache.check.visited import Visited
 
 

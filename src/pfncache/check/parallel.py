@@ -34,15 +34,12 @@ from pfncache.check.engine import (
     DONE,
     FULL,
     ONWARD,
-    OUT_SIZE,
     PAUSED,
-    SEGMENTS,
-    after_place,
-    expect,
-    prefetch,
     successors,
 )
+from pfncache.check.interpreter import OUT_SIZE
 from pfncache.check.link import FANOUT, Program
+from pfncache.check.table import SEGMENTS, after_place, expect, prefetch
 
 SHARE = 4096
 """States that a thread expands in a round, at most."""

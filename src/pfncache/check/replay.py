@@ -18,7 +18,7 @@ import numpy as np
 from greenlet import greenlet
 from numpy.typing import NDArray
 
-from pfncache.check import engine
+from pfncache.check import interpreter
 from pfncache.check.ir import Variable
 from pfncache.check.path import Choice
 from pfncache.check.search import Search
@@ -173,12 +173,12 @@ class Replay:
         """Take one step in both forms. Returns the compiled state after it; raises Divergence if the forms differ."""
         result, after, events, _ = self.search.take(state, choice)
         self._outcome = choice.outcome
-        if result == engine.FAILED:
+        if result == interpreter.FAILED:
             events = sys.maxsize
-        elif result != engine.STEPPED:
+        elif result != interpreter.STEPPED:
             raise Divergence(f"{self.actors[choice.actor].name} cannot take the step that the schedule wants")
         self._resume(choice.actor, events)
-        if result == engine.FAILED:
+        if result == interpreter.FAILED:
             if self.ending is None:
                 raise Divergence("the compiled form fails, the source does not")
             return after

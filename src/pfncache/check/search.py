@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check import engine
+from pfncache.check import engine, interpreter, reduction
 from pfncache.check.fairness import fair_states
 from pfncache.check.graph import graph_of
 from pfncache.check.ir import Event, Failure, Op
@@ -85,8 +85,8 @@ class Search:
         self.threads = threads
         image = program.image
         self.registers = np.zeros(int(image[REGISTERS]) + 1, dtype=np.int64)
-        engine.prepare(image, self.registers)
-        self.out = np.zeros(engine.OUT_SIZE, dtype=np.int64)
+        interpreter.prepare(image, self.registers)
+        self.out = np.zeros(interpreter.OUT_SIZE, dtype=np.int64)
         self.cover = np.zeros(max(1, len(program.acquisitions)), dtype=np.uint8)
         self.start_events: list[int] = []
         self.start_failure: Failure | None = None
@@ -100,16 +100,16 @@ class Search:
         state = self.program.initial.copy()
         for actor in range(self.program.actors):
             result = self._step(state, actor, 0)
-            if result == engine.FAILED:
-                self.start_failure = self.program.failures[int(self.out[engine.OUT_DETAIL])]
+            if result == interpreter.FAILED:
+                self.start_failure = self.program.failures[int(self.out[interpreter.OUT_DETAIL])]
                 self.start_events.append(sys.maxsize)
                 break
-            if result == engine.ENDLESS:
+            if result == interpreter.ENDLESS:
                 self.start_loop = f"{self._name(actor)} runs for ever from its start, and touches nothing"
                 break
-            if result != engine.STEPPED:
+            if result != interpreter.STEPPED:
                 raise ModelError(f"actor {self._name(actor)} cannot start: {self._describe(result)}")
-            self.start_events.append(int(self.out[engine.OUT_EVENTS]))
+            self.start_events.append(int(self.out[interpreter.OUT_EVENTS]))
             self.program.image[self.program.image[ACTORS] + actor * ACTOR + 7] = self.program.counter(state, actor)
         return state
 
@@ -117,7 +117,7 @@ class Search:
         return self.program.compiled.system.actors[actor].name
 
     def _step(self, state: NDArray[np.uint64], actor: int, outcome: int) -> int:
-        return int(engine.step(self.program.image, state, self.registers, self.out, self.cover, actor, outcome))
+        return int(interpreter.step(self.program.image, state, self.registers, self.out, self.cover, actor, outcome))
 
     def take(self, state: NDArray[np.uint64], choice: Choice) -> tuple[int, NDArray[np.uint64], int, int]:
         """Take one step from `state`.
@@ -126,26 +126,26 @@ class Search:
         """
         after = state.copy()
         result = self._step(after, choice.actor, choice.outcome)
-        return result, after, int(self.out[engine.OUT_EVENTS]), int(self.out[engine.OUT_CHOICES])
+        return result, after, int(self.out[interpreter.OUT_EVENTS]), int(self.out[interpreter.OUT_CHOICES])
 
     def canonical(self, state: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """The one among the states of equal future that is kept."""
         found = state.copy()
-        engine.clear_dead(self.program.image, found)
+        reduction.clear_dead(self.program.image, found)
         return found
 
     def enabled(self, state: NDArray[np.uint64]) -> list[Choice]:
         """Every step that can be taken from `state`."""
         found = []
         for actor in range(self.program.actors):
-            if not engine.may_run(self.program.image, state, actor):
+            if not interpreter.may_run(self.program.image, state, actor):
                 continue
             outcome, outcomes = 0, 1
             while outcome < outcomes:
                 result, _, _, outcomes = self.take(state, Choice(actor, outcome))
-                if result == engine.BLOCKED:
+                if result == interpreter.BLOCKED:
                     break
-                if result != engine.ALIKE:
+                if result != interpreter.ALIKE:
                     found.append(Choice(actor, outcome))
                 outcome += 1
         return found
@@ -222,7 +222,7 @@ class Search:
         result.verdict = VIOLATED
         result.path = self._path(int(ctl[engine.CTL_STATE]))
         if verdict == engine.BAD_RANGE:
-            raise ModelError(self._describe(engine.RANGE))
+            raise ModelError(self._describe(interpreter.RANGE))
         if verdict == engine.DEADLOCK:
             result.property = "deadlock"
             result.detail = self._waiting(self.visited.states[int(ctl[engine.CTL_STATE])])
@@ -307,16 +307,16 @@ class Search:
         return f"{self._name(actor)} runs for ever {place}, and touches nothing that others change"
 
     def _describe(self, result: int) -> str:
-        if result == engine.RANGE:
+        if result == interpreter.RANGE:
             return f"a value left the room that its type has: {self._range_place()}"
-        if result == engine.FAILED:
-            failure = self.program.failures[int(self.out[engine.OUT_DETAIL])]
+        if result == interpreter.FAILED:
+            failure = self.program.failures[int(self.out[interpreter.OUT_DETAIL])]
             return f"{failure.kind} at {failure.stack[-1]}"
-        return {engine.BLOCKED: "blocked", engine.ENDLESS: "a step that does not end"}[result]
+        return {interpreter.BLOCKED: "blocked", interpreter.ENDLESS: "a step that does not end"}[result]
 
     def _range_place(self) -> str:
         image: Any = self.program.image
-        index = (int(self.out[engine.OUT_DETAIL]) - int(image[CODE])) // INSTR
+        index = (int(self.out[interpreter.OUT_DETAIL]) - int(image[CODE])) // INSTR
         for slot_of, slot in self.program.slots.items():
             row = image[image[CODE] + index * INSTR : image[CODE] + (index + 1) * INSTR]
             if row[0] == Op.STORE and (row[2], row[3]) == (slot.word, slot.shift):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check import engine
+from pfncache.check.table import insert, rehash
 
 FIRST_TABLE = 1 << 15
 """Places of the first table."""
@@ -49,12 +49,12 @@ class Visited:
         """Enter the first state."""
         self.states[0] = state
         self.parents[0] = -1
-        engine.insert(self.states, self.table, self.mask, 0, self.words)
+        insert(self.states, self.table, self.mask, 0, self.words)
 
     def grow(self, count: int, each: Callable[[Callable[[int], None]], object], parts: int) -> None:
         """A larger table for the first `count` states; `each` calls a function with the number of each of the parts."""
         self.table = np.zeros(len(self.table) * GROWTH, dtype=np.uint64)
-        each(lambda part: engine.rehash(self.states, self.table, self.mask, count, self.words, part, parts))
+        each(lambda part: rehash(self.states, self.table, self.mask, count, self.words, part, parts))
 
     def bytes_per_state(self, count: int) -> float:
         """What a state takes in all."""

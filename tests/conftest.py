@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pfncache.selftests.host import Host
 
 PFNCACHE = (sys.executable, "-m", "pfncache")
 
@@ -38,3 +41,14 @@ def pfncache() -> Callable[..., Run]:
         return Run(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def kvm_host() -> Host:
+    """This host's KVM; what needs it is skipped where there is none."""
+    from pfncache.selftests.host import probe  # for the tests that use it alone
+
+    found = probe()
+    if found.capabilities is None:
+        pytest.skip(found.reason)
+    return found

@@ -77,6 +77,18 @@ def test_wrong_paths(tmp_path: Path) -> None:
         release_of(other)
 
 
+@pytest.mark.parametrize("release", [b"\xff\xfe kernel\0", b"", b"no end"], ids=["no text", "empty", "no end"])
+def test_odd_header(tmp_path: Path, release: bytes) -> None:
+    """Magic, but no version where it says."""
+    header = bytearray(0x210)
+    header[0x202:0x206] = b"HdrS"
+    header[0x20E:0x210] = (0x10).to_bytes(2, "little")
+    odd = tmp_path / "odd"
+    odd.write_bytes(bytes(header) + release)
+    with pytest.raises(NoSuchKernel, match="odd is no bzImage: its header names no version"):
+        release_of(odd)
+
+
 def test_host() -> None:
     release = os.uname().release
     try:

@@ -14,26 +14,18 @@ from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import predict
 from pfncache.matrix.probes import run_all, run_one
-from pfncache.selftests.host import Host, probe
-
-
-@pytest.fixture(scope="module")
-def host() -> Host:
-    found = probe()
-    if found.capabilities is None:
-        pytest.skip(found.reason)
-    return found
+from pfncache.selftests.host import Host
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_ordinary_memory_is_reached(host: Host, path: str) -> None:
+def test_ordinary_memory_is_reached(kvm_host: Host, path: str) -> None:
     seen = run_one(path, "anon/mapped")
     if seen.verdict is Verdict.UNSEEN:
         pytest.skip(seen.how)
     assert seen == Seen(Verdict.WORKS)
 
 
-def test_memory_that_only_the_guest_has(host: Host) -> None:
+def test_memory_that_only_the_guest_has(kvm_host: Host) -> None:
     if run_one("TDP fault", "gmem/unmapped").verdict is Verdict.UNSEEN:
         pytest.skip("no guest_memfd that can be mapped")
     assert run_one("TDP fault", "gmem/unmapped") == Seen(Verdict.WORKS)
@@ -41,19 +33,19 @@ def test_memory_that_only_the_guest_has(host: Host) -> None:
     assert run_one("emulator read", "gmem/other") == Seen(Verdict.ELSEWHERE)
 
 
-def test_kernel_and_model_agree(host: Host) -> None:
+def test_kernel_and_model_agree(kvm_host: Host) -> None:
     found = run_all()
     assert set(found) == {(path, kind) for path in PATHS for kind in KINDS}
     differs = []
     for (path, kind), seen in found.items():
-        expected = predict(host.design, PATHS[path], KINDS[kind]).seen
+        expected = predict(kvm_host.design, PATHS[path], KINDS[kind]).seen
         if seen.verdict is not Verdict.UNSEEN and seen.verdict is not expected.verdict:
             differs.append(f"{path} on {kind}: {seen}, expected {expected}")
     assert differs == []
 
 
 def test_path_that_does_not_survive_is_told_of_in_each_of_its_cells(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    kvm_host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies = replace(PATHS["TDP fault"], name="dies", act=lambda ground: os._exit(3))
     monkeypatch.setattr(probes, "PATHS", {"dies": dies})

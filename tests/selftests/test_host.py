@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.machines.kvm import host as kvm_host
+from pfncache.machines.kvm import host as host_module
 from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.uapi import PAGE_SIZE, UFFD_MISSING
@@ -21,26 +21,18 @@ from pfncache.selftests.selftest import Selftest, userfaultfd
 from pfncache.selftests.world import anon
 
 
-@pytest.fixture(scope="module")
-def host() -> Host:
-    found = probe()
-    if found.capabilities is None:
-        pytest.skip(found.reason)
-    return found
-
-
 def test_without_kvm_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kvm_host, "DEVICE", "/nonexistent")
+    monkeypatch.setattr(host_module, "DEVICE", "/nonexistent")
     found = probe()
     assert (found.capabilities, found.design.name, found.reason) == (None, "mainline-7.3", "open /nonexistent: ENOENT")
 
 
-def test_probe_is_repeatable(host: Host) -> None:
+def test_probe_is_repeatable(kvm_host: Host) -> None:
     again = probe()
-    assert (again.design.name, again.reason) == (host.design.name, host.reason)
+    assert (again.design.name, again.reason) == (kvm_host.design.name, kvm_host.reason)
 
 
-@pytest.mark.usefixtures("host")
+@pytest.mark.usefixtures("kvm_host")
 def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
     """A lookup that nobody resolves keeps the child's thread in the kernel, with a VM and a userfaultfd open."""
 
@@ -59,14 +51,14 @@ def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
 
 
 @pytest.mark.parametrize("group", ["series", "memslots", "gmem", "clock"])
-def test_kernel_agrees_with_its_model(host: Host, group: str) -> None:
+def test_kernel_agrees_with_its_model(kvm_host: Host, group: str) -> None:
     tests = [test for test in SELFTESTS.values() if test.group == group]
-    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, host.design) if r.verdict == "failed"}
+    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict == "failed"}
     assert unexpected == {}
 
 
 @pytest.mark.slow
-def test_kernel_agrees_with_its_model_in_the_rest(host: Host) -> None:
+def test_kernel_agrees_with_its_model_in_the_rest(kvm_host: Host) -> None:
     tests = [test for test in SELFTESTS.values() if test.group not in ("series", "memslots", "gmem", "clock")]
-    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, host.design) if r.verdict == "failed"}
+    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict == "failed"}
     assert unexpected == {}

@@ -16,6 +16,8 @@ LOAD = 0.7
 """Of the table, at most."""
 GROWTH = 4
 """How many times larger the next table is."""
+MOST = (1 << 31) - 1
+"""States that a table can tell apart by number."""
 BYTES = 5
 """Of a state beside its words and its place: its parent, and what is noted of it."""
 
@@ -63,7 +65,7 @@ class Visited:
 
 def _room(words: int, most: int) -> tuple[int, bool]:
     """How many states there can be room for, and whether that is fewer than wanted."""
-    room = most
+    room = min(most, MOST)
     while True:
         try:
             np.empty((room, words + 1), dtype=np.uint64)

@@ -59,4 +59,8 @@ def release_of(path: Path) -> str:
     if data[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
         raise NoSuchKernel(f"{path} is no bzImage")
     start = struct.unpack_from("<H", data, _VERSION_AT)[0] + _SETUP
-    return data[start : data.index(b"\0", start)].split(b" ")[0].decode()
+    version, end, _ = data[start:].partition(b"\0")
+    release = version.split(b" ")[0].decode("ascii", "replace")
+    if not end or not release or not release.isascii():
+        raise NoSuchKernel(f"{path} is no bzImage: its header names no version")
+    return release

@@ -20,7 +20,7 @@ from pfncache.check.interpreter import (
     may_run,
     step,
 )  # fmt: skip
-from pfncache.check.link import AT_END, MASKS, N_ACTORS, WORDS
+from pfncache.check.link import AT_END, FANOUT, MASKS, N_ACTORS, WORDS
 from pfncache.check.reduction import clear_dead, persistent
 from pfncache.check.table import PENDING, expect, hash_of, look_up, prefetch
 
@@ -82,7 +82,6 @@ def _flush(
 def successors(
     image: Any,
     states: Any,
-    parents: Any,
     onward: Any,
     table: Any,
     mask: Any,
@@ -97,13 +96,12 @@ def successors(
     cover: Any,
     ctl: Any,
 ) -> int:
-    """Put the states that steps from `number` lead to behind the `waiting` ones in `pending`; flush it when full.
+    """Put the states that steps from `number` lead to behind the `waiting` ones in `pending`, which has room for them.
 
     Unless the `whole` is wanted, the steps of a persistent set of actors will do, where there is one with a step.
     What was found goes to ctl[CTL_VERDICT]. Returns how many states wait.
     """
     words = uint64(image[WORDS])
-    size = pending.shape[0]
     taken = 0
     finished = True
     state = states[uint64(number)]
@@ -121,12 +119,6 @@ def successors(
             choice = 0
             choices = 1
             while choice < choices:
-                if waiting == size:
-                    ctl[CTL_STATES] = _flush(
-                        states, parents, onward, table, mask, pending, hashes, origins, waiting,
-                        ctl[CTL_STATES], ctl[CTL_LEVEL],
-                    )  # fmt: skip
-                    waiting = 0
                 after = pending[uint64(waiting)]
                 for i in range(words):
                     after[i] = state[i]
@@ -200,19 +192,20 @@ def explore(
     words = image[WORDS]
     umask = uint64(mask)
     number = ctl[CTL_NEXT]
-    pending = np.empty((PENDING, words), dtype=np.uint64)
-    hashes = np.empty(PENDING, dtype=np.uint64)
-    origins = np.empty(PENDING, dtype=np.int32)
+    size = PENDING + image[FANOUT]
+    pending = np.empty((size, words), dtype=np.uint64)
+    hashes = np.empty(size, dtype=np.uint64)
+    origins = np.empty(size, dtype=np.int32)
     waiting = 0
     ctl[CTL_VERDICT] = DONE
     while True:
-        if number == ctl[CTL_LEVEL]:
+        if waiting >= PENDING or number == ctl[CTL_LEVEL]:
             ctl[CTL_STATES] = _flush(
                 states, parents, onward, table, umask, pending, hashes, origins, waiting,
                 ctl[CTL_STATES], ctl[CTL_LEVEL],
             )  # fmt: skip
             waiting = 0
-        if ctl[CTL_STATES] + 2 * PENDING > ctl[CTL_LIMIT]:
+        if ctl[CTL_STATES] + size > ctl[CTL_LIMIT]:
             ctl[CTL_VERDICT] = FULL
             break
         at = number
@@ -231,7 +224,7 @@ def explore(
             ctl[CTL_VERDICT] = PAUSED
             break
         waiting = successors(
-            image, states, parents, onward, table, umask, pending, hashes, origins, waiting, at, at != number,
+            image, states, onward, table, umask, pending, hashes, origins, waiting, at, at != number,
             registers, out, cover, ctl,
         )  # fmt: skip
         if ctl[CTL_VERDICT] != DONE:

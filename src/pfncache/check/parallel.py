@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One search on several cores: threads share the work of a level, and no level begins before the one above is done.
 
-A round takes a part of a level. First each thread expands its share of the states, into a box of its own; then each
-enters what belongs into its segments of the table; when it is known how many states are new, each writes its own into
-their places. The states, the table and their order by level are those of a search on one core, which may go on at any
-point: the first violation is still one with the fewest steps.
+A round takes a part of a level. First each thread expands its share of the states, and puts what the table does not
+have yet into a box of its own; then each enters what belongs into its segments of the table, unless it is the same as
+another of the round; when it is known how many states are new, each writes its own into their places. The states, the
+table and their order by level are those of a search on one core, which may go on at any point: the first violation is
+still one with the fewest steps.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ from pfncache.check.engine import (
     successors,
 )
 from pfncache.check.interpreter import OUT_SIZE
-from pfncache.check.link import FANOUT, Program
-from pfncache.check.table import SEGMENTS, after_place, expect, prefetch
+from pfncache.check.link import FANOUT, WORDS, Program
+from pfncache.check.table import PENDING, SEGMENTS, after_place, expect, look_up, prefetch
 
 SHARE = 4096
 """States that a thread expands in a round, at most."""
@@ -55,9 +56,10 @@ FRESH = 1 << 31
 def _expand(
     image: Any,
     states: Any,
-    parents: Any,
     onward: Any,
+    table: Any,
     mask: int,
+    level: int,
     box: Any,
     hashes: Any,
     origins: Any,
@@ -70,23 +72,47 @@ def _expand(
     cover: Any,
     ctl: Any,
 ) -> None:
-    """Put the successors of the states from `begin` to `end` into the box, and sort them by owner into `shares`."""
-    nothing = np.zeros(1, dtype=np.uint64)  # it is too early to ask for their places
+    """Put the successors of the states from `begin` to `end` that nobody knows into the box, by owner in `shares`."""
+    umask = uint64(mask)
+    words = image[WORDS]
+    size = PENDING + image[FANOUT]
+    pending = np.empty((size, words), dtype=np.uint64)
+    own_hashes = np.empty(size, dtype=np.uint64)
+    own_origins = np.empty(size, dtype=np.int32)
+    segment = (umask + uint64(1)) // uint64(SEGMENTS)
     ctl[:] = 0
-    waiting = 0
-    for number in range(begin, end):
+    counts[:] = 0
+    waiting = found = 0
+    number = begin
+    while True:
+        if waiting >= PENDING or number == end:
+            for i in range(uint64(waiting)):
+                expect(states, table, umask, own_hashes[i], words)
+            for i in range(uint64(waiting)):
+                h = own_hashes[i]
+                _, known = look_up(states, table, umask, pending[i], h, words)
+                if known > uint64(level):
+                    onward[own_origins[i]] |= ONWARD
+                if known:
+                    continue
+                for k in range(uint64(words)):
+                    box[found, k] = pending[i, k]
+                hashes[found] = h
+                origins[found] = own_origins[i]
+                owner = ((h & umask) // segment) % uint64(counts.shape[0])
+                shares[owner, uint64(counts[owner])] = found
+                counts[owner] += 1
+                found += 1
+            waiting = 0
+            if number == end:
+                break
         waiting = successors(
-            image, states, parents, onward, nothing, uint64(0), box, hashes, origins, waiting, number, False,
+            image, states, onward, table, umask, pending, own_hashes, own_origins, waiting, number, False,
             registers, out, cover, ctl,
         )  # fmt: skip
         if ctl[CTL_VERDICT] != DONE:
             break
-    segment = (uint64(mask) + uint64(1)) // uint64(SEGMENTS)
-    counts[:] = 0
-    for i in range(uint64(waiting)):
-        owner = ((hashes[i] & uint64(mask)) // segment) % uint64(counts.shape[0])
-        shares[owner, uint64(counts[owner])] = i
-        counts[owner] += 1
+        number += 1
 
 
 @njit(cache=True, nogil=True)
@@ -228,7 +254,7 @@ class Crew:
         def expand(t: int) -> None:
             first = min(level, begin + t * share)
             _expand(
-                self.program.image, states, parents, onward, mask, boxes[t], hashes[t], origins[t],
+                self.program.image, states, onward, table, mask, level, boxes[t], hashes[t], origins[t],
                 self.shares[t], self.counts[t], first, min(level, first + share),
                 self.registers[t], self.outs[t], self.covers[t], self.ctls[t],
             )  # fmt: skip

@@ -23,7 +23,7 @@ from pfncache.verify.systems import make_system
 ROUNDS = 3
 TLC_STATES = 1_000_000
 """More take TLC minutes."""
-VERDICTS = 8
+VERDICTS = 24
 """Scenarios of the default catalogue, spread over it, whose times to a verdict are added up."""
 
 
@@ -122,10 +122,8 @@ def startup() -> Table:
     return table
 
 
-@click.command()
-@click.argument("actors", type=click.IntRange(2, len(BESIDE) + 1), nargs=-1)
-def main(actors: tuple[int, ...]) -> None:
-    """Run every benchmark, one after the other; or only the race with so many ACTORS."""
+def run(actors: tuple[int, ...] = ()) -> None:
+    """Run every race, one after the other; or only the one with so many actors."""
     out = console()
     out.print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; medians of {ROUNDS}")
     for name, reason in (("SPIN", spin.missing()), ("TLC", tlc.missing())):
@@ -139,6 +137,13 @@ def main(actors: tuple[int, ...]) -> None:
     if not spin.missing():
         out.print(verdicts())
     out.print(startup())
+
+
+@click.command()
+@click.argument("actors", type=click.IntRange(2, len(BESIDE) + 1), nargs=-1)
+def main(actors: tuple[int, ...]) -> None:
+    """Run every race, one after the other; or only the one with so many ACTORS."""
+    run(actors)
 
 
 if __name__ == "__main__":

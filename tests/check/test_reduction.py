@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pfncache.check import search
 from pfncache.check.search import FEW, Result, Search, search_shortest
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.series import DESIGNS
@@ -154,3 +155,21 @@ def test_a_shortest_way_is_found_again() -> None:
     searching, result = search_shortest(program, FEW)
     assert (result.property, len(result.path)) == ("use-after-free", 1)
     assert not searching.program.has_masks
+
+
+def test_a_way_that_is_too_far_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the first one that was found is shown."""
+    monkeypatch.setattr(search, "FEW", 1)
+    monkeypatch.setattr(search, "MORE", 0)
+    searching, result = search_shortest(toys.program([toys.count_up], [toys.allocate, toys.free, toys.use]), FEW)
+    assert (result.property, len(result.path)) == ("use-after-free", 2)
+    assert searching.program.has_masks
+
+
+def test_who_never_ends_has_a_step_in_every_loop() -> None:
+    """It spins on what nobody else touches. Merged into one step, that would be a step without an end."""
+    actors = [[toys.turn, toys.spin_until_flag], [toys.return_from_guard]]
+    _, whole = toys.search_lists(actors, reduction=False, endless={0})
+    _, reduced = toys.search_lists(actors, endless={0})
+    assert (whole.verdict, reduced.verdict) == ("holds", "holds")
+    assert reduced.states < whole.states == 33

@@ -168,7 +168,7 @@ def test_a_way_that_is_too_far_is_not_looked_for(monkeypatch: pytest.MonkeyPatch
 
 def test_who_never_ends_has_a_step_in_every_loop() -> None:
     """It spins on what nobody else touches. Merged into one step, that would be a step without an end."""
-    actors = [[toys.turn, toys.spin_until_flag], [toys.return_from_guard]]
+    actors: list[list[Function]] = [[toys.turn, toys.spin_until_flag], [toys.return_from_guard]]
     _, whole = toys.search_lists(actors, reduction=False, endless={0})
     _, reduced = toys.search_lists(actors, endless={0})
     assert (whole.verdict, reduced.verdict) == ("holds", "holds")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -49,6 +50,7 @@ def graph_of(
     registers: NDArray[np.int64],
     out: NDArray[np.int64],
     cover: NDArray[np.uint8],
+    threads: int = 1,
 ) -> tuple[Graph, NDArray[np.int64]]:
     """The graph of those of the `count` visited states that may lie on a fair cycle, and which they are, in order.
 
@@ -58,7 +60,17 @@ def graph_of(
     scratch = np.zeros(program.words, dtype=np.uint64)
     endless = np.array([actor.endless for actor in program.compiled.system.actors])
     number = np.full(count, -1, dtype=np.int32)
-    states = np.flatnonzero(_mark(program.image, visited.states, program.loops, endless, *room, scratch, number) == 0)
+
+    def mark(part: int) -> None:
+        own = slice(count * part // threads, count * (part + 1) // threads)
+        _mark(
+            program.image, visited.states[own], program.loops, endless, registers.copy(), out.copy(), cover,
+            scratch.copy(), number[own],
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(threads) as pool:
+        list((pool.map if threads > 1 else map)(mark, range(threads)))
+    states = np.flatnonzero(number == 0)
     number[states] = np.arange(len(states))
     most = len(states) * int(program.image[FANOUT])
     graph = Graph(
@@ -78,7 +90,7 @@ def graph_of(
 @njit(cache=True, nogil=True)
 def _mark(
     image: Any, states: Any, loops: Any, endless: Any, registers: Any, out: Any, cover: Any, scratch: Any, number: Any
-) -> Any:
+) -> None:
     """Set `number` to 0 for the states that may lie on a fair cycle in which an actor that is to end does not.
 
     Whoever stands where it cannot come again takes no step of the cycle. A state in which it could take one is on none.
@@ -98,7 +110,6 @@ def _mark(
                 if step(image, scratch, registers, out, cover, actor, 0) == STEPPED:
                     number[n] = -1
                     break
-    return number
 
 
 @njit(cache=True, nogil=True)

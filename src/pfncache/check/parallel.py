@@ -42,7 +42,7 @@ from pfncache.check.interpreter import OUT_SIZE
 from pfncache.check.link import FANOUT, WORDS, Program
 from pfncache.check.table import PENDING, SEGMENTS, after_place, expect, look_up, prefetch
 
-SHARE = 4096
+SHARE = 16384
 """States that a thread expands in a round, at most."""
 WORTHWHILE = 4096
 """States of a level that are worth a round."""

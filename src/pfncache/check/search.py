@@ -242,7 +242,7 @@ class Search:
             return
         room = (self.registers, self.out, self.cover)
         try:
-            graph, states = graph_of(self.program, self.visited, result.states, *room)
+            graph, states = graph_of(self.program, self.visited, result.states, *room, self.threads)
             fair = fair_states(graph)
         except KeyboardInterrupt:
             result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything ends"

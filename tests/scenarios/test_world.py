@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.world import DEVICE_PFN, Memory, World
 from pfncache.series import mainline_7_3
 
@@ -73,3 +74,21 @@ def test_actors_are_of_the_process_or_of_none() -> None:
     assert isinstance(one.task, TaskStruct)
     assert isinstance(other.task, TaskStruct)
     assert (one.task.mm, other.task.mm) == (world.mm, None)
+
+
+def test_generations_do_not_reach_the_bit_that_says_in_progress() -> None:
+    """Eight updates, each of which counts: no two have the same generation, with or without the bit."""
+    world = World(KERNEL, slots=13)
+    bit = world.kernel.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
+    generations = [world.kernel.kvm_memslots_locked(world.kvm).generation]
+    for _ in range(4):
+        for operation in OPERATIONS["slot-replace"].calls(world):
+            world.do(operation)
+            generations.append(world.kernel.kvm_memslots_locked(world.kvm).generation)
+    assert generations == [1, 3, 4, 6, 7, 9, 10, 12, 13]
+    assert not any(generation & bit for generation in generations)
+
+
+def test_more_updates_than_generations_are_refused() -> None:
+    with pytest.raises(ValueError, match="16 memslots: a generation counts to 31, and a memslot may take two"):
+        World(KERNEL, slots=16)

@@ -61,7 +61,7 @@ class Vmlinux(
         self.KVM_HVA_ERR_BAD = self.PAGE_OFFSET
         self.VMALLOC_START = self.PAGE_OFFSET + (pages << page_shift)
         real = page_shift == REAL_PAGE_SHIFT
-        self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 8
+        self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 32
         self.PVCLOCK_SIZE = 32 if real else 1
         self.STEAL_PREEMPTED = 16 if real else 0
         self.VCPU_INFO_ALIGN = 4 if real else 1

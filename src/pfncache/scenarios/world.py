@@ -103,6 +103,9 @@ class World:
         file_pages: int = 1,
     ) -> None:
         self.kernel = k = kernel(page_shift=1, pages=pages, user_pages=4, vmap_areas=2)
+        if 2 * slots >= k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS:
+            most = k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS - 1
+            raise ValueError(f"{slots} memslots: a generation counts to {most}, and a memslot may take two")
         self.memory = memory
         self.mm = k.new_mm("mm")
         self.vcpu = KvmVcpu("vcpu")

@@ -23,8 +23,8 @@ Pgoff = Annotated[int, Bound(0, 7)]
 """Index of a page in a file."""
 Errno = Annotated[int, Bound(-255, 0)]
 """0 or a negative errno."""
-Generation = Annotated[int, Bound(0, 15)]
-"""Memslot generation."""
+Generation = Annotated[int, Bound(0, 63)]
+"""Memslot generation, with a bit that says that an update is in progress."""
 Sequence = Annotated[int, Bound(0, 15, wraps=3)]
 """A sequence counter, which nobody asks for more than whether it has changed. A scenario that ends is too short for it
 to wrap."""

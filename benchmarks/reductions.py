@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from rich.table import Table
@@ -46,9 +47,7 @@ def with_mask(program: Program, kinds: tuple[int, ...]) -> Program:
     words = int(image[WORDS])
     masks = image[image[MASKS] :].reshape(-1, N_MASKS, words)
     masks[:, kinds, :] = EVERYTHING
-    changed = program.without_masks()
-    changed.image = image
-    return changed
+    return replace(program, image=image)
 
 
 def variants(build: Callable[[], System]) -> Iterator[Program]:

@@ -50,7 +50,6 @@ def live_masks(code: Code) -> list[int]:
     """Before each instruction, the registers whose value is still needed, as bits."""
     if code.live is not None:
         return code.live
-    follow = successors(code)
     constants = code.constant_registers()
     uses: list[int] = []
     defines: list[int] = []
@@ -64,21 +63,31 @@ def live_masks(code: Code) -> list[int]:
         uses.append(mask)
         target = instr.args[0] if instr.op in WRITES_D else None
         defines.append(1 << target.number if isinstance(target, Reg) else 0)
-    live = [0] * len(code.instrs)
-    changed = True
-    while changed:
-        changed = False
-        for i in range(len(code.instrs) - 1, -1, -1):
-            after = 0
-            for j in follow[i]:
-                after |= live[j]
-            before = uses[i] | (after & ~defines[i])
-            if before != live[i]:
-                live[i] = before
-                changed = True
+    live = backwards(successors(code), uses, defines, [0] * len(uses), [False] * len(uses))
     shared: dict[int, int] = {}
     code.live = [shared.setdefault(mask, mask) for mask in live]
     return code.live
+
+
+def backwards(
+    follow: list[tuple[int, ...]], gains: list[int], kills: list[int], ends: list[int], stops: list[bool]
+) -> list[int]:
+    """Before each instruction: its gains, and what is there after it without what it kills; nothing crosses a stop."""
+    found = [0] * len(gains)
+    changed = True
+    while changed:
+        changed = False
+        for i in range(len(gains) - 1, -1, -1):
+            if stops[i]:
+                continue
+            after = ends[i]
+            for j in follow[i]:
+                after |= found[j]
+            before = gains[i] | (after & ~kills[i])
+            if before != found[i]:
+                found[i] = before
+                changed = True
+    return found
 
 
 def bits_of(mask: int) -> list[int]:

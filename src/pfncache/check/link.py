@@ -216,10 +216,10 @@ class Linker:
         for slot in self.slots.values():
             kept &= ~slot.mask
         at_end = masks_of(codes[-1], self.heap, set(), bits, 0)[-1].live if len(codes) > count else 0
+        pairs = [(i, self._interrupter(i)) for i in range(count)]
         words: list[int] = []
         for number in range(count):
             # An interrupt and whom it interrupts keep each other from running, whatever they touch.
-            pairs = [(i, self._interrupter(i)) for i in range(count)]
             cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
             found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
             for place in (Masks(at_end), *found.values()):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import or_
 
-from pfncache.check.analysis import bits_of, successors
+from pfncache.check.analysis import backwards, bits_of, successors
 from pfncache.check.ir import Code, Column, Flow, Op, Variable
 from pfncache.check.system import Heap
 
@@ -59,7 +59,7 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
     stops = [n in visible for n in range(len(code.instrs))]
     nothing = [0] * len(stops)
     reads, writes = (
-        _backwards(successors(code), touched, nothing, nothing, stops) for touched in (flow.reads, flow.writes)
+        backwards(successors(code), touched, nothing, nothing, stops) for touched in (flow.reads, flow.writes)
     )
     return {
         i - 1: Masks(
@@ -88,29 +88,8 @@ def flow_of(code: Code, heap: Heap) -> Flow:
     nothing, never = [0] * len(reads), [False] * len(reads)
     follow = successors(code)
     code.flow = Flow(
-        list(number), reads, writes, _backwards(follow, reads, kills, nothing, never),
-        _backwards(follow, nothing, kills, ends, never), _backwards(follow, reads, nothing, nothing, never),
-        _backwards(follow, writes, nothing, nothing, never),
+        list(number), reads, writes, backwards(follow, reads, kills, nothing, never),
+        backwards(follow, nothing, kills, ends, never), backwards(follow, reads, nothing, nothing, never),
+        backwards(follow, writes, nothing, nothing, never),
     )  # fmt: skip
     return code.flow
-
-
-def _backwards(
-    follow: list[tuple[int, ...]], gains: list[int], kills: list[int], ends: list[int], stops: list[bool]
-) -> list[int]:
-    """Before each instruction: its gains, and what is there after it without what it kills; nothing crosses a stop."""
-    found = [0] * len(gains)
-    changed = True
-    while changed:
-        changed = False
-        for i in range(len(gains) - 1, -1, -1):
-            if stops[i]:
-                continue
-            after = ends[i]
-            for j in follow[i]:
-                after |= found[j]
-            before = gains[i] | (after & ~kills[i])
-            if before != found[i]:
-                found[i] = before
-                changed = True
-    return found

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from unittest import mock
 
+from pfncache.check.parallel import Crew
 from pfncache.check.search import Result, Search
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.series import mainline_7_3
@@ -19,10 +20,10 @@ def race(name: str, scenarios: Iterable[str], reduction: bool) -> None:
     """Search scenarios, and print the seconds of the processor, and those of them that are for fair cycles."""
     spent = 0.0
 
-    def timed(searching: Search, result: Result) -> None:
+    def timed(searching: Search, result: Result, crew: Crew) -> None:
         nonlocal spent
         started = time.process_time()
-        JUDGE(searching, result)
+        JUDGE(searching, result, crew)
         spent += time.process_time() - started
 
     with mock.patch.object(Search, "_judge_liveness", timed):

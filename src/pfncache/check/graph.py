@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +11,8 @@ from numba import njit, uint64
 from numpy.typing import NDArray
 
 from pfncache.check.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run, step
-from pfncache.check.link import FANOUT, N_ACTORS, WORDS, Program
+from pfncache.check.link import FANOUT, N_ACTORS, WORDS
+from pfncache.check.parallel import Crew
 from pfncache.check.reduction import clear_dead
 from pfncache.check.table import find
 from pfncache.check.visited import Visited
@@ -43,33 +43,24 @@ class Graph:
         return list(map(Step, self.after[own].tolist(), self.actor[own].tolist(), self.outcome[own].tolist()))
 
 
-def graph_of(
-    program: Program,
-    visited: Visited,
-    count: int,
-    registers: NDArray[np.int64],
-    out: NDArray[np.int64],
-    cover: NDArray[np.uint8],
-    threads: int = 1,
-) -> tuple[Graph, NDArray[np.int64]]:
+def graph_of(visited: Visited, count: int, crew: Crew) -> tuple[Graph, NDArray[np.int64]]:
     """The graph of those of the `count` visited states that may lie on a fair cycle, and which they are, in order.
 
     Between two of them it has every step, also where a search for a part of the actors took only some.
     """
-    room = (registers, out, cover)
-    scratch = np.zeros(program.words, dtype=np.uint64)
+    program = crew.program
     endless = np.array([actor.endless for actor in program.compiled.system.actors])
     number = np.full(count, -1, dtype=np.int32)
 
-    def mark(part: int) -> None:
-        own = slice(count * part // threads, count * (part + 1) // threads)
-        _mark(
-            program.image, visited.states[own], program.loops, endless, registers.copy(), out.copy(), cover,
-            scratch.copy(), number[own],
-        )  # fmt: skip
+    def room(part: int) -> tuple[Any, Any, Any, Any]:
+        scratch = np.zeros(program.words, dtype=np.uint64)
+        return crew.registers[part], crew.outs[part], crew.covers[part], scratch
 
-    with ThreadPoolExecutor(threads) as pool:
-        list((pool.map if threads > 1 else map)(mark, range(threads)))
+    def mark(part: int) -> None:
+        own = slice(count * part // crew.threads, count * (part + 1) // crew.threads)
+        _mark(program.image, visited.states[own], program.loops, endless, *room(part), number[own])
+
+    crew.each(mark)
     states = np.flatnonzero(number == 0)
     number[states] = np.arange(len(states))
     most = len(states) * int(program.image[FANOUT])
@@ -81,7 +72,7 @@ def graph_of(
         np.zeros(len(states), dtype=np.uint64),
     )
     _fill(
-        program.image, visited.states, states, number, visited.table, visited.mask, *room, scratch,
+        program.image, visited.states, states, number, visited.table, visited.mask, *room(0),
         graph.first, graph.after, graph.actor, graph.outcome, graph.able,
     )  # fmt: skip
     return graph, states

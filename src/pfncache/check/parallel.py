@@ -203,7 +203,7 @@ class Crew:
     def __init__(self, program: Program, threads: int, registers: NDArray[np.int64], acquisitions: int) -> None:
         self.program = program
         self.threads = threads
-        words, size = program.words, SHARE * int(program.image[FANOUT])
+        words, size = program.words, SHARE * int(program.image[FANOUT]) if threads > 1 else 0
         self.room = threads * size
         """New states that a round may find."""
         self.boxes = np.empty((threads, size, words), dtype=np.uint64)
@@ -232,7 +232,7 @@ class Crew:
 
     def each(self, do: Callable[[int], int | None]) -> list[int | None]:
         """Call `do` with the number of each thread, at the same time."""
-        return list(self.pool.map(do, range(self.threads)))
+        return list((self.pool.map if self.threads > 1 else map)(do, range(self.threads)))
 
     def explore(self, states: Any, parents: Any, onward: Any, table: Any, mask: int, ctl: NDArray[np.int64]) -> int:
         """What engine.explore() does, until the level is done or what is left of it is not worth a round."""

@@ -190,16 +190,16 @@ class Search:
                 except MemoryError:
                     reason = "the memory that there is"
                 break
+            count = int(ctl[engine.CTL_STATES])
+            result = Result(HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])
+            result.bytes_per_state = visited.bytes_per_state(count)
+            if reason:
+                result.verdict, result.reason = BOUNDED, reason
+            else:
+                self._judge(verdict, result)
+            if result.verdict == HOLDS:
+                self._judge_liveness(result, crew)
         self.cover |= crew.covers.max(axis=0)
-        count = int(ctl[engine.CTL_STATES])
-        result = Result(HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])
-        result.bytes_per_state = visited.bytes_per_state(count)
-        if reason:
-            result.verdict, result.reason = BOUNDED, reason
-        else:
-            self._judge(verdict, result)
-        if result.verdict == HOLDS:
-            self._judge_liveness(result)
         if result.verdict == HOLDS:
             self._judge_lock_order(result)
         result.seconds = time.perf_counter() - started
@@ -236,13 +236,12 @@ class Search:
         if verdict == engine.VIOLATED:
             result.path.append(Choice(int(ctl[engine.CTL_ACTOR]), int(ctl[engine.CTL_CHOICE])))
 
-    def _judge_liveness(self, result: Result) -> None:
+    def _judge_liveness(self, result: Result, crew: Crew) -> None:
         """No fair scheduler may keep an actor from its end. Only loops can do that without a deadlock."""
         if not self.program.loops.any():
             return
-        room = (self.registers, self.out, self.cover)
         try:
-            graph, states = graph_of(self.program, self.visited, result.states, *room, self.threads)
+            graph, states = graph_of(self.visited, result.states, crew)
             fair = fair_states(graph)
         except KeyboardInterrupt:
             result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything ends"

@@ -31,10 +31,18 @@ class Visited:
 
     def __init__(self, words: int, most: int) -> None:
         self.words = words
-        self.most, self.is_short = _room(words, most)
-        self.states = np.empty((self.most, words), dtype=np.uint64)
-        self.parents = np.empty(self.most, dtype=np.int32)
-        self.onward = np.zeros(self.most, dtype=np.uint8)
+        self.most = min(most, MOST)
+        while True:
+            try:
+                self.states = np.empty((self.most, words), dtype=np.uint64)
+                self.parents = np.empty(self.most, dtype=np.int32)
+                self.onward = np.zeros(self.most, dtype=np.uint8)
+            except MemoryError:
+                self.most //= 2
+            else:
+                break
+        self.is_short = self.most < most
+        """Whether there is less room than was wanted."""
         self.table = np.zeros(FIRST_TABLE, dtype=np.uint64)
 
     @property
@@ -61,15 +69,3 @@ class Visited:
     def bytes_per_state(self, count: int) -> float:
         """What a state takes in all."""
         return self.words * 8 + BYTES + len(self.table) * 8 / max(1, count)
-
-
-def _room(words: int, most: int) -> tuple[int, bool]:
-    """How many states there can be room for, and whether that is fewer than wanted."""
-    room = min(most, MOST)
-    while True:
-        try:
-            np.empty((room, words + 1), dtype=np.uint64)
-        except MemoryError:
-            room //= 2
-        else:
-            return room, room < most

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from pfncache.check.compiler import compile_system
-from pfncache.check.link import link
-from pfncache.check.memo import Memo
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.compile.memo import Memo
+from pfncache.check.program.layout import link
 from pfncache.check.system import System
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.shape import shapes
 from pfncache.scenarios.world import Memory
-from pfncache.series import DESIGNS
 from pfncache.verify.runner import PATIENCE
 from pfncache.verify.systems import make_kernel_system, make_system
 

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 from pfncache.check.ir import Op
-from pfncache.check.link import (
+from pfncache.check.program.layout import (
     ACTOR,
     ACTORS,
     CODE,

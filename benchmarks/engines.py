@@ -16,8 +16,8 @@ from rich.table import Table
 
 from benchmarks import race, spin, tlc
 from benchmarks.models import BESIDE, crowd
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS
-from pfncache.series import mainline_7_3
 from pfncache.verify.systems import make_system
 
 ROUNDS = 3

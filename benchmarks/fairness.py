@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable
 from unittest import mock
 
-from pfncache.check.parallel import Crew
+from pfncache.check.engine.parallel_bfs import Crew
 from pfncache.check.search import Result, Search
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS
-from pfncache.series import mainline_7_3
 from pfncache.verify.runner import Job, search
 
 JUDGE = Search._judge_liveness

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from pfncache.machines.kvm.libc import ioctl
-from pfncache.machines.kvm.machine import KvmMachine
-from pfncache.machines.kvm.structs import NUMBERS, ClockData, Msr
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.linux.include.uapi import KVM_MSR_ENABLED, MSR_KVM_SYSTEM_TIME_NEW, PAGE_SIZE, PUNCH_HOLE, SHARED_GMEM
+from pfncache.machines.host.libc import ioctl
+from pfncache.machines.host.machine import KvmMachine
+from pfncache.machines.host.structs import NUMBERS, ClockData, Msr
 from pfncache.machines.machine import Machine, SyscallError, Vcpu, Vm
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.machines.uapi import KVM_MSR_ENABLED, MSR_KVM_SYSTEM_TIME_NEW, PAGE_SIZE, PUNCH_HOLE, SHARED_GMEM
-from pfncache.series import mainline_7_3
 
 CALLS, ROUNDS = 5000, 7
 KVM_CAP_NR_MEMSLOTS = 10

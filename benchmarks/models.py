@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfncache.check.system import System
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.properties import PROBES
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.world import Memory, World
-from pfncache.series import mainline_7_3
 
 BESIDE = ("munmap", "zap-range", "slot-log")
 """One actor each, in the order in which they join. All three make 11,560,783 states."""

@@ -13,10 +13,10 @@ from statistics import median
 from benchmarks.cpython import CPython
 from benchmarks.spin import BREADTH_FIRST, PLAIN, REDUCED, Spin
 from benchmarks.tlc import NO_SEARCH, Tlc
-from pfncache.check.compiler import compile_system
+from pfncache.check.compile.compiler import compile_system
 from pfncache.check.export.promela.model import to_promela
 from pfncache.check.export.tla.module import to_tla
-from pfncache.check.link import link
+from pfncache.check.program.layout import link
 from pfncache.check.search import Result, Search
 from pfncache.check.system import System
 

@@ -11,15 +11,15 @@ from rich.table import Table
 
 from benchmarks.engines import console
 from benchmarks.models import BESIDE, crowd
-from pfncache.check.compiler import compile_system
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.engine.persistent_sets import LATER_READS, LATER_WRITES, READS, WRITES
 from pfncache.check.ir import Op
-from pfncache.check.link import MASKS, N_MASKS, WORDS, Program, link
-from pfncache.check.reduction import LATER_READS, LATER_WRITES, READS, WRITES
+from pfncache.check.program.layout import MASKS, N_MASKS, WORDS, Program, link
 from pfncache.check.search import Search
 from pfncache.check.system import System
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios.shape import Shape
 from pfncache.scenarios.world import Memory
-from pfncache.series import mainline_7_3
 from pfncache.verify.systems import make_kernel_system
 
 EVERYTHING = -1

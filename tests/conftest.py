@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pfncache.selftests.host import Host
+    from pfncache.selftests.identify import Host
 
 PFNCACHE = (sys.executable, "-m", "pfncache")
 
@@ -46,7 +46,7 @@ def pfncache() -> Callable[..., Run]:
 @pytest.fixture(scope="module")
 def kvm_host() -> Host:
     """This host's KVM; what needs it is skipped where there is none."""
-    from pfncache.selftests.host import probe  # for the tests that use it alone
+    from pfncache.selftests.identify import probe  # for the tests that use it alone
 
     found = probe()
     if found.capabilities is None:

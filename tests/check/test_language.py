@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from pfncache.check.compiler import compile_system
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.compile.source import CompileError
 from pfncache.check.ir import Op
-from pfncache.check.source import CompileError
-from pfncache.kernel.model import block_until, choose, host_only, report
+from pfncache.lang.atomic import block_until, host_only
+from pfncache.lang.choose import choose
+from pfncache.lang.report import report
 from tests.check import toys
 from tests.check.toys import Box
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pfncache.check import interpreter
-from pfncache.check.compiler import compile_system
-from pfncache.check.link import link
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.engine import interpreter
 from pfncache.check.path import Choice
+from pfncache.check.program.layout import link
 from pfncache.check.replay import Replay
 from pfncache.check.search import Search
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import DEFAULT_SCENARIOS
-from pfncache.series import DESIGNS
 from pfncache.verify.systems import make_system
 from tests.check import toys
 

@@ -6,27 +6,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from pfncache.check.compiler import compile_system
-from pfncache.check.link import Program, link
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.program.layout import Program, link
 from pfncache.check.replay import Replay
 from pfncache.check.search import Result, Search, search_shortest
 from pfncache.check.system import Actor, Call, System
-from pfncache.kernel.include.linux.sched import TaskStruct
-from pfncache.kernel.include.linux.types import Sequence
-from pfncache.kernel.locking.mutex import Mutex, mutex
-from pfncache.kernel.model import (
-    Count,
-    Record,
-    alike,
-    atomic,
-    block_until,
-    choose,
-    guard,
-    kfree,
-    kzalloc,
-    lock_acquire,
-    report,
-)
+from pfncache.lang.atomic import atomic, block_until, guard
+from pfncache.lang.choose import alike, choose
+from pfncache.lang.locks import lock_acquire
+from pfncache.lang.records import Count, Record
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.include.linux.types import Sequence
+from pfncache.linux.kernel.locking.mutex import Mutex, mutex
+from pfncache.linux.mm.slub import kfree, kzalloc
 
 Lists = list[list[Callable[..., Any]]]
 """The functions of each actor."""

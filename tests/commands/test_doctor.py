@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from pfncache.commands.doctor import findings
 from pfncache.commands.main import main
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.machines.capabilities import Capabilities
-from pfncache.machines.kvm import host as kvm_host
+from pfncache.machines.host import devkvm as kvm_host
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.host import Host
-from pfncache.series import DESIGNS
+from pfncache.selftests.identify import Host
 from tests.conftest import Run
 
 NAMES = [

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pfncache.commands.main import main
-from pfncache.images import make
-from tests.images import sources
-from tests.images.posted import BEFORE, diff, folder, mail
+from pfncache.kernels import make
+from tests.kernels import sources
+from tests.kernels.posted import BEFORE, diff, folder, mail
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.footprint.guests import GUESTS
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
 from pfncache.selftests import SELFTESTS
-from pfncache.series import DESIGNS
 from tests.conftest import Run
 
 Command = Callable[..., Run]

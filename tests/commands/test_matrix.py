@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from pfncache.commands import matrix as command
 from pfncache.commands.main import main
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.machines.capabilities import Capabilities
 from pfncache.matrix.cell import Seen, Verdict
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
-from pfncache.selftests.host import Host, probe
-from pfncache.series import DESIGNS
+from pfncache.selftests.identify import Host, probe
 from tests.conftest import Run
 
 Command = Callable[..., Run]

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pfncache.commands.main import main
-from pfncache.machines.kvm import host as kvm_host
+from pfncache.machines.host import devkvm as kvm_host
 from pfncache.selftests import SELFTESTS
 from tests.conftest import PFNCACHE, Run
 from tests.selftests.ktap import parse

@@ -19,8 +19,8 @@ HOLDS = ("verify", "mainline-7.3", "-s", "clock/anon/munmap")
 VIOLATED = ("verify", "rfc-v4-on-7.3", "-s", "clock/gmem-unmapped/punch")
 
 DESIGN = """
-from pfncache.kernel.virt.kvm.pfncache import Pfncache
-from pfncache.series import Patch, mainline_7_3
+from pfncache.linux.virt.kvm.pfncache import Pfncache
+from pfncache.designs.catalogue import Patch, mainline_7_3
 
 
 class MyPatch(Patch, Pfncache):
@@ -110,10 +110,10 @@ def test_usage(pfncache: Command, arguments: tuple[str, ...], message: str) -> N
         ("def broken(:\n    pass\n", ":1: invalid syntax"),
         ("x = 1\n", ": makes no design; write e.g. `my_design = mainline_7_3 + [MyPatch]`"),
         (
-            "from pfncache.series import mainline_7_3\na = mainline_7_3 + []\nb = mainline_7_3 + []\n",
+            "from pfncache.designs.catalogue import mainline_7_3\na = mainline_7_3 + []\nb = mainline_7_3 + []\n",
             ": makes 2 designs (a, b); keep one, or give each its own file",
         ),
-        ("from pfncache.series import mainline_7_4\n", ":1: ImportError: cannot import name 'mainline_7_4'"),
+        ("from pfncache.designs.catalogue import mainline_7_4\n", ":1: ImportError: cannot import name 'mainline_7_4'"),
         (DESIGN.format(body="return [x for x in (1, 2)]"), ":10: a list comprehension is not in the model's language"),
         (DESIGN.format(body="return gpc.colour == 1"), ":10: GfnToPfnCache has no member 'colour'"),
         (DESIGN.format(body="return self.no_such_function(gpc)"), ":10: "),

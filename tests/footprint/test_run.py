@@ -7,10 +7,10 @@ import pytest
 
 from pfncache.footprint import run
 from pfncache.footprint.guests import SMALL
+from pfncache.linux.include.uapi import SHARED_GMEM
 from pfncache.machines.machine import Machine
 from pfncache.machines.program import ROLES, TABLES
-from pfncache.machines.uapi import SHARED_GMEM
-from pfncache.selftests.footprint import EMULATED
+from pfncache.selftests.suites.footprint import EMULATED
 
 ENDS = {
     "sregs": "not run", "real-hlt": "HLT", "real-store-load": "HLT", "ring0-store": "HLT", "ring3-load": "INTR",
@@ -57,8 +57,8 @@ def test_the_model_says_that_it_has_no_probes(model: Machine) -> None:
 
 
 def test_without_shared_guest_memfd() -> None:
+    from pfncache.designs.catalogue import DESIGNS
     from pfncache.machines.model.machine import ModelMachine
-    from pfncache.series import DESIGNS
 
     with ModelMachine(DESIGNS["mainline-6.12"]) as old, pytest.raises(run.CannotMeasure, match=r"Linux 6\.18 or later"):
         run.small(old, SMALL["real-hlt"], "real-hlt")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from pfncache.machines.isolate import isolated
-from pfncache.selftests.host import probe
+from pfncache.selftests.identify import probe
 
 from .differential import Differential
 

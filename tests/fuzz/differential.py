@@ -12,9 +12,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pfncache.machines.kvm.machine import KvmMachine
-from pfncache.machines.model.machine import ModelMachine
-from pfncache.machines.uapi import (
+from pfncache.designs.design import Design
+from pfncache.linux.include.uapi import (
     FALLOC_FL_KEEP_SIZE,
     KVM_MEM_LOG_DIRTY_PAGES,
     KVM_MEM_READONLY,
@@ -25,7 +24,8 @@ from pfncache.machines.uapi import (
     PROT_RW,
     PUNCH_HOLE,
 )
-from pfncache.series.design import Design
+from pfncache.machines.host.machine import KvmMachine
+from pfncache.machines.model.machine import ModelMachine
 
 from .side import AREAS, FILES, PAGES, Side
 

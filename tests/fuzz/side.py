@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from pfncache.machines.machine import File, GuestExit, Machine, SyscallError
-from pfncache.machines.uapi import (
+from pfncache.linux.include.uapi import (
     KVM_MSR_ENABLED,
     MSR_KVM_STEAL_TIME,
     MSR_KVM_SYSTEM_TIME_NEW,
@@ -19,6 +18,7 @@ from pfncache.machines.uapi import (
     PvClock,
     StealTime,
 )
+from pfncache.machines.machine import File, GuestExit, Machine, SyscallError
 
 PAGES = 4
 SIZE = PAGES * PAGE_SIZE

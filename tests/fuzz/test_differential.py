@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from pfncache.kernel.arch.x86.kvm.x86 import X86
-from pfncache.kernel.include.linux.kvm_host import Kvm
-from pfncache.kernel.include.linux.types import Errno
-from pfncache.selftests.host import Host, probe
-from pfncache.series.design import Patch
+from pfncache.designs.design import Patch
+from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.types import Errno
+from pfncache.selftests.identify import Host, probe
 
 from .differential import Differential
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine, SyscallError
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.series import DESIGNS
 
 
 @pytest.fixture

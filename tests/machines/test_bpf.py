@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 
-from pfncache.machines.kvm import bpf
+from pfncache.machines.host import bpf
 
 
 def instructions(thread: int, rounds: int, calls: int) -> list[tuple[int, int, int, int]]:

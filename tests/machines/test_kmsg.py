@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.machines.kvm.kmsg import Kmsg, complaints
+from pfncache.machines.host.kmsg import Kmsg, complaints
 
 
 def record(message: str, more: str = "") -> str:
@@ -55,6 +55,6 @@ def test_a_dictionary_is_no_message() -> None:
 
 
 def test_a_log_that_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pfncache.machines.kvm.kmsg.DEVICE", "/nowhere/kmsg")
+    monkeypatch.setattr("pfncache.machines.host.kmsg.DEVICE", "/nowhere/kmsg")
     with Kmsg() as log:
         assert log.complaints() == ()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.machines.kvm import host as module
-from pfncache.machines.kvm.deadline import Deadline
-from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.linux.include.uapi import PAGE_SIZE, SHARED_GMEM, UFFD_MISSING
+from pfncache.machines.host import devkvm as module
+from pfncache.machines.host.deadline import Deadline
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import SyscallError
 from pfncache.machines.program import Program
-from pfncache.machines.uapi import PAGE_SIZE, SHARED_GMEM, UFFD_MISSING
 
 
 def _open() -> tuple[list[str], int, int]:
@@ -83,7 +83,7 @@ def test_machines_are_made_in_the_main_thread_first(monkeypatch: pytest.MonkeyPa
         except RuntimeError as error:
             raised.append(str(error))
 
-    monkeypatch.setattr("pfncache.machines.kvm.deadline.signal.getsignal", lambda number: None)
+    monkeypatch.setattr("pfncache.machines.host.deadline.signal.getsignal", lambda number: None)
     thread = threading.Thread(target=make)
     thread.start()
     thread.join()

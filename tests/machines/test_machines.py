@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pfncache.machines.machine import GuestExit, Machine, SyscallError
-from pfncache.machines.uapi import (
+from pfncache.linux.include.uapi import (
     KVM_MSR_ENABLED,
     MADV_DONTNEED,
     MSR_KVM_STEAL_TIME,
@@ -23,6 +22,7 @@ from pfncache.machines.uapi import (
     UFFD_WP,
     StealTime,
 )
+from pfncache.machines.machine import GuestExit, Machine, SyscallError
 
 SIZE = 4 * PAGE_SIZE
 

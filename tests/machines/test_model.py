@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.kernel.model import KernelSplat, WouldBlock
-from pfncache.machines.machine import SyscallError
-from pfncache.machines.model.machine import ModelMachine
-from pfncache.machines.uapi import (
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.lang.atomic import WouldBlock
+from pfncache.lang.report import PropertyViolated
+from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
     KVM_MSR_ENABLED,
@@ -20,7 +20,8 @@ from pfncache.machines.uapi import (
     SHARED_GMEM,
     UFFD_MISSING,
 )
-from pfncache.series import DESIGNS
+from pfncache.machines.machine import SyscallError
+from pfncache.machines.model.machine import ModelMachine
 
 SIZE = 4 * PAGE_SIZE
 
@@ -78,7 +79,7 @@ def test_leak_is_reported_at_the_end() -> None:
     hva = machine.mmap(PAGE_SIZE)
     machine.write(hva, b"x")
     machine.kernel.get_page(machine.kernel.mem_map[machine.mm.ptes[hva // PAGE_SIZE].pfn])
-    with pytest.raises(KernelSplat, match="refcount-imbalance: everything is closed, but pages are in use: pfn 0"):
+    with pytest.raises(PropertyViolated, match="refcount-imbalance: everything is closed, but pages are in use: pfn 0"):
         machine.close()
 
 

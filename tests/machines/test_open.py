@@ -9,12 +9,12 @@ import sys
 import pytest
 
 import pfncache
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.machines.machine import Machine
-from pfncache.series import DESIGNS
 
 
 def test_import_loads_neither_the_engine_nor_the_kernel() -> None:
-    code = "import pfncache, sys; print([m for m in ('numba', 'numpy', 'pfncache.kernel') if m in sys.modules])"
+    code = "import pfncache, sys; print([m for m in ('numba', 'numpy', 'pfncache.linux') if m in sys.modules])"
     code += "; pfncache.model(); print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split("\n")[:2] == ["[]", "False"]

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.machines.machine import GuestExit, Machine, Vcpu
-from pfncache.machines.model.machine import ModelMachine
-from pfncache.machines.program import STORE_RAX, STORE_RDX
-from pfncache.machines.uapi import (
+from pfncache.linux.include.uapi import (
     KVM_ASYNC_PF_DELIVERY_AS_INT,
     KVM_MSR_ENABLED,
     MSR_KVM_ASYNC_PF_ACK,
@@ -17,6 +14,9 @@ from pfncache.machines.uapi import (
     PAGE_SIZE,
     SHARED_GMEM,
 )
+from pfncache.machines.machine import GuestExit, Machine, Vcpu
+from pfncache.machines.model.machine import ModelMachine
+from pfncache.machines.program import STORE_RAX, STORE_RDX
 
 AT = 3 * PAGE_SIZE + 0x40
 SIZE = 4 * PAGE_SIZE

@@ -7,7 +7,7 @@ from ctypes import Structure, sizeof
 
 import pytest
 
-from pfncache.machines.kvm import structs
+from pfncache.machines.host import structs
 
 SIZES = {
     structs.UserspaceMemoryRegion: 32,

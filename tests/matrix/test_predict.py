@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.matrix.cell import Seen, Verdict
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import Predicted, needs_no_direct_map, predict
-from pfncache.report.matrix import word
-from pfncache.series import DESIGNS
+from pfncache.matrix.view import word
 
 UACCESS = "works works works lost split lost works works lost lost split"
 BY_HVA = "works works works EFAULT split EFAULT works EFAULT EFAULT EFAULT split"

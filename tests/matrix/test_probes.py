@@ -14,7 +14,7 @@ from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import predict
 from pfncache.matrix.probes import run_all, run_one
-from pfncache.selftests.host import Host
+from pfncache.selftests.identify import Host
 
 
 @pytest.mark.parametrize("path", PATHS)

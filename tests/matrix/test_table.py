@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.matrix.cell import Seen, Verdict
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import Predicted
 from pfncache.matrix.table import Cell, Mark, Matrix, compute
-from pfncache.series import DESIGNS
 
 WORKS, LOST = Seen(Verdict.WORKS), Seen(Verdict.LOST)
 UNSEEN = Seen(Verdict.UNSEEN, "no such memory")

@@ -14,12 +14,12 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
-from pfncache.check.compiler import compile_system
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.compile.source import CompileError
 from pfncache.check.replay import Divergence
 from pfncache.check.search import ModelError
-from pfncache.check.source import CompileError
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
-from pfncache.series import mainline_7_3
 from pfncache.verify.runner import Job, run
 from pfncache.verify.systems import make_system
 from tests.mutation.mutants import Mutant, mutants

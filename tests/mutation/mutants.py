@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pfncache.check import source as check_source
-from pfncache.check.source import FunctionSource, function_source, unwrap
-from pfncache.kernel.vmlinux import Vmlinux
-from pfncache.report.trace import kernel_path
-from pfncache.series import Patch, mainline_7_3
-from pfncache.series.design import Design
+from pfncache.check.compile import source as check_source
+from pfncache.check.compile.source import FunctionSource, function_source, unwrap
+from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.designs.design import Design
+from pfncache.linux.vmlinux import Vmlinux
 
 LOCKING = {"lock", "unlock", "down_read", "up_read", "down_write", "up_write"}
 LOCKING |= {f"{kind}_{word}{irq}" for kind in ("read", "write") for word in ("lock", "unlock") for irq in ("", "_irq")}
@@ -65,7 +64,7 @@ class Mutant:
 def mutants() -> Iterator[Mutant]:
     """Every mutant, in the order of the files of the kernel."""
     for owner in reversed(Vmlinux.__mro__):
-        if not owner.__module__.startswith(("pfncache.kernel.virt", "pfncache.kernel.arch", "pfncache.kernel.mm")):
+        if not owner.__module__.startswith(("pfncache.linux.virt", "pfncache.linux.arch", "pfncache.linux.mm")):
             continue
         for name, function in vars(owner).items():
             plain = unwrap(function)
@@ -81,7 +80,7 @@ def _of(name: str, source: FunctionSource) -> Iterator[Mutant]:
         tree = copy.deepcopy(source.tree)
         change(tree)
         ast.fix_missing_locations(tree)
-        title = f"{kernel_path(source.file)} {name}(): {what}{number}"
+        title = f"{name}(): {what}{number}"
         patch = type("Mutant", (Patch,), {"__doc__": title, name: _function(source, tree)})
         yield Mutant(title, name, (mainline_7_3 + [patch]).named("mutant", title))
 

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from pfncache.series import mainline_7_3
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.verify.runner import Job, run
 from tests.mutation.hunt import STATES, TABLE, property_of
 from tests.mutation.mutants import Mutant, mutants

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP, File
-from pfncache.kernel.include.linux.mm_types import Page
+from pfncache.designs.catalogue import Design, mainline_7_3
+from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.properties import PROBES
-from pfncache.series import Design, mainline_7_3
-from tests.kernel.conftest import HVA, Host, MakeHost, make_host, task
+from tests.linux.conftest import HVA, Host, MakeHost, make_host, task
 
 __all__ = ["make_host", "task"]
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.kernel.conftest import Host, reported
+from tests.linux.conftest import Host, reported
 from tests.properties.conftest import some_page
 
 

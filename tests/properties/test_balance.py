@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
-from tests.kernel.conftest import HVA, Host, reported
+from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
+from tests.linux.conftest import HVA, Host, reported
 from tests.properties.conftest import clock_on, some_page
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.kernel.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.kernel.include.linux.types import Gfn
-from pfncache.kernel.virt.kvm.kvm_main import KvmMain
-from pfncache.series import Patch, mainline_7_3
-from tests.kernel.conftest import Host, MakeHost, reported
+from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.types import Gfn
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
+from tests.linux.conftest import Host, MakeHost, reported
 from tests.properties.conftest import clock_on, watched
 
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import KVM_X86_SW_PROTECTED_VM
-from tests.kernel.conftest import HVA, Host, MakeHost, reported
+from pfncache.linux.include.uapi import KVM_X86_SW_PROTECTED_VM
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 from tests.properties.conftest import clock_on, gmem_slot, watched
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_MMAP, KVM_X86_SW_PROTECTED_VM
-from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.series import rfc_v4, rfc_v4_fixed
-from tests.kernel.conftest import HVA, Host, MakeHost, reported
+from pfncache.designs.catalogue import rfc_v4, rfc_v4_fixed
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_MMAP, KVM_X86_SW_PROTECTED_VM
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 from tests.properties.conftest import MAPPABLE, clock_on, gmem_slot, watched
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kernel.conftest import HVA, Host, reported
+from tests.linux.conftest import HVA, Host, reported
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.mm_types import Page
-from tests.kernel.conftest import HVA, Host, reported
+from pfncache.linux.include.linux.mm_types import Page
+from tests.linux.conftest import HVA, Host, reported
 from tests.properties.conftest import clock_on
 
 

@@ -7,13 +7,13 @@ import re
 
 import pytest
 
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.properties import PROBES
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.catalogue import catalogue
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.scenario import describe
 from pfncache.scenarios.world import Memory
-from pfncache.series import mainline_7_3
 
 KERNEL = mainline_7_3.kernel(*PROBES)
 

@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.properties import PROBES
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.world import Memory, World
-from pfncache.series import mainline_7_3
 
 USER = "munmap dontneed mprotect mremap touch"
 SLOTS = "slot-delete slot-replace"

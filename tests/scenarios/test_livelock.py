@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.report.trace import FOR_EVER, render
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.scenario import describe
-from pfncache.series import DESIGNS, mainline_7_3
 from pfncache.verify.runner import Job, run
+from pfncache.verify.trace import FOR_EVER, render
 
 STARVES = [
     # Every notifier raises the count and moves pfncache's own sequence, whatever it is about.

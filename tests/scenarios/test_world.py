@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.world import DEVICE_PFN, Memory, World
-from pfncache.series import mainline_7_3
 
 KERNEL = mainline_7_3.kernel()
 

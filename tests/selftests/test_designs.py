@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.designs import rfc
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.designs.design import Design
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.outcome import Kind, run_on
 from pfncache.selftests.runner import Result, run
-from pfncache.series import DESIGNS, mainline_7_3, rfc
-from pfncache.series.design import Design
 
 SERIES = [test for name, test in SELFTESTS.items() if name.startswith("series/")]
 NOTHING = "the guest finds nothing where it has asked for its clock"

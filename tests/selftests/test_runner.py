@@ -8,15 +8,15 @@ import time
 
 import pytest
 
-from pfncache.machines.kvm import host as kvm_module
-from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.designs.catalogue import DESIGNS, Design
+from pfncache.machines.host import devkvm as kvm_module
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests.ktap import Line
 from pfncache.selftests.outcome import Kind, Outcome, run_on
 from pfncache.selftests.runner import judge_kernel, judge_model, run
 from pfncache.selftests.selftest import Failure, Selftest, Skip, check, equal, guest_memfd
-from pfncache.series import DESIGNS, Design
 
 MAINLINE = DESIGNS["mainline-7.3"]
 PASS, FAIL, OTHER, SKIP = (

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.shape import Shape, shapes
 from pfncache.scenarios.world import Memory
-from pfncache.series import mainline_7_3
 from pfncache.sweep import runner
 from pfncache.sweep.job import Limits, run_job
 from pfncache.sweep.runner import Work, jobs, sweep, workers

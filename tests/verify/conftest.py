@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.arch.x86.kvm.x86 import X86
-from pfncache.kernel.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
-from pfncache.kernel.virt.kvm.memslots import Memslots
-from pfncache.series import Patch
+from pfncache.designs.catalogue import Patch
+from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 
 
 class Unused(Patch, X86):

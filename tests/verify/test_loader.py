@@ -10,7 +10,7 @@ import pytest
 
 from pfncache.verify.loader import DesignFileError, load_design
 
-IMPORT = "from pfncache.series import Patch, mainline_7_3\n"
+IMPORT = "from pfncache.designs.catalogue import Patch, mainline_7_3\n"
 PATCH = "class Mine(Patch):\n    '''KVM: do it.\n\n    And why.\n    '''\n"
 
 Write = Callable[..., str]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pfncache.check.system import Actor, Call, System
-from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.designs.catalogue import Design, Patch, mainline_7_2, mainline_7_3, rfc_v4_on_7_3
+from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios import SCENARIOS, Scenario
 from pfncache.scenarios.scenario import Kernel
-from pfncache.series import Design, Patch, mainline_7_2, mainline_7_3, rfc_v4_on_7_3
 from pfncache.verify.loader import load_design
 from pfncache.verify.runner import Alike, Job, run, run_jobs, search
 from tests.verify.conftest import SkipUpdate, Unused
@@ -20,8 +20,8 @@ from tests.verify.conftest import SkipUpdate, Unused
 SCENARIO = "clock/anon/munmap"
 
 OWN = """
-from pfncache.kernel.arch.x86.kvm.x86 import X86
-from pfncache.series import Patch, mainline_7_3
+from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.designs.catalogue import Patch, mainline_7_3
 
 UNLOCK = {value}
 

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from pfncache.check.source import CompileError
-from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.check.compile.source import CompileError
+from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.properties import PROBES
 from pfncache.scenarios.world import World
-from pfncache.series import Patch, mainline_7_3
 from pfncache.verify.runner import Job, compile_error, run
 from pfncache.verify.systems import make_system
 from tests.verify.conftest import (

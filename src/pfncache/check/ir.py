@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
-from pfncache.check.source import Location
-from pfncache.check.values import Kind, Reg
-from pfncache.kernel.model import Record
+from pfncache.check.compile.source import Location
+from pfncache.check.compile.values import Kind, Reg
+from pfncache.lang.records import Record
 
 
 class Op(IntEnum):

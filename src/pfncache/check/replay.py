@@ -11,6 +11,7 @@ import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,14 +19,16 @@ import numpy as np
 from greenlet import greenlet
 from numpy.typing import NDArray
 
-from pfncache.check import interpreter
+import pfncache.lang
+from pfncache.check.compile.source import Location
+from pfncache.check.compile.values import wraps_at
+from pfncache.check.engine import interpreter
 from pfncache.check.ir import Variable
 from pfncache.check.path import Choice
 from pfncache.check.search import Search
-from pfncache.check.source import Location
-from pfncache.check.values import wraps_at
-from pfncache.kernel import model
-from pfncache.kernel.model import KernelSplat, Record, switch_to, tracing
+from pfncache.lang.records import Record
+from pfncache.lang.report import PropertyViolated
+from pfncache.lang.tracing import switch_to, tracing
 
 
 class Divergence(Exception):
@@ -152,7 +155,7 @@ class Replay:
             try:
                 for call in itertools.cycle(actor.calls) if actor.endless else actor.calls:
                     call.function(*call.args)
-            except (KernelSplat, AssertionError, AttributeError, IndexError, TypeError) as error:
+            except (PropertyViolated, AssertionError, AttributeError, IndexError, TypeError) as error:
                 self.ending = _ending(error)
 
         return run
@@ -217,7 +220,7 @@ class Replay:
         if ended and self.ending is None and system.at_end is not None:
             try:
                 system.at_end.function(*system.at_end.args)
-            except KernelSplat as error:
+            except PropertyViolated as error:
                 self.ending = _ending(error)
 
     def finish(self) -> None:
@@ -267,14 +270,15 @@ class _Deaf:
 
 
 def _ending(error: Exception) -> Ending:
-    if isinstance(error, KernelSplat):
+    if isinstance(error, PropertyViolated):
         return Ending(error.kind, error.detail)
     if isinstance(error, IndexError):
         return Ending("out-of-bounds", str(error))
     return Ending("null-dereference", str(error) or "a NULL pointer is followed")
 
 
-_OWN_FILES = (model.__file__, __file__)
+LANGUAGE = str(Path(pfncache.lang.__file__).parent)
+"""Where the modelling language is: its own functions are no part of the model's call stack."""
 
 
 def _stack(frame: FrameType | None) -> tuple[Location, ...]:
@@ -283,7 +287,7 @@ def _stack(frame: FrameType | None) -> tuple[Location, ...]:
         code = frame.f_code
         if code.co_filename == __file__:
             break
-        if code.co_filename != model.__file__ and not code.co_filename.endswith("contextlib.py"):
+        if not code.co_filename.startswith(LANGUAGE) and not code.co_filename.endswith("contextlib.py"):
             found.append(Location(code.co_filename, frame.f_lineno, code.co_name))
         frame = frame.f_back
     return tuple(reversed(found))

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check import engine, interpreter, reduction
-from pfncache.check.fairness import fair_states
-from pfncache.check.graph import graph_of
+from pfncache.check.engine import bfs as engine
+from pfncache.check.engine import interpreter
+from pfncache.check.engine import persistent_sets as reduction
+from pfncache.check.engine.parallel_bfs import Crew
+from pfncache.check.engine.visited import Visited
 from pfncache.check.ir import Event, Failure, Op
-from pfncache.check.lasso import loop_of
-from pfncache.check.link import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
-from pfncache.check.lockdep import find_cycle
-from pfncache.check.parallel import Crew
+from pfncache.check.liveness.fairness import fair_states
+from pfncache.check.liveness.graph import graph_of
+from pfncache.check.liveness.lasso import loop_of
+from pfncache.check.lock_order import find_cycle
 from pfncache.check.path import Choice
-from pfncache.check.visited import Visited
+from pfncache.check.program.layout import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
 
 HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
 DEFAULT_MAX_STATES = 50_000_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfncache.check.ir import Column, Ref, Variable
-from pfncache.kernel.model import Record
+from pfncache.lang.records import Record
 
 
 @dataclass(frozen=True)

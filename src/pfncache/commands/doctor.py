@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pfncache.images.cache import root
-from pfncache.images.debian import fetched
+from pfncache.kernels.debian import fetched
+from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP, SHARED_GMEM, UFFD_MINOR, UFFD_MISSING, UFFD_WP
 from pfncache.machines.capabilities import Capabilities
-from pfncache.machines.kvm.userfaultfd import supported_modes
-from pfncache.machines.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP, SHARED_GMEM, UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.machines.host.userfaultfd import supported_modes
 from pfncache.machines.vm.qemu import PROGRAM, Hardware
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.host import Host, probe
+from pfncache.selftests.identify import Host, probe
+from pfncache.user_cache import root
 
 UFFD_NAMES = {UFFD_MISSING: "missing", UFFD_WP: "write-protected", UFFD_MINOR: "minor"}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from pfncache.check.compiler import compile_system
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.compile.source import CompileError
 from pfncache.check.export.promela.model import to_promela
 from pfncache.check.export.tla.module import CONFIGURATION, is_name, to_tla
-from pfncache.check.link import link
+from pfncache.check.program.layout import link
 from pfncache.check.search import Search
-from pfncache.check.source import CompileError
 from pfncache.commands.names import designs_named, unknown
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import describe

@@ -16,19 +16,19 @@ from rich.console import Console
 
 from pfncache.commands.guests import running
 from pfncache.commands.names import unknown
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.footprint import run
+from pfncache.footprint import view as report
 from pfncache.footprint.footprint import Footprint
 from pfncache.footprint.guests import GUESTS, LINUX, SMALL
+from pfncache.footprint.picture import draw
 from pfncache.footprint.vmm.bzimage import BadImage, BzImage
 from pfncache.footprint.vmm.linux import NotEnough, needed
-from pfncache.images.find import NoSuchKernel, find
-from pfncache.machines.kvm.host import DEVICE
+from pfncache.kernels.find import NoSuchKernel, find
+from pfncache.machines.host.devkvm import DEVICE
 from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.machines.vm.qemu import Hardware
-from pfncache.report import footprint as report
-from pfncache.report.footprint_picture import draw
-from pfncache.series import DESIGNS
 
 EXIT_INTERRUPTED = 130
 _SMALL_SECONDS, _LINUX_BEYOND = 60.0, 180.0

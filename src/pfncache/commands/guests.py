@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import click
 from rich.console import Console
 
-from pfncache.images.find import NoSuchKernel, find
-from pfncache.images.modules import ModuleError
+from pfncache.kernels.find import NoSuchKernel, find
+from pfncache.kernels.modules import ModuleError
 from pfncache.machines.vm.guest import Guest, GuestError
 from pfncache.machines.vm.monitor import MonitorError
 from pfncache.machines.vm.qemu import Hardware, QemuError

@@ -14,15 +14,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pfncache.images import cache, debian, make, source, variant
-from pfncache.images.advice import advise
-from pfncache.images.apt import Apt, AptError
-from pfncache.images.build import beyond_kvm, build
-from pfncache.images.flavour import DEBUG, STOCK, Tell
-from pfncache.images.image import Image
-from pfncache.images.make import BuildError
-from pfncache.images.modules import ModuleError
-from pfncache.images.series import SeriesError, read
+from pfncache import user_cache as cache
+from pfncache.designs.advice import advise
+from pfncache.kernels import debian, make, source, variant
+from pfncache.kernels.apt import Apt, AptError
+from pfncache.kernels.build import beyond_kvm, build
+from pfncache.kernels.flavour import DEBUG, STOCK, Tell
+from pfncache.kernels.image import Image
+from pfncache.kernels.make import BuildError
+from pfncache.kernels.modules import ModuleError
+from pfncache.kernels.patch_mail import SeriesError, read
 
 
 @click.group()

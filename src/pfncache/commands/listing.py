@@ -6,11 +6,11 @@ from __future__ import annotations
 import click
 
 from pfncache.commands.names import unknown
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.footprint.guests import GUESTS
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
 from pfncache.selftests import SELFTESTS
-from pfncache.series import DESIGNS
 
 LISTS = {
     "designs": [(d.name, d.title) for d in DESIGNS.values()],

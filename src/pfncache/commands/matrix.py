@@ -12,12 +12,12 @@ from rich.console import Console
 
 from pfncache.commands.guests import running
 from pfncache.commands.names import designs_named
+from pfncache.designs.catalogue import DESIGNS, Design
 from pfncache.matrix.probes import Cells, run_all, run_all_inside
 from pfncache.matrix.table import SCHEMA, Mark, Matrix, compute
-from pfncache.report.matrix import explain, show
+from pfncache.matrix.view import explain, show
 from pfncache.selftests.guest_kernel import GuestKernel
-from pfncache.selftests.host import Host, probe
-from pfncache.series import DESIGNS, Design
+from pfncache.selftests.identify import Host, probe
 
 EXIT_DIFFERS, EXIT_SKIPPED, EXIT_INTERRUPTED = 1, 4, 130
 GUEST_SECONDS = 180.0

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import click
 
-from pfncache.series import DESIGNS
-from pfncache.series.design import Design
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
 from pfncache.verify.loader import DesignFileError, load_design
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pfncache.report.sweep import growth_table, plot, verdicts
 from pfncache.sweep.store import Store
+from pfncache.sweep.view import growth_table, plot, verdicts
 
 PIPE_WIDTH = 140
 

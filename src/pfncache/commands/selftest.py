@@ -14,15 +14,15 @@ from rich.console import Console
 
 from pfncache.commands.guests import running
 from pfncache.commands.names import unknown
-from pfncache.report import selftests as report
-from pfncache.report.kernels import Column, document, table
+from pfncache.designs.catalogue import DESIGNS, Design
 from pfncache.selftests import SELFTESTS
+from pfncache.selftests import view as report
+from pfncache.selftests.comparison import Column, document, table
 from pfncache.selftests.guest_kernel import GuestKernel
-from pfncache.selftests.host import Host, probe
-from pfncache.selftests.kernels import Kernel, this_host
+from pfncache.selftests.identify import Host, probe
 from pfncache.selftests.runner import Result, run
 from pfncache.selftests.selftest import Selftest
-from pfncache.series import DESIGNS, Design
+from pfncache.selftests.targets import Kernel, this_host
 
 DEFAULT_KERNELS = "6.12,6.18,7.3"
 """Without and with guest_memfd that can be mapped, and the newest."""

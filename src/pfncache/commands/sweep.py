@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pfncache.commands.names import unknown
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios.shape import shapes
 from pfncache.scenarios.world import Memory
-from pfncache.series import DESIGNS
 from pfncache.sweep.job import Limits, Row
 from pfncache.sweep.runner import jobs, sweep, workers
 from pfncache.sweep.store import Store

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pfncache.check.source import CompileError
+from pfncache.check.compile.source import CompileError
 from pfncache.commands.names import designs_named, unknown
-from pfncache.report.outcome import DesignOutcome, Outcome, document
-from pfncache.report.trace import render
+from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
+from pfncache.designs.design import Design
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
-from pfncache.series import DEFAULT_DESIGNS, DESIGNS
-from pfncache.series.design import Design
+from pfncache.verify.outcome import DesignOutcome, Outcome, document
 from pfncache.verify.runner import Job, compile_error, engine_is_cached, run_jobs
+from pfncache.verify.trace import render
 
 EXIT_VIOLATED, EXIT_INTERRUPTED = 1, 130
 PIPE_WIDTH = 120

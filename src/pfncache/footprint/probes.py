@@ -18,8 +18,8 @@ from pathlib import Path
 from pfncache.footprint import instructions
 from pfncache.footprint.footprint import Access
 from pfncache.footprint.paths import DEVICES, EMULATE, INSTRUCTION, TABLES, TYPE, WATCHED, emulation, path
+from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.machine import Closing
-from pfncache.machines.uapi import PAGE_SIZE
 
 TRACEFS = Path("/sys/kernel/tracing")
 GROUP = "pfncache"

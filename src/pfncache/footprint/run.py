@@ -15,10 +15,16 @@ from pfncache.footprint.memory import GuestMemory
 from pfncache.footprint.probes import NoProbes, Probes, Seen
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.linux import LinuxGuest
-from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.linux.include.uapi import (
+    KVM_MSR_ENABLED,
+    MSR_KVM_STEAL_TIME,
+    MSR_KVM_SYSTEM_TIME_NEW,
+    PAGE_SIZE,
+    SHARED_GMEM,
+)
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.program import PAGES, ROLES
-from pfncache.machines.uapi import KVM_MSR_ENABLED, MSR_KVM_STEAL_TIME, MSR_KVM_SYSTEM_TIME_NEW, PAGE_SIZE, SHARED_GMEM
 
 _TRACE_MEGABYTES = 128
 """For Linux: some hundred thousand events."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pfncache.machines.kvm.libc import die_with_parent
+from pfncache.machines.host.libc import die_with_parent
 
 T = TypeVar("T")
 _AFTER_KILL = 5.0

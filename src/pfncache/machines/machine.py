@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, XEN_PRIO_2LEVEL, PvClock
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.program import Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, XEN_PRIO_2LEVEL, PvClock
 
 T = TypeVar("T")
 

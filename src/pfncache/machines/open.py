@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.designs.catalogue import DESIGNS, Design
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.series import DESIGNS, Design
 
 
 def model(design: str | Design = "mainline-7.3") -> ModelMachine:

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pfncache.machines.uapi import PAGE_SIZE
+from pfncache.linux.include.uapi import PAGE_SIZE
 
 PAGES = 32
 ROLES = {"code": 1, "data": 3, "data2": 4, "clock": 5, "steal": 6, "pml4": 16, "pdpt": 17, "pd": 18, "pt": 19}

@@ -6,8 +6,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from pfncache.machines.machine import Machine, Vcpu, Vm
-from pfncache.machines.uapi import (
+from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
     KVM_X86_DEFAULT_VM,
@@ -15,6 +14,7 @@ from pfncache.machines.uapi import (
     PAGE_SIZE,
     SHARED_GMEM,
 )
+from pfncache.machines.machine import Machine, Vcpu, Vm
 from pfncache.selftests.selftest import Need, guest_memfd_slots, memory_attributes, vm_type
 
 SIZE = 8 * PAGE_SIZE

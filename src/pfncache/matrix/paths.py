@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pfncache.machines.capabilities import Capabilities
-from pfncache.machines.program import STORE_RAX, STORE_RDX
-from pfncache.machines.uapi import (
+from pfncache.linux.include.uapi import (
     KVM_ASYNC_PF_DELIVERY_AS_INT,
     KVM_MSR_ENABLED,
     MSR_KVM_ASYNC_PF_ACK,
@@ -24,10 +22,12 @@ from pfncache.machines.uapi import (
     XEN_COMPAT,
     XEN_HVM_CONFIG_SHARED_INFO_HVA,
 )
+from pfncache.machines.capabilities import Capabilities
+from pfncache.machines.program import STORE_RAX, STORE_RDX
 from pfncache.matrix.cell import Refused
 from pfncache.matrix.memory import Ground
 from pfncache.selftests.selftest import Need
-from pfncache.selftests.xen import CONFIG, xen
+from pfncache.selftests.suites.xen import CONFIG, xen
 
 WORD = 8
 AT = 5 * PAGE_SIZE + 0x40

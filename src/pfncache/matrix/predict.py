@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from pfncache.designs.design import Design, Patch
+from pfncache.designs.rfc import NoDirectMap
+from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.machines.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.matrix.cell import Seen
 from pfncache.matrix.memory import Kind
 from pfncache.matrix.paths import Path
 from pfncache.matrix.probes import probe
-from pfncache.matrix.witness import ORDER, Witness
+from pfncache.matrix.recorder import ORDER, Witness
 from pfncache.properties.private_access import PrivateAccessProbe
-from pfncache.series.design import Design, Patch
-from pfncache.series.rfc import NoDirectMap
 
 
 class _WatchPrivate(Patch, PrivateAccessProbe):

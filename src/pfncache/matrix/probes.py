@@ -6,10 +6,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-from pfncache.kernel.model import KernelSplat
+from pfncache.lang.report import PropertyViolated
+from pfncache.machines.host.devkvm import force_emulation
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.isolate import isolated
-from pfncache.machines.kvm.host import force_emulation
-from pfncache.machines.kvm.machine import KvmMachine
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
 from pfncache.matrix.cell import Refused, Seen, Verdict
 from pfncache.matrix.memory import KINDS, Ground, Kind
@@ -62,7 +62,7 @@ def probe(machine: Machine, path: Path, kind: Kind, during: AbstractContextManag
         ground = kind.build(machine, path.irqchip)
         _prepare(ground, path)
         return _look(ground, path, during or nullcontext())
-    except KernelSplat as splat:
+    except PropertyViolated as splat:
         return Seen(Verdict.BREAKS, splat.kind)
 
 

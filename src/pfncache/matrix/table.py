@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pfncache.designs.design import Design
 from pfncache.matrix.cell import Seen, Verdict
 from pfncache.matrix.memory import KINDS, Kind
 from pfncache.matrix.paths import PATHS, Path
 from pfncache.matrix.predict import Predicted, predict
 from pfncache.matrix.probes import Cells
-from pfncache.series.design import Design
 
 SCHEMA = 1
 

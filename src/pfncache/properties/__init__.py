@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pfncache.properties.alias_outlives import ALIAS_OUTLIVES
 from pfncache.properties.balance import BAD_RSS, COUNTER_IMBALANCE, MAP_IMBALANCE, REFCOUNT_IMBALANCE
+from pfncache.properties.builtin import SPLATS
 from pfncache.properties.lost_dirty import LOST_DIRTY
 from pfncache.properties.lost_update import LOST_UPDATE
 from pfncache.properties.private_access import PRIVATE_ACCESS
 from pfncache.properties.property import Property
-from pfncache.properties.splats import SPLATS
 from pfncache.properties.stale_spte import STALE_SPTE
 from pfncache.properties.stale_translation import STALE_TRANSLATION
 from pfncache.properties.torn_update import TORN_UPDATE

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.kernel.model import atomic, report
-from pfncache.properties.ghost import Ghost
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.properties.oracle import Ghost
 from pfncache.properties.property import Property
 
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GUEST_MEMFD_FLAG_INIT_SHARED, GfnToPfnCache
-from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.kernel.include.linux.types import Kva, Pfn
-from pfncache.kernel.model import atomic, report
-from pfncache.properties.ghost import Ghost
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.types import Kva, Pfn
+from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
+from pfncache.properties.oracle import Ghost
 from pfncache.properties.property import Property
 
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import Kvm
-from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.kernel.include.linux.types import Gfn, Pfn
-from pfncache.kernel.model import atomic, report
-from pfncache.properties.ghost import Ghost, found
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.types import Gfn, Pfn
+from pfncache.properties.oracle import Ghost, found
 from pfncache.properties.property import Property
 
 

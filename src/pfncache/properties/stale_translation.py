@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache
-from pfncache.kernel.model import atomic, report
-from pfncache.properties.ghost import Ghost, found
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
+from pfncache.properties.oracle import Ghost, found
 from pfncache.properties.property import Property
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache
-from pfncache.kernel.include.trace.events import Tracepoints
-from pfncache.kernel.model import atomic, report
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
+from pfncache.linux.include.trace.events.kvm import Tracepoints
 from pfncache.properties.property import Property
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfncache.check.system import Actor, System
-from pfncache.kernel.vmlinux import Vmlinux
+from pfncache.linux.vmlinux import Vmlinux
 
 Kernel = type[Vmlinux]
 

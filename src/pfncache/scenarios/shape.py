@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
 
 from pfncache.check.system import System
-from pfncache.kernel.vmlinux import Vmlinux
+from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.world import Memory, World
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.kernel.include.linux.preempt import ThreadInfo
-from pfncache.kernel.include.linux.types import Gpa
-from pfncache.kernel.locking.srcu import srcu_read_lock
-from pfncache.kernel.vmlinux import Vmlinux
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.preempt import ThreadInfo
+from pfncache.linux.include.linux.types import Gpa
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.vmlinux import Vmlinux
 
 
 def gpc_activate(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> None:

@@ -9,21 +9,19 @@ from enum import StrEnum
 from typing import Any
 
 from pfncache.check.system import Actor, Call, System
-from pfncache.kernel.include.linux.kvm_host import (
+from pfncache.lang.tracing import run_as
+from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.mm_types import AddressSpace
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
     GUEST_MEMFD_FLAG_MMAP,
     GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
-    KVM_X86_COCO_VM,
     KVM_X86_DEFAULT_VM,
+    KVM_X86_SNP_VM,
     KVM_X86_SW_PROTECTED_VM,
-    File,
-    GfnToPfnCache,
-    KvmVcpu,
 )
-from pfncache.kernel.include.linux.mm_types import AddressSpace
-from pfncache.kernel.include.linux.sched import TaskStruct
-from pfncache.kernel.model import run_as
-from pfncache.kernel.vmlinux import Vmlinux
+from pfncache.linux.vmlinux import Vmlinux
 
 
 class Memory(StrEnum):
@@ -72,7 +70,7 @@ GMEM_FLAGS = {
     Memory.GMEM_UNMAPPED: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
     Memory.GMEM_NDM: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED | GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
 }
-VM_TYPES = {Memory.GMEM: KVM_X86_SW_PROTECTED_VM, Memory.GMEM_COCO: KVM_X86_COCO_VM}
+VM_TYPES = {Memory.GMEM: KVM_X86_SW_PROTECTED_VM, Memory.GMEM_COCO: KVM_X86_SNP_VM}
 DEVICE_PFN = 6
 """A pfn without struct page."""
 

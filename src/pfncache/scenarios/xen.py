@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.check.system import Call, System
-from pfncache.kernel.include.linux.sched import TaskStruct
+from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import Kernel
 from pfncache.scenarios.world import Memory, World

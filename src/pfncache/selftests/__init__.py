@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.selftests import (
+from pfncache.selftests.selftest import Selftest
+from pfncache.selftests.suites import (
     api,
     attributes,
     clock,
@@ -16,7 +17,6 @@ from pfncache.selftests import (
     xen,
     xen_vcpu,
 )
-from pfncache.selftests.selftest import Selftest
 
 SUITES = (
     series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, attributes.SUITE, clock.CLOCK_SUITE, clock.STEAL_SUITE,

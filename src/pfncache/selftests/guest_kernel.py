@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.machines.vm.guest import Guest, GuestError
-from pfncache.selftests.host import PROBE_SECONDS, Host, ask_kernel, host_of
+from pfncache.selftests.identify import PROBE_SECONDS, Host, ask_kernel, host_of
 from pfncache.selftests.inside import perform_named
 from pfncache.selftests.outcome import Kind, Outcome, outcome_of
 from pfncache.selftests.selftest import Selftest

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.outcome import Outcome, perform
 

@@ -7,7 +7,8 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pfncache.kernel.model import KernelSplat, WouldBlock
+from pfncache.lang.atomic import WouldBlock
+from pfncache.lang.report import PropertyViolated
 from pfncache.machines.isolate import Ended, isolated
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
 from pfncache.selftests.selftest import Failure, Selftest, Skip
@@ -69,13 +70,13 @@ def perform(open_machine: Open, test: Selftest) -> Outcome:
     try:
         with machine:
             observation = test.body(machine)
-    except (Failure, KernelSplat, WouldBlock, TimeoutError, GuestExit) as failure:
+    except (Failure, PropertyViolated, WouldBlock, TimeoutError, GuestExit) as failure:
         return Outcome(
             Kind.FAIL,
             str(failure),
             complaints=machine.dmesg(),
             notes=machine.notes,
-            splat=isinstance(failure, KernelSplat),
+            splat=isinstance(failure, PropertyViolated),
         )
     except Skip as skip:
         return Outcome(Kind.SKIP, str(skip))

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pfncache.designs.design import Design
 from pfncache.machines.capabilities import EMULATING, Processor
 from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.selftests.kernels import Kernel
 from pfncache.selftests.ktap import Line
 from pfncache.selftests.outcome import Kind, Outcome, run_on
 from pfncache.selftests.selftest import Selftest
-from pfncache.series.design import Design
+from pfncache.selftests.targets import Kernel
 
 MODEL_SECONDS = 20.0
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pfncache.designs.alternatives import RefusePrivate
+from pfncache.designs.design import Design
+from pfncache.designs.reverts_pfncache import RevertDedicatedSequence, TestActiveFirst
+from pfncache.designs.rfc import ResolvePfnsViaGmem
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.machine import Machine, SyscallError
-from pfncache.series.alternatives import RefusePrivate
-from pfncache.series.design import Design
-from pfncache.series.history_pfncache import RevertDedicatedSequence, TestActiveFirst
-from pfncache.series.rfc import ResolvePfnsViaGmem
 
 Need = Callable[[Capabilities], str]
 """What a machine lacks for a test, in words; empty if it lacks nothing."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfncache.check.compiler import compile_system
-from pfncache.check.link import link
-from pfncache.check.memo import Memo
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.compile.memo import Memo
+from pfncache.check.compile.source import CompileError
+from pfncache.check.program.layout import link
 from pfncache.check.search import BOUNDED, Search
-from pfncache.check.source import CompileError
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios.shape import Shape
-from pfncache.series import DESIGNS
 from pfncache.verify.systems import make_kernel_system
 
 OVERHEAD = 32

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios.shape import Shape
-from pfncache.series import DESIGNS
 from pfncache.sweep.job import Limits, Row, run_job
 from pfncache.sweep.store import Store
 from pfncache.verify.runner import start_worker

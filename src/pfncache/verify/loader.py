@@ -8,7 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from pfncache.series.design import Design
+from pfncache.designs.design import Design
 
 
 class DesignFileError(Exception):

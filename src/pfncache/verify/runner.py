@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any, cast
 
-from pfncache.check.engine import explore
+from pfncache.check.compile.source import CompileError, unwrap
+from pfncache.check.engine.bfs import explore
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.search import BOUNDED, Result, Search, search_shortest
-from pfncache.check.source import CompileError, unwrap
 from pfncache.check.system import Heap, System
-from pfncache.report.outcome import Outcome
-from pfncache.report.trace import Trace, build, kernel_path, reason_of
+from pfncache.designs.design import Design
 from pfncache.scenarios.scenario import describe
-from pfncache.series.design import Design
-from pfncache.verify.cache import program_of
+from pfncache.verify.outcome import Outcome
+from pfncache.verify.program_cache import program_of
 from pfncache.verify.systems import make_system
+from pfncache.verify.trace import Trace, build, kernel_path, reason_of
 
 PATIENCE = 200_000
 """Objects between two runs of the garbage collector: compiling makes many small ones that live on."""

@@ -12,14 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pfncache.check.source import CompileError, Location
+from pfncache.check.compile.source import CompileError, Location
 from pfncache.check.system import System
-from pfncache.kernel.model import KernelSplat, Record, WouldBlock, tracing
-from pfncache.kernel.vmlinux import Vmlinux
+from pfncache.designs.design import Design
+from pfncache.lang.atomic import WouldBlock
+from pfncache.lang.records import Record
+from pfncache.lang.report import PropertyViolated
+from pfncache.lang.tracing import tracing
+from pfncache.linux.vmlinux import Vmlinux
 from pfncache.properties import PROBES
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.world import World
-from pfncache.series.design import Design
 
 PATIENCE = 100_000
 """Accesses to the state during set-up; the longest of the catalogue takes about a thousand."""
@@ -39,7 +42,7 @@ class Watchdog:
         """Count."""
         self.left -= 1
         if self.left < 0:
-            raise KernelSplat("livelock", "the set-up does not end")
+            raise PropertyViolated("livelock", "the set-up does not end")
 
     def enter_atomic(self, function: Callable[..., Any]) -> None:
         """Of no interest."""
@@ -86,7 +89,7 @@ def alarm(seconds: float) -> Iterator[None]:
     """End the block when it takes longer: a loop that touches no state is not seen by a tracer."""
 
     def ring(*_: object) -> None:
-        raise KernelSplat("livelock", f"the set-up does not end within {seconds:g} s")
+        raise PropertyViolated("livelock", f"the set-up does not end within {seconds:g} s")
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -104,7 +107,7 @@ PYTHON_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
 """What the functions of a design may raise when they are called."""
-BREAKDOWNS = (KernelSplat, WouldBlock, *PYTHON_ERRORS)
+BREAKDOWNS = (PropertyViolated, WouldBlock, *PYTHON_ERRORS)
 """How a set-up may end before its end."""
 
 

@@ -13,10 +13,10 @@ from pfncache.footprint import run
 from pfncache.footprint.footprint import Footprint
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.linux import COMMAND_LINE, LinuxGuest, NotEnough, needed
-from pfncache.images.find import NoSuchKernel, find
-from pfncache.machines.kvm.machine import KvmMachine
+from pfncache.kernels.find import NoSuchKernel, find
+from pfncache.linux.include.uapi import SHARED_GMEM
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine
-from pfncache.machines.uapi import SHARED_GMEM
 from pfncache.machines.vm import qemu
 from tests.footprint.vmm.test_bzimage import bzimage
 

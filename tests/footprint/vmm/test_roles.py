@@ -9,7 +9,7 @@ import pytest
 
 from pfncache.footprint.memory import GuestMemory
 from pfncache.footprint.vmm.roles import roles
-from pfncache.machines.kvm.structs import Sregs
+from pfncache.machines.host.structs import Sregs
 from pfncache.machines.model.machine import ModelMachine
 
 NX = 1 << 63

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.images import cache, debian
-from pfncache.images.apt import Apt, AptError
-from pfncache.images.image import Image
+from pfncache import user_cache as cache
+from pfncache.kernels import debian
+from pfncache.kernels.apt import Apt, AptError
+from pfncache.kernels.image import Image
 from pfncache.machines.vm import guest as guest_module
 from pfncache.machines.vm import qemu
 from pfncache.machines.vm.guest import Guest, GuestError
@@ -25,7 +26,7 @@ from pfncache.selftests import SELFTESTS
 from pfncache.selftests.guest_kernel import GuestKernel
 from pfncache.selftests.outcome import Kind
 from pfncache.selftests.runner import run
-from tests.images.trees import bzimage
+from tests.kernels.trees import bzimage
 
 KERNEL = "6.12"
 NEEDS_QEMU = pytest.mark.skipif(

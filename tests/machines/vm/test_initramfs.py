@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.images.image import Image
+from pfncache.kernels.image import Image
 from pfncache.machines.vm import initramfs
-from tests.images.trees import module
+from tests.kernels.trees import module
 from tests.machines.vm.newc import unpack
 
 

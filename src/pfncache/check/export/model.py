@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.check.export.expression import Expr, number
 from pfncache.check.export.names import Names
 from pfncache.check.ir import Column, Variable
-from pfncache.check.link import Program
+from pfncache.check.program.layout import Program
 from pfncache.check.search import Search
 
 

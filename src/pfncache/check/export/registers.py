@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from pfncache.check.analysis import live_registers
 from pfncache.check.export.expression import Expr
 from pfncache.check.export.model import Model
 from pfncache.check.export.step import HALT
 from pfncache.check.ir import Event
-from pfncache.check.link import room
+from pfncache.check.program.dataflow import live_registers
+from pfncache.check.program.layout import room
 
 
 class Registers:

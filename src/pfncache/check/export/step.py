@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from pfncache.check.analysis import live_masks, successors
+from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, apply, number, select
 from pfncache.check.export.model import Model
 from pfncache.check.ir import Code, Instr, Op, Variable
-from pfncache.check.values import Reg
+from pfncache.check.program.dataflow import live_masks, successors
 
 MAX_TEXT = 160
 """Characters of an expression that gets no name of its own."""

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pfncache.machines.uapi import PAGE_SIZE
+from pfncache.linux.include.uapi import PAGE_SIZE
 
 SECTOR = 512
 HEADER, MAGIC = 0x1F1, 0x202

@@ -15,10 +15,10 @@ from pfncache.footprint.memory import GuestMemory
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.roles import roles
 from pfncache.footprint.vmm.serial import COM1, Serial
-from pfncache.machines.kvm.machine import KvmMachine
-from pfncache.machines.kvm.structs import Dtable, Regs, Segment, Sregs
+from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.machines.host.machine import KvmMachine
+from pfncache.machines.host.structs import Dtable, Regs, Segment, Sregs
 from pfncache.machines.machine import Closing, Exit
-from pfncache.machines.uapi import PAGE_SIZE
 
 GDT, ZERO_PAGE, TABLES, COMMAND_LINE = 0x6000, 0x7000, 0x9000, 0x20000
 _LAYOUT = {"GDT": (GDT, 1), "boot parameters": (ZERO_PAGE, 1), "first page tables": (TABLES, 6), "command line": (COMMAND_LINE, 1)}  # fmt: skip # noqa: E501

@@ -6,8 +6,8 @@ from __future__ import annotations
 import struct
 
 from pfncache.footprint.memory import GuestMemory
-from pfncache.machines.kvm.structs import Sregs
-from pfncache.machines.uapi import PAGE_SIZE
+from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.machines.host.structs import Sregs
 
 KERNEL_IMAGE, MODULES = 0xFFFFFFFF80000000, 0xFFFFFFFFC0000000
 """Where Linux maps itself (Documentation/arch/x86/x86_64/mm.rst): __START_KERNEL_map, up to the modules."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfncache.kernel.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, Program
-from pfncache.machines.uapi import PAGE_SIZE
 
 _ENDS = {"hlt": Exit("HLT"), "mmio": Exit("MMIO", MMIO_GPA, True), "spin": Exit("INTR")}
 

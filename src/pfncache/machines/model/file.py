@@ -6,11 +6,11 @@ from __future__ import annotations
 import errno
 import os
 
-from pfncache.kernel.include.linux.kvm_host import File as FileRecord
-from pfncache.kernel.include.linux.mm_types import Page
+from pfncache.linux.include.linux.kvm_host import File as FileRecord
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.machine import File, Pin, SyscallError
 from pfncache.machines.model.host import ModelHost
-from pfncache.machines.uapi import PAGE_SIZE
 
 
 class ModelFile(File):

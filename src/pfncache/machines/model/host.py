@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from pfncache.kernel.include.linux.kvm_host import Kvm
-from pfncache.kernel.include.linux.types import Errno
-from pfncache.kernel.model import run_as
-from pfncache.machines.capabilities import EMULATING, Capabilities, Processor
-from pfncache.machines.machine import Closing, SyscallError
-from pfncache.machines.model.layer import HostLayer
-from pfncache.machines.model.tasks import Tasks
-from pfncache.machines.uapi import (
+from pfncache.designs.design import Design
+from pfncache.designs.rfc import ResolvePfnsViaGmem
+from pfncache.lang.tracing import run_as
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi import (
     KVM_MEM_GUEST_MEMFD,
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
     KVM_X86_DEFAULT_VM,
@@ -33,11 +31,13 @@ from pfncache.machines.uapi import (
     XEN_HVM_CONFIG_SHARED_INFO,
     XEN_HVM_CONFIG_SHARED_INFO_HVA,
 )
-from pfncache.series.design import Design
-from pfncache.series.rfc import ResolvePfnsViaGmem
+from pfncache.machines.capabilities import EMULATING, Capabilities, Processor
+from pfncache.machines.machine import Closing, SyscallError
+from pfncache.machines.model.layer import HostLayer
+from pfncache.machines.model.tasks import Tasks
 
 if TYPE_CHECKING:
-    from pfncache.kernel.vmlinux import Vmlinux
+    from pfncache.linux.vmlinux import Vmlinux
 
     class HostKernel(HostLayer, Vmlinux):
         """What a design links to, with the layer on top."""

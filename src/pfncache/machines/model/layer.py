@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
-from pfncache.kernel.include.linux.mm_types import AddressSpace, MmStruct, Page
-from pfncache.kernel.include.linux.preempt import current_thread_info
-from pfncache.kernel.include.linux.sched import current
-from pfncache.kernel.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
-from pfncache.kernel.mm.memory import Memory
-from pfncache.kernel.mm.mmap import Mmap
-from pfncache.kernel.virt.kvm.memslots import Memslots
-from pfncache.kernel.virt.kvm.pfncache import Pfncache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
+from pfncache.linux.include.linux.preempt import current_thread_info
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
+from pfncache.linux.include.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.linux.mm.memory import Memory
+from pfncache.linux.mm.mmap import Mmap
+from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.machines.machine import Behind
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.model.xen_layer import XenLayer
-from pfncache.machines.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
 
 
 @dataclass

@@ -9,17 +9,11 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
-from pfncache.kernel.include.linux.kvm_host import File as FileRecord
-from pfncache.kernel.include.linux.kvm_host import GmemFile
-from pfncache.kernel.model import KernelSplat, run_as
-from pfncache.machines.machine import Behind, File, Left, Machine, SyscallError, Task
-from pfncache.machines.model.file import ModelFile, ModelPin
-from pfncache.machines.model.host import ModelHost
-from pfncache.machines.model.show import page_text
-from pfncache.machines.model.tasks import ModelTask
-from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
-from pfncache.machines.model.vm import ModelVm, no_such_type
-from pfncache.machines.uapi import (
+from pfncache.lang.report import PropertyViolated
+from pfncache.lang.tracing import run_as
+from pfncache.linux.include.linux.kvm_host import File as FileRecord
+from pfncache.linux.include.linux.kvm_host import GmemFile
+from pfncache.linux.include.uapi import (
     MADV_DONTNEED,
     MADV_HWPOISON,
     MADV_REMOVE,
@@ -32,6 +26,13 @@ from pfncache.machines.uapi import (
     PROT_RW,
     PROT_WRITE,
 )
+from pfncache.machines.machine import Behind, File, Left, Machine, SyscallError, Task
+from pfncache.machines.model.file import ModelFile, ModelPin
+from pfncache.machines.model.host import ModelHost
+from pfncache.machines.model.show import page_text
+from pfncache.machines.model.tasks import ModelTask
+from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
+from pfncache.machines.model.vm import ModelVm, no_such_type
 
 T = TypeVar("T")
 MMAP_MIN_ADDR = 0x10000
@@ -261,7 +262,9 @@ class ModelMachine(ModelHost, Machine):
                     self.kernel.shmem_punch_hole(mapping, 0, len(mapping.i_pages))
         left = [page_text(page) for page in self.kernel.mem_map if not (page.free or page.hwpoison)]
         if left:
-            raise KernelSplat("refcount-imbalance", f"everything is closed, but pages are in use: {'; '.join(left)}")
+            raise PropertyViolated(
+                "refcount-imbalance", f"everything is closed, but pages are in use: {'; '.join(left)}"
+            )
 
 
 class ModelLeft(Left):

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
-from pfncache.kernel.include.linux.mm_types import Page
-from pfncache.kernel.include.linux.types import INVALID_GPA
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.types import INVALID_GPA
 
 
 def cache_text(gpc: GfnToPfnCache) -> str:

@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from pfncache.kernel.include.linux.mm_types import MmStruct
-from pfncache.kernel.include.linux.sched import TaskStruct
-from pfncache.kernel.model import WouldBlock, running, switch_to
+from pfncache.lang.atomic import WouldBlock
+from pfncache.lang.tracing import running, switch_to
+from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.machines.machine import Delayed
 
 T = TypeVar("T")

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import errno
 
+from pfncache.linux.include.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
 from pfncache.machines.machine import SyscallError, Userfaultfd, Window, WriteTracking
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.layer import Registration
-from pfncache.machines.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
 
 
 class ModelUserfaultfd(Userfaultfd):

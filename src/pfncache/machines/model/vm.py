@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pfncache.kernel.arch.x86.kvm.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
-from pfncache.kernel.arch.x86.kvm.mmu import RET_PF_RETRY
-from pfncache.kernel.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
-from pfncache.kernel.include.linux.kvm_host import KvmVcpu as VcpuRecord
-from pfncache.kernel.include.linux.types import INVALID_GPA
-from pfncache.kernel.locking.srcu import srcu_read_lock
+from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
+from pfncache.linux.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
+from pfncache.linux.arch.x86.kvm.x86.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import KvmVcpu as VcpuRecord
+from pfncache.linux.include.linux.types import INVALID_GPA
+from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import cache_text, slot_text
 from pfncache.machines.program import STORE_RAX, STORE_RDX, Program
-from pfncache.machines.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """How much a VM has room for: gfns, memslot ids, memslot objects, vCPUs."""

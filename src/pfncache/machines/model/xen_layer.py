@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pfncache.kernel.arch.x86.kvm.x86 import X86
-from pfncache.kernel.arch.x86.kvm.xen import Xen
-from pfncache.kernel.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.kernel.include.linux.sched import current
-from pfncache.kernel.include.linux.types import ENOTCONN, Errno
-from pfncache.machines.uapi import XEN_COMPAT, XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE, XEN_LONG_MODE, XenLayout
+from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi import XEN_COMPAT, XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE, XEN_LONG_MODE, XenLayout
+from pfncache.linux.include.uapi.linux.errno import ENOTCONN
 
 PVCLOCK_FLAGS, PVCLOCK_TSC_STABLE_BIT = 29, 1
 

@@ -16,16 +16,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pfncache.machines.host.devkvm import DEVICE
+from pfncache.machines.host.libc import ioctl
 from pfncache.machines.isolate import Ended, isolated
-from pfncache.machines.kvm.host import DEVICE
-from pfncache.machines.kvm.libc import ioctl
 
 PORT = "/dev/vport0p1"
 MOUNTS = (
     ("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp"),
     ("debugfs", "/sys/kernel/debug"), ("tracefs", "/sys/kernel/tracing"),
 )  # fmt: skip
-PRELOADED = ("pfncache.selftests.inside", "pfncache.selftests.host")
+PRELOADED = ("pfncache.selftests.inside", "pfncache.selftests.identify")
 """Imported before the snapshot is taken: emulated, importing takes longer than a test."""
 _SYS_INIT_MODULE = 175
 _PORT_SECONDS = 30.0

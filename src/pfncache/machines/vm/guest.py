@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pfncache.images import modules
-from pfncache.images.image import Image
+from pfncache.kernels import modules
+from pfncache.kernels.image import Image
 from pfncache.machines.isolate import Ended
 from pfncache.machines.machine import Closing
 from pfncache.machines.vm import agent, initramfs

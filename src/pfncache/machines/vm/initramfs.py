@@ -10,8 +10,8 @@ import sysconfig
 from pathlib import Path
 
 import pfncache
-from pfncache.images import modules
-from pfncache.images.image import Image
+from pfncache.kernels import modules
+from pfncache.kernels.image import Image
 from pfncache.machines.vm.cpio import Archive
 
 MODULES = "/modules"

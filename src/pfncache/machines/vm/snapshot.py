@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfncache.images.cache import folder
-from pfncache.images.image import Image
-from pfncache.images.modules import Module
+from pfncache.kernels.image import Image
+from pfncache.kernels.modules import Module
 from pfncache.machines.vm import qemu
 from pfncache.machines.vm.monitor import Monitor, MonitorError
+from pfncache.user_cache import folder
 
 _SAVE_SECONDS = 60.0
 _KEPT = 2

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks.spin import BREADTH_FIRST, PLAIN, Spin, missing
-from pfncache.check import engine
+from pfncache.check.engine import bfs as engine
 from pfncache.check.export.promela.model import to_promela
-from pfncache.series import DESIGNS
+from pfncache.designs.catalogue import DESIGNS
 from pfncache.verify.systems import make_system
 from tests.check import toys
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from benchmarks.tlc import Tlc, missing
-from pfncache.check import engine
+from pfncache.check.engine import bfs as engine
 from pfncache.check.export.tla.module import is_name, to_tla
-from pfncache.kernel.model import atomic, block_until
-from pfncache.series import DESIGNS
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.lang.atomic import atomic, block_until
 from pfncache.verify.systems import make_system
 from tests.check import toys
 

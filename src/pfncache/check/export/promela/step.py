@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pfncache.check.analysis import bits_of, successors
+from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, apply, both, either, named, negate, number
 from pfncache.check.export.promela.text import text
 from pfncache.check.export.step import ENDS, FAIL, HALT, MAX_TEXT, Step, region_of
 from pfncache.check.ir import WRITES_D, Code, Failure, Instr, Op, Variable
-from pfncache.check.values import Reg
+from pfncache.check.program.dataflow import bits_of, successors
 
 if TYPE_CHECKING:
     from pfncache.check.export.promela.model import Promela

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from pfncache.check.analysis import successors
+from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, Logic, named, negate
 from pfncache.check.export.step import ENDS, HALT, MAX_TEXT, Step, region_of
 from pfncache.check.export.tla.text import test, text
 from pfncache.check.ir import WRITES_D, Code, Failure, Op, Variable
-from pfncache.check.values import Reg
+from pfncache.check.program.dataflow import successors
 
 if TYPE_CHECKING:
     from pfncache.check.export.tla.module import Locals, Module

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Calls: of model functions, which become part of their caller, and of the compiler's own vocabulary."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from pfncache.check.compile.emitter import Frame, Unit
+from pfncache.check.compile.expressions import Expressions
+from pfncache.check.compile.source import FunctionSource, function_source, unwrap
+from pfncache.check.compile.values import (
+    ANY_INT,
+    NONE,
+    Const,
+    IntKind,
+    Method,
+    Parts,
+    RefKind,
+    Reg,
+    Super,
+    Tuple,
+    Value,
+    kind_of_hint,
+)
+from pfncache.check.ir import LockUse, Op
+from pfncache.lang.atomic import block_until
+from pfncache.lang.choose import alike, choose
+from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.records import Record, parts_of, scalar_default, scalar_names
+from pfncache.lang.report import report
+from pfncache.lang.tracing import running
+
+MAX_DEPTH = 60
+HOST_FUNCTIONS = (len, range, min, max, abs, int, bool, enumerate, reversed, zip, tuple,
+                  scalar_names, scalar_default, parts_of)  # fmt: skip
+SHARED = frozenset({Op.EVENT, Op.LOAD, Op.LOADX, Op.STORE, Op.STOREX, Op.CHOOSE, Op.BLOCK})
+"""What touches state, or is a step."""
+
+
+class Calls(Expressions):
+    """The layer above expressions: calls, and what the model's own vocabulary means."""
+
+    def __init__(self, unit: Unit, task: Record | None) -> None:
+        super().__init__(unit)
+        self.task = task
+        self.cleanups: list[Callable[[], None]] = []
+
+    def call(self, node: ast.Call) -> Value:
+        """A call: of the compiler's own vocabulary, of Python on known values, or of a model function."""
+        if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
+            return Super(self.frame.locals[self.frame.source.parameters[0]], self.frame.owner or object)
+        target = self.expression(node.func)
+        if self.dead:
+            return NONE
+        plain = self.plain_function(target)
+        if plain is None:
+            raise self.error(f"{ast.unparse(node.func)} cannot be called in the model's language")
+        if getattr(plain, "is_host_only", False):
+            self._host_arguments(node)
+            return NONE
+        if plain is report:
+            self.fail(self._text(node.args[0]))
+            return NONE
+        arguments = [self.expression(a) for a in node.args]
+        keywords = {k.arg or "": self.expression(k.value) for k in node.keywords}
+        if self.dead:
+            return NONE
+        self.frame.node = node
+        special = self._special(plain, arguments, keywords)
+        return special if special is not None else self.inline(target, arguments, keywords)
+
+    def _host_arguments(self, node: ast.Call) -> None:
+        """The arguments of a call that is skipped. Python evaluates them all the same, so they must not be steps."""
+        start = len(self.code.instrs)
+        for argument in (*node.args, *(k.value for k in node.keywords)):
+            self.expression(argument)
+            if any(instr.op in SHARED for instr in self.code.instrs[start:]):
+                self.frame.node = argument
+                what, where = ast.unparse(argument), ast.unparse(node.func)
+                raise self.error(
+                    f"{what} reads shared state, but {where}() is host_only and no step: read it into a local before"
+                )
+
+    def _text(self, node: ast.expr) -> str:
+        value = self.expression(node)
+        if isinstance(value, Const) and isinstance(value.value, str):
+            return value.value
+        raise self.error("report() wants the property's name as a plain string")
+
+    def _special(self, plain: Any, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
+        """The meaning of a function of the compiler's own vocabulary; None for any other."""
+        if plain is running:
+            return Const(self.task)
+        if plain is block_until:
+            self._block(arguments[0])
+            return NONE
+        if plain is choose:
+            count = arguments[0]
+            if not isinstance(count, Const) or self.atomic_depth == 0:
+                raise self.error("choose() wants a known number of outcomes, inside an atomic function")
+            return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), count.value)
+        if plain is alike:
+            self.emit(Op.ALIKE, self.scalar(self.truth_of(arguments[0])))
+            return NONE
+        if plain is lock_acquire or plain is lock_release:
+            self._annotate(plain is lock_acquire, arguments, keywords)
+            return NONE
+        if plain is setattr:
+            base, name, value = arguments
+            assert isinstance(name, Const)
+            self.store(base, name.value, value)
+            return NONE
+        if plain in (bool, int) and isinstance(arguments[0], Reg):
+            return self.truth_of(arguments[0]) if plain is bool else arguments[0]
+        if plain is len and isinstance(arguments[0], Parts):
+            return Const(len(arguments[0].rows[0]))
+        if getattr(plain, "__name__", "") == "cast" and getattr(plain, "__module__", "") == "typing":
+            return arguments[1]
+        if plain in (min, max) and any(isinstance(a, Reg) for a in arguments):
+            return self._extreme(arguments, least=plain is min)
+        if plain in HOST_FUNCTIONS:
+            return self._on_host(plain, arguments)
+        return None
+
+    def _extreme(self, arguments: list[Value], least: bool) -> Value:
+        """min() and max() of numbers."""
+        kinds = [k for k in map(self.kind_of, arguments) if isinstance(k, IntKind)]
+        best = self.variable(IntKind(min(k.low for k in kinds), max(k.high for k in kinds)))
+        self.move(best, arguments[0])
+        for other in arguments[1:]:
+            keep = self.new_label()
+            pair = (self.scalar(other), best) if least else (best, self.scalar(other))
+            self.emit(Op.JZ, self.compute(Op.LT, IntKind(0, 1), *pair), keep)
+            self.move(best, other)
+            self.place(keep)
+        return best
+
+    def _on_host(self, plain: Any, arguments: list[Value]) -> Value:
+        if plain in (scalar_names, scalar_default, parts_of) and isinstance(arguments[0], Reg):
+            raise self.error(f"{plain.__name__}() wants a known record")
+        values = []
+        for argument in arguments:
+            if not isinstance(argument, Const):
+                raise self.error(f"{plain.__name__}() of what is not known: compare and branch instead")
+            values.append(argument.value)
+        result = plain(*values)
+        return Const(tuple(result) if plain in (range, enumerate, reversed, zip) else result)
+
+    def _block(self, value: Value) -> None:
+        if self.atomic_depth == 0:
+            raise self.error("block_until() belongs at the start of an atomic function")
+        self.emit(Op.BLOCK, self.scalar(self.truth_of(value)))
+
+    def _annotate(self, acquire: bool, arguments: list[Value], keywords: dict[str, Value]) -> None:
+        lock = arguments[0]
+        if isinstance(lock, Const):
+            locks: list[Record] = [lock.value]
+        else:
+            assert isinstance(lock, Reg) and isinstance(lock.kind, RefKind)
+            locks = self.unit.heap.pools.get(lock.kind.record, [])
+        given = {"exclusive": True, "excludes": True, "waits": True}
+        for name, value in [*zip(given, arguments[1:], strict=False), *keywords.items()]:
+            assert isinstance(value, Const)
+            given[name] = value.value
+        role = locks[0].role if locks else ""
+        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given))
+
+    def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
+        """A frame for a call of a model function, with its parameters bound."""
+        owner: type | None = None
+        if isinstance(target, Method):
+            function, owner = target.function, target.owner
+            arguments = [target.receiver, *arguments]
+        else:
+            assert isinstance(target, Const)
+            function = target.value
+        plain = unwrap(function)
+        if not hasattr(plain, "__code__"):
+            raise self.error(
+                f"{getattr(plain, '__name__', plain)!r} is not a model function and not in the model's language"
+            )
+        if len(self.frames) > MAX_DEPTH:
+            raise self.error("calls nest too deeply: the model's language has no recursion")
+        source = function_source(plain)
+        names = source.parameters
+        defaults = plain.__defaults__ or ()
+        bound: dict[str, Value] = dict(zip(names[len(names) - len(defaults) :], map(Const, defaults), strict=True))
+        bound.update(zip(names, arguments, strict=False))
+        bound.update(keywords)
+        missing = [n for n in names if n not in bound]
+        if missing or len(arguments) > len(names) or len(bound) > len(names):
+            raise self.error(f"{source.name}() takes {', '.join(names)}; the call does not match")
+        frame = Frame(source, owner, {}, self.new_label(), len(self.cleanups), source.tree)
+        self.frames.append(frame)
+        for name in names:
+            self._bind(name, bound[name])
+        return frame, source
+
+    def inline(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        """Compile a model function into its caller. Returns its result."""
+        function = target.function if isinstance(target, Method) else target.value  # type: ignore[union-attr]
+        is_atomic = getattr(function, "is_atomic", False)
+        if is_atomic:
+            self.event(atomic=True)
+        frame, source = self._enter(target, arguments, keywords)
+        if source.is_generator:
+            raise self.error(f"{source.name}() is a generator: use it in a for or with statement")
+        self.atomic_depth += is_atomic
+        self.block(source.tree.body)
+        result = self._leave(frame)
+        self.atomic_depth -= is_atomic
+        self.frames.pop()
+        return result
+
+    def repeat(self, turns: int, target: Value, arguments: list[Value]) -> None:
+        """Call a function several times."""
+        if turns == 1 or self.dead:
+            self.inline(target, arguments, {})
+            return
+        counter, again = self.variable(IntKind(0, turns)), self.new_label()
+        self.emit(Op.MOVE, counter, self.constant(0))
+        self.labels_used.add(again)
+        self.place(again)
+        self.inline(target, arguments, {})
+        self.emit(Op.ADD, counter, counter, self.constant(1))
+        more = self.compute(Op.LT, IntKind(0, 1), counter, self.constant(turns))
+        self.emit(Op.JNZ, more, again)
+
+    def _leave(self, frame: Frame) -> Value:
+        """The end of a function: its result."""
+        if not frame.returns:
+            self.place(frame.end)
+            return NONE
+        start, value = frame.returns[0]
+        last = self.code.instrs[-1]
+        alone = len(frame.returns) == 1 and self.dead and last.op == Op.JUMP and last.args[0] == frame.end
+        self.place(frame.end)
+        if not alone:
+            return frame.result if frame.result is not None else NONE
+        if start < len(self.code.instrs):  # the copies to the common result are not needed
+            for label in self.labels_after(start):
+                self.code.labels[label] = start
+            del self.code.instrs[start:]
+        return value
+
+    def _bind(self, name: str, value: Value, hint: Any = None) -> None:
+        """Give a local its value: an alias when it has only one, a register when it has several."""
+        frame = self.frame
+        if name in frame.source.stable or isinstance(value, Parts | Method | Super | Tuple):
+            if isinstance(value, Reg) and value.variable:
+                copy = self.result(self.kind_of(value) or ANY_INT)
+                self.emit(Op.MOVE, copy, value)
+                value = copy
+            frame.locals[name] = value
+            return
+        current = frame.variables.get(name)
+        if current is None:
+            kind = kind_of_hint(hint) if hint is not None else kind_of_hint(frame.source.hints.get(name))
+            kind = kind or self.kind_of(value)
+            if kind is None:
+                raise self.error(f"annotate the local {name!r}: None alone does not say what it will be")
+            if isinstance(kind, IntKind) and hint is None and kind != IntKind(0, 1):
+                kind = IntKind(min(kind.low, ANY_INT.low), max(kind.high, ANY_INT.high))
+            if isinstance(value, Const) and not isinstance(value.value, int | Record | None):
+                raise self.error(
+                    f"the local {name!r} is assigned more than once, and {value.value!r} cannot be kept in a register"
+                )
+            current = frame.variables[name] = self.variable(kind)
+        frame.locals[name] = current
+        self.move(current, value)
+
+    def block(self, statements: list[ast.stmt]) -> None:
+        """Compile statements: the layer above."""
+        raise NotImplementedError

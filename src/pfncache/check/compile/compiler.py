@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compiles the actors of a system from the source of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import FunctionType
+from typing import cast
+
+from pfncache.check.compile.emitter import Frame, Unit
+from pfncache.check.compile.memo import Memo, Piece
+from pfncache.check.compile.queries import Facts
+from pfncache.check.compile.source import function_source
+from pfncache.check.compile.statements import Statements
+from pfncache.check.compile.values import (
+    Const,
+    Method,
+    Value,
+)
+from pfncache.check.compile.writes import Written
+from pfncache.check.ir import Code, Op
+from pfncache.check.system import Actor, Call, Heap, System
+from pfncache.lang.records import Record
+
+
+@dataclass
+class Compiled:
+    """The step code of a system."""
+
+    system: System
+    heap: Heap
+    written: Written
+    codes: list[Code]
+    """By actor; then, when there is one, what runs at the end. Other systems may have them too."""
+    used: frozenset[str]
+    """Names of the kernel's functions that the code comes from."""
+
+
+def compile_system(system: System, memo: Memo | None = None) -> Compiled:
+    """Compile every actor of `system`; or find in `memo` what was compiled for another system and is right here.
+
+    Scalars that nobody writes are constants. What is written is found by compiling an actor again until nothing that
+    was taken for a constant turns out to be written: a constant may close a branch in which another scalar would be.
+    """
+    memo = memo or Memo()
+    facts = Facts(system)
+    written = Written()
+    pieces: dict[int, Piece] = {}
+    outdated = list(range(len(system.actors)))
+    while outdated:
+        before = len(written)
+        for number in outdated:
+            if (piece := memo.find(facts, written, system.actors[number])) is not None:
+                pieces[number] = piece
+                written.add(piece.own)
+        missing = [n for n in outdated if n not in pieces or not pieces[n].holds(written)]
+        for number in missing:
+            memo.extend(facts, written, system.actors[number])
+        if missing and len(written) == before:
+            number = next((n for n in missing if n not in pieces), missing[0])
+            pieces[number] = _compile(facts, written, system.actors[number], memo)
+            written.add(pieces[number].own)
+        outdated = [n for n in range(len(system.actors)) if n not in pieces or not pieces[n].holds(written)]
+    if system.at_end is not None:
+        end = memo.find(facts, written, system.at_end) or _compile(facts, written, system.at_end, memo)
+        pieces[len(system.actors)] = end
+        written.add(end.own)
+    ordered = [pieces[number] for number in sorted(pieces)]
+    used = frozenset[str]().union(*(piece.used for piece in ordered))
+    return Compiled(system, facts.heap, written, [piece.code for piece in ordered], used)
+
+
+def _compile(facts: Facts, written: Written, actor: Actor | Call, memo: Memo) -> Piece:
+    unit = Unit(facts, written)
+    if isinstance(actor, Actor):
+        code = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
+    else:
+        code = _compile_calls(unit, None, (actor,), atomic=True)
+    piece = Piece(code, unit.own, frozenset(unit.used), tuple(unit.doubts.items()), tuple(unit.asked.items()))
+    memo.keep(facts, actor, piece)
+    return piece
+
+
+def _compile_calls(
+    unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool = False, endless: bool = False
+) -> Code:
+    compiler = Statements(unit, task)
+    compiler.atomic_depth = int(atomic)
+    again = compiler.new_label()
+    if endless:
+        compiler.labels_used.add(again)
+        compiler.place(again)
+    for call, turns in _repeated(calls):
+        bottom = function_source(cast(FunctionType, _bottom))
+        compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
+        unit.used.add(call.function.__name__)
+        compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args])
+    compiler.emit(Op.JUMP, again) if endless else compiler.emit(Op.HALT)
+    return compiler.code
+
+
+def _repeated(calls: tuple[Call, ...]) -> list[tuple[Call, int]]:
+    """Consecutive calls of the same, counted: they become a loop."""
+    found: list[tuple[Call, int]] = []
+    for call in calls:
+        if found and found[-1][0] == call:
+            found[-1] = (call, found[-1][1] + 1)
+        else:
+            found.append((call, 1))
+    return found
+
+
+def _target(unit: Unit, call: Call) -> Value:
+    receiver = getattr(call.function, "__self__", None)
+    if receiver is None:
+        return Const(call.function)
+    name = call.function.__name__
+    for owner in type(receiver).__mro__:
+        if name in owner.__dict__:
+            unit.find(unit.facts.member_of(receiver, name), type(receiver), owner)
+            return Method(owner.__dict__[name], Const(receiver), owner)
+    raise AttributeError(name)
+
+
+def _bottom() -> None:
+    """Stands at the bottom of every actor's stack."""

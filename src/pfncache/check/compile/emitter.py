@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Emits step code: registers, labels, preemption points, and the reads and writes of records."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from pfncache.check.compile.queries import Facts, Question
+from pfncache.check.compile.source import CompileError, FunctionSource, Location
+from pfncache.check.compile.values import (
+    ANY_INT,
+    BOOL,
+    Const,
+    IntKind,
+    Kind,
+    RefKind,
+    Reg,
+    Value,
+    describe,
+    join,
+    kind_of_hint,
+    wraps_at,
+)
+from pfncache.check.compile.writes import Written
+from pfncache.check.ir import Code, Column, Event, Failure, Instr, Op, Variable
+from pfncache.check.system import Heap
+from pfncache.lang.records import LIVE, Record
+
+
+@dataclass
+class Unit:
+    """One actor while it is compiled: what it has asked about its system, and what it does there."""
+
+    facts: Facts
+    written: Written
+    """What all actors write, as far as that is known."""
+    own: Written = field(default_factory=Written)
+    """What this actor writes."""
+    used: set[str] = field(default_factory=set)
+    """Names of the kernel's functions that the code comes from."""
+    asked: dict[Question, object] = field(default_factory=dict)
+    """About the system without its actors, with the answers."""
+    doubts: dict[Question, bool] = field(default_factory=dict)
+    """About what the other actors write, with the answers."""
+    owners: dict[tuple[type, type], Question] = field(default_factory=dict)
+    """A receiver's class and the one in which a method of it was found, with the question that leads there."""
+
+    @property
+    def heap(self) -> Heap:
+        """Every record of the system."""
+        return self.facts.heap
+
+    def ask(self, *question: Any) -> None:
+        """Note that the code depends on an answer: on ``question[0](facts, *question[1:])``."""
+        if question not in self.asked:
+            self.asked[question] = self.facts.answer(question)
+
+    def find(self, question: Question, root: type, owner: type) -> None:
+        """A method of an object of class `root` is found in the class `owner`."""
+        self.ask(*question)
+        self.owners.setdefault((root, owner), question)
+
+    def initial(self, record: Record, name: str) -> Const:
+        """A scalar that nobody writes."""
+        self.ask(Facts.scalar, self.heap.variable(record, name))
+        return Const(record.__dict__[name])
+
+    def varies(self, variable: Variable) -> bool:
+        """Written.varies(), of all actors."""
+        return self.own.varies(variable) or self._doubt(Written.varies, variable)
+
+    def varies_any(self, column: Column) -> bool:
+        """Written.varies_any(), of all actors."""
+        return self.own.varies_any(column) or self._doubt(Written.varies_any, column)
+
+    def _doubt(self, *question: Any) -> bool:
+        if question not in self.doubts:
+            self.doubts[question] = question[0](self.written, *question[1:])
+        return self.doubts[question]
+
+
+@dataclass
+class Frame:
+    """A function that is being compiled into its caller."""
+
+    source: FunctionSource
+    owner: type | None
+    locals: dict[str, Value]
+    end: int
+    cleanup_depth: int
+    node: ast.AST | None
+    """What is being compiled; None at the bottom of an actor's stack."""
+    returns: list[tuple[int, Value]] = field(default_factory=list)
+    result: Value | None = None
+    variables: dict[str, Reg] = field(default_factory=dict)
+    """Registers of the locals that are assigned more than once."""
+    loops: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
+    """Of each loop around: label and depth of cleanups of break, then of continue."""
+    on_yield: Any = None
+
+    @property
+    def here(self) -> Location:
+        """Where we are in the function."""
+        return self.source.location(self.node) if self.node is not None else NOWHERE
+
+
+NOWHERE = Location("", 0, "")
+
+
+class Emitter:
+    """The lowest layer of the compiler of one actor."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.code = Code()
+        self.dead = False
+        self.atomic_depth = 0
+        self.frames: list[Frame] = []
+        self.labels_used: set[int] = set()
+        self.label_count = 0
+        self.placed_here: list[int] = []
+
+    # Places
+
+    @property
+    def frame(self) -> Frame:
+        """The innermost function."""
+        return self.frames[-1]
+
+    def stack(self) -> tuple[Location, ...]:
+        """Where we are, innermost last."""
+        return tuple([f.source.location(f.node) if f.node is not None else NOWHERE for f in self.frames])
+
+    def error(self, what: str) -> CompileError:
+        """An error at the line that is being compiled."""
+        return CompileError(self.frame.here, what)
+
+    # Instructions
+
+    def emit(self, op: Op, *args: object) -> None:
+        """Append an instruction, unless no execution gets here."""
+        if not self.dead:
+            if op in (Op.JUMP, Op.JZ, Op.JNZ):
+                self.labels_used.add(args[-1])  # type: ignore[arg-type]
+            self.code.instrs.append(Instr(op, args))
+            self.placed_here.clear()
+            if op in (Op.JUMP, Op.FAIL, Op.HALT):
+                self.dead = True
+
+    def new_label(self) -> int:
+        """A label, to be placed later."""
+        self.label_count += 1
+        return self.label_count
+
+    def place(self, label: int) -> None:
+        """The label stands for the next instruction. A jump to it that stands right before is dropped."""
+        instrs = self.code.instrs
+        if self.dead and instrs and instrs[-1].op == Op.JUMP and instrs[-1].args[0] == label:
+            instrs.pop()
+            for other in self.placed_here:
+                self.code.labels[other] = len(instrs)
+            self.dead = False
+        elif (
+            self.dead
+            and len(instrs) > 1
+            and instrs[-1].op == Op.JUMP
+            and instrs[-2] == Instr(Op.JNZ, (instrs[-2].args[0], label))
+        ):
+            instrs[-2:] = [Instr(Op.JZ, (instrs[-2].args[0], instrs[-1].args[0]))]
+            for other in self.placed_here:
+                self.code.labels[other] = len(instrs)
+            self.dead = False
+        self.placed_here.append(label)
+        self.code.labels.pop(label, None)  # so that labels stay in the order of their places
+        self.code.labels[label] = len(instrs)
+        if label in self.labels_used:
+            self.dead = False
+
+    def labels_after(self, start: int) -> list[int]:
+        """The labels that stand for what comes after the instruction `start`; labels are placed in order."""
+        return list(itertools.takewhile(lambda label: self.code.labels[label] > start, reversed(self.code.labels)))
+
+    def result(self, kind: Kind) -> Reg:
+        """A register for a value that is computed once."""
+        number = self.code.register()
+        self.code.kinds[number] = kind
+        return Reg(number, kind)
+
+    def variable(self, kind: Kind) -> Reg:
+        """A register for a local that is assigned several times."""
+        number = self.code.register()
+        self.code.kinds[number] = kind
+        return Reg(number, kind, variable=True)
+
+    def compute(self, op: Op, kind: Kind, *args: object) -> Reg:
+        """Emit an instruction with a result."""
+        result = self.result(kind)
+        self.emit(op, result, *args)
+        return result
+
+    def constant(self, number: int) -> Reg:
+        """The register that holds `number`."""
+        return Reg(self.code.constant(number), IntKind(number, number))
+
+    def scalar(self, value: Value, want: Kind | None = None) -> Reg:
+        """`value` in a register."""
+        if isinstance(value, Reg):
+            if want is not None and isinstance(want, RefKind) != isinstance(value.kind, RefKind):
+                raise self.error(f"{describe(value.kind)} where {describe(want)} is wanted")
+            return value
+        if isinstance(value, Const):
+            if value.value is None:
+                return self.constant(0)
+            if isinstance(value.value, Record):
+                if want is not None and not isinstance(want, RefKind):
+                    raise self.error(f"{value.value} where {describe(want)} is wanted")
+                return self.constant(self.unit.heap.number(value.value))
+            if isinstance(value.value, int):
+                return self.constant(int(value.value))
+        raise self.error("this value cannot be kept in a variable: only numbers, truth values and records can")
+
+    def kind_of(self, value: Value) -> Kind | None:
+        """The kind of a value; None for None, which goes with every reference."""
+        if isinstance(value, Reg):
+            return self.code.kinds.get(value.number, value.kind)
+        if isinstance(value, Const):
+            if isinstance(value.value, Record):
+                return RefKind(type(value.value))
+            if isinstance(value.value, bool):
+                return BOOL
+            if isinstance(value.value, int):
+                return IntKind(value.value, value.value)
+            if value.value is None:
+                return None
+        raise self.error("only numbers, truth values and records can be assigned here")
+
+    def move(self, target: Reg, value: Value) -> None:
+        """Assign to a variable register."""
+        kind = self.kind_of(value)
+        if kind is not None:
+            try:
+                self.code.kinds[target.number] = join(self.code.kinds[target.number], kind)
+            except TypeError as mixed:
+                raise self.error(
+                    f"the local is both {mixed}: annotate its first assignment, or use two locals"
+                ) from None
+        self.emit(Op.MOVE, target, self.scalar(value))
+
+    # Preemption points and failures
+
+    def event(self, atomic: bool) -> None:
+        """Anybody may run before what follows, unless we are inside an atomic step."""
+        if self.atomic_depth == 0:
+            self.emit(Op.EVENT, Event(self.stack(), atomic))
+
+    def fail(self, kind: str) -> None:
+        """Execution must not get here."""
+        self.emit(Op.FAIL, Failure(kind, self.stack()))
+
+    def check(self, condition: Reg, kind: str) -> None:
+        """Fail unless `condition`."""
+        good = self.new_label()
+        self.emit(Op.JNZ, condition, good)
+        self.fail(kind)
+        self.place(good)
+
+    # Records
+
+    def load(self, base: Value, name: str) -> Value:
+        """Read a scalar of a record."""
+        if self.dead:
+            return Const(None)
+        kind, records = self._records(base)
+        if isinstance(base, Reg):
+            self.check(base, "null-dereference")
+        owners_vary = self._owner_varies(records)
+        if isinstance(base, Const):
+            record = records[0]
+            variable = self.unit.heap.variable(record, name)
+            varies = self.unit.varies(variable)
+            if varies or owners_vary:
+                self.event(atomic=False)
+            self._check_slab(base, records, name)
+            if not varies:
+                return self.unit.initial(record, name)
+            return self.compute(Op.LOAD, self._field_kind(kind, name), variable)
+        assert isinstance(base, Reg)
+        varies = self.unit.varies_any(Column(kind, name))
+        if varies:
+            self.unit.own.mixed.add(Column(kind, name))
+        if varies or owners_vary:
+            self.event(atomic=False)
+        self._check_slab(base, records, name)
+        if varies:
+            return self.compute(Op.LOADX, self._field_kind(kind, name), Column(kind, name), base)
+        return self.lookup(base, [self.unit.initial(r, name) for r in records], self._field_kind(kind, name))
+
+    def store(self, base: Value, name: str, value: Value) -> None:
+        """Write a scalar of a record."""
+        if self.dead:
+            return
+        kind, records = self._records(base)
+        if name not in kind.fields:
+            raise self.error(f"{kind.__name__} has no scalar {name!r}; its scalars: {', '.join(kind.fields)}")
+        field_kind = self._field_kind(kind, name)
+        if isinstance(base, Reg):
+            self.check(base, "null-dereference")
+        source = self.scalar(value, field_kind)
+        if self.dead:
+            return
+        self.event(atomic=False)
+        self._check_slab(base, records, name)
+        if self.unit.facts.endless and (turn := wraps_at(kind.fields[name].hint)):
+            source = self.compute(Op.MOD, IntKind(0, turn - 1), source, self.constant(turn))
+        if isinstance(base, Const):
+            variable = self.unit.heap.variable(records[0], name)
+            self.unit.own.note(variable)
+            self.emit(Op.STORE, variable, source)
+        else:
+            self.unit.own.columns.add(Column(kind, name))
+            self.emit(Op.STOREX, Column(kind, name), base, source)
+
+    def lookup(self, number: Reg, values: list[Const], kind: Kind) -> Value:
+        """The value that belongs to a record's number, from a table; known when it is the same for all."""
+        if values and all(v.value is values[0].value or v.value == values[0].value for v in values):
+            return values[0]
+        table = (0, *(self._plain(v) for v in values))
+        return self.compute(Op.TABLE, kind, table, number)
+
+    def part(self, base: Reg, name: str) -> Value:
+        """A record that is embedded in the record `base`."""
+        _, records = self._records(base)
+        self.check(base, "null-dereference")
+        parts = [r.__dict__[name] for r in records]
+        return self.lookup(base, [Const(p) for p in parts], RefKind(type(parts[0])))
+
+    def _plain(self, value: Const) -> int:
+        if value.value is None:
+            return 0
+        return self.unit.heap.number(value.value) if isinstance(value.value, Record) else int(value.value)
+
+    def _records(self, base: Value) -> tuple[type[Record], list[Record]]:
+        if isinstance(base, Const) and isinstance(base.value, Record):
+            return type(base.value), [base.value]
+        if isinstance(base, Reg) and isinstance(base.kind, RefKind):
+            return base.kind.record, self.unit.heap.pools.get(base.kind.record, [])
+        raise self.error("only a record has members")
+
+    def _field_kind(self, kind: type[Record], name: str) -> Kind:
+        return kind_of_hint(kind.fields[name].hint) or ANY_INT
+
+    def _owner_varies(self, records: list[Record]) -> bool:
+        owners = [r.slab_owner for r in records if r.slab_owner is not None]
+        return any(self.unit.varies(self.unit.heap.variable(owner, "slab_state")) for owner in owners)
+
+    def _check_slab(self, base: Value, records: list[Record], name: str) -> None:
+        """KASAN's check, as Record.check_slab() does it."""
+        owners = [r.slab_owner for r in records]
+        if not owners or owners[0] is None or name == "slab_state":
+            return
+        if not self._owner_varies(records):
+            states = [self.unit.initial(o, "slab_state") for o in owners if o is not None]
+            live = [Const(int(state.value == LIVE)) for state in states]
+            alive: Value = self.lookup(base, live, BOOL) if isinstance(base, Reg) else live[0]
+            if alive == Const(0):
+                self.fail("use-after-free")
+            elif isinstance(alive, Reg):
+                self.check(alive, "use-after-free")
+            return
+        if isinstance(base, Const):
+            state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owners[0], "slab_state"))
+        else:
+            owner = self.lookup(base, [Const(o) for o in owners], RefKind(type(owners[0])))  # type: ignore[arg-type]
+            if isinstance(owner, Const):
+                state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owner.value, "slab_state"))
+            else:
+                self.unit.own.mixed.add(Column(owner.kind.record, "slab_state"))  # type: ignore[union-attr]
+                state = self.compute(Op.LOADX, IntKind(0, 2), Column(type(owners[0]), "slab_state"), owner)
+        self.check(self.compute(Op.EQ, BOOL, state, self.constant(LIVE)), "use-after-free")

@@ -1,0 +1,452 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compiles expressions, in Python's order of evaluation."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from types import FunctionType
+from typing import Any, cast
+
+from pfncache.check.compile.emitter import Emitter
+from pfncache.check.compile.queries import Facts, Question
+from pfncache.check.compile.source import unwrap
+from pfncache.check.compile.values import (
+    ANY_INT,
+    BOOL,
+    NONE,
+    Const,
+    IntKind,
+    Kind,
+    Method,
+    Parts,
+    RefKind,
+    Reg,
+    Super,
+    Tuple,
+    Value,
+    join,
+)
+from pfncache.check.ir import Op
+from pfncache.lang.records import Record
+
+BINARY = {
+    ast.Add: Op.ADD, ast.Sub: Op.SUB, ast.Mult: Op.MUL, ast.FloorDiv: Op.DIV, ast.Mod: Op.MOD, ast.BitAnd: Op.AND,
+    ast.BitOr: Op.OR, ast.BitXor: Op.XOR, ast.LShift: Op.SHL, ast.RShift: Op.SHR,
+}  # fmt: skip
+FOLD = {
+    Op.ADD: lambda a, b: a + b, Op.SUB: lambda a, b: a - b, Op.MUL: lambda a, b: a * b, Op.DIV: lambda a, b: a // b,
+    Op.MOD: lambda a, b: a % b, Op.AND: lambda a, b: a & b, Op.OR: lambda a, b: a | b, Op.XOR: lambda a, b: a ^ b,
+    Op.SHL: lambda a, b: a << b, Op.SHR: lambda a, b: a >> b, Op.EQ: lambda a, b: a == b, Op.NE: lambda a, b: a != b,
+    Op.LT: lambda a, b: a < b, Op.LE: lambda a, b: a <= b,
+}  # fmt: skip
+COMPARE = {
+    ast.Eq: (Op.EQ, False), ast.NotEq: (Op.NE, False), ast.Is: (Op.EQ, False), ast.IsNot: (Op.NE, False),
+    ast.Lt: (Op.LT, False), ast.LtE: (Op.LE, False), ast.Gt: (Op.LT, True), ast.GtE: (Op.LE, True),
+}  # fmt: skip
+
+
+class Expressions(Emitter):
+    """The middle layer: what has a value."""
+
+    def expression(self, node: ast.expr) -> Value:
+        """The value of an expression; of no interest where no execution gets."""
+        if self.dead:
+            return NONE
+        self.frame.node = node
+        match node:
+            case ast.Constant():
+                return Const(node.value)
+            case ast.Name():
+                return self._name(node)
+            case ast.Attribute():
+                return self._attribute(node)
+            case ast.Subscript():
+                return self._subscript(node)
+            case ast.Call():
+                return self.call(node)
+            case ast.BinOp():
+                return self._binary(node)
+            case ast.UnaryOp():
+                return self._unary(node)
+            case ast.Compare() | ast.BoolOp():
+                return self._truth(node)
+            case ast.IfExp():
+                return self._choice(node)
+            case ast.Tuple():
+                return self._tuple(node)
+        raise self.error(
+            f"{construct(node)} is not in the model's language: use a plain expression, or a loop over records"
+        )
+
+    def call(self, node: ast.Call) -> Value:
+        """The value of a call; the upper layer knows how."""
+        raise self.error("calls are compiled by a higher layer")
+
+    # Names and members
+
+    def _name(self, node: ast.Name) -> Value:
+        if node.id in self.frame.locals:
+            return self.frame.locals[node.id]
+        if node.id in self.frame.source.assigned:
+            raise self.error(f"the local {node.id!r} may be read before it is assigned: assign it on every path")
+        self.unit.ask(Facts.named, self.frame.source.function, node.id)
+        scope = self.frame.source.function.__globals__
+        if node.id in scope:
+            return Const(scope[node.id])
+        if hasattr(builtins, node.id):
+            return Const(getattr(builtins, node.id))
+        closure = self.frame.source.function
+        if node.id in closure.__code__.co_freevars:
+            cell = (closure.__closure__ or ())[closure.__code__.co_freevars.index(node.id)]
+            return Const(cell.cell_contents)
+        raise self.error(f"the name {node.id!r} is not known here")
+
+    def _attribute(self, node: ast.Attribute) -> Value:
+        base = self.expression(node.value)
+        self.frame.node = node
+        return self.member(base, node.attr)
+
+    def member(self, base: Value, name: str) -> Value:
+        """``base.name``."""
+        if self.dead:
+            return NONE
+        if isinstance(base, Const) and base.value is None:
+            self.fail("null-dereference")
+            return NONE
+        if isinstance(base, Super):
+            receiver = base.receiver
+            assert isinstance(receiver, Const)
+            root = type(receiver.value)
+            below = self.unit.owners.get((root, base.owner))
+            line = root.__mro__
+            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Facts.above, below, name))
+        if isinstance(base, Reg):
+            if not isinstance(base.kind, RefKind):
+                raise self.error(f"a number has no member {name!r}")
+            return self._record_member(base, base.kind.record, name)
+        if isinstance(base, Const):
+            if isinstance(base.value, Record):
+                return self._record_member(base, type(base.value), name)
+            question = self.unit.facts.member_of(base.value, name)
+            if isinstance(getattr(type(base.value), name, None), FunctionType):
+                return self._method(base, name, type(base.value).__mro__, question)
+            self.unit.ask(*question)
+            try:
+                return Const(getattr(base.value, name))
+            except AttributeError as error:
+                raise self.error(str(error)) from None
+        raise self.error(f"a tuple has no member {name!r}")
+
+    def _record_member(self, base: Const | Reg, kind: type[Record], name: str) -> Value:
+        if isinstance(base, Reg) and kind not in self.unit.heap.pools:  # there is no such record: the reference is NULL
+            self.fail("null-dereference")
+            return NONE
+        if name in kind.fields:
+            return self.load(base, name)
+        if name in kind.parts:
+            if isinstance(base, Const):
+                return Const(base.value.__dict__[name])
+            pool = self.unit.heap.pools.get(kind, [])
+            if pool and isinstance(pool[0].__dict__[name], tuple):
+                self.check(base, "null-dereference")
+                return Parts(base, tuple(r.__dict__[name] for r in pool))
+            return self.part(base, name)
+        if hasattr(kind, name):
+            return self._method(base, name, kind.__mro__, (Facts.method, kind, name))
+        raise self.error(f"{kind.__name__} has no member {name!r}; it has {', '.join([*kind.fields, *kind.parts])}")
+
+    def _method(self, receiver: Value, name: str, line: tuple[type, ...], question: Question) -> Value:
+        if isinstance(receiver, Const) and not isinstance(receiver.value, Record):
+            self.unit.used.add(name)
+        for owner in line:
+            if name in owner.__dict__:
+                root = type(receiver.value) if isinstance(receiver, Const) else line[0]
+                self.unit.find(question, root, owner)
+                found = owner.__dict__[name]
+                if isinstance(found, staticmethod):
+                    return Const(found.__func__)
+                return Method(found, receiver, owner)
+        raise self.error(f"no {name!r} in {line[0].__name__} or what it derives from")
+
+    def _subscript(self, node: ast.Subscript) -> Value:
+        base = self.expression(node.value)
+        index = self.expression(node.slice)
+        self.frame.node = node
+        return self.element(base, index)
+
+    def element(self, base: Value, index: Value) -> Value:
+        """``base[index]``. An index out of range is reported."""
+        if self.dead:
+            return NONE
+        if isinstance(base, Tuple) and isinstance(index, Const):
+            item: Value = base.items[index.value]
+            return item
+        if isinstance(base, Const) and isinstance(base.value, tuple | list):
+            items = tuple(base.value)
+            if isinstance(index, Const):
+                if not 0 <= index.value < len(items):
+                    self.fail("out-of-bounds")
+                    return NONE
+                return Const(items[index.value])
+            position = self._bounded(self.scalar(index), len(items))
+            return self._pick(position, items)
+        if isinstance(base, Parts):
+            width = len(base.rows[0])
+            if isinstance(index, Const):
+                if not 0 <= index.value < width:
+                    self.fail("out-of-bounds")
+                    return NONE
+                return self.lookup(
+                    base.owner, [Const(row[index.value]) for row in base.rows], self._kind_of_items(base.rows[0])
+                )
+            position = self._bounded(self.scalar(index), width)
+            before = self.compute(Op.SUB, ANY_INT, base.owner, self.constant(1))
+            row = self.compute(Op.MUL, ANY_INT, before, self.constant(width))
+            return self._pick(
+                self.compute(Op.ADD, ANY_INT, row, position), tuple(item for r in base.rows for item in r)
+            )
+        raise self.error("only a tuple of records can be indexed")
+
+    def _bounded(self, index: Reg, length: int) -> Reg:
+        self.check(self.compute(Op.LE, BOOL, self.constant(0), index), "out-of-bounds")
+        self.check(self.compute(Op.LT, BOOL, index, self.constant(length)), "out-of-bounds")
+        return index
+
+    def _pick(self, position: Reg, items: tuple[Any, ...]) -> Value:
+        if not items:
+            return NONE
+        number = self.compute(Op.ADD, ANY_INT, position, self.constant(1))
+        return self.lookup(number, [Const(i) for i in items], self._kind_of_items(items))
+
+    def _kind_of_items(self, items: tuple[Any, ...]) -> Kind:
+        kinds = [self.kind_of(Const(i)) for i in items]
+        kind = kinds[0]
+        assert kind is not None
+        for other in kinds[1:]:
+            assert other is not None
+            kind = join(kind, other)
+        return kind
+
+    # Arithmetic and truth
+
+    def _binary(self, node: ast.BinOp) -> Value:
+        left = self.expression(node.left)
+        right = self.expression(node.right)
+        if type(node.op) not in BINARY:
+            raise self.error(f"{construct(node.op)} is not in the model's language: use + - * // % & | ^ << >>")
+        return self.arithmetic(BINARY[type(node.op)], left, right)
+
+    def arithmetic(self, op: Op, left: Value, right: Value) -> Value:
+        """A binary operation on numbers."""
+        if self.dead:
+            return NONE
+        if isinstance(left, Const) and isinstance(right, Const):
+            return Const(FOLD[op](left.value, right.value))
+        a, b = self.scalar(left, ANY_INT), self.scalar(right, ANY_INT)
+        return self.compute(op, _range(op, self.kind_of(left), self.kind_of(right)), a, b)
+
+    def _unary(self, node: ast.UnaryOp) -> Value:
+        if isinstance(node.op, ast.Not):
+            return self._truth(node)
+        value = self.expression(node.operand)
+        if isinstance(node.op, ast.UAdd) or self.dead:
+            return value
+        if isinstance(value, Const):
+            return Const(-value.value if isinstance(node.op, ast.USub) else ~value.value)
+        kind = self.kind_of(value)
+        assert isinstance(kind, IntKind)
+        if isinstance(node.op, ast.USub):
+            return self.compute(Op.NEG, IntKind(-kind.high, -kind.low), self.scalar(value))
+        return self.compute(Op.INVERT, IntKind(~kind.high, ~kind.low), self.scalar(value))
+
+    def _truth(self, node: ast.expr) -> Value:
+        """A truth value, as a value."""
+        if isinstance(node, ast.UnaryOp):
+            inner = self.truth_of(self.expression(node.operand))
+            if self.dead:
+                return NONE
+            return Const(not inner.value) if isinstance(inner, Const) else self.compute(Op.NOT, BOOL, inner)
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            left = self.expression(node.left)
+            right = self.expression(node.comparators[0])
+            return self.compare(node.ops[0], left, right)
+        yes, no, end = self.new_label(), self.new_label(), self.new_label()
+        start = len(self.code.instrs)
+        self.condition(node, yes, no)
+        reaches = [label in self.labels_used for label in (yes, no)]
+        if self.dead and reaches == [True, False] and len(self.code.instrs) == start + 1:
+            self.code.instrs.pop()
+            self.labels_used.discard(yes)
+            self.dead = False
+            return Const(True)
+        if self.dead and reaches == [False, True] and len(self.code.instrs) == start + 1:
+            self.code.instrs.pop()
+            self.labels_used.discard(no)
+            self.dead = False
+            return Const(False)
+        result = self.variable(BOOL)
+        self.place(yes)
+        self.emit(Op.MOVE, result, self.constant(1))
+        self.emit(Op.JUMP, end)
+        self.place(no)
+        self.emit(Op.MOVE, result, self.constant(0))
+        self.place(end)
+        return result
+
+    def truth_of(self, value: Value) -> Const | Reg:
+        """bool(value)."""
+        if self.dead:
+            return Const(False)
+        if isinstance(value, Const):
+            return Const(bool(value.value) if not isinstance(value.value, Record) else True)
+        if isinstance(value, Reg):
+            kind = self.kind_of(value)
+            if kind == BOOL:
+                return value
+            return self.compute(Op.NE, BOOL, value, self.constant(0))
+        raise self.error("this value has no truth value in the model's language")
+
+    def condition(self, node: ast.expr, yes: int, no: int) -> None:
+        """Jump to `yes` or to `no`, evaluating only as much as Python does."""
+        if isinstance(node, ast.BoolOp):
+            conjunction = isinstance(node.op, ast.And)
+            for value in node.values[:-1]:
+                more = self.new_label()
+                if conjunction:
+                    self.condition(value, more, no)
+                else:
+                    self.condition(value, yes, more)
+                self.place(more)
+            self.condition(node.values[-1], yes, no)
+            return
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            self.condition(node.operand, no, yes)
+            return
+        if isinstance(node, ast.Compare) and len(node.ops) > 1:
+            left = self.expression(node.left)
+            for op, comparator in zip(node.ops, node.comparators, strict=True):
+                right = self.expression(comparator)
+                more = self.new_label()
+                self._branch(self.compare(op, left, right), more, no)
+                self.place(more)
+                left = right
+            self.emit(Op.JUMP, yes)
+            return
+        self._branch(self.truth_of(self.expression(node)), yes, no)
+
+    def _branch(self, value: Value, yes: int, no: int) -> None:
+        if isinstance(value, Const):
+            self.emit(Op.JUMP, yes if value.value else no)
+        else:
+            self.emit(Op.JNZ, value, yes)
+            self.emit(Op.JUMP, no)
+
+    def compare(self, op: ast.cmpop, left: Value, right: Value) -> Const | Reg:
+        """A comparison of numbers, or of records by identity."""
+        if self.dead:
+            return Const(False)
+        if type(op) not in COMPARE:
+            raise self.error(f"{construct(op)} is not in the model's language: compare with == != < <= > >= is")
+        code, swapped = COMPARE[type(op)]
+        if swapped:
+            left, right = right, left
+        if isinstance(left, Const) and isinstance(right, Const):
+            if (
+                isinstance(left.value, Record)
+                or isinstance(right.value, Record)
+                or left.value is None
+                or right.value is None
+            ):
+                return Const((left.value is right.value) == (code == Op.EQ))
+            return Const(FOLD[code](left.value, right.value))
+        for value, other in ((left, right), (right, left)):
+            if isinstance(value, Const) and isinstance(value.value, Record) != isinstance(self.kind_of(other), RefKind):
+                if not (value.value is None and isinstance(self.kind_of(other), RefKind)):
+                    raise self.error("a record is compared with a number")
+        return self.compute(code, BOOL, self.scalar(left), self.scalar(right))
+
+    def _choice(self, node: ast.IfExp) -> Value:
+        test = self._static_truth(node.test)
+        if test is not None:
+            return self.expression(node.body if test else node.orelse)
+        yes, no, end = self.new_label(), self.new_label(), self.new_label()
+        self.condition(node.test, yes, no)
+        self.place(yes)
+        dead_yes = self.dead
+        first = self.expression(node.body)
+        result = self.variable(self.kind_of(first) or ANY_INT) if not dead_yes else None
+        if result is not None:
+            if self.kind_of(first) is None:
+                raise self.error("write `x if c else None`, with None last")
+            self.emit(Op.MOVE, result, self.scalar(first))
+            self.emit(Op.JUMP, end)
+        self.place(no)
+        if self.dead:
+            self.place(end)
+            return result if result is not None else NONE
+        second = self.expression(node.orelse)
+        if result is None:
+            self.place(end)
+            return second
+        self.move(result, second)
+        self.place(end)
+        return result
+
+    def _static_truth(self, node: ast.expr) -> bool | None:
+        """The value of a test that emits no code: a name or a comparison of what is known."""
+        if isinstance(node, ast.Name):
+            value = self._name(node)
+            return bool(value.value) if isinstance(value, Const) else None
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.left, ast.Name):
+            left = self._name(node.left)
+            right = node.comparators[0]
+            if isinstance(left, Const) and isinstance(right, ast.Constant):
+                return bool(cast(Const, self.compare(node.ops[0], left, Const(right.value))).value)
+        return None
+
+    def _tuple(self, node: ast.Tuple) -> Value:
+        items = tuple(self.expression(item) for item in node.elts)
+        if all(isinstance(i, Const) for i in items):
+            return Const(tuple(cast(Const, i).value for i in items))
+        return Tuple(items)
+
+    def plain_function(self, value: Value) -> Any:
+        """The Python function behind a value, unwrapped; None for what is not one."""
+        if isinstance(value, Method):
+            return unwrap(value.function)
+        return unwrap(value.value) if isinstance(value, Const) and callable(value.value) else None
+
+
+def _range(op: Op, a: Kind | None, b: Kind | None) -> Kind:
+    """Bounds of a result; wide where they would be guesswork."""
+    if not isinstance(a, IntKind) or not isinstance(b, IntKind):
+        return ANY_INT
+    if op in (Op.ADD, Op.SUB, Op.MUL):
+        corners = [FOLD[op](x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
+        return IntKind(min(corners), max(corners))
+    if op == Op.SHL and b.low >= 0 and b.high < 16:
+        corners = [x << y for x in (a.low, a.high) for y in (b.low, b.high)]
+        return IntKind(min(corners), max(corners))
+    if op in (Op.SHR, Op.DIV) and b.low >= 0:
+        return IntKind(min(a.low, 0), max(a.high, 0))
+    if op == Op.AND and a.low >= 0:
+        return IntKind(0, a.high)
+    if op == Op.AND and b.low >= 0:
+        return IntKind(0, b.high)
+    if op == Op.MOD and b.low > 0:
+        return IntKind(0, b.high - 1)
+    return ANY_INT
+
+
+def construct(node: ast.AST) -> str:
+    """A piece of syntax in words, for an error."""
+    names = {"JoinedStr": "an f-string", "Lambda": "a lambda", "ListComp": "a list comprehension", "Dict": "a dict",
+             "List": "a list", "Set": "a set", "Await": "await", "NamedExpr": "an assignment inside an expression",
+             "GeneratorExp": "a generator expression",
+             "DictComp": "a dict comprehension", "Starred": "a starred expression",
+             "Try": "try", "Raise": "raise", "Delete": "del", "FunctionDef": "a nested function",
+             "ClassDef": "a nested class",
+             "Global": "global", "Nonlocal": "nonlocal", "Import": "an import inside a function", "Match": "match",
+             "In": "`in`", "NotIn": "`not in`", "Div": "the operator /", "Pow": "the operator **"}  # fmt: skip
+    return names.get(type(node).__name__, type(node).__name__.lower())

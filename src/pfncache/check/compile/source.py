@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A model function as the compiler sees it: its AST, where it stands, and what is known of its locals."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import textwrap
+from collections import Counter
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any, get_type_hints
+
+from pfncache.lang.records import Record
+
+
+class CompileError(Exception):
+    """A construct that the model's language does not have. One line: file:line, what, and what instead."""
+
+    def __init__(self, where: Location, what: str) -> None:
+        super().__init__(where, what)
+        self.where = where
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.where.file}:{self.where.line}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A line of model source."""
+
+    file: str
+    line: int
+    function: str
+
+    @property
+    def text(self) -> str:
+        """The line itself."""
+        return linecache.getline(self.file, self.line).strip()
+
+
+@dataclass
+class FunctionSource:
+    """The parsed source of one function."""
+
+    function: FunctionType
+    tree: ast.FunctionDef
+    parameters: list[str]
+    file: str
+    first_line: int
+    hints: dict[str, Any]
+    assigned: Counter[str]
+    stable: frozenset[str]
+    """Locals that are assigned once, at a place that dominates every use."""
+    is_generator: bool
+    places: dict[int, Location] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.tree.name
+
+    def location(self, node: ast.AST) -> Location:
+        """Where `node` stands."""
+        line = getattr(node, "lineno", 1)
+        place = self.places.get(line)
+        if place is None:
+            place = self.places[line] = Location(self.file, self.first_line + line - 1, self.name)
+        return place
+
+
+def unwrap(function: Any) -> Any:
+    """The function below atomic() and guard()."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
+_parsed: dict[tuple[int, ...], FunctionSource] = {}
+"""By key_of()."""
+
+
+def key_of(function: FunctionType) -> tuple[int, ...]:
+    """Ids of a function's code, as equal code means something else in another file, and of what is around it."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return id(function.__code__), *(id(cell.cell_contents) for name, cell in cells if name != "__class__")
+
+
+def function_source(function: FunctionType) -> FunctionSource:
+    """Parse `function`; once, however many kernels it is linked into."""
+    key = key_of(function)
+    source = _parsed.get(key)
+    if source is None:
+        source = _parsed[key] = _parse(function)
+    return source
+
+
+def _parse(function: FunctionType) -> FunctionSource:
+    lines, first = inspect.getsourcelines(function)
+    tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    file = inspect.getsourcefile(function) or function.__code__.co_filename
+    try:
+        hints = get_type_hints(function, localns=dict(Record.registry), include_extras=True)
+    except NameError as error:
+        raise CompileError(
+            Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not known here"
+        ) from None
+    assigned = Counter(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    assigned.update(a.arg for a in tree.args.args)
+    return FunctionSource(
+        function=function,
+        tree=tree,
+        parameters=[a.arg for a in tree.args.args],
+        file=file,
+        first_line=first,
+        hints=hints,
+        assigned=assigned,
+        stable=_stable_locals(tree, assigned),
+        is_generator=any(isinstance(node, ast.Yield) for node in ast.walk(tree)),
+    )
+
+
+def _stable_locals(tree: ast.FunctionDef, assigned: Counter[str]) -> frozenset[str]:
+    """Names that are assigned once, and not in a loop that is left before they are used.
+
+    An unrolled loop compiles its body several times; a name that outlives the loop must then be a variable.
+    """
+    unstable = {name for name, count in assigned.items() if count > 1}
+    augmented = {n.target.id for n in ast.walk(tree) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
+    for loop in ast.walk(tree):
+        if not isinstance(loop, ast.For | ast.While):
+            continue
+        inside = {id(n) for n in ast.walk(loop)}
+        stored = {n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Name)
+                and isinstance(node.ctx, ast.Load)
+                and node.id in stored
+                and id(node) not in inside
+            ):
+                unstable.add(node.id)
+    return frozenset(set(assigned) - unstable - augmented)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an expression is at compile time: known, or in a register with known bounds."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+from pfncache.lang.records import Bound, Record, record_of
+
+
+class IntKind(NamedTuple):
+    """An integer from ``low`` to ``high``."""
+
+    low: int
+    high: int
+
+
+class RefKind(NamedTuple):
+    """A record of class ``record``, by its number; 0 is None."""
+
+    record: type[Record]
+
+
+Kind = IntKind | RefKind
+BOOL = IntKind(0, 1)
+ANY_INT = IntKind(-128, 127)
+
+
+class Const(NamedTuple):
+    """A value that is known: a number, a record, a function, a tuple."""
+
+    value: Any
+
+
+class Reg(NamedTuple):
+    """A value in a register. ``variable`` registers belong to a local that is assigned more than once."""
+
+    number: int
+    kind: Kind
+    variable: bool = False
+
+
+@dataclass(frozen=True)
+class Tuple:
+    """Several values together: a tuple of results, before it is taken apart."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A tuple of records that is embedded in a record known only by its number in ``owner``."""
+
+    owner: Reg
+    rows: tuple[tuple[Record, ...], ...]
+    """By owner number - 1."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A function bound to a receiver."""
+
+    function: Any
+    receiver: Value
+    owner: type
+    """The class in which the function was found, from which super() goes on."""
+
+
+@dataclass(frozen=True)
+class Super:
+    """super() inside a method of ``owner``."""
+
+    receiver: Value
+    owner: type
+
+
+Value = Const | Reg | Tuple | Parts | Method | Super
+NONE = Const(None)
+
+
+def kind_of_hint(hint: Any) -> Kind | None:
+    """The kind of value that an annotation allows, or None when it says nothing of use."""
+    record = record_of(hint)
+    if record is not None:
+        return RefKind(record)
+    if isinstance(hint, type) and issubclass(hint, Record):
+        return RefKind(hint)
+    if hint is bool:
+        return BOOL
+    if get_origin(hint) is Annotated:
+        for extra in get_args(hint)[1:]:
+            if isinstance(extra, Bound):
+                return IntKind(extra.low, extra.high)
+    return ANY_INT if hint is int else None
+
+
+def wraps_at(hint: Any) -> int:
+    """What a scalar with an annotation is counted modulo where an actor is endless; 0 when it is not."""
+    return next((extra.wraps for extra in get_args(hint)[1:] if isinstance(extra, Bound)), 0)
+
+
+def is_tuple_hint(hint: Any) -> bool:
+    """True for ``tuple[...]``."""
+    return get_origin(hint) is tuple
+
+
+def is_optional(hint: Any) -> bool:
+    """True for ``X | None``."""
+    return get_origin(hint) in (Union, types.UnionType)
+
+
+def join(a: Kind, b: Kind) -> Kind:
+    """The kind that holds the values of both. Raises TypeError when they do not mix."""
+    if isinstance(a, IntKind) and isinstance(b, IntKind):
+        return IntKind(min(a.low, b.low), max(a.high, b.high))
+    if a == b:
+        return a
+    raise TypeError(f"{describe(a)} and {describe(b)}")
+
+
+def describe(kind: Kind) -> str:
+    """The kind in words, for a compile error."""
+    return kind.record.__name__ if isinstance(kind, RefKind) else f"an integer from {kind.low} to {kind.high}"

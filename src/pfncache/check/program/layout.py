@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Lays step code out for the engine: where each variable and each live register is in a state of a few words."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pfncache.check.compile.compiler import Compiled
+from pfncache.check.compile.values import ANY_INT, IntKind, Kind, RefKind, Reg, kind_of_hint
+from pfncache.check.ir import Code, Column, Event, Failure, LockUse, Op, Variable
+from pfncache.check.program.dataflow import in_loops, live_registers, locks_held
+from pfncache.check.program.masks import Masks, masks_of
+from pfncache.check.program.movers import merge_unseen_steps
+
+WORD = 64
+(
+    CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS, FANOUT,
+    MASKS,
+) = range(14)  # fmt: skip
+"""Header of a program: offsets of its tables, and sizes. There are masks only in a program that is to be reduced."""
+HEADER = 16
+INSTR, SLOT, YIELD, SAVE, ACTOR, N_MASKS = 6, 4, 3, 5, 8, 5
+"""Sizes of the rows of the tables. Of masks, each takes as many words as a state."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Bits of a state that hold ``value - low``."""
+
+    word: int
+    shift: int
+    bits: int
+    low: int
+
+    @property
+    def mask(self) -> int:
+        """The same bits, in a number with a bit for each of the state."""
+        return ((1 << self.bits) - 1) << (self.word * WORD + self.shift)
+
+
+@dataclass
+class Program:
+    """A linked system: one array of numbers for the engine, and what is needed to read its states."""
+
+    compiled: Compiled
+    image: NDArray[np.int64]
+    words: int
+    slots: dict[Variable, Slot]
+    actor_slots: list[Slot]
+    """Of each actor's program counter."""
+    events: list[list[Event | None]]
+    """By actor and program counter: 0 is the end, 1 the start."""
+    failures: list[Failure]
+    acquisitions: list[tuple[frozenset[str], LockUse, Any]]
+    """By number: what is held, what is taken, where."""
+    initial: NDArray[np.uint64]
+    bits: int
+    loops: NDArray[np.uint8]
+    """By actor and program counter: not 0 where the actor may come to the same place again."""
+    kinds: dict[Variable, Kind] = field(default_factory=dict)
+
+    @property
+    def actors(self) -> int:
+        """How many actors there are."""
+        return len(self.compiled.system.actors)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether dead variables are cleared, and persistent sets of actors searched for."""
+        return bool(self.image[MASKS])
+
+    def without_masks(self) -> Program:
+        """The same for a search that keeps every variable, and takes the steps of every actor."""
+        image = self.image.copy()
+        image[MASKS] = 0
+        return replace(self, image=image)
+
+    def value(self, state: NDArray[np.uint64], variable: Variable) -> Any:
+        """The value of a variable in a state, as the model has it."""
+        slot = self.slots[variable]
+        raw = (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
+        number = raw + slot.low
+        kind = self.kinds[variable]
+        if isinstance(kind, RefKind):
+            return self.compiled.heap.record(kind.record, number)
+        return (
+            bool(number)
+            if kind == IntKind(0, 1) and isinstance(self.compiled.heap.holder(variable).__dict__[variable.name], bool)
+            else number
+        )
+
+    def counter(self, state: NDArray[np.uint64], actor: int) -> int:
+        """An actor's program counter in a state."""
+        slot = self.actor_slots[actor]
+        return (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
+
+    def saved(self, state: NDArray[np.uint64], actor: int) -> list[int]:
+        """What a state keeps of an actor's registers, each without the lowest value of its kind."""
+        image = self.image
+        resume = (
+            int(image[YIELDS]) + (int(image[image[ACTORS] + actor * ACTOR + 3]) + self.counter(state, actor)) * YIELD
+        )
+        first, count = int(image[resume + 1]), int(image[resume + 2])
+        saves = image[image[SAVES] + first * SAVE :][: count * SAVE].reshape(count, SAVE)
+        return [(int(state[word]) >> int(shift)) & ((1 << int(bits)) - 1) for _, word, shift, bits, _ in saves]
+
+
+class _Packer:
+    """Hands out bits of words, never across two of them."""
+
+    def __init__(self, start: int = 0) -> None:
+        self.next = start
+
+    def take(self, bits: int, low: int) -> Slot:
+        if bits > WORD - 1:
+            raise ValueError("a value wider than a word")
+        if self.next % WORD + bits > WORD:
+            self.next += WORD - self.next % WORD
+        slot = Slot(self.next // WORD, self.next % WORD, bits, low)
+        self.next += bits
+        return slot
+
+
+class Linker:
+    """Turns a compiled system into a program."""
+
+    def __init__(self, compiled: Compiled, reduction: bool) -> None:
+        self.compiled = compiled
+        self.heap = compiled.heap
+        self.left_out = {Op.RELEASE} if reduction else {Op.RELEASE, Op.ALIKE}
+        self.remain = merge_unseen_steps(compiled) if reduction else None
+        numbers = sorted(set().union(*(code.constants for code in compiled.codes)))
+        self.constants = {number: register for register, number in enumerate(numbers)}
+        self.registers: dict[int, int] = {}
+        """Of the actor that is being laid out: to those of the engine, in which the constants come first."""
+        self.register_count = len(numbers)
+        self.slots: dict[Variable, Slot] = {}
+        self.kinds: dict[Variable, Kind] = {}
+        self.slot_rows: list[tuple[int, int, int, int]] = []
+        self.columns: dict[Column, int] = {}
+        self.tables: list[int] = []
+        self.table_at: dict[tuple[int, ...], int] = {}
+        self.code: list[tuple[int, ...]] = []
+        self.failures: list[Failure] = []
+        self.acquisitions: list[tuple[frozenset[str], LockUse, Any]] = []
+        self.packer = _Packer()
+
+    def link(self) -> Program:
+        """Lay out state, code and tables."""
+        self._place_variables()
+        actors = len(self.compiled.system.actors)
+        events: list[list[Event | None]] = []
+        saves: list[tuple[int, ...]] = []
+        yields: list[tuple[int, ...]] = []
+        actor_rows: list[tuple[int, ...]] = []
+        counters: list[Slot] = []
+        loops: list[list[bool]] = []
+        for number in range(actors):
+            code = self.compiled.codes[number]
+            self._take_registers(code)
+            live = live_registers(code)
+            visible = [i for i in live if self.remain is None or i in self.remain[number]]
+            counter_of = {i: n + 2 for n, i in enumerate(visible)}
+            counter = self.packer.take(max(1, (len(visible) + 1).bit_length()), 0)
+            counters.append(counter)
+            start = self.packer.next
+            entry, where = self._emit(code, counter_of)
+            events.append([None, None, *(code.instrs[i].args[0] for i in visible)])  # type: ignore[list-item]
+            repeated = in_loops(code)
+            loops.append([False, False, *(i in repeated for i in visible)])
+            base = len(yields)
+            yields.append((0, 0, 0))
+            yields.append((entry, 0, 0))
+            end = start
+            for i in visible:
+                packer = _Packer(start)
+                first = len(saves)
+                for register in live[i]:
+                    kind = code.kinds[register]
+                    bits, low = room(kind, self.heap.pools)
+                    slot = packer.take(bits, low)
+                    saves.append((self._register(register), slot.word, slot.shift, slot.bits, slot.low))
+                yields.append((where[i] + 1, first, len(saves) - first))
+                end = max(end, packer.next)
+            self.packer.next = end
+            actor_rows.append(
+                (counter.word, counter.shift, counter.bits, base, start, end, self._interrupter(number), 0)
+            )
+        at_end = -1
+        if self.compiled.system.at_end is not None:
+            self._take_registers(self.compiled.codes[actors])
+            at_end, _ = self._emit(self.compiled.codes[actors], {})
+        words = max(1, (self.packer.next + WORD - 1) // WORD)
+        masks = self._masks(counters) if self.remain is not None else []
+        image = self._image(words, at_end, yields, saves, actor_rows, masks)
+        program = Program(
+            self.compiled, image, words, self.slots, counters, events, self.failures, self.acquisitions,
+            np.zeros(words, dtype=np.uint64), self.packer.next,
+            _matrix(loops), self.kinds,
+        )  # fmt: skip
+        self._fill_initial(program)
+        return program
+
+    def _masks(self, counters: list[Slot]) -> list[int]:
+        """The words of each place's masks, place by place as in `yields`."""
+        assert self.remain is not None
+        codes, count = self.compiled.codes, len(counters)
+        bits = functools.cache(lambda variable: self._slot(variable).mask)
+        kept = (1 << self.packer.next) - 1
+        for slot in self.slots.values():
+            kept &= ~slot.mask
+        at_end = masks_of(codes[-1], self.heap, set(), bits, 0)[-1].live if len(codes) > count else 0
+        pairs = [(i, self._interrupter(i)) for i in range(count)]
+        words: list[int] = []
+        for number in range(count):
+            # An interrupt and whom it interrupts keep each other from running, whatever they touch.
+            cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
+            found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
+            for place in (Masks(at_end), *found.values()):
+                for mask in (place.live | kept, *place.touches(cpus)):
+                    words += (_signed(mask >> at & (1 << WORD) - 1) for at in range(0, self.packer.next, WORD))
+        return words
+
+    def _interrupter(self, number: int) -> int:
+        name = self.compiled.system.actors[number].name
+        for i, actor in enumerate(self.compiled.system.actors):
+            if actor.interrupts == name:
+                return i
+        return -1
+
+    def _register(self, number: int) -> int:
+        if number not in self.registers:
+            self.registers[number] = self.register_count
+            self.register_count += 1
+        return self.registers[number]
+
+    def _take_registers(self, code: Code) -> None:
+        self.registers = {register: self.constants[number] for number, register in code.constants.items()}
+
+    def _place_variables(self) -> None:
+        for kind, pool in self.heap.pools.items():
+            for name, declared in kind.fields.items():
+                for number in range(1, len(pool) + 1):
+                    variable = Variable(kind, number, name)
+                    if self.compiled.written.stores(variable):
+                        self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
+                        bits, low = room(self.kinds[variable], self.heap.pools)
+                        self.slots[variable] = self.packer.take(bits, low)
+
+    def _slot(self, variable: Variable) -> Slot:
+        if variable in self.slots:
+            return self.slots[variable]
+        return Slot(0, 0, 0, self.heap.initial(variable))
+
+    def _column(self, column: Column) -> int:
+        if column not in self.columns:
+            self.columns[column] = len(self.slot_rows)
+            for variable in self.heap.variables(column):
+                slot = self._slot(variable)
+                self.slot_rows.append((slot.word, slot.shift, slot.bits, slot.low))
+        return self.columns[column]
+
+    def _table(self, table: tuple[int, ...]) -> int:
+        if table not in self.table_at:
+            self.table_at[table] = len(self.tables)
+            self.tables.extend(table)
+        return self.table_at[table]
+
+    def _emit(self, code: Code, counter_of: dict[int, int]) -> tuple[int, dict[int, int]]:
+        """Append an actor's code. Returns its entry, and where each instruction went."""
+        entry = len(self.code)
+        where: dict[int, int] = {}
+        position = entry
+        for i, instr in enumerate(code.instrs):
+            where[i] = position
+            position += instr.op not in self.left_out
+        where[len(code.instrs)] = position
+        held = locks_held(code)
+        for i, instr in enumerate(code.instrs):
+            if instr.op not in self.left_out:
+                self.code.append(self._encode(code, i, counter_of, where, held[i][1]))
+        return entry, where
+
+    def _encode(
+        self, code: Code, i: int, counter_of: dict[int, int], where: dict[int, int], held: frozenset[str]
+    ) -> tuple[int, ...]:
+        instr = code.instrs[i]
+        if instr.op == Op.EVENT:
+            return (int(Op.EVENT), counter_of.get(i, -1))
+        if instr.op in (Op.JUMP, Op.JZ, Op.JNZ):
+            target = where[code.labels[instr.args[-1]]]  # type: ignore[index]
+            return (int(instr.op), *(self._operand(a) for a in instr.args[:-1]), target)
+        if instr.op == Op.LOAD:
+            slot = self._slot(instr.args[1])  # type: ignore[arg-type]
+            return (int(Op.LOAD), self._operand(instr.args[0]), slot.word, slot.shift, slot.bits, slot.low)
+        if instr.op == Op.STORE:
+            slot = self._slot(instr.args[0])  # type: ignore[arg-type]
+            return (int(Op.STORE), self._operand(instr.args[1]), slot.word, slot.shift, slot.bits, slot.low)
+        if instr.op == Op.FAIL:
+            self.failures.append(instr.args[0])  # type: ignore[arg-type]
+            return (int(Op.FAIL), len(self.failures) - 1)
+        if instr.op == Op.ACQUIRE:
+            self.acquisitions.append((held, instr.args[0], self._place(code, i)))  # type: ignore[arg-type]
+            return (int(Op.ACQUIRE), len(self.acquisitions) - 1)
+        return (int(instr.op), *(self._operand(a) for a in instr.args))
+
+    def _place(self, code: Code, i: int) -> object:
+        for j in range(i, -1, -1):
+            if code.instrs[j].op == Op.EVENT:
+                return code.instrs[j].args[0]
+        return None
+
+    def _operand(self, operand: object) -> int:
+        if isinstance(operand, Reg):
+            return self._register(operand.number)
+        if isinstance(operand, Column):
+            return self._column(operand)
+        if isinstance(operand, tuple):
+            return self._table(operand)
+        assert isinstance(operand, int)
+        return operand
+
+    def _image(
+        self,
+        words: int,
+        at_end: int,
+        yields: list[tuple[int, ...]],
+        saves: list[tuple[int, ...]],
+        actor_rows: list[tuple[int, ...]],
+        masks: list[int],
+    ) -> NDArray[np.int64]:
+        header = [0] * HEADER
+        body: list[int] = []
+
+        def section(index: int, rows: Sequence[tuple[int, ...]], width: int) -> None:
+            header[index] = HEADER + len(body)
+            for row in rows:
+                body.extend(row)
+                body.extend([0] * (width - len(row)))
+
+        section(CODE, self.code, INSTR)
+        section(VARIABLES, self.slot_rows, SLOT)
+        section(TABLES, [(n,) for n in self.tables], 1)
+        section(YIELDS, yields, YIELD)
+        section(SAVES, saves, SAVE)
+        section(ACTORS, actor_rows, ACTOR)
+        section(CONSTANTS, [(register, number) for number, register in self.constants.items()], 2)
+        if masks:
+            section(MASKS, [(word,) for word in masks], 1)
+        header[N_CONSTANTS] = len(self.constants)
+        header[N_ACTORS] = len(actor_rows)
+        header[WORDS] = words
+        header[AT_END] = at_end
+        header[REGISTERS] = self.register_count
+        header[FANOUT] = sum(
+            max([1, *(int(i.args[1]) for i in code.instrs if i.op == Op.CHOOSE)])  # type: ignore[call-overload]
+            for code in self.compiled.codes[: len(actor_rows)]
+        )
+        return np.array(header + body, dtype=np.int64)
+
+    def _fill_initial(self, program: Program) -> None:
+        for variable, slot in self.slots.items():
+            number = self.heap.initial(variable) - slot.low
+            if not 0 <= number < (1 << slot.bits):
+                raise ValueError(
+                    f"{self.heap.text(variable)} starts as {number + slot.low}, which its type has no room for"
+                )
+            program.initial[slot.word] |= np.uint64(number << slot.shift)
+        for slot in program.actor_slots:
+            program.initial[slot.word] |= np.uint64(1 << slot.shift)
+
+
+def _signed(word: int) -> int:
+    return word - (1 << WORD) if word >> (WORD - 1) else word
+
+
+def _matrix(rows: list[list[bool]]) -> NDArray[np.uint8]:
+    matrix = np.zeros((len(rows), max(map(len, rows))), dtype=np.uint8)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = row
+    return matrix
+
+
+def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
+    """Bits that a kind needs, and its lowest value."""
+    if isinstance(kind, RefKind):
+        return max(1, len(pools.get(kind.record, ())).bit_length()), 0
+    return max(1, (kind.high - kind.low).bit_length()), kind.low
+
+
+def link(compiled: Compiled, reduction: bool = True) -> Program:
+    """Lay out a compiled system. `reduction` merges steps that no other actor can see."""
+    return Linker(compiled, reduction).link()

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which bits of a state matter where: what a step touches, what all that follows it may touch, what is still read.
+
+Each is a number with a bit for each bit of the state. They are found on the code alone: a variable that may be read
+counts as read.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import or_
+
+from pfncache.check.ir import Code, Column, Flow, Op, Variable
+from pfncache.check.program.dataflow import backwards, bits_of, successors
+from pfncache.check.system import Heap
+
+Bits = Callable[[Variable], int]
+"""The bits of the state that a variable has."""
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Of a place where an actor stands between two transitions."""
+
+    live: int
+    """Bits that the actor may read before it overwrites them."""
+    reads: int = 0
+    """Bits that its next transition may read, or wait for."""
+    writes: int = 0
+    later_reads: int = 0
+    """Bits that this transition or any after it may read."""
+    later_writes: int = 0
+
+    def touches(self, more: int) -> tuple[int, int, int, int]:
+        """All masks but `live`, with `more` bits that every transition writes."""
+        return self.reads, self.writes | more, self.later_reads, self.later_writes | more
+
+
+def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end: int) -> dict[int, Masks]:
+    """The masks at each of the `visible` events, by instruction index, and at -1 those of the code's start.
+
+    `live_at_end` is what is read when every actor is done.
+    """
+    flow = flow_of(code, heap)
+    own = [bits(variable) for variable in flow.variables]
+    others = live_at_end & ~functools.reduce(or_, own, 0)
+
+    @functools.cache
+    def spread(mask: int) -> int:
+        """A mask with a bit for each variable of the code, as one with those of the state."""
+        return functools.reduce(or_, (own[n] for n in bits_of(mask)), 0)
+
+    def live(mask: int, kept: int) -> int:
+        ends = others if kept >> len(own) else 0
+        return spread(mask) | ends | (spread(kept & (1 << len(own)) - 1) & live_at_end)
+
+    stops = [n in visible for n in range(len(code.instrs))]
+    nothing = [0] * len(stops)
+    reads, writes = (
+        backwards(successors(code), touched, nothing, nothing, stops) for touched in (flow.reads, flow.writes)
+    )
+    return {
+        i - 1: Masks(
+            live(flow.live[i], flow.kept[i]), spread(reads[i]), spread(writes[i]),
+            spread(flow.later_reads[i]), spread(flow.later_writes[i]),
+        )
+        for i in (0, *(n + 1 for n in sorted(visible)))
+    }  # fmt: skip
+
+
+def flow_of(code: Code, heap: Heap) -> Flow:
+    """What each instruction of a code touches, and what may be touched from there on."""
+    if code.flow is not None:
+        return code.flow
+    number: dict[Variable, int] = {}
+
+    @functools.cache
+    def touched(operand: Variable | Column) -> int:
+        variables = [operand] if isinstance(operand, Variable) else heap.variables(operand)
+        return sum(1 << number.setdefault(variable, len(number)) for variable in variables)
+
+    reads = [touched(i.args[1]) if i.op in (Op.LOAD, Op.LOADX) else 0 for i in code.instrs]
+    writes = [touched(i.args[0]) if i.op in (Op.STORE, Op.STOREX) else 0 for i in code.instrs]
+    kills = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
+    ends = [(2 << len(number)) - 1 if i.op == Op.HALT else 0 for i in code.instrs]
+    nothing, never = [0] * len(reads), [False] * len(reads)
+    follow = successors(code)
+    code.flow = Flow(
+        list(number), reads, writes, backwards(follow, reads, kills, nothing, never),
+        backwards(follow, nothing, kills, ends, never), backwards(follow, reads, nothing, nothing, never),
+        backwards(follow, writes, nothing, nothing, never),
+    )  # fmt: skip
+    return code.flow

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A series applied to a source tree, by git and without fuzz. The tree itself stays as it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfncache.kernels.patch_mail import PatchMail, SeriesError
+
+_FAILED = re.compile(r"^error: patch failed: (.+):(\d+)$", re.MULTILINE)
+_ERROR = re.compile(r"^(?:error|fatal): (.*)$", re.MULTILINE)
+_SECONDS = 60.0
+
+
+def apply(series: Sequence[PatchMail], source: Path, into: Path) -> list[str]:
+    """Apply a series to copies of those files of a source tree that it touches, in an empty folder.
+
+    Returns the files' names; one that is not in the folder was removed. Raises SeriesError for the first patch that
+    does not apply: which one, and which of its hunks.
+    """
+    copied: list[str] = []
+    for mail in series:
+        for name in mail.files:
+            if name not in copied:
+                copied.append(name)
+                if (source / name).is_file():
+                    (into / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(source / name, into / name)
+        done = subprocess.run(
+            ["git", "-c", "core.autocrlf=false", "apply", "--whitespace=nowarn", "-"],
+            cwd=into,
+            env={**os.environ, "LC_ALL": "C", "GIT_CEILING_DIRECTORIES": str(into.resolve().parent)},
+            input=mail.diff,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            why = _why(mail, done.stderr.decode(errors="replace"))
+            raise SeriesError(f"patch {mail.number} ({mail.subject}) does not apply: {why}")
+    return copied
+
+
+def _why(mail: PatchMail, said: str) -> str:
+    """What git says, as a hunk of the patch."""
+    failed = _FAILED.search(said)
+    if failed is None:
+        return next(iter(_ERROR.findall(said)), said.strip())
+    path, line = failed[1], int(failed[2])
+    hunks = [hunk for hunk in mail.hunks if hunk.path == path]
+    for number, hunk in enumerate(hunks, 1):
+        if hunk.line == line:
+            where = f", in {hunk.heading}" if hunk.heading else ""
+            return f"{path}, hunk {number} of {len(hunks)}, at line {line}{where}"
+    return f"{path}, at line {line}"

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel with a user's series: Debian's source, the series, make, and what comes out kept under a name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfncache.kernels import apply as applying
+from pfncache.kernels import variant
+from pfncache.kernels.flavour import Flavour, Tell
+from pfncache.kernels.image import Image
+from pfncache.kernels.make import BuildError
+from pfncache.kernels.patch_mail import PatchMail
+from pfncache.kernels.source import Source
+from pfncache.kernels.tree import Tree
+
+_REBUILT = ("virt/kvm/", "arch/x86/kvm/", "arch/x86/include/", "include/")
+_NOT_BUILT = ("tools/", "Documentation/", "samples/")
+
+
+def beyond_kvm(series: Sequence[PatchMail]) -> list[str]:
+    """The files of a series that are in neither KVM's modules nor a header: only a whole kernel has them."""
+    names = dict.fromkeys(name for mail in series for name in mail.files)
+    return [name for name in names if not name.startswith((*_REBUILT, *_NOT_BUILT)) and name.endswith((".c", ".S"))]
+
+
+def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], flavour: Flavour, tell: Tell) -> Image:
+    """Build a variant of a kernel and keep it under a name.
+
+    Nothing is kept unless everything is built. Raises SeriesError for a patch that does not apply, BuildError for what
+    does not compile, with the patch that has touched the file.
+    """
+    tree = Tree(source, flavour.name)
+    with tempfile.TemporaryDirectory(prefix="pfncache-series-") as scratch:
+        touched = applying.apply(series, source.tree, Path(scratch))
+        with tree.locked():
+            tree.put(touched, Path(scratch))
+            try:
+                if not tree.ready(flavour.options):
+                    flavour.configure(tree, tell)
+                modules = flavour.build(tree, tell)
+            except BuildError as error:
+                raise BuildError(f"{error}{_blame(series, error.path)}") from None
+            if flavour.whole:
+                release = (tree.path / "include/config/kernel.release").read_text().strip()
+                return variant.save(name, release, tree.path / "arch/x86/boot/bzImage", None, modules)
+            return variant.save(name, source.release, stock.vmlinuz, stock.modules, modules)
+
+
+def _blame(series: Sequence[PatchMail], path: str) -> str:
+    """The patches that have touched a file."""
+    found = [f"{mail.number} ({mail.subject})" for mail in series if path in mail.files]
+    return f"; touched by patch {', '.join(found)}" if found else ""

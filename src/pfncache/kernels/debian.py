@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's kernels: which there are, and what is kept of one that was fetched."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfncache import user_cache as cache
+from pfncache.kernels.apt import Apt, AptError
+from pfncache.kernels.image import Image
+from pfncache.kernels.modules import closure
+
+_NAME = r"linux-image-([0-9]+\.[0-9]+\.[0-9][^ ]*)-amd64"
+_OTHER = ("-cloud", "-rt", "-dbg")
+_PARTS = ("linux-image-{}", "linux-binary-{}", "linux-modules-{}", "linux-base-{}")
+"""The packages that a kernel consists of; older ones have all in the first."""
+KEPT = ("kvm", "kvm_amd", "kvm_intel", "virtio_pci", "virtio_console", "hwpoison_inject")
+"""The modules that we keep, with those that they need."""
+_UNPACK_SECONDS = 300.0
+_SUITE = "suite"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A kernel that Debian has."""
+
+    release: str
+    """uname -r."""
+    suite: str
+
+
+def version_of(release: str) -> tuple[int, ...]:
+    """The numbers of a release, up to what is not one."""
+    return tuple(int(number) for number in re.match(r"[0-9.]*", release)[0].strip(".").split("."))  # type: ignore[index]
+
+
+def _age(release: str) -> list[int]:
+    """What sorts releases by age: all their numbers, since 6.1.0-50 is newer than 6.1.0-47."""
+    return [int(number) for number in re.findall(r"[0-9]+", release)]
+
+
+def matches(release: str, wanted: str) -> bool:
+    """Whether a release is what a user means by the beginning of one: 7.3 is 7.3.4, and is not 7.30."""
+    return release == wanted or (release.startswith(wanted) and not release[len(wanted)].isdigit())
+
+
+def available(apt: Apt) -> list[Release]:
+    """The kernels that Debian has, the newest first, each with the first suite that has it."""
+    found: dict[str, Release] = {}
+    for package in apt.packages(_NAME):
+        release = package.name.removeprefix("linux-image-")
+        if not any(other in release for other in _OTHER):
+            found.setdefault(release, Release(release, package.suite))
+    return sorted(found.values(), key=lambda found: _age(found.release), reverse=True)
+
+
+def fetched() -> list[Image]:
+    """The kernels that are in the cache, the newest first."""
+    folders = [path for path in cache.folder("kernels").iterdir() if not path.name.startswith(".")]
+    return [_image(path) for path in sorted(folders, key=lambda path: _age(path.name), reverse=True)]
+
+
+def _image(folder: Path) -> Image:
+    return Image(folder.name.split("+")[0], folder.name, folder / "vmlinuz", folder / "modules")
+
+
+def suite_of(image: Image) -> str:
+    """The suite that a fetched kernel came from."""
+    return (image.vmlinuz.parent / _SUITE).read_text()
+
+
+def packages_of(apt: Apt, release: str) -> list[str]:
+    """The packages of a kernel."""
+    pattern = "|".join(re.escape(part.format(release)) for part in _PARTS)
+    return sorted({package.name for package in apt.packages(pattern)})
+
+
+def choose(apt: Apt, wanted: str) -> Release:
+    """The newest kernel that matches, or that a suite has."""
+    kernels = available(apt)
+    chosen = next((k for k in kernels if matches(k.release, wanted) or k.suite == wanted), None)
+    if chosen is None:
+        nearest = ", ".join(dict.fromkeys(".".join(k.release.split(".")[:2]) for k in kernels))
+        raise AptError(f"Debian has no kernel {wanted!r}; it has {nearest or 'none'}")
+    return chosen
+
+
+def fetch(apt: Apt, wanted: str, tell: Callable[[str], None]) -> Image:
+    """Get the newest kernel that matches, or that a suite has, unless it is here already."""
+    chosen = choose(apt, wanted)
+    where = cache.folder("kernels") / chosen.release
+    if not where.exists():
+        names = packages_of(apt, chosen.release)
+        tell(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")
+        with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=cache.folder("kernels")) as unpacked:
+            for path in apt.download(names, Path(unpacked)):
+                command = ["dpkg-deb", "-x", str(path), unpacked]
+                subprocess.run(command, check=True, capture_output=True, timeout=_UNPACK_SECONDS)
+            with cache.complete(where) as part:
+                _keep(Path(unpacked), chosen.release, part)
+                (part / _SUITE).write_text(chosen.suite)
+    return _image(where)
+
+
+def _keep(unpacked: Path, release: str, into: Path) -> None:
+    """Keep the kernel, its configuration and a few of its modules."""
+    modules = next(path for path in unpacked.glob(f"**/lib/modules/{release}") if path.is_dir())
+    for name in ("vmlinuz", "config", "System.map"):
+        source = next(p for p in (unpacked / "boot" / f"{name}-{release}", modules / name) if p.exists())
+        shutil.copy(source, into / name)
+    (into / "modules").mkdir()
+    for path in closure(modules, KEPT):
+        shutil.copy(path, into / "modules")

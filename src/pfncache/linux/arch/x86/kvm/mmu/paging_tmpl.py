@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/mmu/paging_tmpl.h: KVM walks the guest's page tables, through the userspace mapping."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import host_only
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.types import Errno, Gpa, Hva
+from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+PT_ACCESSED_MASK = 1 << 5
+
+
+class PagingTmpl(KvmMm):
+    """FNAME(walk_addr_generic), one level of it."""
+
+    def kvm_vcpu_walk(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+        """An exit that makes KVM translate a guest virtual address.
+
+        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read() and its callers, v7.3.4.
+        Returns: 0 or -EFAULT.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            return self.walk_addr_generic(vcpu, table, False)
+
+    def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
+        """Read a guest page-table entry and set its accessed bit. Attributes and guest_memfd are not looked at.
+
+        The bit is left alone in a read-only slot, and where it is set (`accessed`), as the processor has done it.
+
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic), FNAME(update_accessed_dirty_bits), v7.3.4.
+        Locks: SRCU.
+        Returns: 0, or -EFAULT for a page fault that the guest gets.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gfn = self.gpa_to_gfn(table)
+        slot = self.gfn_to_memslot(kvm, gfn)
+        hva = self.gfn_to_hva_memslot_prot(slot, gfn)
+        if self.is_error_hva(hva):
+            return -EFAULT
+        hva += self.offset_in_page(table)
+        if not self.copy_from_user(hva, 1):
+            return -EFAULT
+        assert slot is not None
+        if accessed or slot.readonly:
+            return 0
+        if not self.try_cmpxchg_user(hva):
+            return -EFAULT
+        self.host_set_accessed(hva)
+        self.mark_page_dirty_in_slot(kvm, slot, gfn)
+        self.note_write(slot, gfn)
+        return 0
+
+    @host_only
+    def host_set_accessed(self, hva: Hva) -> None:
+        """Set the accessed bit of the entry.
+
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(update_accessed_dirty_bits), v7.3.4.
+        """
+        self.host_put(hva, bytes([self.host_get(hva, 1)[0] | PT_ACCESSED_MASK]))

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/emulate.c, x86.c: KVM executes an instruction of the guest itself, through the userspace mapping."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.types import Errno, Gpa
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+X86EMUL_CONTINUE = 0
+X86EMUL_UNHANDLEABLE = -1
+X86EMUL_IO_NEEDED = -5
+
+
+class Emulate(KvmMm):
+    """Instruction fetch and operands."""
+
+    def kvm_vcpu_emulate(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
+        """An exit that makes KVM emulate a store.
+
+        Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), v7.3.4.
+        Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            if self.kvm_fetch_guest_virt(vcpu, rip) != X86EMUL_CONTINUE:
+                return X86EMUL_IO_NEEDED
+            return self.emulator_read_write_onepage(vcpu, operand, b"\0", True)
+
+    def kvm_fetch_guest_virt(self, vcpu: KvmVcpu, rip: Gpa) -> Errno:
+        """Read the instruction.
+
+        Linux: arch/x86/kvm/x86.c kvm_fetch_guest_virt(), v7.3.4.
+        Locks: SRCU.
+        Returns: X86EMUL_CONTINUE, or X86EMUL_IO_NEEDED where memory cannot be read.
+        Simplified: the guest's own translation is done.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(rip), self.offset_in_page(rip), 1) != 0:
+            return X86EMUL_IO_NEEDED
+        return X86EMUL_CONTINUE
+
+    def emulator_read_write_onepage(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes, write: bool) -> Errno:
+        """Read or write an operand; what cannot be reached is taken for MMIO.
+
+        Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), read_emulate(), write_emulate(), v7.3.4.
+        Locks: SRCU.
+        Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
+        Simplified: the guest's own translation is done; `data` of a read says no more than how long it is.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gfn, offset = self.gpa_to_gfn(gpa), self.offset_in_page(gpa)
+        ret: Errno = 0
+        if write:
+            ret = self.kvm_write_guest_page(kvm, gfn, data, offset)
+        else:
+            ret = self.kvm_read_guest_page(kvm, gfn, offset, 1)
+        return X86EMUL_CONTINUE if ret == 0 else X86EMUL_IO_NEEDED
+
+    def emulator_cmpxchg_emulated(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes) -> Errno:
+        """Exchange an operand in one go, through its user address; it has not changed meanwhile.
+
+        Linux: arch/x86/kvm/x86.c emulator_cmpxchg_emulated(), v7.3.4.
+        Locks: SRCU.
+        Returns: X86EMUL_CONTINUE; X86EMUL_UNHANDLEABLE where the user address faults; X86EMUL_IO_NEEDED.
+        Simplified: operands do not cross a cache line.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gfn = self.gpa_to_gfn(gpa)
+        slot = self.gfn_to_memslot(kvm, gfn)
+        hva = self.gfn_to_hva_memslot(slot, gfn)
+        if self.is_error_hva(hva):
+            return self.emulator_read_write_onepage(vcpu, gpa, data, True)
+        hva += self.offset_in_page(gpa)
+        if not self.try_cmpxchg_user(hva):
+            return X86EMUL_UNHANDLEABLE
+        self.host_put(hva, data)
+        assert slot is not None
+        self.mark_page_dirty_in_slot(kvm, slot, gfn)
+        self.note_write(slot, gfn)
+        return X86EMUL_CONTINUE

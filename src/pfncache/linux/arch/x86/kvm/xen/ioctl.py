@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/xen.c: the ioctls of a Xen guest's VMM; for direct execution."""
+
+from __future__ import annotations
+
+from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOENT, ENOTCONN, ENXIO
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+
+KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, KVM_XEN_HVM_CONFIG_EVTCHN_SEND = 1 << 1, 1 << 5
+KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE = 1 << 7
+PERMITTED_FLAGS = (
+    KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
+)
+ATTR_LONG_MODE, ATTR_SHARED_INFO, ATTR_UPCALL_VECTOR, ATTR_SHARED_INFO_HVA = 0, 1, 2, 6
+VCPU_ATTR_VCPU_INFO, VCPU_ATTR_VCPU_TIME_INFO, VCPU_ATTR_RUNSTATE_ADDR, VCPU_ATTR_RUNSTATE_CURRENT = 0, 1, 2, 3
+VCPU_ATTR_TIMER, VCPU_ATTR_UPCALL_VECTOR, VCPU_ATTR_VCPU_INFO_HVA = 7, 8, 9
+INVALID = (1 << 64) - 1
+"""KVM_XEN_INVALID_GPA, KVM_XEN_INVALID_GFN."""
+PRIO_2LEVEL = (1 << 32) - 1
+RUNSTATE_running, RUNSTATE_runnable, RUNSTATE_offline = 0, 1, 3
+VCPU_INFO_SIZE = 64
+FIRST_VECTOR = 0x10
+
+
+class XenIoctl(Xen):
+    """KVM_XEN_HVM_CONFIG, KVM_XEN_HVM_SET_ATTR, KVM_XEN_VCPU_SET_ATTR, KVM_XEN_HVM_EVTCHN_SEND."""
+
+    def kvm_xen_hvm_config(self, kvm: Kvm, flags: int, msr: int) -> Errno:
+        """KVM_XEN_HVM_CONFIG. An MSR for the hypercall page makes the VM one for Xen guests.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_hvm_config(), v7.3.4.
+        Returns: 0, or -EINVAL.
+        Simplified: no hypercall page of user space's own.
+        """
+        if flags & ~PERMITTED_FLAGS != 0:
+            return -EINVAL
+        with mutex(kvm.xen.xen_lock):
+            kvm.xen.hvm_config = msr != 0
+            kvm.xen.host_flags = flags
+        return 0
+
+    def kvm_xen_hvm_set_attr(self, kvm: Kvm, attribute: int, value: int) -> Errno:
+        """KVM_XEN_HVM_SET_ATTR.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
+        Returns: 0, -EINVAL, -ENOENT (no such attribute), or what activation or refresh returns.
+        Simplified: no outbound event channels.
+        """
+        if attribute == ATTR_LONG_MODE:
+            with mutex(kvm.xen.xen_lock):
+                kvm.xen.host_long_mode = value != 0
+                return self.kvm_xen_shared_info_init(kvm) if kvm.xen.shinfo_cache.active else 0
+        if attribute == ATTR_UPCALL_VECTOR:
+            return -EINVAL if 0 < value < FIRST_VECTOR else 0
+        if attribute not in (ATTR_SHARED_INFO, ATTR_SHARED_INFO_HVA):
+            return -ENOENT
+        by_hva = attribute == ATTR_SHARED_INFO_HVA
+        if by_hva and value % self.PAGE_SIZE != 0:
+            return -EINVAL
+        if value == (0 if by_hva else INVALID):
+            self.kvm_xen_disable_shared_info(kvm)
+            return 0
+        return self.kvm_xen_set_shared_info(kvm, value * self.PAGE_SIZE, value, by_hva)
+
+    def kvm_xen_vcpu_set_attr(self, vcpu: KvmVcpu, attribute: int, value: int, expires: int) -> Errno:
+        """KVM_XEN_VCPU_SET_ATTR: `value` is an address, a state, a vector, or a timer's port and priority.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
+        Returns: 0, -EINVAL, -ENXIO (not aligned), -ENOENT (no such attribute), or what activation returns.
+        """
+        places = {
+            VCPU_ATTR_VCPU_INFO: (vcpu.xen.vcpu_info_cache, VCPU_INFO_SIZE),
+            VCPU_ATTR_VCPU_TIME_INFO: (vcpu.xen.vcpu_time_info_cache, self.PVCLOCK_SIZE),
+        }
+        if attribute in places:
+            return self._set_place(vcpu, *places[attribute], value)
+        if attribute == VCPU_ATTR_VCPU_INFO_HVA:
+            return self._set_vcpu_info_hva(vcpu, value)
+        if attribute == VCPU_ATTR_RUNSTATE_ADDR:
+            if value == INVALID:
+                self.kvm_xen_vcpu_disable_info(vcpu, vcpu.xen.runstate_cache)
+                self.kvm_xen_vcpu_disable_info(vcpu, vcpu.xen.runstate2_cache)
+                return 0
+            return self.kvm_xen_vcpu_set_runstate(vcpu, value)
+        if attribute == VCPU_ATTR_RUNSTATE_CURRENT:
+            return self._set_runstate(vcpu, value)
+        if attribute == VCPU_ATTR_TIMER:
+            return self._set_timer(vcpu, value & PRIO_2LEVEL, value >> 32, expires)
+        if attribute == VCPU_ATTR_UPCALL_VECTOR:
+            return self._set_vector(vcpu, value)
+        return -ENOENT
+
+    def _set_place(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, length: int, gpa: int) -> Errno:
+        """vcpu_info, or the time information of a vCPU, by its gpa.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        """
+        if gpa == INVALID:
+            self.kvm_xen_vcpu_disable_info(vcpu, gpc)
+            return 0
+        ret = self.kvm_xen_vcpu_set_info(vcpu, gpc, gpa, length)
+        if ret == 0:
+            vcpu.clock_update = True
+        return ret
+
+    def _set_vcpu_info_hva(self, vcpu: KvmVcpu, hva: int) -> Errno:
+        """vcpu_info, by its user address.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gpc = vcpu.xen.vcpu_info_cache
+        if hva == 0:
+            self.kvm_xen_vcpu_disable_info(vcpu, gpc)
+            return 0
+        if not self.kvm_xen_vcpu_info_aligned(hva):
+            return -ENXIO
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            ret = self.kvm_gpc_activate_hva(gpc, hva, VCPU_INFO_SIZE)
+            if ret == 0:
+                vcpu.clock_update = True
+            return ret
+
+    def _set_runstate(self, vcpu: KvmVcpu, state: int) -> Errno:
+        """The state that a vCPU is in.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if state > RUNSTATE_offline:
+            return -EINVAL
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            self._enter_runstate(kvm, vcpu, state)
+            self.kvm_xen_update_runstate(vcpu, state == RUNSTATE_runnable)
+        return 0
+
+    def _enter_runstate(self, kvm: Kvm, vcpu: KvmVcpu, state: int) -> None:
+        """The state changes now.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate(), v7.3.4.
+        """
+        self.host_clock += 1
+        vcpu.xen.host_runstate = state
+        vcpu.xen.host_runstate_entry_time = self.host_clock + kvm.host_kvmclock_offset
+
+    def _set_timer(self, vcpu: KvmVcpu, port: int, priority: int, expires: int) -> Errno:
+        """Stop the timer, and start it anew if it has an event and a time.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if port != 0 and priority != PRIO_2LEVEL:
+            return -EINVAL
+        vcpu.xen.timer_pending = False
+        vcpu.xen.host_timer_virq = port
+        vcpu.xen.host_timer_expires = expires if port != 0 else 0
+        if vcpu.xen.host_timer_expires != 0 and expires <= self.host_clock + kvm.host_kvmclock_offset:
+            vcpu.xen.host_timer_expires = 0
+            self._on_timer(vcpu)
+            return self.kvm_xen_vcpu_set_timer(vcpu)
+        return 0
+
+    def _set_vector(self, vcpu: KvmVcpu, vector: int) -> Errno:
+        """The vector by which the vCPU is told of events.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        """
+        if 0 < vector < FIRST_VECTOR:
+            return -EINVAL
+        vcpu.xen.upcall_vector = vector != 0
+        return 0
+
+    def _on_timer(self, vcpu: KvmVcpu) -> None:
+        """The event that is sent is the timer's.
+
+        Linux: arch/x86/kvm/xen.c, in xen_timer_callback(), kvm_xen_inject_timer_irqs(), v7.3.4.
+        """
+        current().host_evtchn_port = vcpu.xen.host_timer_virq
+
+    def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
+        """The vCPU runs.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), x86.c vcpu_enter_guest() with
+        KVM_REQ_STEAL_UPDATE, v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if kvm.xen.hvm_config and vcpu.xen.host_runstate != RUNSTATE_running:
+            self._enter_runstate(kvm, vcpu, RUNSTATE_running)
+            self.kvm_vcpu_run_runstate(vcpu)
+
+    def kvm_xen_timer_expires(self, vcpu: KvmVcpu) -> None:
+        """The hrtimer of a guest's timer has expired.
+
+        Linux: arch/x86/kvm/xen.c xen_timer_callback(), kernel/time/hrtimer.c hrtimer_interrupt(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if vcpu.xen.host_timer_expires != 0:
+            vcpu.xen.host_timer_expires = 0
+            self._on_timer(vcpu)
+            self.irq_enter(current())
+            self.xen_timer_callback(kvm, vcpu)
+            self.irq_exit()
+
+    def kvm_xen_vcpu_get_timer(self, vcpu: KvmVcpu) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer: what has expired is delivered first. Returns when it will expire.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_get_attr(), v7.3.4.
+        """
+        self._on_timer(vcpu)
+        if vcpu.xen.timer_pending:
+            self.kvm_vcpu_run_inject_timer(vcpu)
+        return vcpu.xen.host_timer_expires
+
+    def kvm_xen_hvm_evtchn_send(self, kvm: Kvm, port: int, vcpu_id: int, priority: int) -> Errno:
+        """KVM_XEN_HVM_EVTCHN_SEND: an event for the guest. Whether it was delivered or masked is not told.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_hvm_evtchn_send(), v7.3.4.
+        Returns: 0, -EINVAL, or the error of the refresh.
+        """
+        if port == 0 or port >= self.max_evtchn_port(kvm) or priority != PRIO_2LEVEL:
+            return -EINVAL
+        if vcpu_id >= len(kvm.vcpus):
+            return -EINVAL
+        current().host_evtchn_port = port
+        ret = self.kvm_xen_set_evtchn(kvm, kvm.vcpus[vcpu_id])
+        return 0 if ret > 0 or ret == -ENOTCONN else ret
+
+    def max_evtchn_port(self, kvm: Kvm) -> int:
+        """How many event channels a guest has.
+
+        Linux: arch/x86/kvm/xen.c max_evtchn_port(), v7.3.4.
+        """
+        return 4096 if kvm.xen.host_long_mode else 1024

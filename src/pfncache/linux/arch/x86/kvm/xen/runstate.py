@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/xen.c: where a Xen guest finds how long its vCPU ran, and did not run; on one page or on two."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
+from pfncache.linux.include.linux.types import INVALID_GPA, Errno, Gpa
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class XenRunstate(KvmMm):
+    """The functions of arch/x86/kvm/xen.c for runstate."""
+
+    def kvm_xen_vcpu_set_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+        """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR: one page or two.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
+        Returns: 0, or what activation returns.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            ret: Errno = self.kvm_xen_activate_runstate(vcpu, gpa)
+            if ret != 0:
+                self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
+                self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
+                return ret
+            self.kvm_xen_update_runstate_guest(vcpu, False)
+        return 0
+
+    def kvm_xen_activate_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+        """Activate the cache of each page, or deactivate the second one's.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Locks: xen_lock, SRCU.
+        Returns: 0, or what activation returns.
+        """
+        first = self.PAGE_SIZE - self.offset_in_page(gpa)
+        ret = self.kvm_gpc_activate(vcpu.xen.runstate_cache, gpa, first)
+        if ret != 0:
+            return ret
+        if first >= self.RUNSTATE_SIZE:
+            self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
+            return 0
+        return self.kvm_gpc_activate(vcpu.xen.runstate2_cache, gpa + first, self.RUNSTATE_SIZE - first)
+
+    def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
+        """The vCPU goes to another state; `runnable` is the one of a vCPU that is scheduled out.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
+        Locks: SRCU.
+        Simplified: the times are not kept.
+        """
+        if vcpu.xen.runstate_cache.active:
+            self.kvm_xen_update_runstate_guest(vcpu, runnable)
+
+    def kvm_vcpu_run_runstate(self, vcpu: KvmVcpu) -> None:
+        """KVM_RUN after the vCPU was scheduled out: it runs again.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, xen.h
+        kvm_xen_runstate_set_running(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.kvm_xen_update_runstate(vcpu, False)
+
+    def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
+        """Lock a runstate cache; when scheduling, only if nobody has to be waited for.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4 (trylock since 6.2: bbe17c625d68).
+        Locks: interrupts are off.
+        Returns: whether it is locked.
+        """
+        if in_atomic:
+            return gpc.lock.read_trylock()
+        gpc.lock.read_lock()
+        return True
+
+    def kvm_xen_update_runstate_guest(self, vcpu: KvmVcpu, in_atomic: bool) -> None:
+        """Write the runstate area, which may lie on two pages.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4.
+        Locks: SRCU; `in_atomic`: the runqueue's, so that nothing may sleep or wait.
+        Simplified: each page is written in one go.
+        """
+        gpc1 = vcpu.xen.runstate_cache
+        gpc2 = vcpu.xen.runstate2_cache
+        len1 = min(self.PAGE_SIZE - self.offset_in_page(gpc1.gpa), self.RUNSTATE_SIZE)
+        len2 = self.RUNSTATE_SIZE - len1
+        while True:
+            local_irq_disable()
+            if not self.runstate_read_lock(gpc1, in_atomic):
+                local_irq_enable()
+                return
+            while not self.kvm_gpc_check(gpc1, len1):
+                gpc1.lock.read_unlock_irq()
+                # Called from schedule() there is no way to sleep: the guest is told later.
+                if in_atomic:
+                    return
+                if self.kvm_gpc_refresh(gpc1, len1) != 0:
+                    return
+                gpc1.lock.read_lock_irq()
+            if len2 == 0:
+                break
+            # gpc1 before gpc2: nobody else takes more than one.
+            if not self.runstate_read_lock(gpc2, in_atomic):
+                gpc1.lock.read_unlock_irq()
+                return
+            if self.kvm_gpc_check(gpc2, len2):
+                break
+            gpc2.lock.read_unlock()
+            gpc1.lock.read_unlock_irq()
+            if in_atomic:
+                return
+            # gpc1.gpa is read without its lock: only vcpu.mutex, which is ours, lets it change.
+            if self.kvm_gpc_activate(gpc2, gpc1.gpa + len1, len2) != 0:
+                return
+        self.xen_write_runstate(vcpu, gpc1, 0, len1)
+        if len2 != 0:
+            self.xen_write_runstate(vcpu, gpc2, len1, len2)
+            self.kvm_gpc_mark_dirty_in_slot(gpc2)
+            self.note_xen_dirty(gpc2)
+            gpc2.lock.read_unlock()
+        self.kvm_gpc_mark_dirty_in_slot(gpc1)
+        self.note_xen_dirty(gpc1)
+        gpc1.lock.read_unlock_irq()
+
+    @atomic
+    def xen_write_runstate(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
+        """Write a part of the runstate area.
+
+        Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate_guest(), v7.3.4.
+        Locks: gpc.lock for reading.
+        """
+        self.gpc_access(gpc, True)
+
+    @atomic
+    def note_xen_dirty(self, gpc: GfnToPfnCache) -> None:
+        """Let the properties see that the writer has marked what it wrote.
+
+        Linux: nothing; a tracepoint of the model.
+        """
+        if gpc.gpa != INVALID_GPA:
+            self.trace_gpc_dirty(gpc, gpc.gpa)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/lib/usercopy_64.c, arch/x86/include/asm/uaccess.h: user addresses of the current process."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Hva
+from pfncache.linux.kernel.locking.rwsem import down_read
+
+
+class Usercopy(Mm):
+    """copy_to_user() and its kin: an access that faults is repaired, or fails."""
+
+    @atomic
+    def user_access(self, mm: MmStruct, address: Hva, write: bool) -> bool:
+        """One access through the user page tables, in one go.
+
+        Linux: arch/x86/mm/extable.c, and the processor, v7.3.4.
+        Returns: False: page fault.
+        """
+        pte = mm.ptes[address >> self.PAGE_SHIFT]
+        if pte.pfn < 0 or (write and not pte.writable):
+            return False
+        if self.pfn_valid(pte.pfn):
+            page = self.mem_map[pte.pfn]
+            if page.free:
+                report("use-after-free", f"pfn {pte.pfn} is reached through user address {address:#x}, but it is free")
+            if page.rmp_private and write:
+                report("private-access", f"RMP fault: the host writes pfn {pte.pfn}, which is assigned to a guest")
+            self.trace_user_access(page, write)
+        return True
+
+    def user_access_retry(self, address: Hva, write: bool) -> bool:
+        """An access that may fault, until it succeeds or there is nothing to map.
+
+        Linux: arch/x86/lib/copy_user_64.S, arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
+        Locks: may sleep, unless page faults are disabled.
+        Returns: False: -EFAULT.
+        """
+        mm = current().mm
+        if mm is None:
+            return False
+        while not self.user_access(mm, address, write):
+            if current().pagefault_disabled:
+                return False
+            with down_read(mm.mmap_lock):
+                fault = self.handle_mm_fault(mm, address, write)
+            if fault != 0:
+                return False
+        return True
+
+    def try_cmpxchg_user(self, address: Hva) -> bool:
+        """Exchange a word of the current process if it has not changed.
+
+        Linux: arch/x86/include/asm/uaccess.h __try_cmpxchg_user(), v7.3.4.
+        Returns: whether the word could be accessed; the bytes, in direct execution, are the caller's to put.
+        Simplified: nobody else changes the word.
+        """
+        return self.user_access_retry(address, True)
+
+    def copy_to_user(self, address: Hva, data: bytes) -> bool:
+        """Write to the current process.
+
+        Linux: include/linux/uaccess.h __copy_to_user(), v7.3.4.
+        Returns: whether everything was written.
+        Simplified: within one page.
+        """
+        if not self.user_access_retry(address, True):
+            return False
+        self.host_put(address, data)
+        return True
+
+    def copy_from_user(self, address: Hva, length: int) -> bool:
+        """Read from the current process.
+
+        Linux: include/linux/uaccess.h __copy_from_user(), v7.3.4.
+        Returns: whether everything was read; the bytes, in direct execution, are host_get()'s.
+        Simplified: within one page.
+        """
+        return self.user_access_retry(address, False)
+
+    @host_only
+    def host_put(self, address: Hva, data: bytes) -> None:
+        """Move bytes to a user address.
+
+        Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), v7.3.4.
+        """
+        mm = current().mm
+        assert mm is not None
+        offset = self.offset_in_page(address)
+        self.host_page_bytes(mm.ptes[address >> self.PAGE_SHIFT].pfn)[offset : offset + len(data)] = data
+
+    def host_get(self, address: Hva, length: int) -> bytes:
+        """The bytes at a user address that copy_from_user() has found readable, in direct execution.
+
+        Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), v7.3.4.
+        """
+        mm = current().mm
+        assert mm is not None
+        offset = self.offset_in_page(address)
+        return bytes(self.host_page_bytes(mm.ptes[address >> self.PAGE_SHIFT].pfn)[offset : offset + length])

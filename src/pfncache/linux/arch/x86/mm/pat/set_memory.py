@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/mm/pat/set_memory.c: pages leave the direct map and come back."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import Page
+
+
+class SetMemory(Mm):
+    """The direct map's PTEs."""
+
+    @atomic
+    def set_direct_map_invalid(self, page: Page) -> None:
+        """Take a page out of the direct map, and flush the TLB.
+
+        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_valid_noflush(), v7.3.4.
+        """
+        page.direct_map = False
+
+    @atomic
+    def set_direct_map_default(self, page: Page) -> None:
+        """Put a page back into the direct map.
+
+        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_valid_noflush(), v7.3.4.
+        """
+        page.direct_map = True

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""fs/open.c, read_write.c, attr.c: what a process asks of a memfd or a guest_memfd through its descriptor.
+
+For direct execution: these are the checks before the file's own functions.
+"""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP, ESPIPE
+from pfncache.linux.mm.shmem import Shmem
+from pfncache.linux.virt.kvm.guest_memfd.file import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, GuestMemfdFile
+
+FALLOC_FL_MODE_MASK = 0xFA
+"""PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE, WRITE_ZEROES: one of them at a time."""
+FALLOC_FL_ZERO_RANGE = 0x10
+
+
+class Open(GuestMemfdFile, Shmem):
+    """System calls on files."""
+
+    def vfs_fallocate(self, file: File, mode: int, offset: int, length: int) -> Errno:
+        """fallocate(): checks that all files share, then the file's own.
+
+        Linux: fs/open.c vfs_fallocate(), v7.3.4.
+        Returns: 0, -EINVAL, -EOPNOTSUPP, or what the file returns.
+        Simplified: sizes stay far below s_maxbytes.
+        """
+        if offset < 0 or length <= 0:
+            return -EINVAL
+        if mode & ~(FALLOC_FL_MODE_MASK | FALLOC_FL_KEEP_SIZE) != 0:
+            return -EOPNOTSUPP
+        operation = mode & FALLOC_FL_MODE_MASK
+        if operation not in (0, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE):
+            return -EOPNOTSUPP
+        if operation == FALLOC_FL_PUNCH_HOLE and mode & FALLOC_FL_KEEP_SIZE == 0:
+            return -EOPNOTSUPP
+        if file.f_mapping.gmem:
+            return self.kvm_gmem_fallocate(file, mode, offset, length)
+        return self.shmem_fallocate(file.f_mapping, mode, offset, length)
+
+    def ksys_pread64(self, file: File) -> Errno:
+        """pread(), pwrite() and lseek(): a guest_memfd has no position.
+
+        Linux: fs/read_write.c ksys_pread64(), ksys_pwrite64(), ksys_lseek(), v7.3.4.
+        Returns: 0 where the file may be read, or -ESPIPE.
+        """
+        return -ESPIPE if file.f_mapping.gmem else 0
+
+    def do_truncate(self, file: File) -> Errno:
+        """ftruncate(): the size of a guest_memfd is fixed.
+
+        Linux: fs/open.c do_truncate() with virt/kvm/guest_memfd.c kvm_gmem_setattr(), v7.3.4.
+        Returns: 0 or -EINVAL.
+        """
+        return -EINVAL if file.f_mapping.gmem else 0

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/linux/mm.h, mmu_notifier.h, vmalloc.h, set_memory.h, uaccess.h: what mm/ offers, and the shape of memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from pfncache.linux.include.linux.kvm_host import File, Kvm
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
+from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.include.trace.events.kvm import Tracepoints
+
+
+class Mm(Tracepoints, ABC):
+    """Prototypes of mm/, and the constants of the address space.
+
+    The address space is one, as in Linux: user addresses below PAGE_OFFSET, then the direct map, then vmalloc space.
+    The checker runs on a small one (pages of two bytes), direct execution on pages of 4096.
+    """
+
+    PAGE_SHIFT: int
+    PAGE_SIZE: int
+    PAGE_OFFSET: int
+    """Where the direct map starts; also KVM_HVA_ERR_BAD."""
+    VMALLOC_START: int
+    mem_map: tuple[Page, ...]
+    """By pfn."""
+    vmap_areas: tuple[VmapArea, ...]
+    """vmalloc space, a page each."""
+    mms: tuple[MmStruct, ...]
+    """Every process."""
+    mappings: tuple[AddressSpace, ...]
+    """Every file's page cache."""
+    host_device_bytes: dict[int, bytearray]
+    """By pfn: what page frames without struct page hold, in direct execution."""
+    gmem_files: tuple[File, ...]
+    """Every guest_memfd file."""
+
+    def offset_in_page(self, address: Address) -> int:
+        """offset_in_page().
+
+        Linux: include/linux/mm.h offset_in_page(), v7.3.4.
+        """
+        return address & (self.PAGE_SIZE - 1)
+
+    def page_align_down(self, address: Address) -> Address:
+        """Address & PAGE_MASK.
+
+        Linux: include/linux/align.h PAGE_ALIGN_DOWN(), v7.3.4.
+        """
+        return address & ~(self.PAGE_SIZE - 1)
+
+    def pfn_valid(self, pfn: Pfn) -> bool:
+        """pfn_valid(): pfn has a struct page. Everything in mem_map does but device memory, which ends it.
+
+        Linux: include/linux/mmzone.h pfn_valid(), v7.3.4.
+        """
+        return pfn >= 0 and pfn < len(self.mem_map)
+
+    # mm/memory.c
+    @abstractmethod
+    def set_pte(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
+        """set_pte_range(): make a PTE present; it takes over the caller's reference."""
+
+    @abstractmethod
+    def clear_pte(self, mm: MmStruct, number: int) -> Page | None:
+        """Make a PTE not present; the page that was mapped, with its reference, or None."""
+
+    @abstractmethod
+    def zap_page_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """unmap_vmas(): clear the PTEs of [start, end), between the two notifications."""
+
+    # mm/page_alloc.c
+    @abstractmethod
+    def alloc_page(self) -> Page | None:
+        """A page from the allocator with one reference, any free one; None when there is none."""
+
+    @abstractmethod
+    def get_page(self, page: Page) -> None:
+        """folio_get()."""
+
+    @abstractmethod
+    def try_get_page(self, page: Page) -> bool:
+        """folio_try_get(): False when the page has no reference, and so is free."""
+
+    @abstractmethod
+    def put_page(self, page: Page) -> None:
+        """folio_put(): the last reference gives the page back."""
+
+    # mm/filemap.c, mm/truncate.c
+    @abstractmethod
+    def filemap_get_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """filemap_lock_folio(): the cached page, locked and with a reference; None when the cache has none there."""
+
+    @abstractmethod
+    def filemap_grab_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """__filemap_get_folio(FGP_LOCK | FGP_CREAT): find or allocate, locked and with a reference; None: -ENOMEM."""
+
+    @abstractmethod
+    def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Remove the pages of [start, end) from the cache, unmapping them from user space first."""
+
+    # mm/memory.c, mm/highmem.c
+    @abstractmethod
+    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """Clear every user PTE of a page of a file. Locks: the folio lock, i_mmap_rwsem."""
+
+    @abstractmethod
+    def clear_highpage(self, page: Page) -> None:
+        """Zero a page through the direct map."""
+
+    @abstractmethod
+    def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
+        """Make the PTE of address present (and writable). 0, -EFAULT (no VMA, permission, SIGBUS), -EAGAIN, -EHWPOISON.
+
+        Locks: mmap_lock held for reading.
+        """
+
+    # mm/gup.c
+    @abstractmethod
+    def get_user_page_fast_only(self, address: Hva) -> Pfn:
+        """The page that a writable present PTE of the current mm maps, referenced; KVM_PFN_ERR_FAULT otherwise."""
+
+    @abstractmethod
+    def get_user_page(self, mm: MmStruct, address: Hva) -> Pfn:
+        """get_user_pages_unlocked(FOLL_WRITE | FOLL_HWPOISON): fault in and take a reference; or an error pfn."""
+
+    @abstractmethod
+    def follow_pfnmap(self, mm: MmStruct, address: Hva) -> Pfn:
+        """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference; KVM_PFN_ERR_FAULT."""
+
+    # arch uaccess
+    @abstractmethod
+    def user_access_retry(self, address: Hva, write: bool) -> bool:
+        """Access address in the current mm, faulting if need be. False: -EFAULT."""
+
+    @abstractmethod
+    def try_cmpxchg_user(self, address: Hva) -> bool:
+        """Exchange a word at address in the current mm. False: -EFAULT."""
+
+    @abstractmethod
+    def copy_to_user(self, address: Hva, data: bytes) -> bool:
+        """True when everything was written at address in the current mm; False: -EFAULT."""
+
+    @abstractmethod
+    def copy_from_user(self, address: Hva, length: int) -> bool:
+        """True when `length` bytes at address in the current mm could be read; False: -EFAULT."""
+
+    @abstractmethod
+    def host_put(self, address: Hva, data: bytes) -> None:
+        """Move bytes to a present user address, in direct execution."""
+
+    @abstractmethod
+    def host_get(self, address: Hva, length: int) -> bytes:
+        """The bytes at a present user address, in direct execution."""
+
+    # mm/vmalloc.c, mm/highmem.c, kernel/iomem.c
+    @abstractmethod
+    def kmap(self, page: Page) -> Kva:
+        """kmap(): the page's address in the direct map."""
+
+    @abstractmethod
+    def kunmap(self, khva: Kva) -> None:
+        """kunmap()."""
+
+    @abstractmethod
+    def vmap(self, page: Page) -> Kva:
+        """vmap(&page, 1, VM_MAP, PAGE_KERNEL): NULL on failure."""
+
+    @abstractmethod
+    def vunmap(self, khva: Kva) -> None:
+        """vunmap()."""
+
+    @abstractmethod
+    def memremap(self, pfn: Pfn) -> Kva:
+        """memremap(MEMREMAP_WB) of a pfn without struct page: NULL on failure."""
+
+    @abstractmethod
+    def memunmap(self, khva: Kva) -> None:
+        """memunmap()."""
+
+    @abstractmethod
+    def is_vmalloc_addr(self, khva: Kva) -> bool:
+        """is_vmalloc_addr()."""
+
+    @abstractmethod
+    def kernel_access(self, khva: Kva, write: bool) -> Pfn:
+        """Dereference a kernel address, in one step: reports a fault or a use after free; returns what was reached.
+
+        The model's CPU and KASAN. In direct execution, host_kernel_bytes() gives the bytes.
+        """
+
+    @abstractmethod
+    def host_kernel_bytes(self, khva: Kva) -> memoryview:
+        """The bytes at a kernel address, in direct execution."""
+
+    @abstractmethod
+    def host_page_bytes(self, pfn: Pfn) -> bytearray:
+        """The bytes of a page frame, in direct execution."""
+
+    # arch/x86/mm/pat/set_memory.c
+    @abstractmethod
+    def set_direct_map_invalid(self, page: Page) -> None:
+        """set_direct_map_valid_noflush(false) and the TLB flush: the direct map's PTE goes."""
+
+    @abstractmethod
+    def set_direct_map_default(self, page: Page) -> None:
+        """set_direct_map_valid_noflush(true): the direct map's PTE comes back."""
+
+    # mm/mmu_notifier.c
+    @abstractmethod
+    def mmu_notifier_invalidate_range_start(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Tell every VM of mm that the PTEs of [start, end) are about to change."""
+
+    @abstractmethod
+    def mmu_notifier_invalidate_range_end(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Tell every VM of mm that the PTEs of [start, end) have changed."""
+
+    @abstractmethod
+    def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
+        """A VM unsubscribes, and waits for those who are calling it."""
+
+    @abstractmethod
+    def mmu_notifier_release(self, mm: MmStruct) -> None:
+        """The address space is going away: each VM unsubscribes."""
+
+    # fs/file_table.c, for guest_memfd files
+    @abstractmethod
+    def get_file(self, file: File) -> None:
+        """Take a reference on a file that one has open."""
+
+    @abstractmethod
+    def fput(self, file: File) -> None:
+        """Drop a reference on a file; the last one leaves it for release, later."""
+
+    @abstractmethod
+    def kvm_gmem_error_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """a_ops->error_remove_folio: the memory of a page has failed."""
+
+    # a_ops and vm_ops of guest_memfd, which mm calls through pointers
+    @abstractmethod
+    def kvm_gmem_fault_user_mapping(self, mapping: AddressSpace, index: Pgoff) -> Pfn:
+        """vm_ops->fault of a guest_memfd mapping: the locked page with a reference, or an error pfn (SIGBUS)."""
+
+    @abstractmethod
+    def kvm_gmem_free_folio(self, page: Page) -> None:
+        """a_ops->free_folio: the page has left a guest_memfd's page cache."""
+
+    # virt/kvm/kvm_main.c, through the mmu_notifier_ops
+    @abstractmethod
+    def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """mmu_notifier_ops.invalidate_range_start."""
+
+    @abstractmethod
+    def kvm_mmu_notifier_invalidate_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """mmu_notifier_ops.invalidate_range_end."""
+
+    @abstractmethod
+    def kvm_mmu_notifier_release(self, kvm: Kvm) -> None:
+        """mmu_notifier_ops.release."""

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/linux/mm_types.h, fs.h: pages, page tables, address spaces of processes and of files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pfncache.lang.records import Bound, Count, Record
+from pfncache.linux.include.linux.types import Incarnation, Pfn, Pgoff
+from pfncache.linux.kernel.locking.mutex import Mutex
+from pfncache.linux.kernel.locking.rwsem import RwSemaphore
+from pfncache.linux.kernel.locking.spinlock import SpinLock
+from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
+
+
+class Page(Record):
+    """struct page, and the order-0 folio that it is. Its pfn is its place in mem_map.
+
+    Locks: lock is the folio lock (PG_locked).
+    """
+
+    pfn: Pfn
+    free: bool
+    """On the allocator's free list."""
+    incarnation: Incarnation
+    """Goes up when the allocator hands the page out."""
+    refcount: Count
+    mapcount: Count
+    """User PTEs that map the page."""
+    anon: bool
+    """PageAnon(): the mapping field carries tag bits and is no address_space."""
+    mapping: AddressSpace | None
+    index: Pgoff
+    uptodate: bool
+    hwpoison: bool
+    direct_map: bool = True
+    """The direct map's PTE of the page is present."""
+    direct_map_removed: bool
+    """guest_memfd with NO_DIRECT_MAP: bit 0 of folio->private, set when the direct map was taken away."""
+    rmp_private: bool
+    """SNP: the page is assigned to a guest in the RMP; a host write to it is fatal."""
+    lock: Mutex
+    host_bytes: bytearray
+    """Contents, in direct execution."""
+
+
+class PageCacheEntry(Record):
+    """One slot of address_space->i_pages."""
+
+    page: Page | None
+
+
+class AddressSpace(Record):
+    """struct address_space: the page cache of a file (memfd or guest_memfd inode).
+
+    Locks: invalidate_lock; i_mmap_rwsem over the walk of mappings.
+    """
+
+    i_pages: tuple[PageCacheEntry, ...]
+    """By index; as many as the file has pages."""
+    invalidate_lock: RwSemaphore
+    i_mmap_rwsem: RwSemaphore
+    i_pages_lock: SpinLock
+    no_direct_map: bool
+    """AS_NO_DIRECT_MAP."""
+    gmem: bool
+    """a_ops are guest_memfd's, not shmem's."""
+    gmem_flags: Annotated[int, Bound(0, 7)]
+    """guest_memfd: GUEST_MEMFD_FLAG_* of the inode."""
+    gmem_listed: bool
+    """guest_memfd: the inode's gmem_file_list has its one file (7.3.4 never adds a second)."""
+
+
+class Vma(Record):
+    """struct vm_area_struct, cut into pages: what one page of user address space is."""
+
+    present: bool
+    readable: bool
+    writable: bool
+    pfnmap: bool
+    """VM_PFNMAP: the PTE is put there by the driver, and there is no struct page to take a reference on."""
+    mapping: AddressSpace | None
+    """The mapped file (always shared); None for anonymous memory."""
+    pgoff: Pgoff
+
+
+class Pte(Record):
+    """A user PTE."""
+
+    pfn: Pfn = -1
+    """-1: not present."""
+    writable: bool
+
+
+class MmStruct(Record):
+    """struct mm_struct: a process's address space.
+
+    Locks: mmap_lock over vmas; page_table_lock (the split PTE lock) over ptes.
+    """
+
+    mmap_lock: RwSemaphore
+    page_table_lock: SpinLock
+    vmas: tuple[Vma, ...]
+    """By hva >> PAGE_SHIFT."""
+    ptes: tuple[Pte, ...]
+    """By hva >> PAGE_SHIFT."""
+    notifiers: tuple[Any, ...]
+    """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered of each says whether it does."""
+    notifier_srcu: SrcuStruct
+    """The notifiers' own SRCU: unsubscribing waits for those who are calling."""
+
+
+class VmapArea(Record):
+    """struct vmap_area: one page of vmalloc space."""
+
+    busy: bool
+    pfn: Pfn = -1
+    incarnation: Incarnation
+    """The owner of the page at the time of mapping; for reports only."""

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/linux/preempt.h, irqflags.h: what the running context may do now."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import Scheduler, atomic
+from pfncache.lang.records import Count, Record
+from pfncache.lang.report import report
+from pfncache.lang.tracing import running
+
+
+class ThreadInfo(Record):
+    """struct thread_info, and the parts of lockdep's per-task state that the model needs."""
+
+    preempt_count: Count
+    """Spinlocks and rwlocks held, and hard-irq context."""
+    irqs_disabled: Count
+    """Nesting of the irq-disabling locks."""
+    interruptible: bool
+    """__state is TASK_INTERRUPTIBLE: the task is about to sleep, and looks once more whether it should."""
+    srcu_depth: Count
+    """Read sections of kvm->srcu that the task is in."""
+    host_scheduler: Scheduler | None = None
+    """Who runs when the task cannot, in direct execution."""
+
+
+def current_thread_info() -> ThreadInfo:
+    """The running context.
+
+    Linux: arch/x86/include/asm/preempt.h, the per-CPU preempt_count, v7.3.4.
+    Simplified: an interrupt has a context of its own.
+    """
+    info: ThreadInfo = running()
+    return info
+
+
+@atomic
+def local_irq_disable() -> None:
+    """local_irq_save().
+
+    Linux: include/linux/irqflags.h local_irq_save(), v7.3.4.
+    """
+    current_thread_info().irqs_disabled += 1
+
+
+@atomic
+def local_irq_enable() -> None:
+    """local_irq_restore().
+
+    Linux: include/linux/irqflags.h local_irq_restore(), v7.3.4.
+    """
+    current_thread_info().irqs_disabled -= 1
+
+
+@atomic
+def might_sleep() -> None:
+    """might_sleep(): reports a sleep in atomic context.
+
+    Linux: kernel/sched/core.c __might_sleep(), v7.3.4.
+    """
+    info = current_thread_info()
+    if info.preempt_count != 0:
+        report("sleeping-in-atomic", f"{info} sleeps with preempt_count {info.preempt_count}")
+    if info.interruptible:
+        report("sleeping-in-atomic", f"{info} calls what may block although it is not TASK_RUNNING")

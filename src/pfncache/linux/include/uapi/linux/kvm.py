@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/uapi/linux/kvm.h: KVM's ioctl interface."""
+
+from __future__ import annotations
+
+KVM_MEM_LOG_DIRTY_PAGES = 1
+KVM_MEM_READONLY = 2
+KVM_MEM_GUEST_MEMFD = 4
+GUEST_MEMFD_FLAG_MMAP = 1
+GUEST_MEMFD_FLAG_INIT_SHARED = 2
+GUEST_MEMFD_FLAG_NO_DIRECT_MAP = 4
+"""In no released kernel."""
+SHARED_GMEM = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
+KVM_MEMORY_ATTRIBUTE_PRIVATE = 8

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/locking/mutex.c: a lock that sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfncache.lang.atomic import atomic, block_until, guard
+from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.records import Record
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.preempt import might_sleep
+
+
+class Mutex(Record):
+    """struct mutex."""
+
+    held: bool
+
+    def lock(self) -> None:
+        """mutex_lock().
+
+        Linux: kernel/locking/mutex.c mutex_lock(), v7.3.4.
+        Simplified: no order among waiters.
+        """
+        might_sleep()
+        self.acquire()
+
+    @atomic
+    def acquire(self) -> None:
+        """The moment at which the mutex becomes ours.
+
+        Linux: kernel/locking/mutex.c __mutex_trylock(), v7.3.4.
+        """
+        block_until(not self.held)
+        self.held = True
+        lock_acquire(self, exclusive=True)
+
+    @atomic
+    def unlock(self) -> None:
+        """mutex_unlock().
+
+        Linux: kernel/locking/mutex.c mutex_unlock(), v7.3.4.
+        """
+        if not self.held:
+            report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
+        self.held = False
+        lock_release(self)
+
+
+@guard
+def mutex(lock: Mutex) -> Iterator[None]:
+    """guard(mutex)(): hold `lock` over the block.
+
+    Linux: include/linux/mutex.h guard(mutex), v7.3.4.
+    """
+    lock.lock()
+    yield
+    lock.unlock()

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/locking/rwsem.c: a reader-writer lock that sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfncache.lang.atomic import atomic, block_until, guard
+from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.records import Count, Record
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.preempt import might_sleep
+
+
+class RwSemaphore(Record):
+    """struct rw_semaphore."""
+
+    writer: bool
+    readers: Count
+
+    def lock_shared(self) -> None:
+        """down_read().
+
+        Linux: kernel/locking/rwsem.c down_read(), v7.3.4.
+        Simplified: no order among waiters: a writer that waits holds no reader up.
+        """
+        might_sleep()
+        self.acquire_shared()
+
+    @atomic
+    def acquire_shared(self) -> None:
+        """The moment at which we become a reader.
+
+        Linux: kernel/locking/rwsem.c rwsem_read_trylock(), v7.3.4.
+        """
+        block_until(not self.writer)
+        self.readers += 1
+        lock_acquire(self, exclusive=False)
+
+    @atomic
+    def unlock_shared(self) -> None:
+        """up_read().
+
+        Linux: kernel/locking/rwsem.c up_read(), v7.3.4.
+        """
+        if self.readers == 0:
+            report("lock-imbalance", f"{self} is unlocked for reading, but no reader holds it")
+        self.readers -= 1
+        lock_release(self)
+
+    def lock(self) -> None:
+        """down_write().
+
+        Linux: kernel/locking/rwsem.c down_write(), v7.3.4.
+        """
+        might_sleep()
+        self.acquire()
+
+    @atomic
+    def acquire(self) -> None:
+        """The moment at which we become the writer.
+
+        Linux: kernel/locking/rwsem.c rwsem_write_trylock(), v7.3.4.
+        """
+        block_until(not self.writer and self.readers == 0)
+        self.writer = True
+        lock_acquire(self, exclusive=True)
+
+    @atomic
+    def unlock(self) -> None:
+        """up_write().
+
+        Linux: kernel/locking/rwsem.c up_write(), v7.3.4.
+        """
+        if not self.writer:
+            report("lock-imbalance", f"{self} is unlocked for writing, but no writer holds it")
+        self.writer = False
+        lock_release(self)
+
+
+@guard
+def down_read(lock: RwSemaphore) -> Iterator[None]:
+    """Hold `lock` for reading over the block.
+
+    Linux: include/linux/rwsem.h guard(rwsem_read), v7.3.4.
+    """
+    lock.lock_shared()
+    yield
+    lock.unlock_shared()
+
+
+@guard
+def down_write(lock: RwSemaphore) -> Iterator[None]:
+    """Hold `lock` for writing over the block.
+
+    Linux: include/linux/rwsem.h guard(rwsem_write), v7.3.4.
+    """
+    lock.lock()
+    yield
+    lock.unlock()

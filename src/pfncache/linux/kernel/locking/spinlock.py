@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/locking/spinlock.c: spinlocks and rwlocks, and whether interrupts are off under them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfncache.lang.atomic import atomic, block_until, guard
+from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.records import Count, Record
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.preempt import current_thread_info, local_irq_disable, local_irq_enable
+
+
+class SpinLock(Record):
+    """spinlock_t."""
+
+    held: bool
+
+    @atomic
+    def lock(self) -> None:
+        """spin_lock().
+
+        Linux: kernel/locking/spinlock.c _raw_spin_lock(), v7.3.4.
+        Simplified: no order among waiters.
+        """
+        block_until(not self.held)
+        self.held = True
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=True)
+
+    @atomic
+    def unlock(self) -> None:
+        """spin_unlock().
+
+        Linux: kernel/locking/spinlock.c _raw_spin_unlock(), v7.3.4.
+        """
+        if not self.held:
+            report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
+        self.held = False
+        current_thread_info().preempt_count -= 1
+        lock_release(self)
+
+
+class RwLock(Record):
+    """rwlock_t. The _irq forms also keep interrupts off this CPU."""
+
+    writer: bool
+    readers: Count
+
+    @atomic
+    def read_lock(self) -> None:
+        """read_lock().
+
+        Linux: kernel/locking/spinlock.c _raw_read_lock(), v7.3.4.
+        Simplified: no order among waiters.
+        """
+        block_until(not self.writer)
+        self.readers += 1
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=False)
+
+    @atomic
+    def read_trylock(self) -> bool:
+        """read_trylock(): True when the lock is ours.
+
+        Linux: kernel/locking/spinlock.c _raw_read_trylock(), v7.3.4.
+        """
+        if self.writer:
+            return False
+        self.readers += 1
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=False, waits=False)
+        return True
+
+    @atomic
+    def read_unlock(self) -> None:
+        """read_unlock().
+
+        Linux: kernel/locking/spinlock.c _raw_read_unlock(), v7.3.4.
+        """
+        if self.readers == 0:
+            report("lock-imbalance", f"{self} is unlocked for reading, but no reader holds it")
+        self.readers -= 1
+        current_thread_info().preempt_count -= 1
+        lock_release(self)
+
+    @atomic
+    def write_lock(self) -> None:
+        """write_lock().
+
+        Linux: kernel/locking/spinlock.c _raw_write_lock(), v7.3.4.
+        """
+        block_until(not self.writer and self.readers == 0)
+        self.writer = True
+        current_thread_info().preempt_count += 1
+        lock_acquire(self, exclusive=True)
+
+    @atomic
+    def write_unlock(self) -> None:
+        """write_unlock().
+
+        Linux: kernel/locking/spinlock.c _raw_write_unlock(), v7.3.4.
+        """
+        if not self.writer:
+            report("lock-imbalance", f"{self} is unlocked for writing, but no writer holds it")
+        self.writer = False
+        current_thread_info().preempt_count -= 1
+        lock_release(self)
+
+    def read_lock_irq(self) -> None:
+        """read_lock_irqsave(): interrupts are off before the lock is waited for.
+
+        Linux: kernel/locking/spinlock.c _raw_read_lock_irqsave(), v7.3.4.
+        """
+        local_irq_disable()
+        self.read_lock()
+
+    def read_unlock_irq(self) -> None:
+        """read_unlock_irqrestore().
+
+        Linux: kernel/locking/spinlock.c _raw_read_unlock_irqrestore(), v7.3.4.
+        """
+        self.read_unlock()
+        local_irq_enable()
+
+    def write_lock_irq(self) -> None:
+        """write_lock_irq().
+
+        Linux: kernel/locking/spinlock.c _raw_write_lock_irq(), v7.3.4.
+        """
+        local_irq_disable()
+        self.write_lock()
+
+    def write_unlock_irq(self) -> None:
+        """write_unlock_irq().
+
+        Linux: kernel/locking/spinlock.c _raw_write_unlock_irq(), v7.3.4.
+        """
+        self.write_unlock()
+        local_irq_enable()
+
+
+@guard
+def spin_lock(lock: SpinLock) -> Iterator[None]:
+    """guard(spinlock)(): hold `lock` over the block.
+
+    Linux: include/linux/spinlock.h guard(spinlock), v7.3.4.
+    """
+    lock.lock()
+    yield
+    lock.unlock()
+
+
+@guard
+def read_lock(lock: RwLock) -> Iterator[None]:
+    """guard(read_lock)(): hold `lock` for reading over the block.
+
+    Linux: include/linux/spinlock.h guard(read_lock), v7.3.4.
+    """
+    lock.read_lock()
+    yield
+    lock.read_unlock()
+
+
+@guard
+def write_lock(lock: RwLock) -> Iterator[None]:
+    """guard(write_lock)(): hold `lock` for writing over the block.
+
+    Linux: include/linux/spinlock.h guard(write_lock), v7.3.4.
+    """
+    lock.write_lock()
+    yield
+    lock.write_unlock()
+
+
+@guard
+def read_lock_irq(lock: RwLock) -> Iterator[None]:
+    """guard(read_lock_irqsave)(): hold `lock` for reading over the block, with interrupts off.
+
+    Linux: include/linux/spinlock.h guard(read_lock_irqsave), v7.3.4.
+    """
+    lock.read_lock_irq()
+    yield
+    lock.read_unlock_irq()
+
+
+@guard
+def write_lock_irq(lock: RwLock) -> Iterator[None]:
+    """guard(write_lock_irq)(): hold `lock` for writing over the block, with interrupts off.
+
+    Linux: include/linux/spinlock.h guard(write_lock_irq), v7.3.4.
+    """
+    lock.write_lock_irq()
+    yield
+    lock.write_unlock_irq()

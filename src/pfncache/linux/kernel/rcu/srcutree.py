@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/rcu/srcutree.c: sleepable RCU, as the algorithm with two reader counts and an index that flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pfncache.lang.atomic import atomic, block_until, guard
+from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.records import Bound, Count, Record
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.preempt import current_thread_info, might_sleep
+
+SrcuIndex = Annotated[int, Bound(0, 1)]
+
+
+class SrcuStruct(Record):
+    """struct srcu_struct."""
+
+    dereferenced: bool
+    """Pointers are followed under it: srcu_dereference() asks for a section of this very structure."""
+    index: SrcuIndex
+    readers0: Count
+    readers1: Count
+
+    @atomic
+    def read_lock(self) -> SrcuIndex:
+        """srcu_read_lock(): returns the index that srcu_read_unlock() wants back.
+
+        Linux: kernel/rcu/srcutree.c __srcu_read_lock(), v7.3.4.
+        """
+        index = self.index
+        if index == 0:
+            self.readers0 += 1
+        else:
+            self.readers1 += 1
+        if self.dereferenced:
+            current_thread_info().srcu_depth += 1
+        lock_acquire(self, exclusive=False, excludes=False)
+        return index
+
+    @atomic
+    def read_unlock(self, index: SrcuIndex) -> None:
+        """srcu_read_unlock().
+
+        Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), include/linux/srcu.h srcu_lock_release(), v7.3.4.
+        """
+        if (self.readers0 if index == 0 else self.readers1) == 0:
+            report("lock-imbalance", f"{self} is unlocked, but no reader is in a section under index {index}")
+        if index == 0:
+            self.readers0 -= 1
+        else:
+            self.readers1 -= 1
+        if self.dereferenced:
+            current_thread_info().srcu_depth -= 1
+        lock_release(self)
+
+    def synchronize(self) -> None:
+        """synchronize_srcu(): returns when every read section that began before the call has ended.
+
+        Readers that loaded the index before an earlier flip may still count under the inactive one, so that one
+        drains first; then the index flips and the other drains.
+
+        Linux: kernel/rcu/srcutree.c synchronize_srcu(), v7.3.4.
+        Simplified: two scans, without the grace-period machinery.
+        """
+        might_sleep()
+        self.wait_for_inactive_readers()
+        self.flip()
+        self.wait_for_inactive_readers()
+
+    @atomic
+    def flip(self) -> None:
+        """srcu_flip(): new readers count under the other index.
+
+        Linux: kernel/rcu/srcutree.c srcu_flip(), v7.3.4.
+        """
+        self.index = 1 - self.index
+
+    @atomic
+    def wait_for_inactive_readers(self) -> None:
+        """try_check_zero(): no reader is left under the inactive index.
+
+        Linux: kernel/rcu/srcutree.c try_check_zero(), v7.3.4.
+        """
+        if self.index == 0:
+            block_until(self.readers1 == 0)
+        else:
+            block_until(self.readers0 == 0)
+        lock_acquire(self, exclusive=True, excludes=False)
+        lock_release(self)
+
+
+@atomic
+def lockdep_assert_srcu_held(pointer: str) -> None:
+    """srcu_dereference()'s check: `pointer` may only be followed inside a read section.
+
+    Linux: include/linux/srcu.h srcu_dereference_check(), v7.3.4.
+    """
+    if current_thread_info().srcu_depth == 0:
+        report("srcu-unprotected", f"{current_thread_info()} follows {pointer} outside an SRCU read section")
+
+
+@guard
+def srcu_read_lock(srcu: SrcuStruct) -> Iterator[None]:
+    """guard(srcu)(): an SRCU read section over the block.
+
+    Linux: include/linux/srcu.h guard(srcu), v7.3.4.
+    """
+    index = srcu.read_lock()
+    yield
+    srcu.read_unlock(index)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/sched/core.c, as far as KVM runs under the runqueue's lock, or takes it by waking somebody."""
+
+from __future__ import annotations
+
+from pfncache.lang.records import Record
+from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
+from pfncache.linux.kernel.locking.spinlock import SpinLock
+
+
+class Rq(Record):
+    """struct rq: the runqueue of a CPU."""
+
+    lock: SpinLock
+
+    def raw_spin_rq_lock(self) -> None:
+        """raw_spin_rq_lock_irqsave().
+
+        Linux: kernel/sched/core.c raw_spin_rq_lock_nested(), v7.3.4.
+        """
+        local_irq_disable()
+        self.lock.lock()
+
+    def raw_spin_rq_unlock(self) -> None:
+        """raw_spin_rq_unlock_irqrestore().
+
+        Linux: kernel/sched/core.c raw_spin_rq_unlock(), v7.3.4.
+        """
+        self.lock.unlock()
+        local_irq_enable()
+
+    def try_to_wake_up(self) -> None:
+        """Put a sleeper onto the runqueue.
+
+        Linux: kernel/sched/core.c try_to_wake_up(), v7.3.4.
+        Locks: any context.
+        Simplified: the locks are taken, nobody is woken; p->pi_lock, which nests outside, is left out.
+        """
+        self.raw_spin_rq_lock()
+        self.raw_spin_rq_unlock()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/filemap.c, mm/truncate.c: the page cache of a file."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import AddressSpace, Page
+from pfncache.linux.include.linux.types import Pgoff
+from pfncache.linux.kernel.locking.rwsem import down_read
+
+
+class Filemap(Mm):
+    """The page cache. The folio lock of a cached page keeps truncation and faults apart."""
+
+    @atomic
+    def filemap_get_entry(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """Find a cached page and take a reference.
+
+        Linux: mm/filemap.c filemap_get_entry(), v7.3.4.
+        Simplified: one step; Linux takes the reference under RCU, then looks whether the page is still there.
+        """
+        page = mapping.i_pages[index].page
+        if page is not None:
+            page.refcount += 1
+        return page
+
+    @atomic
+    def filemap_add_folio(self, mapping: AddressSpace, index: Pgoff, page: Page) -> bool:
+        """Put a new page into the cache unless there is one.
+
+        Linux: mm/filemap.c filemap_add_folio(), v7.3.4.
+        Returns: whether it is in the cache now; the cache then has a reference.
+        """
+        if mapping.i_pages[index].page is not None:
+            return False
+        mapping.i_pages[index].page = page
+        page.mapping = mapping
+        page.index = index
+        page.refcount += 1
+        return True
+
+    def filemap_get_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """The cached page, locked; the cache is asked again when the page has left it before the lock was ours.
+
+        Linux: mm/filemap.c __filemap_get_folio(FGP_LOCK), v7.3.4.
+        Locks: may sleep.
+        """
+        while True:
+            page = self.filemap_get_entry(mapping, index)
+            if page is None:
+                return None
+            page.lock.lock()
+            if page.mapping is mapping:
+                return page
+            page.lock.unlock()
+            self.put_page(page)
+
+    def filemap_grab_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """The cached page, or a new one, locked.
+
+        Linux: mm/filemap.c __filemap_get_folio(FGP_LOCK | FGP_CREAT), v7.3.4.
+        Locks: may sleep.
+        Returns: None without memory.
+        """
+        while True:
+            page = self.filemap_get_page(mapping, index)
+            if page is not None:
+                return page
+            new = self.alloc_page()
+            if new is None:
+                return None
+            new.lock.lock()
+            if self.filemap_add_folio(mapping, index, new):
+                return new
+            new.lock.unlock()
+            self.put_page(new)
+
+    def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Remove the pages of [start, end) from the cache, from user page tables first.
+
+        Linux: mm/truncate.c truncate_inode_pages_range(), truncate_inode_folio(), v7.3.4.
+        Locks: invalidate_lock for writing; may sleep.
+        """
+        for index in range(len(mapping.i_pages)):
+            if start <= index < end:
+                page = self.filemap_get_page(mapping, index)
+                if page is not None:
+                    if page.mapcount > 0:
+                        with down_read(mapping.i_mmap_rwsem):
+                            self.unmap_mapping_page(mapping, index)
+                    self.filemap_remove_folio(mapping, index)
+                    if mapping.gmem:
+                        self.kvm_gmem_free_folio(page)
+                    self.put_page(page)
+                    page.lock.unlock()
+                    self.put_page(page)
+
+    @atomic
+    def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """Take a page out of the cache; the cache's reference is the caller's now.
+
+        Linux: mm/filemap.c __filemap_remove_folio(), v7.3.4.
+        Locks: the folio lock.
+        """
+        page = mapping.i_pages[index].page
+        assert page is not None
+        mapping.i_pages[index].page = None
+        page.mapping = None

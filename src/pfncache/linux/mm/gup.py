@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/gup.c: from a user address to a page with a reference, as KVM asks for it (FOLL_WRITE)."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING, Hva, Pfn
+from pfncache.linux.include.uapi.linux.errno import EHWPOISON
+from pfncache.linux.kernel.locking.rwsem import down_read
+from pfncache.linux.kernel.locking.spinlock import spin_lock
+
+
+class Gup(Mm):
+    """get_user_pages() in its fast and its slow form, and the way around it for VM_PFNMAP."""
+
+    def gup_refuses(self, page: Page) -> bool:
+        """Whether GUP does not hand out this page: what has no direct map is not for the kernel to use.
+
+        Linux: mm/gup.c gup_fast_folio_allowed(), v7.3.4 (secretmem); NO_DIRECT_MAP series, v12.
+        """
+        mapping = page.mapping
+        return not page.anon and mapping is not None and mapping.no_direct_map
+
+    def get_user_page_fast_only(self, address: Hva) -> Pfn:
+        """Follow the page table without a lock: the reference is taken on a guess, and the PTE read again.
+
+        Linux: mm/gup.c get_user_pages_fast_only(), gup_fast_pte_range(), v7.3.4.
+        Locks: interrupts off, which keeps page tables from being freed.
+        Returns: a pfn with a reference, or KVM_PFN_ERR_FAULT.
+        """
+        mm = current().mm
+        if mm is None:
+            return KVM_PFN_ERR_FAULT
+        number = address >> self.PAGE_SHIFT
+        pfn = mm.ptes[number].pfn
+        if not self.pfn_valid(pfn) or not mm.ptes[number].writable:
+            return KVM_PFN_ERR_FAULT
+        page = self.mem_map[pfn]
+        if not self.try_get_page(page):
+            return KVM_PFN_ERR_FAULT
+        if mm.ptes[number].pfn != pfn or not mm.ptes[number].writable or self.gup_refuses(page):
+            self.put_page(page)
+            return KVM_PFN_ERR_FAULT
+        return pfn
+
+    def follow_page_pte(self, mm: MmStruct, address: Hva) -> Pfn:
+        """The page of a present, writable PTE, with a reference.
+
+        Linux: mm/gup.c follow_page_pte(), v7.3.4.
+        Locks: mmap_lock for reading.
+        """
+        number = address >> self.PAGE_SHIFT
+        with spin_lock(mm.page_table_lock):
+            pte = mm.ptes[number]
+            if not self.pfn_valid(pte.pfn) or not pte.writable:
+                return KVM_PFN_ERR_FAULT
+            pfn = pte.pfn
+            self.get_page(self.mem_map[pfn])
+            return pfn
+
+    def get_user_page(self, mm: MmStruct, address: Hva) -> Pfn:
+        """Follow the page table under mmap_lock, and fault the page in until it is there.
+
+        Linux: mm/gup.c get_user_pages_unlocked(), __get_user_pages(), v7.3.4.
+        Locks: may sleep.
+        Returns: a pfn with a reference, or an error pfn.
+        """
+        number = address >> self.PAGE_SHIFT
+        while True:
+            if current().signal_pending:
+                return KVM_PFN_ERR_SIGPENDING
+            with down_read(mm.mmap_lock):
+                vma = mm.vmas[number]
+                if not vma.present or not vma.writable or vma.pfnmap:
+                    return KVM_PFN_ERR_FAULT
+                mapping = vma.mapping
+                if mapping is not None and mapping.no_direct_map:
+                    return KVM_PFN_ERR_FAULT
+                pfn = self.follow_page_pte(mm, address)
+                if pfn >= 0:
+                    return pfn
+                fault = self.handle_mm_fault(mm, address, True)
+            if fault == -EHWPOISON:
+                return KVM_PFN_ERR_HWPOISON
+            if fault != 0:
+                return KVM_PFN_ERR_FAULT
+
+    def follow_pfnmap(self, mm: MmStruct, address: Hva) -> Pfn:
+        """The pfn of a VM_PFNMAP address; nobody holds a reference.
+
+        Linux: virt/kvm/kvm_main.c hva_to_pfn_remapped(), mm/memory.c follow_pfnmap_start(), v7.3.4.
+        Locks: may sleep.
+        Returns: a pfn or KVM_PFN_ERR_FAULT.
+        """
+        number = address >> self.PAGE_SHIFT
+        with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)
+            vma = mm.vmas[number]
+            if not vma.present or not vma.pfnmap:
+                return KVM_PFN_ERR_FAULT
+            with spin_lock(mm.page_table_lock):
+                pte = mm.ptes[number]
+                if pte.pfn < 0 or not pte.writable:
+                    return KVM_PFN_ERR_FAULT
+                return pte.pfn

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/memory.c, mm/rmap.c, mm/memory-failure.c: user page tables are filled and emptied."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
+from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, Errno, Hva, Pfn, Pgoff
+from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
+from pfncache.linux.kernel.locking.rwsem import down_read
+from pfncache.linux.kernel.locking.spinlock import spin_lock
+
+
+class Memory(Mm):
+    """Faults and zapping, a page at a time."""
+
+    def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
+        """Make a user PTE present.
+
+        Linux: mm/memory.c handle_mm_fault(), v7.3.4.
+        Locks: mmap_lock for reading; may sleep.
+        Returns: 0 (look again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
+        Simplified: no copy on write, no swap.
+        """
+        mmap_assert_locked(mm.mmap_lock)
+        number = address >> self.PAGE_SHIFT
+        vma = mm.vmas[number]
+        if not vma.present or not vma.readable or (write and not vma.writable):
+            return -EFAULT
+        if vma.pfnmap:
+            return -EFAULT
+        mapping = vma.mapping
+        if mapping is None:
+            return self.do_anonymous_page(mm, number, vma)
+        return self.do_shared_fault(mm, number, vma, mapping)
+
+    def do_anonymous_page(self, mm: MmStruct, number: int, vma: Vma) -> Errno:
+        """A new zeroed page for a PTE that has none.
+
+        Linux: mm/memory.c do_anonymous_page(), v7.3.4.
+        Locks: mmap_lock for reading.
+        """
+        writable = vma.writable
+        with spin_lock(mm.page_table_lock):
+            if mm.ptes[number].pfn >= 0:
+                mm.ptes[number].writable = writable
+                return 0
+        page = self.alloc_page()
+        if page is None:
+            return -ENOMEM
+        self.clear_highpage(page)
+        page.anon = True
+        with spin_lock(mm.page_table_lock):
+            if mm.ptes[number].pfn < 0:
+                self.set_pte(mm, number, page, writable)
+                return 0
+        self.put_page(page)
+        return 0
+
+    def do_shared_fault(self, mm: MmStruct, number: int, vma: Vma, mapping: AddressSpace) -> Errno:
+        """Map the page of a file. It stays locked until the PTE is there: truncation then sees it mapped.
+
+        Linux: mm/memory.c do_shared_fault(), finish_fault(), v7.3.4.
+        Locks: mmap_lock for reading.
+        """
+        writable = vma.writable
+        if mapping.gmem:
+            pfn = self.kvm_gmem_fault_user_mapping(mapping, vma.pgoff)
+        else:
+            pfn = self.shmem_fault(mapping, vma.pgoff)
+        if pfn < 0:
+            return -EHWPOISON if pfn == KVM_PFN_ERR_HWPOISON else -EFAULT
+        page = self.mem_map[pfn]
+        with spin_lock(mm.page_table_lock):
+            installed = mm.ptes[number].pfn < 0
+            if installed:
+                self.set_pte(mm, number, page, writable)
+            elif mm.ptes[number].pfn == pfn:
+                mm.ptes[number].writable = writable
+        page.lock.unlock()
+        if not installed:
+            self.put_page(page)
+        return 0
+
+    def shmem_fault(self, mapping: AddressSpace, index: Pgoff) -> Pfn:
+        """The page of a memfd, locked and with a reference.
+
+        Linux: mm/shmem.c shmem_fault(), v7.3.4.
+        Simplified: with __do_fault()'s test for poisoned memory.
+        """
+        if index >= len(mapping.i_pages):
+            return -1
+        page = self.filemap_grab_page(mapping, index)
+        if page is None:
+            return KVM_PFN_ERR_FAULT
+        if page.hwpoison:
+            page.lock.unlock()
+            self.put_page(page)
+            return KVM_PFN_ERR_HWPOISON
+        if not page.uptodate:
+            self.clear_highpage(page)
+            page.uptodate = True
+        return page.pfn
+
+    @atomic
+    def set_pte(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
+        """Make a PTE present; it takes over the caller's reference.
+
+        Linux: mm/memory.c set_pte_range(), v7.3.4.
+        Locks: the PTE lock.
+        """
+        mm.ptes[number].pfn = page.pfn
+        mm.ptes[number].writable = writable
+        page.mapcount += 1
+
+    @atomic
+    def clear_pte(self, mm: MmStruct, number: int) -> Page | None:
+        """Make a PTE not present, and flush the TLB.
+
+        Linux: mm/memory.c zap_present_ptes(), v7.3.4.
+        Locks: the PTE lock.
+        Returns: the page that was mapped, whose reference is the caller's now; None for none, or for a device pfn.
+        """
+        pfn = mm.ptes[number].pfn
+        mm.ptes[number].pfn = -1
+        mm.ptes[number].writable = False
+        if not self.pfn_valid(pfn):
+            return None
+        page = self.mem_map[pfn]
+        if mm.vmas[number].pfnmap:
+            return None
+        page.mapcount -= 1
+        return page
+
+    def zap_page_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Clear the PTEs of [start, end), between the two notifications; the pages go before the second one.
+
+        Linux: mm/memory.c unmap_vmas(), zap_page_range_single(), mm/mmu_gather.c tlb_finish_mmu(), v7.3.4.
+        Locks: mmap_lock.
+        """
+        self.mmu_notifier_invalidate_range_start(mm, start, end)
+        self.zap_ptes(mm, start, end)
+        self.mmu_notifier_invalidate_range_end(mm, start, end)
+
+    def zap_ptes(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Clear the PTEs of [start, end), and drop what they referred to.
+
+        Linux: mm/memory.c zap_pte_range(), v7.3.4.
+        Locks: mmap_lock; between mmu_notifier start and end.
+        """
+        for number in range(len(mm.ptes)):
+            if start <= number << self.PAGE_SHIFT < end:
+                with spin_lock(mm.page_table_lock):
+                    page = self.clear_pte(mm, number)
+                if page is not None:
+                    self.put_page(page)
+
+    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """Clear every PTE that maps a page of a file.
+
+        Linux: mm/memory.c unmap_mapping_folio(), v7.3.4.
+        Locks: the folio lock, i_mmap_rwsem.
+        """
+        for mm in self.mms:
+            for number in range(len(mm.vmas)):
+                vma = mm.vmas[number]
+                if vma.present and vma.mapping is mapping and vma.pgoff == index:
+                    address = number << self.PAGE_SHIFT
+                    self.zap_page_range(mm, address, address + self.PAGE_SIZE)
+
+    def memory_failure(self, mm: MmStruct, address: Hva, mapping: AddressSpace, index: Pgoff) -> None:
+        """A page of a file has failed: mark it, take it from user page tables, tell its owner.
+
+        Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
+        Simplified: for file pages; the owner keeps it in its cache.
+        """
+        page = self.filemap_get_page(mapping, index)
+        if page is None:
+            return
+        page.hwpoison = True
+        if page.mapcount > 0:
+            with down_read(mapping.i_mmap_rwsem):
+                self.unmap_mapping_page(mapping, index)
+        if mapping.gmem:
+            self.kvm_gmem_error_folio(mapping, index)
+        page.lock.unlock()
+        self.put_page(page)

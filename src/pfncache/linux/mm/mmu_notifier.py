@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/mmu_notifier.c: those who follow a process's page tables hear of changes."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.types import Hva
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+
+
+class MmuNotifier(Mm):
+    """Subscriptions of VMs."""
+
+    def mmu_notifier_invalidate_range_start(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Tell every subscriber that PTEs are about to change.
+
+        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_start(), v7.3.4.
+        """
+        with srcu_read_lock(mm.notifier_srcu):
+            for kvm in mm.notifiers:
+                if kvm.mmu_notifier_registered:
+                    self.kvm_mmu_notifier_invalidate_range_start(kvm, start, end)
+
+    def mmu_notifier_invalidate_range_end(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Tell every subscriber that PTEs have changed.
+
+        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_end(), v7.3.4.
+        Simplified: a subscriber that went between the two calls is not told; Linux counts such calls off when it goes.
+        """
+        with srcu_read_lock(mm.notifier_srcu):
+            for kvm in mm.notifiers:
+                if kvm.mmu_notifier_registered:
+                    self.kvm_mmu_notifier_invalidate_range_end(kvm, start, end)
+
+    def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
+        """A VM unsubscribes: its release is called unless the address space did that, and running calls are waited for.
+
+        Linux: mm/mmu_notifier.c mmu_notifier_unregister(), v7.3.4.
+        """
+        if kvm.mmu_notifier_registered:
+            with srcu_read_lock(mm.notifier_srcu):
+                self.kvm_mmu_notifier_release(kvm)
+            kvm.mmu_notifier_registered = False
+        mm.notifier_srcu.synchronize()
+
+    def mmu_notifier_release(self, mm: MmStruct) -> None:
+        """The address space goes away: call each subscriber's release, unsubscribe it, wait for those who are calling.
+
+        Linux: mm/mmu_notifier.c mn_hlist_release(), v7.3.4.
+        """
+        with srcu_read_lock(mm.notifier_srcu):
+            for kvm in mm.notifiers:
+                if kvm.mmu_notifier_registered:
+                    self.kvm_mmu_notifier_release(kvm)
+        for kvm in mm.notifiers:
+            kvm.mmu_notifier_registered = False
+        mm.notifier_srcu.synchronize()

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/page_alloc.c, mm/swap.c: pages come from the allocator and go back to it with their last reference."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.choose import alike, choose
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import Page
+
+
+class PageAlloc(Mm):
+    """The page allocator, and page references."""
+
+    @atomic
+    def alloc_page(self) -> Page | None:
+        """Hand out a free page, whichever: who frees a page and who gets it next need not know of each other.
+
+        Linux: mm/page_alloc.c alloc_pages(), v7.3.4.
+        Returns: a page with one reference; None when none is free.
+        Simplified: contents are not part of the checked state; a page is what its owner makes it.
+        """
+        first = choose(len(self.mem_map))
+        for number in range(2 * len(self.mem_map)):
+            page = self.mem_map[number % len(self.mem_map)]
+            if first <= number < first + len(self.mem_map) and page.free:
+                alike(number != first or self.page_is_as_new_as_another(page))
+                page.free = False
+                page.incarnation += 1
+                page.refcount = 1
+                return page
+        return None
+
+    def page_is_as_new_as_another(self, page: Page) -> bool:
+        """Whether neither this page nor one before it ever had an owner: nobody can tell such pages apart.
+
+        Linux: nothing; for the reductions.
+        """
+        for other in self.mem_map:
+            if other is page:
+                return False
+            if other.free and other.incarnation == 0 and page.incarnation == 0:
+                return True
+        return False
+
+    @atomic
+    def get_page(self, page: Page) -> None:
+        """Take a reference on a page that has one.
+
+        Linux: include/linux/mm.h folio_get(), v7.3.4.
+        """
+        if page.refcount <= 0:
+            report("refcount-imbalance", f"a reference is taken on {page}, which has none: it was freed")
+        page.refcount += 1
+
+    @atomic
+    def try_get_page(self, page: Page) -> bool:
+        """Take a reference unless the page has none.
+
+        Linux: include/linux/page_ref.h folio_try_get(), v7.3.4.
+        """
+        if page.refcount <= 0:
+            return False
+        page.refcount += 1
+        return True
+
+    @atomic
+    def put_page(self, page: Page) -> None:
+        """Drop a reference; with the last one the page goes back to the allocator.
+
+        Linux: include/linux/mm.h folio_put(), mm/swap.c __folio_put(), mm/page_alloc.c free_page_is_bad(), v7.3.4.
+        """
+        if page.refcount <= 0:
+            report("refcount-imbalance", f"a reference of {page} is dropped, but it has none")
+        page.refcount -= 1
+        if page.refcount == 0:
+            if page.mapcount != 0:
+                report("bad-page", f"{page} is freed, but {page.mapcount} user PTEs map it")
+            self.trace_page_free(page)
+            page.free = not page.hwpoison  # a page whose memory failed is never handed out again
+            page.anon = False
+            page.mapping = None
+            page.uptodate = False
+            self.host_poison(page)
+
+    @host_only
+    def host_poison(self, page: Page) -> None:
+        """Fill a freed page, so that a use of it shows.
+
+        Linux: mm/page_poison.c, v7.3.4.
+        """
+        page.host_bytes[:] = b"\xaa" * len(page.host_bytes)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/slub.c: objects that are allocated and freed, with KASAN's quarantine."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.records import FREED, FRESH, LIVE, zero
+from pfncache.lang.report import report
+
+T = TypeVar("T")
+
+
+def kzalloc(pool: tuple[T, ...]) -> T | None:
+    """Allocate a zeroed object from `pool`; None when all are in use.
+
+    Fresh objects go first, as with KASAN's quarantine, so that a freed one is recognised for as long as the pool lasts.
+
+    Linux: include/linux/slab.h kzalloc(), v7.3.4.
+    Simplified: the pool is as large as the scenario needs.
+    """
+    for wanted in (FRESH, FREED):
+        for candidate in pool:
+            if _claim(candidate, wanted):
+                return candidate
+    return None
+
+
+@atomic
+def _claim(candidate: Any, wanted: int) -> bool:
+    """Take one object, if it is in the state that is wanted.
+
+    Linux: mm/slub.c slab_alloc_node(), v7.3.4.
+    """
+    if candidate.slab_state != wanted:
+        return False
+    candidate.slab_state = LIVE
+    zero(candidate)
+    return True
+
+
+@atomic
+def kfree(record: Any) -> None:
+    """Free a slab object. Freeing one that is not allocated is reported.
+
+    Linux: mm/slub.c kfree(), v7.3.4.
+    """
+    if record.slab_state != LIVE:
+        report("use-after-free", f"{record} is freed, but is not allocated")
+    record.slab_state = FREED

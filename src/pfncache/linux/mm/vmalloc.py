@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/vmalloc.c, mm/highmem.c, kernel/iomem.c: kernel addresses for pages."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.preempt import might_sleep
+from pfncache.linux.include.linux.types import Kva, Pfn
+
+
+class Vmalloc(Mm):
+    """kmap(), vmap() and memremap()."""
+
+    def kmap(self, page: Page) -> Kva:
+        """The address of a page in the direct map, present there or not.
+
+        Linux: include/linux/highmem-internal.h kmap(), v7.3.4, without CONFIG_HIGHMEM.
+        """
+        might_sleep()
+        return self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
+
+    def kunmap(self, khva: Kva) -> None:
+        """Nothing to do: the direct map stays.
+
+        Linux: include/linux/highmem-internal.h kunmap(), v7.3.4, without CONFIG_HIGHMEM.
+        """
+
+    @atomic
+    def map_kernel_range(self, pfn: Pfn) -> Kva:
+        """Give a pfn an address in vmalloc space.
+
+        Linux: mm/vmalloc.c vmap_pages_range(), v7.3.4.
+        Returns: NULL when there is no room.
+        """
+        for number in range(len(self.vmap_areas)):
+            area = self.vmap_areas[number]
+            if not area.busy:
+                area.busy = True
+                area.pfn = pfn
+                return self.VMALLOC_START + (number << self.PAGE_SHIFT)
+        return 0
+
+    @atomic
+    def unmap_kernel_range(self, khva: Kva) -> None:
+        """Take an address of vmalloc space away, and flush the TLB.
+
+        Linux: mm/vmalloc.c remove_vm_area(), v7.3.4.
+        """
+        area = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT]
+        if not area.busy:
+            report("map-imbalance", f"{khva:#x} is unmapped, but nothing is mapped there")
+        area.busy = False
+        area.pfn = -1
+
+    def vmap(self, page: Page) -> Kva:
+        """Map one page, whether or not the direct map has it.
+
+        Linux: mm/vmalloc.c vmap(), v7.3.4.
+        Locks: may sleep.
+        """
+        might_sleep()
+        return self.map_kernel_range(page.pfn)
+
+    def vunmap(self, khva: Kva) -> None:
+        """Undo vmap().
+
+        Linux: mm/vmalloc.c vunmap(), v7.3.4.
+        Locks: may sleep.
+        """
+        might_sleep()
+        self.unmap_kernel_range(khva)
+
+    def memremap(self, pfn: Pfn) -> Kva:
+        """Map a pfn that has no struct page.
+
+        Linux: kernel/iomem.c memremap(MEMREMAP_WB), v7.3.4.
+        Locks: may sleep.
+        """
+        might_sleep()
+        return self.map_kernel_range(pfn)
+
+    def memunmap(self, khva: Kva) -> None:
+        """Undo memremap().
+
+        Linux: kernel/iomem.c memunmap(), mm/vmalloc.c remove_vm_area(), v7.3.4.
+        Locks: may sleep.
+        """
+        if self.is_vmalloc_addr(khva):
+            might_sleep()
+            self.unmap_kernel_range(khva)
+
+    def is_vmalloc_addr(self, khva: Kva) -> bool:
+        """Whether an address is in vmalloc space.
+
+        Linux: mm/vmalloc.c is_vmalloc_addr(), v7.3.4.
+        """
+        return khva >= self.VMALLOC_START

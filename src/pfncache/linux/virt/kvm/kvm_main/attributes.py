@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""virt/kvm/kvm_main.c, memory attributes: which gfns the guest wants to be private."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.types import Errno, Gfn
+from pfncache.linux.include.uapi.linux.errno import EINVAL
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.locking.spinlock import write_lock
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class MemAttributes(KvmMm):
+    """The functions of virt/kvm/kvm_main.c for KVM_SET_MEMORY_ATTRIBUTES."""
+
+    def kvm_mem_is_private(self, kvm: Kvm, gfn: Gfn) -> bool:
+        """Whether gfn has KVM_MEMORY_ATTRIBUTE_PRIVATE; read without a lock.
+
+        Linux: include/linux/kvm_host.h kvm_mem_is_private(), v7.3.4.
+        """
+        return kvm.mem_attr_array[gfn].private
+
+    def kvm_vm_ioctl_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
+        """KVM_SET_MEMORY_ATTRIBUTES.
+
+        Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes(), v7.3.4.
+        Returns: 0 or -EINVAL.
+        """
+        if (private and not self.kvm_arch_has_private_mem(kvm)) or start >= end:
+            return -EINVAL
+        return self.kvm_vm_set_mem_attributes(kvm, start, end, private)
+
+    def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
+        """Give the gfns of [start, end) an attribute, with the guest's mappings of them gone meanwhile.
+
+        Linux: virt/kvm/kvm_main.c kvm_vm_set_mem_attributes(), v7.3.4.
+        Locks: takes slots_lock.
+        Returns: 0.
+        Simplified: no reservation of xarray entries, which can fail but changes nothing then.
+        """
+        with mutex(kvm.slots_lock):
+            if self.kvm_range_has_memory_attributes(kvm, start, end, private):
+                return 0
+            self.kvm_mem_attributes_start(kvm, start, end)
+            for gfn in range(len(kvm.mem_attr_array)):
+                if start <= gfn < end:
+                    kvm.mem_attr_array[gfn].private = private
+            self.kvm_mem_attributes_end(kvm, start, end)
+        return 0
+
+    def kvm_range_has_memory_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> bool:
+        """Whether every gfn of [start, end) has the attribute already.
+
+        Linux: virt/kvm/kvm_main.c kvm_range_has_memory_attributes(), v7.3.4.
+        Locks: slots_lock.
+        """
+        for gfn in range(len(kvm.mem_attr_array)):
+            if start <= gfn < end and kvm.mem_attr_array[gfn].private != private:
+                return False
+        return True
+
+    def kvm_mem_attributes_start(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Begin an invalidation of the guest's mappings in each slot that overlaps.
+
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range() with kvm_pre_set_memory_attributes(), v7.3.4.
+        Locks: slots_lock.
+        """
+        found: bool = False
+        for entry in self.kvm_memslots_locked(kvm).entries:
+            slot = entry.slot
+            if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
+                if not found:
+                    found = True
+                    kvm.mmu_lock.write_lock()
+                    self.kvm_mmu_invalidate_start(kvm)
+                slot_end = slot.base_gfn + slot.npages
+                first = start if start > slot.base_gfn else slot.base_gfn
+                last = end if end < slot_end else slot_end
+                self.kvm_mmu_invalidate_range_add(kvm, first, last)
+                # Both kinds of mapping go: what was private may become shared, and the other way round.
+                self.kvm_unmap_gfn_range(kvm, first, last, True, True)
+        if found:
+            kvm.mmu_lock.write_unlock()
+
+    def kvm_mem_attributes_end(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """End the invalidation.
+
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range() with kvm_mmu_invalidate_end(), v7.3.4.
+        Locks: slots_lock.
+        Simplified: without kvm_arch_post_set_memory_attributes(), which is about huge pages.
+        """
+        for entry in self.kvm_memslots_locked(kvm).entries:
+            slot = entry.slot
+            if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
+                with write_lock(kvm.mmu_lock):
+                    self.kvm_mmu_invalidate_end(kvm)
+                break

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""virt/kvm/kvm_main.c: struct kvm_host_map, a kernel mapping of a guest page that pins it for as long as it is used."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_host import KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.types import (
+    KVM_PFN_ERR_FAULT,
+    KVM_PFN_NOSLOT,
+    Errno,
+    Gfn,
+    Kva,
+    Pfn,
+    is_error_noslot_pfn,
+)
+from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class HostMap(KvmMm):
+    """kvm_vcpu_map() and kvm_vcpu_unmap()."""
+
+    def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Pfn:
+        """The page behind a gfn's user address, for writing and pinned. Attributes and guest_memfd are not looked at.
+
+        Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), hva_to_pfn(), v7.3.4.
+        Locks: SRCU; may sleep.
+        Returns: a pfn with a reference, or an error pfn.
+        Simplified: a pin is a reference; allow_unsafe_mappings is off, so that VM_PFNMAP memory is refused.
+        """
+        hva = self.gfn_to_hva_memslot(slot, gfn)
+        if self.is_error_hva(hva):
+            return KVM_PFN_NOSLOT
+        pfn = self.hva_to_pfn(hva)
+        if is_error_noslot_pfn(pfn) or self.pfn_valid(pfn):
+            return pfn
+        return KVM_PFN_ERR_FAULT
+
+    def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
+        """Pin and map a guest page.
+
+        Linux: virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
+        Locks: SRCU; may sleep.
+        Returns: 0, -EINVAL where there is no page or -EFAULT where there is no mapping; the pfn; its kernel address.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        pfn = self.kvm_follow_pfn(self.gfn_to_memslot(kvm, gfn), gfn)
+        if is_error_noslot_pfn(pfn):
+            return -EINVAL, pfn, 0
+        khva = self.kmap(self.mem_map[pfn])
+        return 0 if khva != 0 else -EFAULT, pfn, khva
+
+    def kvm_vcpu_unmap(self, vcpu: KvmVcpu, gfn: Gfn, pfn: Pfn, khva: Kva) -> None:
+        """Undo kvm_vcpu_map(), and mark the page dirty.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_unmap(), v7.3.4.
+        Locks: SRCU.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        self.kunmap(khva)
+        self.mark_page_dirty_in_slot(kvm, self.gfn_to_memslot(kvm, gfn), gfn)
+        self.put_page(self.mem_map[pfn])

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""virt/kvm/kvm_main.c, the ioctls of a VM: what user space passes is checked here; for direct execution."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_host import File, Kvm
+from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Hva
+from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT
+from pfncache.linux.include.uapi.linux.kvm import (
+    KVM_MEM_GUEST_MEMFD,
+    KVM_MEM_LOG_DIRTY_PAGES,
+    KVM_MEM_READONLY,
+    KVM_MEMORY_ATTRIBUTE_PRIVATE,
+)
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
+from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
+from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+
+
+class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
+    """The functions of kvm_vm_ioctl()."""
+
+    def check_memory_region_flags(self, kvm: Kvm, flags: int) -> Errno:
+        """The flags that a memslot may have; those with guest_memfd are neither logged nor read-only.
+
+        Linux: virt/kvm/kvm_main.c check_memory_region_flags(), v7.3.4.
+        Returns: 0 or -EINVAL.
+        """
+        valid = KVM_MEM_GUEST_MEMFD
+        if flags & KVM_MEM_GUEST_MEMFD == 0:
+            valid |= KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
+        return -EINVAL if flags & ~valid != 0 else 0
+
+    def kvm_vm_ioctl_set_memory_region(
+        self, kvm: Kvm, slot_id: int, flags: int, gpa: Gpa, size: int, hva: Hva, gmem: File | None, gmem_offset: int
+    ) -> Errno:
+        """KVM_SET_USER_MEMORY_REGION2, in bytes. `gmem` is what the file descriptor stands for, None if it is closed.
+
+        Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), kvm_set_memory_region(), v7.3.4.
+        Returns: 0, -EINVAL, -EEXIST, -ENOMEM or -EBADF.
+        """
+        if self.check_memory_region_flags(kvm, flags) != 0:
+            return -EINVAL
+        if self.offset_in_page(size) != 0 or self.offset_in_page(gpa) != 0 or self.offset_in_page(hva) != 0:
+            return -EINVAL
+        if slot_id >= len(kvm.sets[0].entries):
+            return -EINVAL
+        wants_gmem = flags & KVM_MEM_GUEST_MEMFD != 0
+        if wants_gmem and self.offset_in_page(gmem_offset) != 0:
+            return -EINVAL
+        old = self.kvm_memslots_locked(kvm).entries[slot_id].slot
+        if wants_gmem and gmem is None and size != 0:
+            # A descriptor is looked at last: whatever else is wrong is said first.
+            ret = self.kvm_check_memory_region(kvm, slot_id, gpa, size, hva)
+            return ret if ret != 0 or old is not None else -EBADF
+        return self.kvm_set_memory_region(
+            kvm,
+            slot_id,
+            self.gpa_to_gfn(gpa),
+            size >> self.PAGE_SHIFT,
+            hva,
+            flags & KVM_MEM_LOG_DIRTY_PAGES != 0,
+            flags & KVM_MEM_READONLY != 0,
+            gmem if wants_gmem and size != 0 else None,
+            gmem_offset >> self.PAGE_SHIFT,
+        )
+
+    def kvm_check_memory_region(self, kvm: Kvm, slot_id: int, gpa: Gpa, size: int, hva: Hva) -> Errno:
+        """What is wrong with a new slot before its file is looked at.
+
+        Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
+        Returns: 0, -EINVAL or -EEXIST.
+        """
+        slots = self.kvm_memslots_locked(kvm)
+        if hva + size > self.PAGE_OFFSET or slots.entries[slot_id].slot is not None:
+            return -EINVAL
+        gfn = self.gpa_to_gfn(gpa)
+        return -EEXIST if self.kvm_check_memslot_overlap(slots, slot_id, gfn, gfn + (size >> self.PAGE_SHIFT)) else 0
+
+    def kvm_vm_ioctl_set_attributes(self, kvm: Kvm, gpa: Gpa, size: int, attributes: int) -> Errno:
+        """KVM_SET_MEMORY_ATTRIBUTES, in bytes.
+
+        Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes(), v7.3.4.
+        Returns: 0 or -EINVAL.
+        """
+        if attributes & ~self.kvm_supported_mem_attributes(kvm) != 0:
+            return -EINVAL
+        if size == 0 or self.offset_in_page(gpa) != 0 or self.offset_in_page(size) != 0:
+            return -EINVAL
+        start: Gfn = self.gpa_to_gfn(gpa)
+        end: Gfn = start + (size >> self.PAGE_SHIFT)
+        return self.kvm_vm_ioctl_set_mem_attributes(kvm, start, end, attributes != 0)
+
+    def kvm_supported_mem_attributes(self, kvm: Kvm) -> int:
+        """The attributes that a VM has.
+
+        Linux: virt/kvm/kvm_main.c kvm_supported_mem_attributes(), v7.3.4.
+        """
+        return KVM_MEMORY_ATTRIBUTE_PRIVATE if self.kvm_arch_has_private_mem(kvm) else 0
+
+    def kvm_get_dirty_log(self, kvm: Kvm, slot_id: int) -> Errno:
+        """KVM_GET_DIRTY_LOG: whether the slot has a log. Its bits are then read and cleared, one by one.
+
+        Linux: virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), v7.3.4.
+        Returns: 0, -EINVAL or -ENOENT.
+        """
+        with mutex(kvm.slots_lock):
+            if slot_id >= len(kvm.sets[0].entries):
+                return -EINVAL
+            slot = self.kvm_memslots_locked(kvm).entries[slot_id].slot
+            return 0 if slot is not None and slot.log_dirty else -ENOENT

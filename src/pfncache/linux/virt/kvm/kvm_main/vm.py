@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""virt/kvm/kvm_main.c: how a VM is made, and how it goes."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
+from pfncache.linux.include.linux.kvm_host import (
+    DirtyBit,
+    GfnToPfnCache,
+    Kvm,
+    KvmMemorySlot,
+    KvmMemslots,
+    KvmVcpu,
+    MemoryAttributes,
+    MemslotEntry,
+    Spte,
+)
+from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class VmLife(KvmMm):
+    """The functions of virt/kvm/kvm_main.c that make and destroy a VM."""
+
+    def kvm_create_vm(
+        self,
+        name: str,
+        mm: MmStruct,
+        vm_type: int = 0,
+        slots: int = 2,
+        slot_ids: int = 2,
+        gfns: int = 2,
+        vcpus: tuple[KvmVcpu, ...] = (),
+        caches: tuple[GfnToPfnCache, ...] = (),
+    ) -> Kvm:
+        """A VM with its vCPUs, and `caches` as the pfncaches that it may ever list.
+
+        `slots` bounds how many memslots are ever allocated, `slot_ids` how many there are at a time.
+
+        Linux: virt/kvm/kvm_main.c kvm_create_vm(), v7.3.4.
+        Simplified: setup, not a step; every object that the VM will have is made here.
+        """
+        kvm = Kvm(
+            name,
+            srcu=SrcuStruct(f"{name}.srcu", dereferenced=True),
+            sets=tuple(
+                KvmMemslots(
+                    f"{name}.memslots{i}",
+                    entries=tuple(MemslotEntry(f"{name}.memslots{i}[{n}]") for n in range(slot_ids)),
+                )
+                for i in range(2)
+            ),
+            slot_cache=tuple(
+                KvmMemorySlot(f"slot{i}", dirty_bitmap=tuple(DirtyBit(f"slot{i}.dirty[{g}]") for g in range(gfns)))
+                for i in range(slots)
+            ),
+            gpcs=caches,
+            mem_attr_array=tuple(MemoryAttributes(f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
+            sptes=tuple(Spte(f"{name}.spte[{g}]") for g in range(gfns)),
+            vcpus=vcpus,
+            mm=mm,
+            users_count=1,
+            vm_type=vm_type,
+            mmu_notifier_registered=True,
+            mmu_invalidate_range_start=-1,
+            mmu_invalidate_range_end=-1,
+        )
+        kvm.memslots = kvm.sets[0]
+        mm.notifiers = (*mm.notifiers, kvm)
+        for vcpu in vcpus:
+            vcpu.kvm = kvm
+            for gpc in (vcpu.pv_time, vcpu.xen.vcpu_info_cache, vcpu.xen.vcpu_time_info_cache):
+                self.kvm_gpc_init(gpc, kvm)
+            for gpc in (vcpu.xen.runstate_cache, vcpu.xen.runstate2_cache):
+                self.kvm_gpc_init(gpc, kvm)
+        self.kvm_gpc_init(kvm.xen.shinfo_cache, kvm)
+        return kvm
+
+    @atomic
+    def kvm_get_kvm(self, kvm: Kvm) -> None:
+        """Take a reference on the VM.
+
+        Linux: virt/kvm/kvm_main.c kvm_get_kvm(), v7.3.4.
+        """
+        kvm.users_count += 1
+
+    def kvm_put_kvm(self, kvm: Kvm) -> None:
+        """Drop a reference on the VM, as closing its file descriptor does. With the last one it goes.
+
+        Linux: virt/kvm/kvm_main.c kvm_put_kvm(), v7.3.4.
+        """
+        if self.kvm_users_dec_and_test(kvm):
+            self.kvm_destroy_vm(kvm)
+
+    @atomic
+    def kvm_users_dec_and_test(self, kvm: Kvm) -> bool:
+        """refcount_dec_and_test(&kvm->users_count).
+
+        Linux: include/linux/refcount.h refcount_dec_and_test(), v7.3.4.
+        """
+        if kvm.users_count <= 0:
+            report("refcount-imbalance", f"{kvm} is put, but has no reference")
+        kvm.users_count -= 1
+        return kvm.users_count == 0
+
+    def kvm_destroy_vm(self, kvm: Kvm) -> None:
+        """The last reference on the VM is gone: no more notifiers, caches or memslots.
+
+        An invalidation that has begun may not be told that it ended, once the VM has unsubscribed; only then may its
+        count be left.
+
+        Linux: virt/kvm/kvm_main.c kvm_destroy_vm(), v7.3.4.
+        Simplified: kvm_arch_destroy_vm() as far as caches go.
+        """
+        self.mmu_notifier_unregister(kvm, kvm.mm)
+        WARN_ON_ONCE(kvm.mn_memslots_update_rcuwait.waiting, "rcuwait_active(&kvm->mn_memslots_update_rcuwait)")
+        if kvm.mn_active_invalidate_count != 0:
+            kvm.mn_active_invalidate_count = 0
+        else:
+            WARN_ON_ONCE(kvm.mmu_invalidate_in_progress != 0, "kvm->mmu_invalidate_in_progress")
+        for gpc in kvm.gpcs:
+            self.kvm_gpc_deactivate(gpc)
+        # Both sets have the same slots.
+        for entry in self.kvm_memslots_locked(kvm).entries:
+            slot = entry.slot
+            if slot is not None:
+                self.kvm_free_memslot(slot)

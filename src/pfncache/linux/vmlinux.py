@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel image: every file of the model, linked. Mainline 7.3.4; patches go on top."""
+
+from __future__ import annotations
+
+from pfncache.lang.records import Array
+from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
+from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
+from pfncache.linux.arch.x86.kvm.msrs import Ioctl
+from pfncache.linux.arch.x86.kvm.svm.svm import Svm
+from pfncache.linux.arch.x86.kvm.x86.async_pf import AsyncPf
+from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.arch.x86.kvm.x86.emulate import Emulate
+from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.xen.ioctl import XenIoctl
+from pfncache.linux.arch.x86.lib.usercopy_64 import Usercopy
+from pfncache.linux.arch.x86.mm.fault import Fault
+from pfncache.linux.arch.x86.mm.pat.set_memory import SetMemory
+from pfncache.linux.fs.open import Open
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
+from pfncache.linux.mm.filemap import Filemap
+from pfncache.linux.mm.gup import Gup
+from pfncache.linux.mm.memory import Memory
+from pfncache.linux.mm.mmap import Mmap
+from pfncache.linux.mm.mmu_notifier import MmuNotifier
+from pfncache.linux.mm.mremap import Mremap
+from pfncache.linux.mm.page_alloc import PageAlloc
+from pfncache.linux.mm.vmalloc import Vmalloc
+from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
+from pfncache.linux.virt.kvm.guest_memfd.memory import GuestMemfd
+from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
+from pfncache.linux.virt.kvm.kvm_main.host_map import HostMap
+from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
+from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
+from pfncache.linux.virt.kvm.kvm_main.vm import VmLife
+from pfncache.linux.virt.kvm.pfncache import Pfncache
+
+REAL_PAGE_SHIFT = 12
+
+
+class Vmlinux(
+    VmIoctl, Ioctl, XenIoctl, Mremap, Open,
+    Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
+    HostMap, AsyncPf, Svm,
+    PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
+):  # fmt: skip
+    """Linux, as far as KVM's access to guest memory goes.
+
+    `page_shift` is 12 for direct execution. The checker runs on pages of two bytes, which leaves an offset in the page
+    to go wrong and keeps addresses small. `pages` is the size of memory, `user_pages` that of user address space,
+    `vmap_areas` that of vmalloc space.
+    """
+
+    def __init__(
+        self, page_shift: int = REAL_PAGE_SHIFT, pages: int = 64, user_pages: int = 64, vmap_areas: int = 16
+    ) -> None:
+        self.PAGE_SHIFT = page_shift
+        self.PAGE_SIZE = 1 << page_shift
+        self.PAGE_OFFSET = user_pages << page_shift
+        self.KVM_HVA_ERR_BAD = self.PAGE_OFFSET
+        self.VMALLOC_START = self.PAGE_OFFSET + (pages << page_shift)
+        real = page_shift == REAL_PAGE_SHIFT
+        self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 32
+        self.PVCLOCK_SIZE = 32 if real else 1
+        self.STEAL_PREEMPTED = 16 if real else 0
+        self.VCPU_INFO_ALIGN = 4 if real else 1
+        self.RUNSTATE_SIZE = 48 if real else 2
+        self.XEN_VCPU_INFO_TIME = 32 if real else 0
+        self.user_pages = user_pages
+        self.host_execution = real
+        self.host_clock = 0
+        self.mem_map = Array(
+            Page(f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
+        )
+        self.vmap_areas = Array(VmapArea(f"vmap{n}") for n in range(vmap_areas))
+        self.mms: tuple[MmStruct, ...] = ()
+        self.mappings: tuple[AddressSpace, ...] = ()
+        self.gmem_files = ()
+        self.host_device_bytes = {}
+
+    def new_mm(self, name: str) -> MmStruct:
+        """A process without memory.
+
+        Linux: kernel/fork.c mm_alloc(), v7.3.4.
+        Simplified: setup, not a step.
+        """
+        mm = MmStruct(
+            name,
+            vmas=tuple(Vma(f"{name}.vma[{n}]") for n in range(self.user_pages)),
+            ptes=tuple(Pte(f"{name}.pte[{n}]") for n in range(self.user_pages)),
+            notifiers=(),
+        )
+        self.mms = (*self.mms, mm)
+        return mm
+
+    def new_memfd(self, name: str, pages: int) -> AddressSpace:
+        """A memfd's storage.
+
+        Linux: mm/memfd.c memfd_create(), v7.3.4.
+        Simplified: setup, not a step.
+        """
+        mapping = AddressSpace(name, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages)))
+        self.mappings = (*self.mappings, mapping)
+        return mapping

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Make a race window wider on a kernel as it is: an eBPF program that wastes time whenever a function returns.
+
+bpf(2) and perf_event_open(2) as they are: no libbpf, no BTF, no module. Only one thread is delayed; others pass.
+include/uapi/linux/bpf.h, perf_event.h; Documentation/trace/kprobes.rst.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import struct
+import threading
+from collections.abc import Callable
+from ctypes import Structure, addressof, c_uint32, c_uint64, create_string_buffer, sizeof
+from pathlib import Path
+from typing import TypeVar
+
+from pfncache.machines.host.libc import check
+from pfncache.machines.host.task import ThreadTask
+from pfncache.machines.machine import Behind, Closing, Delayed
+
+T = TypeVar("T")
+KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")
+KALLSYMS = Path("/proc/kallsyms")
+ROUNDS = 1000
+"""The verifier follows every round of a loop, which takes it longer than the loop."""
+COPIES = 2
+"""So often the program is attached. Each runs to its end, after which it calls itself as often as it may: 33 times."""
+BEGUN = 0.05
+"""After so many seconds, an ioctl that is not delayed would have ended by far."""
+_SYS_BPF, _SYS_PERF_EVENT_OPEN = 321, 298
+_BPF_PROG_LOAD, _BPF_PROG_TYPE_KPROBE = 5, 2
+_BPF_MAP_CREATE, _BPF_MAP_UPDATE_ELEM, _BPF_MAP_TYPE_PROG_ARRAY = 0, 2, 3
+_TAIL_CALL, _GET_CURRENT_PID_TGID, _GET_STACK = 12, 14, 67
+_CALL, _EXIT, _MOV, _MOV_REGISTER, _ADD, _JUMP_LESS, _JUMP_UNEQUAL_32 = 0x85, 0x95, 0xB7, 0xBF, 0x07, 0xA5, 0x56
+_LOAD_IMMEDIATE, _PSEUDO_MAP_FD = 0x18, 1
+_STACK, _FRAME = 512, 10
+"""All the stack that a program may have, and the register that points to its end."""
+_RETPROBE, _CLOEXEC = 1, 8
+_PERF_EVENT_IOC_SET_BPF, _PERF_EVENT_IOC_ENABLE = 0x40042408, 0x2400
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ProgLoad(Structure):
+    """The part of union bpf_attr for BPF_PROG_LOAD that is needed."""
+
+    _fields_ = [
+        *((name, c_uint32) for name in ["prog_type", "insn_cnt"]),
+        *((name, c_uint64) for name in ["insns", "license"]),
+        *((name, c_uint32) for name in ["log_level", "log_size"]),
+        ("log_buf", c_uint64),
+        *((name, c_uint32) for name in ["kern_version", "prog_flags"]),
+    ]
+
+
+class MapCreate(Structure):
+    """The part of union bpf_attr for BPF_MAP_CREATE that is needed."""
+
+    _fields_ = [(name, c_uint32) for name in ["map_type", "key_size", "value_size", "max_entries", "map_flags"]]
+
+
+class MapUpdate(Structure):
+    """The part of union bpf_attr for BPF_MAP_UPDATE_ELEM."""
+
+    _fields_ = [("map_fd", c_uint32), *((name, c_uint64) for name in ["key", "value", "flags"])]
+
+
+class PerfEventAttr(Structure):
+    """struct perf_event_attr, as of PERF_ATTR_SIZE_VER5."""
+
+    _fields_ = [
+        *((name, c_uint32) for name in ["type", "size"]),
+        *((name, c_uint64) for name in ["config", "sample_period", "sample_type", "read_format", "flags"]),
+        *((name, c_uint32) for name in ["wakeup_events", "bp_type"]),
+        *((name, c_uint64) for name in ["kprobe_func", "probe_offset"]),
+        ("rest", c_uint64 * 5),
+    ]
+
+
+def available() -> bool:
+    """Whether there are kprobes that a program could be attached to by us."""
+    return KPROBE_TYPE.exists() and os.geteuid() == 0
+
+
+def program(thread: int, rounds: int, calls: int) -> bytes:
+    """If we are the thread, walk our stack so often, and then do so again: `calls` is a map with the program itself."""
+
+    def instruction(code: int, register: int = 0, offset: int = 0, immediate: int = 0, source: int = 0) -> bytes:
+        return struct.pack("<BBhi", code, source << 4 | register, offset, immediate)
+
+    return b"".join(
+        (
+            instruction(_MOV_REGISTER, 6, source=1),  # the context
+            instruction(_CALL, immediate=_GET_CURRENT_PID_TGID),
+            instruction(_JUMP_UNEQUAL_32, 0, 14, thread),  # to the end
+            instruction(_MOV, 7, immediate=0),
+            instruction(_MOV_REGISTER, 1, source=6),
+            instruction(_MOV_REGISTER, 2, source=_FRAME),
+            instruction(_ADD, 2, immediate=-_STACK),
+            instruction(_MOV, 3, immediate=_STACK),
+            instruction(_MOV, 4, immediate=0),
+            instruction(_CALL, immediate=_GET_STACK),
+            instruction(_ADD, 7, immediate=1),
+            instruction(_JUMP_LESS, 7, -8, rounds),
+            instruction(_MOV_REGISTER, 1, source=6),
+            instruction(_LOAD_IMMEDIATE, 2, immediate=calls, source=_PSEUDO_MAP_FD),
+            instruction(0),
+            instruction(_MOV, 3, immediate=0),
+            instruction(_CALL, immediate=_TAIL_CALL),
+            instruction(_MOV, 0, immediate=0),
+            instruction(_EXIT),
+        )
+    )
+
+
+def _bpf(command: int, attributes: Structure, name: str) -> int:
+    return check(_libc.syscall(_SYS_BPF, command, ctypes.byref(attributes), sizeof(attributes)), name)
+
+
+def _load(code: bytes) -> int:
+    instructions, license_name = create_string_buffer(code, len(code)), create_string_buffer(b"GPL")
+    count = len(code) // 8
+    attributes = ProgLoad(_BPF_PROG_TYPE_KPROBE, count, addressof(instructions), addressof(license_name))
+    return _bpf(_BPF_PROG_LOAD, attributes, "BPF_PROG_LOAD")
+
+
+def _calls_itself(calls: int, program_fd: int) -> None:
+    key, value = c_uint32(0), c_uint32(program_fd)
+    _bpf(_BPF_MAP_UPDATE_ELEM, MapUpdate(calls, addressof(key), addressof(value)), "BPF_MAP_UPDATE_ELEM")
+
+
+def _symbol(function: str) -> str:
+    """A function as the compiler has called it, perhaps with a suffix."""
+    names = re.findall(rf"^\S+ [tT] ({function}(?:\.\S+)?)\s", KALLSYMS.read_text(), re.MULTILINE)
+    return str(names[0]) if names else function
+
+
+def _attach(program_fd: int, symbol: str) -> int:
+    name = create_string_buffer(symbol.encode())
+    attributes = PerfEventAttr(
+        int(KPROBE_TYPE.read_text()), sizeof(PerfEventAttr), _RETPROBE, 1, kprobe_func=addressof(name)
+    )
+    # A kprobe fires on every processor, whichever one is given.
+    fd = check(_libc.syscall(_SYS_PERF_EVENT_OPEN, ctypes.byref(attributes), -1, 0, -1, _CLOEXEC), "perf_event_open")
+    try:
+        fcntl.ioctl(fd, _PERF_EVENT_IOC_SET_BPF, program_fd)
+        fcntl.ioctl(fd, _PERF_EVENT_IOC_ENABLE, 0)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _attach_to(program_fd: int, function: str) -> int:
+    try:
+        return _attach(program_fd, function)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return _attach(program_fd, _symbol(function))
+
+
+class ReturnDelay(Closing):
+    """A thread is delayed whenever it returns from a function of the kernel."""
+
+    def __init__(self, function: str, thread: int) -> None:
+        self._fds: list[int] = []
+        try:
+            calls = _bpf(_BPF_MAP_CREATE, MapCreate(_BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1), "BPF_MAP_CREATE")
+            self._fds.append(calls)
+            loaded = _load(program(thread, ROUNDS, calls))
+            self._fds.append(loaded)
+            _calls_itself(calls, loaded)
+            self._fds += [_attach_to(loaded, function) for _ in range(COPIES)]
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Detach it; whoever is inside goes on soon."""
+        while self._fds:
+            os.close(self._fds.pop())
+
+
+class DelayedTask(ThreadTask[T], Delayed[T]):
+    """A thread to which a function of the kernel returns late."""
+
+    def __init__(self, function: Callable[[], T], behind: Behind) -> None:
+        self._attached = threading.Event()
+        self._named = threading.Event()
+        self._late = function
+        super().__init__(self._begin)
+        self._named.wait()
+        try:
+            self._delay = ReturnDelay(behind.value, self._thread_id)
+        finally:
+            self._attached.set()
+
+    def _begin(self) -> T:
+        self._thread_id = threading.get_native_id()
+        self._named.set()
+        self._attached.wait()
+        return self._late()
+
+    def inside(self) -> bool:
+        """Whether it is still not done after as long as it would need without a delay, by far."""
+        return self.blocked(BEGUN)
+
+    def release(self) -> None:
+        """Detach the delay."""
+        self._delay.close()

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the guest runs: a page at the reset vector that halts, and a few instructions in 64-bit user mode.
+
+The firmware has a memslot of its own, of ordinary memory, at the end of the first 4 GiB: whatever a test does to the
+guest's other memory, the guest can run. It reports by a store to an address without memory, which is an MMIO exit.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.machines.host.structs import Dtable, Segment, Sregs
+from pfncache.machines.program import ROLES, Program
+
+GPA = 0xFFFF0000
+SIZE = 0x10000
+SLOT = 500
+REPORT = 0x3FFFF000
+"""Where no test has memory: the end of what the guest's page tables map."""
+
+_PML4, _PDPT, _PD_LOW, _PD_TOP, _GDT, _TSS, _CODE, _RESET = 0, 0x1000, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000, 0xFFF0
+WALK_PML4, WALK_PDPT, REAL_CODE = 0x7000, 0x8000, 0x9000
+"""Page tables whose directory is elsewhere, and code for real mode: offsets."""
+USER_RW = 7
+"""Present, writable, for ring 3 too."""
+_LARGE = 1 << 7
+_HLT = bytes.fromhex("f4 ebfd")  # hlt; jmp back
+_PROGRAMS = {
+    "load": bytes.fromhex("488b03 488901 ebfe"),  # mov rax, [rbx]; mov [rcx], rax; jmp .
+    "store": bytes.fromhex("488903 488901 ebfe"),  # mov [rbx], rax; mov [rcx], rax; jmp .
+    "movs": bytes.fromhex("48a5 488901 ebfe"),  # movsq; mov [rcx], rax; jmp .
+    # ud2; "kvm"; lock cmpxchg [rbx], dx; mov [rcx], rax; jmp .
+    "cmpxchg": bytes.fromhex("0f0b 6b766d 66f00fb113 488901 ebfe"),
+    "vmsave": bytes.fromhex("0f01db 488901 ebfe"),  # vmsave; mov [rcx], rax; jmp .
+    "rdtsc": bytes.fromhex("0f31 48c1e220 4809d0 488901 ebfe"),  # rdtsc; rdx:rax to rax; mov [rcx], rax; jmp .
+}
+_REAL_CMPXCHG = bytes.fromhex("f0 0fb10f f4")  # lock cmpxchg [bx], cx; hlt
+_STEP = 32
+ENTRY = {name: GPA + _CODE + number * _STEP for number, name in enumerate(_PROGRAMS)}
+"""Where each program starts: rbx is the address, rax the value to store, rcx is REPORT."""
+
+_CODE64, _DATA, _TSS_BUSY = 0xB, 0x3, 0xB
+_USER_CS, _USER_DS, _TR = 0x2B, 0x33, 0x18
+_KERNEL_CS, _KERNEL_DS = 0x8, 0x10
+_GDT_ENTRIES = (
+    0,
+    0x00AF9B000000FFFF,
+    0x00CF93000000FFFF,
+    0x00008B0000000067,
+    0,
+    0x00AFFB000000FFFF,
+    0x00CFF3000000FFFF,
+)
+
+
+def image() -> bytes:
+    """The firmware's memory: page tables that map the first GiB and the firmware itself, code, descriptors."""
+    memory = bytearray(SIZE)
+
+    def entry(offset: int, value: int) -> None:
+        memory[offset : offset + 8] = struct.pack("<Q", value)
+
+    entry(_PML4, GPA + _PDPT | USER_RW)
+    entry(_PDPT, GPA + _PD_LOW | USER_RW)
+    entry(_PDPT + 3 * 8, GPA + _PD_TOP | USER_RW)
+    for number in range(512):
+        entry(_PD_LOW + number * 8, number << 21 | USER_RW | _LARGE)
+    entry(_PD_TOP + 511 * 8, (GPA & ~0x1FFFFF) | USER_RW | _LARGE)
+    for number, value in enumerate(_GDT_ENTRIES):
+        entry(_GDT + number * 8, value)
+    for number, code in enumerate(_PROGRAMS.values()):
+        start = _CODE + number * _STEP
+        memory[start : start + len(code)] = code
+    memory[_RESET : _RESET + len(_HLT)] = _HLT
+    entry(WALK_PML4, GPA + WALK_PDPT | USER_RW)
+    memory[REAL_CODE : REAL_CODE + len(_REAL_CMPXCHG)] = _REAL_CMPXCHG
+    return bytes(memory)
+
+
+def sregs_for(program: Program, reset: Sregs) -> Sregs:
+    """The special registers for a program that has page tables of its own, or none."""
+    if program.mode == "real":
+        sregs = Sregs.from_buffer_copy(reset)
+        sregs.cs.base = sregs.cs.selector = 0
+        return sregs
+    sregs = kernel_mode(reset) if program.mode == "ring0" else user_mode(reset)
+    sregs.cr3 = ROLES["pml4"] * PAGE_SIZE
+    return sregs
+
+
+def kernel_mode(reset: Sregs) -> Sregs:
+    """The special registers for 64-bit ring 0 on the firmware's page tables, from those after reset."""
+    sregs = user_mode(reset)
+    sregs.cs = _segment(_KERNEL_CS, _CODE64, 0, code=True)
+    for name in ("ds", "es", "fs", "gs", "ss"):
+        setattr(sregs, name, _segment(_KERNEL_DS, _DATA, 0, code=False))
+    return sregs
+
+
+def _segment(selector: int, kind: int, dpl: int, code: bool) -> Segment:
+    return Segment(
+        0, 0xFFFFFFFF, selector, type=kind, present=1, dpl=dpl, db=0 if code else 1, s=1, l=1 if code else 0, g=1
+    )
+
+
+def user_mode(reset: Sregs) -> Sregs:
+    """The special registers for 64-bit user mode on the firmware's page tables, from those after reset."""
+    sregs = Sregs.from_buffer_copy(reset)
+    sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer = 0x80050033, GPA + _PML4, 0x620, 0xD01
+    sregs.cs = _segment(_USER_CS, _CODE64, 3, code=True)
+    for name in ("ds", "es", "fs", "gs", "ss"):
+        setattr(sregs, name, _segment(_USER_DS, _DATA, 3, code=False))
+    sregs.tr = Segment(GPA + _TSS, 0x67, _TR, type=_TSS_BUSY, present=1)
+    sregs.ldt = Segment(unusable=1)
+    sregs.gdt = Dtable(GPA + _GDT, len(_GDT_ENTRIES) * 8 - 1)
+    sregs.idt = Dtable(0, 0)
+    return sregs

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""System calls that Python's own library does not have, by way of libc. Errors are raised with their errno's name.
+
+libc is called without the interpreter's lock: a call that faults on memory which another thread has to provide does
+not stop that thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+from ctypes import Structure, c_char, c_int, c_long, c_size_t, c_ssize_t, c_ubyte, c_uint, c_void_p
+from typing import Any
+
+from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.machines.host.structs import NUMBERS
+from pfncache.machines.machine import SyscallError
+
+_libc = ctypes.CDLL(None, use_errno=True)
+MAP_FAILED = c_void_p(-1).value
+MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
+MAP_FIXED_NOREPLACE = 0x100000
+SYS_USERFAULTFD = 323
+PR_SET_PDEATHSIG = 1
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_libc, name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+_mmap = _function("mmap", c_void_p, c_void_p, c_size_t, c_int, c_int, c_int, c_long)
+_munmap = _function("munmap", c_int, c_void_p, c_size_t)
+_mprotect = _function("mprotect", c_int, c_void_p, c_size_t, c_int)
+_madvise = _function("madvise", c_int, c_void_p, c_size_t, c_int)
+_mremap = _function("mremap", c_void_p, c_void_p, c_size_t, c_size_t, c_int, c_void_p)
+_mincore = _function("mincore", c_int, c_void_p, c_size_t, c_void_p)
+_fallocate = _function("fallocate", c_int, c_int, c_int, c_long, c_long)
+_vmsplice = _function("vmsplice", c_ssize_t, c_int, c_void_p, c_size_t, c_uint)
+_tee = _function("tee", c_ssize_t, c_int, c_int, c_size_t, c_uint)
+_process_vm_readv = _function("process_vm_readv", c_ssize_t, c_int, c_void_p, c_long, c_void_p, c_long, c_long)
+_process_vm_writev = _function("process_vm_writev", c_ssize_t, c_int, c_void_p, c_long, c_void_p, c_long, c_long)
+_syscall = _function("syscall", c_long, c_long, c_long)
+_prctl = _function("prctl", c_int, c_int, c_long)
+
+
+class Iovec(Structure):
+    """struct iovec."""
+
+    _fields_ = [("iov_base", c_void_p), ("iov_len", c_size_t)]
+
+
+def check(result: int | None, call: str) -> int:
+    """Raise the errno of a call that has failed."""
+    if result is None or result < 0 or result == MAP_FAILED:
+        raise SyscallError(ctypes.get_errno(), call)
+    return result
+
+
+def ioctl(fd: int, name: str, argument: Structure | int = 0) -> int:
+    """An ioctl by name; a structure is filled in by the kernel where the ioctl says so."""
+    try:
+        if isinstance(argument, int):
+            return fcntl.ioctl(fd, NUMBERS[name], argument)
+        return fcntl.ioctl(fd, NUMBERS[name], argument, True)  # type: ignore[no-any-return]
+    except OSError as error:
+        raise SyscallError(error.errno or 0, name) from None
+
+
+def mmap(address: int | None, length: int, prot: int, flags: int, fd: int, offset: int) -> int:
+    """mmap()."""
+    # NULL comes back from ctypes as None: a mapping at address 0 is no failure.
+    result = _mmap(address, length, prot, flags, fd, offset)
+    return 0 if result is None else check(result, "mmap")
+
+
+def munmap(address: int, length: int) -> None:
+    """munmap()."""
+    check(_munmap(address, length), "munmap")
+
+
+def mprotect(address: int, length: int, prot: int) -> None:
+    """mprotect()."""
+    check(_mprotect(address, length, prot), "mprotect")
+
+
+def madvise(address: int, length: int, advice: int) -> None:
+    """madvise()."""
+    check(_madvise(address, length, advice), "madvise")
+
+
+def mremap(address: int, length: int, target: int) -> int:
+    """mremap() to a given address."""
+    return check(_mremap(address, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target), "mremap")
+
+
+def mincore(address: int, length: int) -> list[bool]:
+    """mincore(), page by page."""
+    vector = (c_ubyte * (length // PAGE_SIZE))()
+    check(_mincore(address, length, ctypes.addressof(vector)), "mincore")
+    return [bool(entry & 1) for entry in vector]
+
+
+def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """fallocate()."""
+    check(_fallocate(fd, mode, offset, length), "fallocate")
+
+
+def vmsplice(pipe: int, address: int, length: int) -> None:
+    """Put the pages at an address into a pipe: the pages, not their contents."""
+    vector = Iovec(address, length)
+    if check(_vmsplice(pipe, ctypes.addressof(vector), 1, 0), "vmsplice") != length:
+        raise SyscallError(0, "vmsplice (short)")
+
+
+def tee(source: int, target: int, length: int) -> int:
+    """Duplicate what is in a pipe."""
+    return check(_tee(source, target, length, 0), "tee")
+
+
+def copy_from(address: int, length: int) -> bytes:
+    """Read our own memory; a page that cannot be had is EFAULT, not a signal."""
+    buffer = (c_char * length)()
+    here, there = Iovec(ctypes.addressof(buffer), length), Iovec(address, length)
+    done = _process_vm_readv(os.getpid(), ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
+    if check(done, "read") != length:
+        raise SyscallError(14, "read")
+    return buffer.raw
+
+
+def copy_to(address: int, data: bytes) -> None:
+    """Write our own memory; a page that cannot be had is EFAULT, not a signal."""
+    buffer = (c_char * len(data)).from_buffer_copy(data)
+    here, there = Iovec(ctypes.addressof(buffer), len(data)), Iovec(address, len(data))
+    done = _process_vm_writev(os.getpid(), ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
+    if check(done, "write") != len(data):
+        raise SyscallError(14, "write")
+
+
+def userfaultfd(flags: int) -> int:
+    """userfaultfd()."""
+    return check(_syscall(SYS_USERFAULTFD, flags), "userfaultfd")
+
+
+def die_with_parent() -> None:
+    """prctl(PR_SET_PDEATHSIG, SIGKILL): a child does not outlive its parent."""
+    check(_prctl(PR_SET_PDEATHSIG, 9), "prctl")

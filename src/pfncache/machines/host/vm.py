@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Virtual machines and virtual CPUs of /dev/kvm."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from pfncache.linux.include.uapi import (
+    KVM_MEM_GUEST_MEMFD,
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PAGE_SIZE,
+    PROT_RW,
+    XEN_PRIO_2LEVEL,
+    XEN_VCPU_ATTR_TIMER,
+)
+from pfncache.machines.host import firmware, libc
+from pfncache.machines.host.devkvm import KvmHost
+from pfncache.machines.host.file import HostFile
+from pfncache.machines.host.libc import ioctl
+from pfncache.machines.host.structs import (
+    EXIT_REASONS,
+    ClockData,
+    CreateGuestMemfd,
+    DirtyLog,
+    Io,
+    LapicState,
+    MemoryAttributes,
+    Mmio,
+    Msr,
+    PitConfig,
+    Regs,
+    Run,
+    Sregs,
+    Translation,
+    UserspaceMemoryRegion,
+    UserspaceMemoryRegion2,
+    XenAttr,
+    XenEvtchn,
+    XenHvmConfig,
+)
+from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
+from pfncache.machines.program import ROLES, Program
+
+_RFLAGS = 2
+_SPIN_SECONDS = 0.05
+_APIC_SPIV = 0xF0
+_EFER_SVME = 1 << 12
+_ERROR_EMULATION, _WITH_INSTRUCTION = 1, 1
+"""KVM_INTERNAL_ERROR_EMULATION and its flag."""
+
+
+class KvmVcpu(Vcpu):
+    """A virtual CPU: its file descriptor and struct kvm_run."""
+
+    def __init__(self, vm: KvmVm, number: int) -> None:
+        self.vm = vm
+        self.number = number
+        self.fd = ioctl(vm.fd, "KVM_CREATE_VCPU", number)
+        self._run_size = vm.host.vcpu_mmap_size
+        self._run_address = libc.mmap(None, self._run_size, PROT_RW, MAP_SHARED, self.fd, 0)
+        self._run = Run.from_address(self._run_address)
+        vm.vcpus.append(self)
+        ioctl(self.fd, "KVM_SET_CPUID2", vm.host.cpuid)
+        self._reset = Sregs()
+        ioctl(self.fd, "KVM_GET_SREGS", self._reset)
+        self._user = firmware.user_mode(self._reset)
+        if vm.irqchip:
+            lapic = LapicState()
+            ioctl(self.fd, "KVM_GET_LAPIC", lapic)
+            lapic.regs[_APIC_SPIV + 1] |= 1  # software enable
+            ioctl(self.fd, "KVM_SET_LAPIC", lapic)
+        self._loaded: Sregs | None = self._reset
+        """The special registers that the vCPU has now."""
+
+    def __repr__(self) -> str:
+        return f"<vCPU {self.number} of {self.vm!r}>"
+
+    def set_msr(self, index: int, value: int) -> int:
+        """KVM_SET_MSRS of one: how many were set."""
+        return ioctl(self.fd, "KVM_SET_MSRS", Msr(1, 0, index, 0, value))
+
+    def get_msr(self, index: int) -> int:
+        """KVM_GET_MSRS of one."""
+        msr = Msr(1, 0, index, 0, 0)
+        if ioctl(self.fd, "KVM_GET_MSRS", msr) != 1:
+            raise SyscallError(errno.EINVAL, "KVM_GET_MSRS")
+        return int(msr.data)
+
+    def kvmclock_ctrl(self) -> None:
+        """KVM_KVMCLOCK_CTRL."""
+        ioctl(self.fd, "KVM_KVMCLOCK_CTRL")
+
+    def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
+        """KVM_XEN_VCPU_SET_ATTR."""
+        if attribute == XEN_VCPU_ATTR_TIMER:
+            value |= XEN_PRIO_2LEVEL << 32
+        ioctl(self.fd, "KVM_XEN_VCPU_SET_ATTR", XenAttr(attribute, u=(value, expires)))
+
+    def xen_vcpu_get_timer(self) -> int:
+        """KVM_XEN_VCPU_GET_ATTR of the timer."""
+        timer = XenAttr(XEN_VCPU_ATTR_TIMER)
+        ioctl(self.fd, "KVM_XEN_VCPU_GET_ATTR", timer)
+        return int(timer.u[1])
+
+    def run(self, immediate_exit: bool = False) -> Exit:
+        """KVM_RUN at the reset vector, where the guest halts."""
+        if self._load_sregs(self._reset):
+            ioctl(self.fd, "KVM_SET_REGS", Regs(rip=0xFFF0, rflags=_RFLAGS))
+        self._run.immediate_exit = immediate_exit
+        leave = self._enter()
+        self._run.immediate_exit = 0
+        return leave
+
+    def _load_sregs(self, sregs: Sregs) -> bool:
+        """Give the vCPU special registers; False if it has them already."""
+        if self._loaded is sregs:
+            return False
+        ioctl(self.fd, "KVM_SET_SREGS", sregs)
+        self._loaded = sregs
+        return True
+
+    def _enter(self, seconds: float | None = None) -> Exit:
+        self._run.exit_reason = 0
+        deadline = self.vm.host.deadline
+        deadline.start(seconds)
+        try:
+            ioctl(self.fd, "KVM_RUN")
+        except SyscallError as error:
+            if error.errno == errno.EINTR:
+                return Exit("INTR")
+            if self._run.exit_reason == 0:
+                return Exit(error.name)
+        finally:
+            deadline.stop()
+        return self._exit()
+
+    def _exit(self) -> Exit:
+        reason = EXIT_REASONS.get(self._run.exit_reason, str(self._run.exit_reason))
+        words = self._run.exit
+        if reason == "MMIO":
+            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            return Exit(reason, mmio.phys_addr, bool(mmio.is_write), bytes(mmio.data)[: mmio.len])
+        if reason == "IO":
+            io = Io.from_buffer(self._run, Run.exit.offset)
+            data = ctypes.string_at(self._run_address + io.data_offset, io.size * io.count)
+            return Exit(reason, io.port, bool(io.direction), data)
+        if reason == "MEMORY_FAULT":
+            return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
+        if reason == "INTERNAL_ERROR":
+            return Exit(reason, detail=_internal_error(words))
+        return Exit(reason)
+
+    def start_at(self, sregs: Sregs, regs: Regs) -> None:
+        """Give the vCPU its registers, for :meth:`enter`."""
+        self._load_sregs(sregs)
+        ioctl(self.fd, "KVM_SET_REGS", regs)
+
+    def sregs(self) -> Sregs:
+        """KVM_GET_SREGS."""
+        sregs = Sregs()
+        ioctl(self.fd, "KVM_GET_SREGS", sregs)
+        return sregs
+
+    def enter(self) -> Exit:
+        """KVM_RUN from where the guest is. Of an IO exit, gpa is the port."""
+        self._loaded = None
+        return self._enter()
+
+    def answer(self, value: int) -> None:
+        """What the guest has read with the MMIO or IO exit that it is at: as many low bytes as it wants."""
+        if EXIT_REASONS.get(self._run.exit_reason) == "MMIO":
+            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            ctypes.memmove(mmio.data, value.to_bytes(8, "little"), mmio.len)
+            return
+        io = Io.from_buffer(self._run, Run.exit.offset)
+        data = value.to_bytes(8, "little")[: io.size] * io.count
+        ctypes.memmove(self._run_address + io.data_offset, data, len(data))
+
+    def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:
+        """Run a program of the firmware up to its report, and return what it reports."""
+        self._load_sregs(self._user)
+        ioctl(
+            self.fd,
+            "KVM_SET_REGS",
+            Regs(rip=firmware.ENTRY[program], rflags=_RFLAGS, rbx=gpa, rax=value, rcx=firmware.REPORT),
+        )
+        leave = self._enter()
+        if leave.reason == "MMIO" and leave.gpa == firmware.REPORT and leave.write:
+            return leave.data
+        if leave.reason == "MMIO":
+            # KVM wants to finish the instruction before the registers are given new values.
+            self._run.immediate_exit = 1
+            self._enter()
+            self._run.immediate_exit = 0
+        raise GuestExit(leave)
+
+    def load(self, gpa: int) -> bytes:
+        """The guest reads eight bytes in user mode."""
+        return self._execute("load", gpa)
+
+    def store(self, gpa: int, data: bytes) -> None:
+        """The guest writes eight bytes in user mode."""
+        self._execute("store", gpa, int.from_bytes(data, "little"))
+
+    def set_registers(self, program: Program) -> None:
+        """KVM_SET_SREGS and KVM_SET_REGS."""
+        self._load_sregs(firmware.sregs_for(program, self._reset))
+        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=ROLES["code"] * PAGE_SIZE, rflags=_RFLAGS))
+
+    def execute(self, program: Program) -> Exit:
+        """Run a program."""
+        self.set_registers(program)
+        return self._enter(_SPIN_SECONDS if program.end == "spin" else None)
+
+    def rdtsc(self) -> int:
+        """The guest reads its time-stamp counter."""
+        return int.from_bytes(self._execute("rdtsc", 0), "little")
+
+    def translate(self, entry: int) -> int | None:
+        """KVM_TRANSLATE, with page tables of the firmware's above the entry."""
+        table, offset = entry // PAGE_SIZE * PAGE_SIZE, entry % PAGE_SIZE
+        self.vm.patch_firmware(firmware.WALK_PDPT, (table | firmware.USER_RW).to_bytes(8, "little"))
+        sregs = firmware.user_mode(self._reset)
+        sregs.cr3 = firmware.GPA + firmware.WALK_PML4
+        self._load_sregs(sregs)
+        translation = Translation(linear_address=offset // 8 << 21)
+        ioctl(self.fd, "KVM_TRANSLATE", translation)
+        return int(translation.physical_address) if translation.valid else None
+
+    def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
+        """Code at gpa, in user mode."""
+        values = {"rax": int.from_bytes(rax, "little"), "rdx": int.from_bytes(rdx, "little")}
+        leave = self._enter_at(self._user, gpa, rcx=firmware.REPORT, **values)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+        return leave.data
+
+    def copy_to_device(self, gpa: int) -> bytes:
+        """MOVSQ from gpa to where the firmware reports."""
+        leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=gpa, rdi=firmware.REPORT)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+        return leave.data
+
+    def copy_from_device(self, gpa: int, data: bytes) -> None:
+        """MOVSQ from where the firmware reports to gpa, then a report."""
+        rcx = firmware.REPORT
+        leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=rcx + 8, rdi=gpa, rcx=rcx)
+        if leave.reason == "MMIO" and leave.gpa == rcx + 8:
+            Mmio.from_buffer(self._run, Run.exit.offset).data[:] = data
+            leave = self._enter()
+        if leave.reason != "MMIO" or leave.gpa != rcx:
+            raise GuestExit(leave)
+
+    def cmpxchg(self, gpa: int, data: bytes) -> None:
+        """LOCK CMPXCHG, in real mode or behind the prefix that forces emulation."""
+        value = int.from_bytes(data, "little")
+        if self.vm.host.nested_paging:
+            rcx = firmware.REPORT
+            leave = self._enter_at(self._user, firmware.ENTRY["cmpxchg"], rbx=gpa, rdx=value, rcx=rcx)
+            if leave.reason != "MMIO" or leave.gpa != rcx:
+                raise GuestExit(leave)
+            return
+        leave = self._enter_at(self._reset, firmware.REAL_CODE, rbx=gpa, rcx=value)
+        if leave.reason != "HLT":
+            raise GuestExit(leave)
+
+    def vmsave(self, gpa: int) -> None:
+        """VMSAVE in ring 0."""
+        sregs = firmware.kernel_mode(self._reset)
+        sregs.efer |= _EFER_SVME
+        leave = self._enter_at(sregs, firmware.ENTRY["vmsave"], rax=gpa, rcx=firmware.REPORT)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+
+    def _enter_at(self, sregs: Sregs, rip: int, **registers: int) -> Exit:
+        self._load_sregs(sregs)
+        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=rip, rflags=_RFLAGS, **registers))
+        return self._enter()
+
+    def close(self) -> None:
+        """Close the file descriptor."""
+        if self.fd >= 0:
+            del self._run
+            libc.munmap(self._run_address, self._run_size)
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _internal_error(words: ctypes.Array[ctypes.c_uint64]) -> str:
+    """The suberror, and the instruction that KVM could not emulate if it tells."""
+    text = f"suberror {words[0] & 0xFFFFFFFF}"
+    if words[0] & 0xFFFFFFFF != _ERROR_EMULATION or words[0] >> 32 < 1 or not words[1] & _WITH_INSTRUCTION:
+        return text
+    size, *code = bytes(words)[16:32]
+    return f"{text}, cannot emulate {bytes(code[:size]).hex(' ')}"
+
+
+class KvmVm(Vm):
+    """A virtual machine: its file descriptor, with a firmware in a memslot of its own."""
+
+    def __init__(self, host: KvmHost, vm_type: int) -> None:
+        self.host = host
+        self.vm_type = vm_type
+        self.fd = ioctl(host.fd, "KVM_CREATE_VM", vm_type)
+        host.opened(self)
+        self.vcpus: list[KvmVcpu] = []
+        self.irqchip = False
+        anonymous = libc.mmap(None, firmware.SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        self._firmware = host.mapped(anonymous, firmware.SIZE)
+        libc.copy_to(self._firmware, host.firmware)
+        self.set_user_memory_region(firmware.SLOT, firmware.GPA, firmware.SIZE, self._firmware)
+
+    def __repr__(self) -> str:
+        return f"<VM of type {self.vm_type} on {self.host.name}>"
+
+    def patch_firmware(self, offset: int, data: bytes) -> None:
+        """Change a part of the firmware's memory."""
+        libc.copy_to(self._firmware + offset, data)
+
+    def create_irqchip(self) -> None:
+        """KVM_CREATE_IRQCHIP."""
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+        self.irqchip = True
+
+    def create_pc(self, tss: int) -> None:
+        """The PC's interrupt controllers and timer in KVM, before the first vCPU; on Intel, three pages at `tss`."""
+        ioctl(self.fd, "KVM_SET_TSS_ADDR", tss)
+        ioctl(self.fd, "KVM_CREATE_IRQCHIP")
+        ioctl(self.fd, "KVM_CREATE_PIT2", PitConfig())
+
+    def check_extension(self, capability: int) -> int:
+        """KVM_CHECK_EXTENSION of this VM."""
+        return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
+
+    def create_vcpu(self) -> KvmVcpu:
+        """KVM_CREATE_VCPU."""
+        return KvmVcpu(self, len(self.vcpus))
+
+    def create_guest_memfd(self, size: int, flags: int = 0) -> HostFile:
+        """KVM_CREATE_GUEST_MEMFD."""
+        fd = ioctl(self.fd, "KVM_CREATE_GUEST_MEMFD", CreateGuestMemfd(size, flags))
+        return self.host.opened(HostFile(f"guest_memfd (flags {flags})", fd, size))
+
+    def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
+        """KVM_SET_USER_MEMORY_REGION."""
+        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", UserspaceMemoryRegion(slot, flags, gpa, size, hva))
+
+    def set_user_memory_region2(
+        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: File | None = None, offset: int = 0
+    ) -> None:
+        """KVM_SET_USER_MEMORY_REGION2."""
+        fd = gmem.fd if isinstance(gmem, HostFile) else -1 if flags & KVM_MEM_GUEST_MEMFD else 0
+        region = UserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, fd & 0xFFFFFFFF)
+        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION2", region)
+
+    def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:
+        """KVM_SET_MEMORY_ATTRIBUTES."""
+        ioctl(self.fd, "KVM_SET_MEMORY_ATTRIBUTES", MemoryAttributes(gpa, size, attributes, 0))
+
+    def set_clock(self, nanoseconds: int) -> None:
+        """KVM_SET_CLOCK."""
+        ioctl(self.fd, "KVM_SET_CLOCK", ClockData(nanoseconds))
+
+    def get_clock(self) -> int:
+        """KVM_GET_CLOCK."""
+        data = ClockData()
+        ioctl(self.fd, "KVM_GET_CLOCK", data)
+        return int(data.clock)
+
+    def get_dirty_log(self, slot: int, pages: int) -> set[int]:
+        """KVM_GET_DIRTY_LOG."""
+        bitmap = (ctypes.c_uint64 * (-(-pages // 64)))()
+        ioctl(self.fd, "KVM_GET_DIRTY_LOG", DirtyLog(slot, 0, ctypes.addressof(bitmap)))
+        return {page for page in range(pages) if bitmap[page // 64] >> page % 64 & 1}
+
+    def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
+        """KVM_XEN_HVM_CONFIG."""
+        ioctl(self.fd, "KVM_XEN_HVM_CONFIG", XenHvmConfig(flags, msr))
+
+    def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
+        """KVM_XEN_HVM_SET_ATTR."""
+        ioctl(self.fd, "KVM_XEN_HVM_SET_ATTR", XenAttr(attribute, u=(value,)))
+
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+        """KVM_XEN_HVM_EVTCHN_SEND."""
+        ioctl(self.fd, "KVM_XEN_HVM_EVTCHN_SEND", XenEvtchn(port, vcpu, priority))
+
+    def close(self) -> None:
+        """Close the vCPUs and the VM."""
+        while self.vcpus:
+            self.vcpus.pop().close()
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the series "KVM: pfncache: Add guest_memfd support to pfncache" tests: clocks in memory that KVM has to reach
+through guest_memfd, and that it is taken away.
+
+The series does so on a VM with NO_DIRECT_MAP memory, and on one with private memory. A third kind, shared guest_memfd
+that user space does not map where the slot says, needs nothing that a mainline kernel lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from pfncache.designs.design import Design
+from pfncache.linux.include.uapi import (
+    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+    KVM_MEMORY_ATTRIBUTE_PRIVATE,
+    KVM_X86_SW_PROTECTED_VM,
+    PAGE_SIZE,
+    PUNCH_HOLE,
+    SHARED_GMEM,
+)
+from pfncache.machines.machine import Machine
+from pfncache.selftests.selftest import (
+    Suite,
+    check,
+    equal,
+    guest_memfd,
+    memory_attributes,
+    vm_type,
+    without_gmem_lookup,
+    without_private_lookup,
+)
+from pfncache.selftests.suites.clock import NOBODY_KNOWS, guest_tells_time
+from pfncache.selftests.suites.world import (
+    CLOCK_PAGE,
+    SECOND,
+    SIZE,
+    SLOT,
+    Backing,
+    World,
+    gmem,
+    gmem_unmapped,
+)
+
+SUITE, CONVERSION = Suite("series"), Suite("conversion")
+
+
+def _private(machine: Machine, anonymous: bool = False) -> World:
+    """A VM with private memory: a memfd at the user address for what is shared, guest_memfd for what is private."""
+    vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM)
+    vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE)
+    hva = machine.mmap(SIZE) if anonymous else machine.mmap(SIZE, machine.memfd(SIZE))
+    vm.bind(SLOT, 0, SIZE, hva, file)
+    vm.set_memory_attributes(0, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE)
+    return World(machine, vm, vcpu, hva, None, file)
+
+
+NO_DIRECT_MAP = Backing(
+    "no-direct-map", "memory without direct map", partial(gmem, flags=SHARED_GMEM | GUEST_MEMFD_FLAG_NO_DIRECT_MAP),
+    (guest_memfd(SHARED_GMEM | GUEST_MEMFD_FLAG_NO_DIRECT_MAP),),
+)  # fmt: skip
+PRIVATE = Backing(
+    "private", "private memory", _private,
+    (vm_type(KVM_X86_SW_PROTECTED_VM, "SW_PROTECTED_VM"), memory_attributes(KVM_MEMORY_ATTRIBUTE_PRIVATE)),
+)  # fmt: skip
+UNMAPPED = Backing("unmapped", "shared memory that is not mapped", gmem_unmapped, (guest_memfd(SHARED_GMEM),))
+KINDS = (NO_DIRECT_MAP, PRIVATE, UNMAPPED)
+
+
+def _clock(backing: Backing, machine: Machine) -> None:
+    """Patch 6: the guest's clock is monotonic, and within the host's bounds."""
+    guest_tells_time(backing.build(machine))
+
+
+def _expect(world: World, seconds: int) -> None:
+    """One update, which the guest finds."""
+    world.update(seconds)
+    clock = world.guest_clock()
+    check(clock is not None, NOBODY_KNOWS)
+    assert clock is not None
+    equal("the clock that the guest finds", clock.system_time // SECOND, seconds)
+
+
+def _punch(backing: Backing, machine: Machine) -> None:
+    """Patch 7: a hole is punched under the clock, again and again; updates go on, in the new page."""
+    world = backing.build(machine)
+    world.enable_clock()
+    _expect(world, 1)
+    for seconds in range(2, 10):
+        world.gmem.fallocate(PUNCH_HOLE, CLOCK_PAGE, PAGE_SIZE)
+        _expect(world, seconds)
+
+
+def _convert(anonymous: bool, machine: Machine) -> None:
+    """Patch 7: the clock's page becomes shared and private again; the guest finds its clock each time."""
+    world = _private(machine, anonymous)
+    world.enable_clock()
+    _expect(world, 1)
+    for seconds in (2, 4, 6):
+        world.vm.set_memory_attributes(CLOCK_PAGE, PAGE_SIZE, 0)
+        _expect(world, seconds)
+        world.vm.set_memory_attributes(CLOCK_PAGE, PAGE_SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE)
+        _expect(world, seconds + 1)
+
+
+def _release(backing: Backing, machine: Machine) -> None:
+    """Patch 7: the file goes while KVM has the clock's page; nothing is written any more, and nothing breaks."""
+    world = backing.build(machine)
+    world.enable_clock()
+    _expect(world, 1)
+    world.gmem.close()
+    for hva in (world.hva, world.alias):
+        if hva is not None:
+            machine.munmap(hva, SIZE)
+    world.update(2)
+    world.vm.delete(SLOT)
+    world.update(3)
+
+
+def _lacks(backing: Backing) -> Callable[[Design], str]:
+    return without_private_lookup if backing is PRIVATE else without_gmem_lookup
+
+
+for _backing in KINDS:
+    SUITE.add(
+        f"clock-{_backing.name}", f"the guest's clock in {_backing.text} is monotonic and in bounds", "lost-update",
+        partial(_clock, _backing), _backing.needs, _lacks(_backing),
+    )  # fmt: skip
+for _backing in KINDS:
+    SUITE.add(
+        f"punch-{_backing.name}", f"holes under a clock in {_backing.text}: updates go on in the new page",
+        "stale-translation", partial(_punch, _backing), _backing.needs, _lacks(_backing),
+    )  # fmt: skip
+SUITE.add(
+    "convert", "private to shared to private under a clock: the guest finds it each time", "stale-translation",
+    partial(_convert, False),
+    PRIVATE.needs, without_private_lookup,
+)  # fmt: skip
+for _backing in KINDS:
+    SUITE.add(
+        f"release-{_backing.name}", f"the file of {_backing.text} goes under a clock", "use-after-free",
+        partial(_release, _backing), _backing.needs, _lacks(_backing),
+    )  # fmt: skip
+CONVERSION.add(
+    "anon", "the same with anonymous memory for what is shared, as most VMs have it", "wild-pointer",
+    partial(_convert, True), PRIVATE.needs, without_private_lookup,
+)  # fmt: skip

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The table of expected verdicts: what is known of each design from its history, its review and from real kernels."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.verify.outcome import Outcome
+from pfncache.verify.runner import Job, run
+
+
+def verdict(design: str, scenario: str) -> Outcome:
+    return run(Job(DESIGNS[design], scenario, 2_000_000))
+
+
+HISTORY = [
+    # The first mainline kernel with each fix is in the patch's docstring; here, what its absence does.
+    ("no-dedicated-sequence", "xen/hva-cache-munmap", "use-after-free"),
+    ("no-dedicated-sequence", "xen/hva-cache-dontneed", "use-after-free"),
+    ("no-active-count", "clock/anon/dontneed", "stale-translation"),
+    ("valid-before-lookup", "xen/irq-user", "stale-translation"),
+    # The mapping that is torn down twice is a memremap(): on x86-64 kunmap() has nothing to undo.
+    ("no-refresh-lock", "gpc/refresh-twice", "map-imbalance"),
+    ("active-before-list", "gpc/activate-munmap", "stale-translation"),
+    ("refresh-inactive", "gpc/refresh-deactivate", "unlisted-cache"),
+    ("list-outside-refresh-lock", "gpc/activate-twice", "list-corruption"),
+    ("list-outside-refresh-lock", "gpc/activate-deactivate", "list-corruption"),
+    ("khva-stays", "gpc/move-in-page", "stale-translation"),
+    ("reference-leak", "clock/anon/dontneed", "refcount-imbalance"),
+    # A reader waits for the lock under the runqueue's; another reader holds it and wants the runqueue's. With a writer
+    # waiting between the two, rwlocks being fair, nobody goes on. The model's are not fair: lockdep objects.
+    ("runstate-waits", "xen/runstate-and-events", "lock-order"),
+    ("timer-takes-xen-lock", "xen/expired-timer", "deadlock"),
+    ("init-on-activate", "gpc/activate-deactivate", "lock-imbalance"),
+    ("no-srcu-in-zap-range", "clock/anon/zap-range", "srcu-unprotected"),
+    ("dirty-at-unmap", "slots/dirty-logging", "lost-dirty"),
+    ("no-srcu-in-has-interrupt", "xen/has-interrupt", "srcu-unprotected"),
+    # The slot that a user marks dirty is freed: without lockdep's complaint, KASAN's is next.
+    ("check-without-srcu", "clock/anon/slot-delete", "use-after-free"),
+    ("count-before-sequence", "clock/anon/munmap", "use-after-free"),
+    ("sequence-before-count", "clock/anon/munmap", "use-after-free"),
+    ("invalidate-at-end", "clock/anon/munmap", "stale-translation"),
+    ("unbind-without-lock", "gmem/dying-file", "use-after-free"),
+    ("unbind-skips-dying", "gmem/dying-file", "use-after-free"),
+    ("bind-before-ready", "gmem/bind-and-punch", "null-dereference"),
+    ("toggle-gmem", "gmem/toggle-flag", "use-after-free"),
+    ("zap-private-only", "gmem/guest-faults", "stale-spte"),
+]
+SERIES = [
+    # v2 and v3: the range ends where it starts when it reaches the slot's end.
+    ("rfc-v2", "clock/gmem-unmapped/punch", "stale-translation"),
+    ("rfc-v3", "clock/gmem-unmapped/punch", "stale-translation"),
+    # v4 on the kernel that it was posted for: memory that is shared, a slot that stays.
+    ("rfc-v4", "clock/gmem-unmapped/punch", None),
+    ("rfc-v4", "clock/gmem-mmap/punch", None),
+    ("rfc-v4", "gmem/overlapping-invalidations", None),
+    # v4 carried onto a kernel where pfncache has a sequence of its own, which v4 does not move.
+    ("rfc-v4-on-7.3", "clock/gmem-unmapped/punch", "use-after-free"),
+    ("rfc-v4-on-7.3", "gmem/unmapped-punch", "use-after-free"),
+    # The fast path compares user addresses, and they are the same for another file.
+    ("rfc-v4", "clock/gmem-unmapped/slot-replace", "stale-translation"),
+    ("rfc-v4", "gmem/recreate-then-punch", "stale-translation"),
+    ("rfc-v4", "gmem/recreate-then-close", "stale-translation"),
+    # Private memory is mapped by design.
+    ("rfc-v4", "clock/gmem/punch", "private-access"),
+    ("rfc-v4", "clock/gmem-coco/punch", "private-access"),
+    # page->mapping of an anonymous page is read as if it were an address_space.
+    ("rfc-v4", "clock/anon/munmap", "wild-pointer"),
+    # vmap() of a punched page is undone by the next refresh only.
+    ("rfc-v4", "clock/gmem-ndm/punch", "alias-outlives"),
+    ("rfc-v4-bool", "gmem/overlapping-invalidations", "stale-translation"),
+    # With its holes closed, apart from the alias, which nothing at invalidation time may unmap: it cannot sleep.
+    ("rfc-v4-fixed", "clock/gmem-unmapped/punch", None),
+    ("rfc-v4-fixed", "clock/gmem-unmapped/close", None),
+    ("rfc-v4-fixed", "clock/gmem-unmapped/slot-replace", None),
+    ("rfc-v4-fixed", "gmem/recreate-then-punch", None),
+    ("rfc-v4-fixed", "gmem/recreate-then-close", None),
+    ("rfc-v4-fixed", "gmem/overlapping-invalidations", None),
+    ("rfc-v4-fixed", "private/conversion-and-slot-update", None),
+    ("rfc-v4-fixed", "clock/gmem/punch", None),
+    ("rfc-v4-fixed", "clock/anon/munmap", None),
+    ("rfc-v4-fixed", "clock/gmem-ndm/punch", "alias-outlives"),
+    ("uaccess-clock", "clock/gmem-ndm/punch", None),
+    ("uaccess-clock", "clock/gmem-mmap/punch", None),
+]
+MAINLINE = [
+    # The sequence that older kernels use moves when a slot is met: then it is enough.
+    ("mainline-7.2", "clock/anon/dontneed", None),
+    ("mainline-7.2", "clock/anon/munmap", None),
+    ("mainline-7.2", "xen/hva-cache-munmap", "use-after-free"),
+    ("mainline-7.2", "gmem/toggle-flag", None),
+    # Open in 7.3.4: a refresh of a cache that was never activated is given neither address.
+    ("mainline-7.3", "xen/never-activated", "warn-on"),
+    ("rfc-v4-fixed", "xen/never-activated", None),
+    # exit_mmap() calls mmu_notifier_release(), which does not touch the caches, and then frees the pages: a timer that
+    # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
+    # kvm_mmu_notifier_release(). Stock kernels from 6.12 to 7.3.4 do it (process-exit/timer, docs/races.md).
+    ("mainline-7.3", "xen/process-exit", "stale-translation"),
+    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users. This
+    # has not been tried on a real kernel.
+    ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
+    ("mainline-7.3", "xen/kthread-sender", None),
+    # memory_failure() calls ->error_remove_folio() with the folio locked (its actions unlock it), and guest_memfd's
+    # takes invalidate_lock there; a punch holds that and locks the folio. Those are the steps of the two functions, and
+    # mm/filemap.c has the order the punch's way round. 7.2.12 and 7.3.4 hang (widened/failure-gmem-punch).
+    ("mainline-7.3", "gmem/failure-and-punch", "deadlock"),
+    ("mainline-7.3", "pairs/gmem-mmap/punch+memory-failure", "deadlock"),
+    ("mainline-7.3", "pairs/gmem-mmap/allocate+memory-failure", "lock-order"),
+    # User space maps other memory at the slot's address than it bound. KVM follows the address; the guest does not
+    ("mainline-7.3", "gmem/split-brain", "lost-update"),
+    # A retry test that knows no range, as reported in 2024: whatever is invalidated anywhere repeats a lookup. Before
+    # 7.3.2 only the count says so, where no memslot is met. See tests/scenarios/test_livelock.py.
+    ("mainline-7.3", "livelock/unrelated-memory", "livelock"),
+    ("mainline-7.2", "livelock/unrelated-memory", "livelock"),
+    ("range-filter", "livelock/unrelated-memory", None),
+    # Nothing keeps notifiers from starting while a slot is replaced, which waits for a moment without any.
+    ("mainline-7.3", "livelock/slot-update", "livelock"),
+]
+
+
+@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE])
+def test_verdict(design: str, scenario: str, expected: str | None) -> None:
+    outcome = verdict(design, scenario)
+    assert outcome.property == expected, outcome.reason
+    assert outcome.verdict == ("holds" if expected is None else "violated")
+
+
+def functions_of(outcome: Outcome) -> list[tuple[str, str]]:
+    assert outcome.trace is not None
+    found: list[tuple[str, str]] = []
+    for row in outcome.trace.rows:
+        if not found or found[-1] != (row.actor, row.function):
+            found.append((row.actor, row.function))
+    return found
+
+
+def assert_in_order(steps: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> None:
+    position = 0
+    for step in wanted:
+        assert step in steps[position:], f"{step} is not in {steps[position:]}"
+        position = steps.index(step, position) + 1
+
+
+def test_dedicated_sequence_reads_like_its_changelog() -> None:
+    """Look the old page up; a whole invalidation that meets no slot; the retry test is blind; publish a freed page."""
+    steps = functions_of(verdict("no-dedicated-sequence", "xen/hva-cache-dontneed"))
+    assert_in_order(
+        steps,
+        [
+            ("sender", "get_user_page_fast_only"),
+            ("madvise", "raise_mn_active_invalidate_count"),
+            ("madvise", "zap_ptes"),
+            ("madvise", "lower_mn_active_invalidate_count"),
+            ("sender", "mmu_notifier_retry_cache"),
+            ("sender", "gpc_set_pfn"),
+        ],
+    )
+
+
+def test_forward_port_trap_reads_like_its_description() -> None:
+    """Ask guest_memfd for the page while a punch runs; it ends; the count is as it was, and the sequence, which nobody
+    moves and which is no step for that; publish the freed page."""
+    steps = functions_of(verdict("rfc-v4-on-7.3", "gmem/unmapped-punch"))
+    assert_in_order(
+        steps,
+        [
+            ("punch", "raise_mn_active_invalidate_count"),
+            ("vcpu", "kvm_gmem_make_uptodate"),
+            ("punch", "truncate_inode_pages_range"),
+            ("punch", "lower_mn_active_invalidate_count"),
+            ("vcpu", "mmu_notifier_retry_cache"),
+            ("vcpu", "gpc_set_pfn"),
+        ],
+    )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mainline under every pair of operations, on every kind of memory, beside a clock that is updated."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.world import Memory
+from pfncache.verify.runner import Job, run
+
+KNOWN = {
+    "pairs/gmem-mmap/punch+memory-failure": "deadlock",
+    "pairs/gmem-mmap/allocate+memory-failure": "lock-order",
+}
+"""See test_expected_verdicts.py."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", list(Memory))
+def test_mainline_holds(memory: Memory) -> None:
+    names = [name for name in SCENARIOS if name.startswith(f"pairs/{memory}/")]
+    found = {}
+    for name in names:
+        outcome = run(Job(mainline_7_3, name, 2_000_000))
+        assert outcome.verdict != "bounded", name
+        if outcome.property is not None:
+            found[name] = outcome.property
+    assert len(names) > 20
+    assert found == {name: kind for name, kind in KNOWN.items() if name in names}

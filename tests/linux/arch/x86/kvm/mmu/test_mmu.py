@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""TDP faults, and what takes their mappings away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
+from pfncache.linux.include.linux.kvm_host import File, Kvm
+from pfncache.linux.include.linux.types import Gfn
+from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP, KVM_X86_SW_PROTECTED_VM
+from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.locking.spinlock import write_lock
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.vmlinux import Vmlinux
+from tests.linux.conftest import HVA, Host, MakeHost, reported
+
+
+def access(host: Host, gfn: int = 0, private: bool = False) -> int:
+    return host.kernel.kvm_vcpu_guest_access(host.vcpu, gfn << 12, private)
+
+
+def mapped(host: Host) -> list[int]:
+    return [spte.pfn for spte in host.kvm.sptes]
+
+
+def gmem_slot(host: Host, flags: int, npages: int = 2) -> File:
+    file = host.kernel.kvm_gmem_create("gmem", host.kvm, npages, flags)
+    assert host.kernel.kvm_set_memory_region(host.kvm, 0, 0, npages, HVA, gmem=file) == 0
+    return file
+
+
+@pytest.fixture
+def private_host(make_host: MakeHost) -> Host:
+    """A VM with private memory."""
+    return make_host(vm_type=KVM_X86_SW_PROTECTED_VM)
+
+
+# Faults
+
+
+def test_anonymous_memory_is_mapped_without_a_reference(host: Host) -> None:
+    host.add_slot(base_gfn=1)
+    assert access(host, 2) == 0
+    page = host.page(HVA + 0x1000)
+    assert mapped(host) == [-1, -1, page.pfn, -1, -1, -1, -1, -1]
+    assert (page.refcount, host.kvm.sptes[2].private, host.mm.ptes[HVA >> 12].pfn) == (1, False, -1)
+
+
+def test_a_second_access_takes_no_fault(host: Host) -> None:
+    host.add_slot()
+    access(host)
+    host.kvm.mmu_invalidate_in_progress = 1  # would be retried
+    assert access(host) == 0
+
+
+@pytest.mark.parametrize("unmap", [False, True])
+def test_fault_without_memory(host: Host, unmap: bool) -> None:
+    if unmap:
+        host.add_slot()
+        host.kernel.sys_munmap(host.mm, HVA)
+    assert access(host) == -EFAULT
+    assert mapped(host) == [-1] * 8
+
+
+def test_write_to_a_readonly_slot_exits(host: Host) -> None:
+    host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True)
+    assert access(host) == -EFAULT
+    assert mapped(host)[0] == -1
+
+
+def test_shared_guest_memfd_needs_no_user_mapping(host: Host) -> None:
+    file = gmem_slot(host, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
+    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    assert access(host, 1) == 0
+    page = file.f_mapping.i_pages[1].page
+    assert page is not None
+    assert (mapped(host)[1], page.refcount, host.kvm.sptes[1].private) == (page.pfn, 1, False)
+
+
+def test_private_memory(private_host: Host) -> None:
+    file = gmem_slot(private_host, 0)
+    assert private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, True) == 0
+    assert access(private_host, 0, private=True) == 0
+    page = file.f_mapping.i_pages[0].page
+    assert page is not None
+    assert (private_host.kvm.sptes[0].pfn, private_host.kvm.sptes[0].private) == (page.pfn, True)
+    # the neighbour is shared, and so comes from user space
+    assert access(private_host, 1) == 0
+    assert private_host.kvm.sptes[1].pfn == private_host.page(HVA + 0x1000).pfn
+    assert file.f_mapping.i_pages[1].page is None
+
+
+@pytest.mark.parametrize("attribute", [False, True])
+def test_access_of_the_other_kind_exits(private_host: Host, attribute: bool) -> None:
+    gmem_slot(private_host, 0)
+    private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, attribute)
+    assert access(private_host, 0, private=not attribute) == -EFAULT
+    assert mapped(private_host)[0] == -1
+
+
+def test_private_fault_in_a_slot_without_guest_memfd_exits(private_host: Host) -> None:
+    private_host.add_slot()
+    private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, True)
+    assert access(private_host, 0, private=True) == -EFAULT
+
+
+def test_fault_in_a_slot_that_is_going_away(host: Host) -> None:
+    host.add_slot()
+    host.slot().invalid = True
+    assert access(host) == RET_PF_RETRY
+
+
+@pytest.mark.parametrize(("start", "end", "answer"), [(0, 1, RET_PF_RETRY), (1, 2, 0), (0, 4, RET_PF_RETRY)])
+def test_invalidation_in_progress_goes_by_its_range(host: Host, start: int, end: int, answer: int) -> None:
+    host.add_slot()
+    host.kernel.kvm_mmu_notifier_invalidate_range_start(host.kvm, HVA + (start << 12), HVA + (end << 12))
+    assert access(host) == answer
+    host.kernel.kvm_mmu_notifier_invalidate_range_end(host.kvm, HVA + (start << 12), HVA + (end << 12))
+    assert access(host) == 0
+
+
+class Interrupted(Vmlinux):
+    """Something happens between the lookup and mmu_lock."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def hva_to_pfn(self, hva: int) -> int:
+        pfn = super().hva_to_pfn(hva)
+        if self.meanwhile is not None:
+            todo, self.meanwhile = self.meanwhile, None
+            todo()
+        return pfn
+
+
+@pytest.mark.parametrize(("offset", "answer"), [(0, RET_PF_RETRY), (0x1000, RET_PF_RETRY), (0x8000, 0)])
+def test_invalidation_that_has_ended_counts_wherever_it_was_in_a_slot(
+    make_host: MakeHost, offset: int, answer: int
+) -> None:
+    host = make_host(Interrupted)
+    assert isinstance(host.kernel, Interrupted)
+    host.add_slot()
+    host.kernel.sys_mmap(host.mm, HVA + 0x8000, None, 0)
+    kernel = host.kernel
+    kernel.meanwhile = lambda: kernel.sys_munmap(host.mm, HVA + offset)
+    assert access(host) == answer
+    assert mapped(host)[0] == (-1 if answer else host.page(HVA).pfn)
+    assert [page.pfn for page in kernel.mem_map if page.refcount] == ([] if offset == 0 else [0])
+
+
+# Zapping
+
+
+@pytest.mark.parametrize(
+    ("private", "shared", "left"), [(True, False, [0, -1]), (False, True, [-1, 1]), (True, True, [-1, -1])]
+)
+def test_zap_goes_by_the_root(host: Host, private: bool, shared: bool, left: list[int]) -> None:
+    for gfn in range(2):
+        host.kernel.set_spte(host.kvm, gfn, gfn, gfn == 1)
+    with write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_unmap_gfn_range(host.kvm, 0, 2, private, shared)
+    assert mapped(host)[:2] == left
+
+
+def map_all(host: Host) -> None:
+    for gfn in range(8):
+        host.kernel.set_spte(host.kvm, gfn, gfn, gfn % 2 == 1)
+
+
+def test_zap_of_a_range_and_of_a_slot(host: Host) -> None:
+    map_all(host)
+    with write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_unmap_gfn_range(host.kvm, 2, 4, True, True)
+    assert mapped(host) == [0, 1, -1, -1, 4, 5, 6, 7]
+    host.add_slot(base_gfn=5, npages=2)
+    host.kernel.kvm_arch_flush_shadow_memslot(host.kvm, host.slot())
+    assert mapped(host) == [0, 1, -1, -1, 4, -1, -1, 7]
+    host.kernel.kvm_flush_shadow_all(host.kvm)
+    assert mapped(host) == [-1] * 8
+
+
+def test_kvm_zap_gfn_range(host: Host) -> None:
+    host.add_slot(base_gfn=1, npages=4)
+    map_all(host)
+    host.kernel.kvm_zap_gfn_range(host.kvm, 3, 7)
+    assert mapped(host) == [0, 1, 2, -1, -1, 5, 6, 7]  # what slots have
+    kvm = host.kvm
+    assert (kvm.mmu_invalidate_seq, kvm.mmu_invalidate_in_progress, kvm.gpc_invalidate_seq) == (1, 0, 0)
+    assert (kvm.mmu_invalidate_range_start, kvm.mmu_invalidate_range_end) == (3, 7)
+
+
+class ZapWithoutSrcu(Vmlinux):
+    """As before 7.3.2."""
+
+    def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        self._kvm_zap_gfn_range(kvm, start, end)
+
+
+def test_kvm_zap_gfn_range_outside_srcu(make_host: MakeHost) -> None:
+    host = make_host(ZapWithoutSrcu)
+    with reported("srcu-unprotected"):
+        host.kernel.kvm_zap_gfn_range(host.kvm, 0, 1)
+
+
+def test_munmap_zaps_shared_mappings_only(private_host: Host) -> None:
+    gmem_slot(private_host, 0)
+    private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, True)
+    access(private_host, 0, private=True)
+    access(private_host, 1)
+    for number in range(2):
+        private_host.kernel.sys_munmap(private_host.mm, HVA + (number << 12))
+    assert (private_host.kvm.sptes[0].pfn >= 0, private_host.kvm.sptes[1].pfn) == (True, -1)
+
+
+def test_guest_reaches_a_freed_page(host: Host) -> None:
+    host.add_slot()
+    access(host)
+    host.page(HVA).free = True
+    with reported("stale-spte"), srcu_read_lock(host.kvm.srcu):
+        host.kernel.guest_access(host.kvm, 0)

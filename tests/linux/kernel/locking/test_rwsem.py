@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The reader-writer semaphore."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.lang.atomic import WouldBlock
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.kernel.locking.rwsem import RwSemaphore, down_read, down_write
+from tests.linux.conftest import reported
+
+
+def test_readers_share(task: TaskStruct) -> None:
+    lock = RwSemaphore("lock")
+    with down_read(lock), down_read(lock):
+        assert (lock.readers, lock.writer) == (2, False)
+        with pytest.raises(WouldBlock):
+            lock.lock()
+    assert (lock.readers, lock.writer) == (0, False)
+
+
+def test_a_writer_is_alone(task: TaskStruct) -> None:
+    lock = RwSemaphore("lock")
+    with down_write(lock):
+        assert (lock.readers, lock.writer) == (0, True)
+        with pytest.raises(WouldBlock):
+            lock.lock()
+        with pytest.raises(WouldBlock):
+            lock.lock_shared()
+    assert not lock.writer
+
+
+def test_preemption_stays_on(task: TaskStruct) -> None:
+    with down_write(RwSemaphore("lock")):
+        assert task.preempt_count == 0
+
+
+@pytest.mark.parametrize("take", ["lock", "lock_shared"])
+def test_not_in_atomic_context(task: TaskStruct, take: str) -> None:
+    task.preempt_count = 1
+    with reported("sleeping-in-atomic"):
+        getattr(RwSemaphore("lock"), take)()
+
+
+def test_unlock_of_what_nobody_holds(task: TaskStruct) -> None:
+    lock = RwSemaphore("lock", writer=True)
+    with reported("lock-imbalance"):
+        lock.unlock_shared()
+    lock.unlock()
+    with reported("lock-imbalance"):
+        lock.unlock()

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel thread works in the address space of a process for a while."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
+from pfncache.linux.vmlinux import Vmlinux
+
+ADDRESS = 0x4000
+
+
+def test_borrowed_and_given_back(task: TaskStruct) -> None:
+    kernel = Vmlinux()
+    mm = kernel.new_mm("mm")
+    kernel.sys_mmap(mm, ADDRESS, None, 0)
+    assert not kernel.copy_to_user(ADDRESS, b"x")
+    kthread_use_mm(mm)
+    assert kernel.copy_to_user(ADDRESS, b"x")
+    kthread_unuse_mm()
+    assert task.mm is None
+    assert not kernel.copy_to_user(ADDRESS, b"y")
+    assert bytes(kernel.mem_map[0].host_bytes[:2]) == b"x\0"

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""get_user_pages(): whom it gives a page, and the reference that comes with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
+from pfncache.linux.include.uapi import (
+    GUEST_MEMFD_FLAG_INIT_SHARED,
+    GUEST_MEMFD_FLAG_MMAP,
+    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+)
+from pfncache.linux.vmlinux import Vmlinux
+from tests.linux.conftest import HVA, Host, MakeHost
+
+DEVICE_PFN = 100
+MAPPABLE = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
+
+
+def fast(host: Host, hva: int = HVA) -> int:
+    return host.kernel.get_user_page_fast_only(hva)
+
+
+def slow(host: Host, hva: int = HVA) -> int:
+    return host.kernel.get_user_page(host.mm, hva)
+
+
+def test_fast_finds_only_what_is_mapped(host: Host) -> None:
+    assert fast(host) == KVM_PFN_ERR_FAULT
+    host.kernel.sys_touch(host.mm, HVA)
+    page = host.page(HVA)
+    assert (fast(host, HVA + 8), page.refcount) == (page.pfn, 2)
+
+
+def test_fast_of_a_readonly_pte(host: Host) -> None:
+    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.sys_mprotect(host.mm, HVA, False)
+    assert (fast(host), host.page(HVA).refcount) == (KVM_PFN_ERR_FAULT, 1)
+
+
+def test_fast_without_an_address_space(host: Host) -> None:
+    host.kernel.sys_touch(host.mm, HVA)
+    current().mm = None
+    assert fast(host) == KVM_PFN_ERR_FAULT
+
+
+class Changing(Vmlinux):
+    """Something happens to the PTE while fast GUP takes its reference."""
+
+    meanwhile = staticmethod(lambda: None)
+
+    def try_get_page(self, page: Page) -> bool:
+        taken = super().try_get_page(page)
+        self.meanwhile()
+        return taken
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_fast_reads_the_pte_again(make_host: MakeHost, again: bool) -> None:
+    """It is empty, or has another page."""
+    host = make_host(Changing)
+    assert isinstance(host.kernel, Changing)
+    kernel = host.kernel
+    kernel.sys_touch(host.mm, HVA)
+    page = host.page(HVA)
+
+    def change() -> None:
+        kernel.sys_madvise_dontneed(host.mm, HVA)
+        if again:
+            kernel.sys_touch(host.mm, HVA)
+
+    kernel.meanwhile = change
+    assert fast(host) == KVM_PFN_ERR_FAULT
+    assert (host.mm.ptes[HVA >> 12].pfn >= 0) is again
+    assert (page.refcount, page.free) == (0, True)
+
+
+def test_slow_faults_the_page_in(host: Host) -> None:
+    pfn = slow(host)
+    page = host.page(HVA)
+    assert (pfn, page.refcount, page.mapcount) == (page.pfn, 2, 1)
+    assert slow(host) == pfn
+    assert page.refcount == 3
+
+
+def test_slow_without_permission(host: Host) -> None:
+    assert slow(host, HVA - 0x1000) == KVM_PFN_ERR_FAULT  # no VMA
+    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.sys_mprotect(host.mm, HVA, False)
+    assert slow(host) == KVM_PFN_ERR_FAULT
+    host.kernel.sys_mprotect(host.mm, HVA, True)
+    assert slow(host) == host.page(HVA).pfn  # the PTE is made writable
+
+
+def test_slow_without_memory(host: Host) -> None:
+    while host.kernel.alloc_page() is not None:
+        pass
+    assert slow(host) == KVM_PFN_ERR_FAULT
+
+
+def test_slow_with_a_fatal_signal(host: Host) -> None:
+    current().signal_pending = True
+    assert slow(host) == KVM_PFN_ERR_SIGPENDING
+    assert host.mm.ptes[HVA >> 12].pfn == -1
+
+
+def test_slow_of_poisoned_memory(host: Host) -> None:
+    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
+    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
+    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
+    assert slow(host) == KVM_PFN_ERR_HWPOISON
+
+
+@pytest.mark.parametrize(("flags", "given"), [(0, True), (GUEST_MEMFD_FLAG_NO_DIRECT_MAP, False)])
+def test_memory_without_direct_map_is_refused(host: Host, flags: int, given: bool) -> None:
+    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE | flags)
+    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
+    assert host.kernel.sys_touch(host.mm, HVA) == 0
+    page = host.page(HVA)
+    answer = page.pfn if given else KVM_PFN_ERR_FAULT
+    assert (fast(host), slow(host)) == (answer, answer)
+    assert page.refcount == (4 if given else 2)  # page cache and PTE
+
+
+def test_device_memory(host: Host) -> None:
+    """GUP refuses VM_PFNMAP; follow_pfnmap_start() gives its pfn, and refuses all else."""
+    host.kernel.sys_touch(host.mm, HVA + 0x1000)
+    host.map_device(HVA, DEVICE_PFN)
+    assert (fast(host), slow(host)) == (KVM_PFN_ERR_FAULT, KVM_PFN_ERR_FAULT)
+    assert host.kernel.follow_pfnmap(host.mm, HVA) == DEVICE_PFN
+    assert host.kernel.follow_pfnmap(host.mm, HVA + 0x1000) == KVM_PFN_ERR_FAULT
+    host.mm.ptes[HVA >> 12].writable = False
+    assert host.kernel.follow_pfnmap(host.mm, HVA) == KVM_PFN_ERR_FAULT

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM
+from pfncache.linux.vmlinux import Vmlinux
+from tests.linux.conftest import HVA, Host
+
+
+def test_allocate_needs_memory(host: Host) -> None:
+    pages = len(host.kernel.mem_map)
+    mapping = host.kernel.new_memfd("memfd", pages + 1)
+    assert host.kernel.shmem_allocate(mapping, 0, pages) == 0
+    assert host.kernel.shmem_allocate(mapping, pages, pages + 1) == -ENOMEM
+    assert host.kernel.shmem_punch_hole(mapping, 0, pages + 1) == 0
+    assert all(page.free for page in host.kernel.mem_map)
+
+
+def test_fault_behind_the_end(host: Host) -> None:
+    host.kernel.sys_mmap(host.mm, HVA, host.kernel.new_memfd("memfd", 1), 1)
+    assert host.kernel.sys_touch(host.mm, HVA) != 0
+    assert isinstance(host.kernel, Vmlinux)
+
+
+def test_growing_is_not_modelled(host: Host) -> None:
+    assert host.kernel.shmem_fallocate(host.kernel.new_memfd("memfd", 1), 0, 0, 0x2000) == -EINVAL

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import pytest
+
+from pfncache.lang.report import PropertyViolated
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from tests.linux.conftest import HVA, Host
+
+
+def test_destroy_lets_go_of_everything(host: Host) -> None:
+    host.add_slot()
+    host.kernel.kvm_vcpu_guest_access(host.vcpu, 0, False)
+    with srcu_read_lock(host.kvm.srcu):
+        host.kernel.kvm_gpc_activate(host.gpc, 0, 8)
+    slot = host.slot()
+    host.kernel.kvm_destroy_vm(host.kvm)
+    assert (host.gpc.active, host.kvm.sptes[0].pfn, host.kvm.mmu_notifier_registered) == (False, -1, False)
+    with pytest.raises(PropertyViolated):
+        slot.base_gfn = 0
+    host.kernel.sys_munmap(host.mm, HVA)  # nobody is told any more
+    assert host.kvm.gpc_invalidate_seq == 0
+
+
+def test_destroy_excuses_a_notifier_whose_end_is_not_told(host: Host) -> None:
+    host.add_slot()
+    host.kernel.mmu_notifier_invalidate_range_start(host.mm, HVA, HVA + 0x1000)
+    host.kernel.kvm_destroy_vm(host.kvm)
+    assert host.kvm.mn_active_invalidate_count == 0
+
+
+def test_destroy_warns_of_an_invalidation_without_end(host: Host) -> None:
+    host.kvm.mmu_invalidate_in_progress = 1
+    with pytest.raises(PropertyViolated) as splat:
+        host.kernel.kvm_destroy_vm(host.kvm)
+    assert splat.value.kind == "warn-on"

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The selftests on this host's kernel: it agrees with the design that is taken for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pfncache.linux.include.uapi import PAGE_SIZE, UFFD_MISSING
+from pfncache.machines.host import devkvm as host_module
+from pfncache.machines.host.machine import KvmMachine
+from pfncache.machines.machine import Machine
+from pfncache.selftests import SELFTESTS
+from pfncache.selftests.identify import Host, probe
+from pfncache.selftests.outcome import Kind, run_on
+from pfncache.selftests.runner import run
+from pfncache.selftests.selftest import Selftest, userfaultfd
+from pfncache.selftests.suites.world import anon
+from pfncache.selftests.targets import this_host
+
+
+def test_without_kvm_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "DEVICE", "/nonexistent")
+    found = probe()
+    assert (found.capabilities, found.design.name, found.reason) == (None, "mainline-7.3", "open /nonexistent: ENOENT")
+
+
+def test_probe_is_repeatable(kvm_host: Host) -> None:
+    again = probe()
+    assert (again.design.name, again.reason) == (kvm_host.design.name, kvm_host.reason)
+
+
+@pytest.mark.usefixtures("kvm_host")
+def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
+    """A lookup that nobody resolves keeps the child's thread in the kernel, with a VM and a userfaultfd open."""
+
+    def hangs(machine: Machine) -> None:
+        """Waits for ever."""
+        world = anon(machine)
+        machine.userfaultfd(world.page, PAGE_SIZE, UFFD_MISSING)
+        world.enable_clock()
+
+    before = set(os.listdir("/proc/self/fd"))
+    test = Selftest("group/hangs", "hangs", "nothing", hangs, (userfaultfd(UFFD_MISSING, "missing-page"),), seconds=1.0)
+    assert run_on(KvmMachine, test, test.seconds).kind in (Kind.HANG, Kind.SKIP)
+    assert run_on(KvmMachine, SELFTESTS["clock/first-run"], 10).kind is Kind.PASS
+    assert set(os.listdir("/proc/self/fd")) == before
+    assert Path("/proc/self/task", str(os.getpid()), "children").read_text() == ""
+
+
+@pytest.mark.parametrize("group", ["series", "memslots", "gmem", "clock"])
+def test_kernel_agrees_with_its_model(kvm_host: Host, group: str) -> None:
+    tests = [test for test in SELFTESTS.values() if test.group == group]
+    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict == "failed"}
+    assert unexpected == {}
+
+
+@pytest.mark.slow
+def test_kernel_agrees_with_its_model_in_the_rest(kvm_host: Host) -> None:
+    tests = [test for test in SELFTESTS.values() if test.group not in ("series", "memslots", "gmem", "clock")]
+    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict == "failed"}
+    assert unexpected == {}

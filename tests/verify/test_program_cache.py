@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compiled systems come back from the disk as they went there, and only when nothing that they are made of changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pfncache.check.compile.compiler import compile_system
+from pfncache.check.compile.memo import Memo
+from pfncache.check.program.layout import Program
+from pfncache.check.system import System
+from pfncache.designs.catalogue import DESIGNS, Patch, mainline_7_3
+from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.verify import program_cache as cache
+from pfncache.verify.program_cache import program_of
+from pfncache.verify.runner import Job, run
+from pfncache.verify.systems import make_system
+
+SCENARIO = "gmem/recreate-then-punch"
+
+
+class Mine(Patch, X86):
+    """A design that is no part of the package."""
+
+    def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
+        """As before."""
+        super().kvm_guest_time_update(vcpu)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for each test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def kept(home: Path) -> list[Path]:
+    return [p for p in home.rglob("*") if p.is_file()]
+
+
+def count_compilations(monkeypatch: pytest.MonkeyPatch) -> list[System]:
+    """The systems that are compiled from now on."""
+    compiled: list[System] = []
+    original = compile_system
+
+    def counting(system: System, memo: Memo) -> object:
+        compiled.append(system)
+        return original(system, memo)
+
+    monkeypatch.setattr("pfncache.verify.program_cache.compile_system", counting)
+    return compiled
+
+
+def read(program: Program) -> tuple[object, ...]:
+    """What a program is, in values that can be compared."""
+    return (
+        program.image.tolist(), program.initial.tolist(), program.words, program.bits, program.loops.tolist(),
+        [(str(v), s) for v, s in program.slots.items()], program.actor_slots, program.events, program.failures,
+        [(held, use.name, str(use.locks), event) for held, use, event in program.acquisitions],
+        [(str(v), k) for v, k in program.kinds.items()], program.compiled.used,
+        sorted(map(str, program.compiled.written.variables)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("design", ["mainline-7.3", "rfc-v4"])
+@pytest.mark.parametrize("scenario", [SCENARIO, "clock/anon/munmap", "xen/irq-user"])
+def test_a_program_comes_back_as_it_was(design: str, scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = count_compilations(monkeypatch)
+    first = program_of(make_system(DESIGNS[design], scenario))
+    again = program_of(make_system(DESIGNS[design], scenario))
+    assert len(compiled) == 1
+    assert read(again) == read(first)
+    assert again.compiled.system is not first.compiled.system
+    mine = {id(r) for pool in again.compiled.heap.pools.values() for r in pool}
+    assert {id(again.compiled.heap.holder(v)) for v in again.slots} <= mine
+
+
+def test_the_trace_of_a_violation_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = count_compilations(monkeypatch)
+    job = Job(DESIGNS["rfc-v4"], "clock/anon/slot-replace", 1_000_000)
+    first, again = run(job), run(job)
+    assert (first.verdict, len(compiled)) == ("violated", 1)
+    assert replace(again, seconds=first.seconds) == first
+
+
+def test_what_differs_is_kept_apart(home: Path) -> None:
+    for design in (DESIGNS["mainline-7.3"], DESIGNS["rfc-v4"]):
+        program_of(make_system(design, "clock/anon/munmap"))
+        for reduction in (True, False):
+            program_of(make_system(design, SCENARIO), reduction)
+    assert len(kept(home)) == 6
+
+
+def test_an_endless_actor_is_told_apart(home: Path) -> None:
+    system = make_system(DESIGNS["mainline-7.3"], SCENARIO)
+    program_of(system)
+    program_of(replace(system, actors=tuple(replace(actor, endless=True) for actor in system.actors)))
+    assert len(kept(home)) == 2
+
+
+def test_other_sources_are_another_generation(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = count_compilations(monkeypatch)
+    for generation in ("a", "b", "c", "d", "d"):
+        monkeypatch.setattr(cache, "_generation", lambda generation=generation: generation)
+        program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
+    assert len(compiled) == 4
+    assert len(kept(home)) == cache.GENERATIONS == 3
+    assert (home / "pfncache" / "systems" / "d").is_dir()
+
+
+def test_a_damaged_file_is_not_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
+    (file,) = kept(home)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10])
+    compiled = count_compilations(monkeypatch)
+    assert read(program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))) == read(first)
+    assert len(compiled) == 1
+    program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
+    assert len(compiled) == 1
+    assert len(kept(home)) == 1
+
+
+def test_a_design_from_elsewhere_is_compiled_each_time(home: Path) -> None:
+    program_of(make_system(mainline_7_3 + [Mine], SCENARIO))
+    assert kept(home) == []
+
+
+def test_a_function_that_was_put_in_the_place_of_another_is_seen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kvm_guest_time_update(self: X86, vcpu: KvmVcpu) -> None:
+        return
+
+    monkeypatch.setattr(X86, "kvm_guest_time_update", kvm_guest_time_update)
+    program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
+    assert kept(home) == []
+
+
+def test_a_folder_that_cannot_be_made_is_done_without(home: Path) -> None:
+    (home / "pfncache").write_text("a file, where the folder would be")
+    assert program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO)).words > 0

@@ -20,12 +20,13 @@ from greenlet import greenlet
 from numpy.typing import NDArray
 
 import pfncache.lang
-from pfncache.check.compile.source import Location
+from pfncache.check.compile.source import Location, attributed
 from pfncache.check.compile.values import wraps_at
 from pfncache.check.engine import interpreter
 from pfncache.check.ir import Variable
 from pfncache.check.path import Choice
 from pfncache.check.search import Search
+from pfncache.lang.part_of import linux_name
 from pfncache.lang.records import Record
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import switch_to, tracing
@@ -288,6 +289,6 @@ def _stack(frame: FrameType | None) -> tuple[Location, ...]:
         if code.co_filename == __file__:
             break
         if not code.co_filename.startswith(LANGUAGE) and not code.co_filename.endswith("contextlib.py"):
-            found.append(Location(code.co_filename, frame.f_lineno, code.co_name))
+            found.append(Location(code.co_filename, frame.f_lineno, linux_name(code)))
         frame = frame.f_back
-    return tuple(reversed(found))
+    return attributed(reversed(found))

@@ -25,8 +25,8 @@ from pfncache.check.liveness.lasso import loop_of
 from pfncache.check.lock_order import find_cycle
 from pfncache.check.path import Choice
 from pfncache.check.program.layout import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
+from pfncache.check.verdict import Verdict
 
-HOLDS, VIOLATED, BOUNDED = "holds", "violated", "bounded"
 DEFAULT_MAX_STATES = 50_000_000
 PAUSE = 200_000
 """States expanded between two looks at the clock and at Ctrl-C."""
@@ -36,7 +36,7 @@ PAUSE = 200_000
 class Result:
     """The outcome of a search."""
 
-    verdict: str
+    verdict: Verdict
     property: str | None
     states: int
     transitions: int
@@ -69,11 +69,11 @@ def search_shortest(program: Program, max_states: int, threads: int = 1) -> tupl
     """
     searching = Search(program, max_states, threads)
     result = searching.run()
-    if result.verdict == VIOLATED and result.path and program.has_masks:
+    if result.verdict == Verdict.VIOLATED and result.path and program.has_masks:
         limit = min(max_states, max(FEW, MORE * result.states))
         again = Search(program.without_masks(), limit, threads)
         shortest = again.run()
-        if shortest.verdict == VIOLATED:
+        if shortest.verdict == Verdict.VIOLATED:
             return again, shortest
     return searching, result
 
@@ -158,9 +158,9 @@ class Search:
         `on_progress` gets the states found and those still to expand.
         """
         if self.start_failure is not None:
-            return Result(VIOLATED, self.start_failure.kind, 1, 0, 0.0, [], self.start_failure)
+            return Result(Verdict.VIOLATED, self.start_failure.kind, 1, 0, 0.0, [], self.start_failure)
         if self.start_loop:
-            return Result(VIOLATED, "livelock", 1, 0, 0.0, [], detail=self.start_loop)
+            return Result(Verdict.VIOLATED, "livelock", 1, 0, 0.0, [], detail=self.start_loop)
         started = time.perf_counter()
         self.visited = visited = Visited(self.program.words, self.max_states)
         visited.begin(self.canonical(self.initial))
@@ -193,16 +193,16 @@ class Search:
                     reason = "the memory that there is"
                 break
             count = int(ctl[engine.CTL_STATES])
-            result = Result(HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])
+            result = Result(Verdict.HOLDS, None, count, int(ctl[engine.CTL_TRANSITIONS]), 0.0, [])
             result.bytes_per_state = visited.bytes_per_state(count)
             if reason:
-                result.verdict, result.reason = BOUNDED, reason
+                result.verdict, result.reason = Verdict.BOUNDED, reason
             else:
                 self._judge(verdict, result)
-            if result.verdict == HOLDS:
+            if result.verdict == Verdict.HOLDS:
                 self._judge_liveness(result, crew)
         self.cover |= crew.covers.max(axis=0)
-        if result.verdict == HOLDS:
+        if result.verdict == Verdict.HOLDS:
             self._judge_lock_order(result)
         result.seconds = time.perf_counter() - started
         return result
@@ -221,7 +221,7 @@ class Search:
         ctl = self.ctl
         if verdict == engine.DONE:
             return
-        result.verdict = VIOLATED
+        result.verdict = Verdict.VIOLATED
         result.path = self._path(int(ctl[engine.CTL_STATE]))
         if verdict == engine.BAD_RANGE:
             raise ModelError(self._describe(interpreter.RANGE))
@@ -246,12 +246,12 @@ class Search:
             graph, states = graph_of(self.visited, result.states, crew)
             fair = fair_states(graph)
         except KeyboardInterrupt:
-            result.verdict, result.reason = BOUNDED, "an interrupt, before it was known that everything ends"
+            result.verdict, result.reason = Verdict.BOUNDED, "an interrupt, before it was known that everything ends"
             return
         if not len(fair):
             return
         start = int(states[fair[0]])
-        result.verdict, result.property = VIOLATED, "livelock"
+        result.verdict, result.property = Verdict.VIOLATED, "livelock"
         loop = loop_of(graph, fair)
         result.detail = self._staying(self.visited.states[start], loop)
         result.path = self._path(start)
@@ -261,7 +261,7 @@ class Search:
     def _judge_lock_order(self, result: Result) -> None:
         cycle = find_cycle(self.program.acquisitions, self.cover)
         if cycle is not None:
-            result.verdict, result.property, result.detail = VIOLATED, "lock-order", cycle
+            result.verdict, result.property, result.detail = Verdict.VIOLATED, "lock-order", cycle
 
     def _path(self, number: int) -> list[Choice]:
         """The steps that lead to a visited state, or to one that it stands for, by taking each parent's steps again."""

@@ -9,7 +9,8 @@ from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.source import CompileError
 from pfncache.check.program.layout import link
-from pfncache.check.search import BOUNDED, Search
+from pfncache.check.search import Search
+from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios.shape import Shape
 from pfncache.verify.systems import make_kernel_system
@@ -52,7 +53,7 @@ _memo = Memo()
 
 def run_job(design: str, shape: Shape, limits: Limits) -> Row:
     """Search a shape under a design."""
-    verdict, broken, states, transitions, seconds, reason = BOUNDED, None, 0, 0, 0.0, ""
+    verdict, broken, states, transitions, seconds, reason = Verdict.BOUNDED, None, 0, 0, 0.0, ""
     try:
         program = link(compile_system(make_kernel_system(DESIGNS[design], shape.build), _memo))
         most = limits.megabytes * 2**20 // (program.words * 8 + OVERHEAD)

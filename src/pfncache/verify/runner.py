@@ -15,8 +15,9 @@ from typing import Any, cast
 from pfncache.check.compile.source import CompileError, unwrap
 from pfncache.check.engine.bfs import explore
 from pfncache.check.replay import Divergence, Replay
-from pfncache.check.search import BOUNDED, Result, Search, search_shortest
+from pfncache.check.search import Result, Search, search_shortest
 from pfncache.check.system import Heap, System
+from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
 from pfncache.scenarios.scenario import describe
 from pfncache.verify.outcome import Outcome
@@ -62,7 +63,7 @@ class Alike:
         try:
             return self._run(job)
         except MemoryError:
-            return Outcome(job.scenario, BOUNDED, None, 0, 0, 0.0, "", reason="the memory that there is")
+            return Outcome(job.scenario, Verdict.BOUNDED, None, 0, 0, 0.0, "", reason="the memory that there is")
 
     def _run(self, job: Job) -> Outcome:
         system = make_system(job.design, job.scenario)
@@ -118,7 +119,7 @@ def _replayed(searching: Search, result: Result) -> Trace | None:
     except Divergence:
         if not searching.program.compiled.system.is_endless:
             raise
-        result.verdict, result.property = BOUNDED, None
+        result.verdict, result.property = Verdict.BOUNDED, None
         result.detail, result.reason = "", "a violation that needs a sequence to wrap"
         return None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfncache.check.compile.queries import Facts, Question
-from pfncache.check.compile.source import CompileError, FunctionSource, Location
+from pfncache.check.compile.source import CompileError, FunctionSource, Location, attributed
 from pfncache.check.compile.values import (
     ANY_INT,
     BOOL,
@@ -132,7 +132,7 @@ class Emitter:
 
     def stack(self) -> tuple[Location, ...]:
         """Where we are, innermost last."""
-        return tuple([f.source.location(f.node) if f.node is not None else NOWHERE for f in self.frames])
+        return attributed([f.source.location(f.node) if f.node is not None else NOWHERE for f in self.frames])
 
     def error(self, what: str) -> CompileError:
         """An error at the line that is being compiled."""

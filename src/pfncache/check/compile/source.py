@@ -8,10 +8,12 @@ import inspect
 import linecache
 import textwrap
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any, get_type_hints
 
+from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
 
 
@@ -34,11 +36,20 @@ class Location:
     file: str
     line: int
     function: str
+    """The function of Linux that the line is a part of; part_of.CALLER for that of its caller."""
 
     @property
     def text(self) -> str:
         """The line itself."""
         return linecache.getline(self.file, self.line).strip()
+
+
+def attributed(stack: Iterable[Location]) -> tuple[Location, ...]:
+    """Return a call stack, outermost first, in which each part of its caller has its caller's name."""
+    found: list[Location] = []
+    for place in stack:
+        found.append(replace(place, function=found[-1].function) if place.function == CALLER and found else place)
+    return tuple(found)
 
 
 @dataclass
@@ -67,7 +78,8 @@ class FunctionSource:
         line = getattr(node, "lineno", 1)
         place = self.places.get(line)
         if place is None:
-            place = self.places[line] = Location(self.file, self.first_line + line - 1, self.name)
+            name = linux_name(self.function.__code__)
+            place = self.places[line] = Location(self.file, self.first_line + line - 1, name)
         return place
 
 

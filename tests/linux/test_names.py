@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import pfncache.linux
 from pfncache import user_cache
 from pfncache.lang.part_of import CALLER
 from tools.fidelity import Entry, entries
@@ -66,3 +68,24 @@ def test_what_is_cited_is_in_linux() -> None:
             if files and not any(re.search(rf"\b{function}\b", texts[name]) for name in files):
                 wrong.append(f"{label(entry)}: {function}() is not in {', '.join(files)}")
     assert wrong == []
+
+
+def places(path: Path) -> Iterator[str]:
+    """Yield where the namesake of a file may be in the kernel tree: the file, or the C file that it is a piece of."""
+    for name in (path.with_suffix(""), path.parent):
+        for leaf in (name.name, name.name.replace("_", "-")):
+            yield from ((name.parent / f"{leaf}.{kind}").as_posix() for kind in "ch")
+
+
+@pytest.mark.slow
+def test_files_mirror_the_tree() -> None:
+    tree = source()
+    package = Path(pfncache.linux.__file__).parent
+    strange = []
+    for file in sorted(package.rglob("*.py")):
+        path = file.relative_to(package)
+        if path.name not in ("__init__.py", "vmlinux.py") and not any(
+            (tree / place).is_file() for place in places(path)
+        ):
+            strange.append(str(path))
+    assert strange == []

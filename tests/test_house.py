@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The laws of the house: which room may import which, and what every file has to keep to."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "pfncache"
+MAX_LINES = 450
+
+FLOORS = (
+    {"lang", "user_cache"},
+    {"linux"},
+    {"check"},
+    {"kernels", "properties"},
+    {"designs", "scenarios"},
+    {"verify"},
+    {"machines", "sweep"},
+    {"footprint"},
+    {"selftests"},
+    {"matrix"},
+    {"__init__"},
+    {"commands"},
+    {"__main__"},
+)
+"""Rooms, from the ground up: a room imports rooms on lower floors alone."""
+ALONE = {
+    "lang": set[str](),
+    "linux": {"lang"},
+    "check": {"lang", "user_cache"},
+    "properties": {"lang", "linux"},
+    "scenarios": {"lang", "linux", "check"},
+}
+"""Rooms that may import nothing but these. The user's cache folder is where the engine keeps native code."""
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {module_of(path): path for path in files()}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The modules of ours that a file imports, wherever in it the import stands."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] != "pfncache":
+                continue
+            inner = parts[1:]
+            while inner and ".".join(inner) not in MODULES:
+                inner.pop()
+            yield ".".join(inner) or "__init__"
+
+
+def room(module: str) -> str:
+    return module.split(".", 1)[0]
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(module) for module in MODULES} == set[str]().union(*FLOORS)
+
+
+def test_no_import_goes_up() -> None:
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    up = [
+        f"{module} imports {target}"
+        for module, path in MODULES.items()
+        for target in imports_of(path)
+        if room(target) != room(module) and floor[room(target)] >= floor[room(module)]
+    ]
+    assert up == []
+
+
+@pytest.mark.parametrize("name", sorted(ALONE))
+def test_room_imports_its_own_and_what_it_may(name: str) -> None:
+    strange = [
+        f"{module} imports {target}"
+        for module, path in MODULES.items()
+        if room(module) == name
+        for target in imports_of(path)
+        if room(target) not in ALONE[name] | {name}
+    ]
+    assert strange == []
+
+
+def test_only_the_system_of_the_checker_is_known_to_scenarios() -> None:
+    known = {t for m, p in MODULES.items() if room(m) == "scenarios" for t in imports_of(p) if room(t) == "check"}
+    assert known == {"check.system"}
+
+
+def test_no_circle_of_imports() -> None:
+    state: dict[str, int] = {}
+    circles: list[str] = []
+
+    def visit(module: str, way: list[str]) -> None:
+        state[module] = 1
+        for target in sorted(set(imports_of(MODULES[module])) - {module}):
+            if state.get(target) == 1:
+                circles.append(" -> ".join([*way[way.index(target) :], target]))
+            elif target not in state:
+                visit(target, [*way, target])
+        state[module] = 2
+
+    for module in MODULES:
+        if module not in state:
+            visit(module, [module])
+    assert circles == []
+
+
+KVM = re.compile(r"kvm|memslot|gpc|gfn|guest|vcpu|hva|gmem|notifier|(?<!import )pfn(?!cache)", re.IGNORECASE)
+
+
+def test_the_checker_knows_nothing_about_kvm() -> None:
+    known = [
+        f"{module}:{number}: {line.strip()}"
+        for module, path in MODULES.items()
+        if room(module) in ("check", "lang")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if KVM.search(line)
+    ]
+    assert known == []
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    places = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(module)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+RECORDS = {"Record", "ThreadInfo"}
+HEADERS = ("linux.include.uapi", "linux.include.xen", "linux.arch.x86.include")
+"""Their classes are no part of the kernel image."""
+
+
+def test_no_two_functions_of_the_kernel_share_a_name() -> None:
+    places = defaultdict(list)
+    for module, path in MODULES.items():
+        if room(module) != "linux" or module.startswith(HEADERS):
+            continue
+        for node in tree(path).body:
+            if isinstance(node, ast.FunctionDef):
+                places[node.name].append(module)
+            if isinstance(node, ast.ClassDef) and not RECORDS & {ast.unparse(base) for base in node.bases}:
+                for function in node.body:
+                    if isinstance(function, ast.FunctionDef) and not any(
+                        "abstractmethod" in ast.unparse(decorator) for decorator in function.decorator_list
+                    ):
+                        places[function.name].append(f"{module}.{node.name}")
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def sources() -> list[Path]:
+    return [p for folder in ("src", "tests", "benchmarks", "tools") for p in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in sources()}
+    assert {name: count for name, count in lengths.items() if count > MAX_LINES} == {}
+
+
+def test_every_file_has_its_licence() -> None:
+    kept = [*sources(), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml"]
+    without = [str(p.relative_to(ROOT)) for p in kept if "SPDX-License-Identifier:" not in p.read_text()[:300]]
+    assert without == []

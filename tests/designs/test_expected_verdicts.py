@@ -153,7 +153,7 @@ def test_dedicated_sequence_reads_like_its_changelog() -> None:
             ("madvise", "zap_ptes"),
             ("madvise", "lower_mn_active_invalidate_count"),
             ("sender", "mmu_notifier_retry_cache"),
-            ("sender", "gpc_set_pfn"),
+            ("sender", "publish_pfn"),
         ],
     )
 
@@ -166,10 +166,10 @@ def test_forward_port_trap_reads_like_its_description() -> None:
         steps,
         [
             ("punch", "raise_mn_active_invalidate_count"),
-            ("vcpu", "kvm_gmem_make_uptodate"),
+            ("vcpu", "make_uptodate"),
             ("punch", "truncate_inode_pages_range"),
             ("punch", "lower_mn_active_invalidate_count"),
             ("vcpu", "mmu_notifier_retry_cache"),
-            ("vcpu", "gpc_set_pfn"),
+            ("vcpu", "publish_pfn"),
         ],
     )

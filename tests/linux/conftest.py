@@ -51,11 +51,11 @@ class Host:
         self, base_gfn: int = 0, npages: int = 4, slot_id: int = 0, hva: Hva = HVA, log_dirty: bool = False
     ) -> int:
         """KVM_SET_USER_MEMORY_REGION."""
-        return self.kernel.kvm_set_memory_region(self.kvm, slot_id, base_gfn, npages, hva, log_dirty)
+        return self.kernel.set_memory_region(self.kvm, slot_id, base_gfn, npages, hva, log_dirty)
 
     def delete_slot(self, slot_id: int = 0) -> int:
         """The same with size 0."""
-        return self.kernel.kvm_set_memory_region(self.kvm, slot_id, 0, 0, 0)
+        return self.kernel.set_memory_region(self.kvm, slot_id, 0, 0, 0)
 
     def slot(self, slot_id: int = 0) -> KvmMemorySlot:
         """A slot of the active set."""

@@ -36,8 +36,8 @@ def clock_on(host: Host, gpa: int = 0x10) -> None:
 
 def gmem_slot(host: Host, flags: int = MAPPABLE) -> File:
     """A slot of one page of guest_memfd, whose user address is anonymous memory."""
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, flags)
-    assert host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 1, HVA, gmem=file) == 0
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, flags)
+    assert host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, gmem=file) == 0
     return file
 
 

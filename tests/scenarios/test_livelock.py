@@ -52,7 +52,7 @@ ENDS = [
 def test_starves(design: str, scenario: str, states: int) -> None:
     outcome = run(Job(DESIGNS[design], scenario, 1_000_000))
     assert (outcome.verdict, outcome.property, outcome.states) == ("violated", "livelock", states)
-    waits = "kvm_wait_for_invalidations" if scenario.endswith("slot-update") else "hva_to_pfn_retry"
+    waits = "install_memslots" if scenario.endswith("slot-update") else "hva_to_pfn_retry"
     who = "vmm" if scenario.endswith("slot-update") else "vcpu"
     assert outcome.reason == f"a fair scheduler may leave {who} in {waits}() for ever"
 
@@ -70,11 +70,11 @@ def test_the_trace_reads_like_the_report() -> None:
     assert outcome.trace.loop is not None
     loop = [(row.actor, row.function) for row in outcome.trace.rows[outcome.trace.loop :]]
     functions = [function for actor, function in loop if actor == "vcpu"]
-    assert [f for f in functions if f in ("gpc_invalidate_seq", "mmu_notifier_retry_cache", "gpc_set_pfn")] == [
+    assert [f for f in functions if f in ("gpc_invalidate_seq", "mmu_notifier_retry_cache", "publish_pfn")] == [
         "mmu_notifier_retry_cache",
         "gpc_invalidate_seq",
     ]
-    assert loop.count(("madvise", "kvm_bump_gpc_invalidate_seq")) == 3
+    assert loop.count(("madvise", "bump_gpc_invalidate_seq")) == 3
     assert render(outcome.trace).count(FOR_EVER) == 1
 
 

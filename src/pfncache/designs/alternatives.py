@@ -23,7 +23,7 @@ from pfncache.linux.include.linux.types import (
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
-from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 
@@ -37,17 +37,17 @@ class BumpSequence(InvalidateOnGmemEvents):
         kvm = f.kvm
         assert kvm is not None
         with spin_lock(kvm.mn_invalidate_lock):
-            self.kvm_bump_gpc_invalidate_seq(kvm)
+            self.bump_gpc_invalidate_seq(kvm)
         super()._kvm_gmem_invalidate_end(f, start, end)
 
-    def kvm_gmem_attributes_end(self, kvm: Kvm) -> None:
+    def end_attribute_invalidation(self, kvm: Kvm) -> None:
         """First the sequence."""
         with spin_lock(kvm.mn_invalidate_lock):
-            self.kvm_bump_gpc_invalidate_seq(kvm)
-        super().kvm_gmem_attributes_end(kvm)
+            self.bump_gpc_invalidate_seq(kvm)
+        super().end_attribute_invalidation(kvm)
 
 
-class BoolInsteadOfCount(Patch, KvmMain):
+class BoolInsteadOfCount(Patch, KvmMmuNotifier):
     """KVM: guest_memfd: a flag that says that an invalidation is in progress.
 
     Two that overlap share it: the first to end clears it for both.
@@ -70,17 +70,17 @@ class MemslotsUnderLock(InvalidateOnGmemEvents):
     def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
         """Whoever holds slots_lock needs no SRCU."""
         with mutex(kvm.slots_lock):
-            return self.set_mem_attributes(kvm, self.kvm_memslots_locked(kvm), start, end, private)
+            return self.update_attributes_locked(kvm, self._kvm_memslots(kvm), start, end, private)
 
 
 class CompareIdentity(ResolvePfnsViaGmem):
     """KVM: pfncache: look a gmem-backed page up again when the memslots have changed."""
 
-    def gpc_may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
+    def may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
         """The user address says nothing about what guest_memfd has."""
         if gpc.gpa != INVALID_GPA and gpc.memslot is not None and gpc.memslot.guest_memfd:
             return False
-        return super().gpc_may_keep_pfn(gpc, hva_change)
+        return super().may_keep_pfn(gpc, hva_change)
 
 
 class AskFolioMapping(MapThroughVmap):
@@ -111,10 +111,10 @@ class RefusePrivate(ResolvePfnsViaGmem):
                 if file is None or file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0:
                     return KVM_PFN_ERR_FAULT
                 return self.kvm_gmem_get_pfn(kvm, slot, gfn)
-        return self.hva_to_pfn(self.page_align_down(gpc.uhva))
+        return self.hva_to_pfn(self.PAGE_ALIGN_DOWN(gpc.uhva))
 
 
-class RetryInRange(Patch, Pfncache, KvmMain):
+class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
     """KVM: pfncache: repeat a lookup only when its own address is invalidated.
 
     An invalidation marks the caches in its range, whether or not they are valid. A lookup that begins while one is in
@@ -131,7 +131,7 @@ class RetryInRange(Patch, Pfncache, KvmMain):
                 kvm.mn_invalidate_range_end = end
             self.raise_mn_active_invalidate_count(kvm)
         self.gfn_to_pfn_cache_invalidate_start(kvm, start, end)
-        self.kvm_handle_hva_range_start(kvm, start, end)
+        self.handle_hva_range_start(kvm, start, end)
 
     def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """Mark the caches, too."""
@@ -146,10 +146,10 @@ class RetryInRange(Patch, Pfncache, KvmMain):
                                 gpc.valid = False
                                 gpc.outdated = True
 
-    def kvm_bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
+    def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
         """Nobody would look."""
 
-    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
         """Begin a lookup. The mark is set before it if what it finds may be on its way out."""
         kvm = gpc.kvm
         assert kvm is not None
@@ -158,9 +158,9 @@ class RetryInRange(Patch, Pfncache, KvmMain):
                 kvm.mn_active_invalidate_count != 0
                 and kvm.mn_invalidate_range_start <= gpc.uhva < kvm.mn_invalidate_range_end
             )
-        return super().gpc_to_pfn(gpc)
+        return super().lookup_pfn(gpc)
 
-    def gpc_must_retry(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
+    def must_retry_lookup(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
         """Only for the cache's own address."""
         return gpc.outdated
 
@@ -188,7 +188,7 @@ class ClockThroughUserspace(Patch, X86):
         assert kvm is not None
         if vcpu.pv_time_hva.gpa != INVALID_GPA:
             for _ in range(3):
-                if self.kvm_write_guest_cached(kvm, vcpu.pv_time_hva, b"\0") != 0:
+                if self.kvm_write_guest_offset_cached(kvm, vcpu.pv_time_hva, b"\0", 0) != 0:
                     return
             self.host_user_pvclock(vcpu)
 

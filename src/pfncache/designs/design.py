@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 from pfncache.designs.requirement import Reliance
 from pfncache.lang.atomic import atomic, guard
+from pfncache.lang.part_of import is_part, linux_name, part_of
 from pfncache.linux.vmlinux import Vmlinux
 
 
@@ -109,9 +111,18 @@ def _apply(layer: type, kernel: type[Vmlinux]) -> type[Vmlinux]:
     """
     cell = types.CellType()
     functions = {name: _rebind(value, cell) for name, value in vars(layer).items() if callable(value)}
+    for name, function in functions.items():
+        _mark_part(function, getattr(kernel, name, None))
     patched = type(layer.__name__, (kernel,), {**functions, "__doc__": layer.__doc__, "__module__": layer.__module__})
     cell.cell_contents = patched
     return patched
+
+
+def _mark_part(function: Any, replaced: Any) -> None:
+    """Mark a function that replaces a part of a Linux function as a part of the same one."""
+    if all(isinstance(inspect.unwrap(f), types.FunctionType) for f in (function, replaced) if callable(f)):
+        if replaced is not None and is_part(replaced):
+            part_of(linux_name(inspect.unwrap(replaced).__code__))(function)
 
 
 def _rebind(function: Any, cell: types.CellType) -> Any:

@@ -14,11 +14,11 @@ from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock_irq
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
-from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 
-class RevertDedicatedSequence(Patch, Pfncache, KvmMain):
+class RevertDedicatedSequence(Patch, Pfncache, KvmMmuNotifier):
     """Revert "KVM: pfncache: use a dedicated sequence" (da260bcb56fe, 7.3.2).
 
     mmu_invalidate_seq moves only for an invalidation that meets a memslot.
@@ -26,11 +26,11 @@ class RevertDedicatedSequence(Patch, Pfncache, KvmMain):
 
     provides = (MMU_SEQUENCE,)
 
-    def gpc_invalidate_seq(self, kvm: Kvm) -> Sequence:
+    def read_gpc_seq(self, kvm: Kvm) -> Sequence:
         """The sequence of the guest's mappings."""
         return kvm.mmu_invalidate_seq
 
-    def kvm_bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
+    def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
         """There is no sequence of pfncache's own."""
 
 
@@ -53,11 +53,11 @@ class RevertValidAfterLookup(Patch, Pfncache):
     valid is set before the lookup, so that an invalidation that comes in between clears it; readers see it too.
     """
 
-    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
         """Speculate."""
         with write_lock_irq(gpc.lock):
             gpc.valid = True
-        pfn = super().gpc_to_pfn(gpc)
+        pfn = super().lookup_pfn(gpc)
         with write_lock_irq(gpc.lock):
             gpc.valid = False
         return pfn
@@ -66,7 +66,7 @@ class RevertValidAfterLookup(Patch, Pfncache):
 class RevertRefreshLock(Patch, Pfncache):
     """Revert "KVM: Fully serialize gfn=>pfn cache refresh via mutex" (93984f19e7bc, 6.0)."""
 
-    def gpc_assert_locked(self, gpc: GfnToPfnCache) -> None:
+    def assert_refresh_locks(self, gpc: GfnToPfnCache) -> None:
         """There is no refresh_lock to assert."""
         lockdep_assert_held_write(gpc.lock)
 
@@ -74,14 +74,14 @@ class RevertRefreshLock(Patch, Pfncache):
         """Refresh, beside whoever else does."""
         if not self.kvm_gpc_is_valid_len(gpc.gpa, gpc.uhva, length):
             return -EINVAL
-        uhva = gpc.uhva if self.is_error_gpa(gpc.gpa) else self.KVM_HVA_ERR_BAD
+        uhva = gpc.uhva if self.kvm_is_error_gpa(gpc.gpa) else self.KVM_HVA_ERR_BAD
         return self._kvm_gpc_refresh(gpc, gpc.gpa, uhva)
 
 
 class RevertListBeforeActive(Patch, Pfncache):
     """Make a cache active before it is on gpc_list."""
 
-    def gpc_publish(self, gpc: GfnToPfnCache) -> None:
+    def list_and_activate(self, gpc: GfnToPfnCache) -> None:
         """The wrong way round, with the lookup of whoever sees it active in between."""
         kvm = gpc.kvm
         assert kvm is not None
@@ -102,7 +102,7 @@ class RevertListBeforeActive(Patch, Pfncache):
 class RevertRefuseInactive(Patch, Pfncache):
     """Revert "KVM: Reject attempts to refresh an inactive cache" (ecbcf030b456, 6.1)."""
 
-    def gpc_may_refresh(self, gpc: GfnToPfnCache) -> bool:
+    def may_refresh(self, gpc: GfnToPfnCache) -> bool:
         """Refresh whatever comes."""
         return True
 
@@ -111,9 +111,9 @@ class RevertRefuseInactive(Patch, Pfncache):
         kvm = gpc.kvm
         assert kvm is not None
         slots = self.kvm_memslots(kvm)
-        if not self.is_error_gpa(gpc.gpa) and gpc.generation != slots.generation:
+        if not self.kvm_is_error_gpa(gpc.gpa) and gpc.generation != slots.generation:
             return False
-        if self.is_error_hva(gpc.uhva):
+        if self.kvm_is_error_hva(gpc.uhva):
             return False
         return gpc.valid
 
@@ -129,7 +129,7 @@ class RevertListUnderRefreshLock(Patch, Pfncache):
         if not self.kvm_gpc_is_valid_len(gpa, uhva, length):
             return -EINVAL
         if not gpc.active:
-            self.gpc_publish(gpc)
+            self.list_and_activate(gpc)
         with mutex(gpc.refresh_lock):
             return self._kvm_gpc_refresh(gpc, gpa, uhva)
 
@@ -146,7 +146,7 @@ class RevertListUnderRefreshLock(Patch, Pfncache):
             kvm.gpc_list.list_del(gpc.list)
         with mutex(gpc.refresh_lock):
             with write_lock_irq(gpc.lock):
-                old_khva = self.page_align_down(gpc.khva)
+                old_khva = self.PAGE_ALIGN_DOWN(gpc.khva)
                 old_pfn = gpc.pfn
                 gpc.khva = 0
                 gpc.pfn = KVM_PFN_ERR_FAULT
@@ -156,18 +156,18 @@ class RevertListUnderRefreshLock(Patch, Pfncache):
 class RevertKhvaMove(Patch, Pfncache):
     """Revert "KVM: Update gfn_to_pfn_cache khva when it moves within the same page" (8332f0ed4f18, 6.1)."""
 
-    def gpc_move_khva(self, gpc: GfnToPfnCache, old_khva: Kva) -> None:
+    def move_khva(self, gpc: GfnToPfnCache, old_khva: Kva) -> None:
         """Keep the old address, offset and all."""
 
 
 class RevertPutReusedPage(Patch, Pfncache):
     """Revert "KVM: Put the extra pfn reference when reusing a pfn in the gpc cache" (3dddf65b4f4c, 6.0)."""
 
-    def gpc_set_pfn(self, gpc: GfnToPfnCache, pfn: Pfn, khva: Kva) -> None:
+    def publish_pfn(self, gpc: GfnToPfnCache, pfn: Pfn, khva: Kva) -> None:
         """Forget the new reference when the page is the old one."""
         if pfn == gpc.pfn and self.pfn_valid(pfn):
             self.get_page(self.mem_map[pfn])
-        super().gpc_set_pfn(gpc, pfn, khva)
+        super().publish_pfn(gpc, pfn, khva)
 
 
 class RevertCallersMarkDirty(Patch, Pfncache):
@@ -209,11 +209,11 @@ class RevertTimerFast(Patch, Xen):
 class RevertInitOnce(Patch, Pfncache):
     """Revert "KVM: Initialize gfn_to_pfn_cache locks in dedicated helper" (52491a38b2c2, 6.1)."""
 
-    def gpc_publish(self, gpc: GfnToPfnCache) -> None:
+    def list_and_activate(self, gpc: GfnToPfnCache) -> None:
         """rwlock_init() at each activation, whoever may hold the lock."""
         gpc.lock.writer = False
         gpc.lock.readers = 0
-        super().gpc_publish(gpc)
+        super().list_and_activate(gpc)
 
 
 class RevertVcpuInfoAlignment(Patch, Xen):
@@ -237,7 +237,7 @@ class CheckWithoutSrcu(Patch, X86, Memslots):
 
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
         """Without lockdep."""
-        return self.kvm_memslots_locked(kvm)
+        return self._kvm_memslots(kvm)
 
     def kvm_vcpu_run_clock_update(self, vcpu: KvmVcpu) -> None:
         """Without a read section."""
@@ -246,16 +246,16 @@ class CheckWithoutSrcu(Patch, X86, Memslots):
             self.kvm_guest_time_update(vcpu)
 
 
-class CountBeforeSequence(Patch, KvmMain):
+class CountBeforeSequence(Patch, KvmMmuNotifier):
     """End an invalidation in the wrong order: the count goes down before the sequence goes up."""
 
-    def kvm_gpc_invalidate_end(self, kvm: Kvm) -> None:
+    def end_cache_invalidation(self, kvm: Kvm) -> None:
         """The wmb() of the end, missing."""
         with spin_lock(kvm.mn_invalidate_lock):
             wake = self.lower_mn_active_invalidate_count(kvm)
-            self.kvm_bump_gpc_invalidate_seq(kvm)
+            self.bump_gpc_invalidate_seq(kvm)
         if wake:
-            kvm.mn_memslots_update_rcuwait.wake_up()
+            kvm.mn_memslots_update_rcuwait.rcuwait_wake_up()
 
 
 class SequenceBeforeCount(Patch, Pfncache):
@@ -263,18 +263,18 @@ class SequenceBeforeCount(Patch, Pfncache):
 
     def mmu_notifier_retry_cache(self, kvm: Kvm, sequence: Sequence) -> bool:
         """The rmb() of the test, missing."""
-        changed = self.gpc_invalidate_seq(kvm) != sequence
+        changed = self.read_gpc_seq(kvm) != sequence
         return kvm.mn_active_invalidate_count != 0 or changed
 
 
-class InvalidateAtEnd(Patch, KvmMain):
+class InvalidateAtEnd(Patch, KvmMmuNotifier):
     """Invalidate caches when the PTEs have changed, instead of before."""
 
     def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """Without the caches."""
         with spin_lock(kvm.mn_invalidate_lock):
             self.raise_mn_active_invalidate_count(kvm)
-        self.kvm_handle_hva_range_start(kvm, start, end)
+        self.handle_hva_range_start(kvm, start, end)
 
     def kvm_mmu_notifier_invalidate_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """With the caches."""
@@ -292,5 +292,5 @@ class TestActiveFirst(Patch, Pfncache):
                 return -EINVAL
             if not self.kvm_gpc_is_valid_len(gpc.gpa, gpc.uhva, length):
                 return -EINVAL
-            uhva = gpc.uhva if self.is_error_gpa(gpc.gpa) else self.KVM_HVA_ERR_BAD
+            uhva = gpc.uhva if self.kvm_is_error_gpa(gpc.gpa) else self.KVM_HVA_ERR_BAD
             return self._kvm_gpc_refresh(gpc, gpc.gpa, uhva)

@@ -9,13 +9,12 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.x86.clock import X86
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
-from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Hva, Kva, Pfn, Pgoff, is_error_noslot_pfn
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
-from pfncache.linux.virt.kvm.guest_memfd.memory import GuestMemfd
+from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
@@ -28,9 +27,9 @@ class NoDirectMap(Patch, GuestMemfdFile):
 
     provides = (NO_DIRECT_MAP,)
 
-    def kvm_gmem_supported_flags(self, kvm: Kvm) -> int:
+    def kvm_gmem_get_supported_flags(self, kvm: Kvm) -> int:
         """One more flag, whatever the VM's type."""
-        return super().kvm_gmem_supported_flags(kvm) | GUEST_MEMFD_FLAG_NO_DIRECT_MAP
+        return super().kvm_gmem_get_supported_flags(kvm) | GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 
 
 class ResolvePfnsViaGmem(Patch, Pfncache):
@@ -45,15 +44,19 @@ class ResolvePfnsViaGmem(Patch, Pfncache):
             return False
         return slot.gmem_only or self.kvm_mem_is_private(kvm, self.gpa_to_gfn(gpc.gpa))
 
+    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+        """Call gpc_to_pfn() instead of hva_to_pfn()."""
+        return self.gpc_to_pfn(gpc)
+
     def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Ask guest_memfd for what it backs; an HVA-based cache has no slot and goes by its user address."""
+        """Get a gmem-backed page from guest_memfd, any other by its user address."""
         if self.gpc_is_gmem_backed(gpc):
             kvm = gpc.kvm
             assert kvm is not None
             slot = gpc.memslot
             assert slot is not None
             return self.kvm_gmem_get_pfn(kvm, slot, self.gpa_to_gfn(gpc.gpa))
-        return super().gpc_to_pfn(gpc)
+        return self.hva_to_pfn(self.PAGE_ALIGN_DOWN(gpc.uhva))
 
 
 class MapThroughVmap(Patch, Pfncache):
@@ -103,12 +106,12 @@ class RenameGpcHelper(Patch, Pfncache):
         self.gfn_to_pfn_cache_invalidate_start(kvm, start, end)
 
 
-class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfd, MemAttributes):
+class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfdInvalidation, MemAttributes):
     """KVM: pfncache: Invalidate on gmem invalidation and memattr updates (RFC v4 5/7)."""
 
     relies_on = (MMU_SEQUENCE,)
 
-    def _kvm_gmem_invalidate_start(self, f: GmemFile, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+    def _kvm_gmem_invalidate_start(self, f: GmemFile, start: Pgoff, end: Pgoff, private: bool) -> None:
         """First the caches, by the user addresses of the slots that are bound. The count goes up in any case."""
         kvm = f.kvm
         assert kvm is not None
@@ -124,7 +127,7 @@ class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfd, MemAttributes):
                     first = slot.base_gfn + max(slot.gmem_pgoff, start) - slot.gmem_pgoff
                     last = slot.base_gfn + min(slot.gmem_pgoff + slot.npages, end) - slot.gmem_pgoff
                     self.gpc_invalidate_gfn_range(kvm, slot, first, last)
-        super()._kvm_gmem_invalidate_start(f, inode, start, end)
+        super()._kvm_gmem_invalidate_start(f, start, end, private)
 
     def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
         """Let refreshes go on, once the invalidation of the guest's mappings has moved the sequence."""
@@ -134,7 +137,7 @@ class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfd, MemAttributes):
         with spin_lock(kvm.mn_invalidate_lock):
             wake = self.lower_mn_active_invalidate_count(kvm)
         if wake:
-            kvm.mn_memslots_update_rcuwait.wake_up()
+            kvm.mn_memslots_update_rcuwait.rcuwait_wake_up()
 
     def gpc_invalidate_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
         """The caches of a slot's gfns, by their user addresses."""
@@ -151,9 +154,9 @@ class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfd, MemAttributes):
         """Invalidate caches around the update. The memslots are looked up before slots_lock is taken."""
         slots = self.kvm_memslots(kvm)
         with mutex(kvm.slots_lock):
-            return self.set_mem_attributes(kvm, slots, start, end, private)
+            return self.update_attributes_locked(kvm, slots, start, end, private)
 
-    def set_mem_attributes(self, kvm: Kvm, slots: KvmMemslots, start: Gfn, end: Gfn, private: bool) -> Errno:
+    def update_attributes_locked(self, kvm: Kvm, slots: KvmMemslots, start: Gfn, end: Gfn, private: bool) -> Errno:
         """What kvm_vm_set_mem_attributes() does under slots_lock."""
         if self.kvm_range_has_memory_attributes(kvm, start, end, private):
             return 0
@@ -166,15 +169,15 @@ class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfd, MemAttributes):
                 last = min(end, slot.base_gfn + slot.npages)
                 if first < last:
                     self.gpc_invalidate_gfn_range(kvm, slot, first, last)
-        self.kvm_mem_attributes_start(kvm, start, end)
+        self.handle_gfn_range_start(kvm, start, end)
         for gfn in range(len(kvm.mem_attr_array)):
             if start <= gfn < end:
                 kvm.mem_attr_array[gfn].private = private
-        self.kvm_mem_attributes_end(kvm, start, end)
-        self.kvm_gmem_attributes_end(kvm)
+        self.handle_gfn_range_end(kvm, start, end)
+        self.end_attribute_invalidation(kvm)
         return 0
 
-    def kvm_gmem_attributes_end(self, kvm: Kvm) -> None:
+    def end_attribute_invalidation(self, kvm: Kvm) -> None:
         """Nobody can be waiting: a memslot update needs slots_lock."""
         with spin_lock(kvm.mn_invalidate_lock):
             self.lower_mn_active_invalidate_count(kvm)

@@ -32,7 +32,7 @@ def gpc_use(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
     with srcu_read_lock(kvm.srcu):
         gpc.lock.read_lock_irq()
         if k.kvm_gpc_check(gpc, 1):
-            k.gpc_access(gpc, True)
+            k.access_khva(gpc, True)
         gpc.lock.read_unlock_irq()
 
 

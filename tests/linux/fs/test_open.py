@@ -11,7 +11,7 @@ KEEP, PUNCH, ZERO, COLLAPSE = 1, 2, 16, 8
 
 
 def gmem(host: Host) -> File:
-    return host.kernel.kvm_gmem_create("gmem", host.kvm, 4, 3)
+    return host.kernel._kvm_gmem_create("gmem", host.kvm, 4, 3)
 
 
 def memfd(host: Host) -> File:

@@ -108,7 +108,7 @@ def test_slow_with_a_fatal_signal(host: Host) -> None:
 
 
 def test_slow_of_poisoned_memory(host: Host) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
     host.kernel.sys_touch(host.mm, HVA)
     host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
@@ -117,7 +117,7 @@ def test_slow_of_poisoned_memory(host: Host) -> None:
 
 @pytest.mark.parametrize(("flags", "given"), [(0, True), (GUEST_MEMFD_FLAG_NO_DIRECT_MAP, False)])
 def test_memory_without_direct_map_is_refused(host: Host, flags: int, given: bool) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE | flags)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE | flags)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
     assert host.kernel.sys_touch(host.mm, HVA) == 0
     page = host.page(HVA)

@@ -86,7 +86,7 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         """
         if current_thread_info().srcu_depth == 0:
             self.host_dmesg.append("WARNING: suspicious RCU usage: kvm->memslots outside an SRCU read section")
-        return self.kvm_memslots_locked(kvm)
+        return self._kvm_memslots(kvm)
 
     def trace_user_access(self, page: Page, write: bool) -> None:
         """Remember what is written.
@@ -111,12 +111,12 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         self.host_again = self.host_again or again
         return again
 
-    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
         """cond_resched() of the loop in hva_to_pfn_retry(); a task that is delayed stops behind its lookup."""
         if self.host_again:
             self.host_again = False
             self.host_tasks.resched()
-        pfn = super().gpc_to_pfn(gpc)
+        pfn = super().lookup_pfn(gpc)
         self._stop_behind(Behind.LOOKUP)
         return pfn
 

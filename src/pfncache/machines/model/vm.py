@@ -248,8 +248,8 @@ class ModelVm(Vm):
         kernel = self.host.kernel
         with self.host.syscall("KVM_CREATE_GUEST_MEMFD") as done:
             done(-errno.EINVAL if flags & ~self.host.gmem_flags(self.record) else 0)
-            done(kernel.kvm_gmem_check_create(self.record, size, flags))
-            record = kernel.kvm_gmem_create("guest_memfd", self.record, size // PAGE_SIZE, flags)
+            done(kernel.kvm_gmem_create(self.record, size, flags))
+            record = kernel._kvm_gmem_create("guest_memfd", self.record, size // PAGE_SIZE, flags)
         return self.host.opened(ModelFile(self.host, record, size))
 
     def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
@@ -275,7 +275,7 @@ class ModelVm(Vm):
         with self.host.syscall("KVM_SET_MEMORY_ATTRIBUTES") as done:
             if not self.host.capabilities.memory_attributes:
                 done(-errno.ENOTTY)
-            done(self.host.kernel.kvm_vm_ioctl_set_attributes(self.record, gpa, size, attributes))
+            done(self.host.kernel.kvm_vm_ioctl_set_mem_attributes(self.record, gpa, size, attributes))
 
     def set_clock(self, nanoseconds: int) -> None:
         """KVM_SET_CLOCK."""
@@ -290,7 +290,7 @@ class ModelVm(Vm):
     def get_dirty_log(self, slot: int, pages: int) -> set[int]:
         """KVM_GET_DIRTY_LOG."""
         with self.host.syscall("KVM_GET_DIRTY_LOG") as done:
-            done(self.host.kernel.kvm_get_dirty_log(self.record, slot))
+            done(self.host.kernel.kvm_vm_ioctl_get_dirty_log(self.record, slot))
             slots = self.record.memslots
             assert slots is not None
             record = slots.entries[slot].slot

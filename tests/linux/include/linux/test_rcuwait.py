@@ -14,7 +14,7 @@ from tests.linux.conftest import reported
 @pytest.fixture
 def wait(task: TaskStruct) -> Rcuwait:
     made = Rcuwait("wait")
-    made.prepare_to_wait()
+    made.prepare_to_rcuwait()
     return made
 
 
@@ -22,22 +22,22 @@ def test_sleeps_until_woken(wait: Rcuwait) -> None:
     wait.set_uninterruptible()
     with pytest.raises(WouldBlock):
         wait.schedule()
-    wait.wake_up()
+    wait.rcuwait_wake_up()
     wait.schedule()
-    wait.finish_wait()
+    wait.finish_rcuwait()
     assert (wait.waiting, wait.woken) == (False, False)
 
 
 def test_wakeup_before_the_sleep_is_kept(wait: Rcuwait) -> None:
     wait.set_uninterruptible()
-    wait.wake_up()
+    wait.rcuwait_wake_up()
     wait.schedule()
     assert wait.woken
 
 
 def test_wakeup_before_the_state_is_set_is_lost(wait: Rcuwait) -> None:
     """Which is why the condition is looked at in between."""
-    wait.wake_up()
+    wait.rcuwait_wake_up()
     wait.set_uninterruptible()
     with pytest.raises(WouldBlock):
         wait.schedule()
@@ -45,13 +45,13 @@ def test_wakeup_before_the_state_is_set_is_lost(wait: Rcuwait) -> None:
 
 def test_wakeup_of_nobody(task: TaskStruct) -> None:
     wait = Rcuwait("wait")
-    wait.wake_up()
+    wait.rcuwait_wake_up()
     assert not wait.woken
 
 
 def test_not_in_atomic_context(wait: Rcuwait, task: TaskStruct) -> None:
     wait.set_uninterruptible()
-    wait.wake_up()
+    wait.rcuwait_wake_up()
     task.preempt_count = 1
     with reported("sleeping-in-atomic"):
         wait.schedule()

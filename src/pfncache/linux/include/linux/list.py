@@ -8,6 +8,7 @@ whoever walks or changes the list in between, for want of a lock, meets half-mad
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.records import Record
 from pfncache.lang.report import report
 
@@ -25,10 +26,11 @@ class ListHead(Record):
     """Somebody is between the first and the last store of an update."""
 
     @atomic
+    @part_of_caller
     def begin_change(self, entry: ListEntry, listed: bool) -> None:
         """The first store of list_add() or list_del(), checked as in __list_add_valid(), __list_del_entry_valid().
 
-        Linux: include/linux/list.h __list_add(), __list_del_entry(), v7.3.4.
+        Linux: include/linux/list.h list_add(), list_del(), v7.3.4.
         Simplified: the stores of one change are two steps: begun, done.
         """
         if self.changing:
@@ -38,10 +40,11 @@ class ListHead(Record):
         self.changing = True
 
     @atomic
+    @part_of_caller
     def end_change(self, entry: ListEntry, listed: bool) -> None:
         """The last store.
 
-        Linux: include/linux/list.h __list_add(), __list_del(), v7.3.4.
+        Linux: include/linux/list.h list_add(), list_del(), v7.3.4.
         """
         entry.listed = listed
         self.changing = False
@@ -63,6 +66,7 @@ class ListHead(Record):
         self.end_change(entry, False)
 
     @atomic
+    @part_of("list_for_each_entry")
     def reaches(self, entry: ListEntry) -> bool:
         """One step of list_for_each_entry(): whether the walk meets `entry`.
 

@@ -8,6 +8,7 @@ lockdep says of the order of locks is the checker's to find out.
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.rwsem import RwSemaphore
@@ -45,7 +46,8 @@ def lockdep_assert_held_read(lock: RwLock) -> None:
 
 
 @atomic
-def lockdep_assert_held_either(lock: RwLock) -> None:
+@part_of("lockdep_assert_held")
+def assert_rwlock_held(lock: RwLock) -> None:
     """An rwlock is held, for reading or for writing.
 
     Linux: include/linux/lockdep.h lockdep_assert_held(), v7.3.4.

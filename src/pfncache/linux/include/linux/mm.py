@@ -43,10 +43,10 @@ class Mm(Tracepoints, ABC):
         """
         return address & (self.PAGE_SIZE - 1)
 
-    def page_align_down(self, address: Address) -> Address:
+    def PAGE_ALIGN_DOWN(self, address: Address) -> Address:
         """Address & PAGE_MASK.
 
-        Linux: include/linux/align.h PAGE_ALIGN_DOWN(), v7.3.4.
+        Linux: include/linux/mm.h PAGE_ALIGN_DOWN(), v7.3.4.
         """
         return address & ~(self.PAGE_SIZE - 1)
 
@@ -224,14 +224,27 @@ class Mm(Tracepoints, ABC):
     def mmu_notifier_release(self, mm: MmStruct) -> None:
         """The address space is going away: each VM unsubscribes."""
 
-    # fs/file_table.c, for guest_memfd files
+    # fs/file_table.c, fs/inode.c, for guest_memfd files
     @abstractmethod
     def get_file(self, file: File) -> None:
-        """Take a reference on a file that one has open."""
+        """Take a reference on a file that the caller has open."""
+
+    @abstractmethod
+    def file_ref_get(self, file: File) -> bool:
+        """Take a reference, unless the last one has been dropped; return whether one was taken."""
 
     @abstractmethod
     def fput(self, file: File) -> None:
-        """Drop a reference on a file; the last one leaves it for release, later."""
+        """Drop a reference on a file; the last one defers the release to task work."""
+
+    @abstractmethod
+    def evict(self, inode: AddressSpace) -> None:
+        """Free the pages of an inode without references."""
+
+    # f_op and a_ops of guest_memfd, which fs and mm call through pointers
+    @abstractmethod
+    def kvm_gmem_release(self, file: File) -> None:
+        """f_op->release: the last reference on the file is dropped."""
 
     @abstractmethod
     def kvm_gmem_error_folio(self, mapping: AddressSpace, index: Pgoff) -> None:

@@ -27,7 +27,7 @@ class ThreadInfo(Record):
 def current_thread_info() -> ThreadInfo:
     """The running context.
 
-    Linux: arch/x86/include/asm/preempt.h, the per-CPU preempt_count, v7.3.4.
+    Linux: include/linux/thread_info.h current_thread_info(), v7.3.4.
     Simplified: an interrupt has a context of its own.
     """
     info: ThreadInfo = running()
@@ -38,7 +38,7 @@ def current_thread_info() -> ThreadInfo:
 def local_irq_disable() -> None:
     """local_irq_save().
 
-    Linux: include/linux/irqflags.h local_irq_save(), v7.3.4.
+    Linux: include/linux/irqflags.h local_irq_disable(), local_irq_save(), v7.3.4.
     """
     current_thread_info().irqs_disabled += 1
 
@@ -47,7 +47,7 @@ def local_irq_disable() -> None:
 def local_irq_enable() -> None:
     """local_irq_restore().
 
-    Linux: include/linux/irqflags.h local_irq_restore(), v7.3.4.
+    Linux: include/linux/irqflags.h local_irq_enable(), local_irq_restore(), v7.3.4.
     """
     current_thread_info().irqs_disabled -= 1
 
@@ -56,7 +56,7 @@ def local_irq_enable() -> None:
 def might_sleep() -> None:
     """might_sleep(): reports a sleep in atomic context.
 
-    Linux: kernel/sched/core.c __might_sleep(), v7.3.4.
+    Linux: include/linux/kernel.h might_sleep(), kernel/sched/core.c __might_sleep(), v7.3.4.
     """
     info = current_thread_info()
     if info.preempt_count != 0:

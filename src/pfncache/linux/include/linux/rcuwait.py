@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Record
 from pfncache.linux.include.linux.preempt import might_sleep
 
@@ -15,7 +16,7 @@ class Rcuwait(Record):
     woken: bool
 
     @atomic
-    def prepare_to_wait(self) -> None:
+    def prepare_to_rcuwait(self) -> None:
         """prepare_to_rcuwait().
 
         Linux: include/linux/rcuwait.h prepare_to_rcuwait(), v7.3.4.
@@ -23,6 +24,7 @@ class Rcuwait(Record):
         self.waiting = True
 
     @atomic
+    @part_of("set_current_state")
     def set_uninterruptible(self) -> None:
         """set_current_state(TASK_UNINTERRUPTIBLE): a wakeup from here on is not lost.
 
@@ -39,6 +41,7 @@ class Rcuwait(Record):
         self.sleep()
 
     @atomic
+    @part_of("__schedule")
     def sleep(self) -> None:
         """The moment at which the sleeper runs again.
 
@@ -47,7 +50,7 @@ class Rcuwait(Record):
         block_until(self.woken)
 
     @atomic
-    def finish_wait(self) -> None:
+    def finish_rcuwait(self) -> None:
         """finish_rcuwait().
 
         Linux: include/linux/rcuwait.h finish_rcuwait(), v7.3.4.
@@ -56,7 +59,7 @@ class Rcuwait(Record):
         self.woken = False
 
     @atomic
-    def wake_up(self) -> None:
+    def rcuwait_wake_up(self) -> None:
         """rcuwait_wake_up().
 
         Linux: kernel/exit.c rcuwait_wake_up(), v7.3.4.

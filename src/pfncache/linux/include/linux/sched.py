@@ -27,7 +27,7 @@ class TaskStruct(ThreadInfo):
 def current() -> TaskStruct:
     """The running task.
 
-    Linux: arch/x86/include/asm/current.h get_current(), v7.3.4.
+    Linux: arch/x86/include/asm/current.h current(), a macro for get_current(), v7.3.4.
     """
     task: TaskStruct = running()
     return task

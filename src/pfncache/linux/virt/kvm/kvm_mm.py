@@ -41,14 +41,14 @@ class KvmMm(Mm):
     KVM_HVA_ERR_BAD: int
     """An address that no user page has: PAGE_OFFSET, on x86."""
 
-    def is_error_hva(self, hva: Hva) -> bool:
+    def kvm_is_error_hva(self, hva: Hva) -> bool:
         """kvm_is_error_hva().
 
         Linux: include/linux/kvm_host.h kvm_is_error_hva(), v7.3.4.
         """
         return hva >= self.PAGE_OFFSET
 
-    def is_error_gpa(self, gpa: Gpa) -> bool:
+    def kvm_is_error_gpa(self, gpa: Gpa) -> bool:
         """kvm_is_error_gpa().
 
         Linux: include/linux/kvm_host.h kvm_is_error_gpa(), v7.3.4.
@@ -68,7 +68,7 @@ class KvmMm(Mm):
         """The active set. Locks: SRCU or slots_lock."""
 
     @abstractmethod
-    def kvm_memslots_locked(self, kvm: Kvm) -> KvmMemslots:
+    def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
         """The active set. Locks: slots_lock."""
 
     @abstractmethod
@@ -76,7 +76,7 @@ class KvmMm(Mm):
         """Free a slot that nobody can reach any more. Locks: slots_lock."""
 
     @abstractmethod
-    def search_memslots(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
+    def _gfn_to_memslot(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
         """The slot that has gfn in a set."""
 
     @abstractmethod
@@ -140,7 +140,7 @@ class KvmMm(Mm):
         """Look up and remember the user address of gpa. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_write_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int = 0) -> Errno:
+    def kvm_write_guest_offset_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int) -> Errno:
         """Write through a remembered user address. Locks: SRCU."""
 
     @abstractmethod
@@ -164,7 +164,7 @@ class KvmMm(Mm):
         """Make a zeroed cache ready for activation."""
 
     @abstractmethod
-    def gpc_access(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
+    def access_khva(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
         """Read or write through the cache's kernel address. Locks: gpc.lock for reading, after kvm_gpc_check()."""
 
     @abstractmethod
@@ -205,7 +205,7 @@ class KvmMm(Mm):
         """Mark the cached page dirty. Locks: gpc.lock for reading, SRCU."""
 
     @abstractmethod
-    def kvm_bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
+    def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
         """Tell refreshes that an invalidation has ended. Locks: mn_invalidate_lock."""
 
     @abstractmethod
@@ -222,11 +222,11 @@ class KvmMm(Mm):
         """The page of a gmem slot, with a reference, or an error pfn. Locks: SRCU or slots_lock."""
 
     @abstractmethod
-    def kvm_gmem_prepare(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
+    def kvm_gmem_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
         """Check a file that a new slot is to use and note it in the slot."""
 
     @abstractmethod
-    def kvm_gmem_commit(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
+    def kvm_gmem_commit_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
         """Store the bindings. Locks: slots_lock, slots_arch_lock."""
 
     @abstractmethod
@@ -238,7 +238,7 @@ class KvmMm(Mm):
         """The guest may have the pages again. Locks: invalidate_lock, held since the start."""
 
     @abstractmethod
-    def _kvm_gmem_invalidate_start(self, f: GmemFile, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+    def _kvm_gmem_invalidate_start(self, f: GmemFile, start: Pgoff, end: Pgoff, private: bool) -> None:
         """The same for one file of the inode. Locks: invalidate_lock."""
 
     @abstractmethod
@@ -250,12 +250,12 @@ class KvmMm(Mm):
         """Erase the bindings of a slot that nobody can reach any more. Locks: slots_lock."""
 
     @abstractmethod
-    def kvm_gmem_is_private_mem(self, inode: AddressSpace, index: Pgoff) -> bool:
-        """Whether the inode's pages are private: not GUEST_MEMFD_FLAG_INIT_SHARED."""
+    def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
+        """Return which SPTEs can map the inode's pages: True for the private ones, False for the shared ones."""
 
     @abstractmethod
-    def fput(self, file: File) -> None:
-        """Drop a reference on a guest_memfd file; the last one leaves it for release, later and elsewhere."""
+    def kvm_gmem_is_private_mem(self, inode: AddressSpace, index: Pgoff) -> bool:
+        """Whether the inode's pages are private: not GUEST_MEMFD_FLAG_INIT_SHARED."""
 
     # arch/x86/kvm
     @abstractmethod

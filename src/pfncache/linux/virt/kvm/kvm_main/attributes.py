@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.types import Errno, Gfn
 from pfncache.linux.include.uapi.linux.errno import EINVAL
@@ -21,7 +22,8 @@ class MemAttributes(KvmMm):
         """
         return kvm.mem_attr_array[gfn].private
 
-    def kvm_vm_ioctl_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
+    @part_of("kvm_vm_ioctl_set_mem_attributes")
+    def set_memory_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
         """KVM_SET_MEMORY_ATTRIBUTES.
 
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes(), v7.3.4.
@@ -42,11 +44,11 @@ class MemAttributes(KvmMm):
         with mutex(kvm.slots_lock):
             if self.kvm_range_has_memory_attributes(kvm, start, end, private):
                 return 0
-            self.kvm_mem_attributes_start(kvm, start, end)
+            self.handle_gfn_range_start(kvm, start, end)
             for gfn in range(len(kvm.mem_attr_array)):
                 if start <= gfn < end:
                     kvm.mem_attr_array[gfn].private = private
-            self.kvm_mem_attributes_end(kvm, start, end)
+            self.handle_gfn_range_end(kvm, start, end)
         return 0
 
     def kvm_range_has_memory_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> bool:
@@ -60,14 +62,15 @@ class MemAttributes(KvmMm):
                 return False
         return True
 
-    def kvm_mem_attributes_start(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+    @part_of("kvm_handle_gfn_range")
+    def handle_gfn_range_start(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Begin an invalidation of the guest's mappings in each slot that overlaps.
 
-        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range() with kvm_pre_set_memory_attributes(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_pre_set_memory_attributes as its handler.
         Locks: slots_lock.
         """
         found: bool = False
-        for entry in self.kvm_memslots_locked(kvm).entries:
+        for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
                 if not found:
@@ -83,14 +86,15 @@ class MemAttributes(KvmMm):
         if found:
             kvm.mmu_lock.write_unlock()
 
-    def kvm_mem_attributes_end(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+    @part_of("kvm_handle_gfn_range")
+    def handle_gfn_range_end(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """End the invalidation.
 
-        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range() with kvm_mmu_invalidate_end(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_mmu_invalidate_end under mmu_lock.
         Locks: slots_lock.
         Simplified: without kvm_arch_post_set_memory_attributes(), which is about huge pages.
         """
-        for entry in self.kvm_memslots_locked(kvm).entries:
+        for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
                 with write_lock(kvm.mmu_lock):

@@ -29,7 +29,7 @@ class HostMap(KvmMm):
         Simplified: a pin is a reference; allow_unsafe_mappings is off, so that VM_PFNMAP memory is refused.
         """
         hva = self.gfn_to_hva_memslot(slot, gfn)
-        if self.is_error_hva(hva):
+        if self.kvm_is_error_hva(hva):
             return KVM_PFN_NOSLOT
         pfn = self.hva_to_pfn(hva)
         if is_error_noslot_pfn(pfn) or self.pfn_valid(pfn):
@@ -39,7 +39,7 @@ class HostMap(KvmMm):
     def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
         """Pin and map a guest page.
 
-        Linux: virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
+        Linux: include/linux/kvm_host.h kvm_vcpu_map(), virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
         Locks: SRCU; may sleep.
         Returns: 0, -EINVAL where there is no page or -EFAULT where there is no mapping; the pfn; its kernel address.
         """

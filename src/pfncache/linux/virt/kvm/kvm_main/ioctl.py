@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Hva
 from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT
@@ -49,12 +50,12 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
         wants_gmem = flags & KVM_MEM_GUEST_MEMFD != 0
         if wants_gmem and self.offset_in_page(gmem_offset) != 0:
             return -EINVAL
-        old = self.kvm_memslots_locked(kvm).entries[slot_id].slot
+        old = self._kvm_memslots(kvm).entries[slot_id].slot
         if wants_gmem and gmem is None and size != 0:
             # A descriptor is looked at last: whatever else is wrong is said first.
-            ret = self.kvm_check_memory_region(kvm, slot_id, gpa, size, hva)
+            ret = self.check_new_region(kvm, slot_id, gpa, size, hva)
             return ret if ret != 0 or old is not None else -EBADF
-        return self.kvm_set_memory_region(
+        return self.set_memory_region(
             kvm,
             slot_id,
             self.gpa_to_gfn(gpa),
@@ -66,19 +67,20 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
             gmem_offset >> self.PAGE_SHIFT,
         )
 
-    def kvm_check_memory_region(self, kvm: Kvm, slot_id: int, gpa: Gpa, size: int, hva: Hva) -> Errno:
+    @part_of("kvm_set_memory_region")
+    def check_new_region(self, kvm: Kvm, slot_id: int, gpa: Gpa, size: int, hva: Hva) -> Errno:
         """What is wrong with a new slot before its file is looked at.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Returns: 0, -EINVAL or -EEXIST.
         """
-        slots = self.kvm_memslots_locked(kvm)
+        slots = self._kvm_memslots(kvm)
         if hva + size > self.PAGE_OFFSET or slots.entries[slot_id].slot is not None:
             return -EINVAL
         gfn = self.gpa_to_gfn(gpa)
         return -EEXIST if self.kvm_check_memslot_overlap(slots, slot_id, gfn, gfn + (size >> self.PAGE_SHIFT)) else 0
 
-    def kvm_vm_ioctl_set_attributes(self, kvm: Kvm, gpa: Gpa, size: int, attributes: int) -> Errno:
+    def kvm_vm_ioctl_set_mem_attributes(self, kvm: Kvm, gpa: Gpa, size: int, attributes: int) -> Errno:
         """KVM_SET_MEMORY_ATTRIBUTES, in bytes.
 
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes(), v7.3.4.
@@ -90,7 +92,7 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
             return -EINVAL
         start: Gfn = self.gpa_to_gfn(gpa)
         end: Gfn = start + (size >> self.PAGE_SHIFT)
-        return self.kvm_vm_ioctl_set_mem_attributes(kvm, start, end, attributes != 0)
+        return self.set_memory_attributes(kvm, start, end, attributes != 0)
 
     def kvm_supported_mem_attributes(self, kvm: Kvm) -> int:
         """The attributes that a VM has.
@@ -99,14 +101,14 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
         """
         return KVM_MEMORY_ATTRIBUTE_PRIVATE if self.kvm_arch_has_private_mem(kvm) else 0
 
-    def kvm_get_dirty_log(self, kvm: Kvm, slot_id: int) -> Errno:
+    def kvm_vm_ioctl_get_dirty_log(self, kvm: Kvm, slot_id: int) -> Errno:
         """KVM_GET_DIRTY_LOG: whether the slot has a log. Its bits are then read and cleared, one by one.
 
-        Linux: virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_get_dirty_log(), kvm_get_dirty_log_protect(), v7.3.4.
         Returns: 0, -EINVAL or -ENOENT.
         """
         with mutex(kvm.slots_lock):
             if slot_id >= len(kvm.sets[0].entries):
                 return -EINVAL
-            slot = self.kvm_memslots_locked(kvm).entries[slot_id].slot
+            slot = self._kvm_memslots(kvm).entries[slot_id].slot
             return 0 if slot is not None and slot.log_dirty else -ENOENT

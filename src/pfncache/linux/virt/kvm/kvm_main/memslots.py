@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
 from pfncache.linux.include.linux.preempt import might_sleep
@@ -22,7 +23,7 @@ class Memslots(KvmMm):
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
         """The active set, for those who are in an SRCU read section.
 
-        Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
+        Linux: include/linux/kvm_host.h kvm_memslots(), __kvm_memslots(), v7.3.4.
         Locks: SRCU.
         """
         lockdep_assert_srcu_held("kvm->memslots")
@@ -30,7 +31,7 @@ class Memslots(KvmMm):
         assert slots is not None
         return slots
 
-    def kvm_memslots_locked(self, kvm: Kvm) -> KvmMemslots:
+    def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
         """The active set, for those who keep it from changing.
 
         Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
@@ -50,7 +51,8 @@ class Memslots(KvmMm):
 
     # The ioctl
 
-    def kvm_set_memory_region(
+    @part_of("kvm_vm_ioctl_set_memory_region")
+    def set_memory_region(
         self,
         kvm: Kvm,
         slot_id: int,
@@ -64,17 +66,17 @@ class Memslots(KvmMm):
     ) -> Errno:
         """Create, delete, move or reflag a memslot.
 
-        Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), v7.3.4.
         Locks: takes slots_lock.
         Returns: 0, -EINVAL, -EEXIST, -ENOMEM or what binding a guest_memfd returns.
         Simplified: flags are arguments; address space 0.
         """
         with mutex(kvm.slots_lock):
-            return self._kvm_set_memory_region(
+            return self.kvm_set_memory_region(
                 kvm, slot_id, base_gfn, npages, userspace_addr, log_dirty, readonly, gmem, gmem_pgoff
             )
 
-    def _kvm_set_memory_region(
+    def kvm_set_memory_region(
         self,
         kvm: Kvm,
         slot_id: int,
@@ -100,7 +102,7 @@ class Memslots(KvmMm):
             return -EINVAL
         if gmem is not None and (log_dirty or readonly):
             return -EINVAL
-        slots = self.kvm_memslots_locked(kvm)
+        slots = self._kvm_memslots(kvm)
         old = slots.entries[slot_id].slot
         if npages == 0:
             if old is None:
@@ -117,8 +119,8 @@ class Memslots(KvmMm):
             new.userspace_addr = userspace_addr
             new.log_dirty = log_dirty
             new.readonly = readonly
-            return self.kvm_add_memslot(kvm, slot_id, new, gmem, gmem_pgoff)
-        if self.kvm_memslot_is_immutable(old, gmem):
+            return self.kvm_create_memslot(kvm, slot_id, new, gmem, gmem_pgoff)
+        if self.slot_is_immutable(old, gmem):
             return -EINVAL
         if userspace_addr != old.userspace_addr or npages != old.npages or readonly != old.readonly:
             return -EINVAL
@@ -130,7 +132,8 @@ class Memslots(KvmMm):
             return self.kvm_update_flags_memslot(kvm, slot_id, old, log_dirty, gmem, gmem_pgoff)
         return 0
 
-    def kvm_memslot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
+    @part_of("kvm_set_memory_region")
+    def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
         """A slot with guest_memfd can only be deleted, and no slot can get or lose it (since 6.19: 9935df5333aa).
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
@@ -138,6 +141,7 @@ class Memslots(KvmMm):
         """
         return old.guest_memfd or gmem is not None
 
+    @part_of("kvm_set_memory_region")
     def toggles_gmem(self, old: KvmMemorySlot, gmem: File | None) -> bool:
         """Whether the flags differ in KVM_MEM_GUEST_MEMFD.
 
@@ -167,34 +171,36 @@ class Memslots(KvmMm):
         Locks: slots_lock; slots_arch_lock, which is dropped.
         """
         slots = self.kvm_get_inactive_memslots(kvm)
-        old = self.kvm_memslots_locked(kvm)
+        old = self._kvm_memslots(kvm)
         generation = old.generation
         slots.generation = generation | self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
-        self.kvm_wait_for_invalidations(kvm, slots)
+        self.install_memslots(kvm, slots)
         # Dropped before the wait for readers: it may be taken inside their sections.
         kvm.slots_arch_lock.unlock()
         kvm.srcu.synchronize()
         slots.generation = generation + 1
 
-    def kvm_wait_for_invalidations(self, kvm: Kvm, slots: KvmMemslots) -> None:
+    @part_of("kvm_swap_active_memslots")
+    def install_memslots(self, kvm: Kvm, slots: KvmMemslots) -> None:
         """Publish a set when no MMU notifier is between its start and its end: both must see the same slots.
 
-        Linux: virt/kvm/kvm_main.c, part of kvm_swap_active_memslots(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_swap_active_memslots(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
         """
         kvm.mn_invalidate_lock.lock()
-        kvm.mn_memslots_update_rcuwait.prepare_to_wait()
+        kvm.mn_memslots_update_rcuwait.prepare_to_rcuwait()
         while kvm.mn_active_invalidate_count != 0:
             kvm.mn_memslots_update_rcuwait.set_uninterruptible()
             kvm.mn_invalidate_lock.unlock()
             self.wait_for_count(kvm)
             kvm.mn_memslots_update_rcuwait.schedule()
             kvm.mn_invalidate_lock.lock()
-        kvm.mn_memslots_update_rcuwait.finish_wait()
+        kvm.mn_memslots_update_rcuwait.finish_rcuwait()
         kvm.memslots = slots
         kvm.mn_invalidate_lock.unlock()
 
     @atomic
+    @part_of_caller
     def wait_for_count(self, kvm: Kvm) -> None:
         """For lockdep: wait for those who have raised mn_active_invalidate_count.
 
@@ -223,7 +229,7 @@ class Memslots(KvmMm):
 
     # The four changes
 
-    def kvm_add_memslot(
+    def kvm_create_memslot(
         self, kvm: Kvm, slot_id: int, new: KvmMemorySlot, gmem: File | None, gmem_pgoff: Pgoff
     ) -> Errno:
         """KVM_MR_CREATE.
@@ -234,7 +240,7 @@ class Memslots(KvmMm):
         """
         ret: Errno = 0
         if gmem is not None:
-            ret = self.kvm_gmem_prepare(kvm, new, gmem, gmem_pgoff)
+            ret = self.kvm_gmem_prepare_memory_region(kvm, new, gmem, gmem_pgoff)
             if ret != 0:
                 kfree(new)
                 return ret
@@ -242,7 +248,7 @@ class Memslots(KvmMm):
         ret = self.kvm_prepare_memory_region(kvm, None, new)
         if ret == 0 and gmem is not None:
             # Only now may an invalidation find the slot: it is ready (since 7.3.2: 3fe5d2944e5a).
-            ret = self.kvm_gmem_commit(kvm, new)
+            ret = self.kvm_gmem_commit_memory_region(kvm, new)
         if ret != 0:
             kvm.slots_arch_lock.unlock()
             if gmem is not None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import (
@@ -22,7 +23,7 @@ from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
-class VmLife(KvmMm):
+class VmLifecycle(KvmMm):
     """The functions of virt/kvm/kvm_main.c that make and destroy a VM."""
 
     def kvm_create_vm(
@@ -92,11 +93,12 @@ class VmLife(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_put_kvm(), v7.3.4.
         """
-        if self.kvm_users_dec_and_test(kvm):
+        if self.users_count_dec_and_test(kvm):
             self.kvm_destroy_vm(kvm)
 
     @atomic
-    def kvm_users_dec_and_test(self, kvm: Kvm) -> bool:
+    @part_of("refcount_dec_and_test")
+    def users_count_dec_and_test(self, kvm: Kvm) -> bool:
         """refcount_dec_and_test(&kvm->users_count).
 
         Linux: include/linux/refcount.h refcount_dec_and_test(), v7.3.4.
@@ -124,7 +126,7 @@ class VmLife(KvmMm):
         for gpc in kvm.gpcs:
             self.kvm_gpc_deactivate(gpc)
         # Both sets have the same slots.
-        for entry in self.kvm_memslots_locked(kvm).entries:
+        for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None:
                 self.kvm_free_memslot(slot)

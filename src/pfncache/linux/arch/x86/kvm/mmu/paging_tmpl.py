@@ -41,7 +41,7 @@ class PagingTmpl(KvmMm):
         gfn = self.gpa_to_gfn(table)
         slot = self.gfn_to_memslot(kvm, gfn)
         hva = self.gfn_to_hva_memslot_prot(slot, gfn)
-        if self.is_error_hva(hva):
+        if self.kvm_is_error_hva(hva):
             return -EFAULT
         hva += self.offset_in_page(table)
         if not self.copy_from_user(hva, 1):

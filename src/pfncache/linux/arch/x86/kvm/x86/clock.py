@@ -96,7 +96,7 @@ class X86(KvmMm):
         """
         self.trace_pv_begin(gpc)
         gpc.updating = True
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
         self.host_pvclock_version(gpc, True)
 
     @atomic
@@ -106,7 +106,7 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
         self.host_pvclock_payload(vcpu, gpc)
 
     @atomic
@@ -116,12 +116,12 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        pfn = self.gpc_access(gpc, True)
+        pfn = self.access_khva(gpc, True)
         self.host_pvclock_version(gpc, False)
         gpc.updating = False
         kvm = vcpu.kvm
         assert kvm is not None
-        if not self.is_error_gpa(gpc.gpa):
+        if not self.kvm_is_error_gpa(gpc.gpa):
             self.trace_pv_update(kvm, gpc.gpa, pfn)
 
     @atomic
@@ -232,7 +232,7 @@ class X86(KvmMm):
         if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
             if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
                 return
-        if self.is_error_hva(ghc.hva):
+        if self.kvm_is_error_hva(ghc.hva):
             return
         st = ghc.hva
         if not self.copy_to_user(st + self.STEAL_PREEMPTED, b"\0"):
@@ -265,7 +265,7 @@ class X86(KvmMm):
         ghc = vcpu.st.cache
         if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
             return
-        if not self.is_error_hva(ghc.hva):
+        if not self.kvm_is_error_hva(ghc.hva):
             current().pagefault_disabled = True
             written = self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
             current().pagefault_disabled = False

@@ -79,7 +79,7 @@ class Xen(XenRunstate):
         Locks: gpc.lock for reading.
         Simplified: nothing is written but in direct execution.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
 
     # Event channels
 
@@ -124,7 +124,7 @@ class Xen(XenRunstate):
         Returns: 1, 0 if it was set, -ENOTCONN if the guest has masked it.
         Simplified: events are never masked, nor pending already, but in direct execution.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
         return 1
 
     @atomic
@@ -135,7 +135,7 @@ class Xen(XenRunstate):
         Locks: info.lock for reading.
         Simplified: the vCPU is kicked although the bit was set.
         """
-        self.gpc_access(info, True)
+        self.access_khva(info, True)
 
     def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
         """Deliver the vCPU's upcall vector as an MSI, which wakes it.
@@ -336,7 +336,7 @@ class Xen(XenRunstate):
         Linux: arch/x86/kvm/xen.c, in kvm_xen_inject_pending_events(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Whether an upcall is pending. Without vcpu_info there is none.
@@ -367,7 +367,7 @@ class Xen(XenRunstate):
             if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
                 return False
             gpc.lock.read_lock_irq()
-        self.gpc_access(gpc, False)
+        self.access_khva(gpc, False)
         gpc.lock.read_unlock_irq()
         return True
 

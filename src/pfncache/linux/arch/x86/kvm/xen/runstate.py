@@ -137,7 +137,7 @@ class XenRunstate(KvmMm):
         Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate_guest(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
 
     @atomic
     def note_xen_dirty(self, gpc: GfnToPfnCache) -> None:

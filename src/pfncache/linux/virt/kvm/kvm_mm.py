@@ -72,7 +72,7 @@ class KvmMm(Mm):
         """The active set. Locks: slots_lock."""
 
     @abstractmethod
-    def kvm_free_memslot(self, slot: KvmMemorySlot) -> None:
+    def kvm_free_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
         """Free a slot that nobody can reach any more. Locks: slots_lock."""
 
     @abstractmethod

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/pfncache.c: gfn_to_pfn_cache, a kernel mapping of one guest page that outlives the lookup.
+"""virt/kvm/pfncache.c: gfn_to_pfn_cache, a kernel mapping of one guest page that is kept between accesses.
 
-A cache is made usable by a refresh and unusable by an invalidation. A user holds the cache's lock for reading, asks
-kvm_gpc_check(), and reads or writes through khva until it drops the lock; an invalidation waits for such users. No page
-reference is held: what keeps the page is that whoever takes it away calls the invalidation first.
+A refresh makes a cache valid, an invalidation makes it invalid. A user takes gpc->lock for reading, calls
+kvm_gpc_check(), and accesses the page through khva until it drops the lock; an invalidation takes the lock for writing,
+and so waits for the users. A valid cache holds no reference on its page: the page is safe because an invalidation
+precedes whatever takes the page away.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
 class Pfncache(KvmMm):
-    """The functions of virt/kvm/pfncache.c."""
+    """The functions of virt/kvm/pfncache.c, from invalidation and use to refresh, activation and deactivation."""
 
     # Invalidation
 
     def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """Invalidate every cache whose user address lies in [start, end).
 
-        The first look takes the lock for reading only, so that the users of a cache elsewhere are not disturbed.
+        Each cache is first checked under its lock for reading, so that the users of caches elsewhere are not delayed.
 
         Linux: virt/kvm/pfncache.c gfn_to_pfn_cache_invalidate_start(), v7.3.4.
-        Locks: called by an MMU notifier after it raised mn_active_invalidate_count, before mmu_lock.
+        Locks: takes gpc_lock. An MMU notifier calls it after it raised mn_active_invalidate_count, before mmu_lock.
         """
         with spin_lock(kvm.gpc_lock):
             for gpc in kvm.gpcs:
@@ -59,17 +60,17 @@ class Pfncache(KvmMm):
 
     @part_of("gfn_to_pfn_cache_invalidate_start")
     def cache_in_range(self, gpc: GfnToPfnCache, start: Hva, end: Hva) -> bool:
-        """Whether the cache is valid for an address in [start, end).
+        """Return whether the cache is valid, and for an address in [start, end).
 
         Linux: virt/kvm/pfncache.c gfn_to_pfn_cache_invalidate_start(), v7.3.4.
-        Locks: gpc.lock.
+        Locks: gpc.lock for reading or writing.
         """
         return gpc.valid and not is_error_noslot_pfn(gpc.pfn) and start <= gpc.uhva < end
 
     # Use
 
     def kvm_gpc_is_valid_len(self, gpa: Gpa, uhva: Hva, length: int) -> bool:
-        """Whether `length` bytes at the address stay within one page.
+        """Return whether `length` bytes at the address lie within one page: at gpa, or at uhva if there is no gpa.
 
         Linux: virt/kvm/pfncache.c kvm_gpc_is_valid_len(), v7.3.4.
         """
@@ -77,7 +78,7 @@ class Pfncache(KvmMm):
         return offset + length <= self.PAGE_SIZE
 
     def kvm_gpc_check(self, gpc: GfnToPfnCache, length: int) -> bool:
-        """Whether the cache may be used now, for `length` bytes.
+        """Return whether the cache may be used now, for `length` bytes.
 
         Linux: virt/kvm/pfncache.c kvm_gpc_check(), v7.3.4.
         Locks: gpc.lock for reading, SRCU.
@@ -87,7 +88,7 @@ class Pfncache(KvmMm):
         slots = self.kvm_memslots(kvm)
         if not gpc.active:
             return False
-        # A GPA-based cache belongs to the memslots that it was resolved with.
+        # A GPA-based cache is good for the memslots with which it was resolved.
         if not self.kvm_is_error_gpa(gpc.gpa) and gpc.generation != slots.generation:
             return False
         if self.kvm_is_error_hva(gpc.uhva):
@@ -99,7 +100,7 @@ class Pfncache(KvmMm):
     @atomic
     @part_of_caller
     def access_khva(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
-        """Read or write through the cache's kernel address, in one go. Returns the pfn that was reached.
+        """Read or write through the cache's kernel address, in one step; return the pfn that was reached.
 
         Linux: nothing; a dereference of gpc->khva, as the users of a cache do it.
         Locks: gpc.lock for reading, after kvm_gpc_check().
@@ -109,7 +110,7 @@ class Pfncache(KvmMm):
         return pfn
 
     def kvm_gpc_mark_dirty_in_slot(self, gpc: GfnToPfnCache) -> None:
-        """Mark the cached page dirty; an HVA-based cache has no slot to mark.
+        """Mark the cached page dirty; nothing to do for an HVA-based cache, which has no slot.
 
         Linux: include/linux/kvm_host.h kvm_gpc_mark_dirty_in_slot(), v7.3.4.
         Locks: gpc.lock for reading, SRCU.
@@ -123,7 +124,7 @@ class Pfncache(KvmMm):
     # Mapping
 
     def gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> Kva:
-        """Make a kernel mapping of a pfn; NULL when that fails.
+        """Map a pfn into the kernel; return NULL on failure.
 
         Linux: virt/kvm/pfncache.c gpc_map(), v7.3.4.
         Locks: refresh_lock.
@@ -136,14 +137,14 @@ class Pfncache(KvmMm):
     @atomic
     @part_of_caller
     def note_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> None:
-        """Let the properties see that a mapping is made.
+        """Report to the properties that a mapping is made.
 
         Linux: nothing; a tracepoint of the model.
         """
         self.trace_gpc_map(gpc, pfn)
 
     def gpc_unmap(self, pfn: Pfn, khva: Kva) -> None:
-        """Undo gpc_map(); nothing to do where nothing was mapped.
+        """Undo gpc_map(); nothing to do if nothing was mapped.
 
         Linux: virt/kvm/pfncache.c gpc_unmap(), v7.3.4.
         Locks: refresh_lock, and no spinlock.
@@ -159,17 +160,17 @@ class Pfncache(KvmMm):
 
     @part_of_caller
     def read_gpc_seq(self, kvm: Kvm) -> Sequence:
-        """The sequence that says whether an invalidation has ended since.
+        """Return the sequence that each end of an invalidation increments.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), mmu_notifier_retry_cache(), v7.3.4 (since 7.3.2: da260bcb56fe).
         """
         return kvm.gpc_invalidate_seq
 
     def mmu_notifier_retry_cache(self, kvm: Kvm, sequence: Sequence) -> bool:
-        """Whether a lookup that began with this sequence may be out of date.
+        """Return whether a lookup that began with this sequence may be out of date.
 
-        An invalidation that has begun shows in the count, one that has also ended in the sequence. Both reads are
-        plain; the end of an invalidation bumps the sequence before it lowers the count: here the count is read first.
+        An invalidation in progress shows in the count, one that has ended meanwhile shows in the sequence. The end of
+        an invalidation increments the sequence before it lowers the count; so the count has to be read first here.
 
         Linux: virt/kvm/pfncache.c mmu_notifier_retry_cache(), v7.3.4.
         Locks: gpc.lock for writing.
@@ -180,7 +181,7 @@ class Pfncache(KvmMm):
 
     @part_of("hva_to_pfn_retry")
     def must_retry_lookup(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
-        """Whether what was looked up since `sequence` may be out of date.
+        """Return whether the lookup since `sequence` has to be repeated.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
         Locks: gpc.lock for writing.
@@ -191,7 +192,7 @@ class Pfncache(KvmMm):
 
     @part_of("hva_to_pfn_retry")
     def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Look the cache's page up, with a reference where there is a struct page; or an error pfn.
+        """Return the pfn at the cache's address, with a reference if it has a struct page, or an error pfn.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
         Locks: refresh_lock, SRCU.
@@ -200,7 +201,7 @@ class Pfncache(KvmMm):
 
     @part_of("hva_to_pfn_retry")
     def assert_refresh_locks(self, gpc: GfnToPfnCache) -> None:
-        """The locks of a lookup.
+        """Assert the locks of a refresh.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
         """
@@ -208,11 +209,11 @@ class Pfncache(KvmMm):
         lockdep_assert_held_write(gpc.lock)
 
     def hva_to_pfn_retry(self, gpc: GfnToPfnCache) -> Errno:
-        """Look up and map the page of gpc.uhva until no invalidation has come in between; then publish it.
+        """Look up and map the page at gpc.uhva, until no invalidation has come in between; then publish it.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
         Locks: refresh_lock; gpc.lock for writing on entry and on return, dropped in between.
-        Returns: 0, or -EFAULT when there is no page or no mapping.
+        Returns: 0, or -EFAULT if there is no page or no mapping.
         """
         self.assert_refresh_locks(gpc)
         kvm = gpc.kvm
@@ -220,13 +221,13 @@ class Pfncache(KvmMm):
         old_khva: Kva = self.PAGE_ALIGN_DOWN(gpc.khva)
         new_pfn: Pfn = KVM_PFN_ERR_FAULT
         new_khva: Kva = 0
-        # gpa, uhva and generation are the new ones already: nobody may pass kvm_gpc_check() with the old khva.
+        # gpa, uhva and generation are the new ones already: kvm_gpc_check() must not succeed with the old khva.
         gpc.valid = False
         while True:
             sequence = self.read_gpc_seq(kvm)
             gpc.lock.write_unlock_irq()
             if not is_error_noslot_pfn(new_pfn):
-                # The page of the last turn is out of date.
+                # The page of the last iteration is out of date.
                 if new_khva != old_khva:
                     self.gpc_unmap(new_pfn, new_khva)
                 self.kvm_release_page_unused(new_pfn)
@@ -234,14 +235,14 @@ class Pfncache(KvmMm):
             if is_error_noslot_pfn(new_pfn):
                 gpc.lock.write_lock_irq()
                 return -EFAULT
-            # Reading gpc.pfn is safe without gpc.lock: whoever writes it holds refresh_lock.
+            # gpc.pfn is stable without gpc.lock, as every writer of it holds refresh_lock.
             new_khva = old_khva if new_pfn == gpc.pfn else self.gpc_map(gpc, new_pfn)
             if new_khva == 0:
                 self.kvm_release_page_unused(new_pfn)
                 gpc.lock.write_lock_irq()
                 return -EFAULT
             gpc.lock.write_lock_irq()
-            WARN_ON_ONCE(gpc.valid, "gpc->valid although refresh_lock is ours")
+            WARN_ON_ONCE(gpc.valid, "gpc->valid although refresh_lock is held")
             if not self.must_retry_lookup(gpc, sequence):
                 break
         self.publish_pfn(gpc, new_pfn, new_khva)
@@ -249,7 +250,7 @@ class Pfncache(KvmMm):
 
     @part_of("hva_to_pfn_retry")
     def publish_pfn(self, gpc: GfnToPfnCache, pfn: Pfn, khva: Kva) -> None:
-        """Publish what was looked up, and drop the lookup's reference: only invalidation protects khva from here on.
+        """Publish the page, and drop the reference of the lookup: from here on only invalidation protects khva.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
         Locks: refresh_lock, gpc.lock for writing.
@@ -263,15 +264,15 @@ class Pfncache(KvmMm):
     @atomic
     @part_of_caller
     def tag_khva(self, gpc: GfnToPfnCache) -> None:
-        """Remember whose page khva is, as KASAN's pointer tags do.
+        """Store the incarnation of the page in the cache, as KASAN tags a pointer.
 
-        Linux: nothing; for the model's reports.
+        Linux: nothing; for the reports of the model.
         """
         gpc.tag = self.mem_map[gpc.pfn].incarnation if self.pfn_valid(gpc.pfn) else 0
 
     @part_of("__kvm_gpc_refresh")
     def may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
-        """Whether a valid pfn is still right although the memslots may have changed: the user address decides.
+        """Return whether the cache may keep its pfn: it is valid, and the user address is the same as before.
 
         Linux: virt/kvm/pfncache.c __kvm_gpc_refresh(), v7.3.4.
         Locks: refresh_lock, gpc.lock for writing.
@@ -280,7 +281,7 @@ class Pfncache(KvmMm):
 
     @part_of("__kvm_gpc_refresh")
     def may_refresh(self, gpc: GfnToPfnCache) -> bool:
-        """Whether the cache is on gpc_list, where invalidations find it.
+        """Return whether the cache may be refreshed: only an active one is on gpc_list, where invalidations find it.
 
         Linux: virt/kvm/pfncache.c __kvm_gpc_refresh(), v7.3.4 (since 6.1: ecbcf030b456).
         Locks: refresh_lock, gpc.lock for writing.
@@ -289,7 +290,7 @@ class Pfncache(KvmMm):
 
     @part_of("__kvm_gpc_refresh")
     def move_khva(self, gpc: GfnToPfnCache, old_khva: Kva) -> None:
-        """The page is still right; the offset in it may be another one.
+        """Update the offset of khva in its page, which stays the same.
 
         Linux: virt/kvm/pfncache.c __kvm_gpc_refresh(), v7.3.4 (since 6.1: 8332f0ed4f18).
         Locks: refresh_lock, gpc.lock for writing.
@@ -298,11 +299,11 @@ class Pfncache(KvmMm):
 
     @part_of("__kvm_gpc_refresh")
     def resolve_gpa(self, gpc: GfnToPfnCache, slots: KvmMemslots, gpa: Gpa) -> Errno:
-        """Take gpa's memslot and user address into the cache, without the offset in the page.
+        """Store the memslot and the user address of gpa in the cache, the address without its offset in the page.
 
         Linux: virt/kvm/pfncache.c __kvm_gpc_refresh(), v7.3.4.
         Locks: refresh_lock, gpc.lock for writing, SRCU.
-        Returns: 0, or -EFAULT where there is no slot.
+        Returns: 0, or -EFAULT if there is no slot.
         """
         gfn = self.gpa_to_gfn(gpa)
         gpc.gpa = gpa
@@ -313,7 +314,7 @@ class Pfncache(KvmMm):
 
     @part_of("__kvm_gpc_refresh")
     def needs_memslot(self, gpc: GfnToPfnCache, slots: KvmMemslots, gpa: Gpa) -> bool:
-        """Whether the cache's memslot and user address are not those of gpa any more.
+        """Return whether the memslot and the user address of gpa have to be looked up.
 
         Linux: virt/kvm/pfncache.c __kvm_gpc_refresh(), v7.3.4.
         Locks: refresh_lock, gpc.lock for writing, SRCU.
@@ -329,7 +330,7 @@ class Pfncache(KvmMm):
         """
         kvm = gpc.kvm
         assert kvm is not None
-        # Both, or neither: a caller's mistake, reached by refreshing a cache that was never activated.
+        # Reached by a refresh of a cache that was never activated.
         if self.kvm_is_error_gpa(gpa) == self.kvm_is_error_hva(uhva):
             WARN_ON_ONCE(True, "__kvm_gpc_refresh() is given both gpa and uhva, or neither")
             return -EINVAL
@@ -351,12 +352,12 @@ class Pfncache(KvmMm):
             hva_change = gpc.uhva != old_uhva
         else:
             page_offset = self.offset_in_page(gpa)
-            # One load of the pointer: an update may publish the other set at any time.
+            # The pointer is loaded once: an update may publish the other set at any time.
             slots = self.kvm_memslots(kvm)
             if self.needs_memslot(gpc, slots, gpa):
                 ret = self.resolve_gpa(gpc, slots, gpa)
                 if ret == 0:
-                    # The generation may differ although the same page is meant.
+                    # The user address may be the same although the generation differs.
                     hva_change = gpc.uhva != old_uhva
             else:
                 gpc.uhva = old_uhva
@@ -378,7 +379,7 @@ class Pfncache(KvmMm):
         return ret
 
     def kvm_gpc_refresh(self, gpc: GfnToPfnCache, length: int) -> Errno:
-        """Make the cache usable again for the address that it was activated for.
+        """Make the cache valid again, for the address for which it was activated.
 
         Linux: virt/kvm/pfncache.c kvm_gpc_refresh(), v7.3.4.
         Locks: SRCU; no spinlock.
@@ -387,11 +388,11 @@ class Pfncache(KvmMm):
         with mutex(gpc.refresh_lock):
             if not self.kvm_gpc_is_valid_len(gpc.gpa, gpc.uhva, length):
                 return -EINVAL
-            # A GPA-based cache has an uhva too, but it is the GPA that is to be resolved again.
+            # A GPA-based cache has a uhva too, but its GPA has to be resolved again.
             uhva = gpc.uhva if self.kvm_is_error_gpa(gpc.gpa) else self.KVM_HVA_ERR_BAD
             return self._kvm_gpc_refresh(gpc, gpc.gpa, uhva)
 
-    # Life
+    # Activation and deactivation
 
     def kvm_gpc_init(self, gpc: GfnToPfnCache, kvm: Kvm) -> None:
         """Make a zeroed cache ready for activation.
@@ -407,7 +408,7 @@ class Pfncache(KvmMm):
 
     @part_of("__kvm_gpc_activate")
     def list_and_activate(self, gpc: GfnToPfnCache) -> None:
-        """Put an inactive cache on gpc_list, then make it active: nothing may be mapped that no invalidation can find.
+        """Add the cache to gpc_list, then make it active: an invalidation has to find it before anything is mapped.
 
         Linux: virt/kvm/pfncache.c __kvm_gpc_activate(), v7.3.4.
         Locks: refresh_lock.
@@ -420,36 +421,36 @@ class Pfncache(KvmMm):
             gpc.active = True
 
     def _kvm_gpc_activate(self, gpc: GfnToPfnCache, gpa: Gpa, uhva: Hva, length: int) -> Errno:
-        """Use the cache for an address.
+        """Activate the cache for gpa, or for uhva when gpa is INVALID_GPA, and refresh it.
 
         Linux: virt/kvm/pfncache.c __kvm_gpc_activate(), v7.3.4.
         Locks: SRCU; no spinlock.
-        Returns: 0, -EINVAL, -EIO or -EFAULT. The cache is active even when the address cannot be resolved now.
+        Returns: 0, -EINVAL, -EIO or -EFAULT. The cache is active even if its address cannot be resolved.
         """
         if not self.kvm_gpc_is_valid_len(gpa, uhva, length):
             return -EINVAL
         with mutex(gpc.refresh_lock):
             if not gpc.active:
                 if gpc.valid:
-                    WARN_ON_ONCE(True, "KVM_BUG_ON(gpc->valid) of an inactive cache")
+                    WARN_ON_ONCE(True, "KVM_BUG_ON(gpc->valid)")
                     return -EIO
                 self.list_and_activate(gpc)
             return self._kvm_gpc_refresh(gpc, gpa, uhva)
 
     def kvm_gpc_activate(self, gpc: GfnToPfnCache, gpa: Gpa, length: int) -> Errno:
-        """Use the cache for a guest physical address.
+        """Activate the cache for a guest physical address.
 
         Linux: virt/kvm/pfncache.c kvm_gpc_activate(), v7.3.4.
         Locks: SRCU; no spinlock.
         Returns: 0, -EINVAL, -EIO or -EFAULT.
         """
         if self.kvm_is_error_gpa(gpa):
-            WARN_ON_ONCE(True, "kvm_gpc_activate() of INVALID_GPA")
+            WARN_ON_ONCE(True, "WARN_ON_ONCE(kvm_is_error_gpa(gpa))")
             return -EINVAL
         return self._kvm_gpc_activate(gpc, gpa, self.KVM_HVA_ERR_BAD, length)
 
     def kvm_gpc_activate_hva(self, gpc: GfnToPfnCache, uhva: Hva, length: int) -> Errno:
-        """Use the cache for a user address, whatever memslots there are.
+        """Activate the cache for a user address, independently of the memslots.
 
         Linux: virt/kvm/pfncache.c kvm_gpc_activate_hva(), v7.3.4.
         Locks: SRCU; no spinlock.
@@ -460,7 +461,7 @@ class Pfncache(KvmMm):
         return self._kvm_gpc_activate(gpc, INVALID_GPA, uhva, length)
 
     def kvm_gpc_deactivate(self, gpc: GfnToPfnCache) -> None:
-        """Stop using the cache. gpa, uhva and generation stay.
+        """Take the cache off gpc_list and drop its mapping; gpa, uhva and generation stay.
 
         Linux: virt/kvm/pfncache.c kvm_gpc_deactivate(), v7.3.4.
         Locks: no spinlock.

@@ -13,11 +13,11 @@ class GfnToPfn(KvmMm):
     """The functions that look a guest page up, and those that drop the reference of a lookup."""
 
     def _gfn_to_memslot(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
-        """The slot that has gfn, INVALID ones included.
+        """Return the slot of a set that has gfn; it may be an INVALID one.
 
         Linux: include/linux/kvm_host.h __gfn_to_memslot(), search_memslots(), v7.3.4.
         Locks: SRCU or slots_lock.
-        Simplified: a walk of the ids instead of the tree.
+        Simplified: a walk of the ids instead of a search of the tree.
         """
         for entry in slots.entries:
             slot = entry.slot
@@ -26,7 +26,7 @@ class GfnToPfn(KvmMm):
         return None
 
     def gfn_to_memslot(self, kvm: Kvm, gfn: Gfn) -> KvmMemorySlot | None:
-        """The slot that has gfn in the active set.
+        """Return the slot of the active set that has gfn.
 
         Linux: virt/kvm/kvm_main.c gfn_to_memslot(), v7.3.4.
         Locks: SRCU or slots_lock.
@@ -34,7 +34,7 @@ class GfnToPfn(KvmMm):
         return self._gfn_to_memslot(self.kvm_memslots(kvm), gfn)
 
     def _gfn_to_hva_many(self, slot: KvmMemorySlot | None, gfn: Gfn, write: bool) -> Hva:
-        """The user address of gfn in a slot; an error for no slot, an INVALID one, and for writes to a read-only one.
+        """Return the user address of gfn; an error for no slot, an INVALID one, or a write to a read-only one.
 
         Linux: virt/kvm/kvm_main.c __gfn_to_hva_many(), v7.3.4.
         Locks: SRCU or slots_lock.
@@ -47,7 +47,7 @@ class GfnToPfn(KvmMm):
         return slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
 
     def gfn_to_hva_memslot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
-        """The user address of gfn in a slot, for writing: pfncaches and gfn_to_hva_caches refuse read-only slots by it.
+        """Return the user address of gfn for writing; pfncaches and gfn_to_hva_caches thus refuse read-only slots.
 
         Linux: virt/kvm/kvm_main.c gfn_to_hva_memslot(), v7.3.4.
         Locks: SRCU or slots_lock.
@@ -55,7 +55,7 @@ class GfnToPfn(KvmMm):
         return self._gfn_to_hva_many(slot, gfn, True)
 
     def gfn_to_hva_memslot_prot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
-        """The user address of gfn in a slot, for reading.
+        """Return the user address of gfn for reading.
 
         Linux: virt/kvm/kvm_main.c gfn_to_hva_memslot_prot(), v7.3.4.
         Locks: SRCU or slots_lock.
@@ -63,7 +63,7 @@ class GfnToPfn(KvmMm):
         return self._gfn_to_hva_many(slot, gfn, False)
 
     def hva_to_pfn(self, hva: Hva) -> Pfn:
-        """The page behind a user address, for writing.
+        """Return the page at a user address, for writing.
 
         Linux: virt/kvm/kvm_main.c hva_to_pfn(), hva_to_pfn_fast(), hva_to_pfn_slow(), hva_to_pfn_remapped(), v7.3.4.
         Locks: may sleep.
@@ -75,22 +75,22 @@ class GfnToPfn(KvmMm):
         mm = current().mm
         assert mm is not None
         slow = self.get_user_page(mm, hva)
-        # A signal and poisoned memory are final; anything else may be a VM_PFNMAP address, which GUP refuses.
+        # KVM_PFN_ERR_FAULT may stand for a VM_PFNMAP address, which GUP refuses; other errors are final.
         if slow != KVM_PFN_ERR_FAULT:
             return slow
         return self.follow_pfnmap(mm, hva)
 
     def kvm_release_page_unused(self, pfn: Pfn) -> None:
-        """Drop a reference of a page that was not used.
+        """Drop the reference of a lookup whose page was not used.
 
         Linux: include/linux/kvm_host.h kvm_release_page_unused(), v7.3.4.
-        Simplified: device pfns have no struct page and no reference; all others have one.
+        Simplified: a pfn instead of a struct page; the pfn of a device has neither struct page nor reference.
         """
         if self.pfn_valid(pfn):
             self.put_page(self.mem_map[pfn])
 
     def kvm_release_page_clean(self, pfn: Pfn) -> None:
-        """Drop a reference of a page that was used.
+        """Drop the reference of a lookup whose page was not written.
 
         Linux: virt/kvm/kvm_main.c kvm_release_page_clean(), v7.3.4.
         Simplified: as kvm_release_page_unused().

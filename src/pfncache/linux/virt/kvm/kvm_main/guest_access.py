@@ -15,7 +15,7 @@ class GuestAccess(KvmMm):
     """The functions that copy from and to guest memory, and that mark what they wrote dirty."""
 
     def kvm_read_guest_page(self, kvm: Kvm, gfn: Gfn, offset: int, length: int) -> Errno:
-        """Read guest memory through its user address. Neither attributes nor guest_memfd are looked at.
+        """Read guest memory through its user address; memory attributes and guest_memfd play no part.
 
         Linux: virt/kvm/kvm_main.c kvm_read_guest_page(), __kvm_read_guest_page(), v7.3.4.
         Locks: SRCU.
@@ -47,14 +47,14 @@ class GuestAccess(KvmMm):
     @atomic
     @part_of_caller
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
-        """Let the properties see that a write is done and marked.
+        """Report to the properties that a write is done and marked dirty.
 
         Linux: nothing; a tracepoint of the model.
         """
         self.trace_write_guest(slot, gfn << self.PAGE_SHIFT)
 
     def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
-        """Look up and remember the user address of gpa.
+        """Look the user address of gpa up and store it in the cache.
 
         Linux: virt/kvm/kvm_main.c kvm_gfn_to_hva_cache_init(), v7.3.4.
         Locks: SRCU.
@@ -64,7 +64,7 @@ class GuestAccess(KvmMm):
         return self._kvm_gfn_to_hva_cache_init(self.kvm_memslots(kvm), ghc, gpa)
 
     def _kvm_gfn_to_hva_cache_init(self, slots: KvmMemslots, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
-        """Look up and remember the user address that gpa has in a set.
+        """Look the user address of gpa in a set up and store it in the cache.
 
         Linux: virt/kvm/kvm_main.c __kvm_gfn_to_hva_cache_init(), v7.3.4.
         Locks: SRCU.
@@ -82,7 +82,7 @@ class GuestAccess(KvmMm):
 
     @part_of_caller
     def ghc_is_usable(self, kvm: Kvm, ghc: GfnToHvaCache) -> bool:
-        """Make sure that the user address is of the current memslots.
+        """Return whether the cache has a user address, looked up again if the memslots have changed.
 
         Linux: virt/kvm/kvm_main.c kvm_write_guest_offset_cached(), kvm_read_guest_offset_cached(), v7.3.4.
         Locks: SRCU.
@@ -93,7 +93,7 @@ class GuestAccess(KvmMm):
         return not self.kvm_is_error_hva(ghc.hva)
 
     def kvm_write_guest_offset_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int) -> Errno:
-        """Write through a remembered user address; only the memslot generation has to be right.
+        """Write through the user address in the cache, if its generation is that of the memslots.
 
         Linux: virt/kvm/kvm_main.c kvm_write_guest_offset_cached(), v7.3.4.
         Locks: SRCU.
@@ -110,7 +110,7 @@ class GuestAccess(KvmMm):
         return 0
 
     def kvm_read_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, length: int) -> Errno:
-        """Read through a remembered user address.
+        """Read through the user address in the cache, if its generation is that of the memslots.
 
         Linux: virt/kvm/kvm_main.c kvm_read_guest_cached(), kvm_read_guest_offset_cached(), v7.3.4.
         Locks: SRCU.
@@ -121,7 +121,7 @@ class GuestAccess(KvmMm):
         return 0 if self.copy_from_user(ghc.hva, length) else -EFAULT
 
     def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:
-        """Set the dirty bit of gfn if the slot logs.
+        """Set the dirty bit of gfn if the slot has dirty logging.
 
         Linux: virt/kvm/kvm_main.c mark_page_dirty_in_slot(), v7.3.4.
         Locks: SRCU.
@@ -132,7 +132,7 @@ class GuestAccess(KvmMm):
 
     @part_of("kvm_read_guest")
     def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:
-        """The bytes that kvm_read_guest_page() has found readable, in direct execution.
+        """Return the bytes that kvm_read_guest_page() has found readable, in direct execution.
 
         Linux: virt/kvm/kvm_main.c kvm_read_guest(), v7.3.4.
         Locks: SRCU.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c: struct kvm_host_map, a kernel mapping of a guest page that pins it for as long as it is used."""
+"""virt/kvm/kvm_main.c, struct kvm_host_map: a kernel mapping of a guest page that is pinned while it is mapped."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class HostMap(KvmMm):
     """kvm_vcpu_map() and kvm_vcpu_unmap()."""
 
     def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Pfn:
-        """The page behind a gfn's user address, for writing and pinned. Attributes and guest_memfd are not looked at.
+        """Return the page at the user address of gfn, pinned for writing; attributes and guest_memfd play no part.
 
-        Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), hva_to_pfn(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), v7.3.4.
         Locks: SRCU; may sleep.
         Returns: a pfn with a reference, or an error pfn.
-        Simplified: a pin is a reference; allow_unsafe_mappings is off, so that VM_PFNMAP memory is refused.
+        Simplified: a pin is a reference; allow_unsafe_mappings is off, so VM_PFNMAP memory is refused.
         """
         hva = self.gfn_to_hva_memslot(slot, gfn)
         if self.kvm_is_error_hva(hva):
@@ -41,7 +41,7 @@ class HostMap(KvmMm):
 
         Linux: include/linux/kvm_host.h kvm_vcpu_map(), virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
         Locks: SRCU; may sleep.
-        Returns: 0, -EINVAL where there is no page or -EFAULT where there is no mapping; the pfn; its kernel address.
+        Returns: 0, -EINVAL without a page, or -EFAULT without a mapping; the pfn; its kernel address.
         """
         kvm = vcpu.kvm
         assert kvm is not None

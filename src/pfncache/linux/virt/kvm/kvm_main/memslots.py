@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c, the memslots: two sets of which one is active, and how an update swaps them."""
+"""virt/kvm/kvm_main.c, the memslots: two sets, one of them active; an update changes the other and swaps them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Memslots(KvmMm):
     """The functions of virt/kvm/kvm_main.c that read and update memslots."""
 
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """The active set, for those who are in an SRCU read section.
+        """Return the active set, in an SRCU read section.
 
         Linux: include/linux/kvm_host.h kvm_memslots(), __kvm_memslots(), v7.3.4.
         Locks: SRCU.
@@ -32,7 +32,7 @@ class Memslots(KvmMm):
         return slots
 
     def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """The active set, for those who keep it from changing.
+        """Return the active set, under the lock that keeps it from changing.
 
         Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
         Locks: slots_lock.
@@ -42,7 +42,7 @@ class Memslots(KvmMm):
         return slots
 
     def kvm_get_inactive_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """The set that is not active.
+        """Return the set that is not active.
 
         Linux: virt/kvm/kvm_main.c kvm_get_inactive_memslots(), v7.3.4.
         Locks: slots_lock.
@@ -64,7 +64,7 @@ class Memslots(KvmMm):
         gmem: File | None = None,
         gmem_pgoff: Pgoff = 0,
     ) -> Errno:
-        """Create, delete, move or reflag a memslot.
+        """Create, delete or move a memslot, or change its flags.
 
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), v7.3.4.
         Locks: takes slots_lock.
@@ -88,7 +88,7 @@ class Memslots(KvmMm):
         gmem: File | None,
         gmem_pgoff: Pgoff,
     ) -> Errno:
-        """Find out which change is meant, and make it.
+        """Determine which change the arguments stand for, and make it.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
@@ -97,7 +97,7 @@ class Memslots(KvmMm):
         lockdep_assert_held(kvm.slots_lock)
         if self.offset_in_page(userspace_addr) != 0:
             return -EINVAL
-        # access_ok(): nothing else is asked of the user address; it may have no mapping, or another slot's.
+        # access_ok(), the only check of the user address: it may be unmapped, or belong to another slot as well.
         if userspace_addr + (npages << self.PAGE_SHIFT) > self.PAGE_OFFSET:
             return -EINVAL
         if gmem is not None and (log_dirty or readonly):
@@ -134,7 +134,7 @@ class Memslots(KvmMm):
 
     @part_of("kvm_set_memory_region")
     def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """A slot with guest_memfd can only be deleted, and no slot can get or lose it (since 6.19: 9935df5333aa).
+        """Return whether the slot can only be deleted: it has guest_memfd, or is to get it (since 6.19: 9935df5333aa).
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
@@ -143,7 +143,7 @@ class Memslots(KvmMm):
 
     @part_of("kvm_set_memory_region")
     def toggles_gmem(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """Whether the flags differ in KVM_MEM_GUEST_MEMFD.
+        """Return whether the old and the new flags differ in KVM_MEM_GUEST_MEMFD.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
@@ -151,7 +151,7 @@ class Memslots(KvmMm):
         return old.guest_memfd != (gmem is not None)
 
     def kvm_check_memslot_overlap(self, slots: KvmMemslots, slot_id: int, start: Gfn, end: Gfn) -> bool:
-        """Whether another slot has a gfn of [start, end).
+        """Return whether another slot has a gfn of [start, end).
 
         Linux: virt/kvm/kvm_main.c kvm_check_memslot_overlap(), v7.3.4.
         Locks: slots_lock.
@@ -165,7 +165,7 @@ class Memslots(KvmMm):
     # The swap
 
     def kvm_swap_active_memslots(self, kvm: Kvm) -> None:
-        """Make the inactive set the active one, and wait until nobody uses the other any more.
+        """Make the inactive set the active one, and wait for the readers of the other.
 
         Linux: virt/kvm/kvm_main.c kvm_swap_active_memslots(), v7.3.4.
         Locks: slots_lock; slots_arch_lock, which is dropped.
@@ -175,14 +175,14 @@ class Memslots(KvmMm):
         generation = old.generation
         slots.generation = generation | self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
         self.install_memslots(kvm, slots)
-        # Dropped before the wait for readers: it may be taken inside their sections.
+        # Dropped before the wait for SRCU readers, which may take it in their read sections.
         kvm.slots_arch_lock.unlock()
         kvm.srcu.synchronize()
         slots.generation = generation + 1
 
     @part_of("kvm_swap_active_memslots")
     def install_memslots(self, kvm: Kvm, slots: KvmMemslots) -> None:
-        """Publish a set when no MMU notifier is between its start and its end: both must see the same slots.
+        """Wait until no invalidation is in progress, then publish a set: start and end must see the same slots.
 
         Linux: virt/kvm/kvm_main.c kvm_swap_active_memslots(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
@@ -202,7 +202,7 @@ class Memslots(KvmMm):
     @atomic
     @part_of_caller
     def wait_for_count(self, kvm: Kvm) -> None:
-        """For lockdep: wait for those who have raised mn_active_invalidate_count.
+        """Annotate for lockdep the wait for every task that has raised mn_active_invalidate_count.
 
         Linux: nothing; an annotation of the model.
         """
@@ -211,7 +211,7 @@ class Memslots(KvmMm):
         lock_release(kvm.mn_memslots_update_rcuwait)
 
     def kvm_activate_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
-        """Swap, then do to the other set what was done to the one that is active now.
+        """Swap the sets, then make the same change in the set that was active before.
 
         Linux: virt/kvm/kvm_main.c kvm_activate_memslot(), v7.3.4.
         Locks: slots_lock; slots_arch_lock, which is dropped.
@@ -232,7 +232,7 @@ class Memslots(KvmMm):
     def kvm_create_memslot(
         self, kvm: Kvm, slot_id: int, new: KvmMemorySlot, gmem: File | None, gmem_pgoff: Pgoff
     ) -> Errno:
-        """KVM_MR_CREATE.
+        """Install a new slot (KVM_MR_CREATE).
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), kvm_set_memslot(), kvm_create_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -247,7 +247,7 @@ class Memslots(KvmMm):
         kvm.slots_arch_lock.lock()
         ret = self.kvm_prepare_memory_region(kvm, None, new)
         if ret == 0 and gmem is not None:
-            # Only now may an invalidation find the slot: it is ready (since 7.3.2: 3fe5d2944e5a).
+            # Invalidations find the slot from here on, when it is complete (since 7.3.2: 3fe5d2944e5a).
             ret = self.kvm_gmem_commit_memory_region(kvm, new)
         if ret != 0:
             kvm.slots_arch_lock.unlock()
@@ -262,12 +262,12 @@ class Memslots(KvmMm):
         return 0
 
     def kvm_prepare_memory_region(self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot) -> Errno:
-        """Give a new slot its dirty bitmap, which it has from the old one if both log, and the architecture's metadata.
+        """Give a new slot its dirty bitmap, that of the old slot if both log, and the metadata of the architecture.
 
         Linux: virt/kvm/kvm_main.c kvm_prepare_memory_region(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
         Returns: 0, or what the architecture returns.
-        Simplified: the bitmap is copied, not shared; both log in a move only, when nobody marks in the old one.
+        Simplified: the bitmap is copied, not shared; both log only in a move, when the old slot is unreachable.
         """
         if old is not None and old.log_dirty and new.log_dirty:
             for number in range(len(new.dirty_bitmap)):
@@ -275,11 +275,11 @@ class Memslots(KvmMm):
         return self.kvm_arch_prepare_memory_region(kvm, new)
 
     def kvm_invalidate_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot) -> KvmMemorySlot | None:
-        """Replace a slot by an INVALID copy, so that nobody can use it any more, and drop what was mapped through it.
+        """Replace a slot by an INVALID copy, which no lookup accepts, and zap what was mapped through it.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_invalidate_memslot(), v7.3.4.
         Locks: slots_lock; takes slots_arch_lock, held on return.
-        Returns: the copy; None without memory for it, and then slots_arch_lock is not held.
+        Returns: the copy; None without memory for it, in which case slots_arch_lock is not held.
         Simplified: without kvm_arch_guest_memory_reclaimed(); slot->arch does not change meanwhile.
         """
         kvm.slots_arch_lock.lock()
@@ -300,7 +300,7 @@ class Memslots(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_copy_memslot(), v7.3.4.
         Locks: slots_lock.
-        Simplified: without the dirty bitmap, as nobody gets to write through an INVALID copy.
+        Simplified: without the dirty bitmap, as an INVALID copy cannot be written through.
         """
         dest.base_gfn = src.base_gfn
         dest.npages = src.npages
@@ -312,7 +312,7 @@ class Memslots(KvmMm):
         dest.arch_ready = src.arch_ready
 
     def kvm_delete_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot) -> Errno:
-        """KVM_MR_DELETE. No pfncache is invalidated: kvm_gpc_check() sees the generation.
+        """Delete a slot (KVM_MR_DELETE). No pfncache is invalidated: kvm_gpc_check() compares the generation.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_delete_memslot(), kvm_free_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -324,11 +324,11 @@ class Memslots(KvmMm):
         self.kvm_replace_memslot(kvm, slot_id, None)
         self.kvm_activate_memslot(kvm, slot_id, None)
         kfree(invalid)
-        self.kvm_free_memslot(old)
+        self.kvm_free_memslot(kvm, old)
         return 0
 
-    def kvm_free_memslot(self, slot: KvmMemorySlot) -> None:
-        """Free a slot that nobody can reach any more.
+    def kvm_free_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Free a slot that is no longer reachable.
 
         Linux: virt/kvm/kvm_main.c kvm_free_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -338,7 +338,7 @@ class Memslots(KvmMm):
         kfree(slot)
 
     def kvm_move_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot, base_gfn: Gfn, log_dirty: bool) -> Errno:
-        """KVM_MR_MOVE: as a delete, then the slot is installed elsewhere with the same user address.
+        """Move a slot (KVM_MR_MOVE): as a deletion, then it is installed at another gfn with the same user address.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_move_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -356,7 +356,7 @@ class Memslots(KvmMm):
             return -ENOMEM
         ret = self.kvm_prepare_memory_region(kvm, old, new)
         if ret != 0:
-            # The inactive set still has the old slot: it comes back, with another generation.
+            # The inactive set still has the old slot, which is activated again, with another generation.
             self.kvm_activate_memslot(kvm, slot_id, old)
             kfree(invalid)
             kfree(new)
@@ -376,7 +376,7 @@ class Memslots(KvmMm):
         gmem: File | None,
         gmem_pgoff: Pgoff,
     ) -> Errno:
-        """KVM_MR_FLAGS_ONLY: a copy with other flags takes the slot's place in one swap.
+        """Change the flags of a slot (KVM_MR_FLAGS_ONLY): a copy with the new flags replaces it in one swap.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_update_flags_memslot(), kvm_commit_memory_region(), v7.3.4.
         Locks: slots_lock.

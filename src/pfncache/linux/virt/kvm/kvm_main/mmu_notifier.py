@@ -19,7 +19,7 @@ class KvmMmuNotifier(KvmMm):
     """The mmu_notifier_ops of KVM, and the counters of invalidations of guest mappings."""
 
     def kvm_mmu_invalidate_start(self, kvm: Kvm) -> None:
-        """Note that an invalidation of guest mappings has begun.
+        """Count an invalidation of guest mappings as in progress.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_invalidate_start(), v7.3.4.
         Locks: mmu_lock for writing.
@@ -31,7 +31,7 @@ class KvmMmuNotifier(KvmMm):
             kvm.mmu_invalidate_range_end = -1
 
     def kvm_mmu_invalidate_range_add(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Widen the one range that is being invalidated; it never shrinks while anything is in progress.
+        """Widen the range that is being invalidated: the one range encloses all invalidations in progress.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_invalidate_range_add(), v7.3.4.
         Locks: mmu_lock for writing.
@@ -45,7 +45,7 @@ class KvmMmuNotifier(KvmMm):
             kvm.mmu_invalidate_range_end = max(kvm.mmu_invalidate_range_end, end)
 
     def kvm_mmu_invalidate_end(self, kvm: Kvm) -> None:
-        """Note that an invalidation has ended: first the sequence, then the count.
+        """Increment the sequence, then lower the count of invalidations in progress.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_invalidate_end(), v7.3.4.
         Locks: mmu_lock for writing.
@@ -58,7 +58,7 @@ class KvmMmuNotifier(KvmMm):
 
     @part_of("kvm_handle_hva_range")
     def slot_overlaps_hva(self, slot: KvmMemorySlot, start: Hva, end: Hva) -> bool:
-        """Whether the slot's user addresses overlap [start, end).
+        """Return whether the slot's user addresses overlap [start, end).
 
         Linux: virt/kvm/kvm_main.c kvm_handle_hva_range(), v7.3.4.
         """
@@ -66,7 +66,7 @@ class KvmMmuNotifier(KvmMm):
 
     @part_of("kvm_handle_hva_range")
     def handle_hva_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> bool:
-        """Begin an invalidation in each slot that overlaps; mmu_lock is not touched when none does.
+        """Zap the guest's mappings in each slot that overlaps; mmu_lock is not taken if none does.
 
         Linux: virt/kvm/kvm_main.c kvm_handle_hva_range(), v7.3.4, with kvm_mmu_unmap_gfn_range as its handler.
         Returns: whether a slot overlaps.
@@ -82,16 +82,16 @@ class KvmMmuNotifier(KvmMm):
                         found = True
                         kvm.mmu_lock.write_lock()
                         self.kvm_mmu_invalidate_start(kvm)
-                    first = self.hva_to_gfn_memslot(slot, start)
-                    last = self.hva_to_gfn_memslot(slot, end + self.PAGE_SIZE - 1)
+                    first = self.hva_to_gfn_memslot(start, slot)
+                    last = self.hva_to_gfn_memslot(end + self.PAGE_SIZE - 1, slot)
                     self.kvm_mmu_invalidate_range_add(kvm, first, last)
                     self.kvm_unmap_gfn_range(kvm, first, last, False, True)
             if found:
                 kvm.mmu_lock.write_unlock()
         return found
 
-    def hva_to_gfn_memslot(self, slot: KvmMemorySlot, hva: Hva) -> Gfn:
-        """The gfn of a user address, cut to the slot.
+    def hva_to_gfn_memslot(self, hva: Hva, slot: KvmMemorySlot) -> Gfn:
+        """Return the gfn of a user address, limited to the slot.
 
         Linux: include/linux/kvm_host.h hva_to_gfn_memslot(), v7.3.4.
         """
@@ -103,21 +103,21 @@ class KvmMmuNotifier(KvmMm):
         return slot.base_gfn + offset
 
     def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """User PTEs of [start, end) are about to change.
+        """Invalidate caches and guest mappings of [start, end), whose user PTEs are about to change.
 
-        The count also pins the memslots, so that the end finds the slots that the start found.
+        While mn_active_invalidate_count is raised, memslots cannot change: the end finds the slots of the start.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_start(), v7.3.4.
         Simplified: without kvm_arch_guest_memory_reclaimed(), a cache flush for SEV.
         """
         with spin_lock(kvm.mn_invalidate_lock):
             self.raise_mn_active_invalidate_count(kvm)
-        # Before mmu_lock: a cache's users are waited for, and they may hold no lock that mmu_lock nests in.
+        # Outside mmu_lock: this takes the lock of each cache, for which it has to wait for the users of the cache.
         self.gfn_to_pfn_cache_invalidate_start(kvm, start, end)
         self.handle_hva_range_start(kvm, start, end)
 
     def kvm_mmu_notifier_invalidate_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """User PTEs of [start, end) have changed.
+        """End the invalidation of [start, end), whose user PTEs have changed.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end(), v7.3.4.
         """
@@ -126,7 +126,7 @@ class KvmMmuNotifier(KvmMm):
 
     @part_of("kvm_handle_hva_range")
     def handle_hva_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """End the invalidation if a slot overlaps: the first one is enough to know.
+        """End the invalidation of guest mappings if any slot overlaps, once for all slots.
 
         Linux: virt/kvm/kvm_main.c kvm_handle_hva_range(), v7.3.4, without a handler.
         """
@@ -141,7 +141,7 @@ class KvmMmuNotifier(KvmMm):
 
     @part_of("kvm_mmu_notifier_invalidate_range_end")
     def end_cache_invalidation(self, kvm: Kvm) -> None:
-        """Let refreshes go on, and a memslot update that waits: first the sequence, then the count.
+        """Increment the sequence, lower the count, and wake a memslot update that waits for zero.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end(), v7.3.4.
         """
@@ -153,7 +153,7 @@ class KvmMmuNotifier(KvmMm):
 
     @part_of_caller
     def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
-        """Tell refreshes that an invalidation has ended, whether or not it met a memslot.
+        """Increment gpc_invalidate_seq, whether or not the invalidation met a memslot.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end(), v7.3.4 (since 7.3.2: da260bcb56fe).
         Locks: mn_invalidate_lock.
@@ -162,7 +162,7 @@ class KvmMmuNotifier(KvmMm):
 
     @part_of_caller
     def raise_mn_active_invalidate_count(self, kvm: Kvm) -> None:
-        """mn_active_invalidate_count++.
+        """Increment mn_active_invalidate_count.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_start(), v7.3.4.
         Locks: mn_invalidate_lock.
@@ -172,7 +172,7 @@ class KvmMmuNotifier(KvmMm):
 
     @part_of_caller
     def lower_mn_active_invalidate_count(self, kvm: Kvm) -> bool:
-        """mn_active_invalidate_count--.
+        """Decrement mn_active_invalidate_count.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_invalidate_range_end(), v7.3.4.
         Locks: mn_invalidate_lock.
@@ -186,7 +186,7 @@ class KvmMmuNotifier(KvmMm):
     @atomic
     @part_of_caller
     def hold_count(self, kvm: Kvm) -> None:
-        """For lockdep: a memslot update waits for whoever has raised the count.
+        """Annotate for lockdep that a memslot update waits for this task until it lowers the count.
 
         Linux: nothing; an annotation of the model.
         """
@@ -195,14 +195,14 @@ class KvmMmuNotifier(KvmMm):
     @atomic
     @part_of_caller
     def release_count(self, kvm: Kvm) -> None:
-        """For lockdep: the count is lowered.
+        """Annotate for lockdep that the count is lowered.
 
         Linux: nothing; an annotation of the model.
         """
         lock_release(kvm.mn_memslots_update_rcuwait)
 
     def kvm_mmu_notifier_release(self, kvm: Kvm) -> None:
-        """The address space is about to be torn down: the guest loses its mappings. Caches are not touched.
+        """Zap every guest mapping, as the address space is about to be torn down. Caches are not invalidated.
 
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_release(), v7.3.4.
         """

@@ -19,7 +19,8 @@ from pfncache.linux.arch.x86.mm.pat.set_memory import SetMemory
 from pfncache.linux.fs.file_table import FileTable
 from pfncache.linux.fs.inode import Inode
 from pfncache.linux.fs.open import Open
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
+from pfncache.linux.include.linux.fs import AddressSpace, PageCacheEntry
+from pfncache.linux.include.linux.mm_types import MmStruct, Page, Pte, Vma, VmapArea
 from pfncache.linux.mm.filemap import Filemap
 from pfncache.linux.mm.gup import Gup
 from pfncache.linux.mm.memory import Memory

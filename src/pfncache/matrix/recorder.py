@@ -7,7 +7,8 @@ from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.lib.usercopy_64 import Usercopy
 from pfncache.linux.arch.x86.mm.fault import Fault
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.types import Gfn, Hva, Kva, Pfn
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Hva, Kva, Pfn
 from pfncache.linux.mm.gup import Gup
 from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
 

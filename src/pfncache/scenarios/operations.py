@@ -82,9 +82,7 @@ OPERATIONS = {
         Operation("make-private", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, True),)),
         Operation("slot-delete", EVERY, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),
         Operation("slot-replace", EVERY, _replace_slot, slots=2),
-        Operation(
-            "slot-log", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1
-        ),
+        Operation("slot-log", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1),
         Operation("slot-move", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva),), slots=2),
         Operation("guest-access", EVERY, lambda w: (w.call("kvm_vcpu_guest_access", w.vcpu, 0, w.memory.is_private),)),
         Operation("zap-range", SHARED, lambda w: (w.call("kvm_zap_gfn_range", w.kvm, 0, 1),)),

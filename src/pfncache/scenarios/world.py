@@ -10,8 +10,9 @@ from typing import Any
 
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
-from pfncache.linux.include.linux.mm_types import AddressSpace
+from pfncache.linux.include.linux.fs import AddressSpace, File
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_INIT_SHARED,

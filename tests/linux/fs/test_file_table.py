@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT
 from tests.linux.conftest import HVA, Host
 from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, get_pfn, gmem_slot
 

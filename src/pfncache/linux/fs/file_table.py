@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.sched import current
 

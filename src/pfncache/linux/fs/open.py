@@ -6,7 +6,7 @@ For direct execution: these are the checks before the file's own functions.
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP, ESPIPE
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE

@@ -5,19 +5,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from pfncache.linux.include.linux.kvm_host import (
-    File,
-    GfnToHvaCache,
-    GfnToPfnCache,
-    GmemFile,
-    Kvm,
-    KvmMemorySlot,
-    KvmMemslots,
-    KvmVcpu,
-)
+from pfncache.linux.include.linux.fs import AddressSpace, File
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, GfnToHvaCache, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import AddressSpace
-from pfncache.linux.include.linux.types import INVALID_GPA, Errno, Gfn, Gpa, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 
 
 class KvmMm(Mm):
@@ -260,7 +253,7 @@ class KvmMm(Mm):
     # arch/x86/kvm
     @abstractmethod
     def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
-        """Enable asynchronous page faults as `data` says, or disable them. Locks: SRCU."""
+        """Write MSR_KVM_ASYNC_PF_EN: enable or disable asynchronous page faults. Locks: SRCU."""
 
     @abstractmethod
     def kvm_check_async_pf_completion(self, vcpu: KvmVcpu) -> None:

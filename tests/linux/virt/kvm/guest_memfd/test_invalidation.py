@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-from pfncache.linux.include.linux.types import KVM_PFN_ERR_HWPOISON
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_HWPOISON
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from tests.linux.conftest import HVA, Host
 from tests.linux.virt.kvm.guest_memfd.helpers import cached, get_pfn, gmem_slot

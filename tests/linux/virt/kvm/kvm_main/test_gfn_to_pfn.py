@@ -4,8 +4,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.report import PropertyViolated
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from tests.linux.conftest import HVA, Host
 

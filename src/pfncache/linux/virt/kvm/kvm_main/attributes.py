@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import Kvm
-from pfncache.linux.include.linux.types import Errno, Gfn
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import write_lock

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gfn
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, Gfn, Hva, Pfn
+from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 

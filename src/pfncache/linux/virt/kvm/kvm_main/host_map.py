@@ -4,15 +4,8 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import KvmMemorySlot, KvmVcpu
-from pfncache.linux.include.linux.types import (
-    KVM_PFN_ERR_FAULT,
-    KVM_PFN_NOSLOT,
-    Errno,
-    Gfn,
-    Kva,
-    Pfn,
-    is_error_noslot_pfn,
-)
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_NOSLOT, Gfn, is_error_noslot_pfn
+from pfncache.linux.include.linux.types import Errno, Kva, Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
 from pfncache.linux.include.linux.preempt import might_sleep
-from pfncache.linux.include.linux.types import Errno, Gfn, Hva, Pgoff
+from pfncache.linux.include.linux.types import Errno, Hva, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL, ENOMEM
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import lockdep_assert_srcu_held

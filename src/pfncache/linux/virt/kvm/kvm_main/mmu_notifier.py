@@ -8,8 +8,9 @@ from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held_write
-from pfncache.linux.include.linux.types import Gfn, Hva
+from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm

@@ -6,18 +6,18 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import (
     DirtyBit,
-    GfnToPfnCache,
     Kvm,
     KvmMemorySlot,
     KvmMemslots,
     KvmVcpu,
     MemoryAttributes,
     MemslotEntry,
-    Spte,
 )
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.linux.include.linux.types import INVALID_GPA
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from tests.linux.conftest import HVA, Host
 

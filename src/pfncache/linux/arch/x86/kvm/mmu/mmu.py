@@ -6,12 +6,13 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.lockdep import (
     assert_rwlock_held,
     lockdep_assert_held_read,
     lockdep_assert_held_write,
 )
-from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Pfn, Sequence
+from pfncache.linux.include.linux.types import Errno, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT
 from pfncache.linux.kernel.locking.spinlock import read_lock, write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock

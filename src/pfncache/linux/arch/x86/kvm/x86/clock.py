@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Hva, Pfn
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm

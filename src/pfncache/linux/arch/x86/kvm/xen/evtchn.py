@@ -6,10 +6,11 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic, block_until
 from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.preempt import ThreadInfo, current_thread_info
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Errno, Gpa, Hva
+from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL, ENXIO
 from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.linux.kernel.locking.mutex import mutex

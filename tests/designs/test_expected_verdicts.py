@@ -126,50 +126,54 @@ def test_verdict(design: str, scenario: str, expected: str | None) -> None:
     assert outcome.verdict == ("holds" if expected is None else "violated")
 
 
-def functions_of(outcome: Outcome) -> list[tuple[str, str]]:
+Step = tuple[str, str, str]
+"""Actor, function of Linux, line of the model."""
+
+COUNT_UP = "kvm.mn_active_invalidate_count += 1"
+COUNT_DOWN = "kvm.mn_active_invalidate_count -= 1"
+COUNT_TEST = "if kvm.mn_active_invalidate_count != 0:"
+
+
+def steps_of(outcome: Outcome) -> list[Step]:
     assert outcome.trace is not None
-    found: list[tuple[str, str]] = []
-    for row in outcome.trace.rows:
-        if not found or found[-1] != (row.actor, row.function):
-            found.append((row.actor, row.function))
-    return found
+    return [(row.actor, row.function, row.text) for row in outcome.trace.rows]
 
 
-def assert_in_order(steps: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> None:
+def assert_in_order(steps: list[Step], expected: list[Step]) -> None:
     position = 0
-    for step in wanted:
+    for step in expected:
         assert step in steps[position:], f"{step} is not in {steps[position:]}"
         position = steps.index(step, position) + 1
 
 
 def test_dedicated_sequence_reads_like_its_changelog() -> None:
-    """Look the old page up; a whole invalidation that meets no slot; the retry test is blind; publish a freed page."""
-    steps = functions_of(verdict("no-dedicated-sequence", "xen/hva-cache-dontneed"))
+    """Look the old page up; a whole invalidation that meets no slot; the retry test misses it; publish a freed page."""
+    steps = steps_of(verdict("no-dedicated-sequence", "xen/hva-cache-dontneed"))
     assert_in_order(
         steps,
         [
-            ("sender", "get_user_page_fast_only"),
-            ("madvise", "raise_mn_active_invalidate_count"),
-            ("madvise", "zap_ptes"),
-            ("madvise", "lower_mn_active_invalidate_count"),
-            ("sender", "mmu_notifier_retry_cache"),
-            ("sender", "publish_pfn"),
+            ("sender", "get_user_page_fast_only", "pfn = mm.ptes[number].pfn"),
+            ("madvise", "kvm_mmu_notifier_invalidate_range_start", COUNT_UP),
+            ("madvise", "zap_ptes", "page = self.clear_pte(mm, number)"),
+            ("madvise", "kvm_mmu_notifier_invalidate_range_end", COUNT_DOWN),
+            ("sender", "mmu_notifier_retry_cache", COUNT_TEST),
+            ("sender", "hva_to_pfn_retry", "gpc.valid = True"),
         ],
     )
 
 
 def test_forward_port_trap_reads_like_its_description() -> None:
-    """Ask guest_memfd for the page while a punch runs; it ends; the count is as it was, and the sequence, which nobody
-    moves and which is no step for that; publish the freed page."""
-    steps = functions_of(verdict("rfc-v4-on-7.3", "gmem/unmapped-punch"))
+    """Get the page from guest_memfd during a punch, which ends; the count is as before, and so is the sequence, which
+    is not incremented and whose load is no step for that reason; publish the freed page."""
+    steps = steps_of(verdict("rfc-v4-on-7.3", "gmem/unmapped-punch"))
     assert_in_order(
         steps,
         [
-            ("punch", "raise_mn_active_invalidate_count"),
-            ("vcpu", "make_uptodate"),
-            ("punch", "truncate_inode_pages_range"),
-            ("punch", "lower_mn_active_invalidate_count"),
-            ("vcpu", "mmu_notifier_retry_cache"),
-            ("vcpu", "publish_pfn"),
+            ("punch", "__kvm_gmem_invalidate_start", COUNT_UP),
+            ("vcpu", "__kvm_gmem_get_pfn", "if not page.uptodate:"),
+            ("punch", "truncate_inode_pages_range", "self.filemap_remove_folio(mapping, index)"),
+            ("punch", "__kvm_gmem_invalidate_end", COUNT_DOWN),
+            ("vcpu", "mmu_notifier_retry_cache", COUNT_TEST),
+            ("vcpu", "hva_to_pfn_retry", "gpc.valid = True"),
         ],
     )

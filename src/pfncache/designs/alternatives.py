@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What could be done instead: the series with its holes closed, and kvm-clock without a pfncache."""
+"""Alternatives to the series as posted: fixes of its races, a range filter, and kvm-clock without a pfncache."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 
 class BumpSequence(InvalidateOnGmemEvents):
-    """KVM: guest_memfd: move gpc_invalidate_seq on at the end of an invalidation."""
+    """KVM: guest_memfd: increment gpc_invalidate_seq at the end of an invalidation."""
 
     provides = (MMU_SEQUENCE,)
 
     def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
-        """First the sequence; what the series does lowers the count."""
+        """Increment the sequence before the series lowers the count."""
         kvm = f.kvm
         assert kvm is not None
         with spin_lock(kvm.mn_invalidate_lock):
@@ -33,16 +33,16 @@ class BumpSequence(InvalidateOnGmemEvents):
         super()._kvm_gmem_invalidate_end(f, start, end)
 
     def end_attribute_invalidation(self, kvm: Kvm) -> None:
-        """First the sequence."""
+        """Increment the sequence before the series lowers the count."""
         with spin_lock(kvm.mn_invalidate_lock):
             self.bump_gpc_invalidate_seq(kvm)
         super().end_attribute_invalidation(kvm)
 
 
 class BoolInsteadOfCount(Patch, KvmMmuNotifier):
-    """KVM: guest_memfd: a flag that says that an invalidation is in progress.
+    """KVM: guest_memfd: a flag instead of a count of invalidations in progress.
 
-    Two that overlap share it: the first to end clears it for both.
+    Invalidations that overlap share the flag: the first to end clears it for both.
     """
 
     def raise_mn_active_invalidate_count(self, kvm: Kvm) -> None:
@@ -60,27 +60,27 @@ class MemslotsUnderLock(InvalidateOnGmemEvents):
     """KVM: look the memslots up under slots_lock when the attributes change."""
 
     def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
-        """Whoever holds slots_lock needs no SRCU."""
+        """Look the memslots up under slots_lock, which needs no SRCU read section."""
         with mutex(kvm.slots_lock):
             return self.update_attributes_locked(kvm, self._kvm_memslots(kvm), start, end, private)
 
 
 class CompareIdentity(ResolvePfnsViaGmem):
-    """KVM: pfncache: look a gmem-backed page up again when the memslots have changed."""
+    """KVM: pfncache: look a gmem-backed page up again after the memslots have changed."""
 
     def may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
-        """The user address says nothing about what guest_memfd has."""
+        """Look a gmem-backed page up again: an equal user address does not mean an equal page of guest_memfd."""
         if gpc.gpa != INVALID_GPA and gpc.memslot is not None and gpc.memslot.guest_memfd:
             return False
         return super().may_keep_pfn(gpc, hva_change)
 
 
-class AskFolioMapping(MapThroughVmap):
-    """KVM: pfncache: ask folio_mapping(), not page->mapping."""
+class UseFolioMapping(MapThroughVmap):
+    """KVM: pfncache: use folio_mapping() instead of folio->mapping."""
 
     @atomic
     def page_lacks_direct_map(self, pfn: Pfn) -> bool:
-        """An anonymous page has no mapping."""
+        """Return whether the page's mapping has AS_NO_DIRECT_MAP; an anonymous page has no mapping."""
         page = self.mem_map[pfn]
         mapping = page.mapping
         return not page.anon and mapping is not None and mapping.no_direct_map
@@ -90,7 +90,7 @@ class RefusePrivate(ResolvePfnsViaGmem):
     """KVM: pfncache: refuse private memory."""
 
     def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Neither by the guest's attribute nor by the inode may the page be private. The attribute is read once."""
+        """Refuse a page that is private by its attribute or by its inode. The attribute is read once."""
         kvm = gpc.kvm
         assert kvm is not None
         slot = gpc.memslot
@@ -107,14 +107,14 @@ class RefusePrivate(ResolvePfnsViaGmem):
 
 
 class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
-    """KVM: pfncache: repeat a lookup only when its own address is invalidated.
+    """KVM: pfncache: repeat a lookup only if its own address is invalidated.
 
-    An invalidation marks the caches in its range, whether or not they are valid. A lookup that begins while one is in
-    progress is marked from the start. What is invalidated elsewhere holds nobody up, and there is no sequence.
+    An invalidation marks the caches in its range, whether or not they are valid. A lookup that begins in the range of
+    an invalidation in progress marks its own cache. Other invalidations cause no retry; there is no sequence.
     """
 
     def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """Widen the one range that is being invalidated; it never shrinks while anything is in progress."""
+        """Widen the range that is being invalidated: one range encloses all invalidations in progress."""
         with spin_lock(kvm.mn_invalidate_lock):
             alone = kvm.mn_active_invalidate_count == 0
             if alone or start < kvm.mn_invalidate_range_start:
@@ -126,7 +126,7 @@ class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
         self.handle_hva_range_start(kvm, start, end)
 
     def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """Mark the caches, too."""
+        """Mark the caches in the range as well."""
         with spin_lock(kvm.gpc_lock):
             for gpc in kvm.gpcs:
                 if kvm.gpc_list.reaches(gpc.list):
@@ -139,10 +139,10 @@ class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
                                 gpc.outdated = True
 
     def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
-        """Nobody would look."""
+        """There is no sequence."""
 
     def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Begin a lookup. The mark is set before it if what it finds may be on its way out."""
+        """Set or clear the mark before the lookup: it is set if an invalidation of its address is in progress."""
         kvm = gpc.kvm
         assert kvm is not None
         with write_lock_irq(gpc.lock), spin_lock(kvm.mn_invalidate_lock):
@@ -153,18 +153,18 @@ class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
         return super().lookup_pfn(gpc)
 
     def must_retry_lookup(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
-        """Only for the cache's own address."""
+        """Return the mark of the cache."""
         return gpc.outdated
 
 
 class ClockThroughUserspace(Patch, X86):
     """KVM: x86: update kvm-clock through its user address.
 
-    The clock is only ever written by its vCPU, which may fault. It needs no kernel mapping, and so no invalidation.
+    Only its vCPU writes the clock, in a context that may fault. It needs no kernel mapping, and so no invalidation.
     """
 
     def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
-        """Remember where the guest wants its clock."""
+        """Store the address of the clock."""
         kvm = vcpu.kvm
         assert kvm is not None
         vcpu.clock_update = True
@@ -175,7 +175,7 @@ class ClockThroughUserspace(Patch, X86):
         return 0
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """Write it, with three writes as the protocol wants."""
+        """Write the clock in the three writes of the protocol, which make the version odd and then even."""
         kvm = vcpu.kvm
         assert kvm is not None
         if vcpu.pv_time_hva.gpa != INVALID_GPA:
@@ -186,7 +186,7 @@ class ClockThroughUserspace(Patch, X86):
 
     @host_only
     def host_user_pvclock(self, vcpu: KvmVcpu) -> None:
-        """The bytes of what was written."""
+        """Write the bytes of the clock, in direct execution."""
         hva = vcpu.pv_time_hva.hva
         data = bytearray(self.host_get(hva, self.PVCLOCK_SIZE))
         version = int.from_bytes(data[:4], "little")
@@ -195,5 +195,5 @@ class ClockThroughUserspace(Patch, X86):
         self.host_put(hva, bytes(data))
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
-        """Forget it."""
+        """Forget the address of the clock."""
         vcpu.pv_time_hva.gpa = INVALID_GPA

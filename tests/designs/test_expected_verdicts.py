@@ -28,8 +28,8 @@ HISTORY = [
     ("list-outside-refresh-lock", "gpc/activate-deactivate", "list-corruption"),
     ("khva-stays", "gpc/move-in-page", "stale-translation"),
     ("reference-leak", "clock/anon/dontneed", "refcount-imbalance"),
-    # A reader waits for the lock under the runqueue's; another reader holds it and wants the runqueue's. With a writer
-    # waiting between the two, rwlocks being fair, nobody goes on. The model's are not fair: lockdep objects.
+    # A reader waits for the lock with the runqueue's held; another reader holds it and waits for the runqueue's. With a
+    # writer waiting between the two, fair rwlocks deadlock. Those of the model are not fair: lockdep reports the order.
     ("runstate-waits", "xen/runstate-and-events", "lock-order"),
     ("timer-takes-xen-lock", "xen/expired-timer", "deadlock"),
     ("init-on-activate", "gpc/activate-deactivate", "lock-imbalance"),
@@ -97,7 +97,7 @@ MAINLINE = [
     # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
     # kvm_mmu_notifier_release(). Stock kernels from 6.12 to 7.3.4 do it (process-exit/timer, docs/races.md).
     ("mainline-7.3", "xen/process-exit", "stale-translation"),
-    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users. This
+    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not test mm_users. This
     # has not been tried on a real kernel.
     ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
     ("mainline-7.3", "xen/kthread-sender", None),
@@ -109,12 +109,12 @@ MAINLINE = [
     ("mainline-7.3", "pairs/gmem-mmap/allocate+memory-failure", "lock-order"),
     # User space maps other memory at the slot's address than it bound. KVM follows the address; the guest does not
     ("mainline-7.3", "gmem/split-brain", "lost-update"),
-    # A retry test that knows no range, as reported in 2024: whatever is invalidated anywhere repeats a lookup. Before
-    # 7.3.2 only the count says so, where no memslot is met. See tests/scenarios/test_livelock.py.
+    # A retry test without a range, as reported in 2024: an invalidation of any address repeats a lookup. Before 7.3.2
+    # only the count shows it, if no memslot is met. See tests/scenarios/test_livelock.py.
     ("mainline-7.3", "livelock/unrelated-memory", "livelock"),
     ("mainline-7.2", "livelock/unrelated-memory", "livelock"),
     ("range-filter", "livelock/unrelated-memory", None),
-    # Nothing keeps notifiers from starting while a slot is replaced, which waits for a moment without any.
+    # New invalidations may start while a slot update waits for the count to be zero.
     ("mainline-7.3", "livelock/slot-update", "livelock"),
 ]
 

@@ -59,7 +59,7 @@ uaccess_clock = (mainline_7_3 + [alternatives.ClockThroughUserspace, reverts_pfn
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
 range_filter = (mainline_7_3 + [alternatives.RetryInRange]).named(
-    "range-filter", "mainline 7.3.4 with a retry test that knows the range of an invalidation"
+    "range-filter", "mainline 7.3.4 with a retry test for the range of an invalidation"
 )
 
 _REVERTS: dict[str, tuple[type[Patch], str]] = {

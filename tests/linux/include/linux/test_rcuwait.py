@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""rcuwait: a wakeup is not lost between the look and the sleep, and goes nowhere when nobody waits."""
+"""rcuwait: a wakeup between the test of the condition and the sleep is not lost; without a waiter it has no effect."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_wakeup_before_the_sleep_is_kept(wait: Rcuwait) -> None:
 
 
 def test_wakeup_before_the_state_is_set_is_lost(wait: Rcuwait) -> None:
-    """Which is why the condition is looked at in between."""
+    """Therefore the condition has to be tested after the state is set."""
     wait.rcuwait_wake_up()
     wait.set_uninterruptible()
     with pytest.raises(WouldBlock):
         wait.schedule()
 
 
-def test_wakeup_of_nobody(task: TaskStruct) -> None:
+def test_wakeup_without_a_waiter(task: TaskStruct) -> None:
     wait = Rcuwait("wait")
     wait.rcuwait_wake_up()
     assert not wait.woken

@@ -67,7 +67,7 @@ class KvmMemslots(Record):
     """By slot id."""
 
 
-class MemoryAttributes(Record):
+class MemAttrEntry(Record):
     """One entry of kvm->mem_attr_array."""
 
     private: bool
@@ -135,7 +135,7 @@ class Kvm(Record):
     gpc_list: ListHead
     gpcs: tuple[GfnToPfnCache, ...]
     """Every cache that the VM has, listed or not."""
-    mem_attr_array: tuple[MemoryAttributes, ...]
+    mem_attr_array: tuple[MemAttrEntry, ...]
     """By gfn. Written under slots_lock; read without a lock."""
     sptes: tuple[Spte, ...]
     """By gfn."""

@@ -44,7 +44,7 @@ def test_nothing_to_change_invalidates_nothing(private_host: Host) -> None:
 
 def test_outside_slots_mmu_lock_is_left_alone(private_host: Host) -> None:
     kernel, kvm = private_host.kernel, private_host.kvm
-    kvm.mmu_lock.writer = True  # whoever wants it would block
+    kvm.mmu_lock.writer = True  # taking it would block
     assert kernel.set_memory_attributes(kvm, 6, 8, True) == 0
     assert (kernel.kvm_mem_is_private(kvm, 7), kvm.mmu_invalidate_seq) == (True, 0)
 

@@ -26,7 +26,7 @@ def test_notifier_pair_in_a_slot_moves_both_sequences(host: Host) -> None:
 
 def test_notifier_pair_outside_slots_leaves_mmu_lock_alone(host: Host) -> None:
     host.add_slot(npages=1)
-    host.kvm.mmu_lock.writer = True  # whoever wants it would block
+    host.kvm.mmu_lock.writer = True  # taking it would block
     host.kernel.kvm_mmu_notifier_invalidate_range_start(host.kvm, HVA + 0x1000, HVA + 0x2000)
     assert counters(host) == (1, 0, 0, 0)
     host.kernel.kvm_mmu_notifier_invalidate_range_end(host.kvm, HVA + 0x1000, HVA + 0x2000)

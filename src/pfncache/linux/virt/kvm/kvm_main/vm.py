@@ -14,7 +14,7 @@ from pfncache.linux.include.linux.kvm_host import (
     KvmMemorySlot,
     KvmMemslots,
     KvmVcpu,
-    MemoryAttributes,
+    MemAttrEntry,
     MemslotEntry,
 )
 from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
@@ -59,7 +59,7 @@ class VmLifecycle(KvmMm):
                 for i in range(slots)
             ),
             gpcs=caches,
-            mem_attr_array=tuple(MemoryAttributes(f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
+            mem_attr_array=tuple(MemAttrEntry(f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
             sptes=tuple(Spte(f"{name}.spte[{g}]") for g in range(gfns)),
             vcpus=vcpus,
             mm=mm,

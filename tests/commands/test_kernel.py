@@ -39,8 +39,8 @@ def test_build_and_find_and_clear(home: Path) -> None:
     result = run("build", "--base", "7.3", "--series", str(series))
     assert result.exit_code == 0, result.output
     first, patch, built = result.stdout.splitlines()
-    assert first == "1 patch on Linux 7.3.4+deb13-amd64, whose model is mainline-7.3:"
-    assert patch == "  1 KVM: mine: changes nothing that is in the model"
+    assert first == "1 patch on Linux 7.3.4+deb13-amd64, modelled by mainline-7.3:"
+    assert patch == "  1 KVM: mine: changes no function that is in the model"
     assert built.startswith("7.3.4+my-series (")
     assert built.endswith(" s): pfncache selftest --kernel 7.3.4+my-series")
     assert run("build", "--base", "7.3").stdout.startswith("7.3.4+protected (")

@@ -26,7 +26,7 @@ from pfncache.designs.catalogue import Patch, mainline_7_3
 class MyPatch(Patch, Pfncache):
     '''KVM: pfncache: something.'''
 
-    def gpc_may_keep_pfn(self, gpc, hva_change):
+    def may_keep_pfn(self, gpc, hva_change):
         {body}
 
 

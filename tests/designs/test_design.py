@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a design is put together: the order of patches, super(), prefixes, names."""
+"""Composition of a design: the order of patches, super(), prefixes, names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS, Design, Patch, mainline_7_3, rfc_v4
 from pfncache.designs.rfc import V4
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import linux_name
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.vmlinux import Vmlinux
 
 BASE = Design("base", "a base")
@@ -18,7 +20,7 @@ BASE = Design("base", "a base")
 class Add(Patch, Vmlinux):
     """Add one.
 
-    And say why.
+    And the reason.
     """
 
     def offset_in_page(self, address: int) -> int:
@@ -146,3 +148,18 @@ def test_designs_by_name() -> None:
     assert set(DEFAULT_DESIGNS) <= set(DESIGNS)
     assert DESIGNS["mainline-7.3"] is mainline_7_3
     assert all(design.kernel() is not Vmlinux for design in DESIGNS.values() if design.patches)
+
+
+def test_what_replaces_a_part_of_a_linux_function_is_a_part_of_it() -> None:
+    class AlwaysKeep(Patch, Vmlinux):
+        """Keep any pfn."""
+
+        def may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
+            return True
+
+        def kvm_gpc_check(self, gpc: GfnToPfnCache, length: int) -> bool:
+            return True
+
+    kernel = (BASE + [AlwaysKeep]).kernel()
+    assert linux_name(kernel.may_keep_pfn.__code__) == "__kvm_gpc_refresh"
+    assert linux_name(kernel.kvm_gpc_check.__code__) == "kvm_gpc_check"

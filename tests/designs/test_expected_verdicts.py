@@ -28,8 +28,8 @@ HISTORY = [
     ("list-outside-refresh-lock", "gpc/activate-deactivate", "list-corruption"),
     ("khva-stays", "gpc/move-in-page", "stale-translation"),
     ("reference-leak", "clock/anon/dontneed", "refcount-imbalance"),
-    # A reader waits for the lock under the runqueue's; another reader holds it and wants the runqueue's. With a writer
-    # waiting between the two, rwlocks being fair, nobody goes on. The model's are not fair: lockdep objects.
+    # A reader waits for the lock with the runqueue's held; another reader holds it and waits for the runqueue's. With a
+    # writer waiting between the two, fair rwlocks deadlock. Those of the model are not fair: lockdep reports the order.
     ("runstate-waits", "xen/runstate-and-events", "lock-order"),
     ("timer-takes-xen-lock", "xen/expired-timer", "deadlock"),
     ("init-on-activate", "gpc/activate-deactivate", "lock-imbalance"),
@@ -97,7 +97,7 @@ MAINLINE = [
     # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
     # kvm_mmu_notifier_release(). Stock kernels from 6.12 to 7.3.4 do it (process-exit/timer, docs/races.md).
     ("mainline-7.3", "xen/process-exit", "stale-translation"),
-    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not ask for mm_users. This
+    # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not test mm_users. This
     # has not been tried on a real kernel.
     ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
     ("mainline-7.3", "xen/kthread-sender", None),
@@ -109,12 +109,12 @@ MAINLINE = [
     ("mainline-7.3", "pairs/gmem-mmap/allocate+memory-failure", "lock-order"),
     # User space maps other memory at the slot's address than it bound. KVM follows the address; the guest does not
     ("mainline-7.3", "gmem/split-brain", "lost-update"),
-    # A retry test that knows no range, as reported in 2024: whatever is invalidated anywhere repeats a lookup. Before
-    # 7.3.2 only the count says so, where no memslot is met. See tests/scenarios/test_livelock.py.
+    # A retry test without a range, as reported in 2024: an invalidation of any address repeats a lookup. Before 7.3.2
+    # only the count shows it, if no memslot is met. See tests/scenarios/test_livelock.py.
     ("mainline-7.3", "livelock/unrelated-memory", "livelock"),
     ("mainline-7.2", "livelock/unrelated-memory", "livelock"),
     ("range-filter", "livelock/unrelated-memory", None),
-    # Nothing keeps notifiers from starting while a slot is replaced, which waits for a moment without any.
+    # New invalidations may start while a slot update waits for the count to be zero.
     ("mainline-7.3", "livelock/slot-update", "livelock"),
 ]
 
@@ -126,50 +126,54 @@ def test_verdict(design: str, scenario: str, expected: str | None) -> None:
     assert outcome.verdict == ("holds" if expected is None else "violated")
 
 
-def functions_of(outcome: Outcome) -> list[tuple[str, str]]:
+Step = tuple[str, str, str]
+"""Actor, function of Linux, line of the model."""
+
+COUNT_UP = "kvm.mn_active_invalidate_count += 1"
+COUNT_DOWN = "kvm.mn_active_invalidate_count -= 1"
+COUNT_TEST = "if kvm.mn_active_invalidate_count != 0:"
+
+
+def steps_of(outcome: Outcome) -> list[Step]:
     assert outcome.trace is not None
-    found: list[tuple[str, str]] = []
-    for row in outcome.trace.rows:
-        if not found or found[-1] != (row.actor, row.function):
-            found.append((row.actor, row.function))
-    return found
+    return [(row.actor, row.function, row.text) for row in outcome.trace.rows]
 
 
-def assert_in_order(steps: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> None:
+def assert_in_order(steps: list[Step], expected: list[Step]) -> None:
     position = 0
-    for step in wanted:
+    for step in expected:
         assert step in steps[position:], f"{step} is not in {steps[position:]}"
         position = steps.index(step, position) + 1
 
 
 def test_dedicated_sequence_reads_like_its_changelog() -> None:
-    """Look the old page up; a whole invalidation that meets no slot; the retry test is blind; publish a freed page."""
-    steps = functions_of(verdict("no-dedicated-sequence", "xen/hva-cache-dontneed"))
+    """Look the old page up; a whole invalidation that meets no slot; the retry test misses it; publish a freed page."""
+    steps = steps_of(verdict("no-dedicated-sequence", "xen/hva-cache-dontneed"))
     assert_in_order(
         steps,
         [
-            ("sender", "get_user_page_fast_only"),
-            ("madvise", "raise_mn_active_invalidate_count"),
-            ("madvise", "zap_ptes"),
-            ("madvise", "lower_mn_active_invalidate_count"),
-            ("sender", "mmu_notifier_retry_cache"),
-            ("sender", "gpc_set_pfn"),
+            ("sender", "get_user_page_fast_only", "pfn = mm.ptes[number].pfn"),
+            ("madvise", "kvm_mmu_notifier_invalidate_range_start", COUNT_UP),
+            ("madvise", "zap_ptes", "page = self.clear_pte(mm, number)"),
+            ("madvise", "kvm_mmu_notifier_invalidate_range_end", COUNT_DOWN),
+            ("sender", "mmu_notifier_retry_cache", COUNT_TEST),
+            ("sender", "hva_to_pfn_retry", "gpc.valid = True"),
         ],
     )
 
 
 def test_forward_port_trap_reads_like_its_description() -> None:
-    """Ask guest_memfd for the page while a punch runs; it ends; the count is as it was, and the sequence, which nobody
-    moves and which is no step for that; publish the freed page."""
-    steps = functions_of(verdict("rfc-v4-on-7.3", "gmem/unmapped-punch"))
+    """Get the page from guest_memfd during a punch, which ends; the count is as before, and so is the sequence, which
+    is not incremented and whose load is no step for that reason; publish the freed page."""
+    steps = steps_of(verdict("rfc-v4-on-7.3", "gmem/unmapped-punch"))
     assert_in_order(
         steps,
         [
-            ("punch", "raise_mn_active_invalidate_count"),
-            ("vcpu", "kvm_gmem_make_uptodate"),
-            ("punch", "truncate_inode_pages_range"),
-            ("punch", "lower_mn_active_invalidate_count"),
-            ("vcpu", "mmu_notifier_retry_cache"),
-            ("vcpu", "gpc_set_pfn"),
+            ("punch", "__kvm_gmem_invalidate_start", COUNT_UP),
+            ("vcpu", "__kvm_gmem_get_pfn", "if not page.uptodate:"),
+            ("punch", "truncate_inode_pages_range", "self.filemap_remove_folio(mapping, index)"),
+            ("punch", "__kvm_gmem_invalidate_end", COUNT_DOWN),
+            ("vcpu", "mmu_notifier_retry_cache", COUNT_TEST),
+            ("vcpu", "hva_to_pfn_retry", "gpc.valid = True"),
         ],
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Each version's own bugs are found by generated scenarios: nobody had to know the answer to ask the question."""
+"""The bugs of each version of the series are found by generated scenarios, which were not written for them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ import pytest
 
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.linux.types import Hva, Pfn
@@ -51,11 +52,11 @@ class Host:
         self, base_gfn: int = 0, npages: int = 4, slot_id: int = 0, hva: Hva = HVA, log_dirty: bool = False
     ) -> int:
         """KVM_SET_USER_MEMORY_REGION."""
-        return self.kernel.kvm_set_memory_region(self.kvm, slot_id, base_gfn, npages, hva, log_dirty)
+        return self.kernel.set_memory_region(self.kvm, slot_id, base_gfn, npages, hva, log_dirty)
 
     def delete_slot(self, slot_id: int = 0) -> int:
         """The same with size 0."""
-        return self.kernel.kvm_set_memory_region(self.kvm, slot_id, 0, 0, 0)
+        return self.kernel.set_memory_region(self.kvm, slot_id, 0, 0, 0)
 
     def slot(self, slot_id: int = 0) -> KvmMemorySlot:
         """A slot of the active set."""

@@ -18,14 +18,14 @@ from pfncache.linux.vmlinux import Vmlinux
 )
 def test_address_space(kernel: Vmlinux, size: int, direct_map: int, vmalloc: int, real: bool) -> None:
     assert (size, direct_map, vmalloc) == (kernel.PAGE_SIZE, kernel.PAGE_OFFSET, kernel.VMALLOC_START)
-    assert (kernel.host_execution, kernel.is_error_hva(direct_map - 1), kernel.is_error_hva(direct_map)) == (
+    assert (kernel.host_execution, kernel.kvm_is_error_hva(direct_map - 1), kernel.kvm_is_error_hva(direct_map)) == (
         real, False, True,
     )  # fmt: skip
 
 
 def test_addresses() -> None:
     kernel = Vmlinux(pages=4)
-    assert (kernel.offset_in_page(0x1FFF), kernel.page_align_down(0x1FFF)) == (0xFFF, 0x1000)
+    assert (kernel.offset_in_page(0x1FFF), kernel.PAGE_ALIGN_DOWN(0x1FFF)) == (0xFFF, 0x1000)
     assert [kernel.pfn_valid(pfn) for pfn in (-1, 0, 3, 4)] == [False, True, True, False]
 
 

@@ -22,13 +22,13 @@ TRYLOCKS = {"read_trylock"}
 
 TESTED = (
     # virt/kvm/pfncache.c
-    "kvm_gpc_check", "mmu_notifier_retry_cache", "kvm_gpc_needs_slot", "gpc_may_keep_pfn", "gpc_may_refresh",
+    "kvm_gpc_check", "mmu_notifier_retry_cache", "needs_memslot", "may_keep_pfn", "may_refresh",
     # arch/x86/kvm
     "mmu_invalidate_retry_gfn_unsafe", "gfn_in_invalidate_range", "is_page_fault_stale", "kvm_tdp_page_fault",
     # virt/kvm/kvm_main.c
-    "kvm_wait_for_invalidations",
+    "install_memslots",
     # virt/kvm/guest_memfd.c
-    "get_file_active", "file_ref_get", "_kvm_gmem_get_pfn",
+    "kvm_gmem_get_file", "file_ref_get", "_kvm_gmem_get_pfn",
     # mm
     "filemap_get_page", "filemap_grab_page", "get_user_page_fast_only", "try_get_page",
 )  # fmt: skip
@@ -36,15 +36,15 @@ TESTED = (
 
 ORDERED = (
     # where Linux has smp_wmb(): the sequence moves before the count goes down
-    ("kvm_gpc_invalidate_end", "kvm_bump_gpc_invalidate_seq", "lower_mn_active_invalidate_count"),
+    ("end_cache_invalidation", "bump_gpc_invalidate_seq", "lower_mn_active_invalidate_count"),
     ("kvm_mmu_invalidate_end", "mmu_invalidate_seq +=", "mmu_invalidate_in_progress -="),
     # where it has smp_rmb(): the sequence is read before whatever it is to protect
     ("kvm_tdp_page_fault", "sequence = kvm.mmu_invalidate_seq", "mem_attr_array"),
-    ("hva_to_pfn_retry", "sequence = self.gpc_invalidate_seq(kvm)", "new_pfn = self.gpc_to_pfn(gpc)"),
+    ("hva_to_pfn_retry", "sequence = self.read_gpc_seq(kvm)", "new_pfn = self.lookup_pfn(gpc)"),
     # where a comment says so: the count, then the caches, then the guest's mappings
     ("kvm_mmu_notifier_invalidate_range_start", "raise_mn_active_invalidate_count", "cache_invalidate_start"),
-    ("kvm_mmu_notifier_invalidate_range_start", "cache_invalidate_start", "kvm_handle_hva_range_start"),
-    ("kvm_mmu_notifier_invalidate_range_end", "kvm_handle_hva_range_end", "kvm_gpc_invalidate_end"),
+    ("kvm_mmu_notifier_invalidate_range_start", "cache_invalidate_start", "handle_hva_range_start"),
+    ("kvm_mmu_notifier_invalidate_range_end", "handle_hva_range_end", "end_cache_invalidation"),
 )
 """Functions with two steps whose order matters: pieces of the two statements."""
 
@@ -64,7 +64,7 @@ class Mutant:
 def mutants() -> Iterator[Mutant]:
     """Every mutant, in the order of the files of the kernel."""
     for owner in reversed(Vmlinux.__mro__):
-        if not owner.__module__.startswith(("pfncache.linux.virt", "pfncache.linux.arch", "pfncache.linux.mm")):
+        if not owner.__module__.startswith(tuple(f"pfncache.linux.{room}" for room in ("virt", "arch", "mm", "fs"))):
             continue
         for name, function in vars(owner).items():
             plain = unwrap(function)
@@ -145,7 +145,7 @@ def _untested(source: FunctionSource) -> Iterator[tuple[str, Change]]:
             for position, value in enumerate(node.value.values):
                 yield f"without {ast.unparse(value)}", _without_operand(number, position)
         elif isinstance(node.value, ast.Compare | ast.Call | ast.Attribute):
-            constant = source.name in ("kvm_gpc_check", "gpc_may_refresh", "kvm_gpc_is_valid_len")
+            constant = source.name in ("kvm_gpc_check", "may_refresh", "kvm_gpc_is_valid_len")
             yield f"without {ast.unparse(node.value)}", _answer(number, constant)
 
 

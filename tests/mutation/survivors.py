@@ -48,7 +48,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "kvm_arch_vcpu_ioctl_translate(): without mutex(vcpu.mutex)",
         "kvm_arch_vcpu_ioctl_translate(): without srcu_read_lock(kvm.srcu)",
         "vmload_vmsave_interception(): without srcu_read_lock(kvm.srcu)",
-        "kvm_get_dirty_log(): without mutex(kvm.slots_lock)",
+        "kvm_vm_ioctl_get_dirty_log(): without mutex(kvm.slots_lock)",
         "_set_runstate(): without mutex(kvm.xen.xen_lock)",
         "_set_runstate(): without mutex(vcpu.mutex)",
         "_set_runstate(): without srcu_read_lock(kvm.srcu)",
@@ -106,7 +106,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     (
         "Whoever is fooled looks again: the reference keeps the struct file, and the binding is compared with the slot."
     ): (
-        "get_file_active(): without the test slot.gmem_file is not file",
+        "kvm_gmem_get_file(): without the test slot.gmem_file is not file",
         "_kvm_gmem_get_pfn(): without the test slot.gmem_file is not file",
     ),
     (
@@ -123,7 +123,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     (
         "Both come before the PTEs change. The order is for the sake of lock nesting: users of a cache are "
         "waited for without mmu_lock."
-    ): ("kvm_mmu_notifier_invalidate_range_start(): kvm_handle_hva_range_start before cache_invalidate_start",),
+    ): ("kvm_mmu_notifier_invalidate_range_start(): handle_hva_range_start before cache_invalidate_start",),
     "kvm_flush_shadow_all() does not look at memslots in the model: it drops every SPTE.": (
         "kvm_mmu_notifier_release(): without srcu_read_lock(kvm.srcu)",
     ),
@@ -131,7 +131,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "kvm_gpc_check(): without the test not gpc.active",
     ),
     "A valid cache has a user address: a refresh that finds none leaves it invalid.": (
-        "kvm_gpc_check(): without the test self.is_error_hva(gpc.uhva)",
+        "kvm_gpc_check(): without the test self.kvm_is_error_hva(gpc.uhva)",
     ),
     "Every user asks for no more than it activated with, and the refresh has tested that.": (
         "kvm_gpc_check(): without the test not self.kvm_gpc_is_valid_len(gpc.gpa, gpc.uhva, length)",
@@ -139,10 +139,10 @@ REASONS: dict[str, tuple[str, ...]] = {
     (
         "The update then goes to where the clock was, and lost-update asks about the gpa of the cache, not of "
         "the guest's MSR."
-    ): ("kvm_gpc_needs_slot(): without gpa != gpc.gpa",),
+    ): ("needs_memslot(): without gpa != gpc.gpa",),
     (
         "One store, under refresh_lock: who reads active under gpc.lock finds the cache inactive, or listed and active."
-    ): ("gpc_publish(): without write_lock_irq(gpc.lock)",),
+    ): ("list_and_activate(): without write_lock_irq(gpc.lock)",),
     "mmap_lock is held for writing; only truncation could meet the PTE, and it clears it in one step.": (
         "move_pte(): without spin_lock(mm.page_table_lock)",
     ),

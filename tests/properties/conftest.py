@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.designs.catalogue import Design, mainline_7_3
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.properties import PROBES
@@ -36,8 +36,8 @@ def clock_on(host: Host, gpa: int = 0x10) -> None:
 
 def gmem_slot(host: Host, flags: int = MAPPABLE) -> File:
     """A slot of one page of guest_memfd, whose user address is anonymous memory."""
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, flags)
-    assert host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 1, HVA, gmem=file) == 0
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, flags)
+    assert host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, gmem=file) == 0
     return file
 
 

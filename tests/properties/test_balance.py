@@ -65,7 +65,7 @@ def test_a_page_that_nobody_holds(host: Host) -> None:
 
 
 def test_a_page_cache_and_two_ptes_hold_three(host: Host) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
     for hva in (HVA, HVA + 0x1000):
         host.kernel.sys_mmap(host.mm, hva, file.f_mapping, 0)
         host.kernel.sys_touch(host.mm, hva)

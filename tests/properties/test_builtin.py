@@ -42,10 +42,10 @@ def test_unmapped_access(host: Host) -> None:
 
 def test_null_dereference(host: Host) -> None:
     with reported("null-dereference"):
-        host.kernel.gpc_access(host.gpc, False)
+        host.kernel.access_khva(host.gpc, False)
     host.add_slot()
     clock_on(host)
-    assert host.kernel.gpc_access(host.gpc, False) == host.page(HVA).pfn
+    assert host.kernel.access_khva(host.gpc, False) == host.page(HVA).pfn
 
 
 def test_wild_pointer(make_host: MakeHost) -> None:

@@ -7,13 +7,13 @@ import pytest
 
 from pfncache.designs.catalogue import Patch, mainline_7_3
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.types import Gfn
-from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.virt.kvm.kvm_main.guest_access import GuestAccess
 from tests.linux.conftest import Host, MakeHost, reported
 from tests.properties.conftest import clock_on, watched
 
 
-class MarkNothing(Patch, KvmMain):
+class MarkNothing(Patch, GuestAccess):
     """KVM: forget dirty logging."""
 
     def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:

@@ -24,7 +24,7 @@ def test_the_user_address_is_the_guests_memory(host: Host) -> None:
 def test_nothing_is_expected_of_private_memory(make_host: MakeHost) -> None:
     host = watched(make_host, vm_type=KVM_X86_SW_PROTECTED_VM)
     gmem_slot(host, 0)
-    host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 1, True)
+    host.kernel.set_memory_attributes(host.kvm, 0, 1, True)
     clock_on(host)
     assert host.page(HVA).host_bytes[0x10] == 2  # went to the user address
 

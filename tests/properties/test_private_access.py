@@ -52,6 +52,6 @@ def test_shared_guest_memfd_may_be_touched(host: Host) -> None:
 def test_refused_private_memory_is_not_touched(make_host: MakeHost) -> None:
     host = watched(make_host, rfc_v4_fixed, KVM_X86_SW_PROTECTED_VM)
     gmem_slot(host, 0)
-    host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 1, True)
+    host.kernel.set_memory_attributes(host.kvm, 0, 1, True)
     clock_on(host)
     assert (host.gpc.active, host.gpc.valid) == (True, False)

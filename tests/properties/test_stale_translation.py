@@ -21,7 +21,7 @@ def test_another_page_is_there_now(host: Host) -> None:
     clock_on(host)
     assert replace_behind_kvms_back(host) is not host.page(HVA)
     with reported("stale-translation"):
-        host.kernel.gpc_access(host.gpc, True)
+        host.kernel.access_khva(host.gpc, True)
 
 
 def test_no_page_is_there_now(host: Host) -> None:
@@ -29,7 +29,7 @@ def test_no_page_is_there_now(host: Host) -> None:
     clock_on(host)
     host.kernel.clear_pte(host.mm, HVA >> 12)
     with reported("stale-translation"):
-        host.kernel.gpc_access(host.gpc, False)
+        host.kernel.access_khva(host.gpc, False)
 
 
 def test_the_same_page_of_another_owner(host: Host) -> None:
@@ -41,7 +41,7 @@ def test_the_same_page_of_another_owner(host: Host) -> None:
     host.kernel.sys_touch(host.mm, HVA)
     assert host.page(HVA) is old
     with reported("stale-translation"):
-        host.kernel.gpc_access(host.gpc, True)
+        host.kernel.access_khva(host.gpc, True)
 
 
 def test_another_offset(host: Host) -> None:
@@ -49,7 +49,7 @@ def test_another_offset(host: Host) -> None:
     clock_on(host)
     host.gpc.khva += 8
     with reported("stale-translation"):
-        host.kernel.gpc_access(host.gpc, True)
+        host.kernel.access_khva(host.gpc, True)
 
 
 def test_a_change_that_kvm_was_told_of(host: Host) -> None:
@@ -57,7 +57,7 @@ def test_a_change_that_kvm_was_told_of(host: Host) -> None:
     clock_on(host)
     host.kernel.sys_madvise_dontneed(host.mm, HVA)
     host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
-    assert host.kernel.gpc_access(host.gpc, True) == host.page(HVA).pfn
+    assert host.kernel.access_khva(host.gpc, True) == host.page(HVA).pfn
 
 
 def test_a_neighbours_change(host: Host) -> None:
@@ -65,4 +65,4 @@ def test_a_neighbours_change(host: Host) -> None:
     clock_on(host)
     host.kernel.sys_touch(host.mm, HVA + 0x1000)
     host.kernel.clear_pte(host.mm, (HVA >> 12) + 1)
-    assert host.kernel.gpc_access(host.gpc, True) == host.page(HVA).pfn
+    assert host.kernel.access_khva(host.gpc, True) == host.page(HVA).pfn

@@ -52,7 +52,7 @@ ENDS = [
 def test_starves(design: str, scenario: str, states: int) -> None:
     outcome = run(Job(DESIGNS[design], scenario, 1_000_000))
     assert (outcome.verdict, outcome.property, outcome.states) == ("violated", "livelock", states)
-    waits = "kvm_wait_for_invalidations" if scenario.endswith("slot-update") else "hva_to_pfn_retry"
+    waits = "kvm_swap_active_memslots" if scenario.endswith("slot-update") else "hva_to_pfn_retry"
     who = "vmm" if scenario.endswith("slot-update") else "vcpu"
     assert outcome.reason == f"a fair scheduler may leave {who} in {waits}() for ever"
 
@@ -68,13 +68,14 @@ def test_the_trace_reads_like_the_report() -> None:
     outcome = run(Job(mainline_7_3, "livelock/unrelated-memory", 1_000_000))
     assert outcome.trace is not None
     assert outcome.trace.loop is not None
-    loop = [(row.actor, row.function) for row in outcome.trace.rows[outcome.trace.loop :]]
-    functions = [function for actor, function in loop if actor == "vcpu"]
-    assert [f for f in functions if f in ("gpc_invalidate_seq", "mmu_notifier_retry_cache", "gpc_set_pfn")] == [
-        "mmu_notifier_retry_cache",
-        "gpc_invalidate_seq",
+    loop = [(row.actor, (row.function, row.text)) for row in outcome.trace.rows[outcome.trace.loop :]]
+    load, test, publish = "return kvm.gpc_invalidate_seq", "if kvm.mn_active_invalidate_count != 0:", "gpc.valid = True"
+    assert [place for actor, place in loop if actor == "vcpu" and place[1] in (load, test, publish)] == [
+        ("mmu_notifier_retry_cache", test),
+        ("hva_to_pfn_retry", load),
     ]
-    assert loop.count(("madvise", "kvm_bump_gpc_invalidate_seq")) == 3
+    end = "kvm_mmu_notifier_invalidate_range_end"
+    assert loop.count(("madvise", (end, "kvm.gpc_invalidate_seq += 1"))) == 3
     assert render(outcome.trace).count(FOR_EVER) == 1
 
 

@@ -63,7 +63,7 @@ def test_set_up_can_be_put_off() -> None:
     assert not world.vcpu.pv_time.active
     assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
         "setup",
-        ["sys_mmap", "kvm_set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update"],
+        ["sys_mmap", "set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update"],
     )
 
 
@@ -80,11 +80,11 @@ def test_generations_do_not_reach_the_bit_that_says_in_progress() -> None:
     """Eight updates, each of which counts: no two have the same generation, with or without the bit."""
     world = World(KERNEL, slots=13)
     bit = world.kernel.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
-    generations = [world.kernel.kvm_memslots_locked(world.kvm).generation]
+    generations = [world.kernel._kvm_memslots(world.kvm).generation]
     for _ in range(4):
         for operation in OPERATIONS["slot-replace"].calls(world):
             world.do(operation)
-            generations.append(world.kernel.kvm_memslots_locked(world.kvm).generation)
+            generations.append(world.kernel._kvm_memslots(world.kvm).generation)
     assert generations == [1, 3, 4, 6, 7, 9, 10, 12, 13]
     assert not any(generation & bit for generation in generations)
 

@@ -45,7 +45,7 @@ def test_a_design_that_breaks_in_set_up_has_it_for_an_actor(patch: type[Patch]) 
     assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
         "setup",
         [
-            "sys_mmap", "kvm_set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update",
+            "sys_mmap", "set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update",
         ],
     )  # fmt: skip
     assert not World.defer_setup

@@ -16,10 +16,10 @@ from tests.check import toys
 TINY = Trace(
     ("vcpu", "punch"),
     (
-        Row(0, "vcpu", "gpc_set_pfn", "virt/kvm/pfncache.py:12", "gpc.valid = True", ("gpc.valid: False -> True",)),
-        Row(0, "vcpu", "gpc_set_pfn", "virt/kvm/pfncache.py:13", "gpc.pfn = pfn", ()),
+        Row(0, "vcpu", "publish_pfn", "virt/kvm/pfncache.py:12", "gpc.valid = True", ("gpc.valid: False -> True",)),
+        Row(0, "vcpu", "publish_pfn", "virt/kvm/pfncache.py:13", "gpc.pfn = pfn", ()),
         Row(1, "punch", "put_page", "mm/page_alloc.py:7", "page.refcount -= 1", ("page.refcount: 1 -> 0",)),
-        Row(0, "vcpu", "gpc_set_pfn", "virt/kvm/pfncache.py:14", "self.use(gpc)", ()),
+        Row(0, "vcpu", "publish_pfn", "virt/kvm/pfncache.py:14", "self.use(gpc)", ()),
     ),
     "pfn 0 is written, but it is free",
 )
@@ -33,7 +33,7 @@ def test_render() -> None:
     assert render(TINY).splitlines() == lines("""
         CPU0: vcpu                                  CPU1: punch
         ==========================================  ==========================================
-        gpc_set_pfn()  virt/kvm/pfncache.py:12
+        publish_pfn()  virt/kvm/pfncache.py:12
           gpc.valid = True
             [gpc.valid: False -> True]
           virt/kvm/pfncache.py:13
@@ -41,7 +41,7 @@ def test_render() -> None:
                                                     put_page()  mm/page_alloc.py:7
                                                       page.refcount -= 1
                                                         [page.refcount: 1 -> 0]
-        gpc_set_pfn()  virt/kvm/pfncache.py:14
+        publish_pfn()  virt/kvm/pfncache.py:14
           self.use(gpc)
 
         => pfn 0 is written, but it is free
@@ -70,7 +70,7 @@ def test_rows_as_json() -> None:
     assert TINY.rows[0].as_json() == {
         "cpu": 0,
         "actor": "vcpu",
-        "function": "gpc_set_pfn",
+        "function": "publish_pfn",
         "source": "virt/kvm/pfncache.py:12",
         "text": "gpc.valid = True",
         "changes": ["gpc.valid: False -> True"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What could be done instead: the series with its holes closed, and kvm-clock without a pfncache."""
+"""Alternatives to the series as posted: fixes of its races, a range filter, and kvm-clock without a pfncache."""
 
 from __future__ import annotations
 
@@ -8,49 +8,41 @@ from pfncache.designs.requirement import MMU_SEQUENCE
 from pfncache.designs.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmVcpu
-from pfncache.linux.include.linux.types import (
-    INVALID_GPA,
-    KVM_PFN_ERR_FAULT,
-    Errno,
-    Gfn,
-    Gpa,
-    Hva,
-    Pfn,
-    Pgoff,
-    Sequence,
-)
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gfn, GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
-from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
+from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 
 class BumpSequence(InvalidateOnGmemEvents):
-    """KVM: guest_memfd: move gpc_invalidate_seq on at the end of an invalidation."""
+    """KVM: guest_memfd: increment gpc_invalidate_seq at the end of an invalidation."""
 
     provides = (MMU_SEQUENCE,)
 
     def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
-        """First the sequence; what the series does lowers the count."""
+        """Increment the sequence before the series lowers the count."""
         kvm = f.kvm
         assert kvm is not None
         with spin_lock(kvm.mn_invalidate_lock):
-            self.kvm_bump_gpc_invalidate_seq(kvm)
+            self.bump_gpc_invalidate_seq(kvm)
         super()._kvm_gmem_invalidate_end(f, start, end)
 
-    def kvm_gmem_attributes_end(self, kvm: Kvm) -> None:
-        """First the sequence."""
+    def end_attribute_invalidation(self, kvm: Kvm) -> None:
+        """Increment the sequence before the series lowers the count."""
         with spin_lock(kvm.mn_invalidate_lock):
-            self.kvm_bump_gpc_invalidate_seq(kvm)
-        super().kvm_gmem_attributes_end(kvm)
+            self.bump_gpc_invalidate_seq(kvm)
+        super().end_attribute_invalidation(kvm)
 
 
-class BoolInsteadOfCount(Patch, KvmMain):
-    """KVM: guest_memfd: a flag that says that an invalidation is in progress.
+class BoolInsteadOfCount(Patch, KvmMmuNotifier):
+    """KVM: guest_memfd: a flag instead of a count of invalidations in progress.
 
-    Two that overlap share it: the first to end clears it for both.
+    Invalidations that overlap share the flag: the first to end clears it for both.
     """
 
     def raise_mn_active_invalidate_count(self, kvm: Kvm) -> None:
@@ -68,27 +60,27 @@ class MemslotsUnderLock(InvalidateOnGmemEvents):
     """KVM: look the memslots up under slots_lock when the attributes change."""
 
     def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
-        """Whoever holds slots_lock needs no SRCU."""
+        """Look the memslots up under slots_lock, which needs no SRCU read section."""
         with mutex(kvm.slots_lock):
-            return self.set_mem_attributes(kvm, self.kvm_memslots_locked(kvm), start, end, private)
+            return self.update_attributes_locked(kvm, self._kvm_memslots(kvm), start, end, private)
 
 
 class CompareIdentity(ResolvePfnsViaGmem):
-    """KVM: pfncache: look a gmem-backed page up again when the memslots have changed."""
+    """KVM: pfncache: look a gmem-backed page up again after the memslots have changed."""
 
-    def gpc_may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
-        """The user address says nothing about what guest_memfd has."""
+    def may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
+        """Look a gmem-backed page up again: an equal user address does not mean an equal page of guest_memfd."""
         if gpc.gpa != INVALID_GPA and gpc.memslot is not None and gpc.memslot.guest_memfd:
             return False
-        return super().gpc_may_keep_pfn(gpc, hva_change)
+        return super().may_keep_pfn(gpc, hva_change)
 
 
-class AskFolioMapping(MapThroughVmap):
-    """KVM: pfncache: ask folio_mapping(), not page->mapping."""
+class UseFolioMapping(MapThroughVmap):
+    """KVM: pfncache: use folio_mapping() instead of folio->mapping."""
 
     @atomic
     def page_lacks_direct_map(self, pfn: Pfn) -> bool:
-        """An anonymous page has no mapping."""
+        """Return whether the page's mapping has AS_NO_DIRECT_MAP; an anonymous page has no mapping."""
         page = self.mem_map[pfn]
         mapping = page.mapping
         return not page.anon and mapping is not None and mapping.no_direct_map
@@ -98,7 +90,7 @@ class RefusePrivate(ResolvePfnsViaGmem):
     """KVM: pfncache: refuse private memory."""
 
     def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Neither by the guest's attribute nor by the inode may the page be private. The attribute is read once."""
+        """Refuse a page that is private by its attribute or by its inode. The attribute is read once."""
         kvm = gpc.kvm
         assert kvm is not None
         slot = gpc.memslot
@@ -111,18 +103,18 @@ class RefusePrivate(ResolvePfnsViaGmem):
                 if file is None or file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0:
                     return KVM_PFN_ERR_FAULT
                 return self.kvm_gmem_get_pfn(kvm, slot, gfn)
-        return self.hva_to_pfn(self.page_align_down(gpc.uhva))
+        return self.hva_to_pfn(self.PAGE_ALIGN_DOWN(gpc.uhva))
 
 
-class RetryInRange(Patch, Pfncache, KvmMain):
-    """KVM: pfncache: repeat a lookup only when its own address is invalidated.
+class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
+    """KVM: pfncache: repeat a lookup only if its own address is invalidated.
 
-    An invalidation marks the caches in its range, whether or not they are valid. A lookup that begins while one is in
-    progress is marked from the start. What is invalidated elsewhere holds nobody up, and there is no sequence.
+    An invalidation marks the caches in its range, whether or not they are valid. A lookup that begins in the range of
+    an invalidation in progress marks its own cache. Other invalidations cause no retry; there is no sequence.
     """
 
     def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """Widen the one range that is being invalidated; it never shrinks while anything is in progress."""
+        """Widen the range that is being invalidated: one range encloses all invalidations in progress."""
         with spin_lock(kvm.mn_invalidate_lock):
             alone = kvm.mn_active_invalidate_count == 0
             if alone or start < kvm.mn_invalidate_range_start:
@@ -131,10 +123,10 @@ class RetryInRange(Patch, Pfncache, KvmMain):
                 kvm.mn_invalidate_range_end = end
             self.raise_mn_active_invalidate_count(kvm)
         self.gfn_to_pfn_cache_invalidate_start(kvm, start, end)
-        self.kvm_handle_hva_range_start(kvm, start, end)
+        self.handle_hva_range_start(kvm, start, end)
 
     def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """Mark the caches, too."""
+        """Mark the caches in the range as well."""
         with spin_lock(kvm.gpc_lock):
             for gpc in kvm.gpcs:
                 if kvm.gpc_list.reaches(gpc.list):
@@ -146,11 +138,11 @@ class RetryInRange(Patch, Pfncache, KvmMain):
                                 gpc.valid = False
                                 gpc.outdated = True
 
-    def kvm_bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
-        """Nobody would look."""
+    def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
+        """There is no sequence."""
 
-    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Begin a lookup. The mark is set before it if what it finds may be on its way out."""
+    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+        """Set or clear the mark before the lookup: it is set if an invalidation of its address is in progress."""
         kvm = gpc.kvm
         assert kvm is not None
         with write_lock_irq(gpc.lock), spin_lock(kvm.mn_invalidate_lock):
@@ -158,21 +150,21 @@ class RetryInRange(Patch, Pfncache, KvmMain):
                 kvm.mn_active_invalidate_count != 0
                 and kvm.mn_invalidate_range_start <= gpc.uhva < kvm.mn_invalidate_range_end
             )
-        return super().gpc_to_pfn(gpc)
+        return super().lookup_pfn(gpc)
 
-    def gpc_must_retry(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
-        """Only for the cache's own address."""
+    def must_retry_lookup(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
+        """Return the mark of the cache."""
         return gpc.outdated
 
 
 class ClockThroughUserspace(Patch, X86):
     """KVM: x86: update kvm-clock through its user address.
 
-    The clock is only ever written by its vCPU, which may fault. It needs no kernel mapping, and so no invalidation.
+    Only its vCPU writes the clock, in a context that may fault. It needs no kernel mapping, and so no invalidation.
     """
 
     def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
-        """Remember where the guest wants its clock."""
+        """Store the address of the clock."""
         kvm = vcpu.kvm
         assert kvm is not None
         vcpu.clock_update = True
@@ -183,18 +175,18 @@ class ClockThroughUserspace(Patch, X86):
         return 0
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """Write it, with three writes as the protocol wants."""
+        """Write the clock in the three writes of the protocol, which make the version odd and then even."""
         kvm = vcpu.kvm
         assert kvm is not None
         if vcpu.pv_time_hva.gpa != INVALID_GPA:
             for _ in range(3):
-                if self.kvm_write_guest_cached(kvm, vcpu.pv_time_hva, b"\0") != 0:
+                if self.kvm_write_guest_offset_cached(kvm, vcpu.pv_time_hva, b"\0", 0) != 0:
                     return
             self.host_user_pvclock(vcpu)
 
     @host_only
     def host_user_pvclock(self, vcpu: KvmVcpu) -> None:
-        """The bytes of what was written."""
+        """Write the bytes of the clock, in direct execution."""
         hva = vcpu.pv_time_hva.hva
         data = bytearray(self.host_get(hva, self.PVCLOCK_SIZE))
         version = int.from_bytes(data[:4], "little")
@@ -203,5 +195,5 @@ class ClockThroughUserspace(Patch, X86):
         self.host_put(hva, bytes(data))
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
-        """Forget it."""
+        """Forget the address of the clock."""
         vcpu.pv_time_hva.gpa = INVALID_GPA

@@ -3,38 +3,35 @@
 
 from __future__ import annotations
 
-from pfncache.designs import alternatives, rfc
-from pfncache.designs import reverts_gmem as history_gmem
-from pfncache.designs import reverts_pfncache as history_pfncache
-from pfncache.designs import reverts_x86 as history_x86
+from pfncache.designs import alternatives, reverts_gmem, reverts_pfncache, reverts_x86, rfc
 from pfncache.designs.design import Design, Patch
 
 OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
-"""Kinds of memory that a kernel before 6.18 does not have."""
+"""Kinds of memory that kernels before 6.18 do not support."""
 
 mainline_7_3 = Design("mainline-7.3", "mainline 7.3.4")
 mainline_7_2 = (
     mainline_7_3
     + [
-        history_pfncache.RevertDedicatedSequence,
-        history_pfncache.RevertSrcuInHasInterrupt,
-        history_gmem.RevertSrcuInZapRange,
-        history_pfncache.RevertVcpuInfoAlignment,
-        history_gmem.RevertBindWhenReady,
-        history_gmem.RevertUnbindUnderLock,
+        reverts_pfncache.RevertDedicatedSequence,
+        reverts_pfncache.RevertSrcuInHasInterrupt,
+        reverts_gmem.RevertSrcuInZapRange,
+        reverts_pfncache.RevertVcpuInfoAlignment,
+        reverts_gmem.RevertBindWhenReady,
+        reverts_gmem.RevertUnbindUnderLock,
     ]
 ).named("mainline-7.2", "mainline 7.2.12")
 mainline_6_18 = (
-    mainline_7_2 + [history_gmem.RevertOverlapErrno, history_x86.RevertUpdateWork, history_x86.RevertVmcbMemoryFailure]
+    mainline_7_2 + [reverts_gmem.RevertOverlapErrno, reverts_x86.RevertUpdateWork, reverts_x86.RevertVmcbMemoryFailure]
 ).named("mainline-6.18", "mainline 6.18.15")
 mainline_6_12 = (
-    (mainline_6_18 + [history_gmem.RevertGmemForAll, history_pfncache.RequireVcpuInfoAlignment])
+    (mainline_6_18 + [reverts_gmem.RevertGmemForAll, reverts_pfncache.RequireVcpuInfoAlignment])
     .named("mainline-6.12", "mainline 6.12.117")
     .without(OLD_MEMORY)
 )
 
 _rfc_base = mainline_7_2 + [rfc.NoDirectMap]
-"""What the RFC was posted on: the mainline of its time, with NO_DIRECT_MAP."""
+"""The base of the RFC: the mainline of its time, with NO_DIRECT_MAP."""
 rfc_v2 = (_rfc_base + rfc.V2).named("rfc-v2", "RFC v2 (2026-02-26) on the mainline of its time")
 rfc_v3 = (_rfc_base + rfc.V3).named("rfc-v3", "RFC v3 (2026-03-10) on the mainline of its time")
 rfc_v4 = (_rfc_base + rfc.V4).named("rfc-v4", "RFC v4 (2026-04-20) on the mainline of its time")
@@ -48,9 +45,9 @@ rfc_v4_fixed = (
         alternatives.BumpSequence,
         alternatives.MemslotsUnderLock,
         alternatives.CompareIdentity,
-        alternatives.AskFolioMapping,
+        alternatives.UseFolioMapping,
         alternatives.RefusePrivate,
-        history_pfncache.TestActiveFirst,
+        reverts_pfncache.TestActiveFirst,
     ]
 ).named("rfc-v4-fixed", "RFC v4 on 7.3.4 with its holes closed: sequence, identity, mapping, private memory")
 rfc_v4_bool = (
@@ -58,40 +55,40 @@ rfc_v4_bool = (
     .named("rfc-v4-bool", "RFC v4 with a flag instead of a count, as proposed in September 2024")
     .broken_by("gmem/overlapping-invalidations")
 )
-uaccess_clock = (mainline_7_3 + [alternatives.ClockThroughUserspace, history_pfncache.TestActiveFirst]).named(
+uaccess_clock = (mainline_7_3 + [alternatives.ClockThroughUserspace, reverts_pfncache.TestActiveFirst]).named(
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
 range_filter = (mainline_7_3 + [alternatives.RetryInRange]).named(
-    "range-filter", "mainline 7.3.4 with a retry test that knows the range of an invalidation"
+    "range-filter", "mainline 7.3.4 with a retry test for the range of an invalidation"
 )
 
 _REVERTS: dict[str, tuple[type[Patch], str]] = {
-    "no-dedicated-sequence": (history_pfncache.RevertDedicatedSequence, "xen/hva-cache-munmap"),
-    "no-active-count": (history_pfncache.RevertActiveInvalidateCount, "clock/anon/dontneed"),
-    "valid-before-lookup": (history_pfncache.RevertValidAfterLookup, "xen/irq-user"),
-    "no-refresh-lock": (history_pfncache.RevertRefreshLock, "gpc/refresh-twice"),
-    "active-before-list": (history_pfncache.RevertListBeforeActive, "gpc/activate-munmap"),
-    "refresh-inactive": (history_pfncache.RevertRefuseInactive, "gpc/refresh-deactivate"),
-    "list-outside-refresh-lock": (history_pfncache.RevertListUnderRefreshLock, "gpc/activate-twice"),
-    "khva-stays": (history_pfncache.RevertKhvaMove, "gpc/move-in-page"),
-    "reference-leak": (history_pfncache.RevertPutReusedPage, "clock/anon/dontneed"),
-    "runstate-waits": (history_pfncache.RevertTrylock, "xen/runstate-and-events"),
-    "timer-takes-xen-lock": (history_pfncache.RevertTimerFast, "xen/expired-timer"),
-    "init-on-activate": (history_pfncache.RevertInitOnce, "gpc/activate-deactivate"),
-    "dirty-at-unmap": (history_pfncache.RevertCallersMarkDirty, "slots/dirty-logging"),
-    "no-srcu-in-has-interrupt": (history_pfncache.RevertSrcuInHasInterrupt, "xen/has-interrupt"),
-    "check-without-srcu": (history_pfncache.CheckWithoutSrcu, "clock/anon/slot-delete"),
-    "count-before-sequence": (history_pfncache.CountBeforeSequence, "clock/anon/munmap"),
-    "sequence-before-count": (history_pfncache.SequenceBeforeCount, "clock/anon/munmap"),
-    "invalidate-at-end": (history_pfncache.InvalidateAtEnd, "clock/anon/munmap"),
-    "unbind-without-lock": (history_gmem.RevertUnbindUnderLock, "gmem/dying-file"),
-    "unbind-skips-dying": (history_gmem.RevertUnbindDying, "gmem/dying-file"),
-    "bind-before-ready": (history_gmem.RevertBindWhenReady, "gmem/bind-and-punch"),
-    "toggle-gmem": (history_gmem.RevertImmutableGmemSlots, "gmem/toggle-flag"),
-    "no-srcu-in-zap-range": (history_gmem.RevertSrcuInZapRange, "clock/anon/zap-range"),
-    "zap-private-only": (history_gmem.RevertInvalidateShared, "gmem/guest-faults"),
+    "no-dedicated-sequence": (reverts_pfncache.RevertDedicatedSequence, "xen/hva-cache-munmap"),
+    "no-active-count": (reverts_pfncache.RevertActiveInvalidateCount, "clock/anon/dontneed"),
+    "valid-before-lookup": (reverts_pfncache.RevertValidAfterLookup, "xen/irq-user"),
+    "no-refresh-lock": (reverts_pfncache.RevertRefreshLock, "gpc/refresh-twice"),
+    "active-before-list": (reverts_pfncache.RevertListBeforeActive, "gpc/activate-munmap"),
+    "refresh-inactive": (reverts_pfncache.RevertRefuseInactive, "gpc/refresh-deactivate"),
+    "list-outside-refresh-lock": (reverts_pfncache.RevertListUnderRefreshLock, "gpc/activate-twice"),
+    "khva-stays": (reverts_pfncache.RevertKhvaMove, "gpc/move-in-page"),
+    "reference-leak": (reverts_pfncache.RevertPutReusedPage, "clock/anon/dontneed"),
+    "runstate-waits": (reverts_pfncache.RevertTrylock, "xen/runstate-and-events"),
+    "timer-takes-xen-lock": (reverts_pfncache.RevertTimerFast, "xen/expired-timer"),
+    "init-on-activate": (reverts_pfncache.RevertInitOnce, "gpc/activate-deactivate"),
+    "dirty-at-unmap": (reverts_pfncache.RevertCallersMarkDirty, "slots/dirty-logging"),
+    "no-srcu-in-has-interrupt": (reverts_pfncache.RevertSrcuInHasInterrupt, "xen/has-interrupt"),
+    "check-without-srcu": (reverts_pfncache.CheckWithoutSrcu, "clock/anon/slot-delete"),
+    "count-before-sequence": (reverts_pfncache.CountBeforeSequence, "clock/anon/munmap"),
+    "sequence-before-count": (reverts_pfncache.SequenceBeforeCount, "clock/anon/munmap"),
+    "invalidate-at-end": (reverts_pfncache.InvalidateAtEnd, "clock/anon/munmap"),
+    "unbind-without-lock": (reverts_gmem.RevertUnbindUnderLock, "gmem/dying-file"),
+    "unbind-skips-dying": (reverts_gmem.RevertUnbindDying, "gmem/dying-file"),
+    "bind-before-ready": (reverts_gmem.RevertBindWhenReady, "gmem/bind-and-punch"),
+    "toggle-gmem": (reverts_gmem.RevertImmutableGmemSlots, "gmem/toggle-flag"),
+    "no-srcu-in-zap-range": (reverts_gmem.RevertSrcuInZapRange, "clock/anon/zap-range"),
+    "zap-private-only": (reverts_gmem.RevertInvalidateShared, "gmem/guest-faults"),
 }
-"""Reverted fixes, each with the scenario that shows what it had fixed."""
+"""Reverted fixes, each with the scenario that shows the bug."""
 
 DESIGNS: dict[str, Design] = {
     d.name: d
@@ -104,7 +101,7 @@ DESIGNS: dict[str, Design] = {
 """Every design, by name."""
 
 DEFAULT_DESIGNS = ("mainline-7.3", "rfc-v2", "rfc-v3", "rfc-v4", "rfc-v4-on-7.3", "rfc-v4-fixed", "uaccess-clock")
-"""What `pfncache verify` checks when it is not told: the newest mainline, and every series."""
+"""What `pfncache verify` checks by default: the newest mainline, and every series."""
 
 __all__ = [
     "DEFAULT_DESIGNS", "DESIGNS", "Design", "Patch", "mainline_6_12", "mainline_6_18", "mainline_7_2", "mainline_7_3",

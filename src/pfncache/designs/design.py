@@ -4,30 +4,32 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from pfncache.designs.requirement import Reliance
+from pfncache.designs.requirement import Requirement
 from pfncache.lang.atomic import atomic, guard
+from pfncache.lang.part_of import is_part, linux_name, part_of
 from pfncache.linux.vmlinux import Vmlinux
 
 
 class Patch:
-    """A patch: its docstring's first line is its subject, its methods replace the kernel's functions of the same name.
+    """A patch: its methods replace the kernel's functions of the same name.
 
-    The old function is ``super().name(...)``.
+    The first line of its docstring is its subject. The function that a method replaces is ``super().name(...)``.
     """
 
-    relies_on: ClassVar[tuple[Reliance, ...]] = ()
-    """What a base has to have for the patch to be right there."""
-    provides: ClassVar[tuple[Reliance, ...]] = ()
-    """What others rely on, and have with this patch."""
+    requires: ClassVar[tuple[Requirement, ...]] = ()
+    """What the patch requires of its base."""
+    provides: ClassVar[tuple[Requirement, ...]] = ()
+    """The requirements of other patches that this one meets."""
 
     @classmethod
     def subject(cls) -> str:
-        """The first line of the docstring."""
+        """Return the first line of the docstring."""
         return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
 
 
@@ -39,44 +41,44 @@ class Design:
     title: str
     patches: tuple[type[Patch], ...] = ()
     base: Design | None = None
-    """What the last patches were added to, so that a series can be checked patch by patch."""
+    """The design to which the last patches were added, so that a series can be checked patch by patch."""
     lacks: frozenset[str] = frozenset()
-    """Kinds of memory that the kernel does not have."""
+    """Kinds of memory that the kernel does not support."""
     shown_by: str = ""
-    """Of a reverted fix: the scenario that shows why it was needed. One violation is all that is asked of it."""
+    """Of a reverted fix: the scenario that shows why the fix is needed, and the only one that is checked by default."""
 
     def __add__(self, patches: Sequence[type[Patch]]) -> Design:
-        """The design with more patches on top."""
+        """Return the design with more patches on top."""
         return Design("", "", (*self.patches, *patches), self, self.lacks)
 
     def broken_by(self, scenario: str) -> Design:
-        """The same design, whose fault a scenario is known to show."""
+        """Return the same design, with the scenario that shows its fault."""
         return replace(self, shown_by=scenario)
 
     def without(self, memory: frozenset[str]) -> Design:
-        """The same design, for a kernel that does not have these kinds of memory."""
+        """Return the same design, without these kinds of memory."""
         return replace(self, lacks=self.lacks | memory)
 
     def named(self, name: str, title: str) -> Design:
-        """The same design under a name of its own."""
+        """Return the same design with a name and a title."""
         return replace(self, name=name, title=title)
 
     @property
     def series(self) -> tuple[type[Patch], ...]:
-        """The patches that the design has on top of its base."""
+        """The patches of the design on top of its base."""
         return self.patches[len(self.base.patches) :] if self.base is not None else self.patches
 
     def has(self, memory: str) -> bool:
-        """Whether the kernel has a kind of memory."""
+        """Return whether the kernel supports a kind of memory."""
         return memory not in self.lacks
 
     @property
-    def provides(self) -> frozenset[Reliance]:
-        """What a patch on top of it can rely on."""
-        return frozenset(reliance for patch in self.patches for reliance in patch.provides)
+    def provides(self) -> frozenset[Requirement]:
+        """The requirements that the design meets."""
+        return frozenset(requirement for patch in self.patches for requirement in patch.provides)
 
     def prefixes(self) -> list[Design]:
-        """The design after each patch of its series, as a bisection would meet them."""
+        """Return the design after each patch of its series, in the order of a bisection."""
         if self.base is None:
             return [self]
         steps = []
@@ -103,15 +105,24 @@ def _link(layers: tuple[type, ...]) -> type[Vmlinux]:
 
 
 def _apply(layer: type, kernel: type[Vmlinux]) -> type[Vmlinux]:
-    """A kernel with the functions of `layer` on top, whatever classes the layer names as its own bases.
+    """Return a kernel with the functions of `layer` on top, independently of the bases of the layer.
 
-    super() in a function goes by the class that the function was written in; here it has to mean the kernel below.
+    super() in a function refers to the class in which the function was written; here it has to be the kernel below.
     """
     cell = types.CellType()
     functions = {name: _rebind(value, cell) for name, value in vars(layer).items() if callable(value)}
+    for name, function in functions.items():
+        _mark_part(function, getattr(kernel, name, None))
     patched = type(layer.__name__, (kernel,), {**functions, "__doc__": layer.__doc__, "__module__": layer.__module__})
     cell.cell_contents = patched
     return patched
+
+
+def _mark_part(function: Any, replaced: Any) -> None:
+    """Mark a function that replaces a part of a Linux function as a part of the same one."""
+    if all(isinstance(inspect.unwrap(f), types.FunctionType) for f in (function, replaced) if callable(f)):
+        if replaced is not None and is_part(replaced):
+            part_of(linux_name(inspect.unwrap(replaced).__code__))(function)
 
 
 def _rebind(function: Any, cell: types.CellType) -> Any:

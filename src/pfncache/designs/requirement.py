@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a patch takes for granted of its base, and that not every base has: it applies there all the same."""
+"""Requirements of patches: what a patch needs of its base, although it applies to a base without it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Reliance:
-    """One such thing. A design has it if one of its patches provides it."""
+class Requirement:
+    """A property of a base kernel. A design meets it if one of its patches provides it."""
 
     what: str
 
 
-MMU_SEQUENCE = Reliance(
-    "a refresh's test for a retry reading mmu_invalidate_seq, or on kvm_gmem_invalidate_end() moving pfncache's own one"
+MMU_SEQUENCE = Requirement(
+    "that the retry test of a refresh reads mmu_invalidate_seq, or that kvm_gmem_invalidate_end() increments the"
+    " sequence of pfncache"
 )
-"""guest_memfd moves mmu_invalidate_seq at the end of an invalidation. Since 7.3.2 a refresh looks at another one."""
-NO_DIRECT_MAP = Reliance("GUEST_MEMFD_FLAG_NO_DIRECT_MAP and AS_NO_DIRECT_MAP, which a series of their own brings")
-"""No mainline has them."""
+"""guest_memfd increments mmu_invalidate_seq at the end of an invalidation. Since 7.3.2 (da260bcb56fe) a refresh reads
+gpc_invalidate_seq instead."""
+NO_DIRECT_MAP = Requirement("GUEST_MEMFD_FLAG_NO_DIRECT_MAP and AS_NO_DIRECT_MAP, which are a separate series")
+"""Not in mainline."""

@@ -5,98 +5,101 @@ from __future__ import annotations
 
 from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
-from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.mm_types import AddressSpace
-from pfncache.linux.include.linux.types import Errno, Gfn, Pgoff
+from pfncache.linux.include.linux.fs import AddressSpace, File
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL
 from pfncache.linux.kernel.locking.rwsem import down_write
-from pfncache.linux.virt.kvm.guest_memfd.memory import GuestMemfd
+from pfncache.linux.virt.kvm.guest_memfd.binding import GuestMemfdBinding
+from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
+from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
 from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 
 
-class RevertUnbindUnderLock(Patch, GuestMemfd):
+class RevertUnbindUnderLock(Patch, GuestMemfdBinding, GuestMemfdPage):
     """Revert "KVM: guest_memfd: take the invalidate lock when unbinding a dying file" (1f3359c873db, 7.3.2)."""
 
     def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
-        """A file that is being closed is nobody else's business, it was thought."""
-        file = self.get_file_active(slot)
+        """Take invalidate_lock only if the file is not being closed."""
+        file = self.kvm_gmem_get_file(slot)
         if file is not None:
             with down_write(file.f_mapping.invalidate_lock):
-                self._kvm_gmem_unbind(slot, file.private_data)
+                self.erase_bindings(slot, file.private_data)
             self.fput(file)
             return
         dying = slot.gmem_file
         if dying is not None:
-            self._kvm_gmem_unbind(slot, dying.private_data)
+            self.erase_bindings(slot, dying.private_data)
 
 
-class RevertUnbindDying(Patch, GuestMemfd):
+class RevertUnbindDying(Patch, GuestMemfdBinding, GuestMemfdPage):
     """Revert "KVM: guest_memfd: Remove bindings on memslot deletion when gmem is dying" (ae431059e75d, 6.18)."""
 
     def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
-        """A file that is being closed keeps its bindings."""
-        file = self.get_file_active(slot)
+        """Keep the bindings of a file that is being closed."""
+        file = self.kvm_gmem_get_file(slot)
         if file is not None:
             with down_write(file.f_mapping.invalidate_lock):
-                self._kvm_gmem_unbind(slot, file.private_data)
+                self.erase_bindings(slot, file.private_data)
             self.fput(file)
 
 
-class RevertBindWhenReady(Patch, GuestMemfd):
+class RevertBindWhenReady(Patch, GuestMemfdBinding):
     """Revert "KVM: guest_memfd: bind a memslot when it is ready" (3fe5d2944e5a, 7.3.2).
 
-    The bindings are there before the architecture has allocated what an invalidation walks.
+    The bindings are stored before the architecture has allocated the metadata that an invalidation walks.
     """
 
-    def kvm_gmem_prepare(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
-        """kvm_gmem_bind(): check and bind at once."""
-        ret = super().kvm_gmem_prepare(kvm, slot, file, pgoff)
+    def kvm_gmem_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
+        """Check and bind at once, as kvm_gmem_bind() did."""
+        ret = super().kvm_gmem_prepare_memory_region(kvm, slot, file, pgoff)
         if ret != 0:
             return ret
-        ret = super().kvm_gmem_commit(kvm, slot)
+        ret = super().kvm_gmem_commit_memory_region(kvm, slot)
         if ret != 0:
             self.fput(file)
         return ret
 
-    def kvm_gmem_commit(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-        """Done already."""
+    def kvm_gmem_commit_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
+        """Do nothing: the slot is bound."""
         return 0
 
 
 class RevertImmutableGmemSlots(Patch, Memslots):
     """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19)."""
 
-    def kvm_memslot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """The flag may be taken away; KVM_MR_FLAGS_ONLY then frees the old slot, bound as it is."""
+    def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
+        """Allow the flag to be cleared; KVM_MR_FLAGS_ONLY then frees the old slot without unbinding it."""
         return gmem is not None
 
 
-class RevertOverlapErrno(Patch, GuestMemfd):
-    """A part of a guest_memfd that another slot has is EINVAL, as in 6.18.15; EEXIST in 7.2.12."""
+class RevertOverlapErrno(Patch, GuestMemfdBinding):
+    """Return -EINVAL for a part of a guest_memfd that another slot has, as 6.18.15 does; 7.2.12 returns -EEXIST."""
 
-    def kvm_gmem_prepare(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
-        """kvm_gmem_bind(), which finds out."""
-        ret = super().kvm_gmem_prepare(kvm, slot, file, pgoff)
+    def kvm_gmem_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
+        """Return -EINVAL, as kvm_gmem_bind() did."""
+        ret = super().kvm_gmem_prepare_memory_region(kvm, slot, file, pgoff)
         return -EINVAL if ret == -EEXIST else ret
 
 
 class RevertGmemForAll(Patch, VmIoctl):
-    """Only VMs with private memory have guest_memfd in their memslots; others may but create one (before 6.18)."""
+    """Refuse guest_memfd in memslots of VMs without private memory, which may only create one (before 6.18)."""
 
     def check_memory_region_flags(self, kvm: Kvm, flags: int) -> Errno:
-        """KVM_MEM_GUEST_MEMFD is a flag like any other that is not known."""
+        """Treat KVM_MEM_GUEST_MEMFD as an unknown flag."""
         if flags & KVM_MEM_GUEST_MEMFD != 0 and not self.kvm_arch_has_private_mem(kvm):
             return -EINVAL
         return super().check_memory_region_flags(kvm, flags)
 
 
-class RevertInvalidateShared(Patch, GuestMemfd):
+class RevertInvalidateShared(Patch, GuestMemfdInvalidation):
     """Revert "KVM: guest_memfd: Invalidate SHARED GPAs if gmem supports INIT_SHARED" (5d3341d684be, 6.18)."""
 
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
-        """Private SPTEs, always."""
+        """Zap private SPTEs only."""
         return True
 
 

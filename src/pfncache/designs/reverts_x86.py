@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What older kernels did otherwise in arch/x86/kvm."""
+"""Reverts of changes of arch/x86/kvm: how older kernels behave."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pfncache.linux.include.uapi import MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME
 
 
 class RevertUpdateWork(Patch, Ioctl):
-    """A clock that is set up is updated once more a tenth of a second later, with all others; gone by 7.2.12."""
+    """Update all clocks once more, a tenth of a second after one is set up, as kernels before 7.2.12 do."""
 
     def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:
-        """KVM_REQ_GLOBAL_CLOCK_UPDATE instead of KVM_REQ_CLOCK_UPDATE: kvmclock_update_work is scheduled as well."""
+        """Make KVM_REQ_GLOBAL_CLOCK_UPDATE, not KVM_REQ_CLOCK_UPDATE: it also schedules kvmclock_update_work."""
         if index in (MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW) and vcpu.kvm is not None:
             vcpu.kvm.host_kvmclock_update_work = True
         return super().kvm_set_msr_common(vcpu, index, data)
 
     def flush_delayed_work(self, kvm: Kvm) -> None:
-        """kvmclock_update_fn()."""
+        """Do what kvmclock_update_fn() does."""
         if kvm.host_kvmclock_update_work:
             kvm.host_kvmclock_update_work = False
             for vcpu in kvm.vcpus:
@@ -28,8 +28,8 @@ class RevertUpdateWork(Patch, Ioctl):
 
 
 class RevertVmcbMemoryFailure(Patch, Svm):
-    """A guest's VMCB that KVM cannot map is the guest's mistake: it gets #GP; user space is told by 7.2.12."""
+    """Inject #GP if KVM cannot map a guest's VMCB, as kernels before 7.2.12 do; later ones exit to user space."""
 
     def vmcb12_is_unreachable(self) -> int:
-        """kvm_inject_gp()."""
+        """Return the result of kvm_inject_gp()."""
         return INJECTED_GP

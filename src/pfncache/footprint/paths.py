@@ -47,7 +47,7 @@ WATCHED = (
     Watched("kvm_read_guest", "gpa=gpa", False),
     Watched("kvm_write_guest_page", "gfn=gfn", True, "", {"kvm_write_guest": ""}),
     Watched("kvm_write_guest", "gpa=gpa", True),
-    Watched("kvm_read_guest_offset_cached", "gpa=ghc->gpa", False),
+    Watched("kvm_read_guest_cached", "gpa=ghc->gpa", False),
     Watched("kvm_write_guest_offset_cached", "gpa=ghc->gpa", True),
     Watched("record_steal_time", "gpa=vcpu->arch.st.msr_val", True, "steal time", when="gpa & 1"),
     Watched("__kvm_gpc_refresh", "gpa=gpa", False, "pfncache refresh"),

@@ -16,8 +16,11 @@ from pfncache.linux.arch.x86.kvm.xen.ioctl import XenIoctl
 from pfncache.linux.arch.x86.lib.usercopy_64 import Usercopy
 from pfncache.linux.arch.x86.mm.fault import Fault
 from pfncache.linux.arch.x86.mm.pat.set_memory import SetMemory
+from pfncache.linux.fs.file_table import FileTable
+from pfncache.linux.fs.inode import Inode
 from pfncache.linux.fs.open import Open
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
+from pfncache.linux.include.linux.fs import AddressSpace, PageCacheEntry
+from pfncache.linux.include.linux.mm_types import MmStruct, Page, Pte, Vma, VmapArea
 from pfncache.linux.mm.filemap import Filemap
 from pfncache.linux.mm.gup import Gup
 from pfncache.linux.mm.memory import Memory
@@ -26,14 +29,18 @@ from pfncache.linux.mm.mmu_notifier import MmuNotifier
 from pfncache.linux.mm.mremap import Mremap
 from pfncache.linux.mm.page_alloc import PageAlloc
 from pfncache.linux.mm.vmalloc import Vmalloc
+from pfncache.linux.virt.kvm.guest_memfd.binding import GuestMemfdBinding
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
-from pfncache.linux.virt.kvm.guest_memfd.memory import GuestMemfd
+from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
+from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
+from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
+from pfncache.linux.virt.kvm.kvm_main.guest_access import GuestAccess
 from pfncache.linux.virt.kvm.kvm_main.host_map import HostMap
 from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
-from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
-from pfncache.linux.virt.kvm.kvm_main.vm import VmLife
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
+from pfncache.linux.virt.kvm.kvm_main.vm import VmLifecycle
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 REAL_PAGE_SHIFT = 12
@@ -41,8 +48,9 @@ REAL_PAGE_SHIFT = 12
 
 class Vmlinux(
     VmIoctl, Ioctl, XenIoctl, Mremap, Open,
-    Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
-    HostMap, AsyncPf, Svm,
+    Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, Memslots, MemAttributes, VmLifecycle,
+    GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
+    X86, Xen, Mmu, PagingTmpl, Emulate, HostMap, AsyncPf, Svm,
     PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
 ):  # fmt: skip
     """Linux, as far as KVM's access to guest memory goes.

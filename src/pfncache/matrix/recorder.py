@@ -7,15 +7,16 @@ from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.lib.usercopy_64 import Usercopy
 from pfncache.linux.arch.x86.mm.fault import Fault
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.types import Gfn, Hva, Kva, Pfn
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Hva, Kva, Pfn
 from pfncache.linux.mm.gup import Gup
-from pfncache.linux.virt.kvm.guest_memfd.memory import GuestMemfd
+from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
 
 USER_MAPPING, GUEST_MEMFD, DIRECT_MAP, ALIAS = "user mapping", "guest_memfd", "direct map", "kernel alias"
 ORDER = (USER_MAPPING, GUEST_MEMFD, DIRECT_MAP, ALIAS)
 
 
-class Witness(Patch, Fault, Gup, Usercopy, GuestMemfd):
+class Witness(Patch, Fault, Gup, Usercopy, GuestMemfdPage):
     """In no kernel: take down by which means guest memory is reached, or was to be."""
 
     host_means: set[str]

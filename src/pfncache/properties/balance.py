@@ -88,7 +88,7 @@ class MappingProbe(Ghost):
             area = self.vmap_areas[index]
             owners = 0
             for gpc in kvm.gpcs:
-                if self.page_align_down(gpc.khva) == self.VMALLOC_START + (index << self.PAGE_SHIFT):
+                if self.PAGE_ALIGN_DOWN(gpc.khva) == self.VMALLOC_START + (index << self.PAGE_SHIFT):
                     owners += 1
             if area.busy and owners == 0:
                 report(

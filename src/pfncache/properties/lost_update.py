@@ -6,7 +6,8 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm
-from pfncache.linux.include.linux.types import Gpa, Pfn
+from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.types import Pfn
 from pfncache.properties.oracle import Ghost, found
 from pfncache.properties.property import Property
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.mm_types import Page
-from pfncache.linux.include.linux.types import Gfn, Pfn
+from pfncache.linux.include.linux.types import Pfn
 from pfncache.properties.oracle import Ghost, found
 from pfncache.properties.property import Property
 

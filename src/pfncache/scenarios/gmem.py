@@ -28,8 +28,8 @@ def _recreate(kernel: Kernel, end: str, *args: int) -> System:
     w.actor("vcpu", update, update)
     return w.actor(
         "vmm",
-        w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),
-        w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.files[1], 0),
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.files[1], 0),
         w.call(end, w.files[0], *args),
     ).system()
 
@@ -75,15 +75,15 @@ def dying_file(kernel: Kernel) -> System:
     w = World(kernel, Memory.GMEM_UNMAPPED, slots=2, caches=lambda v: ())
     w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
     w.actor("close", w.call("sys_close", w.gmem))
-    w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
     return w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0)).system()
 
 
 def bind_and_punch(kernel: Kernel) -> System:
     """A slot is created over a guest_memfd that is punched."""
     w = World(kernel, Memory.GMEM_UNMAPPED, slots=3, caches=lambda v: ())
-    w.do(w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva))
-    w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.gmem, 0))
+    w.do(w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.gmem, 0))
     return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
 
 
@@ -92,7 +92,7 @@ def toggle_flag(kernel: Kernel) -> System:
     w = World(kernel, Memory.GMEM_UNMAPPED, slots=3, caches=lambda v: ())
     return w.actor(
         "vmm",
-        w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva),
         w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
     ).system()
 
@@ -131,7 +131,7 @@ def fault_and_close(kernel: Kernel) -> System:
     """The guest faults while the file is closed, and its slot deleted."""
     w = _guest(kernel, slots=2)
     w.actor("close", w.call("sys_close", w.gmem))
-    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+    return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
 
 
 def fault_and_rebind(kernel: Kernel) -> System:
@@ -139,8 +139,8 @@ def fault_and_rebind(kernel: Kernel) -> System:
     w = _guest(kernel, slots=3, files=2)
     return w.actor(
         "vmm",
-        w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),
-        w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.files[1], 0),
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.files[1], 0),
         w.call("kvm_gmem_punch_hole", w.files[0], 0, 1),
     ).system()
 

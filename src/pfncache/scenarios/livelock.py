@@ -43,7 +43,7 @@ def slot_update(kernel: Kernel) -> System:
     """A slot is deleted while the process gives memory back again and again."""
     w = World(kernel, slots=2, caches=lambda v: ())
     w.do(w.call("sys_mmap", w.mm, w.other_hva, None, 0))
-    w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
     return w.actor("madvise", _unrelated(w), endless=True).system()
 
 
@@ -62,10 +62,10 @@ def clock_and_munmap(kernel: Kernel) -> System:
 def clock_and_slot_update(kernel: Kernel) -> System:
     """The slot is deleted while the clock is updated again and again."""
     w = _endless_clock(kernel, Memory.ANON)
-    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+    return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
 
 
 def clock_and_conversion(kernel: Kernel) -> System:
     """The page is made private while the clock is updated again and again."""
     w = _endless_clock(kernel, Memory.GMEM)
-    return w.actor("convert", w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True)).system()
+    return w.actor("convert", w.call("set_memory_attributes", w.kvm, 0, 1, True)).system()

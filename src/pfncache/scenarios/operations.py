@@ -41,13 +41,13 @@ def _replace_slot(w: World) -> tuple[Call, ...]:
     """
     file = w.files[-1] if w.files else None
     return (
-        w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
         *(
             (w.call("sys_mmap", w.mm, w.hva, file.f_mapping, 0),)
             if file is not None and w.memory.is_mapped_gmem
             else ()
         ),
-        w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, file, 0),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, file, 0),
     )
 
 
@@ -78,14 +78,12 @@ OPERATIONS = {
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
         Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),), once=True),
         Operation("memory-failure", GMEM | {Memory.MEMFD}, _fail),
-        Operation("make-shared", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False),)),
-        Operation("make-private", PRIVATE, lambda w: (w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True),)),
-        Operation("slot-delete", EVERY, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),
+        Operation("make-shared", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, False),)),
+        Operation("make-private", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, True),)),
+        Operation("slot-delete", EVERY, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),
         Operation("slot-replace", EVERY, _replace_slot, slots=2),
-        Operation(
-            "slot-log", PLAIN, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1
-        ),
-        Operation("slot-move", PLAIN, lambda w: (w.call("kvm_set_memory_region", w.kvm, 0, 1, 1, w.hva),), slots=2),
+        Operation("slot-log", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1),
+        Operation("slot-move", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva),), slots=2),
         Operation("guest-access", EVERY, lambda w: (w.call("kvm_vcpu_guest_access", w.vcpu, 0, w.memory.is_private),)),
         Operation("zap-range", SHARED, lambda w: (w.call("kvm_zap_gfn_range", w.kvm, 0, 1),)),
         Operation("steal-time", SHARED, _steal_time),

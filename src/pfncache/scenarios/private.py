@@ -12,7 +12,7 @@ def faults(kernel: Kernel) -> System:
     """The guest faults private memory in while it is converted and punched."""
     w = World(kernel, Memory.GMEM, caches=lambda v: ())
     w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, True))
-    w.actor("convert", w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False))
+    w.actor("convert", w.call("set_memory_attributes", w.kvm, 0, 1, False))
     return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
 
 
@@ -20,8 +20,8 @@ def conversion_and_slot_update(kernel: Kernel) -> System:
     """Memory is converted while its slot is deleted and the clock is updated."""
     w = World(kernel, Memory.GMEM, slots=2, shared_attribute=True).clock_on()
     w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
-    w.actor("convert", w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True))
-    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+    w.actor("convert", w.call("set_memory_attributes", w.kvm, 0, 1, True))
+    return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
 
 
 def fault_and_convert(kernel: Kernel) -> System:
@@ -31,6 +31,6 @@ def fault_and_convert(kernel: Kernel) -> System:
     w.actor("shared", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
     return w.actor(
         "vmm",
-        w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, False),
-        w.call("kvm_vm_ioctl_set_mem_attributes", w.kvm, 0, 1, True),
+        w.call("set_memory_attributes", w.kvm, 0, 1, False),
+        w.call("set_memory_attributes", w.kvm, 0, 1, True),
     ).system()

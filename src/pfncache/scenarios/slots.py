@@ -21,14 +21,14 @@ def steal_time(kernel: Kernel) -> System:
     w = World(kernel, slots=2, log_dirty=True)
     w.vcpu.st.cache.gpa = w.gpa
     w.actor("vcpu", w.call("kvm_vcpu_run_steal_time", w.vcpu))
-    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+    return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
 
 
 def move(kernel: Kernel) -> System:
     """The clock's slot moves away and back."""
     w = World(kernel, slots=3).clock_on()
     w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
-    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 1, 1, w.hva)).system()
+    return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva)).system()
 
 
 def page_reuse(kernel: Kernel) -> System:
@@ -46,7 +46,7 @@ def update_during_invalidation(kernel: Kernel) -> System:
     w = World(kernel, slots=2).clock_on()
     w.actor("vcpu", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
     w.actor("madvise", w.call("sys_madvise_dontneed", w.mm, w.hva))
-    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
+    return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
 
 
 def read_only(kernel: Kernel) -> System:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.preempt import ThreadInfo
-from pfncache.linux.include.linux.types import Gpa
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
 
@@ -32,7 +32,7 @@ def gpc_use(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
     with srcu_read_lock(kvm.srcu):
         gpc.lock.read_lock_irq()
         if k.kvm_gpc_check(gpc, 1):
-            k.gpc_access(gpc, True)
+            k.access_khva(gpc, True)
         gpc.lock.read_unlock_irq()
 
 

@@ -33,4 +33,4 @@ def two_steal_times(kernel: Kernel) -> System:
     w.vcpu.st.cache.gpa = w.gpa
     run = w.call("kvm_vcpu_run_steal_time", w.vcpu)
     w.actor("vcpu", run).actor("vcpu'", run)
-    return w.actor("vmm", w.call("kvm_set_memory_region", w.kvm, 0, 1, 1, w.hva, True)).system()
+    return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva, True)).system()

@@ -10,8 +10,9 @@ from typing import Any
 
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
-from pfncache.linux.include.linux.mm_types import AddressSpace
+from pfncache.linux.include.linux.fs import AddressSpace, File
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
@@ -127,7 +128,7 @@ class World:
                 attributes.private = True
         file = self.files[0] if self.files else None
         region = (self.kvm, 0, 0, gfns, self.hva, log_dirty, readonly, file, 0)
-        self.do(self.call("kvm_set_memory_region", *region))
+        self.do(self.call("set_memory_region", *region))
 
     @property
     def gmem(self) -> File:
@@ -138,7 +139,7 @@ class World:
         k, memory = self.kernel, self.memory
         if memory.is_gmem:
             self.files = tuple(
-                k.kvm_gmem_create(f"gmem{n}", self.kvm, file_pages, GMEM_FLAGS[memory]) for n in range(files)
+                k._kvm_gmem_create(f"gmem{n}", self.kvm, file_pages, GMEM_FLAGS[memory]) for n in range(files)
             )
         if memory is Memory.MEMFD:
             self.memfd = k.new_memfd("memfd", file_pages)

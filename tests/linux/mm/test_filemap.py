@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
-from pfncache.linux.include.linux.mm_types import AddressSpace, Page
+from pfncache.linux.include.linux.fs import AddressSpace
+from pfncache.linux.include.linux.mm_types import Page
 from tests.linux.conftest import HVA, Host
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
     GUEST_MEMFD_FLAG_MMAP,
@@ -108,7 +108,7 @@ def test_slow_with_a_fatal_signal(host: Host) -> None:
 
 
 def test_slow_of_poisoned_memory(host: Host) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
     host.kernel.sys_touch(host.mm, HVA)
     host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
@@ -117,7 +117,7 @@ def test_slow_of_poisoned_memory(host: Host) -> None:
 
 @pytest.mark.parametrize(("flags", "given"), [(0, True), (GUEST_MEMFD_FLAG_NO_DIRECT_MAP, False)])
 def test_memory_without_direct_map_is_refused(host: Host, flags: int, given: bool) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE | flags)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE | flags)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
     assert host.kernel.sys_touch(host.mm, HVA) == 0
     page = host.page(HVA)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
@@ -22,7 +22,7 @@ def fault(host: Host, write: bool = True, hva: int = HVA) -> int:
 
 def gmem(host: Host, flags: int = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED) -> File:
     """A guest_memfd of one page, mapped at HVA."""
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, flags)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, flags)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
     return file
 

@@ -120,7 +120,7 @@ def test_punch_hole_of_a_memfd(host: Host) -> None:
 
 
 def test_a_mapping_has_a_reference_on_its_file(host: Host) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 2, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 2, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
     host.kernel.sys_mmap(host.mm, HVA + 0x1000, file.f_mapping, 1)
     assert file.f_count == 3
@@ -142,7 +142,7 @@ def test_exit_frees_everything_and_tells_kvm_once(host: Host) -> None:
 
 def test_exit_lets_go_of_files(host: Host) -> None:
     """The last mapping of a closed guest_memfd goes with the process, and the file with it."""
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
     host.kernel.sys_touch(host.mm, HVA)
     host.kernel.sys_close(file)

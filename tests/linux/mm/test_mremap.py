@@ -22,7 +22,7 @@ def test_mremap_moves_the_page_and_tells_kvm(host: Host) -> None:
 
 
 def test_mremap_keeps_protection_and_file(host: Host) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 4, 3)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 4, 3)
     host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 2)
     host.kernel.sys_mprotect(host.mm, HVA, False)
     assert host.kernel.sys_mremap(host.mm, HVA, TARGET) == 0
@@ -48,13 +48,13 @@ def test_mremap_of_nothing(host: Host) -> None:
     ],
 )
 def test_mmap_of_guest_memfd(host: Host, flags: int, shared: bool, executable: bool, ret: int) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, flags)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, flags)
     assert host.kernel.do_mmap(file, shared, executable) == ret
     assert host.kernel.do_mmap(None, False, True) == 0
 
 
 def test_madvise_remove(host: Host) -> None:
-    file, memfd = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, 3), host.kernel.new_memfd("memfd", 1)
+    file, memfd = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, 3), host.kernel.new_memfd("memfd", 1)
     for mapping in (file.f_mapping, memfd):
         host.kernel.sys_mmap(host.mm, HVA, mapping, 0)
         assert host.kernel.sys_touch(host.mm, HVA) == 0

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
+from pfncache.linux.include.linux.mm_types import MmStruct, Page, Vma
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read, down_write

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from pfncache.linux.fs.open import Open
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, ENOMEM, EPERM
+from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.kernel.locking.spinlock import spin_lock
-from pfncache.linux.virt.kvm.guest_memfd.file import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 
 
 class Mremap(Open):

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.mm_types import AddressSpace
+from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM, EOPNOTSUPP
+from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pfncache.linux.mm.mmap import Mmap
-from pfncache.linux.virt.kvm.guest_memfd.file import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 
 
 class Shmem(Mmap):

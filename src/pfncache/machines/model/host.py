@@ -78,7 +78,7 @@ class ModelHost:
         self._open: list[Closing] = []
         has_mmap = design.has("gmem-mmap")
         probe = Kvm("probe", sets=(), slot_cache=(), gpcs=(), mem_attr_array=(), sptes=(), vcpus=(), mm=self.mm)
-        self._mmap_flags = self.kernel.kvm_gmem_supported_flags(probe) if has_mmap else 0
+        self._mmap_flags = self.kernel.kvm_gmem_get_supported_flags(probe) if has_mmap else 0
         self.capabilities = Capabilities(
             guest_memfd=True,
             guest_memfd_for_all=self.kernel.check_memory_region_flags(probe, KVM_MEM_GUEST_MEMFD) == 0,
@@ -97,7 +97,7 @@ class ModelHost:
 
     def gmem_flags(self, kvm: Kvm) -> int:
         """The flags that a guest_memfd of a VM may have."""
-        return self._mmap_flags & self.kernel.kvm_gmem_supported_flags(kvm)
+        return self._mmap_flags & self.kernel.kvm_gmem_get_supported_flags(kvm)
 
     @contextmanager
     def syscall(self, call: str) -> Iterator[Callable[[Errno], None]]:

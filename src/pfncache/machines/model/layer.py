@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
+from pfncache.linux.include.linux.fs import AddressSpace
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
@@ -86,7 +88,7 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         """
         if current_thread_info().srcu_depth == 0:
             self.host_dmesg.append("WARNING: suspicious RCU usage: kvm->memslots outside an SRCU read section")
-        return self.kvm_memslots_locked(kvm)
+        return self._kvm_memslots(kvm)
 
     def trace_user_access(self, page: Page, write: bool) -> None:
         """Remember what is written.
@@ -111,12 +113,12 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         self.host_again = self.host_again or again
         return again
 
-    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
         """cond_resched() of the loop in hva_to_pfn_retry(); a task that is delayed stops behind its lookup."""
         if self.host_again:
             self.host_again = False
             self.host_tasks.resched()
-        pfn = super().gpc_to_pfn(gpc)
+        pfn = super().lookup_pfn(gpc)
         self._stop_behind(Behind.LOOKUP)
         return pfn
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache
 from pfncache.linux.include.linux.mm_types import Page
-from pfncache.linux.include.linux.types import INVALID_GPA
 
 
 def cache_text(gpc: GfnToPfnCache) -> str:

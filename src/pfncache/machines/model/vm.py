@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
 from pfncache.linux.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
 from pfncache.linux.arch.x86.kvm.x86.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import KvmMemorySlot
 from pfncache.linux.include.linux.kvm_host import KvmVcpu as VcpuRecord
-from pfncache.linux.include.linux.types import INVALID_GPA
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache
 from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
@@ -248,8 +248,8 @@ class ModelVm(Vm):
         kernel = self.host.kernel
         with self.host.syscall("KVM_CREATE_GUEST_MEMFD") as done:
             done(-errno.EINVAL if flags & ~self.host.gmem_flags(self.record) else 0)
-            done(kernel.kvm_gmem_check_create(self.record, size, flags))
-            record = kernel.kvm_gmem_create("guest_memfd", self.record, size // PAGE_SIZE, flags)
+            done(kernel.kvm_gmem_create(self.record, size, flags))
+            record = kernel._kvm_gmem_create("guest_memfd", self.record, size // PAGE_SIZE, flags)
         return self.host.opened(ModelFile(self.host, record, size))
 
     def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
@@ -275,7 +275,7 @@ class ModelVm(Vm):
         with self.host.syscall("KVM_SET_MEMORY_ATTRIBUTES") as done:
             if not self.host.capabilities.memory_attributes:
                 done(-errno.ENOTTY)
-            done(self.host.kernel.kvm_vm_ioctl_set_attributes(self.record, gpa, size, attributes))
+            done(self.host.kernel.kvm_vm_ioctl_set_mem_attributes(self.record, gpa, size, attributes))
 
     def set_clock(self, nanoseconds: int) -> None:
         """KVM_SET_CLOCK."""
@@ -290,7 +290,7 @@ class ModelVm(Vm):
     def get_dirty_log(self, slot: int, pages: int) -> set[int]:
         """KVM_GET_DIRTY_LOG."""
         with self.host.syscall("KVM_GET_DIRTY_LOG") as done:
-            done(self.host.kernel.kvm_get_dirty_log(self.record, slot))
+            done(self.host.kernel.kvm_vm_ioctl_get_dirty_log(self.record, slot))
             slots = self.record.memslots
             assert slots is not None
             record = slots.entries[slot].slot

@@ -4,8 +4,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.report import PropertyViolated
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
-from pfncache.linux.include.linux.types import INVALID_GPA, KVM_PFN_ERR_FAULT, Pfn
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, GfnToPfnCache
+from pfncache.linux.include.linux.types import Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -21,8 +21,8 @@ class Counting(Vmlinux):
     lookups = 0
     meanwhile = staticmethod(lambda: None)
 
-    def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        pfn = super().gpc_to_pfn(gpc)
+    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+        pfn = super().lookup_pfn(gpc)
         self.lookups += 1
         if self.lookups == 1:
             self.meanwhile()
@@ -96,7 +96,7 @@ def test_activation_without_slot_leaves_an_active_invalid_cache(host: Host) -> N
 
 
 def test_readonly_slot_is_refused(host: Host) -> None:
-    assert host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True) == 0
+    assert host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True) == 0
     assert activate(host, 0) == -EFAULT
 
 
@@ -244,7 +244,7 @@ def test_access_through_the_cache_and_dirty_mark(host: Host) -> None:
     activate(host, 0x3000)
     with srcu_read_lock(host.kvm.srcu), read_lock_irq(host.gpc.lock):
         assert host.kernel.kvm_gpc_check(host.gpc, 4)
-        assert host.kernel.gpc_access(host.gpc, True) == host.gpc.pfn
+        assert host.kernel.access_khva(host.gpc, True) == host.gpc.pfn
         host.kernel.kvm_gpc_mark_dirty_in_slot(host.gpc)
     assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
 
@@ -256,5 +256,5 @@ def test_use_after_free_is_reported(host: Host) -> None:
     assert page is not None
     host.kernel.put_page(page)
     with pytest.raises(PropertyViolated) as splat:
-        host.kernel.gpc_access(host.gpc, False)
+        host.kernel.access_khva(host.gpc, False)
     assert splat.value.kind == "use-after-free"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/bug.c: assertions that Linux itself makes."""
+"""include/asm-generic/bug.h: the assertions of Linux."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pfncache.lang.report import report
 
 @atomic
 def WARN_ON_ONCE(condition: bool, what: str) -> None:
-    """WARN_ON_ONCE(): reports when `condition` is true. `what` is the condition in words.
+    """Report a warning if `condition` is true. `what` describes the condition.
 
     Linux: include/asm-generic/bug.h WARN_ON_ONCE(), v7.3.4.
-    Simplified: execution ends there.
+    Simplified: execution ends with the report.
     """
     if condition:
         report("warn-on", what)

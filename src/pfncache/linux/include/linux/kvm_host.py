@@ -1,34 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/kvm_host.h, kvm_types.h and arch/x86/include/asm/kvm_host.h: KVM's structures."""
+"""include/linux/kvm_host.h: virtual machines, vCPUs and memslots."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from pfncache.lang.records import Bound, Count, Record
-from pfncache.linux.include.linux.list import ListEntry, ListHead
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
+from pfncache.linux.arch.x86.include.asm.kvm_host import KvmApf, KvmSteal, KvmVcpuXen, KvmXen
+from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
+from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_types import Generation, Gfn, GfnToHvaCache, GfnToPfnCache
+from pfncache.linux.include.linux.list import ListHead
+from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.rcuwait import Rcuwait
-from pfncache.linux.include.linux.types import (
-    INVALID_GPA,
-    KVM_PFN_ERR_FAULT,
-    Generation,
-    Gfn,
-    Gpa,
-    Hva,
-    Incarnation,
-    Kva,
-    Pfn,
-    Pgoff,
-    Sequence,
-)
+from pfncache.linux.include.linux.types import Hva, Pgoff, Sequence
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.spinlock import RwLock, SpinLock
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.kernel.sched.core import Rq
-
-KVM_MEMSLOT_INVALID = 1 << 16
-KVM_MEMSLOT_GMEM_ONLY = 1 << 17
 
 
 class DirtyBit(Record):
@@ -57,7 +46,7 @@ class KvmMemorySlot(Record, slab=True):
     gmem_only: bool
     """flags & KVM_MEMSLOT_GMEM_ONLY."""
     gmem_file: File | None
-    """gmem.file: no reference is held."""
+    """gmem.file, on which the slot holds no reference."""
     gmem_pgoff: Pgoff
     arch_ready: bool
     """arch.rmap and arch.lpage_info are allocated."""
@@ -65,7 +54,7 @@ class KvmMemorySlot(Record, slab=True):
 
 
 class MemslotEntry(Record):
-    """A place in a memslot set: slots are found by id."""
+    """The place of one slot id in a memslot set."""
 
     slot: KvmMemorySlot | None
 
@@ -78,125 +67,11 @@ class KvmMemslots(Record):
     """By slot id."""
 
 
-class GmemBinding(Record):
-    """One entry of gmem_file->bindings."""
-
-    slot: KvmMemorySlot | None
-
-
-class GmemFile(Record, slab=True):
-    """struct gmem_file: one VM's view of a guest_memfd inode; the private_data of its struct file.
-
-    Locks: bindings by the inode's invalidate_lock.
-    """
-
-    kvm: Kvm | None
-    bindings: tuple[GmemBinding, ...]
-    """By page index."""
-
-
-class File(Record):
-    """struct file of a guest_memfd. Its memory is type-safe: looking at f_count of a closed one is harmless."""
-
-    f_count: Count
-    f_mapping: AddressSpace
-    """The storage."""
-    private_data: GmemFile
-
-
-class GfnToPfnCache(Record):
-    """struct gfn_to_pfn_cache.
-
-    Locks: generation to khva and active change under refresh_lock and lock held for writing; valid is also cleared by
-    invalidation, under lock for writing; list by gpc_lock and refresh_lock.
-    """
-
-    kvm: Kvm | None
-    generation: Generation
-    gpa: Gpa = INVALID_GPA
-    uhva: Hva
-    memslot: KvmMemorySlot | None
-    pfn: Pfn = KVM_PFN_ERR_FAULT
-    khva: Kva
-    active: bool
-    valid: bool
-    list: ListEntry
-    lock: RwLock
-    refresh_lock: Mutex
-    outdated: bool
-    """In no kernel: for a design that notes in the cache that its lookup has to be repeated."""
-    updating: bool
-    """For reports only: somebody is between the two versions of a pvclock structure."""
-    tag: Incarnation
-    """For reports only, as KASAN's pointer tag: the incarnation of the page when khva was made."""
-
-
-class GfnToHvaCache(Record):
-    """struct gfn_to_hva_cache: a guest page's user address."""
-
-    generation: Generation
-    gpa: Gpa = INVALID_GPA
-    hva: Hva
-    memslot: KvmMemorySlot | None
-
-
-class MemoryAttributes(Record):
+class MemAttrEntry(Record):
     """One entry of kvm->mem_attr_array."""
 
     private: bool
     """KVM_MEMORY_ATTRIBUTE_PRIVATE."""
-
-
-class Spte(Record):
-    """A leaf of the TDP page tables: what the guest reaches at a gfn."""
-
-    pfn: Pfn = -1
-    """-1: not present."""
-    private: bool
-    """Below the private root (mirror or encrypted), not the shared one."""
-    incarnation: Incarnation
-    """For reports only: the owner of the page at the time of mapping."""
-
-
-class KvmSteal(Record):
-    """vcpu->arch.st: steal time."""
-
-    enabled: bool
-    cache: GfnToHvaCache
-
-
-class KvmApf(Record):
-    """vcpu->arch.apf: asynchronous page faults, as far as guests are told of them."""
-
-    enabled: bool
-    """The guest wants them, and to be told by an interrupt (KVM_ASYNC_PF_ENABLED, DELIVERY_AS_INT in msr_en_val)."""
-    data: GfnToHvaCache
-    wakeup_all: bool
-    """vcpu->async_pf.done has the entry that tells the guest that every page is ready."""
-    pageready_pending: bool
-
-
-class KvmVcpuXen(Record):
-    """struct kvm_vcpu_xen."""
-
-    vcpu_info_cache: GfnToPfnCache
-    vcpu_time_info_cache: GfnToPfnCache
-    runstate_cache: GfnToPfnCache
-    runstate2_cache: GfnToPfnCache
-    evtchn_pending_sel: bool
-    """An event is noted for delivery when vcpu_info is reachable again."""
-    upcall_vector: bool
-    """The guest has set a vector of its own for upcalls: events are then delivered as MSIs."""
-    timer_pending: bool
-    """A timer has expired and is to be delivered when the vCPU runs next."""
-    host_pending_sel: int = 0
-    """evtchn_pending_sel, in direct execution."""
-    host_timer_virq: int = 0
-    host_timer_expires: int = 0
-    """timer_virq and timer_expires, in direct execution: the event of the timer, and its time, 0 for none."""
-    host_runstate: int = 0
-    host_runstate_entry_time: int = 0
-    """current_runstate and runstate_entry_time, in direct execution."""
 
 
 class KvmVcpu(Record):
@@ -209,33 +84,20 @@ class KvmVcpu(Record):
     pv_time: GfnToPfnCache
     """arch.pv_time: kvm-clock."""
     pv_time_hva: GfnToHvaCache
-    """In no kernel: kvm-clock's place for designs that reach it through user space."""
+    """In no kernel: the address of kvm-clock for designs that write it through user space."""
     clock_update: bool
     """KVM_REQ_CLOCK_UPDATE."""
     st: KvmSteal
     apf: KvmApf
     apic_enabled: bool
-    """KVM has the vCPU's local APIC, and it is enabled."""
+    """The vCPU has an in-kernel local APIC, and it is enabled."""
     xen: KvmVcpuXen
     host_msr_system_time: int = 0
-    """arch.time: what RDMSR of the clock MSR reads, in direct execution."""
+    """arch.time, in direct execution: what RDMSR of the clock MSR returns."""
     host_msr_steal_time: int = 0
     """arch.st.msr_val, in direct execution."""
     host_guest_stopped: bool = False
     """arch.pvclock_set_guest_stopped_request, in direct execution."""
-
-
-class KvmXen(Record):
-    """struct kvm_xen."""
-
-    hvm_config: bool
-    """arch.xen_hvm_config.msr is set: the VM is one for Xen guests."""
-    xen_lock: Mutex
-    shinfo_cache: GfnToPfnCache
-    host_long_mode: bool = False
-    """long_mode, in direct execution: which layout shared_info has."""
-    host_flags: int = 0
-    """arch.xen_hvm_config.flags, in direct execution."""
 
 
 class Kvm(Record):
@@ -252,16 +114,16 @@ class Kvm(Record):
     sets: tuple[KvmMemslots, ...]
     """Both sets."""
     slot_cache: tuple[KvmMemorySlot, ...]
-    """Where kzalloc() takes slots from."""
+    """The slots that kzalloc() can return."""
     srcu: SrcuStruct
     mn_invalidate_lock: SpinLock
     mn_active_invalidate_count: Count
-    """Written under mn_invalidate_lock; pfncache reads it without."""
+    """Written under mn_invalidate_lock; pfncache reads it without a lock."""
     mn_memslots_update_rcuwait: Rcuwait
     gpc_invalidate_seq: Sequence
     """Since 7.3.2. Written under mn_invalidate_lock."""
     mn_invalidate_range_start: Hva
-    """In no kernel: for a design that remembers what is being invalidated."""
+    """In no kernel: for a design that stores the range that is being invalidated."""
     mn_invalidate_range_end: Hva
     mmu_invalidate_seq: Sequence
     """Written under mmu_lock."""
@@ -273,8 +135,8 @@ class Kvm(Record):
     gpc_list: ListHead
     gpcs: tuple[GfnToPfnCache, ...]
     """Every cache that the VM has, listed or not."""
-    mem_attr_array: tuple[MemoryAttributes, ...]
-    """By gfn. Written under slots_lock; read without."""
+    mem_attr_array: tuple[MemAttrEntry, ...]
+    """By gfn. Written under slots_lock; read without a lock."""
     sptes: tuple[Spte, ...]
     """By gfn."""
     vcpus: tuple[KvmVcpu, ...]

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """include/linux/lockdep.h: assertions that a lock is held.
 
-That it is the caller who holds it is not looked at: a search also meets the moment at which nobody else does. What
-lockdep says of the order of locks is the checker's to find out.
+The assertions do not check that the caller is the holder: a search also reaches the states in which no other task holds
+the lock. The order of locks is checked by the checker itself.
 """
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.rwsem import RwSemaphore
@@ -16,7 +17,7 @@ from pfncache.linux.kernel.locking.spinlock import RwLock
 
 @atomic
 def lockdep_assert_held(lock: Mutex) -> None:
-    """A mutex is held.
+    """Assert that a mutex is held.
 
     Linux: include/linux/lockdep.h lockdep_assert_held(), v7.3.4.
     """
@@ -26,7 +27,7 @@ def lockdep_assert_held(lock: Mutex) -> None:
 
 @atomic
 def lockdep_assert_held_write(lock: RwLock) -> None:
-    """An rwlock is held for writing.
+    """Assert that an rwlock is held for writing.
 
     Linux: include/linux/lockdep.h lockdep_assert_held_write(), v7.3.4.
     """
@@ -36,7 +37,7 @@ def lockdep_assert_held_write(lock: RwLock) -> None:
 
 @atomic
 def lockdep_assert_held_read(lock: RwLock) -> None:
-    """An rwlock is held for reading.
+    """Assert that an rwlock is held for reading.
 
     Linux: include/linux/lockdep.h lockdep_assert_held_read(), v7.3.4.
     """
@@ -45,8 +46,9 @@ def lockdep_assert_held_read(lock: RwLock) -> None:
 
 
 @atomic
-def lockdep_assert_held_either(lock: RwLock) -> None:
-    """An rwlock is held, for reading or for writing.
+@part_of("lockdep_assert_held")
+def assert_rwlock_held(lock: RwLock) -> None:
+    """Assert that an rwlock is held, for reading or for writing.
 
     Linux: include/linux/lockdep.h lockdep_assert_held(), v7.3.4.
     """
@@ -56,7 +58,7 @@ def lockdep_assert_held_either(lock: RwLock) -> None:
 
 @atomic
 def mmap_assert_locked(lock: RwSemaphore) -> None:
-    """mmap_lock is held, for reading or for writing.
+    """Assert that mmap_lock is held, for reading or for writing.
 
     Linux: include/linux/mmap_lock.h mmap_assert_locked(), v7.3.4.
     """
@@ -66,7 +68,7 @@ def mmap_assert_locked(lock: RwSemaphore) -> None:
 
 @atomic
 def mmap_assert_write_locked(lock: RwSemaphore) -> None:
-    """mmap_lock is held for writing.
+    """Assert that mmap_lock is held for writing.
 
     Linux: include/linux/mmap_lock.h mmap_assert_write_locked(), v7.3.4.
     """

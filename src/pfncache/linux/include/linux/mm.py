@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/mm.h, mmu_notifier.h, vmalloc.h, set_memory.h, uaccess.h: what mm/ offers, and the shape of memory."""
+"""include/linux/mm.h, mmu_notifier.h, vmalloc.h, set_memory.h, uaccess.h: prototypes, and the layout of memory."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from pfncache.linux.include.linux.kvm_host import File, Kvm
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
+from pfncache.linux.include.linux.fs import AddressSpace, File
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.mm_types import MmStruct, Page, VmapArea
 from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.trace.events.kvm import Tracepoints
 
@@ -15,43 +16,43 @@ class Mm(Tracepoints, ABC):
     """Prototypes of mm/, and the constants of the address space.
 
     The address space is one, as in Linux: user addresses below PAGE_OFFSET, then the direct map, then vmalloc space.
-    The checker runs on a small one (pages of two bytes), direct execution on pages of 4096.
+    The checker uses a small one with pages of two bytes, direct execution pages of 4096 bytes.
     """
 
     PAGE_SHIFT: int
     PAGE_SIZE: int
     PAGE_OFFSET: int
-    """Where the direct map starts; also KVM_HVA_ERR_BAD."""
+    """The start of the direct map; also KVM_HVA_ERR_BAD."""
     VMALLOC_START: int
     mem_map: tuple[Page, ...]
     """By pfn."""
     vmap_areas: tuple[VmapArea, ...]
-    """vmalloc space, a page each."""
+    """vmalloc space, one page each."""
     mms: tuple[MmStruct, ...]
     """Every process."""
     mappings: tuple[AddressSpace, ...]
     """Every file's page cache."""
     host_device_bytes: dict[int, bytearray]
-    """By pfn: what page frames without struct page hold, in direct execution."""
+    """By pfn: the contents of page frames without struct page, in direct execution."""
     gmem_files: tuple[File, ...]
     """Every guest_memfd file."""
 
     def offset_in_page(self, address: Address) -> int:
-        """offset_in_page().
+        """Return the offset of an address in its page.
 
         Linux: include/linux/mm.h offset_in_page(), v7.3.4.
         """
         return address & (self.PAGE_SIZE - 1)
 
-    def page_align_down(self, address: Address) -> Address:
-        """Address & PAGE_MASK.
+    def PAGE_ALIGN_DOWN(self, address: Address) -> Address:
+        """Return the start of the page of an address.
 
-        Linux: include/linux/align.h PAGE_ALIGN_DOWN(), v7.3.4.
+        Linux: include/linux/mm.h PAGE_ALIGN_DOWN(), v7.3.4.
         """
         return address & ~(self.PAGE_SIZE - 1)
 
     def pfn_valid(self, pfn: Pfn) -> bool:
-        """pfn_valid(): pfn has a struct page. Everything in mem_map does but device memory, which ends it.
+        """Return whether pfn has a struct page, as all but device memory has, whose pfns follow those of mem_map.
 
         Linux: include/linux/mmzone.h pfn_valid(), v7.3.4.
         """
@@ -185,7 +186,7 @@ class Mm(Tracepoints, ABC):
 
     @abstractmethod
     def kernel_access(self, khva: Kva, write: bool) -> Pfn:
-        """Dereference a kernel address, in one step: reports a fault or a use after free; returns what was reached.
+        """Dereference a kernel address, in one step: report a fault or a use after free; return the pfn.
 
         The model's CPU and KASAN. In direct execution, host_kernel_bytes() gives the bytes.
         """
@@ -201,41 +202,54 @@ class Mm(Tracepoints, ABC):
     # arch/x86/mm/pat/set_memory.c
     @abstractmethod
     def set_direct_map_invalid(self, page: Page) -> None:
-        """set_direct_map_valid_noflush(false) and the TLB flush: the direct map's PTE goes."""
+        """set_direct_map_valid_noflush(false) and the TLB flush: remove a page from the direct map."""
 
     @abstractmethod
     def set_direct_map_default(self, page: Page) -> None:
-        """set_direct_map_valid_noflush(true): the direct map's PTE comes back."""
+        """set_direct_map_valid_noflush(true): return a page to the direct map."""
 
     # mm/mmu_notifier.c
     @abstractmethod
     def mmu_notifier_invalidate_range_start(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Tell every VM of mm that the PTEs of [start, end) are about to change."""
+        """Notify every VM of mm that the PTEs of [start, end) are about to change."""
 
     @abstractmethod
     def mmu_notifier_invalidate_range_end(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Tell every VM of mm that the PTEs of [start, end) have changed."""
+        """Notify every VM of mm that the PTEs of [start, end) have changed."""
 
     @abstractmethod
     def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
-        """A VM unsubscribes, and waits for those who are calling it."""
+        """Unsubscribe a VM, and wait for calls of its notifiers in progress."""
 
     @abstractmethod
     def mmu_notifier_release(self, mm: MmStruct) -> None:
-        """The address space is going away: each VM unsubscribes."""
+        """Unsubscribe each VM of an address space that is torn down."""
 
-    # fs/file_table.c, for guest_memfd files
+    # fs/file_table.c, fs/inode.c, for guest_memfd files
     @abstractmethod
     def get_file(self, file: File) -> None:
-        """Take a reference on a file that one has open."""
+        """Take a reference on a file that the caller has open."""
+
+    @abstractmethod
+    def file_ref_get(self, file: File) -> bool:
+        """Take a reference, unless the last one has been dropped; return whether one was taken."""
 
     @abstractmethod
     def fput(self, file: File) -> None:
-        """Drop a reference on a file; the last one leaves it for release, later."""
+        """Drop a reference on a file; the last one defers the release to task work."""
+
+    @abstractmethod
+    def evict(self, inode: AddressSpace) -> None:
+        """Free the pages of an inode without references."""
+
+    # f_op and a_ops of guest_memfd, which fs and mm call through pointers
+    @abstractmethod
+    def kvm_gmem_release(self, file: File) -> None:
+        """f_op->release: the last reference on the file is dropped."""
 
     @abstractmethod
     def kvm_gmem_error_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
-        """a_ops->error_remove_folio: the memory of a page has failed."""
+        """a_ops->error_remove_folio: take a page whose memory has failed away from the guest."""
 
     # a_ops and vm_ops of guest_memfd, which mm calls through pointers
     @abstractmethod

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/mm_types.h, fs.h: pages, page tables, address spaces of processes and of files."""
+"""include/linux/mm_types.h: pages, page tables, and the address spaces of processes."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pfncache.lang.records import Bound, Count, Record
+from pfncache.lang.records import Count, Record
 from pfncache.linux.include.linux.types import Incarnation, Pfn, Pgoff
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.rwsem import RwSemaphore
 from pfncache.linux.kernel.locking.spinlock import SpinLock
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 
+if TYPE_CHECKING:
+    from pfncache.linux.include.linux.fs import AddressSpace
+
 
 class Page(Record):
-    """struct page, and the order-0 folio that it is. Its pfn is its place in mem_map.
+    """struct page, and the order-0 folio that it is. Its pfn is its index in mem_map.
 
     Locks: lock is the folio lock (PG_locked).
     """
@@ -23,12 +26,12 @@ class Page(Record):
     free: bool
     """On the allocator's free list."""
     incarnation: Incarnation
-    """Goes up when the allocator hands the page out."""
+    """Incremented when the allocator hands the page out."""
     refcount: Count
     mapcount: Count
     """User PTEs that map the page."""
     anon: bool
-    """PageAnon(): the mapping field carries tag bits and is no address_space."""
+    """PageAnon(): the mapping field has tag bits and does not point to an address_space."""
     mapping: AddressSpace | None
     index: Pgoff
     uptodate: bool
@@ -36,7 +39,7 @@ class Page(Record):
     direct_map: bool = True
     """The direct map's PTE of the page is present."""
     direct_map_removed: bool
-    """guest_memfd with NO_DIRECT_MAP: bit 0 of folio->private, set when the direct map was taken away."""
+    """guest_memfd with NO_DIRECT_MAP: bit 0 of folio->private, set when the page leaves the direct map."""
     rmp_private: bool
     """SNP: the page is assigned to a guest in the RMP; a host write to it is fatal."""
     lock: Mutex
@@ -44,41 +47,14 @@ class Page(Record):
     """Contents, in direct execution."""
 
 
-class PageCacheEntry(Record):
-    """One slot of address_space->i_pages."""
-
-    page: Page | None
-
-
-class AddressSpace(Record):
-    """struct address_space: the page cache of a file (memfd or guest_memfd inode).
-
-    Locks: invalidate_lock; i_mmap_rwsem over the walk of mappings.
-    """
-
-    i_pages: tuple[PageCacheEntry, ...]
-    """By index; as many as the file has pages."""
-    invalidate_lock: RwSemaphore
-    i_mmap_rwsem: RwSemaphore
-    i_pages_lock: SpinLock
-    no_direct_map: bool
-    """AS_NO_DIRECT_MAP."""
-    gmem: bool
-    """a_ops are guest_memfd's, not shmem's."""
-    gmem_flags: Annotated[int, Bound(0, 7)]
-    """guest_memfd: GUEST_MEMFD_FLAG_* of the inode."""
-    gmem_listed: bool
-    """guest_memfd: the inode's gmem_file_list has its one file (7.3.4 never adds a second)."""
-
-
 class Vma(Record):
-    """struct vm_area_struct, cut into pages: what one page of user address space is."""
+    """struct vm_area_struct, cut into pages: the attributes of one page of user address space."""
 
     present: bool
     readable: bool
     writable: bool
     pfnmap: bool
-    """VM_PFNMAP: the PTE is put there by the driver, and there is no struct page to take a reference on."""
+    """VM_PFNMAP: a driver has made the PTE, and no reference is taken on a struct page."""
     mapping: AddressSpace | None
     """The mapped file (always shared); None for anonymous memory."""
     pgoff: Pgoff
@@ -105,9 +81,9 @@ class MmStruct(Record):
     ptes: tuple[Pte, ...]
     """By hva >> PAGE_SHIFT."""
     notifiers: tuple[Any, ...]
-    """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered of each says whether it does."""
+    """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered is set in those that do."""
     notifier_srcu: SrcuStruct
-    """The notifiers' own SRCU: unsubscribing waits for those who are calling."""
+    """The SRCU of the notifiers: unsubscribing waits for calls in progress."""
 
 
 class VmapArea(Record):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/preempt.h, irqflags.h: what the running context may do now."""
+"""include/linux/preempt.h, irqflags.h: preemption, interrupts, and whether the running context may sleep."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class ThreadInfo(Record):
     irqs_disabled: Count
     """Nesting of the irq-disabling locks."""
     interruptible: bool
-    """__state is TASK_INTERRUPTIBLE: the task is about to sleep, and looks once more whether it should."""
+    """__state is TASK_INTERRUPTIBLE: the task is about to sleep, and evaluates its condition once more."""
     srcu_depth: Count
-    """Read sections of kvm->srcu that the task is in."""
+    """Nesting of read sections of kvm->srcu."""
     host_scheduler: Scheduler | None = None
-    """Who runs when the task cannot, in direct execution."""
+    """The scheduler of tasks, in direct execution."""
 
 
 def current_thread_info() -> ThreadInfo:
-    """The running context.
+    """Return the running context: a task, or an interrupt.
 
-    Linux: arch/x86/include/asm/preempt.h, the per-CPU preempt_count, v7.3.4.
+    Linux: include/linux/thread_info.h current_thread_info(), v7.3.4.
     Simplified: an interrupt has a context of its own.
     """
     info: ThreadInfo = running()
@@ -36,30 +36,30 @@ def current_thread_info() -> ThreadInfo:
 
 @atomic
 def local_irq_disable() -> None:
-    """local_irq_save().
+    """Disable interrupts; nests, as local_irq_save() does.
 
-    Linux: include/linux/irqflags.h local_irq_save(), v7.3.4.
+    Linux: include/linux/irqflags.h local_irq_disable(), local_irq_save(), v7.3.4.
     """
     current_thread_info().irqs_disabled += 1
 
 
 @atomic
 def local_irq_enable() -> None:
-    """local_irq_restore().
+    """Undo one local_irq_disable().
 
-    Linux: include/linux/irqflags.h local_irq_restore(), v7.3.4.
+    Linux: include/linux/irqflags.h local_irq_enable(), local_irq_restore(), v7.3.4.
     """
     current_thread_info().irqs_disabled -= 1
 
 
 @atomic
 def might_sleep() -> None:
-    """might_sleep(): reports a sleep in atomic context.
+    """Report a sleep in atomic context.
 
-    Linux: kernel/sched/core.c __might_sleep(), v7.3.4.
+    Linux: include/linux/kernel.h might_sleep(), kernel/sched/core.c __might_sleep(), v7.3.4.
     """
     info = current_thread_info()
     if info.preempt_count != 0:
         report("sleeping-in-atomic", f"{info} sleeps with preempt_count {info.preempt_count}")
     if info.interruptible:
-        report("sleeping-in-atomic", f"{info} calls what may block although it is not TASK_RUNNING")
+        report("sleeping-in-atomic", f"{info} calls a function that may block, but is not TASK_RUNNING")

@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/sched.h: a task."""
+"""include/linux/sched.h: tasks."""
 
 from __future__ import annotations
 
 from pfncache.lang.tracing import running
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.preempt import ThreadInfo
 
 
 class TaskStruct(ThreadInfo):
-    """struct task_struct: one actor. It is alone on its CPU, apart from interrupts that are pinned to it."""
+    """struct task_struct: one actor, the only task of its CPU; interrupts may be pinned to it."""
 
     mm: MmStruct | None
     pagefault_disabled: bool
     signal_pending: bool
     """A fatal signal is pending."""
     delayed_fput: File | None
-    """task_works: the file whose last reference this task has dropped, to be released on the way back to user space."""
+    """task_works: the file whose last reference this task has dropped; released before the return to user space."""
     host_delayed: str = ""
-    """The function behind which it stops, in direct execution."""
+    """The function after which the task stops, in direct execution."""
     host_evtchn_port: int = 0
-    """struct kvm_xen_evtchn of the event that the task sends, in direct execution."""
+    """The port of the event that the task sends, of struct kvm_xen_evtchn, in direct execution."""
 
 
 def current() -> TaskStruct:
-    """The running task.
+    """Return the running task.
 
-    Linux: arch/x86/include/asm/current.h get_current(), v7.3.4.
+    Linux: arch/x86/include/asm/current.h current(), a macro for get_current(), v7.3.4.
     """
     task: TaskStruct = running()
     return task

@@ -1,30 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_mm.h, include/linux/kvm_host.h: what the files of virt/kvm and arch/x86/kvm offer one another."""
+"""virt/kvm/kvm_mm.h, include/linux/kvm_host.h: prototypes of what virt/kvm and arch/x86/kvm call of each other."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 
-from pfncache.linux.include.linux.kvm_host import (
-    File,
-    GfnToHvaCache,
-    GfnToPfnCache,
-    GmemFile,
-    Kvm,
-    KvmMemorySlot,
-    KvmMemslots,
-    KvmVcpu,
-)
+from pfncache.linux.include.linux.fs import AddressSpace, File
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, GfnToHvaCache, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import AddressSpace
-from pfncache.linux.include.linux.types import INVALID_GPA, Errno, Gfn, Gpa, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 
 
 class KvmMm(Mm):
     """Prototypes of KVM."""
 
     KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS: int
-    """Bit 63 of a memslot generation; a lower bit in the checker's small numbers."""
+    """Bit 63 of a memslot generation; bit 5 in the checker, whose numbers are small."""
 
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
@@ -33,30 +26,30 @@ class KvmMm(Mm):
     VCPU_INFO_ALIGN: int
     """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
-    """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it may lie on two of them."""
+    """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it can straddle two of them."""
     XEN_VCPU_INFO_TIME: int
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
     host_clock: int
-    """The TSC, which counts nanoseconds, in direct execution."""
+    """The TSC, in nanoseconds, in direct execution."""
     KVM_HVA_ERR_BAD: int
-    """An address that no user page has: PAGE_OFFSET, on x86."""
+    """The error address: PAGE_OFFSET on x86, which no user page has."""
 
-    def is_error_hva(self, hva: Hva) -> bool:
-        """kvm_is_error_hva().
+    def kvm_is_error_hva(self, hva: Hva) -> bool:
+        """Return whether hva is an error address.
 
         Linux: include/linux/kvm_host.h kvm_is_error_hva(), v7.3.4.
         """
         return hva >= self.PAGE_OFFSET
 
-    def is_error_gpa(self, gpa: Gpa) -> bool:
-        """kvm_is_error_gpa().
+    def kvm_is_error_gpa(self, gpa: Gpa) -> bool:
+        """Return whether gpa is INVALID_GPA.
 
         Linux: include/linux/kvm_host.h kvm_is_error_gpa(), v7.3.4.
         """
         return gpa == INVALID_GPA
 
     def gpa_to_gfn(self, gpa: Gpa) -> Gfn:
-        """gpa_to_gfn().
+        """Return the guest frame number of a guest physical address.
 
         Linux: include/linux/kvm_host.h gpa_to_gfn(), v7.3.4.
         """
@@ -65,51 +58,51 @@ class KvmMm(Mm):
     # virt/kvm/kvm_main.c
     @abstractmethod
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """The active set. Locks: SRCU or slots_lock."""
+        """Return the active set. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_memslots_locked(self, kvm: Kvm) -> KvmMemslots:
-        """The active set. Locks: slots_lock."""
+    def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
+        """Return the active set. Locks: slots_lock."""
 
     @abstractmethod
-    def kvm_free_memslot(self, slot: KvmMemorySlot) -> None:
-        """Free a slot that nobody can reach any more. Locks: slots_lock."""
+    def kvm_free_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Free a slot that is no longer reachable. Locks: slots_lock."""
 
     @abstractmethod
-    def search_memslots(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
-        """The slot that has gfn in a set."""
+    def _gfn_to_memslot(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
+        """Return the slot of a set that has gfn."""
 
     @abstractmethod
     def gfn_to_memslot(self, kvm: Kvm, gfn: Gfn) -> KvmMemorySlot | None:
-        """The slot that has gfn in the active set. Locks: SRCU or slots_lock."""
+        """Return the slot of the active set that has gfn. Locks: SRCU or slots_lock."""
 
     @abstractmethod
     def gfn_to_hva_memslot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
-        """gfn_to_hva_memslot(): an error hva for no slot, an INVALID or a read-only one."""
+        """Return the user address of gfn for writing; an error for no slot, an INVALID or a read-only one."""
 
     @abstractmethod
     def gfn_to_hva_memslot_prot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
-        """gfn_to_hva_memslot_prot(): for reading; an error hva for no slot or an INVALID one."""
+        """Return the user address of gfn for reading; an error for no slot or an INVALID one."""
 
     @abstractmethod
     def hva_to_pfn(self, hva: Hva) -> Pfn:
-        """A pfn for writing, with a reference if it is of a struct page and not VM_PFNMAP, or an error pfn."""
+        """Return a pfn for writing, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn."""
 
     @abstractmethod
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
-        """Let the properties see that a write is done and marked dirty."""
+        """Report to the properties that a write is done and marked dirty."""
 
     @abstractmethod
     def kvm_release_page_unused(self, pfn: Pfn) -> None:
-        """Drop the reference that a lookup returned, of a page that was not used."""
+        """Drop the reference of a lookup whose page was not used."""
 
     @abstractmethod
     def kvm_release_page_clean(self, pfn: Pfn) -> None:
-        """Drop the reference that a lookup returned."""
+        """Drop the reference of a lookup whose page was not written."""
 
     @abstractmethod
     def kvm_mmu_invalidate_start(self, kvm: Kvm) -> None:
-        """Raise mmu_invalidate_in_progress. Locks: mmu_lock for writing."""
+        """Increment mmu_invalidate_in_progress. Locks: mmu_lock for writing."""
 
     @abstractmethod
     def kvm_mmu_invalidate_range_add(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
@@ -117,15 +110,15 @@ class KvmMm(Mm):
 
     @abstractmethod
     def kvm_mmu_invalidate_end(self, kvm: Kvm) -> None:
-        """Bump mmu_invalidate_seq, then lower mmu_invalidate_in_progress. Locks: mmu_lock for writing."""
+        """Increment mmu_invalidate_seq, then decrement mmu_invalidate_in_progress. Locks: mmu_lock for writing."""
 
     @abstractmethod
     def kvm_mem_is_private(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """Whether gfn has KVM_MEMORY_ATTRIBUTE_PRIVATE."""
+        """Return whether gfn has KVM_MEMORY_ATTRIBUTE_PRIVATE."""
 
     @abstractmethod
     def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:
-        """Set gfn's dirty bit if the slot logs."""
+        """Set the dirty bit of gfn if the slot has dirty logging."""
 
     @abstractmethod
     def kvm_read_guest_page(self, kvm: Kvm, gfn: Gfn, offset: int, length: int) -> Errno:
@@ -137,23 +130,23 @@ class KvmMm(Mm):
 
     @abstractmethod
     def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
-        """Look up and remember the user address of gpa. Locks: SRCU."""
+        """Look the user address of gpa up and store it in the cache. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_write_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int = 0) -> Errno:
-        """Write through a remembered user address. Locks: SRCU."""
+    def kvm_write_guest_offset_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int) -> Errno:
+        """Write through the user address in the cache. Locks: SRCU."""
 
     @abstractmethod
     def kvm_read_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, length: int) -> Errno:
-        """Read through a remembered user address. Locks: SRCU."""
+        """Read through the user address in the cache. Locks: SRCU."""
 
     @abstractmethod
     def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:
-        """The bytes that kvm_read_guest_page() has found readable, in direct execution."""
+        """Return the bytes that kvm_read_guest_page() has found readable, in direct execution."""
 
     @abstractmethod
     def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
-        """Pin and map a guest page: 0 or a negative errno, its pfn and its kernel address. Locks: SRCU."""
+        """Pin and map a guest page; return 0 or a negative errno, its pfn and its kernel address. Locks: SRCU."""
 
     @abstractmethod
     def kvm_vcpu_unmap(self, vcpu: KvmVcpu, gfn: Gfn, pfn: Pfn, khva: Kva) -> None:
@@ -164,7 +157,7 @@ class KvmMm(Mm):
         """Make a zeroed cache ready for activation."""
 
     @abstractmethod
-    def gpc_access(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
+    def access_khva(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
         """Read or write through the cache's kernel address. Locks: gpc.lock for reading, after kvm_gpc_check()."""
 
     @abstractmethod
@@ -178,93 +171,93 @@ class KvmMm(Mm):
     # virt/kvm/pfncache.c
     @abstractmethod
     def gfn_to_pfn_cache_invalidate_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
-        """Invalidate every cache with start <= uhva < end."""
+        """Invalidate every cache whose user address lies in [start, end)."""
 
     @abstractmethod
     def kvm_gpc_check(self, gpc: GfnToPfnCache, length: int) -> bool:
-        """True when the cache may be used. Locks: gpc.lock for reading, SRCU."""
+        """Return whether the cache may be used now. Locks: gpc.lock for reading, SRCU."""
 
     @abstractmethod
     def kvm_gpc_refresh(self, gpc: GfnToPfnCache, length: int) -> Errno:
-        """Make the cache usable again. Locks: SRCU, no spinlock."""
+        """Make the cache valid again. Locks: SRCU, no spinlock."""
 
     @abstractmethod
     def kvm_gpc_activate(self, gpc: GfnToPfnCache, gpa: Gpa, length: int) -> Errno:
-        """Use the cache for gpa. Locks: SRCU."""
+        """Activate the cache for a guest physical address. Locks: SRCU."""
 
     @abstractmethod
     def kvm_gpc_activate_hva(self, gpc: GfnToPfnCache, uhva: Hva, length: int) -> Errno:
-        """Use the cache for a user address. Locks: SRCU."""
+        """Activate the cache for a user address. Locks: SRCU."""
 
     @abstractmethod
     def kvm_gpc_deactivate(self, gpc: GfnToPfnCache) -> None:
-        """Stop using the cache."""
+        """Take the cache off gpc_list and drop its mapping."""
 
     @abstractmethod
     def kvm_gpc_mark_dirty_in_slot(self, gpc: GfnToPfnCache) -> None:
         """Mark the cached page dirty. Locks: gpc.lock for reading, SRCU."""
 
     @abstractmethod
-    def kvm_bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
-        """Tell refreshes that an invalidation has ended. Locks: mn_invalidate_lock."""
+    def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
+        """Increment gpc_invalidate_seq. Locks: mn_invalidate_lock."""
 
     @abstractmethod
     def raise_mn_active_invalidate_count(self, kvm: Kvm) -> None:
-        """mn_active_invalidate_count++. Locks: mn_invalidate_lock."""
+        """Increment mn_active_invalidate_count. Locks: mn_invalidate_lock."""
 
     @abstractmethod
     def lower_mn_active_invalidate_count(self, kvm: Kvm) -> bool:
-        """mn_active_invalidate_count--; whether it is zero now. Locks: mn_invalidate_lock."""
+        """Decrement mn_active_invalidate_count; return whether it is zero now. Locks: mn_invalidate_lock."""
 
     # virt/kvm/guest_memfd.c
     @abstractmethod
     def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
-        """The page of a gmem slot, with a reference, or an error pfn. Locks: SRCU or slots_lock."""
+        """Return the page of a gmem slot, with a reference, or an error pfn. Locks: SRCU or slots_lock."""
 
     @abstractmethod
-    def kvm_gmem_prepare(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
-        """Check a file that a new slot is to use and note it in the slot."""
+    def kvm_gmem_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
+        """Check the file for a new slot and store it in the slot. Locks: slots_lock."""
 
     @abstractmethod
-    def kvm_gmem_commit(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-        """Store the bindings. Locks: slots_lock, slots_arch_lock."""
+    def kvm_gmem_commit_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
+        """Store the bindings of a new slot. Locks: slots_lock, slots_arch_lock."""
 
     @abstractmethod
     def kvm_gmem_invalidate_start(self, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
-        """Take pages away from the guest. Locks: invalidate_lock."""
+        """Zap what the guest maps of the pages [start, end) of the inode. Locks: invalidate_lock."""
 
     @abstractmethod
     def kvm_gmem_invalidate_end(self, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
-        """The guest may have the pages again. Locks: invalidate_lock, held since the start."""
+        """End the invalidation of [start, end). Locks: invalidate_lock, held since the start."""
 
     @abstractmethod
-    def _kvm_gmem_invalidate_start(self, f: GmemFile, inode: AddressSpace, start: Pgoff, end: Pgoff) -> None:
-        """The same for one file of the inode. Locks: invalidate_lock."""
+    def _kvm_gmem_invalidate_start(self, f: GmemFile, start: Pgoff, end: Pgoff, private: bool) -> None:
+        """Zap what the slots that are bound in [start, end) have mapped. Locks: invalidate_lock."""
 
     @abstractmethod
     def _kvm_gmem_invalidate_end(self, f: GmemFile, start: Pgoff, end: Pgoff) -> None:
-        """The same for one file of the inode. Locks: invalidate_lock, held since the start."""
+        """End the invalidation of one file of the inode. Locks: invalidate_lock, held since the start."""
 
     @abstractmethod
     def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
-        """Erase the bindings of a slot that nobody can reach any more. Locks: slots_lock."""
+        """Erase the bindings of a slot that is no longer reachable. Locks: slots_lock."""
+
+    @abstractmethod
+    def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
+        """Return which SPTEs can map the inode's pages: True for the private ones, False for the shared ones."""
 
     @abstractmethod
     def kvm_gmem_is_private_mem(self, inode: AddressSpace, index: Pgoff) -> bool:
-        """Whether the inode's pages are private: not GUEST_MEMFD_FLAG_INIT_SHARED."""
-
-    @abstractmethod
-    def fput(self, file: File) -> None:
-        """Drop a reference on a guest_memfd file; the last one leaves it for release, later and elsewhere."""
+        """Return whether the inode's pages are private: without GUEST_MEMFD_FLAG_INIT_SHARED."""
 
     # arch/x86/kvm
     @abstractmethod
     def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
-        """Where the guest wants to be told of pages that are ready. Locks: SRCU."""
+        """Write MSR_KVM_ASYNC_PF_EN: enable or disable asynchronous page faults. Locks: SRCU."""
 
     @abstractmethod
     def kvm_check_async_pf_completion(self, vcpu: KvmVcpu) -> None:
-        """Tell the guest of pages that are ready. Locks: SRCU."""
+        """Announce pages that are ready to the guest. Locks: SRCU."""
 
     @abstractmethod
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
@@ -276,28 +269,28 @@ class KvmMm(Mm):
 
     @abstractmethod
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-        """The slot is INVALID in the active set: drop what was mapped through it."""
+        """Zap what was mapped through a slot that is INVALID in the active set."""
 
     @abstractmethod
     def kvm_flush_shadow_all(self, kvm: Kvm) -> None:
-        """Drop every SPTE."""
+        """Zap every SPTE."""
 
     @abstractmethod
     def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-        """Allocate the slot's rmap and lpage metadata."""
+        """Allocate the rmap and lpage metadata of the slot."""
 
     @abstractmethod
     def kvm_arch_has_private_mem(self, kvm: Kvm) -> bool:
-        """Whether the VM type has private memory."""
+        """Return whether the VM type has private memory."""
 
     @abstractmethod
     def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:
-        """SNP: assign the page to the guest in the RMP."""
+        """Assign the page to the guest in the RMP (SNP)."""
 
     @abstractmethod
     def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
-        """The vCPU goes to another state. Locks: SRCU."""
+        """Enter another runstate. Locks: SRCU."""
 
     @abstractmethod
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
-        """SNP: give the page back to the host in the RMP."""
+        """Return the page to the host in the RMP (SNP)."""

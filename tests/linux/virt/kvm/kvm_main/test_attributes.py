@@ -17,10 +17,10 @@ def private_host(make_host: MakeHost) -> Host:
 
 
 def test_errors(host: Host, make_host: MakeHost) -> None:
-    assert host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 1, True) == -EINVAL  # no private memory
-    assert host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 1, False) == 0  # no attribute is one of all VMs
+    assert host.kernel.set_memory_attributes(host.kvm, 0, 1, True) == -EINVAL  # no private memory
+    assert host.kernel.set_memory_attributes(host.kvm, 0, 1, False) == 0  # no attribute is one of all VMs
     private = make_host(vm_type=KVM_X86_SW_PROTECTED_VM)
-    assert private.kernel.kvm_vm_ioctl_set_mem_attributes(private.kvm, 1, 1, True) == -EINVAL
+    assert private.kernel.set_memory_attributes(private.kvm, 1, 1, True) == -EINVAL
 
 
 def test_conversion_zaps_and_leaves_caches(private_host: Host) -> None:
@@ -28,7 +28,7 @@ def test_conversion_zaps_and_leaves_caches(private_host: Host) -> None:
     assert kernel.kvm_vcpu_guest_access(host.vcpu, 0x3000, False) == 0
     with srcu_read_lock(kvm.srcu):
         kernel.kvm_gpc_activate(host.gpc, 0x3000, 8)
-    assert kernel.kvm_vm_ioctl_set_mem_attributes(kvm, 1, 5, True) == 0
+    assert kernel.set_memory_attributes(kvm, 1, 5, True) == 0
     assert [kernel.kvm_mem_is_private(kvm, gfn) for gfn in range(6)] == [False, True, True, True, True, False]
     assert (kvm.sptes[3].pfn, host.gpc.valid) == (-1, True)
     assert (kvm.mmu_invalidate_range_start, kvm.mmu_invalidate_range_end) == (2, 5)  # cut to the slot
@@ -38,20 +38,20 @@ def test_conversion_zaps_and_leaves_caches(private_host: Host) -> None:
 
 def test_nothing_to_change_invalidates_nothing(private_host: Host) -> None:
     kernel, kvm = private_host.kernel, private_host.kvm
-    assert kernel.kvm_vm_ioctl_set_mem_attributes(kvm, 0, 8, False) == 0
+    assert kernel.set_memory_attributes(kvm, 0, 8, False) == 0
     assert kvm.mmu_invalidate_seq == 0
 
 
 def test_outside_slots_mmu_lock_is_left_alone(private_host: Host) -> None:
     kernel, kvm = private_host.kernel, private_host.kvm
-    kvm.mmu_lock.writer = True  # whoever wants it would block
-    assert kernel.kvm_vm_ioctl_set_mem_attributes(kvm, 6, 8, True) == 0
+    kvm.mmu_lock.writer = True  # taking it would block
+    assert kernel.set_memory_attributes(kvm, 6, 8, True) == 0
     assert (kernel.kvm_mem_is_private(kvm, 7), kvm.mmu_invalidate_seq) == (True, 0)
 
 
 def test_accessors_do_not_ask_for_attributes(private_host: Host) -> None:
     kernel, kvm = private_host.kernel, private_host.kvm
-    kernel.kvm_vm_ioctl_set_mem_attributes(kvm, 2, 3, True)
+    kernel.set_memory_attributes(kvm, 2, 3, True)
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_write_guest_page(kvm, 2, b"x", 0) == 0
     assert private_host.page(HVA).host_bytes[:1] == b"x"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_NOSLOT
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_NOSLOT
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from tests.linux.conftest import HVA, Host

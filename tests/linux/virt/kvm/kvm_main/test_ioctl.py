@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT
 from tests.linux.conftest import HVA, Host, MakeHost
 
@@ -54,7 +54,7 @@ def test_closed_descriptor_is_looked_at_last(host: Host) -> None:
 def test_overlapping_binding(make_host: MakeHost, design: str, ret: int) -> None:
     """As 7.3.4, 7.2.12 and 6.18.15 say. None keeps the file."""
     host = make_host(DESIGNS[design].kernel())
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 2, 3)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 2, 3)
     assert region(host, flags=GMEM, gmem=file) == 0
     assert region(host, slot=1, flags=GMEM, gpa=0x1000, gmem=file) == ret
     assert file.f_count == 1
@@ -62,9 +62,9 @@ def test_overlapping_binding(make_host: MakeHost, design: str, ret: int) -> None
 
 
 def test_attributes(host: Host, make_host: MakeHost) -> None:
-    assert host.kernel.kvm_vm_ioctl_set_attributes(host.kvm, 0, 0x1000, 8) == -EINVAL
+    assert host.kernel.kvm_vm_ioctl_set_mem_attributes(host.kvm, 0, 0x1000, 8) == -EINVAL
     private = make_host(vm_type=1)
-    ioctl = private.kernel.kvm_vm_ioctl_set_attributes
+    ioctl = private.kernel.kvm_vm_ioctl_set_mem_attributes
     assert ioctl(private.kvm, 0x1000, 0x1000, 8) == 0
     assert [a.private for a in private.kvm.mem_attr_array[:3]] == [False, True, False]
     assert ioctl(private.kvm, 0, 0x8000, 0) == 0
@@ -73,9 +73,9 @@ def test_attributes(host: Host, make_host: MakeHost) -> None:
 
 
 def test_dirty_log(host: Host) -> None:
-    assert host.kernel.kvm_get_dirty_log(host.kvm, 0) == -ENOENT
+    assert host.kernel.kvm_vm_ioctl_get_dirty_log(host.kvm, 0) == -ENOENT
     assert region(host) == 0
-    assert host.kernel.kvm_get_dirty_log(host.kvm, 0) == -ENOENT
+    assert host.kernel.kvm_vm_ioctl_get_dirty_log(host.kvm, 0) == -ENOENT
     assert region(host, flags=LOG) == 0
-    assert host.kernel.kvm_get_dirty_log(host.kvm, 0) == 0
-    assert host.kernel.kvm_get_dirty_log(host.kvm, 99) == -EINVAL
+    assert host.kernel.kvm_vm_ioctl_get_dirty_log(host.kvm, 0) == 0
+    assert host.kernel.kvm_vm_ioctl_get_dirty_log(host.kvm, 99) == -EINVAL

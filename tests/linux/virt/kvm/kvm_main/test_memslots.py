@@ -57,7 +57,7 @@ def test_errors(host: Host, slot_id: int, base_gfn: int, npages: int, hva: int, 
 
 def test_readonly_cannot_be_toggled(host: Host) -> None:
     host.add_slot()
-    assert host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 4, HVA, readonly=True) == -EINVAL
+    assert host.kernel.set_memory_region(host.kvm, 0, 0, 4, HVA, readonly=True) == -EINVAL
 
 
 def test_no_memory(make_host: MakeHost) -> None:
@@ -70,12 +70,12 @@ def test_no_memory(make_host: MakeHost) -> None:
 
 def test_gmem_slots_are_immutable(host: Host) -> None:
     kernel, kvm = host.kernel, host.kvm
-    gmem = kernel.kvm_gmem_create("gmem", kvm, 4, MAPPABLE)
-    assert kernel.kvm_set_memory_region(kvm, 0, 0, 2, HVA, log_dirty=True, gmem=gmem) == -EINVAL
-    assert kernel.kvm_set_memory_region(kvm, 0, 0, 2, HVA, readonly=True, gmem=gmem) == -EINVAL
-    assert kernel.kvm_set_memory_region(kvm, 0, 0, 2, HVA, gmem=gmem) == 0
+    gmem = kernel._kvm_gmem_create("gmem", kvm, 4, MAPPABLE)
+    assert kernel.set_memory_region(kvm, 0, 0, 2, HVA, log_dirty=True, gmem=gmem) == -EINVAL
+    assert kernel.set_memory_region(kvm, 0, 0, 2, HVA, readonly=True, gmem=gmem) == -EINVAL
+    assert kernel.set_memory_region(kvm, 0, 0, 2, HVA, gmem=gmem) == 0
     assert (host.slot().guest_memfd, host.slot().gmem_only, host.slot().gmem_file) == (True, True, gmem)
-    assert kernel.kvm_set_memory_region(kvm, 0, 4, 2, HVA, gmem=gmem) == -EINVAL
+    assert kernel.set_memory_region(kvm, 0, 4, 2, HVA, gmem=gmem) == -EINVAL
     assert host.add_slot(npages=2) == -EINVAL
     assert host.add_slot(npages=2, log_dirty=True) == -EINVAL
     assert host.delete_slot() == 0
@@ -123,10 +123,10 @@ def test_invalid_placeholder_is_what_readers_see_meanwhile(make_host: MakeHost) 
 
     class Watching(Vmlinux):
         def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-            slots = self.kvm_memslots_locked(kvm)
+            slots = self._kvm_memslots(kvm)
             placeholder = slots.entries[0].slot
             assert placeholder is not None
-            error = self.is_error_hva(self.gfn_to_hva_memslot(placeholder, 0))
+            error = self.kvm_is_error_hva(self.gfn_to_hva_memslot(placeholder, 0))
             seen.append((placeholder is slot, placeholder.invalid, error, kvm.slots_arch_lock.held))
             super().kvm_arch_flush_shadow_memslot(kvm, slot)
 

@@ -18,18 +18,18 @@ def test_destroy_lets_go_of_everything(host: Host) -> None:
     assert (host.gpc.active, host.kvm.sptes[0].pfn, host.kvm.mmu_notifier_registered) == (False, -1, False)
     with pytest.raises(PropertyViolated):
         slot.base_gfn = 0
-    host.kernel.sys_munmap(host.mm, HVA)  # nobody is told any more
+    host.kernel.sys_munmap(host.mm, HVA)  # the VM has unsubscribed
     assert host.kvm.gpc_invalidate_seq == 0
 
 
-def test_destroy_excuses_a_notifier_whose_end_is_not_told(host: Host) -> None:
+def test_destroy_accepts_an_invalidation_whose_end_is_not_notified(host: Host) -> None:
     host.add_slot()
     host.kernel.mmu_notifier_invalidate_range_start(host.mm, HVA, HVA + 0x1000)
     host.kernel.kvm_destroy_vm(host.kvm)
     assert host.kvm.mn_active_invalidate_count == 0
 
 
-def test_destroy_warns_of_an_invalidation_without_end(host: Host) -> None:
+def test_destroy_warns_of_an_mmu_invalidation_in_progress(host: Host) -> None:
     host.kvm.mmu_invalidate_in_progress = 1
     with pytest.raises(PropertyViolated) as splat:
         host.kernel.kvm_destroy_vm(host.kvm)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pfncache.linux.arch.x86.kvm.x86.clock import X86
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.linux.include.linux.types import INVALID_GPA, Errno, Gpa
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock

@@ -1,42 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/trace/events: where properties attach. Each tracepoint runs within the step that reaches it, and does nothing
-until a property overrides it.
+"""include/trace/events: the tracepoints to which properties attach.
+
+Each tracepoint is part of the step that reaches it, and does nothing unless a property overrides it.
 """
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import Gfn, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.mm_types import Page
-from pfncache.linux.include.linux.types import Gfn, Gpa, Kva, Pfn
+from pfncache.linux.include.linux.types import Kva, Pfn
 
 
 class Tracepoints:
     """No-op tracepoints, each called inside an atomic step of the model."""
 
     def gpc_is_gmem_backed(self, gpc: GfnToPfnCache) -> bool:
-        """Whether a refresh resolves the cache through guest_memfd, not the user mapping: never, in mainline."""
+        """Return whether a refresh gets the page from guest_memfd, not by the user address; never in mainline."""
         return False
 
     @atomic
     def trace_gpc_access(self, gpc: GfnToPfnCache) -> None:
-        """A user that passed kvm_gpc_check() reads or writes through gpc.khva now."""
+        """A user whose kvm_gpc_check() succeeded reads or writes through gpc.khva."""
 
     @atomic
     def trace_gpc_dirty(self, gpc: GfnToPfnCache, gpa: Gpa) -> None:
-        """A user that must mark what it wrote dirty is done with it, and is about to drop gpc.lock."""
+        """A user that has to mark what it wrote dirty has done so, and is about to drop gpc.lock."""
 
     @atomic
     def trace_gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> None:
-        """Pfncache makes a kernel mapping of pfn for the cache's gpa or uhva."""
+        """A refresh maps pfn into the kernel for the cache's gpa or uhva."""
 
     @atomic
     def trace_pv_begin(self, gpc: GfnToPfnCache) -> None:
-        """KVM begins to write a PV structure: the guest waits until its version is even again."""
+        """KVM begins to write a PV structure, whose version is odd until the update is complete."""
 
     @atomic
     def trace_pv_update(self, kvm: Kvm, gpa: Gpa, pfn: Pfn) -> None:
-        """KVM has written a PV structure that the guest looks for at gpa; the bytes went to pfn."""
+        """KVM has written the PV structure that the guest reads at gpa; the bytes are in pfn."""
 
     @atomic
     def trace_kernel_access(self, khva: Kva, page: Page, write: bool) -> None:
@@ -48,15 +50,15 @@ class Tracepoints:
 
     @atomic
     def trace_write_guest(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
-        """kvm_write_guest_page() and its like have written and are done marking gpa dirty."""
+        """A function like kvm_write_guest_page() has written, and has marked gpa dirty."""
 
     @atomic
     def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
-        """A page is mapped for the guest; the lookup was found to be up to date."""
+        """A page is mapped for the guest, after the check that its lookup is up to date."""
 
     @atomic
     def trace_page_free(self, page: Page) -> None:
-        """The last reference is dropped, and the page goes back to the allocator."""
+        """The last reference is dropped, and the page returns to the allocator."""
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/guest_memfd.c, the file: how it is made, what fallocate() and mmap() do to it, how it is closed."""
+"""virt/kvm/guest_memfd.c, the file: KVM_CREATE_GUEST_MEMFD, fallocate(), mmap(), and the release of the file.
+
+A guest_memfd is memory that belongs to one VM, and that user space need not be able to map.
+"""
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import LIVE
-from pfncache.linux.include.linux.kvm_host import File, GmemBinding, GmemFile, Kvm
-from pfncache.linux.include.linux.mm_types import AddressSpace, PageCacheEntry
+from pfncache.linux.include.linux.fs import AddressSpace, File, PageCacheEntry
+from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EINTR, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP
+from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pfncache.linux.include.uapi.linux.kvm import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
     GUEST_MEMFD_FLAG_MMAP,
@@ -17,19 +22,17 @@ from pfncache.linux.include.uapi.linux.kvm import (
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 from pfncache.linux.mm.slub import kfree
+from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemBinding, GmemFile
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
-
-FALLOC_FL_KEEP_SIZE = 1
-FALLOC_FL_PUNCH_HOLE = 2
 
 
 class GuestMemfdFile(KvmMm):
-    """The functions of virt/kvm/guest_memfd.c that user space calls through the file descriptor."""
+    """The functions of virt/kvm/guest_memfd.c that user space reaches through the file descriptor."""
 
-    # Making one
+    # Creation
 
-    def kvm_gmem_supported_flags(self, kvm: Kvm) -> int:
-        """The flags that a guest_memfd of this VM may have.
+    def kvm_gmem_get_supported_flags(self, kvm: Kvm) -> int:
+        """Return the flags that a guest_memfd of this VM may have.
 
         Linux: include/linux/kvm_host.h kvm_gmem_get_supported_flags(), v7.3.4.
         """
@@ -37,23 +40,24 @@ class GuestMemfdFile(KvmMm):
             return GUEST_MEMFD_FLAG_MMAP
         return GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
 
-    def kvm_gmem_check_create(self, kvm: Kvm, size: int, flags: int) -> Errno:
-        """The checks of KVM_CREATE_GUEST_MEMFD.
+    def kvm_gmem_create(self, kvm: Kvm, size: int, flags: int) -> Errno:
+        """Check the arguments of KVM_CREATE_GUEST_MEMFD; the size is in bytes.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_create(), v7.3.4.
         Returns: 0 or -EINVAL.
+        Simplified: the checks only; __kvm_gmem_create() is called next, as setup.
         """
-        if flags & ~self.kvm_gmem_supported_flags(kvm) != 0:
+        if flags & ~self.kvm_gmem_get_supported_flags(kvm) != 0:
             return -EINVAL
         if size <= 0 or self.offset_in_page(size) != 0:
             return -EINVAL
         return 0
 
-    def kvm_gmem_create(self, name: str, kvm: Kvm, pages: int, flags: int) -> File:
-        """KVM_CREATE_GUEST_MEMFD, with every object that the file will have.
+    def _kvm_gmem_create(self, name: str, kvm: Kvm, pages: int, flags: int) -> File:
+        """Create a guest_memfd, with every record that the file will have.
 
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_create(), v7.3.4.
-        Simplified: setup, not a step; kvm_gmem_check_create() has the checks.
+        Linux: virt/kvm/guest_memfd.c __kvm_gmem_create(), v7.3.4.
+        Simplified: setup, not a step.
         """
         inode = AddressSpace(
             f"{name}.inode",
@@ -74,7 +78,7 @@ class GuestMemfdFile(KvmMm):
     # File operations
 
     def kvm_gmem_fallocate(self, file: File, mode: int, offset: int, length: int) -> Errno:
-        """fallocate(), in bytes.
+        """Allocate pages or punch a hole; offset and length are in bytes.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_fallocate(), v7.3.4.
         Returns: 0, -EOPNOTSUPP, -EINVAL, -EINTR or -ENOMEM.
@@ -92,9 +96,10 @@ class GuestMemfdFile(KvmMm):
         return self.kvm_gmem_allocate(file, start, end)
 
     def kvm_gmem_punch_hole(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
-        """Free the pages of [start, end): from the guest, from user page tables, from the cache.
+        """Remove the pages of [start, end) from the guest, from user page tables and from the page cache.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_punch_hole(), v7.3.4.
+        Locks: takes invalidate_lock for writing.
         Returns: 0.
         """
         inode = file.f_mapping
@@ -105,9 +110,10 @@ class GuestMemfdFile(KvmMm):
         return 0
 
     def kvm_gmem_allocate(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
-        """fallocate(KEEP_SIZE): bring pages into the cache, to be zeroed at their first use.
+        """Bring the pages of [start, end) into the page cache; their first use zeroes them.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_allocate(), v7.3.4.
+        Locks: takes invalidate_lock for reading.
         Returns: 0, -EINVAL, -EINTR or -ENOMEM.
         """
         inode = file.f_mapping
@@ -126,7 +132,7 @@ class GuestMemfdFile(KvmMm):
         return 0
 
     def kvm_gmem_mmap(self, file: File, shared: bool) -> Errno:
-        """Whether the file may be mapped: with the flag for it only, and MAP_SHARED.
+        """Check whether the file may be mapped: only with GUEST_MEMFD_FLAG_MMAP, and only MAP_SHARED.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_mmap(), v7.3.4.
         Returns: 0, -ENODEV or -EINVAL.
@@ -136,23 +142,13 @@ class GuestMemfdFile(KvmMm):
             return -ENODEV
         return 0 if shared else -EINVAL
 
-    # Closing it
-
-    def task_work_run(self, file: File) -> None:
-        """On the way back to user space: release the file if this task has dropped its last reference.
-
-        Linux: kernel/task_work.c task_work_run(), fs/file_table.c __fput(), v7.3.4.
-        """
-        if current().delayed_fput is file:
-            current().delayed_fput = None
-            self.kvm_gmem_release(file)
-            self.kvm_gmem_evict_inode(file.f_mapping)
+    # Release
 
     def kvm_gmem_release(self, file: File) -> None:
-        """The last reference on the file is gone: no slot may use it any more.
+        """Detach a file without references from every slot, and free it.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_release(), v7.3.4.
-        Locks: takes slots_lock and invalidate_lock.
+        Locks: takes slots_lock and invalidate_lock for writing.
         """
         f = file.private_data
         kvm = f.kvm
@@ -163,31 +159,17 @@ class GuestMemfdFile(KvmMm):
                 slot = binding.slot
                 if slot is not None:
                     slot.gmem_file = None
-            self.kvm_gmem_release_invalidate(f, inode)
+            self.invalidate_all_bindings(f, inode)
             inode.gmem_listed = False
         kfree(f)
         self.kvm_put_kvm(kvm)
 
-    def kvm_gmem_release_invalidate(self, f: GmemFile, inode: AddressSpace) -> None:
-        """Take everything away from the guest.
+    @part_of("kvm_gmem_release")
+    def invalidate_all_bindings(self, f: GmemFile, inode: AddressSpace) -> None:
+        """Zap what every slot has mapped of the file.
 
-        Linux: virt/kvm/guest_memfd.c, part of kvm_gmem_release(), v7.3.4.
+        Linux: virt/kvm/guest_memfd.c kvm_gmem_release(), v7.3.4.
         Locks: slots_lock, invalidate_lock for writing.
         """
-        self._kvm_gmem_invalidate_start(f, inode, 0, len(f.bindings))
+        self._kvm_gmem_invalidate_start(f, 0, len(f.bindings), self.kvm_gmem_get_invalidate_filter(inode))
         self._kvm_gmem_invalidate_end(f, 0, len(f.bindings))
-
-    def kvm_gmem_evict_inode(self, inode: AddressSpace) -> None:
-        """The inode goes with its last reference; KVM is not told, as nothing is bound any more.
-
-        Linux: mm/truncate.c truncate_inode_pages_final() by way of fs/inode.c evict(), v7.3.4.
-        """
-        self.truncate_inode_pages_range(inode, 0, len(inode.i_pages))
-
-    def sys_close(self, file: File) -> None:
-        """close(): drop the file descriptor's reference.
-
-        Linux: fs/open.c close(), v7.3.4.
-        """
-        self.fput(file)
-        self.task_work_run(file)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c, memory attributes: which gfns the guest wants to be private."""
+"""virt/kvm/kvm_main.c, memory attributes: which gfns of the guest are private."""
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import Kvm
-from pfncache.linux.include.linux.types import Errno, Gfn
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import write_lock
@@ -15,42 +17,44 @@ class MemAttributes(KvmMm):
     """The functions of virt/kvm/kvm_main.c for KVM_SET_MEMORY_ATTRIBUTES."""
 
     def kvm_mem_is_private(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """Whether gfn has KVM_MEMORY_ATTRIBUTE_PRIVATE; read without a lock.
+        """Return whether gfn has KVM_MEMORY_ATTRIBUTE_PRIVATE; read without a lock.
 
         Linux: include/linux/kvm_host.h kvm_mem_is_private(), v7.3.4.
         """
         return kvm.mem_attr_array[gfn].private
 
-    def kvm_vm_ioctl_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
-        """KVM_SET_MEMORY_ATTRIBUTES.
+    @part_of("kvm_vm_ioctl_set_mem_attributes")
+    def set_memory_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
+        """Check and set the attribute of the gfns of [start, end).
 
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_mem_attributes(), v7.3.4.
         Returns: 0 or -EINVAL.
+        Simplified: the range in gfns; kvm_vm_ioctl_set_mem_attributes() takes bytes.
         """
         if (private and not self.kvm_arch_has_private_mem(kvm)) or start >= end:
             return -EINVAL
         return self.kvm_vm_set_mem_attributes(kvm, start, end, private)
 
     def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
-        """Give the gfns of [start, end) an attribute, with the guest's mappings of them gone meanwhile.
+        """Set the attribute of the gfns of [start, end); the guest has no mappings of them meanwhile.
 
         Linux: virt/kvm/kvm_main.c kvm_vm_set_mem_attributes(), v7.3.4.
         Locks: takes slots_lock.
         Returns: 0.
-        Simplified: no reservation of xarray entries, which can fail but changes nothing then.
+        Simplified: without the reservation of xarray entries, whose failure changes nothing.
         """
         with mutex(kvm.slots_lock):
             if self.kvm_range_has_memory_attributes(kvm, start, end, private):
                 return 0
-            self.kvm_mem_attributes_start(kvm, start, end)
+            self.handle_gfn_range_start(kvm, start, end)
             for gfn in range(len(kvm.mem_attr_array)):
                 if start <= gfn < end:
                     kvm.mem_attr_array[gfn].private = private
-            self.kvm_mem_attributes_end(kvm, start, end)
+            self.handle_gfn_range_end(kvm, start, end)
         return 0
 
     def kvm_range_has_memory_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> bool:
-        """Whether every gfn of [start, end) has the attribute already.
+        """Return whether every gfn of [start, end) already has the attribute.
 
         Linux: virt/kvm/kvm_main.c kvm_range_has_memory_attributes(), v7.3.4.
         Locks: slots_lock.
@@ -60,14 +64,15 @@ class MemAttributes(KvmMm):
                 return False
         return True
 
-    def kvm_mem_attributes_start(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Begin an invalidation of the guest's mappings in each slot that overlaps.
+    @part_of("kvm_handle_gfn_range")
+    def handle_gfn_range_start(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Begin an invalidation, and zap the guest's mappings in each slot that overlaps.
 
-        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range() with kvm_pre_set_memory_attributes(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_pre_set_memory_attributes as its handler.
         Locks: slots_lock.
         """
         found: bool = False
-        for entry in self.kvm_memslots_locked(kvm).entries:
+        for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
                 if not found:
@@ -78,19 +83,20 @@ class MemAttributes(KvmMm):
                 first = start if start > slot.base_gfn else slot.base_gfn
                 last = end if end < slot_end else slot_end
                 self.kvm_mmu_invalidate_range_add(kvm, first, last)
-                # Both kinds of mapping go: what was private may become shared, and the other way round.
+                # Both kinds of mapping are zapped: the conversion goes either way.
                 self.kvm_unmap_gfn_range(kvm, first, last, True, True)
         if found:
             kvm.mmu_lock.write_unlock()
 
-    def kvm_mem_attributes_end(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """End the invalidation.
+    @part_of("kvm_handle_gfn_range")
+    def handle_gfn_range_end(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """End the invalidation if a slot overlaps.
 
-        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range() with kvm_mmu_invalidate_end(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_mmu_invalidate_end under mmu_lock.
         Locks: slots_lock.
         Simplified: without kvm_arch_post_set_memory_attributes(), which is about huge pages.
         """
-        for entry in self.kvm_memslots_locked(kvm).entries:
+        for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
                 with write_lock(kvm.mmu_lock):

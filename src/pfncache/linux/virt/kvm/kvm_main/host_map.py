@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c: struct kvm_host_map, a kernel mapping of a guest page that pins it for as long as it is used."""
+"""virt/kvm/kvm_main.c, struct kvm_host_map: a kernel mapping of a guest page that is pinned while it is mapped."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import KvmMemorySlot, KvmVcpu
-from pfncache.linux.include.linux.types import (
-    KVM_PFN_ERR_FAULT,
-    KVM_PFN_NOSLOT,
-    Errno,
-    Gfn,
-    Kva,
-    Pfn,
-    is_error_noslot_pfn,
-)
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_NOSLOT, Gfn, is_error_noslot_pfn
+from pfncache.linux.include.linux.types import Errno, Kva, Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -21,15 +14,15 @@ class HostMap(KvmMm):
     """kvm_vcpu_map() and kvm_vcpu_unmap()."""
 
     def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Pfn:
-        """The page behind a gfn's user address, for writing and pinned. Attributes and guest_memfd are not looked at.
+        """Return the page at the user address of gfn, pinned for writing; attributes and guest_memfd play no part.
 
-        Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), hva_to_pfn(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), v7.3.4.
         Locks: SRCU; may sleep.
         Returns: a pfn with a reference, or an error pfn.
-        Simplified: a pin is a reference; allow_unsafe_mappings is off, so that VM_PFNMAP memory is refused.
+        Simplified: a pin is a reference; allow_unsafe_mappings is off, so VM_PFNMAP memory is refused.
         """
         hva = self.gfn_to_hva_memslot(slot, gfn)
-        if self.is_error_hva(hva):
+        if self.kvm_is_error_hva(hva):
             return KVM_PFN_NOSLOT
         pfn = self.hva_to_pfn(hva)
         if is_error_noslot_pfn(pfn) or self.pfn_valid(pfn):
@@ -39,9 +32,9 @@ class HostMap(KvmMm):
     def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
         """Pin and map a guest page.
 
-        Linux: virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
+        Linux: include/linux/kvm_host.h kvm_vcpu_map(), virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
         Locks: SRCU; may sleep.
-        Returns: 0, -EINVAL where there is no page or -EFAULT where there is no mapping; the pfn; its kernel address.
+        Returns: 0, -EINVAL without a page, or -EFAULT without a mapping; the pfn; its kernel address.
         """
         kvm = vcpu.kvm
         assert kvm is not None

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c, the memslots: two sets of which one is active, and how an update swaps them."""
+"""virt/kvm/kvm_main.c, the memslots: two sets, one of them active; an update changes the other and swaps them."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.locks import lock_acquire, lock_release
-from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
 from pfncache.linux.include.linux.preempt import might_sleep
-from pfncache.linux.include.linux.types import Errno, Gfn, Hva, Pgoff
+from pfncache.linux.include.linux.types import Errno, Hva, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL, ENOMEM
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import lockdep_assert_srcu_held
@@ -20,9 +23,9 @@ class Memslots(KvmMm):
     """The functions of virt/kvm/kvm_main.c that read and update memslots."""
 
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """The active set, for those who are in an SRCU read section.
+        """Return the active set, in an SRCU read section.
 
-        Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
+        Linux: include/linux/kvm_host.h kvm_memslots(), __kvm_memslots(), v7.3.4.
         Locks: SRCU.
         """
         lockdep_assert_srcu_held("kvm->memslots")
@@ -30,8 +33,8 @@ class Memslots(KvmMm):
         assert slots is not None
         return slots
 
-    def kvm_memslots_locked(self, kvm: Kvm) -> KvmMemslots:
-        """The active set, for those who keep it from changing.
+    def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
+        """Return the active set, under the lock that keeps it from changing.
 
         Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
         Locks: slots_lock.
@@ -41,7 +44,7 @@ class Memslots(KvmMm):
         return slots
 
     def kvm_get_inactive_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """The set that is not active.
+        """Return the set that is not active.
 
         Linux: virt/kvm/kvm_main.c kvm_get_inactive_memslots(), v7.3.4.
         Locks: slots_lock.
@@ -50,7 +53,8 @@ class Memslots(KvmMm):
 
     # The ioctl
 
-    def kvm_set_memory_region(
+    @part_of("kvm_vm_ioctl_set_memory_region")
+    def set_memory_region(
         self,
         kvm: Kvm,
         slot_id: int,
@@ -62,19 +66,19 @@ class Memslots(KvmMm):
         gmem: File | None = None,
         gmem_pgoff: Pgoff = 0,
     ) -> Errno:
-        """Create, delete, move or reflag a memslot.
+        """Create, delete or move a memslot, or change its flags.
 
-        Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), v7.3.4.
         Locks: takes slots_lock.
         Returns: 0, -EINVAL, -EEXIST, -ENOMEM or what binding a guest_memfd returns.
         Simplified: flags are arguments; address space 0.
         """
         with mutex(kvm.slots_lock):
-            return self._kvm_set_memory_region(
+            return self.kvm_set_memory_region(
                 kvm, slot_id, base_gfn, npages, userspace_addr, log_dirty, readonly, gmem, gmem_pgoff
             )
 
-    def _kvm_set_memory_region(
+    def kvm_set_memory_region(
         self,
         kvm: Kvm,
         slot_id: int,
@@ -86,7 +90,7 @@ class Memslots(KvmMm):
         gmem: File | None,
         gmem_pgoff: Pgoff,
     ) -> Errno:
-        """Find out which change is meant, and make it.
+        """Determine which change the arguments stand for, and make it.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
@@ -95,12 +99,12 @@ class Memslots(KvmMm):
         lockdep_assert_held(kvm.slots_lock)
         if self.offset_in_page(userspace_addr) != 0:
             return -EINVAL
-        # access_ok(): nothing else is asked of the user address; it may have no mapping, or another slot's.
+        # access_ok(), the only check of the user address: it may be unmapped, or belong to another slot as well.
         if userspace_addr + (npages << self.PAGE_SHIFT) > self.PAGE_OFFSET:
             return -EINVAL
         if gmem is not None and (log_dirty or readonly):
             return -EINVAL
-        slots = self.kvm_memslots_locked(kvm)
+        slots = self._kvm_memslots(kvm)
         old = slots.entries[slot_id].slot
         if npages == 0:
             if old is None:
@@ -117,8 +121,8 @@ class Memslots(KvmMm):
             new.userspace_addr = userspace_addr
             new.log_dirty = log_dirty
             new.readonly = readonly
-            return self.kvm_add_memslot(kvm, slot_id, new, gmem, gmem_pgoff)
-        if self.kvm_memslot_is_immutable(old, gmem):
+            return self.kvm_create_memslot(kvm, slot_id, new, gmem, gmem_pgoff)
+        if self.slot_is_immutable(old, gmem):
             return -EINVAL
         if userspace_addr != old.userspace_addr or npages != old.npages or readonly != old.readonly:
             return -EINVAL
@@ -130,16 +134,18 @@ class Memslots(KvmMm):
             return self.kvm_update_flags_memslot(kvm, slot_id, old, log_dirty, gmem, gmem_pgoff)
         return 0
 
-    def kvm_memslot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """A slot with guest_memfd can only be deleted, and no slot can get or lose it (since 6.19: 9935df5333aa).
+    @part_of("kvm_set_memory_region")
+    def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
+        """Return whether the slot can only be deleted: it has guest_memfd, or is to get it (since 6.19: 9935df5333aa).
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
         """
         return old.guest_memfd or gmem is not None
 
+    @part_of("kvm_set_memory_region")
     def toggles_gmem(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """Whether the flags differ in KVM_MEM_GUEST_MEMFD.
+        """Return whether the old and the new flags differ in KVM_MEM_GUEST_MEMFD.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
@@ -147,7 +153,7 @@ class Memslots(KvmMm):
         return old.guest_memfd != (gmem is not None)
 
     def kvm_check_memslot_overlap(self, slots: KvmMemslots, slot_id: int, start: Gfn, end: Gfn) -> bool:
-        """Whether another slot has a gfn of [start, end).
+        """Return whether another slot has a gfn of [start, end).
 
         Linux: virt/kvm/kvm_main.c kvm_check_memslot_overlap(), v7.3.4.
         Locks: slots_lock.
@@ -161,42 +167,44 @@ class Memslots(KvmMm):
     # The swap
 
     def kvm_swap_active_memslots(self, kvm: Kvm) -> None:
-        """Make the inactive set the active one, and wait until nobody uses the other any more.
+        """Make the inactive set the active one, and wait for the readers of the other.
 
         Linux: virt/kvm/kvm_main.c kvm_swap_active_memslots(), v7.3.4.
         Locks: slots_lock; slots_arch_lock, which is dropped.
         """
         slots = self.kvm_get_inactive_memslots(kvm)
-        old = self.kvm_memslots_locked(kvm)
+        old = self._kvm_memslots(kvm)
         generation = old.generation
         slots.generation = generation | self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
-        self.kvm_wait_for_invalidations(kvm, slots)
-        # Dropped before the wait for readers: it may be taken inside their sections.
+        self.install_memslots(kvm, slots)
+        # Dropped before the wait for SRCU readers, which may take it in their read sections.
         kvm.slots_arch_lock.unlock()
         kvm.srcu.synchronize()
         slots.generation = generation + 1
 
-    def kvm_wait_for_invalidations(self, kvm: Kvm, slots: KvmMemslots) -> None:
-        """Publish a set when no MMU notifier is between its start and its end: both must see the same slots.
+    @part_of("kvm_swap_active_memslots")
+    def install_memslots(self, kvm: Kvm, slots: KvmMemslots) -> None:
+        """Wait until no invalidation is in progress, then publish a set: start and end must see the same slots.
 
-        Linux: virt/kvm/kvm_main.c, part of kvm_swap_active_memslots(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_swap_active_memslots(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
         """
         kvm.mn_invalidate_lock.lock()
-        kvm.mn_memslots_update_rcuwait.prepare_to_wait()
+        kvm.mn_memslots_update_rcuwait.prepare_to_rcuwait()
         while kvm.mn_active_invalidate_count != 0:
             kvm.mn_memslots_update_rcuwait.set_uninterruptible()
             kvm.mn_invalidate_lock.unlock()
             self.wait_for_count(kvm)
             kvm.mn_memslots_update_rcuwait.schedule()
             kvm.mn_invalidate_lock.lock()
-        kvm.mn_memslots_update_rcuwait.finish_wait()
+        kvm.mn_memslots_update_rcuwait.finish_rcuwait()
         kvm.memslots = slots
         kvm.mn_invalidate_lock.unlock()
 
     @atomic
+    @part_of_caller
     def wait_for_count(self, kvm: Kvm) -> None:
-        """For lockdep: wait for those who have raised mn_active_invalidate_count.
+        """Annotate for lockdep the wait for every task that has raised mn_active_invalidate_count.
 
         Linux: nothing; an annotation of the model.
         """
@@ -205,7 +213,7 @@ class Memslots(KvmMm):
         lock_release(kvm.mn_memslots_update_rcuwait)
 
     def kvm_activate_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
-        """Swap, then do to the other set what was done to the one that is active now.
+        """Swap the sets, then make the same change in the set that was active before.
 
         Linux: virt/kvm/kvm_main.c kvm_activate_memslot(), v7.3.4.
         Locks: slots_lock; slots_arch_lock, which is dropped.
@@ -223,10 +231,10 @@ class Memslots(KvmMm):
 
     # The four changes
 
-    def kvm_add_memslot(
+    def kvm_create_memslot(
         self, kvm: Kvm, slot_id: int, new: KvmMemorySlot, gmem: File | None, gmem_pgoff: Pgoff
     ) -> Errno:
-        """KVM_MR_CREATE.
+        """Install a new slot (KVM_MR_CREATE).
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), kvm_set_memslot(), kvm_create_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -234,15 +242,15 @@ class Memslots(KvmMm):
         """
         ret: Errno = 0
         if gmem is not None:
-            ret = self.kvm_gmem_prepare(kvm, new, gmem, gmem_pgoff)
+            ret = self.kvm_gmem_prepare_memory_region(kvm, new, gmem, gmem_pgoff)
             if ret != 0:
                 kfree(new)
                 return ret
         kvm.slots_arch_lock.lock()
         ret = self.kvm_prepare_memory_region(kvm, None, new)
         if ret == 0 and gmem is not None:
-            # Only now may an invalidation find the slot: it is ready (since 7.3.2: 3fe5d2944e5a).
-            ret = self.kvm_gmem_commit(kvm, new)
+            # Invalidations find the slot from here on, when it is complete (since 7.3.2: 3fe5d2944e5a).
+            ret = self.kvm_gmem_commit_memory_region(kvm, new)
         if ret != 0:
             kvm.slots_arch_lock.unlock()
             if gmem is not None:
@@ -256,12 +264,12 @@ class Memslots(KvmMm):
         return 0
 
     def kvm_prepare_memory_region(self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot) -> Errno:
-        """Give a new slot its dirty bitmap, which it has from the old one if both log, and the architecture's metadata.
+        """Give a new slot its dirty bitmap, that of the old slot if both log, and the metadata of the architecture.
 
         Linux: virt/kvm/kvm_main.c kvm_prepare_memory_region(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
         Returns: 0, or what the architecture returns.
-        Simplified: the bitmap is copied, not shared; both log in a move only, when nobody marks in the old one.
+        Simplified: the bitmap is copied, not shared; both log only in a move, when the old slot is unreachable.
         """
         if old is not None and old.log_dirty and new.log_dirty:
             for number in range(len(new.dirty_bitmap)):
@@ -269,11 +277,11 @@ class Memslots(KvmMm):
         return self.kvm_arch_prepare_memory_region(kvm, new)
 
     def kvm_invalidate_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot) -> KvmMemorySlot | None:
-        """Replace a slot by an INVALID copy, so that nobody can use it any more, and drop what was mapped through it.
+        """Replace a slot by an INVALID copy, which no lookup accepts, and zap what was mapped through it.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_invalidate_memslot(), v7.3.4.
         Locks: slots_lock; takes slots_arch_lock, held on return.
-        Returns: the copy; None without memory for it, and then slots_arch_lock is not held.
+        Returns: the copy; None without memory for it, in which case slots_arch_lock is not held.
         Simplified: without kvm_arch_guest_memory_reclaimed(); slot->arch does not change meanwhile.
         """
         kvm.slots_arch_lock.lock()
@@ -294,7 +302,7 @@ class Memslots(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_copy_memslot(), v7.3.4.
         Locks: slots_lock.
-        Simplified: without the dirty bitmap, as nobody gets to write through an INVALID copy.
+        Simplified: without the dirty bitmap, as an INVALID copy cannot be written through.
         """
         dest.base_gfn = src.base_gfn
         dest.npages = src.npages
@@ -306,7 +314,7 @@ class Memslots(KvmMm):
         dest.arch_ready = src.arch_ready
 
     def kvm_delete_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot) -> Errno:
-        """KVM_MR_DELETE. No pfncache is invalidated: kvm_gpc_check() sees the generation.
+        """Delete a slot (KVM_MR_DELETE). No pfncache is invalidated: kvm_gpc_check() compares the generation.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_delete_memslot(), kvm_free_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -318,11 +326,11 @@ class Memslots(KvmMm):
         self.kvm_replace_memslot(kvm, slot_id, None)
         self.kvm_activate_memslot(kvm, slot_id, None)
         kfree(invalid)
-        self.kvm_free_memslot(old)
+        self.kvm_free_memslot(kvm, old)
         return 0
 
-    def kvm_free_memslot(self, slot: KvmMemorySlot) -> None:
-        """Free a slot that nobody can reach any more.
+    def kvm_free_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Free a slot that is no longer reachable.
 
         Linux: virt/kvm/kvm_main.c kvm_free_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -332,7 +340,7 @@ class Memslots(KvmMm):
         kfree(slot)
 
     def kvm_move_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot, base_gfn: Gfn, log_dirty: bool) -> Errno:
-        """KVM_MR_MOVE: as a delete, then the slot is installed elsewhere with the same user address.
+        """Move a slot (KVM_MR_MOVE): as a deletion, then it is installed at another gfn with the same user address.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_move_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -350,7 +358,7 @@ class Memslots(KvmMm):
             return -ENOMEM
         ret = self.kvm_prepare_memory_region(kvm, old, new)
         if ret != 0:
-            # The inactive set still has the old slot: it comes back, with another generation.
+            # The inactive set still has the old slot, which is activated again, with another generation.
             self.kvm_activate_memslot(kvm, slot_id, old)
             kfree(invalid)
             kfree(new)
@@ -370,7 +378,7 @@ class Memslots(KvmMm):
         gmem: File | None,
         gmem_pgoff: Pgoff,
     ) -> Errno:
-        """KVM_MR_FLAGS_ONLY: a copy with other flags takes the slot's place in one swap.
+        """Change the flags of a slot (KVM_MR_FLAGS_ONLY): a copy with the new flags replaces it in one swap.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_update_flags_memslot(), kvm_commit_memory_region(), v7.3.4.
         Locks: slots_lock.

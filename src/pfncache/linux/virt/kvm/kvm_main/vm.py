@@ -1,29 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c: how a VM is made, and how it goes."""
+"""virt/kvm/kvm_main.c, the lifecycle of a VM: creation, references, destruction."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import (
     DirtyBit,
-    GfnToPfnCache,
     Kvm,
     KvmMemorySlot,
     KvmMemslots,
     KvmVcpu,
-    MemoryAttributes,
+    MemAttrEntry,
     MemslotEntry,
-    Spte,
 )
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
-class VmLife(KvmMm):
-    """The functions of virt/kvm/kvm_main.c that make and destroy a VM."""
+class VmLifecycle(KvmMm):
+    """The functions of virt/kvm/kvm_main.c that create and destroy a VM."""
 
     def kvm_create_vm(
         self,
@@ -36,12 +37,12 @@ class VmLife(KvmMm):
         vcpus: tuple[KvmVcpu, ...] = (),
         caches: tuple[GfnToPfnCache, ...] = (),
     ) -> Kvm:
-        """A VM with its vCPUs, and `caches` as the pfncaches that it may ever list.
+        """Create a VM with its vCPUs, and `caches` as the pfncaches that it may ever list.
 
         `slots` bounds how many memslots are ever allocated, `slot_ids` how many there are at a time.
 
         Linux: virt/kvm/kvm_main.c kvm_create_vm(), v7.3.4.
-        Simplified: setup, not a step; every object that the VM will have is made here.
+        Simplified: setup, not a step; every record that the VM will have is made here.
         """
         kvm = Kvm(
             name,
@@ -58,7 +59,7 @@ class VmLife(KvmMm):
                 for i in range(slots)
             ),
             gpcs=caches,
-            mem_attr_array=tuple(MemoryAttributes(f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
+            mem_attr_array=tuple(MemAttrEntry(f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
             sptes=tuple(Spte(f"{name}.spte[{g}]") for g in range(gfns)),
             vcpus=vcpus,
             mm=mm,
@@ -88,16 +89,17 @@ class VmLife(KvmMm):
         kvm.users_count += 1
 
     def kvm_put_kvm(self, kvm: Kvm) -> None:
-        """Drop a reference on the VM, as closing its file descriptor does. With the last one it goes.
+        """Drop a reference on the VM, as closing its file descriptor does; the last one destroys it.
 
         Linux: virt/kvm/kvm_main.c kvm_put_kvm(), v7.3.4.
         """
-        if self.kvm_users_dec_and_test(kvm):
+        if self.users_count_dec_and_test(kvm):
             self.kvm_destroy_vm(kvm)
 
     @atomic
-    def kvm_users_dec_and_test(self, kvm: Kvm) -> bool:
-        """refcount_dec_and_test(&kvm->users_count).
+    @part_of("refcount_dec_and_test")
+    def users_count_dec_and_test(self, kvm: Kvm) -> bool:
+        """Decrement kvm->users_count; return whether it is zero now.
 
         Linux: include/linux/refcount.h refcount_dec_and_test(), v7.3.4.
         """
@@ -107,10 +109,10 @@ class VmLife(KvmMm):
         return kvm.users_count == 0
 
     def kvm_destroy_vm(self, kvm: Kvm) -> None:
-        """The last reference on the VM is gone: no more notifiers, caches or memslots.
+        """Destroy a VM without references: its notifiers, caches and memslots.
 
-        An invalidation that has begun may not be told that it ended, once the VM has unsubscribed; only then may its
-        count be left.
+        Once the VM has unsubscribed from MMU notifiers, the end of an invalidation in progress no longer reaches it;
+        this is the only way for mn_active_invalidate_count not to be zero here.
 
         Linux: virt/kvm/kvm_main.c kvm_destroy_vm(), v7.3.4.
         Simplified: kvm_arch_destroy_vm() as far as caches go.
@@ -123,8 +125,8 @@ class VmLife(KvmMm):
             WARN_ON_ONCE(kvm.mmu_invalidate_in_progress != 0, "kvm->mmu_invalidate_in_progress")
         for gpc in kvm.gpcs:
             self.kvm_gpc_deactivate(gpc)
-        # Both sets have the same slots.
-        for entry in self.kvm_memslots_locked(kvm).entries:
+        # The two sets have the same slots.
+        for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None:
-                self.kvm_free_memslot(slot)
+                self.kvm_free_memslot(kvm, slot)

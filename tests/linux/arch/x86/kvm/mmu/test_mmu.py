@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
-from pfncache.linux.include.linux.kvm_host import File, Kvm
-from pfncache.linux.include.linux.types import Gfn
+from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP, KVM_X86_SW_PROTECTED_VM
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.spinlock import write_lock
@@ -27,8 +28,8 @@ def mapped(host: Host) -> list[int]:
 
 
 def gmem_slot(host: Host, flags: int, npages: int = 2) -> File:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, npages, flags)
-    assert host.kernel.kvm_set_memory_region(host.kvm, 0, 0, npages, HVA, gmem=file) == 0
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, npages, flags)
+    assert host.kernel.set_memory_region(host.kvm, 0, 0, npages, HVA, gmem=file) == 0
     return file
 
 
@@ -66,7 +67,7 @@ def test_fault_without_memory(host: Host, unmap: bool) -> None:
 
 
 def test_write_to_a_readonly_slot_exits(host: Host) -> None:
-    host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True)
+    host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True)
     assert access(host) == -EFAULT
     assert mapped(host)[0] == -1
 
@@ -82,7 +83,7 @@ def test_shared_guest_memfd_needs_no_user_mapping(host: Host) -> None:
 
 def test_private_memory(private_host: Host) -> None:
     file = gmem_slot(private_host, 0)
-    assert private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, True) == 0
+    assert private_host.kernel.set_memory_attributes(private_host.kvm, 0, 1, True) == 0
     assert access(private_host, 0, private=True) == 0
     page = file.f_mapping.i_pages[0].page
     assert page is not None
@@ -96,14 +97,14 @@ def test_private_memory(private_host: Host) -> None:
 @pytest.mark.parametrize("attribute", [False, True])
 def test_access_of_the_other_kind_exits(private_host: Host, attribute: bool) -> None:
     gmem_slot(private_host, 0)
-    private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, attribute)
+    private_host.kernel.set_memory_attributes(private_host.kvm, 0, 1, attribute)
     assert access(private_host, 0, private=not attribute) == -EFAULT
     assert mapped(private_host)[0] == -1
 
 
 def test_private_fault_in_a_slot_without_guest_memfd_exits(private_host: Host) -> None:
     private_host.add_slot()
-    private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, True)
+    private_host.kernel.set_memory_attributes(private_host.kvm, 0, 1, True)
     assert access(private_host, 0, private=True) == -EFAULT
 
 
@@ -206,7 +207,7 @@ def test_kvm_zap_gfn_range_outside_srcu(make_host: MakeHost) -> None:
 
 def test_munmap_zaps_shared_mappings_only(private_host: Host) -> None:
     gmem_slot(private_host, 0)
-    private_host.kernel.kvm_vm_ioctl_set_mem_attributes(private_host.kvm, 0, 1, True)
+    private_host.kernel.set_memory_attributes(private_host.kvm, 0, 1, True)
     access(private_host, 0, private=True)
     access(private_host, 1)
     for number in range(2):

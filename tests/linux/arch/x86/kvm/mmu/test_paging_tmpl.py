@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.linux.include.linux.types import INVALID_GPA
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from tests.linux.conftest import HVA, Host
 
@@ -48,7 +48,7 @@ def test_table_that_cannot_be_written(host: Host) -> None:
 
 
 def test_table_in_a_readonly_slot_is_walked_without_the_accessed_bit(host: Host) -> None:
-    assert host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True) == 0
+    assert host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True) == 0
     host.kernel.sys_touch(host.mm, HVA)
     host.kernel.sys_mprotect(host.mm, HVA, False)
     assert walk(host, 0) == 0

@@ -42,7 +42,7 @@ def test_an_operand_in_no_memory_is_mmio(host: Host) -> None:
 
 
 def test_readonly_slot_runs_code_and_takes_writes_for_mmio(host: Host) -> None:
-    host.kernel.kvm_set_memory_region(host.kvm, 0, 0, 4, HVA, readonly=True)
+    host.kernel.set_memory_region(host.kvm, 0, 0, 4, HVA, readonly=True)
     assert emulate(host) == X86EMUL_IO_NEEDED
     assert touched(host) == [False, True, False, False]
 

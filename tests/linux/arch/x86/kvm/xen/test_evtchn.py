@@ -9,9 +9,8 @@ import pytest
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache
 from pfncache.linux.include.linux.sched import TaskStruct, current
-from pfncache.linux.include.linux.types import INVALID_GPA
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT, EINVAL, ENXIO
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux

@@ -6,12 +6,13 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.lockdep import (
-    lockdep_assert_held_either,
+    assert_rwlock_held,
     lockdep_assert_held_read,
     lockdep_assert_held_write,
 )
-from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Pfn, Sequence
+from pfncache.linux.include.linux.types import Errno, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT
 from pfncache.linux.kernel.locking.spinlock import read_lock, write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -127,7 +128,7 @@ class Mmu(KvmMm):
         Linux: arch/x86/kvm/mmu/mmu.c is_page_fault_stale(), kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
         Locks: mmu_lock.
         """
-        lockdep_assert_held_either(kvm.mmu_lock)
+        assert_rwlock_held(kvm.mmu_lock)
         return self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn)
 
     def kvm_tdp_page_fault(self, kvm: Kvm, gfn: Gfn, private: bool) -> Errno:
@@ -154,7 +155,7 @@ class Mmu(KvmMm):
         else:
             hva = self.gfn_to_hva_memslot(slot, gfn)
             # KVM_PFN_ERR_RO_FAULT: a write to a read-only slot is MMIO.
-            if self.is_error_hva(hva):
+            if self.kvm_is_error_hva(hva):
                 return -EFAULT
             pfn = self.hva_to_pfn(hva)
         if pfn < 0:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.types import Errno, Gpa, Hva
+from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -41,7 +42,7 @@ class PagingTmpl(KvmMm):
         gfn = self.gpa_to_gfn(table)
         slot = self.gfn_to_memslot(kvm, gfn)
         hva = self.gfn_to_hva_memslot_prot(slot, gfn)
-        if self.is_error_hva(hva):
+        if self.kvm_is_error_hva(hva):
             return -EFAULT
         hva += self.offset_in_page(table)
         if not self.copy_from_user(hva, 1):

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.types import Gpa, Kva
+from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.types import Kva
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 

@@ -80,4 +80,4 @@ class AsyncPf(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        return self.kvm_write_guest_cached(kvm, vcpu.apf.data, token, APF_TOKEN)
+        return self.kvm_write_guest_offset_cached(kvm, vcpu.apf.data, token, APF_TOKEN)

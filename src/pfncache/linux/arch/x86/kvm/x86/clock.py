@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Hva, Pfn
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -96,7 +97,7 @@ class X86(KvmMm):
         """
         self.trace_pv_begin(gpc)
         gpc.updating = True
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
         self.host_pvclock_version(gpc, True)
 
     @atomic
@@ -106,7 +107,7 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
         self.host_pvclock_payload(vcpu, gpc)
 
     @atomic
@@ -116,12 +117,12 @@ class X86(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        pfn = self.gpc_access(gpc, True)
+        pfn = self.access_khva(gpc, True)
         self.host_pvclock_version(gpc, False)
         gpc.updating = False
         kvm = vcpu.kvm
         assert kvm is not None
-        if not self.is_error_gpa(gpc.gpa):
+        if not self.kvm_is_error_gpa(gpc.gpa):
             self.trace_pv_update(kvm, gpc.gpa, pfn)
 
     @atomic
@@ -232,7 +233,7 @@ class X86(KvmMm):
         if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
             if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
                 return
-        if self.is_error_hva(ghc.hva):
+        if self.kvm_is_error_hva(ghc.hva):
             return
         st = ghc.hva
         if not self.copy_to_user(st + self.STEAL_PREEMPTED, b"\0"):
@@ -265,7 +266,7 @@ class X86(KvmMm):
         ghc = vcpu.st.cache
         if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
             return
-        if not self.is_error_hva(ghc.hva):
+        if not self.kvm_is_error_hva(ghc.hva):
             current().pagefault_disabled = True
             written = self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
             current().pagefault_disabled = False

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.types import Errno, Gpa
+from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -74,7 +75,7 @@ class Emulate(KvmMm):
         gfn = self.gpa_to_gfn(gpa)
         slot = self.gfn_to_memslot(kvm, gfn)
         hva = self.gfn_to_hva_memslot(slot, gfn)
-        if self.is_error_hva(hva):
+        if self.kvm_is_error_hva(hva):
             return self.emulator_read_write_onepage(vcpu, gpa, data, True)
         hva += self.offset_in_page(gpa)
         if not self.try_cmpxchg_user(hva):

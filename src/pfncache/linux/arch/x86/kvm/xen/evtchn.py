@@ -6,10 +6,11 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic, block_until
 from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.preempt import ThreadInfo, current_thread_info
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Errno, Gpa, Hva
+from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL, ENXIO
 from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.linux.kernel.locking.mutex import mutex
@@ -79,7 +80,7 @@ class Xen(XenRunstate):
         Locks: gpc.lock for reading.
         Simplified: nothing is written but in direct execution.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
 
     # Event channels
 
@@ -124,7 +125,7 @@ class Xen(XenRunstate):
         Returns: 1, 0 if it was set, -ENOTCONN if the guest has masked it.
         Simplified: events are never masked, nor pending already, but in direct execution.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
         return 1
 
     @atomic
@@ -135,7 +136,7 @@ class Xen(XenRunstate):
         Locks: info.lock for reading.
         Simplified: the vCPU is kicked although the bit was set.
         """
-        self.gpc_access(info, True)
+        self.access_khva(info, True)
 
     def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
         """Deliver the vCPU's upcall vector as an MSI, which wakes it.
@@ -336,7 +337,7 @@ class Xen(XenRunstate):
         Linux: arch/x86/kvm/xen.c, in kvm_xen_inject_pending_events(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Whether an upcall is pending. Without vcpu_info there is none.
@@ -367,7 +368,7 @@ class Xen(XenRunstate):
             if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
                 return False
             gpc.lock.read_lock_irq()
-        self.gpc_access(gpc, False)
+        self.access_khva(gpc, False)
         gpc.lock.read_unlock_irq()
         return True
 

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
-from pfncache.linux.include.linux.types import INVALID_GPA, Errno, Gpa
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -137,7 +138,7 @@ class XenRunstate(KvmMm):
         Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate_guest(), v7.3.4.
         Locks: gpc.lock for reading.
         """
-        self.gpc_access(gpc, True)
+        self.access_khva(gpc, True)
 
     @atomic
     def note_xen_dirty(self, gpc: GfnToPfnCache) -> None:

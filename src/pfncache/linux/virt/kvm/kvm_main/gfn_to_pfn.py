@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""virt/kvm/kvm_main.c, lookups: from a gfn to its memslot, to its user address, to its page."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gfn
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Hva, Pfn
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class GfnToPfn(KvmMm):
+    """The functions that look a guest page up, and those that drop the reference of a lookup."""
+
+    def _gfn_to_memslot(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
+        """Return the slot of a set that has gfn; it may be an INVALID one.
+
+        Linux: include/linux/kvm_host.h __gfn_to_memslot(), search_memslots(), v7.3.4.
+        Locks: SRCU or slots_lock.
+        Simplified: a walk of the ids instead of a search of the tree.
+        """
+        for entry in slots.entries:
+            slot = entry.slot
+            if slot is not None and slot.base_gfn <= gfn < slot.base_gfn + slot.npages:
+                return slot
+        return None
+
+    def gfn_to_memslot(self, kvm: Kvm, gfn: Gfn) -> KvmMemorySlot | None:
+        """Return the slot of the active set that has gfn.
+
+        Linux: virt/kvm/kvm_main.c gfn_to_memslot(), v7.3.4.
+        Locks: SRCU or slots_lock.
+        """
+        return self._gfn_to_memslot(self.kvm_memslots(kvm), gfn)
+
+    def _gfn_to_hva_many(self, slot: KvmMemorySlot | None, gfn: Gfn, write: bool) -> Hva:
+        """Return the user address of gfn; an error for no slot, an INVALID one, or a write to a read-only one.
+
+        Linux: virt/kvm/kvm_main.c __gfn_to_hva_many(), v7.3.4.
+        Locks: SRCU or slots_lock.
+        Simplified: one error address, without KVM_HVA_ERR_RO_BAD.
+        """
+        if slot is None or slot.invalid:
+            return self.KVM_HVA_ERR_BAD
+        if slot.readonly and write:
+            return self.KVM_HVA_ERR_BAD
+        return slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
+
+    def gfn_to_hva_memslot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
+        """Return the user address of gfn for writing; pfncaches and gfn_to_hva_caches thus refuse read-only slots.
+
+        Linux: virt/kvm/kvm_main.c gfn_to_hva_memslot(), v7.3.4.
+        Locks: SRCU or slots_lock.
+        """
+        return self._gfn_to_hva_many(slot, gfn, True)
+
+    def gfn_to_hva_memslot_prot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
+        """Return the user address of gfn for reading.
+
+        Linux: virt/kvm/kvm_main.c gfn_to_hva_memslot_prot(), v7.3.4.
+        Locks: SRCU or slots_lock.
+        """
+        return self._gfn_to_hva_many(slot, gfn, False)
+
+    def hva_to_pfn(self, hva: Hva) -> Pfn:
+        """Return the page at a user address, for writing.
+
+        Linux: virt/kvm/kvm_main.c hva_to_pfn(), hva_to_pfn_fast(), hva_to_pfn_slow(), hva_to_pfn_remapped(), v7.3.4.
+        Locks: may sleep.
+        Returns: a pfn, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn.
+        """
+        pfn = self.get_user_page_fast_only(hva)
+        if pfn >= 0:
+            return pfn
+        mm = current().mm
+        assert mm is not None
+        slow = self.get_user_page(mm, hva)
+        # KVM_PFN_ERR_FAULT may stand for a VM_PFNMAP address, which GUP refuses; other errors are final.
+        if slow != KVM_PFN_ERR_FAULT:
+            return slow
+        return self.follow_pfnmap(mm, hva)
+
+    def kvm_release_page_unused(self, pfn: Pfn) -> None:
+        """Drop the reference of a lookup whose page was not used.
+
+        Linux: include/linux/kvm_host.h kvm_release_page_unused(), v7.3.4.
+        Simplified: a pfn instead of a struct page; the pfn of a device has neither struct page nor reference.
+        """
+        if self.pfn_valid(pfn):
+            self.put_page(self.mem_map[pfn])
+
+    def kvm_release_page_clean(self, pfn: Pfn) -> None:
+        """Drop the reference of a lookup whose page was not written.
+
+        Linux: virt/kvm/kvm_main.c kvm_release_page_clean(), v7.3.4.
+        Simplified: as kvm_release_page_unused().
+        """
+        if self.pfn_valid(pfn):
+            self.put_page(self.mem_map[pfn])

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""virt/kvm/kvm_main.c, accesses to guest memory through user addresses: kvm_read_guest() and kvm_write_guest()."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import Gfn, GfnToHvaCache, Gpa
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class GuestAccess(KvmMm):
+    """The functions that copy from and to guest memory, and that mark what they wrote dirty."""
+
+    def kvm_read_guest_page(self, kvm: Kvm, gfn: Gfn, offset: int, length: int) -> Errno:
+        """Read guest memory through its user address; memory attributes and guest_memfd play no part.
+
+        Linux: virt/kvm/kvm_main.c kvm_read_guest_page(), __kvm_read_guest_page(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        """
+        hva = self.gfn_to_hva_memslot_prot(self.gfn_to_memslot(kvm, gfn), gfn)
+        if self.kvm_is_error_hva(hva):
+            return -EFAULT
+        return 0 if self.copy_from_user(hva + offset, length) else -EFAULT
+
+    def kvm_write_guest_page(self, kvm: Kvm, gfn: Gfn, data: bytes, offset: int) -> Errno:
+        """Write guest memory through its user address, then mark it dirty.
+
+        Linux: virt/kvm/kvm_main.c kvm_write_guest_page(), __kvm_write_guest_page(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        """
+        slot = self.gfn_to_memslot(kvm, gfn)
+        hva = self.gfn_to_hva_memslot(slot, gfn)
+        if self.kvm_is_error_hva(hva):
+            return -EFAULT
+        if not self.copy_to_user(hva + offset, data):
+            return -EFAULT
+        self.mark_page_dirty_in_slot(kvm, slot, gfn)
+        assert slot is not None
+        self.note_write(slot, gfn)
+        return 0
+
+    @atomic
+    @part_of_caller
+    def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
+        """Report to the properties that a write is done and marked dirty.
+
+        Linux: nothing; a tracepoint of the model.
+        """
+        self.trace_write_guest(slot, gfn << self.PAGE_SHIFT)
+
+    def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
+        """Look the user address of gpa up and store it in the cache.
+
+        Linux: virt/kvm/kvm_main.c kvm_gfn_to_hva_cache_init(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        Simplified: the structure lies within one page.
+        """
+        return self._kvm_gfn_to_hva_cache_init(self.kvm_memslots(kvm), ghc, gpa)
+
+    def _kvm_gfn_to_hva_cache_init(self, slots: KvmMemslots, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
+        """Look the user address of gpa in a set up and store it in the cache.
+
+        Linux: virt/kvm/kvm_main.c __kvm_gfn_to_hva_cache_init(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        """
+        ghc.generation = slots.generation
+        ghc.gpa = gpa
+        ghc.memslot = self._gfn_to_memslot(slots, self.gpa_to_gfn(gpa))
+        hva = self.gfn_to_hva_memslot(ghc.memslot, self.gpa_to_gfn(gpa))
+        if self.kvm_is_error_hva(hva):
+            ghc.hva = self.KVM_HVA_ERR_BAD
+            return -EFAULT
+        ghc.hva = hva + self.offset_in_page(gpa)
+        return 0
+
+    @part_of_caller
+    def ghc_is_usable(self, kvm: Kvm, ghc: GfnToHvaCache) -> bool:
+        """Return whether the cache has a user address, looked up again if the memslots have changed.
+
+        Linux: virt/kvm/kvm_main.c kvm_write_guest_offset_cached(), kvm_read_guest_offset_cached(), v7.3.4.
+        Locks: SRCU.
+        """
+        slots = self.kvm_memslots(kvm)
+        if slots.generation != ghc.generation and self._kvm_gfn_to_hva_cache_init(slots, ghc, ghc.gpa) != 0:
+            return False
+        return not self.kvm_is_error_hva(ghc.hva)
+
+    def kvm_write_guest_offset_cached(self, kvm: Kvm, ghc: GfnToHvaCache, data: bytes, offset: int) -> Errno:
+        """Write through the user address in the cache, if its generation is that of the memslots.
+
+        Linux: virt/kvm/kvm_main.c kvm_write_guest_offset_cached(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        """
+        if not self.ghc_is_usable(kvm, ghc):
+            return -EFAULT
+        if not self.copy_to_user(ghc.hva + offset, data):
+            return -EFAULT
+        slot = ghc.memslot
+        self.mark_page_dirty_in_slot(kvm, slot, self.gpa_to_gfn(ghc.gpa))
+        assert slot is not None
+        self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
+        return 0
+
+    def kvm_read_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, length: int) -> Errno:
+        """Read through the user address in the cache, if its generation is that of the memslots.
+
+        Linux: virt/kvm/kvm_main.c kvm_read_guest_cached(), kvm_read_guest_offset_cached(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        """
+        if not self.ghc_is_usable(kvm, ghc):
+            return -EFAULT
+        return 0 if self.copy_from_user(ghc.hva, length) else -EFAULT
+
+    def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:
+        """Set the dirty bit of gfn if the slot has dirty logging.
+
+        Linux: virt/kvm/kvm_main.c mark_page_dirty_in_slot(), v7.3.4.
+        Locks: SRCU.
+        Simplified: the bitmap only, no dirty ring.
+        """
+        if slot is not None and slot.log_dirty:
+            slot.dirty_bitmap[gfn - slot.base_gfn].dirty = True
+
+    @part_of("kvm_read_guest")
+    def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:
+        """Return the bytes that kvm_read_guest_page() has found readable, in direct execution.
+
+        Linux: virt/kvm/kvm_main.c kvm_read_guest(), v7.3.4.
+        Locks: SRCU.
+        """
+        gfn = self.gpa_to_gfn(gpa)
+        hva = self.gfn_to_hva_memslot_prot(self.gfn_to_memslot(kvm, gfn), gfn)
+        return self.host_get(hva + self.offset_in_page(gpa), length)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
+from pfncache.linux.include.uapi import (
+    GUEST_MEMFD_FLAG_MMAP,
+    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+    KVM_X86_SW_PROTECTED_VM,
+)
+from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from tests.linux.conftest import HVA, Host, MakeHost
+from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, cached, get_pfn, gmem_slot
+
+
+def test_get_pfn_allocates_zeroes_and_returns_a_reference(host: Host) -> None:
+    file = gmem_slot(host)
+    pfn = get_pfn(host, 2)
+    page = host.kernel.mem_map[pfn]
+    assert cached(file) == [None, None, pfn, None]
+    assert (page.refcount, page.uptodate, page.lock.held, page.index) == (2, True, False, 2)
+    assert bytes(page.host_bytes) == bytes(4096)
+    assert get_pfn(host, 2) == pfn
+    assert file.f_count == 1
+
+
+def test_get_pfn_of_another_slots_page_fails(host: Host) -> None:
+    file = gmem_slot(host)
+    file.private_data.bindings[2].slot = None
+    assert get_pfn(host, 2) == KVM_PFN_ERR_FAULT
+    assert cached(file) == [None] * 4
+
+
+def test_private_memory_cannot_be_touched(make_host: MakeHost) -> None:
+    host = make_host(vm_type=KVM_X86_SW_PROTECTED_VM)
+    file = gmem_slot(host, GUEST_MEMFD_FLAG_MMAP)
+    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
+    assert host.kernel.sys_touch(host.mm, HVA) == -EFAULT
+    assert cached(file) == [None] * 4
+
+
+def test_fault_past_the_end(host: Host) -> None:
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
+    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
+    assert host.kernel.sys_touch(host.mm, HVA) == -EFAULT
+
+
+def test_no_direct_map(host: Host) -> None:
+    file = gmem_slot(host, MAPPABLE | GUEST_MEMFD_FLAG_NO_DIRECT_MAP)
+    kernel = host.kernel
+    page = kernel.mem_map[get_pfn(host, 1)]
+    assert (page.direct_map, page.direct_map_removed) == (False, True)
+    kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
+    assert kernel.sys_touch(host.mm, HVA) == 0
+    assert kernel.hva_to_pfn(HVA) == KVM_PFN_ERR_FAULT  # GUP refuses
+    with srcu_read_lock(host.kvm.srcu):
+        assert kernel.kvm_write_guest_page(host.kvm, 1, b"x", 0) == 0  # uaccess works
+        assert kernel.kvm_gpc_activate(host.gpc, 0x1000, 8) == -EFAULT
+    kernel.kvm_gmem_punch_hole(file, 0, 4)
+    # restored as the page leaves the cache, although get_pfn()'s reference keeps it from the allocator
+    assert (page.direct_map, page.direct_map_removed, page.free, page.refcount) == (True, False, False, 1)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from pfncache.linux.include.linux.kvm_types import GfnToHvaCache
+from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from tests.linux.conftest import HVA, Host
+
+
+def test_readonly_slot_can_only_be_read(host: Host) -> None:
+    kernel, kvm = host.kernel, host.kvm
+    kernel.set_memory_region(kvm, 0, 0, 1, HVA, readonly=True)
+    with srcu_read_lock(kvm.srcu):
+        assert kernel.kvm_read_guest_page(kvm, 0, 0, 1) == 0
+        assert kernel.kvm_write_guest_page(kvm, 0, b"x", 0) == -EFAULT
+        assert kernel.kvm_gfn_to_hva_cache_init(kvm, GfnToHvaCache("ghc"), 0) == -EFAULT
+
+
+def test_write_guest_page_marks_dirty_after_the_copy(host: Host) -> None:
+    host.add_slot(base_gfn=1, log_dirty=True)
+    kernel, kvm = host.kernel, host.kvm
+    with srcu_read_lock(kvm.srcu):
+        assert kernel.kvm_write_guest_page(kvm, 2, b"abc", 5) == 0
+        assert kernel.kvm_write_guest_page(kvm, 7, b"abc", 5) == -EFAULT
+    assert bytes(host.page(HVA + 0x1000).host_bytes[4:9]) == b"\0abc\0"
+    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+
+
+def test_write_that_fails_marks_nothing(host: Host) -> None:
+    host.add_slot(log_dirty=True)
+    host.kernel.sys_munmap(host.mm, HVA)
+    with srcu_read_lock(host.kvm.srcu):
+        assert host.kernel.kvm_write_guest_page(host.kvm, 0, b"a", 0) == -EFAULT
+    assert not host.slot().dirty_bitmap[0].dirty
+
+
+def test_hva_cache_follows_the_memslots(host: Host) -> None:
+    host.add_slot(base_gfn=0)
+    ghc = GfnToHvaCache("ghc")
+    kernel, kvm = host.kernel, host.kvm
+    with srcu_read_lock(kvm.srcu):
+        assert kernel.kvm_gfn_to_hva_cache_init(kvm, ghc, 0x1008) == 0
+        assert (ghc.hva, ghc.generation) == (HVA + 0x1008, 1)
+    host.delete_slot()
+    host.add_slot(base_gfn=1, hva=HVA + 0x2000, npages=1)
+    with srcu_read_lock(kvm.srcu):
+        assert kernel.kvm_write_guest_offset_cached(kvm, ghc, b"new", 0) == 0
+        assert (ghc.hva, ghc.generation) == (HVA + 0x2008, 4)
+        assert kernel.kvm_read_guest_cached(kvm, ghc, 3) == 0
+    host.delete_slot()
+    with srcu_read_lock(kvm.srcu):
+        assert kernel.kvm_write_guest_offset_cached(kvm, ghc, b"new", 0) == -EFAULT
+        assert kernel.kvm_read_guest_cached(kvm, ghc, 3) == -EFAULT

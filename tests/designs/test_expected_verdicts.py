@@ -150,7 +150,7 @@ def test_dedicated_sequence_reads_like_its_changelog() -> None:
         [
             ("sender", "get_user_page_fast_only"),
             ("madvise", "raise_mn_active_invalidate_count"),
-            ("madvise", "zap_ptes"),
+            ("madvise", "zap_pte_range"),
             ("madvise", "lower_mn_active_invalidate_count"),
             ("sender", "mmu_notifier_retry_cache"),
             ("sender", "gpc_set_pfn"),

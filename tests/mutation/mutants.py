@@ -30,7 +30,7 @@ TESTED = (
     # virt/kvm/guest_memfd.c
     "get_file_active", "file_ref_get", "_kvm_gmem_get_pfn",
     # mm
-    "filemap_get_page", "filemap_grab_page", "get_user_page_fast_only", "try_get_page",
+    "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page",
 )  # fmt: skip
 """Functions whose conditions ask whether something has changed meanwhile."""
 

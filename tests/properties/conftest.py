@@ -30,8 +30,8 @@ def host(make_host: MakeHost) -> Host:
 
 def clock_on(host: Host, gpa: int = 0x10) -> None:
     """The guest has a clock, and KVM has written it once."""
-    host.kernel.kvm_vcpu_ioctl_set_msr_system_time(host.vcpu, gpa, True)
-    host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
+    host.kernel.set_msr_system_time(host.vcpu, gpa, True)
+    host.kernel.run_clock_update(host.vcpu)
 
 
 def gmem_slot(host: Host, flags: int = MAPPABLE) -> File:

@@ -33,10 +33,10 @@ def test_use_after_free(host: Host) -> None:
 def test_unmapped_access(host: Host) -> None:
     page = some_page(host)
     khva = host.kernel.kmap(page)
-    host.kernel.set_direct_map_invalid(page)
+    host.kernel.set_direct_map_invalid_noflush(page)
     with reported("unmapped-access"):
         host.kernel.kernel_access(khva, False)
-    host.kernel.set_direct_map_default(page)
+    host.kernel.set_direct_map_default_noflush(page)
     assert host.kernel.kernel_access(khva, False) == page.pfn
 
 
@@ -70,7 +70,7 @@ def test_list_corruption(host: Host) -> None:
 
 
 def test_bad_page(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     page = host.page(HVA)
     host.kernel.get_page(page)
     host.kernel.put_page(page)

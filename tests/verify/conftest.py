@@ -104,7 +104,7 @@ class SpinOnNothing(Patch, X86):
 class SpinAtOnce(Patch, X86):
     """The same before anything else is done."""
 
-    def kvm_vcpu_ioctl_set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
+    def set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
         """For ever."""
         turns: int = 0
         while True:

@@ -64,7 +64,7 @@ def unrelated_and_related(kernel: Kernel) -> System:
     """A cache is refreshed while its page goes away, and other memory again and again."""
     system = SCENARIOS["livelock/unrelated-memory"].build(kernel)
     mm = system.actors[0].task.__dict__["mm"]
-    munmap = Actor("munmap", TaskStruct("munmap", mm=mm), (Call(system.kernel.sys_munmap, (mm, 2)),))
+    munmap = Actor("munmap", TaskStruct("munmap", mm=mm), (Call(system.kernel.vm_munmap, (mm, 2)),))
     return replace(system, actors=(*system.actors, munmap))
 
 

@@ -45,7 +45,7 @@ def test_a_design_that_breaks_in_set_up_has_it_for_an_actor(patch: type[Patch]) 
     assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
         "setup",
         [
-            "sys_mmap", "kvm_set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update",
+            "vm_mmap_pgoff", "kvm_set_memory_region", "set_msr_system_time", "run_clock_update",
         ],
     )  # fmt: skip
     assert not World.defer_setup
@@ -65,7 +65,7 @@ def test_a_design_that_breaks_in_set_up_has_it_for_an_actor(patch: type[Patch]) 
 def test_and_a_verdict(patch: type[Patch], kind: str) -> None:
     outcome = run(Job(mainline_7_3 + [patch], SCENARIO, 10_000))
     assert (outcome.verdict, outcome.property) == ("violated", kind)
-    assert outcome.bounds == "setup: mmap set_memory_region set_msr_system_time clock_update; 3 pages"
+    assert outcome.bounds == "setup: mmap_pgoff set_memory_region set_msr_system_time clock_update; 3 pages"
     assert outcome.trace is not None
     assert {row.actor for row in outcome.trace.rows} <= {"setup"}
 

@@ -219,7 +219,7 @@ class RevertInitOnce(Patch, Pfncache):
 class RevertVcpuInfoAlignment(Patch, Xen):
     """Revert "KVM: x86/xen: require 4-byte alignment of vcpu_info" (eacdb76c5f04, 7.3.2)."""
 
-    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+    def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
         """Anywhere."""
         return True
 
@@ -227,7 +227,7 @@ class RevertVcpuInfoAlignment(Patch, Xen):
 class RequireVcpuInfoAlignment(Patch, Xen):
     """KVM: x86/xen: require 4-byte alignment of vcpu_info (eacdb76c5f04), as in 6.12.117."""
 
-    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+    def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
         """Whether its bits can be set atomically."""
         return gpa % self.VCPU_INFO_ALIGN == 0
 
@@ -239,7 +239,7 @@ class CheckWithoutSrcu(Patch, X86, Memslots):
         """Without lockdep."""
         return self.kvm_memslots_locked(kvm)
 
-    def kvm_vcpu_run_clock_update(self, vcpu: KvmVcpu) -> None:
+    def run_clock_update(self, vcpu: KvmVcpu) -> None:
         """Without a read section."""
         with mutex(vcpu.mutex):
             vcpu.clock_update = False

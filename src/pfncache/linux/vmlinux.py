@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Array
 from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
@@ -79,6 +80,7 @@ class Vmlinux(
         self.gmem_files = ()
         self.host_device_bytes = {}
 
+    @part_of("mm_alloc")
     def new_mm(self, name: str) -> MmStruct:
         """A process without memory.
 
@@ -94,6 +96,7 @@ class Vmlinux(
         self.mms = (*self.mms, mm)
         return mm
 
+    @part_of("memfd_create")
     def new_memfd(self, name: str, pages: int) -> AddressSpace:
         """A memfd's storage.
 

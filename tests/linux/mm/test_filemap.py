@@ -16,7 +16,7 @@ def memfd(host: Host) -> AddressSpace:
 
 
 def grab(host: Host, memfd: AddressSpace, index: int = 0) -> Page:
-    page = host.kernel.filemap_grab_page(memfd, index)
+    page = host.kernel.filemap_grab_folio(memfd, index)
     assert page is not None
     return page
 
@@ -27,7 +27,7 @@ def let_go(host: Host, page: Page) -> None:
 
 
 def test_lookup_of_what_is_not_there(host: Host, memfd: AddressSpace) -> None:
-    assert host.kernel.filemap_get_page(memfd, 0) is None
+    assert host.kernel.filemap_lock_folio(memfd, 0) is None
     assert all(page.free for page in host.kernel.mem_map)
 
 
@@ -40,17 +40,17 @@ def test_grab_allocates_locked_and_referenced(host: Host, memfd: AddressSpace) -
 def test_found_again(host: Host, memfd: AddressSpace) -> None:
     page = grab(host, memfd)
     with pytest.raises(WouldBlock):
-        host.kernel.filemap_get_page(memfd, 0)  # the folio lock is ours
+        host.kernel.filemap_lock_folio(memfd, 0)  # the folio lock is ours
     host.kernel.put_page(page)  # of the attempt
     let_go(host, page)
-    assert host.kernel.filemap_get_page(memfd, 0) is page
+    assert host.kernel.filemap_lock_folio(memfd, 0) is page
     assert (page.refcount, page.lock.held, page.incarnation) == (2, True, 1)
 
 
 def test_grab_without_memory(host: Host, memfd: AddressSpace) -> None:
     while host.kernel.alloc_page() is not None:
         pass
-    assert host.kernel.filemap_grab_page(memfd, 0) is None
+    assert host.kernel.filemap_grab_folio(memfd, 0) is None
     assert memfd.i_pages[0].page is None
 
 
@@ -87,8 +87,8 @@ def test_truncation_waits_for_the_folio_lock(host: Host, memfd: AddressSpace) ->
 
 def test_truncation_unmaps_first(host: Host, memfd: AddressSpace) -> None:
     for hva in (HVA, HVA + 0x1000):
-        host.kernel.sys_mmap(host.mm, hva, memfd, 0)
-        host.kernel.sys_touch(host.mm, hva)
+        host.kernel.vm_mmap_pgoff(host.mm, hva, memfd, 0)
+        host.kernel.do_user_addr_fault(host.mm, hva)
     page = host.page(HVA)
     assert (page.mapcount, page.refcount) == (2, 3)
     told = host.kvm.gpc_invalidate_seq

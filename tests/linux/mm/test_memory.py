@@ -23,7 +23,7 @@ def fault(host: Host, write: bool = True, hva: int = HVA) -> int:
 def gmem(host: Host, flags: int = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED) -> File:
     """A guest_memfd of one page, mapped at HVA."""
     file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, flags)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
     return file
 
 
@@ -43,10 +43,10 @@ def test_fault_where_nothing_is_mapped(host: Host, write: bool) -> None:
 
 
 def test_protection(host: Host) -> None:
-    host.kernel.sys_mprotect(host.mm, HVA, False)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
     assert (fault(host), fault(host, write=False)) == (-EFAULT, 0)
     assert not host.mm.ptes[NUMBER].writable
-    host.kernel.sys_mprotect(host.mm, HVA, True)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, True)
     assert fault(host) == 0
     assert host.mm.ptes[NUMBER].writable
     host.mm.vmas[NUMBER].readable = False
@@ -67,7 +67,7 @@ def test_fault_without_memory(host: Host) -> None:
 def test_shared_memory_is_one_page_for_all(host: Host) -> None:
     memfd = host.kernel.new_memfd("memfd", 2)
     for number in range(2):
-        host.kernel.sys_mmap(host.mm, HVA + (number << 12), memfd, 1)
+        host.kernel.vm_mmap_pgoff(host.mm, HVA + (number << 12), memfd, 1)
         assert fault(host, hva=HVA + (number << 12)) == 0
     page = host.page(HVA)
     assert host.page(HVA + 0x1000) is page is memfd.i_pages[1].page
@@ -83,7 +83,7 @@ def test_private_guest_memfd_is_sigbus(host: Host) -> None:
 def test_zapping_gives_pages_back_between_the_notifications(host: Host) -> None:
     fault(host)
     page = host.page(HVA)
-    host.kernel.zap_page_range(host.mm, HVA, HVA + 0x1000)
+    host.kernel.zap_vma_range(host.mm, HVA, HVA + 0x1000)
     assert (host.mm.ptes[NUMBER].pfn, page.free, page.mapcount) == (-1, True, 0)
     assert (host.kvm.mn_active_invalidate_count, host.kvm.gpc_invalidate_seq) == (0, 1)
 
@@ -91,7 +91,7 @@ def test_zapping_gives_pages_back_between_the_notifications(host: Host) -> None:
 def test_zapping_keeps_to_its_range(host: Host) -> None:
     for number in range(3):
         fault(host, hva=HVA + (number << 12))
-    host.kernel.zap_page_range(host.mm, HVA + 0x1000, HVA + 0x2000)
+    host.kernel.zap_vma_range(host.mm, HVA + 0x1000, HVA + 0x2000)
     assert [host.mm.ptes[NUMBER + n].pfn for n in range(3)] == [0, -1, 2]
 
 
@@ -105,10 +105,10 @@ def test_unmapping_a_file_page_finds_each_process(host: Host) -> None:
     memfd = host.kernel.new_memfd("memfd", 2)
     other = host.kernel.new_mm("other")
     for mm, hva, index in ((host.mm, HVA, 0), (other, 0x1000, 0), (other, 0x2000, 1)):
-        host.kernel.sys_mmap(mm, hva, memfd, index)
+        host.kernel.vm_mmap_pgoff(mm, hva, memfd, index)
         with down_read(mm.mmap_lock):
             host.kernel.handle_mm_fault(mm, hva, True)
-    host.kernel.unmap_mapping_page(memfd, 0)
+    host.kernel.unmap_mapping_folio(memfd, 0)
     assert [host.mm.ptes[NUMBER].pfn, other.ptes[1].pfn, other.ptes[2].pfn] == [-1, -1, 1]
 
 
@@ -124,7 +124,7 @@ def test_memory_failure_unmaps_and_keeps_the_page(host: Host) -> None:
 
 def test_memory_failure_of_a_memfd(host: Host) -> None:
     memfd = host.kernel.new_memfd("memfd", 1)
-    host.kernel.sys_mmap(host.mm, HVA, memfd, 0)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, memfd, 0)
     fault(host)
     page = host.page(HVA)
     host.kernel.memory_failure(host.mm, HVA, memfd, 0)

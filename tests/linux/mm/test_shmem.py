@@ -9,15 +9,15 @@ from tests.linux.conftest import HVA, Host
 def test_allocate_needs_memory(host: Host) -> None:
     pages = len(host.kernel.mem_map)
     mapping = host.kernel.new_memfd("memfd", pages + 1)
-    assert host.kernel.shmem_allocate(mapping, 0, pages) == 0
-    assert host.kernel.shmem_allocate(mapping, pages, pages + 1) == -ENOMEM
-    assert host.kernel.shmem_punch_hole(mapping, 0, pages + 1) == 0
+    assert host.kernel.allocate_memfd_pages(mapping, 0, pages) == 0
+    assert host.kernel.allocate_memfd_pages(mapping, pages, pages + 1) == -ENOMEM
+    assert host.kernel.punch_hole_in_memfd(mapping, 0, pages + 1) == 0
     assert all(page.free for page in host.kernel.mem_map)
 
 
 def test_fault_behind_the_end(host: Host) -> None:
-    host.kernel.sys_mmap(host.mm, HVA, host.kernel.new_memfd("memfd", 1), 1)
-    assert host.kernel.sys_touch(host.mm, HVA) != 0
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, host.kernel.new_memfd("memfd", 1), 1)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) != 0
     assert isinstance(host.kernel, Vmlinux)
 
 

@@ -40,10 +40,10 @@ class Filemap(Mm):
         page.refcount += 1
         return True
 
-    def filemap_get_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+    def filemap_lock_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
         """The cached page, locked; the cache is asked again when the page has left it before the lock was ours.
 
-        Linux: mm/filemap.c __filemap_get_folio(FGP_LOCK), v7.3.4.
+        Linux: include/linux/pagemap.h filemap_lock_folio(), mm/filemap.c __filemap_get_folio_mpol(), v7.3.4.
         Locks: may sleep.
         """
         while True:
@@ -56,15 +56,15 @@ class Filemap(Mm):
             page.lock.unlock()
             self.put_page(page)
 
-    def filemap_grab_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+    def filemap_grab_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
         """The cached page, or a new one, locked.
 
-        Linux: mm/filemap.c __filemap_get_folio(FGP_LOCK | FGP_CREAT), v7.3.4.
+        Linux: include/linux/pagemap.h filemap_grab_folio(), mm/filemap.c __filemap_get_folio_mpol(), v7.3.4.
         Locks: may sleep.
         Returns: None without memory.
         """
         while True:
-            page = self.filemap_get_page(mapping, index)
+            page = self.filemap_lock_folio(mapping, index)
             if page is not None:
                 return page
             new = self.alloc_page()
@@ -84,11 +84,11 @@ class Filemap(Mm):
         """
         for index in range(len(mapping.i_pages)):
             if start <= index < end:
-                page = self.filemap_get_page(mapping, index)
+                page = self.filemap_lock_folio(mapping, index)
                 if page is not None:
                     if page.mapcount > 0:
                         with down_read(mapping.i_mmap_rwsem):
-                            self.unmap_mapping_page(mapping, index)
+                            self.unmap_mapping_folio(mapping, index)
                     self.filemap_remove_folio(mapping, index)
                     if mapping.gmem:
                         self.kvm_gmem_free_folio(page)
@@ -100,7 +100,7 @@ class Filemap(Mm):
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """Take a page out of the cache; the cache's reference is the caller's now.
 
-        Linux: mm/filemap.c __filemap_remove_folio(), v7.3.4.
+        Linux: mm/filemap.c filemap_remove_folio(), __filemap_remove_folio(), v7.3.4.
         Locks: the folio lock.
         """
         page = mapping.i_pages[index].page

@@ -16,18 +16,18 @@ from pfncache.linux.kernel.locking.spinlock import spin_lock
 class Gup(Mm):
     """get_user_pages() in its fast and its slow form, and the way around it for VM_PFNMAP."""
 
-    def gup_refuses(self, page: Page) -> bool:
-        """Whether GUP does not hand out this page: what has no direct map is not for the kernel to use.
+    def gup_fast_folio_allowed(self, page: Page) -> bool:
+        """Return whether GUP hands out this page; it refuses memory without a direct map.
 
         Linux: mm/gup.c gup_fast_folio_allowed(), v7.3.4 (secretmem); NO_DIRECT_MAP series, v12.
         """
         mapping = page.mapping
-        return not page.anon and mapping is not None and mapping.no_direct_map
+        return page.anon or mapping is None or not mapping.no_direct_map
 
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
         """Follow the page table without a lock: the reference is taken on a guess, and the PTE read again.
 
-        Linux: mm/gup.c get_user_pages_fast_only(), gup_fast_pte_range(), v7.3.4.
+        Linux: include/linux/mm.h get_user_page_fast_only(), mm/gup.c gup_fast_pte_range(), v7.3.4.
         Locks: interrupts off, which keeps page tables from being freed.
         Returns: a pfn with a reference, or KVM_PFN_ERR_FAULT.
         """
@@ -41,7 +41,7 @@ class Gup(Mm):
         page = self.mem_map[pfn]
         if not self.try_get_page(page):
             return KVM_PFN_ERR_FAULT
-        if mm.ptes[number].pfn != pfn or not mm.ptes[number].writable or self.gup_refuses(page):
+        if mm.ptes[number].pfn != pfn or not mm.ptes[number].writable or not self.gup_fast_folio_allowed(page):
             self.put_page(page)
             return KVM_PFN_ERR_FAULT
         return pfn
@@ -61,7 +61,7 @@ class Gup(Mm):
             self.get_page(self.mem_map[pfn])
             return pfn
 
-    def get_user_page(self, mm: MmStruct, address: Hva) -> Pfn:
+    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva) -> Pfn:
         """Follow the page table under mmap_lock, and fault the page in until it is there.
 
         Linux: mm/gup.c get_user_pages_unlocked(), __get_user_pages(), v7.3.4.
@@ -88,10 +88,10 @@ class Gup(Mm):
             if fault != 0:
                 return KVM_PFN_ERR_FAULT
 
-    def follow_pfnmap(self, mm: MmStruct, address: Hva) -> Pfn:
+    def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
         """The pfn of a VM_PFNMAP address; nobody holds a reference.
 
-        Linux: virt/kvm/kvm_main.c hva_to_pfn_remapped(), mm/memory.c follow_pfnmap_start(), v7.3.4.
+        Linux: mm/memory.c follow_pfnmap_start(), follow_pfnmap_end(), v7.3.4.
         Locks: may sleep.
         Returns: a pfn or KVM_PFN_ERR_FAULT.
         """

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of_caller
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
@@ -54,7 +55,7 @@ class Memory(Mm):
         page.anon = True
         with spin_lock(mm.page_table_lock):
             if mm.ptes[number].pfn < 0:
-                self.set_pte(mm, number, page, writable)
+                self.set_pte_range(mm, number, page, writable)
                 return 0
         self.put_page(page)
         return 0
@@ -76,7 +77,7 @@ class Memory(Mm):
         with spin_lock(mm.page_table_lock):
             installed = mm.ptes[number].pfn < 0
             if installed:
-                self.set_pte(mm, number, page, writable)
+                self.set_pte_range(mm, number, page, writable)
             elif mm.ptes[number].pfn == pfn:
                 mm.ptes[number].writable = writable
         page.lock.unlock()
@@ -92,7 +93,7 @@ class Memory(Mm):
         """
         if index >= len(mapping.i_pages):
             return -1
-        page = self.filemap_grab_page(mapping, index)
+        page = self.filemap_grab_folio(mapping, index)
         if page is None:
             return KVM_PFN_ERR_FAULT
         if page.hwpoison:
@@ -105,7 +106,7 @@ class Memory(Mm):
         return page.pfn
 
     @atomic
-    def set_pte(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
+    def set_pte_range(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
         """Make a PTE present; it takes over the caller's reference.
 
         Linux: mm/memory.c set_pte_range(), v7.3.4.
@@ -115,11 +116,12 @@ class Memory(Mm):
         mm.ptes[number].writable = writable
         page.mapcount += 1
 
+    @part_of_caller
     @atomic
     def clear_pte(self, mm: MmStruct, number: int) -> Page | None:
         """Make a PTE not present, and flush the TLB.
 
-        Linux: mm/memory.c zap_present_ptes(), v7.3.4.
+        Linux: mm/memory.c zap_present_ptes(), mm/rmap.c try_to_migrate_one(), v7.3.4.
         Locks: the PTE lock.
         Returns: the page that was mapped, whose reference is the caller's now; None for none, or for a device pfn.
         """
@@ -134,17 +136,17 @@ class Memory(Mm):
         page.mapcount -= 1
         return page
 
-    def zap_page_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+    def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """Clear the PTEs of [start, end), between the two notifications; the pages go before the second one.
 
-        Linux: mm/memory.c unmap_vmas(), zap_page_range_single(), mm/mmu_gather.c tlb_finish_mmu(), v7.3.4.
+        Linux: mm/memory.c zap_vma_range(), unmap_vmas(), mm/mmu_gather.c tlb_finish_mmu(), v7.3.4.
         Locks: mmap_lock.
         """
         self.mmu_notifier_invalidate_range_start(mm, start, end)
-        self.zap_ptes(mm, start, end)
+        self.zap_pte_range(mm, start, end)
         self.mmu_notifier_invalidate_range_end(mm, start, end)
 
-    def zap_ptes(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+    def zap_pte_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """Clear the PTEs of [start, end), and drop what they referred to.
 
         Linux: mm/memory.c zap_pte_range(), v7.3.4.
@@ -157,7 +159,7 @@ class Memory(Mm):
                 if page is not None:
                     self.put_page(page)
 
-    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+    def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """Clear every PTE that maps a page of a file.
 
         Linux: mm/memory.c unmap_mapping_folio(), v7.3.4.
@@ -168,7 +170,7 @@ class Memory(Mm):
                 vma = mm.vmas[number]
                 if vma.present and vma.mapping is mapping and vma.pgoff == index:
                     address = number << self.PAGE_SHIFT
-                    self.zap_page_range(mm, address, address + self.PAGE_SIZE)
+                    self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 
     def memory_failure(self, mm: MmStruct, address: Hva, mapping: AddressSpace, index: Pgoff) -> None:
         """A page of a file has failed: mark it, take it from user page tables, tell its owner.
@@ -176,13 +178,13 @@ class Memory(Mm):
         Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
         Simplified: for file pages; the owner keeps it in its cache.
         """
-        page = self.filemap_get_page(mapping, index)
+        page = self.filemap_lock_folio(mapping, index)
         if page is None:
             return
         page.hwpoison = True
         if page.mapcount > 0:
             with down_read(mapping.i_mmap_rwsem):
-                self.unmap_mapping_page(mapping, index)
+                self.unmap_mapping_folio(mapping, index)
         if mapping.gmem:
             self.kvm_gmem_error_folio(mapping, index)
         page.lock.unlock()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
@@ -16,14 +17,14 @@ from pfncache.linux.kernel.locking.spinlock import spin_lock
 class Mmap(Mm):
     """System calls on memory, one page at a time, and what the kernel does by itself: migration, exit."""
 
-    def sys_mmap(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> Errno:
+    def vm_mmap_pgoff(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> Errno:
         """mmap(MAP_FIXED, PROT_READ | PROT_WRITE) of one page: anonymous, or of a file (shared).
 
-        Linux: mm/mmap.c do_mmap(), mm/vma.c __mmap_region(), v7.3.4.
+        Linux: mm/util.c vm_mmap_pgoff(), mm/vma.c __mmap_region(), v7.3.4.
         Returns: 0.
         """
         with down_write(mm.mmap_lock):
-            self.vms_unmap(mm, address)
+            self.vms_complete_munmap_vmas(mm, address)
             self.vma_link(mm, address, mapping, pgoff)
         return 0
 
@@ -45,15 +46,15 @@ class Mmap(Mm):
             if mapping is not None and file.f_mapping is mapping:
                 self.get_file(file)
 
-    def vms_unmap(self, mm: MmStruct, address: Hva) -> None:
+    def vms_complete_munmap_vmas(self, mm: MmStruct, address: Hva) -> None:
         """Take a VMA away: its PTEs, then itself.
 
-        Linux: mm/vma.c vms_clear_ptes(), vms_complete_munmap_vmas(), v7.3.4.
+        Linux: mm/vma.c vms_complete_munmap_vmas(), vms_clear_ptes(), v7.3.4.
         Locks: mmap_lock for writing.
         """
         if not mm.vmas[address >> self.PAGE_SHIFT].present:
             return
-        self.zap_page_range(mm, address, address + self.PAGE_SIZE)
+        self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
         self.remove_vma(mm, mm.vmas[address >> self.PAGE_SHIFT])
 
     def remove_vma(self, mm: MmStruct, vma: Vma) -> None:
@@ -69,31 +70,32 @@ class Mmap(Mm):
             if mapping is not None and file.f_mapping is mapping:
                 self.fput(file)
 
-    def sys_munmap(self, mm: MmStruct, address: Hva) -> Errno:
+    def vm_munmap(self, mm: MmStruct, address: Hva) -> Errno:
         """munmap() of one page.
 
-        Linux: mm/mmap.c __vm_munmap(), v7.3.4.
+        Linux: mm/mmap.c vm_munmap(), mm/vma.c __vm_munmap(), v7.3.4.
         Returns: 0.
         """
         with down_write(mm.mmap_lock):
-            self.vms_unmap(mm, address)
+            self.vms_complete_munmap_vmas(mm, address)
         return 0
 
-    def sys_madvise_dontneed(self, mm: MmStruct, address: Hva) -> Errno:
+    @part_of("do_madvise")
+    def madvise_dontneed(self, mm: MmStruct, address: Hva) -> Errno:
         """madvise(MADV_DONTNEED) of one page: its PTE goes, the VMA stays.
 
-        Linux: mm/madvise.c madvise_walk_vmas(), madvise_dontneed_single_vma(), v7.3.4.
+        Linux: mm/madvise.c do_madvise(), madvise_dontneed_single_vma(), v7.3.4.
         Returns: 0.
         """
         with down_read(mm.mmap_lock):
             mmap_assert_locked(mm.mmap_lock)  # find_vma() does
-            self.zap_page_range(mm, address, address + self.PAGE_SIZE)
+            self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
         return 0
 
-    def sys_mprotect(self, mm: MmStruct, address: Hva, writable: bool, readable: bool = True) -> Errno:
+    def do_mprotect_pkey(self, mm: MmStruct, address: Hva, writable: bool, readable: bool = True) -> Errno:
         """mprotect() of one page to PROT_READ, with PROT_WRITE if `writable`; to PROT_NONE if it is not even readable.
 
-        Linux: mm/mprotect.c mprotect_fixup(), change_protection(), v7.3.4.
+        Linux: mm/mprotect.c do_mprotect_pkey(), mprotect_fixup(), change_protection(), v7.3.4.
         Returns: 0 or -ENOMEM.
         Simplified: the PTE of what may not be read stays as it is; whoever reads for the process asks the VMA.
         """
@@ -112,7 +114,7 @@ class Mmap(Mm):
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
         return 0
 
-    def sys_touch(self, mm: MmStruct, address: Hva) -> Errno:
+    def do_user_addr_fault(self, mm: MmStruct, address: Hva) -> Errno:
         """A process writes to its memory and faults if it has to.
 
         Linux: arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
@@ -124,10 +126,10 @@ class Mmap(Mm):
                 return 0
             return self.handle_mm_fault(mm, address, True)
 
-    def migrate_page(self, mm: MmStruct, address: Hva) -> Errno:
+    def migrate_pages(self, mm: MmStruct, address: Hva) -> Errno:
         """Move the contents of an anonymous page to another one, as compaction or NUMA balancing do.
 
-        Linux: mm/migrate.c migrate_folio_unmap(), migrate_folio_move(), v7.3.4.
+        Linux: mm/migrate.c migrate_pages(), migrate_folio_unmap(), migrate_folio_move(), v7.3.4.
         Returns: 0, -EAGAIN when somebody else holds a reference, -EFAULT or -ENOMEM.
         Simplified: anonymous pages that one PTE maps; whoever meets the migration entry waits for mmap_lock instead.
         """
@@ -150,9 +152,9 @@ class Mmap(Mm):
                 self.host_copy(pfn, new.pfn)
             with spin_lock(mm.page_table_lock):
                 if moved:
-                    self.set_pte(mm, number, new, writable)
+                    self.set_pte_range(mm, number, new, writable)
                 else:
-                    self.set_pte(mm, number, old, writable)
+                    self.set_pte_range(mm, number, old, writable)
             if moved:
                 self.put_page(old)
             else:
@@ -168,6 +170,7 @@ class Mmap(Mm):
         """
         return page.refcount == 1
 
+    @part_of("folio_mc_copy")
     @host_only
     def host_copy(self, source: Pfn, target: Pfn) -> None:
         """Copy the bytes of a page.
@@ -176,7 +179,8 @@ class Mmap(Mm):
         """
         self.mem_map[target].host_bytes[:] = self.mem_map[source].host_bytes
 
-    def shmem_punch_hole(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> Errno:
+    @part_of("shmem_fallocate")
+    def punch_hole_in_memfd(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> Errno:
         """fallocate(PUNCH_HOLE) of a memfd.
 
         Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
@@ -195,6 +199,6 @@ class Mmap(Mm):
         with down_write(mm.mmap_lock):
             for number in range(len(mm.ptes)):
                 address = number << self.PAGE_SHIFT
-                self.zap_page_range(mm, address, address + self.PAGE_SIZE)
+                self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
                 if mm.vmas[number].present:
                     self.remove_vma(mm, mm.vmas[number])

@@ -16,7 +16,8 @@ class MmuNotifier(Mm):
     def mmu_notifier_invalidate_range_start(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """Tell every subscriber that PTEs are about to change.
 
-        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_start(), v7.3.4.
+        Linux: include/linux/mmu_notifier.h mmu_notifier_invalidate_range_start(), mm/mmu_notifier.c
+        __mmu_notifier_invalidate_range_start(), v7.3.4.
         """
         with srcu_read_lock(mm.notifier_srcu):
             for kvm in mm.notifiers:
@@ -26,7 +27,8 @@ class MmuNotifier(Mm):
     def mmu_notifier_invalidate_range_end(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """Tell every subscriber that PTEs have changed.
 
-        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_end(), v7.3.4.
+        Linux: include/linux/mmu_notifier.h mmu_notifier_invalidate_range_end(), mm/mmu_notifier.c
+        __mmu_notifier_invalidate_range_end(), v7.3.4.
         Simplified: a subscriber that went between the two calls is not told; Linux counts such calls off when it goes.
         """
         with srcu_read_lock(mm.notifier_srcu):
@@ -48,7 +50,7 @@ class MmuNotifier(Mm):
     def mmu_notifier_release(self, mm: MmStruct) -> None:
         """The address space goes away: call each subscriber's release, unsubscribe it, wait for those who are calling.
 
-        Linux: mm/mmu_notifier.c mn_hlist_release(), v7.3.4.
+        Linux: include/linux/mmu_notifier.h mmu_notifier_release(), mm/mmu_notifier.c mn_hlist_release(), v7.3.4.
         """
         with srcu_read_lock(mm.notifier_srcu):
             for kvm in mm.notifiers:

@@ -21,7 +21,7 @@ class Mremap(Open):
 
         Linux: mm/mmap.c do_mmap(), v7.3.4.
         Returns: 0, -EPERM (guest_memfd is on a mount without execution), or what the file's own mmap returns.
-        Simplified: the checks; sys_mmap() maps page by page.
+        Simplified: the checks; vm_mmap_pgoff() maps page by page.
         """
         if file is None or not file.f_mapping.gmem:
             return 0
@@ -29,10 +29,10 @@ class Mremap(Open):
             return -EPERM
         return self.kvm_gmem_mmap(file, shared)
 
-    def sys_mremap(self, mm: MmStruct, old: Hva, new: Hva) -> Errno:
+    def do_mremap(self, mm: MmStruct, old: Hva, new: Hva) -> Errno:
         """mremap(MREMAP_MAYMOVE | MREMAP_FIXED) of one page: its PTE goes along, and nothing is left behind.
 
-        Linux: mm/mremap.c move_vma(), move_page_tables(), move_ptes(), v7.3.4.
+        Linux: mm/mremap.c do_mremap(), move_vma(), move_page_tables(), v7.3.4.
         Returns: 0 or -EFAULT.
         """
         source = mm.vmas[old >> self.PAGE_SHIFT]
@@ -40,17 +40,17 @@ class Mremap(Open):
         with down_write(mm.mmap_lock):
             if not source.present:
                 return -EFAULT
-            self.vms_unmap(mm, new)
+            self.vms_complete_munmap_vmas(mm, new)
             self.vma_link(mm, new, source.mapping, source.pgoff)
             target.readable = source.readable
             target.writable = source.writable
             self.mmu_notifier_invalidate_range_start(mm, old, old + self.PAGE_SIZE)
-            self.move_pte(mm, old >> self.PAGE_SHIFT, new >> self.PAGE_SHIFT)
+            self.move_ptes(mm, old >> self.PAGE_SHIFT, new >> self.PAGE_SHIFT)
             self.mmu_notifier_invalidate_range_end(mm, old, old + self.PAGE_SIZE)
-            self.vms_unmap(mm, old)
+            self.vms_complete_munmap_vmas(mm, old)
         return 0
 
-    def move_pte(self, mm: MmStruct, old: int, new: int) -> None:
+    def move_ptes(self, mm: MmStruct, old: int, new: int) -> None:
         """Move a PTE with the reference that it has. The page stays mapped all the while: mapcount does not change.
 
         Linux: mm/mremap.c move_ptes(), v7.3.4.

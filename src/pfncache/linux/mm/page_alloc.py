@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.choose import alike, choose
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import Page
@@ -17,7 +18,7 @@ class PageAlloc(Mm):
     def alloc_page(self) -> Page | None:
         """Hand out a free page, whichever: who frees a page and who gets it next need not know of each other.
 
-        Linux: mm/page_alloc.c alloc_pages(), v7.3.4.
+        Linux: include/linux/gfp.h alloc_page(), alloc_pages(), v7.3.4.
         Returns: a page with one reference; None when none is free.
         Simplified: contents are not part of the checked state; a page is what its owner makes it.
         """
@@ -32,10 +33,11 @@ class PageAlloc(Mm):
                 return page
         return None
 
+    @part_of_caller
     def page_is_as_new_as_another(self, page: Page) -> bool:
         """Whether neither this page nor one before it ever had an owner: nobody can tell such pages apart.
 
-        Linux: nothing; for the reductions.
+        Linux: nothing; for symmetry reduction.
         """
         for other in self.mem_map:
             if other is page:
@@ -48,7 +50,7 @@ class PageAlloc(Mm):
     def get_page(self, page: Page) -> None:
         """Take a reference on a page that has one.
 
-        Linux: include/linux/mm.h folio_get(), v7.3.4.
+        Linux: include/linux/mm.h get_page(), folio_get(), v7.3.4.
         """
         if page.refcount <= 0:
             report("refcount-imbalance", f"a reference is taken on {page}, which has none: it was freed")
@@ -58,7 +60,7 @@ class PageAlloc(Mm):
     def try_get_page(self, page: Page) -> bool:
         """Take a reference unless the page has none.
 
-        Linux: include/linux/page_ref.h folio_try_get(), v7.3.4.
+        Linux: include/linux/mm.h try_get_page(), include/linux/page_ref.h folio_try_get(), v7.3.4.
         """
         if page.refcount <= 0:
             return False
@@ -69,7 +71,8 @@ class PageAlloc(Mm):
     def put_page(self, page: Page) -> None:
         """Drop a reference; with the last one the page goes back to the allocator.
 
-        Linux: include/linux/mm.h folio_put(), mm/swap.c __folio_put(), mm/page_alloc.c free_page_is_bad(), v7.3.4.
+        Linux: include/linux/mm.h put_page(), folio_put(), mm/folio.c __folio_put(), mm/page_alloc.c free_page_is_bad(),
+        v7.3.4.
         """
         if page.refcount <= 0:
             report("refcount-imbalance", f"a reference of {page} is dropped, but it has none")
@@ -84,10 +87,11 @@ class PageAlloc(Mm):
             page.uptodate = False
             self.host_poison(page)
 
+    @part_of("__kernel_poison_pages")
     @host_only
     def host_poison(self, page: Page) -> None:
         """Fill a freed page, so that a use of it shows.
 
-        Linux: mm/page_poison.c, v7.3.4.
+        Linux: mm/page_poison.c __kernel_poison_pages(), v7.3.4.
         """
         page.host_bytes[:] = b"\xaa" * len(page.host_bytes)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM, EOPNOTSUPP
@@ -25,19 +26,20 @@ class Shmem(Mmap):
         start = offset >> self.PAGE_SHIFT
         end = (offset + length) >> self.PAGE_SHIFT
         if mode & FALLOC_FL_PUNCH_HOLE != 0:
-            return self.shmem_punch_hole(mapping, start, end)
+            return self.punch_hole_in_memfd(mapping, start, end)
         if end > len(mapping.i_pages):
             return -EINVAL
-        return self.shmem_allocate(mapping, start, end)
+        return self.allocate_memfd_pages(mapping, start, end)
 
-    def shmem_allocate(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> Errno:
+    @part_of("shmem_fallocate")
+    def allocate_memfd_pages(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> Errno:
         """Bring pages of a memfd into the cache.
 
         Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
         Returns: 0 or -ENOMEM.
         """
         for index in range(start, end):
-            page = self.filemap_grab_page(mapping, index)
+            page = self.filemap_grab_folio(mapping, index)
             if page is None:
                 return -ENOMEM
             page.lock.unlock()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import FREED, FRESH, LIVE, zero
 from pfncache.lang.report import report
 
@@ -27,6 +28,7 @@ def kzalloc(pool: tuple[T, ...]) -> T | None:
     return None
 
 
+@part_of("slab_alloc_node")
 @atomic
 def _claim(candidate: Any, wanted: int) -> bool:
     """Take one object, if it is in the state that is wanted.

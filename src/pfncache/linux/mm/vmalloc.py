@@ -29,7 +29,7 @@ class Vmalloc(Mm):
         """
 
     @atomic
-    def map_kernel_range(self, pfn: Pfn) -> Kva:
+    def vmap_pages_range(self, pfn: Pfn) -> Kva:
         """Give a pfn an address in vmalloc space.
 
         Linux: mm/vmalloc.c vmap_pages_range(), v7.3.4.
@@ -44,7 +44,7 @@ class Vmalloc(Mm):
         return 0
 
     @atomic
-    def unmap_kernel_range(self, khva: Kva) -> None:
+    def remove_vm_area(self, khva: Kva) -> None:
         """Take an address of vmalloc space away, and flush the TLB.
 
         Linux: mm/vmalloc.c remove_vm_area(), v7.3.4.
@@ -62,7 +62,7 @@ class Vmalloc(Mm):
         Locks: may sleep.
         """
         might_sleep()
-        return self.map_kernel_range(page.pfn)
+        return self.vmap_pages_range(page.pfn)
 
     def vunmap(self, khva: Kva) -> None:
         """Undo vmap().
@@ -71,16 +71,16 @@ class Vmalloc(Mm):
         Locks: may sleep.
         """
         might_sleep()
-        self.unmap_kernel_range(khva)
+        self.remove_vm_area(khva)
 
     def memremap(self, pfn: Pfn) -> Kva:
         """Map a pfn that has no struct page.
 
-        Linux: kernel/iomem.c memremap(MEMREMAP_WB), v7.3.4.
+        Linux: kernel/iomem.c memremap(), for MEMREMAP_WB, v7.3.4.
         Locks: may sleep.
         """
         might_sleep()
-        return self.map_kernel_range(pfn)
+        return self.vmap_pages_range(pfn)
 
     def memunmap(self, khva: Kva) -> None:
         """Undo memremap().
@@ -90,7 +90,7 @@ class Vmalloc(Mm):
         """
         if self.is_vmalloc_addr(khva):
             might_sleep()
-            self.unmap_kernel_range(khva)
+            self.remove_vm_area(khva)
 
     def is_vmalloc_addr(self, khva: Kva) -> bool:
         """Whether an address is in vmalloc space.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Record
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.preempt import might_sleep
@@ -17,6 +18,7 @@ class Mutex(Record):
 
     held: bool
 
+    @part_of("mutex_lock")
     def lock(self) -> None:
         """mutex_lock().
 
@@ -26,6 +28,7 @@ class Mutex(Record):
         might_sleep()
         self.acquire()
 
+    @part_of("__mutex_trylock")
     @atomic
     def acquire(self) -> None:
         """The moment at which the mutex becomes ours.
@@ -36,6 +39,7 @@ class Mutex(Record):
         self.held = True
         lock_acquire(self, exclusive=True)
 
+    @part_of("mutex_unlock")
     @atomic
     def unlock(self) -> None:
         """mutex_unlock().
@@ -48,11 +52,12 @@ class Mutex(Record):
         lock_release(self)
 
 
+@part_of("mutex_lock")
 @guard
 def mutex(lock: Mutex) -> Iterator[None]:
     """guard(mutex)(): hold `lock` over the block.
 
-    Linux: include/linux/mutex.h guard(mutex), v7.3.4.
+    Linux: include/linux/mutex.h mutex_lock(), as guard(mutex), v7.3.4.
     """
     lock.lock()
     yield

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Bound, Count, Record
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.preempt import current_thread_info, might_sleep
@@ -24,6 +25,7 @@ class SrcuStruct(Record):
     readers0: Count
     readers1: Count
 
+    @part_of("__srcu_read_lock")
     @atomic
     def read_lock(self) -> SrcuIndex:
         """srcu_read_lock(): returns the index that srcu_read_unlock() wants back.
@@ -40,6 +42,7 @@ class SrcuStruct(Record):
         lock_acquire(self, exclusive=False, excludes=False)
         return index
 
+    @part_of("__srcu_read_unlock")
     @atomic
     def read_unlock(self, index: SrcuIndex) -> None:
         """srcu_read_unlock().
@@ -56,6 +59,7 @@ class SrcuStruct(Record):
             current_thread_info().srcu_depth -= 1
         lock_release(self)
 
+    @part_of("synchronize_srcu")
     def synchronize(self) -> None:
         """synchronize_srcu(): returns when every read section that began before the call has ended.
 
@@ -70,6 +74,7 @@ class SrcuStruct(Record):
         self.flip()
         self.wait_for_inactive_readers()
 
+    @part_of("srcu_flip")
     @atomic
     def flip(self) -> None:
         """srcu_flip(): new readers count under the other index.
@@ -78,6 +83,7 @@ class SrcuStruct(Record):
         """
         self.index = 1 - self.index
 
+    @part_of("try_check_zero")
     @atomic
     def wait_for_inactive_readers(self) -> None:
         """try_check_zero(): no reader is left under the inactive index.
@@ -93,7 +99,7 @@ class SrcuStruct(Record):
 
 
 @atomic
-def lockdep_assert_srcu_held(pointer: str) -> None:
+def srcu_dereference_check(pointer: str) -> None:
     """srcu_dereference()'s check: `pointer` may only be followed inside a read section.
 
     Linux: include/linux/srcu.h srcu_dereference_check(), v7.3.4.
@@ -106,7 +112,7 @@ def lockdep_assert_srcu_held(pointer: str) -> None:
 def srcu_read_lock(srcu: SrcuStruct) -> Iterator[None]:
     """guard(srcu)(): an SRCU read section over the block.
 
-    Linux: include/linux/srcu.h guard(srcu), v7.3.4.
+    Linux: include/linux/srcu.h srcu_read_lock(), as guard(srcu), v7.3.4.
     """
     index = srcu.read_lock()
     yield

@@ -16,7 +16,7 @@ class Rq(Record):
     def raw_spin_rq_lock(self) -> None:
         """raw_spin_rq_lock_irqsave().
 
-        Linux: kernel/sched/core.c raw_spin_rq_lock_nested(), v7.3.4.
+        Linux: kernel/sched/sched.h raw_spin_rq_lock(), kernel/sched/core.c raw_spin_rq_lock_nested(), v7.3.4.
         """
         local_irq_disable()
         self.lock.lock()
@@ -24,7 +24,7 @@ class Rq(Record):
     def raw_spin_rq_unlock(self) -> None:
         """raw_spin_rq_unlock_irqrestore().
 
-        Linux: kernel/sched/core.c raw_spin_rq_unlock(), v7.3.4.
+        Linux: kernel/sched/sched.h raw_spin_rq_unlock(), v7.3.4.
         """
         self.lock.unlock()
         local_irq_enable()

@@ -279,7 +279,7 @@ class KvmMm(Mm):
         """The slot is INVALID in the active set: drop what was mapped through it."""
 
     @abstractmethod
-    def kvm_flush_shadow_all(self, kvm: Kvm) -> None:
+    def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
         """Drop every SPTE."""
 
     @abstractmethod

@@ -47,7 +47,7 @@ def test_free_page(host: Host, pfn: int) -> None:
 def test_no_direct_map(host: Host, pfn: int) -> None:
     page = host.kernel.mem_map[pfn]
     alias = host.kernel.vmap(page)
-    host.kernel.set_direct_map_invalid(page)
+    host.kernel.set_direct_map_invalid_noflush(page)
     with reported("unmapped-access"):
         host.kernel.kernel_access(direct(host, pfn), False)
     assert host.kernel.kernel_access(alias, True) == pfn
@@ -79,10 +79,10 @@ def test_clear_highpage(host: Host, pfn: int) -> None:
     page.host_bytes[:] = b"\x11" * 4096
     host.kernel.clear_highpage(page)
     assert bytes(page.host_bytes) == bytes(4096)
-    host.kernel.set_direct_map_invalid(page)
+    host.kernel.set_direct_map_invalid_noflush(page)
     with reported("unmapped-access"):
         host.kernel.clear_highpage(page)
-    host.kernel.set_direct_map_default(page)
+    host.kernel.set_direct_map_default_noflush(page)
     host.kernel.put_page(page)
     with reported("use-after-free"):
         host.kernel.clear_highpage(page)

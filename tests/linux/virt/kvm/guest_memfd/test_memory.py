@@ -87,9 +87,9 @@ def test_get_pfn_of_another_slots_page_fails(host: Host) -> None:
 def test_punch_hole_takes_the_page_from_everybody(host: Host) -> None:
     file = gmem_slot(host)
     kernel, kvm = host.kernel, host.kvm
-    kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert kernel.sys_touch(host.mm, HVA) == 0
-    assert kernel.kvm_vcpu_guest_access(host.vcpu, 0x1000, False) == 0
+    kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert kernel.do_user_addr_fault(host.mm, HVA) == 0
+    assert kernel.run_guest_access(host.vcpu, 0x1000, False) == 0
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_gpc_activate(host.gpc, 0x1000, 8) == 0
     page = host.page(HVA)
@@ -121,15 +121,15 @@ def test_invalidation_range_is_in_gfns(host: Host) -> None:
 def test_private_memory_cannot_be_touched(make_host: MakeHost) -> None:
     host = make_host(vm_type=KVM_X86_SW_PROTECTED_VM)
     file = gmem_slot(host, GUEST_MEMFD_FLAG_MMAP)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert host.kernel.sys_touch(host.mm, HVA) == -EFAULT
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == -EFAULT
     assert cached(file) == [None] * 4
 
 
 def test_fault_past_the_end(host: Host) -> None:
     file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert host.kernel.sys_touch(host.mm, HVA) == -EFAULT
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == -EFAULT
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_close(host: Host) -> None:
 
 def test_mapping_keeps_the_file(host: Host) -> None:
     file = gmem_slot(host)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
     host.kernel.sys_close(file)
     assert (file.f_count, host.slot().gmem_file) == (1, file)
     assert get_pfn(host, 1) >= 0
-    host.kernel.sys_munmap(host.mm, HVA)
+    host.kernel.vm_munmap(host.mm, HVA)
     assert host.slot().gmem_file is file  # until the task goes back to user space
     host.kernel.task_work_run(file)
     assert host.slot().gmem_file is None
@@ -214,7 +214,7 @@ def test_released_file_is_freed(host: Host) -> None:
 def test_memory_error(host: Host) -> None:
     file = gmem_slot(host)
     kernel = host.kernel
-    assert kernel.kvm_vcpu_guest_access(host.vcpu, 0x1000, False) == 0
+    assert kernel.run_guest_access(host.vcpu, 0x1000, False) == 0
     kernel.memory_failure(host.mm, HVA, file.f_mapping, 1)
     assert host.kvm.sptes[1].pfn == -1
     assert cached(file)[1] is not None  # it stays in the cache
@@ -227,8 +227,8 @@ def test_no_direct_map(host: Host) -> None:
     kernel = host.kernel
     page = kernel.mem_map[get_pfn(host, 1)]
     assert (page.direct_map, page.direct_map_removed) == (False, True)
-    kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert kernel.sys_touch(host.mm, HVA) == 0
+    kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert kernel.do_user_addr_fault(host.mm, HVA) == 0
     assert kernel.hva_to_pfn(HVA) == KVM_PFN_ERR_FAULT  # GUP refuses
     with srcu_read_lock(host.kvm.srcu):
         assert kernel.kvm_write_guest_page(host.kvm, 1, b"x", 0) == 0  # uaccess works

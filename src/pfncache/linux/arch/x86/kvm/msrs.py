@@ -29,7 +29,7 @@ class Ioctl(X86):
     def msr_io(self, vcpu: KvmVcpu, index: int, data: int) -> int:
         """KVM_SET_MSRS of one MSR.
 
-        Linux: arch/x86/kvm/x86.c msr_io(), v7.3.4.
+        Linux: arch/x86/kvm/msrs.c msr_io(), v7.3.4.
         Returns: how many were set.
         """
         kvm = vcpu.kvm
@@ -126,7 +126,7 @@ class Ioctl(X86):
     def get_kvmclock_ns(self, kvm: Kvm) -> int:
         """KVM_GET_CLOCK: the VM's time now, which is later than it was.
 
-        Linux: arch/x86/kvm/x86.c get_kvmclock(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c get_kvmclock_ns(), get_kvmclock(), v7.3.4.
         """
         self.host_clock += 1
         return self.host_clock + kvm.host_kvmclock_offset
@@ -138,6 +138,6 @@ class Ioctl(X86):
         Simplified: no exit of the guest is an instruction boundary, so that none reports it preempted.
         """
         if vcpu.clock_update:
-            self.kvm_vcpu_run_clock_update(vcpu)
+            self.run_clock_update(vcpu)
         if vcpu.st.enabled:
-            self.kvm_vcpu_run_steal_time(vcpu)
+            self.run_steal_time_update(vcpu)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct
@@ -15,11 +16,12 @@ from pfncache.linux.kernel.locking.rwsem import down_read
 class Usercopy(Mm):
     """copy_to_user() and its kin: an access that faults is repaired, or fails."""
 
+    @part_of_caller
     @atomic
     def user_access(self, mm: MmStruct, address: Hva, write: bool) -> bool:
         """One access through the user page tables, in one go.
 
-        Linux: arch/x86/mm/extable.c, and the processor, v7.3.4.
+        Linux: arch/x86/mm/extable.c fixup_exception(), and the processor, v7.3.4.
         Returns: False: page fault.
         """
         pte = mm.ptes[address >> self.PAGE_SHIFT]
@@ -34,10 +36,11 @@ class Usercopy(Mm):
             self.trace_user_access(page, write)
         return True
 
+    @part_of_caller
     def user_access_retry(self, address: Hva, write: bool) -> bool:
         """An access that may fault, until it succeeds or there is nothing to map.
 
-        Linux: arch/x86/lib/copy_user_64.S, arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
+        Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
         Locks: may sleep, unless page faults are disabled.
         Returns: False: -EFAULT.
         """
@@ -53,7 +56,7 @@ class Usercopy(Mm):
                 return False
         return True
 
-    def try_cmpxchg_user(self, address: Hva) -> bool:
+    def _try_cmpxchg_user(self, address: Hva) -> bool:
         """Exchange a word of the current process if it has not changed.
 
         Linux: arch/x86/include/asm/uaccess.h __try_cmpxchg_user(), v7.3.4.
@@ -65,7 +68,7 @@ class Usercopy(Mm):
     def copy_to_user(self, address: Hva, data: bytes) -> bool:
         """Write to the current process.
 
-        Linux: include/linux/uaccess.h __copy_to_user(), v7.3.4.
+        Linux: include/linux/uaccess.h copy_to_user(), __copy_to_user(), v7.3.4.
         Returns: whether everything was written.
         Simplified: within one page.
         """
@@ -77,12 +80,13 @@ class Usercopy(Mm):
     def copy_from_user(self, address: Hva, length: int) -> bool:
         """Read from the current process.
 
-        Linux: include/linux/uaccess.h __copy_from_user(), v7.3.4.
+        Linux: include/linux/uaccess.h copy_from_user(), __copy_from_user(), v7.3.4.
         Returns: whether everything was read; the bytes, in direct execution, are host_get()'s.
         Simplified: within one page.
         """
         return self.user_access_retry(address, False)
 
+    @part_of("rep_movs_alternative")
     @host_only
     def host_put(self, address: Hva, data: bytes) -> None:
         """Move bytes to a user address.
@@ -94,6 +98,7 @@ class Usercopy(Mm):
         offset = self.offset_in_page(address)
         self.host_page_bytes(mm.ptes[address >> self.PAGE_SHIFT].pfn)[offset : offset + len(data)] = data
 
+    @part_of("rep_movs_alternative")
     def host_get(self, address: Hva, length: int) -> bytes:
         """The bytes at a user address that copy_from_user() has found readable, in direct execution.
 

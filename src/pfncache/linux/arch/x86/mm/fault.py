@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import Page
@@ -13,6 +14,7 @@ from pfncache.linux.include.linux.types import Kva, Pfn
 class Fault(Mm):
     """The processor's view of kernel addresses, with KASAN's and the RMP's checks."""
 
+    @part_of_caller
     @atomic
     def kernel_access(self, khva: Kva, write: bool) -> Pfn:
         """Read or write through a kernel address.
@@ -34,13 +36,15 @@ class Fault(Mm):
             if not self.mem_map[pfn].direct_map:
                 report("unmapped-access", f"the kernel follows {khva:#x}: pfn {pfn} is not in the direct map")
         if self.pfn_valid(pfn):
-            self.touch(self.mem_map[pfn], khva, write)
+            self.check_kernel_access(self.mem_map[pfn], khva, write)
         return pfn
 
-    def touch(self, page: Page, khva: Kva, write: bool) -> None:
+    @part_of_caller
+    def check_kernel_access(self, page: Page, khva: Kva, write: bool) -> None:
         """Look whether the page may be touched.
 
-        Linux: mm/kasan/generic.c; arch/x86/virt/svm/sev.c for the RMP, v7.3.4.
+        Linux: mm/kasan/generic.c kasan_check_range(); the processor, with the RMP that arch/x86/virt/svm/sev.c sets up,
+        v7.3.4.
         """
         if page.free:
             report(
@@ -59,25 +63,28 @@ class Fault(Mm):
         self.kernel_access_page(page)
         self.host_zero(page)
 
+    @part_of_caller
     @atomic
     def kernel_access_page(self, page: Page) -> None:
         """Write to a page that is one's own, through the direct map.
 
-        Linux: arch/x86/mm/fault.c.
+        Linux: arch/x86/mm/fault.c do_kern_addr_fault(), page_fault_oops(), v7.3.4.
         """
         if not page.direct_map:
             report("unmapped-access", f"pfn {page.pfn} is written, but is not in the direct map")
         if page.free:
             report("use-after-free", f"pfn {page.pfn} is written, but it is free")
 
+    @part_of("clear_page")
     @host_only
     def host_zero(self, page: Page) -> None:
         """Zero the bytes of a page.
 
-        Linux: arch/x86/lib/clear_page_64.S clear_page(), v7.3.4.
+        Linux: arch/x86/include/asm/page_64.h clear_page(), v7.3.4.
         """
         page.host_bytes[:] = bytes(len(page.host_bytes))
 
+    @part_of_caller
     def host_kernel_bytes(self, khva: Kva) -> memoryview:
         """The bytes from a kernel address to the end of its page, in direct execution.
 
@@ -89,6 +96,7 @@ class Fault(Mm):
             pfn = (khva - self.PAGE_OFFSET) >> self.PAGE_SHIFT
         return memoryview(self.host_page_bytes(pfn))[self.offset_in_page(khva) :]
 
+    @part_of_caller
     def host_page_bytes(self, pfn: Pfn) -> bytearray:
         """The bytes of a page frame, in direct execution; of a device's too.
 

@@ -201,7 +201,7 @@ class KvmMain(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_release(), v7.3.4.
         """
         with srcu_read_lock(kvm.srcu):
-            self.kvm_flush_shadow_all(kvm)
+            self.kvm_arch_flush_shadow_all(kvm)
 
     # From a gfn to a page
 
@@ -267,11 +267,11 @@ class KvmMain(KvmMm):
             return pfn
         mm = current().mm
         assert mm is not None
-        slow = self.get_user_page(mm, hva)
+        slow = self.get_user_pages_unlocked(mm, hva)
         # A signal and poisoned memory are final; anything else may be a VM_PFNMAP address, which GUP refuses.
         if slow != KVM_PFN_ERR_FAULT:
             return slow
-        return self.follow_pfnmap(mm, hva)
+        return self.follow_pfnmap_start(mm, hva)
 
     # Accesses through user addresses
 

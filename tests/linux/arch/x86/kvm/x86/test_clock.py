@@ -39,11 +39,11 @@ def clock(host: Host, hva: int = CLOCK) -> Clock:
 
 def set_msr(host: Host, gpa: int = GPA, enable: bool = True) -> None:
     """Whatever becomes of it, the MSR is set."""
-    assert host.kernel.kvm_vcpu_ioctl_set_msr_system_time(host.vcpu, gpa, enable) == 1
+    assert host.kernel.set_msr_system_time(host.vcpu, gpa, enable) == 1
 
 
 def update(host: Host) -> None:
-    host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
+    host.kernel.run_clock_update(host.vcpu)
 
 
 @pytest.fixture
@@ -147,10 +147,10 @@ def test_an_address_in_no_slot_is_silent_until_there_is_one(host: Host) -> None:
 def test_an_unmapped_page_loses_the_update_and_keeps_the_cache(host: Host) -> None:
     set_msr(host)
     update(host)
-    host.kernel.sys_munmap(host.mm, PAGE)
+    host.kernel.vm_munmap(host.mm, PAGE)
     update(host)
     assert (host.vcpu.clock_update, host.gpc.active, host.gpc.valid) == (False, True, False)
-    host.kernel.sys_mmap(host.mm, PAGE, None, 0)
+    host.kernel.vm_mmap_pgoff(host.mm, PAGE, None, 0)
     update(host)
     assert clock(host).version == 2  # of a new page
     assert current().preempt_count == current().irqs_disabled == current().srcu_depth == 0
@@ -181,7 +181,7 @@ def test_clock_in_device_memory(host: Host) -> None:
 
 def steal(host: Host, gpa: int = GPA) -> None:
     host.vcpu.st.cache.gpa = gpa
-    host.kernel.kvm_vcpu_run_steal_time(host.vcpu)
+    host.kernel.run_steal_time_update(host.vcpu)
 
 
 def preempted(host: Host) -> int:
@@ -207,7 +207,7 @@ def test_preemption_is_noted_in_its_own_byte(host: Host) -> None:
 def test_steal_time_without_memory_is_lost(host: Host) -> None:
     steal(host, 0x6000)
     assert dirty(host) == []
-    host.kernel.sys_munmap(host.mm, PAGE)
+    host.kernel.vm_munmap(host.mm, PAGE)
     steal(host)
     assert dirty(host) == []
 
@@ -224,15 +224,15 @@ def test_steal_time_looks_its_address_up_again_after_a_slot_update(host: Host) -
 def test_steal_time_that_was_never_enabled(make_host: MakeHost) -> None:
     """A zeroed cache has the generation of a VM without memslots, and user address 0."""
     host = make_host()
-    host.kernel.sys_mmap(host.mm, 0, None, 0)
-    host.kernel.kvm_vcpu_run_steal_time(host.vcpu)
+    host.kernel.vm_mmap_pgoff(host.mm, 0, None, 0)
+    host.kernel.run_steal_time_update(host.vcpu)
     host.kernel.kvm_sched_out(host.vcpu)
     assert host.mm.ptes[0].pfn == -1
 
 
 def test_sched_out_takes_no_fault(host: Host) -> None:
     steal(host)
-    host.kernel.sys_madvise_dontneed(host.mm, PAGE)
+    host.kernel.madvise_dontneed(host.mm, PAGE)
     host.kernel.kvm_sched_out(host.vcpu)  # under the runqueue's lock: a fault would sleep
     assert (host.mm.ptes[CLOCK >> 12].pfn, current().pagefault_disabled) == (-1, False)
 
@@ -290,7 +290,7 @@ def test_wall_clock(host: Host) -> None:
 
 def test_wall_clock_that_nobody_can_write(host: Host) -> None:
     host.add_slot()
-    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x1000)
     assert host.kernel.msr_io(host.vcpu, 0x4B564D00, 0x1040) == 1
     assert host.kernel.msr_io(host.vcpu, 0x4B564D00, 0) == 1  # switched off
     assert not any(pte.pfn >= 0 for pte in host.mm.ptes)

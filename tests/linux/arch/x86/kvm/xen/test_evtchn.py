@@ -65,11 +65,11 @@ def dirty(host: Host) -> list[int]:
 
 
 def set_shared_info(host: Host, gpa: int = SHINFO) -> int:
-    return host.kernel.kvm_xen_set_shared_info(host.kvm, gpa, 0, False)
+    return host.kernel.set_shared_info(host.kvm, gpa, 0, False)
 
 
 def set_info(host: Host, gpa: int = INFO) -> int:
-    return host.kernel.kvm_xen_vcpu_set_info(host.vcpu, host.vcpu.xen.vcpu_info_cache, gpa, 64)
+    return host.kernel.set_vcpu_info(host.vcpu, host.vcpu.xen.vcpu_info_cache, gpa, 64)
 
 
 def send(host: Host) -> int:
@@ -100,7 +100,7 @@ def test_shared_info_by_gpa(host: Host) -> None:
 
 def test_shared_info_by_hva(host: Host) -> None:
     host.delete_slot()
-    assert host.kernel.kvm_xen_set_shared_info(host.kvm, 0, HVA + 0x3000, True) == 0
+    assert host.kernel.set_shared_info(host.kvm, 0, HVA + 0x3000, True) == 0
     gpc = host.kvm.xen.shinfo_cache
     assert (gpc.gpa, gpc.uhva, gpc.memslot, gpc.valid) == (INVALID_GPA, HVA + 0x3000, None, True)
 
@@ -111,14 +111,14 @@ def test_shared_info_by_hva(host: Host) -> None:
 )
 def test_shared_info_that_cannot_be(host: Host, gpa: int, uhva: int, by_hva: bool, error: int) -> None:
     """A page has to fit in a page, and there has to be one."""
-    assert host.kernel.kvm_xen_set_shared_info(host.kvm, gpa, uhva, by_hva) == -error
+    assert host.kernel.set_shared_info(host.kvm, gpa, uhva, by_hva) == -error
     assert (used(host), host.kvm.xen.shinfo_cache.valid) == ([], False)
     assert_no_lock_is_held(host)
 
 
 def test_shared_info_goes(host: Host) -> None:
     set_shared_info(host)
-    host.kernel.kvm_xen_disable_shared_info(host.kvm)
+    host.kernel.disable_shared_info(host.kvm)
     assert not host.kvm.xen.shinfo_cache.active
     set_shared_info(host)
     host.kernel.kvm_xen_destroy_vm(host.kvm)
@@ -139,7 +139,7 @@ def ready(host: Host) -> Host:
 
 def drop_shared_info(host: Host) -> None:
     """The page goes; the VMA stays."""
-    host.kernel.sys_madvise_dontneed(host.mm, HVA)
+    host.kernel.madvise_dontneed(host.mm, HVA)
 
 
 def test_fast_path_writes_both_and_marks_neither(ready: Host) -> None:
@@ -184,7 +184,7 @@ def test_slow_path_looks_shared_info_up(ready: Host) -> None:
 
 
 def test_slow_path_without_a_page_gives_up(ready: Host) -> None:
-    ready.kernel.sys_munmap(ready.mm, HVA)
+    ready.kernel.vm_munmap(ready.mm, HVA)
     assert send(ready) == -EFAULT
     assert used(ready) == []
     assert_no_lock_is_held(ready)
@@ -198,19 +198,19 @@ def test_event_before_shared_info_is_known(host: Host) -> None:
 
 def test_event_for_a_vcpu_info_that_is_gone_is_delivered_later(ready: Host) -> None:
     xen = ready.vcpu.xen
-    ready.kernel.sys_madvise_dontneed(ready.mm, HVA + 0x1000)
+    ready.kernel.madvise_dontneed(ready.mm, HVA + 0x1000)
     assert send(ready) == 1
     assert (used(ready), kicks(ready), xen.evtchn_pending_sel) == (["shinfo"], 1, True)
-    ready.kernel.kvm_vcpu_run_inject_events(ready.vcpu)
+    ready.kernel.run_event_injection(ready.vcpu)
     assert (used(ready), dirty(ready), xen.evtchn_pending_sel) == (["vcpu_info"], [1], False)
-    ready.kernel.kvm_vcpu_run_inject_events(ready.vcpu)
+    ready.kernel.run_event_injection(ready.vcpu)
     assert used(ready) == []  # nothing is pending
 
 
 def test_pending_event_stays_pending_without_a_page(ready: Host) -> None:
     ready.vcpu.xen.evtchn_pending_sel = True
-    ready.kernel.sys_munmap(ready.mm, HVA + 0x1000)
-    ready.kernel.kvm_vcpu_run_inject_events(ready.vcpu)
+    ready.kernel.vm_munmap(ready.mm, HVA + 0x1000)
+    ready.kernel.run_event_injection(ready.vcpu)
     assert (ready.vcpu.xen.evtchn_pending_sel, used(ready)) == (True, [])
     assert_no_lock_is_held(ready)
 
@@ -225,7 +225,7 @@ def test_kernel_thread_borrows_the_address_space(ready: Host) -> None:
 
 
 def test_kernel_thread_gives_it_back_after_an_error(ready: Host) -> None:
-    ready.kernel.sys_munmap(ready.mm, HVA)
+    ready.kernel.vm_munmap(ready.mm, HVA)
     kthread = TaskStruct("kthread")
     with run_as(kthread):
         assert send(ready) == -EFAULT
@@ -268,18 +268,18 @@ def test_timer_that_cannot_deliver_leaves_it_to_the_vcpu(ready: Host) -> None:
     assert (used(ready), ready.vcpu.xen.timer_pending, kicks(ready)) == ([], True, 1)
     ready.kernel.xen_timer_callback(ready.kvm, ready.vcpu)
     assert kicks(ready) == 1  # one is pending already
-    ready.kernel.kvm_vcpu_run_inject_timer(ready.vcpu)
+    ready.kernel.run_timer_injection(ready.vcpu)
     assert (used(ready), ready.vcpu.xen.timer_pending) == (["shinfo", "vcpu_info"], False)
-    ready.kernel.kvm_vcpu_run_inject_timer(ready.vcpu)
+    ready.kernel.run_timer_injection(ready.vcpu)
     assert used(ready) == []
 
 
 def test_timer_whose_time_has_come_is_delivered_under_xen_lock(ready: Host) -> None:
     ready.vcpu.xen.timer_pending = True  # of the timer that it replaces
-    assert ready.kernel.kvm_xen_vcpu_set_timer(ready.vcpu) == 0
+    assert ready.kernel.start_expired_timer(ready.vcpu) == 0
     assert (used(ready), ready.vcpu.xen.timer_pending) == (["shinfo", "vcpu_info"], False)
     drop_shared_info(ready)
-    assert ready.kernel.kvm_xen_vcpu_set_timer(ready.vcpu) == 0
+    assert ready.kernel.start_expired_timer(ready.vcpu) == 0
     assert (used(ready), ready.vcpu.xen.timer_pending) == ([], True)
     assert_no_lock_is_held(ready)
 
@@ -288,7 +288,7 @@ def test_timer_whose_time_has_come_is_delivered_under_xen_lock(ready: Host) -> N
 
 
 def test_vcpu_info_goes(ready: Host) -> None:
-    ready.kernel.kvm_xen_vcpu_disable_info(ready.vcpu, ready.vcpu.xen.vcpu_info_cache)
+    ready.kernel.disable_vcpu_info(ready.vcpu, ready.vcpu.xen.vcpu_info_cache)
     assert not ready.vcpu.xen.vcpu_info_cache.active
     assert set_info(ready, 0xFE0) == -EINVAL  # would cross a page
 
@@ -303,10 +303,10 @@ def test_vcpu_info_is_aligned(host: Host, gpa: int, answer: int) -> None:
 
 def test_interrupt_is_looked_for_in_vcpu_info(ready: Host) -> None:
     assert ready.kernel.kvm_xen_has_interrupt(ready.vcpu)
-    ready.kernel.sys_madvise_dontneed(ready.mm, HVA + 0x1000)
+    ready.kernel.madvise_dontneed(ready.mm, HVA + 0x1000)
     assert ready.kernel.kvm_xen_has_interrupt(ready.vcpu)
     assert (used(ready), dirty(ready)) == (["vcpu_info", "vcpu_info"], [])
-    ready.kernel.sys_munmap(ready.mm, HVA + 0x1000)
+    ready.kernel.vm_munmap(ready.mm, HVA + 0x1000)
     assert not ready.kernel.kvm_xen_has_interrupt(ready.vcpu)
     assert_no_lock_is_held(ready)
 
@@ -318,7 +318,7 @@ def test_no_interrupt_without_vcpu_info(host: Host) -> None:
 
 @pytest.mark.parametrize("where", ["preempt_count", "interruptible"])
 def test_interrupt_is_assumed_where_vcpu_info_cannot_be_looked_up(ready: Host, where: str) -> None:
-    ready.kernel.sys_munmap(ready.mm, HVA + 0x1000)
+    ready.kernel.vm_munmap(ready.mm, HVA + 0x1000)
     setattr(current(), where, 1)
     with srcu_read_lock(ready.kvm.srcu):
         assert ready.kernel.kvm_xen_has_interrupt(ready.vcpu)
@@ -326,7 +326,7 @@ def test_interrupt_is_assumed_where_vcpu_info_cannot_be_looked_up(ready: Host, w
 
 
 def test_halted_vcpu_does_not_sleep_when_it_cannot_know(ready: Host) -> None:
-    ready.kernel.sys_madvise_dontneed(ready.mm, HVA + 0x1000)
+    ready.kernel.madvise_dontneed(ready.mm, HVA + 0x1000)
     assert not ready.kernel.kvm_vcpu_block(ready.vcpu)
     assert (used(ready), current().interruptible, ready.mm.ptes[(HVA >> 12) + 1].pfn) == ([], False, -1)
 
@@ -339,7 +339,7 @@ def test_halted_vcpu_without_vcpu_info_sleeps(host: Host) -> None:
 
 
 def set_runstate(host: Host, gpa: int = RUNSTATE) -> int:
-    return host.kernel.kvm_xen_vcpu_set_runstate(host.vcpu, gpa)
+    return host.kernel.set_runstate_area(host.vcpu, gpa)
 
 
 def active(host: Host) -> tuple[bool, bool]:
@@ -378,7 +378,7 @@ def test_sched_out_and_in(host: Host) -> None:
     set_runstate(host, 0x2FF0)
     used(host)
     host.kernel.kvm_sched_out(host.vcpu)
-    host.kernel.kvm_vcpu_run_runstate(host.vcpu)
+    host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == ["runstate", "runstate2"] * 2
     assert_no_lock_is_held(host)
 
@@ -387,11 +387,11 @@ def test_sched_out_and_in(host: Host) -> None:
 def test_sched_out_neither_sleeps_nor_refreshes(host: Host, page: int) -> None:
     set_runstate(host, 0x2FF0)
     used(host)
-    host.kernel.sys_madvise_dontneed(host.mm, HVA + (page << 12))
+    host.kernel.madvise_dontneed(host.mm, HVA + (page << 12))
     host.kernel.kvm_sched_out(host.vcpu)
     assert (used(host), host.mm.ptes[(HVA >> 12) + page].pfn) == ([], -1)
     assert_no_lock_is_held(host)
-    host.kernel.kvm_vcpu_run_runstate(host.vcpu)
+    host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == ["runstate", "runstate2"]
 
 
@@ -404,13 +404,13 @@ def test_sched_out_waits_for_nobody(host: Host, cache: str) -> None:
     host.kernel.kvm_sched_out(host.vcpu)
     assert used(host) == []
     with pytest.raises(WouldBlock):
-        host.kernel.kvm_vcpu_run_runstate(host.vcpu)
+        host.kernel.run_runstate_update(host.vcpu)
     lock.writer = False
 
 
 def test_runstate_that_was_never_set(host: Host) -> None:
     host.kernel.kvm_sched_out(host.vcpu)
-    host.kernel.kvm_vcpu_run_runstate(host.vcpu)
+    host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == []
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.lockdep import (
@@ -34,6 +35,7 @@ class Mmu(KvmMm):
             if start <= gfn < end:
                 self.zap_spte(kvm, gfn, private, shared)
 
+    @part_of("tdp_mmu_zap_leafs")
     @atomic
     def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
         """Zap one SPTE, below the roots that are meant.
@@ -45,10 +47,10 @@ class Mmu(KvmMm):
         if (spte.private and private) or (not spte.private and shared):
             spte.pfn = -1
 
-    def kvm_flush_shadow_all(self, kvm: Kvm) -> None:
+    def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
         """Drop every SPTE.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), v7.3.4.
         """
         with write_lock(kvm.mmu_lock):
             self.kvm_unmap_gfn_range(kvm, 0, len(kvm.sptes), True, True)
@@ -59,9 +61,10 @@ class Mmu(KvmMm):
         Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4 (in an SRCU section since 7.3.2: b59a87c1ba3c).
         """
         with srcu_read_lock(kvm.srcu):
-            self._kvm_zap_gfn_range(kvm, start, end)
+            self.zap_gfns_of_memslots(kvm, start, end)
 
-    def _kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+    @part_of("kvm_zap_gfn_range")
+    def zap_gfns_of_memslots(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Zap what the slots in the range have mapped.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), kvm_rmap_zap_gfn_range(), v7.3.4.
@@ -97,6 +100,7 @@ class Mmu(KvmMm):
         """
         return self.kvm_gmem_get_pfn(kvm, slot, gfn)
 
+    @part_of("__kvm_mmu_faultin_pfn")
     def fault_from_gmem(self, slot: KvmMemorySlot, private: bool) -> bool:
         """Whether guest_memfd serves the fault: private memory, and everything in a slot whose gmem can be mapped.
 
@@ -113,6 +117,7 @@ class Mmu(KvmMm):
             return True
         return kvm.mmu_invalidate_seq != sequence
 
+    @part_of("mmu_invalidate_retry_gfn")
     def gfn_in_invalidate_range(self, kvm: Kvm, gfn: Gfn) -> bool:
         """Whether gfn is in the one range that is being invalidated.
 
@@ -133,7 +138,7 @@ class Mmu(KvmMm):
     def kvm_tdp_page_fault(self, kvm: Kvm, gfn: Gfn, private: bool) -> Errno:
         """Map a gfn for the guest.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_page_fault(), kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4.
         Locks: SRCU.
         Returns: 0, RET_PF_RETRY, or -EFAULT (an exit to user space).
         """
@@ -167,6 +172,7 @@ class Mmu(KvmMm):
         self.kvm_release_page_clean(pfn)
         return RET_PF_RETRY if stale else 0
 
+    @part_of("tdp_mmu_map_handle_target_level")
     @atomic
     def set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
         """Map a page for the guest.
@@ -178,7 +184,8 @@ class Mmu(KvmMm):
         kvm.sptes[gfn].private = private
         self.trace_set_spte(kvm, gfn, pfn, private)
 
-    def kvm_vcpu_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
+    @part_of("vcpu_run")
+    def run_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
         """The guest touches its memory: directly, or after one fault.
 
         Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
@@ -196,6 +203,7 @@ class Mmu(KvmMm):
                 self.guest_access(kvm, gfn)
             return ret
 
+    @part_of_caller
     @atomic
     def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
         """One access by the guest's processor.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.types import Errno, Gpa, Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT
@@ -16,10 +17,10 @@ PT_ACCESSED_MASK = 1 << 5
 class PagingTmpl(KvmMm):
     """FNAME(walk_addr_generic), one level of it."""
 
-    def kvm_vcpu_walk(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+    def kvm_mmu_gva_to_gpa_read(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
         """An exit that makes KVM translate a guest virtual address.
 
-        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read() and its callers, v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read(), in vcpu_run(), v7.3.4.
         Returns: 0 or -EFAULT.
         """
         kvm = vcpu.kvm
@@ -32,7 +33,8 @@ class PagingTmpl(KvmMm):
 
         The bit is left alone in a read-only slot, and where it is set (`accessed`), as the processor has done it.
 
-        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic), FNAME(update_accessed_dirty_bits), v7.3.4.
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h walk_addr_generic(), update_accessed_dirty_bits(), each in FNAME(),
+        v7.3.4.
         Locks: SRCU.
         Returns: 0, or -EFAULT for a page fault that the guest gets.
         """
@@ -49,17 +51,18 @@ class PagingTmpl(KvmMm):
         assert slot is not None
         if accessed or slot.readonly:
             return 0
-        if not self.try_cmpxchg_user(hva):
+        if not self._try_cmpxchg_user(hva):
             return -EFAULT
         self.host_set_accessed(hva)
         self.mark_page_dirty_in_slot(kvm, slot, gfn)
         self.note_write(slot, gfn)
         return 0
 
+    @part_of("update_accessed_dirty_bits")
     @host_only
     def host_set_accessed(self, hva: Hva) -> None:
         """Set the accessed bit of the entry.
 
-        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(update_accessed_dirty_bits), v7.3.4.
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h update_accessed_dirty_bits(), in FNAME(), v7.3.4.
         """
         self.host_put(hva, bytes([self.host_get(hva, 1)[0] | PT_ACCESSED_MASK]))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.types import Gpa, Kva
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -38,13 +39,16 @@ class Svm(KvmMm):
             self.kvm_vcpu_unmap(vcpu, gfn, pfn, khva)
         return DONE
 
+    @part_of("vmload_vmsave_interception")
     def vmcb12_is_unreachable(self) -> int:
         """The guest's VMCB cannot be mapped.
 
-        Linux: arch/x86/kvm/svm/svm.c, in vmload_vmsave_interception(); x86.c kvm_handle_memory_failure(), v7.3.4.
+        Linux: arch/x86/kvm/svm/svm.c vmload_vmsave_interception(), arch/x86/kvm/x86.c kvm_handle_memory_failure(),
+        v7.3.4.
         """
         return EMULATION_FAILURE
 
+    @part_of("svm_copy_vmloadsave_state")
     @host_only
     def host_save_state(self, khva: Kva) -> None:
         """Write the guest's state.

@@ -44,7 +44,8 @@ class AsyncPf(KvmMm):
     def kvm_check_async_pf_completion(self, vcpu: KvmVcpu) -> None:
         """Tell the guest of what is ready, if it has taken note of what it was told before.
 
-        Linux: virt/kvm/async_pf.c kvm_check_async_pf_completion(), x86.c kvm_arch_async_page_present(), v7.3.4.
+        Linux: virt/kvm/async_pf.c kvm_check_async_pf_completion(), arch/x86/kvm/x86.c kvm_arch_async_page_present(),
+        v7.3.4.
         Locks: vcpu.mutex, SRCU.
         """
         if vcpu.apf.wakeup_all and self.kvm_arch_can_dequeue_async_page_present(vcpu):

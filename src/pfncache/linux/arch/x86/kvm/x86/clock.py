@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.sched import current
@@ -21,10 +22,11 @@ class X86(KvmMm):
 
     # kvm-clock
 
-    def kvm_vcpu_ioctl_set_msr_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> int:
+    @part_of("kvm_set_msrs")
+    def set_msr_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> int:
         """KVM_SET_MSRS of MSR_KVM_SYSTEM_TIME_NEW.
 
-        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl(), msr_io(), v7.3.4.
+        Linux: arch/x86/kvm/msrs.c kvm_set_msrs(), msr_io(), v7.3.4.
         Returns: how many MSRs were set: 1, or 0 when the write is refused.
         """
         kvm = vcpu.kvm
@@ -47,10 +49,11 @@ class X86(KvmMm):
             self.kvm_gpc_deactivate(vcpu.pv_time)
         return 0
 
-    def kvm_vcpu_run_clock_update(self, vcpu: KvmVcpu) -> None:
+    @part_of("vcpu_enter_guest")
+    def run_clock_update(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN that has a clock update to serve, as after KVM_SET_CLOCK or a migration to another CPU.
 
-        Linux: arch/x86/kvm/x86.c vcpu_run(), vcpu_enter_guest() with KVM_REQ_CLOCK_UPDATE, v7.3.4.
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_CLOCK_UPDATE, vcpu_run(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -80,15 +83,16 @@ class X86(KvmMm):
             if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
                 return
             gpc.lock.read_lock_irq()
-        self.pvclock_begin(gpc)
-        self.pvclock_payload(vcpu, gpc)
-        self.pvclock_end(vcpu, gpc)
+        self.begin_pvclock_update(gpc)
+        self.write_pvclock_payload(vcpu, gpc)
+        self.end_pvclock_update(vcpu, gpc)
         self.kvm_gpc_mark_dirty_in_slot(gpc)
         self.note_dirty(gpc)
         gpc.lock.read_unlock_irq()
 
+    @part_of("kvm_setup_guest_pvclock")
     @atomic
-    def pvclock_begin(self, gpc: GfnToPfnCache) -> None:
+    def begin_pvclock_update(self, gpc: GfnToPfnCache) -> None:
         """Make the version odd: the guest waits.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
@@ -99,8 +103,9 @@ class X86(KvmMm):
         self.gpc_access(gpc, True)
         self.host_pvclock_version(gpc, True)
 
+    @part_of("kvm_setup_guest_pvclock")
     @atomic
-    def pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+    def write_pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Write the contents.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
@@ -109,8 +114,9 @@ class X86(KvmMm):
         self.gpc_access(gpc, True)
         self.host_pvclock_payload(vcpu, gpc)
 
+    @part_of("kvm_setup_guest_pvclock")
     @atomic
-    def pvclock_end(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+    def end_pvclock_update(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Make the version even: the guest may read.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
@@ -124,6 +130,7 @@ class X86(KvmMm):
         if not self.is_error_gpa(gpc.gpa):
             self.trace_pv_update(kvm, gpc.gpa, pfn)
 
+    @part_of_caller
     @atomic
     def note_dirty(self, gpc: GfnToPfnCache) -> None:
         """Let the properties see that the writer has marked what it wrote.
@@ -132,6 +139,7 @@ class X86(KvmMm):
         """
         self.trace_gpc_dirty(gpc, gpc.gpa)
 
+    @part_of("kvm_setup_guest_pvclock")
     @host_only
     def host_pvclock_version(self, gpc: GfnToPfnCache, begin: bool) -> None:
         """Move the version on.
@@ -143,6 +151,7 @@ class X86(KvmMm):
         version = (version + 1) | 1 if begin else version + 1
         data[:4] = (version & 0xFFFFFFFF).to_bytes(4, "little")
 
+    @part_of("kvm_setup_guest_pvclock")
     @host_only
     def host_pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Write the contents through the cache.
@@ -151,10 +160,11 @@ class X86(KvmMm):
         """
         self.host_fill_pvclock(vcpu, self.host_pvclock_bytes(gpc))
 
+    @part_of("kvm_setup_guest_pvclock")
     def host_pvclock_bytes(self, gpc: GfnToPfnCache) -> memoryview:
         """Where the structure is. In a Xen guest's vcpu_info it comes second.
 
-        Linux: arch/x86/kvm/x86.c, the offset that kvm_guest_time_update() gives kvm_setup_guest_pvclock(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), the offset from kvm_guest_time_update(), v7.3.4.
         """
         kvm = gpc.kvm
         assert kvm is not None
@@ -162,6 +172,7 @@ class X86(KvmMm):
         offset = self.XEN_VCPU_INFO_TIME if second else 0
         return self.host_kernel_bytes(gpc.khva)[offset:]
 
+    @part_of("kvm_guest_time_update")
     def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
         """Time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.
 
@@ -209,7 +220,8 @@ class X86(KvmMm):
 
     # Steal time
 
-    def kvm_vcpu_run_steal_time(self, vcpu: KvmVcpu) -> None:
+    @part_of("vcpu_enter_guest")
+    def run_steal_time_update(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN that has steal time to report.
 
         Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, v7.3.4.
@@ -243,6 +255,7 @@ class X86(KvmMm):
         assert slot is not None
         self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
 
+    @part_of("record_steal_time")
     @host_only
     def host_steal_time(self, hva: Hva) -> None:
         """Move the version on by two, past an odd one; the vCPU runs. No time is ever stolen.
@@ -285,7 +298,7 @@ class X86(KvmMm):
     def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
         """Tell the guest that its vCPU does not run.
 
-        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_put(), xen.h kvm_xen_runstate_set_preempted(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_put(), arch/x86/kvm/xen.h kvm_xen_runstate_set_preempted(), v7.3.4.
         Locks: the runqueue's.
         """
         kvm = vcpu.kvm
@@ -318,7 +331,7 @@ class X86(KvmMm):
     def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:
         """Assign a page to the guest in the RMP.
 
-        Linux: arch/x86/kvm/svm/sev.c sev_gmem_prepare(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_arch_gmem_make_private(), arch/x86/kvm/svm/sev.c sev_gmem_make_private(), v7.3.4.
         Locks: the folio lock.
         Returns: 0.
         Simplified: SNP's rules for the CoCo type; other types have no RMP.
@@ -330,7 +343,7 @@ class X86(KvmMm):
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
         """Give a page back to the host in the RMP.
 
-        Linux: arch/x86/kvm/svm/sev.c sev_gmem_invalidate(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_arch_gmem_reclaim(), arch/x86/kvm/svm/sev.c sev_gmem_make_shared(), v7.3.4.
         """
         if self.mem_map[pfn].rmp_private:
             self.mem_map[pfn].rmp_private = False

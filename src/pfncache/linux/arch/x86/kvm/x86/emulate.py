@@ -16,10 +16,10 @@ X86EMUL_IO_NEEDED = -5
 class Emulate(KvmMm):
     """Instruction fetch and operands."""
 
-    def kvm_vcpu_emulate(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
+    def x86_emulate_instruction(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
         """An exit that makes KVM emulate a store.
 
-        Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), in vcpu_run(), v7.3.4.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
         """
         kvm = vcpu.kvm
@@ -46,7 +46,7 @@ class Emulate(KvmMm):
     def emulator_read_write_onepage(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes, write: bool) -> Errno:
         """Read or write an operand; what cannot be reached is taken for MMIO.
 
-        Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), read_emulate(), write_emulate(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), v7.3.4.
         Locks: SRCU.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
         Simplified: the guest's own translation is done; `data` of a read says no more than how long it is.
@@ -77,7 +77,7 @@ class Emulate(KvmMm):
         if self.is_error_hva(hva):
             return self.emulator_read_write_onepage(vcpu, gpa, data, True)
         hva += self.offset_in_page(gpa)
-        if not self.try_cmpxchg_user(hva):
+        if not self._try_cmpxchg_user(hva):
             return X86EMUL_UNHANDLEABLE
         self.host_put(hva, data)
         assert slot is not None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
@@ -24,7 +25,8 @@ class Xen(XenRunstate):
 
     # shared_info
 
-    def kvm_xen_set_shared_info(self, kvm: Kvm, gpa: Gpa, uhva: Hva, by_hva: bool) -> Errno:
+    @part_of("kvm_xen_hvm_set_attr")
+    def set_shared_info(self, kvm: Kvm, gpa: Gpa, uhva: Hva, by_hva: bool) -> Errno:
         """KVM_XEN_HVM_SET_ATTR of KVM_XEN_ATTR_TYPE_SHARED_INFO or SHARED_INFO_HVA.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
@@ -42,7 +44,8 @@ class Xen(XenRunstate):
                 ret = self.kvm_xen_shared_info_init(kvm)
             return ret
 
-    def kvm_xen_disable_shared_info(self, kvm: Kvm) -> None:
+    @part_of("kvm_xen_hvm_set_attr")
+    def disable_shared_info(self, kvm: Kvm) -> None:
         """KVM_XEN_HVM_SET_ATTR with no address.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
@@ -67,15 +70,16 @@ class Xen(XenRunstate):
                 if ret != 0:
                     return ret
                 gpc.lock.read_lock_irq()
-            self.xen_write_wall_clock(kvm, gpc)
+            self.write_shared_wall_clock(kvm, gpc)
             gpc.lock.read_unlock_irq()
         return 0
 
+    @part_of("kvm_xen_shared_info_init")
     @atomic
-    def xen_write_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+    def write_shared_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
         """Write the wall clock.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_shared_info_init(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_shared_info_init(), v7.3.4.
         Locks: gpc.lock for reading.
         Simplified: nothing is written but in direct execution.
         """
@@ -96,7 +100,7 @@ class Xen(XenRunstate):
             with read_lock_irq(gpc.lock):
                 if not self.kvm_gpc_check(gpc, self.PAGE_SIZE):
                     return -EWOULDBLOCK
-                rc: Errno = self.xen_set_pending(gpc)
+                rc: Errno = self.set_evtchn_pending(gpc)
                 if rc != 1:
                     return rc
             info = vcpu.xen.vcpu_info_cache
@@ -106,7 +110,7 @@ class Xen(XenRunstate):
                     vcpu.xen.evtchn_pending_sel = True
                     kick = True
                 else:
-                    self.xen_set_pending_sel(info)
+                    self.set_evtchn_pending_sel(info)
                     if vcpu.xen.upcall_vector:
                         self.kvm_xen_inject_vcpu_vector(vcpu)
                     else:
@@ -115,11 +119,12 @@ class Xen(XenRunstate):
             self.kvm_vcpu_kick(vcpu)
         return 1
 
+    @part_of("kvm_xen_set_evtchn_fast")
     @atomic
-    def xen_set_pending(self, gpc: GfnToPfnCache) -> Errno:
+    def set_evtchn_pending(self, gpc: GfnToPfnCache) -> Errno:
         """Set the event's bit in shared_info.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_set_evtchn_fast(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: gpc.lock for reading.
         Returns: 1, 0 if it was set, -ENOTCONN if the guest has masked it.
         Simplified: events are never masked, nor pending already, but in direct execution.
@@ -127,11 +132,12 @@ class Xen(XenRunstate):
         self.gpc_access(gpc, True)
         return 1
 
+    @part_of("kvm_xen_set_evtchn_fast")
     @atomic
-    def xen_set_pending_sel(self, info: GfnToPfnCache) -> None:
+    def set_evtchn_pending_sel(self, info: GfnToPfnCache) -> None:
         """Set the bit of the event's word in vcpu_info, and that an upcall is pending.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_set_evtchn_fast(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: info.lock for reading.
         Simplified: the vCPU is kicked although the bit was set.
         """
@@ -140,7 +146,7 @@ class Xen(XenRunstate):
     def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
         """Deliver the vCPU's upcall vector as an MSI, which wakes it.
 
-        Linux: arch/x86/kvm/xen.c kvm_xen_inject_vcpu_vector(), lapic.c __apic_accept_irq(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_inject_vcpu_vector(), arch/x86/kvm/lapic.c __apic_accept_irq(), v7.3.4.
         Locks: any context; vcpu_info's gpc.lock may be held.
         """
         self.kvm_vcpu_kick(vcpu)
@@ -148,7 +154,8 @@ class Xen(XenRunstate):
     def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
         """Wake a vCPU that sleeps.
 
-        Linux: virt/kvm/kvm_main.c kvm_vcpu_kick(), kvm_vcpu_wake_up(), v7.3.4.
+        Linux: include/linux/kvm_host.h kvm_vcpu_kick(), virt/kvm/kvm_main.c __kvm_vcpu_kick(), kvm_vcpu_wake_up(),
+        v7.3.4.
         Locks: any context.
         Simplified: vCPUs do not sleep here, but the runqueue's lock is taken.
         """
@@ -171,15 +178,16 @@ class Xen(XenRunstate):
                 return -EINVAL
             kthread_use_mm(kvm.mm)
             borrowed = True
-        ret = self.kvm_xen_set_evtchn_slow(kvm, vcpu)
+        ret = self.set_evtchn_slow(kvm, vcpu)
         if borrowed:
             kthread_unuse_mm()
         return ret
 
-    def kvm_xen_set_evtchn_slow(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
+    @part_of("kvm_xen_set_evtchn")
+    def set_evtchn_slow(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
         """Try, and refresh, until one of them gives an answer.
 
-        Linux: arch/x86/kvm/xen.c, the loop in kvm_xen_set_evtchn(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn(), its loop, v7.3.4.
         Locks: may sleep.
         Returns: 1, or the error of the refresh.
         """
@@ -235,7 +243,8 @@ class Xen(XenRunstate):
         vcpu.xen.timer_pending = False
         self.xen_timer_callback(kvm, vcpu)
 
-    def kvm_xen_vcpu_set_timer(self, vcpu: KvmVcpu) -> Errno:
+    @part_of("kvm_xen_vcpu_set_attr")
+    def start_expired_timer(self, vcpu: KvmVcpu) -> Errno:
         """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_TIMER, with a time that has passed.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
@@ -257,10 +266,11 @@ class Xen(XenRunstate):
             self.kvm_xen_set_evtchn(kvm, vcpu)
             vcpu.xen.timer_pending = False
 
-    def kvm_vcpu_run_inject_timer(self, vcpu: KvmVcpu) -> None:
+    @part_of("vcpu_run")
+    def run_timer_injection(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN that has a Xen timer to deliver.
 
-        Linux: arch/x86/kvm/x86.c vcpu_run(), kvm_inject_pending_timer_irqs(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c vcpu_run(), arch/x86/kvm/irq.c kvm_inject_pending_timer_irqs(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -269,7 +279,8 @@ class Xen(XenRunstate):
 
     # vcpu_info and runstate
 
-    def kvm_xen_vcpu_set_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, gpa: Gpa, length: int) -> Errno:
+    @part_of("kvm_xen_vcpu_set_attr")
+    def set_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, gpa: Gpa, length: int) -> Errno:
         """KVM_XEN_VCPU_SET_ATTR of vcpu_info, of its time information or of runstate.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
@@ -278,18 +289,20 @@ class Xen(XenRunstate):
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            if gpc is vcpu.xen.vcpu_info_cache and not self.kvm_xen_vcpu_info_aligned(gpa):
+            if gpc is vcpu.xen.vcpu_info_cache and not self.vcpu_info_is_aligned(gpa):
                 return -ENXIO
             return self.kvm_gpc_activate(gpc, gpa, length)
 
-    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+    @part_of("kvm_xen_vcpu_set_attr")
+    def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
         """Whether vcpu_info may be at gpa: its bits are set atomically, and may not cross a page.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4 (since 7.3.2: eacdb76c5f04).
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4 (since v7.3.2: eacdb76c5f04).
         """
         return gpa % self.VCPU_INFO_ALIGN == 0
 
-    def kvm_xen_vcpu_disable_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+    @part_of("kvm_xen_vcpu_set_attr")
+    def disable_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """KVM_XEN_VCPU_SET_ATTR with no address.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
@@ -299,10 +312,11 @@ class Xen(XenRunstate):
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self.kvm_gpc_deactivate(gpc)
 
-    def kvm_vcpu_run_inject_events(self, vcpu: KvmVcpu) -> None:
+    @part_of("vcpu_run")
+    def run_event_injection(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN that has Xen events to deliver.
 
-        Linux: arch/x86/kvm/x86.c vcpu_run(), xen.h kvm_xen_has_pending_events(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c vcpu_run(), arch/x86/kvm/xen.h kvm_xen_has_pending_events(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -323,17 +337,18 @@ class Xen(XenRunstate):
             if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
                 return
             gpc.lock.read_lock_irq()
-        self.xen_inject_pending_sel(vcpu, gpc)
+        self.inject_evtchn_pending_sel(vcpu, gpc)
         vcpu.xen.evtchn_pending_sel = False
         self.kvm_gpc_mark_dirty_in_slot(gpc)
         self.note_xen_dirty(gpc)
         gpc.lock.read_unlock_irq()
 
+    @part_of("kvm_xen_inject_pending_events")
     @atomic
-    def xen_inject_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+    def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Set the bits that were noted in vcpu_info, and that an upcall is pending.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_inject_pending_events(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
         Locks: gpc.lock for reading.
         """
         self.gpc_access(gpc, True)
@@ -341,8 +356,8 @@ class Xen(XenRunstate):
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Whether an upcall is pending. Without vcpu_info there is none.
 
-        Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an SRCU section
-        since 7.3.2: aa8ad943f242).
+        Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an
+        SRCU section since v7.3.2: aa8ad943f242).
         """
         if not vcpu.xen.vcpu_info_cache.active:
             return False

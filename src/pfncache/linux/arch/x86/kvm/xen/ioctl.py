@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
@@ -63,9 +64,9 @@ class XenIoctl(Xen):
         if by_hva and value % self.PAGE_SIZE != 0:
             return -EINVAL
         if value == (0 if by_hva else INVALID):
-            self.kvm_xen_disable_shared_info(kvm)
+            self.disable_shared_info(kvm)
             return 0
-        return self.kvm_xen_set_shared_info(kvm, value * self.PAGE_SIZE, value, by_hva)
+        return self.set_shared_info(kvm, value * self.PAGE_SIZE, value, by_hva)
 
     def kvm_xen_vcpu_set_attr(self, vcpu: KvmVcpu, attribute: int, value: int, expires: int) -> Errno:
         """KVM_XEN_VCPU_SET_ATTR: `value` is an address, a state, a vector, or a timer's port and priority.
@@ -78,15 +79,15 @@ class XenIoctl(Xen):
             VCPU_ATTR_VCPU_TIME_INFO: (vcpu.xen.vcpu_time_info_cache, self.PVCLOCK_SIZE),
         }
         if attribute in places:
-            return self._set_place(vcpu, *places[attribute], value)
+            return self._set_vcpu_place(vcpu, *places[attribute], value)
         if attribute == VCPU_ATTR_VCPU_INFO_HVA:
             return self._set_vcpu_info_hva(vcpu, value)
         if attribute == VCPU_ATTR_RUNSTATE_ADDR:
             if value == INVALID:
-                self.kvm_xen_vcpu_disable_info(vcpu, vcpu.xen.runstate_cache)
-                self.kvm_xen_vcpu_disable_info(vcpu, vcpu.xen.runstate2_cache)
+                self.disable_vcpu_info(vcpu, vcpu.xen.runstate_cache)
+                self.disable_vcpu_info(vcpu, vcpu.xen.runstate2_cache)
                 return 0
-            return self.kvm_xen_vcpu_set_runstate(vcpu, value)
+            return self.set_runstate_area(vcpu, value)
         if attribute == VCPU_ATTR_RUNSTATE_CURRENT:
             return self._set_runstate(vcpu, value)
         if attribute == VCPU_ATTR_TIMER:
@@ -95,31 +96,33 @@ class XenIoctl(Xen):
             return self._set_vector(vcpu, value)
         return -ENOENT
 
-    def _set_place(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, length: int, gpa: int) -> Errno:
+    @part_of("kvm_xen_vcpu_set_attr")
+    def _set_vcpu_place(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, length: int, gpa: int) -> Errno:
         """vcpu_info, or the time information of a vCPU, by its gpa.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         if gpa == INVALID:
-            self.kvm_xen_vcpu_disable_info(vcpu, gpc)
+            self.disable_vcpu_info(vcpu, gpc)
             return 0
-        ret = self.kvm_xen_vcpu_set_info(vcpu, gpc, gpa, length)
+        ret = self.set_vcpu_info(vcpu, gpc, gpa, length)
         if ret == 0:
             vcpu.clock_update = True
         return ret
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_vcpu_info_hva(self, vcpu: KvmVcpu, hva: int) -> Errno:
         """vcpu_info, by its user address.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         gpc = vcpu.xen.vcpu_info_cache
         if hva == 0:
-            self.kvm_xen_vcpu_disable_info(vcpu, gpc)
+            self.disable_vcpu_info(vcpu, gpc)
             return 0
-        if not self.kvm_xen_vcpu_info_aligned(hva):
+        if not self.vcpu_info_is_aligned(hva):
             return -ENXIO
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             ret = self.kvm_gpc_activate_hva(gpc, hva, VCPU_INFO_SIZE)
@@ -127,10 +130,11 @@ class XenIoctl(Xen):
                 vcpu.clock_update = True
             return ret
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_runstate(self, vcpu: KvmVcpu, state: int) -> Errno:
         """The state that a vCPU is in.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -141,19 +145,21 @@ class XenIoctl(Xen):
             self.kvm_xen_update_runstate(vcpu, state == RUNSTATE_runnable)
         return 0
 
+    @part_of("kvm_xen_update_runstate")
     def _enter_runstate(self, kvm: Kvm, vcpu: KvmVcpu, state: int) -> None:
         """The state changes now.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
         """
         self.host_clock += 1
         vcpu.xen.host_runstate = state
         vcpu.xen.host_runstate_entry_time = self.host_clock + kvm.host_kvmclock_offset
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_timer(self, vcpu: KvmVcpu, port: int, priority: int, expires: int) -> Errno:
         """Stop the timer, and start it anew if it has an event and a time.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -165,39 +171,42 @@ class XenIoctl(Xen):
         if vcpu.xen.host_timer_expires != 0 and expires <= self.host_clock + kvm.host_kvmclock_offset:
             vcpu.xen.host_timer_expires = 0
             self._on_timer(vcpu)
-            return self.kvm_xen_vcpu_set_timer(vcpu)
+            return self.start_expired_timer(vcpu)
         return 0
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_vector(self, vcpu: KvmVcpu, vector: int) -> Errno:
         """The vector by which the vCPU is told of events.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         if 0 < vector < FIRST_VECTOR:
             return -EINVAL
         vcpu.xen.upcall_vector = vector != 0
         return 0
 
+    @part_of_caller
     def _on_timer(self, vcpu: KvmVcpu) -> None:
         """The event that is sent is the timer's.
 
-        Linux: arch/x86/kvm/xen.c, in xen_timer_callback(), kvm_xen_inject_timer_irqs(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c xen_timer_callback(), kvm_xen_inject_timer_irqs(), v7.3.4.
         """
         current().host_evtchn_port = vcpu.xen.host_timer_virq
 
     def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
         """The vCPU runs.
 
-        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), x86.c vcpu_enter_guest() with
+        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), arch/x86/kvm/x86.c vcpu_enter_guest() with
         KVM_REQ_STEAL_UPDATE, v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         if kvm.xen.hvm_config and vcpu.xen.host_runstate != RUNSTATE_running:
             self._enter_runstate(kvm, vcpu, RUNSTATE_running)
-            self.kvm_vcpu_run_runstate(vcpu)
+            self.run_runstate_update(vcpu)
 
-    def kvm_xen_timer_expires(self, vcpu: KvmVcpu) -> None:
+    @part_of("hrtimer_interrupt")
+    def expire_timer(self, vcpu: KvmVcpu) -> None:
         """The hrtimer of a guest's timer has expired.
 
         Linux: arch/x86/kvm/xen.c xen_timer_callback(), kernel/time/hrtimer.c hrtimer_interrupt(), v7.3.4.
@@ -211,14 +220,15 @@ class XenIoctl(Xen):
             self.xen_timer_callback(kvm, vcpu)
             self.irq_exit()
 
-    def kvm_xen_vcpu_get_timer(self, vcpu: KvmVcpu) -> int:
+    @part_of("kvm_xen_vcpu_get_attr")
+    def get_vcpu_timer(self, vcpu: KvmVcpu) -> int:
         """KVM_XEN_VCPU_GET_ATTR of the timer: what has expired is delivered first. Returns when it will expire.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_get_attr(), v7.3.4.
         """
         self._on_timer(vcpu)
         if vcpu.xen.timer_pending:
-            self.kvm_vcpu_run_inject_timer(vcpu)
+            self.run_timer_injection(vcpu)
         return vcpu.xen.host_timer_expires
 
     def kvm_xen_hvm_evtchn_send(self, kvm: Kvm, port: int, vcpu_id: int, priority: int) -> Errno:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
 from pfncache.linux.include.linux.types import INVALID_GPA, Errno, Gpa
@@ -15,7 +16,8 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 class XenRunstate(KvmMm):
     """The functions of arch/x86/kvm/xen.c for runstate."""
 
-    def kvm_xen_vcpu_set_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+    @part_of("kvm_xen_vcpu_set_attr")
+    def set_runstate_area(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
         """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR: one page or two.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
@@ -24,7 +26,7 @@ class XenRunstate(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            ret: Errno = self.kvm_xen_activate_runstate(vcpu, gpa)
+            ret: Errno = self.activate_runstate_area(vcpu, gpa)
             if ret != 0:
                 self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
                 self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
@@ -32,10 +34,11 @@ class XenRunstate(KvmMm):
             self.kvm_xen_update_runstate_guest(vcpu, False)
         return 0
 
-    def kvm_xen_activate_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+    @part_of("kvm_xen_vcpu_set_attr")
+    def activate_runstate_area(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
         """Activate the cache of each page, or deactivate the second one's.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         Locks: xen_lock, SRCU.
         Returns: 0, or what activation returns.
         """
@@ -58,10 +61,11 @@ class XenRunstate(KvmMm):
         if vcpu.xen.runstate_cache.active:
             self.kvm_xen_update_runstate_guest(vcpu, runnable)
 
-    def kvm_vcpu_run_runstate(self, vcpu: KvmVcpu) -> None:
+    @part_of("vcpu_enter_guest")
+    def run_runstate_update(self, vcpu: KvmVcpu) -> None:
         """KVM_RUN after the vCPU was scheduled out: it runs again.
 
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, xen.h
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, arch/x86/kvm/xen.h
         kvm_xen_runstate_set_running(), v7.3.4.
         """
         kvm = vcpu.kvm
@@ -69,6 +73,7 @@ class XenRunstate(KvmMm):
         with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
             self.kvm_xen_update_runstate(vcpu, False)
 
+    @part_of("kvm_xen_update_runstate_guest")
     def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
         """Lock a runstate cache; when scheduling, only if nobody has to be waited for.
 
@@ -120,9 +125,9 @@ class XenRunstate(KvmMm):
             # gpc1.gpa is read without its lock: only vcpu.mutex, which is ours, lets it change.
             if self.kvm_gpc_activate(gpc2, gpc1.gpa + len1, len2) != 0:
                 return
-        self.xen_write_runstate(vcpu, gpc1, 0, len1)
+        self.write_runstate_area(vcpu, gpc1, 0, len1)
         if len2 != 0:
-            self.xen_write_runstate(vcpu, gpc2, len1, len2)
+            self.write_runstate_area(vcpu, gpc2, len1, len2)
             self.kvm_gpc_mark_dirty_in_slot(gpc2)
             self.note_xen_dirty(gpc2)
             gpc2.lock.read_unlock()
@@ -130,15 +135,17 @@ class XenRunstate(KvmMm):
         self.note_xen_dirty(gpc1)
         gpc1.lock.read_unlock_irq()
 
+    @part_of("kvm_xen_update_runstate_guest")
     @atomic
-    def xen_write_runstate(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
+    def write_runstate_area(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
         """Write a part of the runstate area.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate_guest(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4.
         Locks: gpc.lock for reading.
         """
         self.gpc_access(gpc, True)
 
+    @part_of_caller
     @atomic
     def note_xen_dirty(self, gpc: GfnToPfnCache) -> None:
         """Let the properties see that the writer has marked what it wrote.

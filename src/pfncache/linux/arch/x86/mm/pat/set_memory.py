@@ -12,17 +12,17 @@ class SetMemory(Mm):
     """The direct map's PTEs."""
 
     @atomic
-    def set_direct_map_invalid(self, page: Page) -> None:
+    def set_direct_map_invalid_noflush(self, page: Page) -> None:
         """Take a page out of the direct map, and flush the TLB.
 
-        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_valid_noflush(), v7.3.4.
+        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_invalid_noflush(), v7.3.4.
         """
         page.direct_map = False
 
     @atomic
-    def set_direct_map_default(self, page: Page) -> None:
+    def set_direct_map_default_noflush(self, page: Page) -> None:
         """Put a page back into the direct map.
 
-        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_valid_noflush(), v7.3.4.
+        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_default_noflush(), v7.3.4.
         """
         page.direct_map = True

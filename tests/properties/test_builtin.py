@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from pfncache.designs.catalogue import Patch, mainline_7_3, rfc_v4, rfc_v4_fixed
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.designs.catalogue import Patch
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 

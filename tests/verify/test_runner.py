@@ -20,7 +20,7 @@ from tests.verify.conftest import SkipUpdate, Unused
 SCENARIO = "clock/anon/munmap"
 
 OWN = """
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.designs.catalogue import Patch, mainline_7_3
 
 UNLOCK = {value}

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pfncache.designs.design import Patch
 from pfncache.designs.requirement import MMU_SEQUENCE
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots, KvmVcpu
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held_write
 from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, Errno, Gpa, Hva, Kva, Pfn, Sequence

@@ -5,28 +5,33 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Array
-from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
-from pfncache.linux.arch.x86.kvm.msrs import Ioctl
+from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.svm import Svm
-from pfncache.linux.arch.x86.kvm.x86.async_pf import AsyncPf
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.linux.arch.x86.kvm.x86.emulate import Emulate
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.arch.x86.kvm.xen.ioctl import XenIoctl
-from pfncache.linux.arch.x86.lib.usercopy_64 import Usercopy
+from pfncache.linux.arch.x86.lib.copy_user_64 import Usercopy
 from pfncache.linux.arch.x86.mm.fault import Fault
 from pfncache.linux.arch.x86.mm.pat.set_memory import SetMemory
 from pfncache.linux.fs.open import Open
+from pfncache.linux.fs.read_write import ReadWrite
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
-from pfncache.linux.mm.filemap import Filemap
+from pfncache.linux.kernel.iomem import Iomem
+from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup
+from pfncache.linux.mm.highmem import Highmem
+from pfncache.linux.mm.madvise import Madvise
 from pfncache.linux.mm.memory import Memory
+from pfncache.linux.mm.memory_failure import MemoryFailure
+from pfncache.linux.mm.migrate import Migrate
 from pfncache.linux.mm.mmap import Mmap
 from pfncache.linux.mm.mmu_notifier import MmuNotifier
+from pfncache.linux.mm.mprotect import Mprotect
 from pfncache.linux.mm.mremap import Mremap
 from pfncache.linux.mm.page_alloc import PageAlloc
-from pfncache.linux.mm.vmalloc import Vmalloc
+from pfncache.linux.mm.truncate import Truncate
+from pfncache.linux.virt.kvm.async_pf import AsyncPf
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 from pfncache.linux.virt.kvm.guest_memfd.memory import GuestMemfd
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
@@ -34,6 +39,7 @@ from pfncache.linux.virt.kvm.kvm_main.host_map import HostMap
 from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMain
+from pfncache.linux.virt.kvm.kvm_main.vcpu import VcpuMain
 from pfncache.linux.virt.kvm.kvm_main.vm import VmLife
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
@@ -41,10 +47,11 @@ REAL_PAGE_SHIFT = 12
 
 
 class Vmlinux(
-    VmIoctl, Ioctl, XenIoctl, Mremap, Open,
-    Pfncache, KvmMain, Memslots, MemAttributes, GuestMemfd, GuestMemfdFile, VmLife, X86, Xen, Mmu, PagingTmpl, Emulate,
-    HostMap, AsyncPf, Svm,
-    PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
+    VmIoctl, Msrs, XenIoctl,
+    Pfncache, KvmMain, Memslots, MemAttributes, X86, Xen, Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
+    GuestMemfd, GuestMemfdFile, VmLife, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm,
+    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, MmuNotifier, Iomem, Highmem, Workqueue,
+    SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux, as far as KVM's access to guest memory goes.
 

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/open.c, read_write.c, attr.c: what a process asks of a memfd or a guest_memfd through its descriptor.
-
-For direct execution: these are the checks before the file's own functions.
-"""
+"""fs/open.c: checks of system calls on files, before the functions of memfd or guest_memfd; for direct execution."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP, ESPIPE
+from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP
 from pfncache.linux.mm.shmem import Shmem
 from pfncache.linux.virt.kvm.guest_memfd.file import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, GuestMemfdFile
 
@@ -17,7 +14,7 @@ FALLOC_FL_MODE_MASK = 0xFA
 FALLOC_FL_ZERO_RANGE = 0x10
 
 
-class Open(GuestMemfdFile, Shmem):
+class Open(Shmem, GuestMemfdFile):
     """System calls on files."""
 
     def vfs_fallocate(self, file: File, mode: int, offset: int, length: int) -> Errno:
@@ -39,14 +36,6 @@ class Open(GuestMemfdFile, Shmem):
         if file.f_mapping.gmem:
             return self.kvm_gmem_fallocate(file, mode, offset, length)
         return self.shmem_fallocate(file.f_mapping, mode, offset, length)
-
-    def ksys_pread64(self, file: File) -> Errno:
-        """pread(), pwrite() and lseek(): a guest_memfd has no position.
-
-        Linux: fs/read_write.c ksys_pread64(), ksys_pwrite64(), ksys_lseek(), v7.3.4.
-        Returns: 0 where the file may be read, or -ESPIPE.
-        """
-        return -ESPIPE if file.f_mapping.gmem else 0
 
     def do_truncate(self, file: File) -> Errno:
         """ftruncate(): the size of a guest_memfd is fixed.

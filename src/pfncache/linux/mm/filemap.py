@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/filemap.c, mm/truncate.c: the page cache of a file."""
+"""mm/filemap.c: the page cache of a file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pfncache.lang.atomic import atomic
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from pfncache.linux.include.linux.types import Pgoff
-from pfncache.linux.kernel.locking.rwsem import down_read
 
 
 class Filemap(Mm):
-    """The page cache. The folio lock of a cached page keeps truncation and faults apart."""
+    """The page cache. The folio lock of a cached page serializes truncation and faults."""
 
     @atomic
     def filemap_get_entry(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
@@ -75,26 +74,6 @@ class Filemap(Mm):
                 return new
             new.lock.unlock()
             self.put_page(new)
-
-    def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
-        """Remove the pages of [start, end) from the cache, from user page tables first.
-
-        Linux: mm/truncate.c truncate_inode_pages_range(), truncate_inode_folio(), v7.3.4.
-        Locks: invalidate_lock for writing; may sleep.
-        """
-        for index in range(len(mapping.i_pages)):
-            if start <= index < end:
-                page = self.filemap_lock_folio(mapping, index)
-                if page is not None:
-                    if page.mapcount > 0:
-                        with down_read(mapping.i_mmap_rwsem):
-                            self.unmap_mapping_folio(mapping, index)
-                    self.filemap_remove_folio(mapping, index)
-                    if mapping.gmem:
-                        self.kvm_gmem_free_folio(page)
-                    self.put_page(page)
-                    page.lock.unlock()
-                    self.put_page(page)
 
     @atomic
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:

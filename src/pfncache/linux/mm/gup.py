@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/gup.c: from a user address to a page with a reference, as KVM asks for it (FOLL_WRITE)."""
+"""mm/gup.c: from a user address to a page with a reference, with FOLL_WRITE."""
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.sched import current
@@ -14,7 +13,7 @@ from pfncache.linux.kernel.locking.spinlock import spin_lock
 
 
 class Gup(Mm):
-    """get_user_pages() in its fast and its slow form, and the way around it for VM_PFNMAP."""
+    """get_user_pages() in its fast and its slow form."""
 
     def gup_fast_folio_allowed(self, page: Page) -> bool:
         """Return whether GUP hands out this page; it refuses memory without a direct map.
@@ -87,22 +86,3 @@ class Gup(Mm):
                 return KVM_PFN_ERR_HWPOISON
             if fault != 0:
                 return KVM_PFN_ERR_FAULT
-
-    def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
-        """The pfn of a VM_PFNMAP address; nobody holds a reference.
-
-        Linux: mm/memory.c follow_pfnmap_start(), follow_pfnmap_end(), v7.3.4.
-        Locks: may sleep.
-        Returns: a pfn or KVM_PFN_ERR_FAULT.
-        """
-        number = address >> self.PAGE_SHIFT
-        with down_read(mm.mmap_lock):
-            mmap_assert_locked(mm.mmap_lock)
-            vma = mm.vmas[number]
-            if not vma.present or not vma.pfnmap:
-                return KVM_PFN_ERR_FAULT
-            with spin_lock(mm.page_table_lock):
-                pte = mm.ptes[number]
-                if pte.pfn < 0 or not pte.writable:
-                    return KVM_PFN_ERR_FAULT
-                return pte.pfn

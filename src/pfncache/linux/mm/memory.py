@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/memory.c, mm/rmap.c, mm/memory-failure.c: user page tables are filled and emptied."""
+"""mm/memory.c: user page tables are filled and emptied."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of_caller
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked
-from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
-from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, Errno, Hva, Pfn, Pgoff
+from pfncache.linux.include.linux.types import (
+    KVM_PFN_ERR_FAULT,
+    KVM_PFN_ERR_HWPOISON,
+    Errno,
+    Hva,
+    Pfn,
+    Pgoff,
+)
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
+from pfncache.linux.mm.shmem import Shmem
 
 
-class Memory(Mm):
-    """Faults and zapping, a page at a time."""
+class Memory(Shmem):
+    """The functions of mm/memory.c: faults and zapping, a page at a time."""
 
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
         """Make a user PTE present.
@@ -85,26 +92,6 @@ class Memory(Mm):
             self.put_page(page)
         return 0
 
-    def shmem_fault(self, mapping: AddressSpace, index: Pgoff) -> Pfn:
-        """The page of a memfd, locked and with a reference.
-
-        Linux: mm/shmem.c shmem_fault(), v7.3.4.
-        Simplified: with __do_fault()'s test for poisoned memory.
-        """
-        if index >= len(mapping.i_pages):
-            return -1
-        page = self.filemap_grab_folio(mapping, index)
-        if page is None:
-            return KVM_PFN_ERR_FAULT
-        if page.hwpoison:
-            page.lock.unlock()
-            self.put_page(page)
-            return KVM_PFN_ERR_HWPOISON
-        if not page.uptodate:
-            self.clear_highpage(page)
-            page.uptodate = True
-        return page.pfn
-
     @atomic
     def set_pte_range(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
         """Make a PTE present; it takes over the caller's reference.
@@ -172,20 +159,21 @@ class Memory(Mm):
                     address = number << self.PAGE_SHIFT
                     self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 
-    def memory_failure(self, mm: MmStruct, address: Hva, mapping: AddressSpace, index: Pgoff) -> None:
-        """A page of a file has failed: mark it, take it from user page tables, tell its owner.
+    def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
+        """The pfn of a VM_PFNMAP address; nobody holds a reference.
 
-        Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
-        Simplified: for file pages; the owner keeps it in its cache.
+        Linux: mm/memory.c follow_pfnmap_start(), follow_pfnmap_end(), v7.3.4.
+        Locks: may sleep.
+        Returns: a pfn or KVM_PFN_ERR_FAULT.
         """
-        page = self.filemap_lock_folio(mapping, index)
-        if page is None:
-            return
-        page.hwpoison = True
-        if page.mapcount > 0:
-            with down_read(mapping.i_mmap_rwsem):
-                self.unmap_mapping_folio(mapping, index)
-        if mapping.gmem:
-            self.kvm_gmem_error_folio(mapping, index)
-        page.lock.unlock()
-        self.put_page(page)
+        number = address >> self.PAGE_SHIFT
+        with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)
+            vma = mm.vmas[number]
+            if not vma.present or not vma.pfnmap:
+                return KVM_PFN_ERR_FAULT
+            with spin_lock(mm.page_table_lock):
+                pte = mm.ptes[number]
+                if pte.pfn < 0 or not pte.writable:
+                    return KVM_PFN_ERR_FAULT
+                return pte.pfn

@@ -1,33 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/mremap.c, mmap.c, madvise.c: what a process asks of a range of its address space."""
+"""mm/mremap.c: a mapping moves to another address."""
 
 from __future__ import annotations
 
-from pfncache.linux.fs.open import Open
-from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva
-from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, ENOMEM, EPERM
+from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.kernel.locking.spinlock import spin_lock
-from pfncache.linux.virt.kvm.guest_memfd.file import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+from pfncache.linux.mm.vma import VmaOps
 
 
-class Mremap(Open):
-    """Ranges of pages, with the checks of the system calls."""
-
-    def do_mmap(self, file: File | None, shared: bool, executable: bool) -> Errno:
-        """Whether a mapping may be made.
-
-        Linux: mm/mmap.c do_mmap(), v7.3.4.
-        Returns: 0, -EPERM (guest_memfd is on a mount without execution), or what the file's own mmap returns.
-        Simplified: the checks; vm_mmap_pgoff() maps page by page.
-        """
-        if file is None or not file.f_mapping.gmem:
-            return 0
-        if executable:
-            return -EPERM
-        return self.kvm_gmem_mmap(file, shared)
+class Mremap(VmaOps):
+    """The functions of mm/mremap.c, one page at a time."""
 
     def do_mremap(self, mm: MmStruct, old: Hva, new: Hva) -> Errno:
         """mremap(MREMAP_MAYMOVE | MREMAP_FIXED) of one page: its PTE goes along, and nothing is left behind.
@@ -63,21 +48,3 @@ class Mremap(Open):
             mm.ptes[old].writable = False
             mm.ptes[new].pfn = pfn
             mm.ptes[new].writable = writable
-
-    def madvise_remove(self, mm: MmStruct, address: Hva) -> Errno:
-        """madvise(MADV_REMOVE) of one page: a hole is punched into the file behind it.
-
-        Linux: mm/madvise.c madvise_remove(), v7.3.4.
-        Returns: 0, -ENOMEM without a mapping, -EINVAL for anonymous memory, or what fallocate() returns.
-        """
-        vma = mm.vmas[address >> self.PAGE_SHIFT]
-        if not vma.present:
-            return -ENOMEM
-        mapping = vma.mapping
-        if mapping is None:
-            return -EINVAL
-        offset = vma.pgoff << self.PAGE_SHIFT
-        for file in self.gmem_files:
-            if file.f_mapping is mapping:
-                return self.vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)
-        return self.shmem_fallocate(mapping, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)

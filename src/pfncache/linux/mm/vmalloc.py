@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/vmalloc.c, mm/highmem.c, kernel/iomem.c: kernel addresses for pages."""
+"""mm/vmalloc.c: kernel addresses of pages in vmalloc space."""
 
 from __future__ import annotations
 
@@ -12,21 +12,7 @@ from pfncache.linux.include.linux.types import Kva, Pfn
 
 
 class Vmalloc(Mm):
-    """kmap(), vmap() and memremap()."""
-
-    def kmap(self, page: Page) -> Kva:
-        """The address of a page in the direct map, present there or not.
-
-        Linux: include/linux/highmem-internal.h kmap(), v7.3.4, without CONFIG_HIGHMEM.
-        """
-        might_sleep()
-        return self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
-
-    def kunmap(self, khva: Kva) -> None:
-        """Nothing to do: the direct map stays.
-
-        Linux: include/linux/highmem-internal.h kunmap(), v7.3.4, without CONFIG_HIGHMEM.
-        """
+    """The functions of mm/vmalloc.c."""
 
     @atomic
     def vmap_pages_range(self, pfn: Pfn) -> Kva:
@@ -72,25 +58,6 @@ class Vmalloc(Mm):
         """
         might_sleep()
         self.remove_vm_area(khva)
-
-    def memremap(self, pfn: Pfn) -> Kva:
-        """Map a pfn that has no struct page.
-
-        Linux: kernel/iomem.c memremap(), for MEMREMAP_WB, v7.3.4.
-        Locks: may sleep.
-        """
-        might_sleep()
-        return self.vmap_pages_range(pfn)
-
-    def memunmap(self, khva: Kva) -> None:
-        """Undo memremap().
-
-        Linux: kernel/iomem.c memunmap(), mm/vmalloc.c remove_vm_area(), v7.3.4.
-        Locks: may sleep.
-        """
-        if self.is_vmalloc_addr(khva):
-            might_sleep()
-            self.remove_vm_area(khva)
 
     def is_vmalloc_addr(self, khva: Kva) -> bool:
         """Whether an address is in vmalloc space.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno

@@ -168,6 +168,10 @@ class KvmMm(Mm):
         """Read or write through the cache's kernel address. Locks: gpc.lock for reading, after kvm_gpc_check()."""
 
     @abstractmethod
+    def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
+        """Wake a vCPU that sleeps. Locks: any context."""
+
+    @abstractmethod
     def kvm_get_kvm(self, kvm: Kvm) -> None:
         """Take a reference on the VM."""
 
@@ -301,3 +305,27 @@ class KvmMm(Mm):
     @abstractmethod
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
         """SNP: give the page back to the host in the RMP."""
+
+    @abstractmethod
+    def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
+        """Write to the guest that its vCPU does not run. Locks: the runqueue's."""
+
+    @abstractmethod
+    def kvm_arch_can_dequeue_async_page_present(self, vcpu: KvmVcpu) -> bool:
+        """Return whether the guest can take a report of pages that are ready. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_arch_async_page_present(self, vcpu: KvmVcpu) -> None:
+        """Report to the guest that pages are ready. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Return whether an upcall is pending in vcpu_info."""
+
+    @abstractmethod
+    def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Deliver the event of a pending timer. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
+        """Deliver the events that are pending in the vCPU. Locks: vcpu.mutex, SRCU."""

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/mm/fault.c, mm/kasan: what happens when the kernel follows an address."""
+"""arch/x86/mm/fault.c: the processor follows addresses, and page faults; with KASAN and the RMP."""
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic, host_only
-from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import Page
-from pfncache.linux.include.linux.types import Kva, Pfn
+from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn
+from pfncache.linux.kernel.locking.rwsem import down_read
 
 
 class Fault(Mm):
-    """The processor's view of kernel addresses, with KASAN's and the RMP's checks."""
+    """The processor's view of addresses, with the checks of KASAN and the RMP."""
 
     @part_of_caller
     @atomic
@@ -55,34 +56,17 @@ class Fault(Mm):
             report("private-access", f"RMP fault: the host writes pfn {page.pfn}, which is assigned to a guest")
         self.trace_kernel_access(khva, page, write)
 
-    def clear_highpage(self, page: Page) -> None:
-        """Zero a page through the direct map.
+    def do_user_addr_fault(self, mm: MmStruct, address: Hva) -> Errno:
+        """A process writes to its memory and faults if it has to.
 
-        Linux: include/linux/highmem.h clear_highpage(), v7.3.4.
+        Linux: arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
+        Returns: 0, or what the fault gives.
         """
-        self.kernel_access_page(page)
-        self.host_zero(page)
-
-    @part_of_caller
-    @atomic
-    def kernel_access_page(self, page: Page) -> None:
-        """Write to a page that is one's own, through the direct map.
-
-        Linux: arch/x86/mm/fault.c do_kern_addr_fault(), page_fault_oops(), v7.3.4.
-        """
-        if not page.direct_map:
-            report("unmapped-access", f"pfn {page.pfn} is written, but is not in the direct map")
-        if page.free:
-            report("use-after-free", f"pfn {page.pfn} is written, but it is free")
-
-    @part_of("clear_page")
-    @host_only
-    def host_zero(self, page: Page) -> None:
-        """Zero the bytes of a page.
-
-        Linux: arch/x86/include/asm/page_64.h clear_page(), v7.3.4.
-        """
-        page.host_bytes[:] = bytes(len(page.host_bytes))
+        with down_read(mm.mmap_lock):
+            pte = mm.ptes[address >> self.PAGE_SHIFT]
+            if pte.pfn >= 0 and pte.writable:
+                return 0
+            return self.handle_mm_fault(mm, address, True)
 
     @part_of_caller
     def host_kernel_bytes(self, khva: Kva) -> memoryview:

@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/mmu/mmu.c, tdp_mmu.c: what the guest itself reaches, a page at a time."""
+"""arch/x86/kvm/mmu/mmu.c: TDP faults and zapping, a page at a time."""
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
-from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.lockdep import (
     lockdep_assert_held_either,
     lockdep_assert_held_read,
     lockdep_assert_held_write,
 )
-from pfncache.linux.include.linux.types import Errno, Gfn, Gpa, Pfn, Sequence
+from pfncache.linux.include.linux.types import Errno, Gfn, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT
 from pfncache.linux.kernel.locking.spinlock import read_lock, write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 RET_PF_RETRY = -EAGAIN
 
 
-class Mmu(KvmMm):
-    """TDP faults and zapping. One leaf SPTE for each gfn, private or shared, instead of page tables."""
+class Mmu(TdpMmu):
+    """TDP faults and zapping."""
 
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
         """Zap SPTEs and flush TLBs.
@@ -34,18 +32,6 @@ class Mmu(KvmMm):
         for gfn in range(len(kvm.sptes)):
             if start <= gfn < end:
                 self.zap_spte(kvm, gfn, private, shared)
-
-    @part_of("tdp_mmu_zap_leafs")
-    @atomic
-    def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
-        """Zap one SPTE, below the roots that are meant.
-
-        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), v7.3.4.
-        Locks: mmu_lock for writing.
-        """
-        spte = kvm.sptes[gfn]
-        if (spte.private and private) or (not spte.private and shared):
-            spte.pfn = -1
 
     def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
         """Drop every SPTE.
@@ -171,49 +157,3 @@ class Mmu(KvmMm):
                 self.set_spte(kvm, gfn, pfn, private)
         self.kvm_release_page_clean(pfn)
         return RET_PF_RETRY if stale else 0
-
-    @part_of("tdp_mmu_map_handle_target_level")
-    @atomic
-    def set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
-        """Map a page for the guest.
-
-        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_map_handle_target_level(), v7.3.4.
-        Locks: mmu_lock for reading.
-        """
-        kvm.sptes[gfn].pfn = pfn
-        kvm.sptes[gfn].private = private
-        self.trace_set_spte(kvm, gfn, pfn, private)
-
-    @part_of("vcpu_run")
-    def run_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
-        """The guest touches its memory: directly, or after one fault.
-
-        Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
-        Returns: 0, RET_PF_RETRY or -EFAULT.
-        Simplified: a fault that is to be retried ends the operation instead of entering the guest again.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        gfn = self.gpa_to_gfn(gpa)
-        with srcu_read_lock(kvm.srcu):
-            if self.guest_access(kvm, gfn):
-                return 0
-            ret = self.kvm_tdp_page_fault(kvm, gfn, private)
-            if ret == 0:
-                self.guest_access(kvm, gfn)
-            return ret
-
-    @part_of_caller
-    @atomic
-    def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """One access by the guest's processor.
-
-        Linux: nothing; the processor's nested paging.
-        Returns: False: TDP fault.
-        """
-        pfn = kvm.sptes[gfn].pfn
-        if pfn < 0:
-            return False
-        if self.pfn_valid(pfn) and self.mem_map[pfn].free:
-            report("stale-spte", f"the guest reaches pfn {pfn} through {kvm.sptes[gfn]}, but the page is free")
-        return True

@@ -8,25 +8,14 @@ from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.types import Errno, Gpa, Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT
-from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 PT_ACCESSED_MASK = 1 << 5
+"""Bit 5 of a page-table entry."""
 
 
 class PagingTmpl(KvmMm):
     """FNAME(walk_addr_generic), one level of it."""
-
-    def kvm_mmu_gva_to_gpa_read(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
-        """An exit that makes KVM translate a guest virtual address.
-
-        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read(), in vcpu_run(), v7.3.4.
-        Returns: 0 or -EFAULT.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with srcu_read_lock(kvm.srcu):
-            return self.walk_addr_generic(vcpu, table, False)
 
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
         """Read a guest page-table entry and set its accessed bit. Attributes and guest_memfd are not looked at.

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/emulate.c, x86.c: KVM executes an instruction of the guest itself, through the userspace mapping."""
+"""arch/x86/kvm/x86.c: the emulator's access to guest memory, through the userspace mapping."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.types import Errno, Gpa
+from pfncache.linux.include.linux.types import INVALID_GPA, Errno, Gpa
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -12,9 +13,13 @@ X86EMUL_CONTINUE = 0
 X86EMUL_UNHANDLEABLE = -1
 X86EMUL_IO_NEEDED = -5
 
+PT_PRESENT_MASK = 1
+PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 21) - 1)
+"""The address in an entry that maps 2 MiB."""
+
 
 class Emulate(KvmMm):
-    """Instruction fetch and operands."""
+    """Instruction fetch, operands, and guest virtual addresses."""
 
     def x86_emulate_instruction(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
         """An exit that makes KVM emulate a store.
@@ -84,3 +89,29 @@ class Emulate(KvmMm):
         self.mark_page_dirty_in_slot(kvm, slot, gfn)
         self.note_write(slot, gfn)
         return X86EMUL_CONTINUE
+
+    def kvm_mmu_gva_to_gpa_read(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+        """An exit that makes KVM translate a guest virtual address.
+
+        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read(), in vcpu_run(), v7.3.4.
+        Returns: 0 or -EFAULT.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            return self.walk_addr_generic(vcpu, table, False)
+
+    def kvm_arch_vcpu_ioctl_translate(self, vcpu: KvmVcpu, table: Gpa) -> int:
+        """KVM_TRANSLATE of an address that is mapped by the page-table entry at `table`, which KVM has not used yet.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), kvm_mmu_gva_to_gpa_system(), v7.3.4.
+        Returns: the entry's guest physical address, or INVALID_GPA.
+        Simplified: the entries above are in other memory, and are right.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            if self.walk_addr_generic(vcpu, table, False) != 0:
+                return INVALID_GPA
+            entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
+            return entry & PT_BASE_ADDR_MASK if entry & PT_PRESENT_MASK else INVALID_GPA

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.x86.vcpu_run import VcpuRun
+from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
+from pfncache.linux.arch.x86.kvm.xen.shared_info import XenSharedInfo
+from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
+from pfncache.linux.arch.x86.kvm.xen.vcpu_info import XenVcpuInfo
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOENT, ENOTCONN, ENXIO
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.kernel.softirq import Softirq
 
 KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, KVM_XEN_HVM_CONFIG_EVTCHN_SEND = 1 << 1, 1 << 5
 KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE = 1 << 7
@@ -28,7 +33,7 @@ VCPU_INFO_SIZE = 64
 FIRST_VECTOR = 0x10
 
 
-class XenIoctl(Xen):
+class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softirq):
     """KVM_XEN_HVM_CONFIG, KVM_XEN_HVM_SET_ATTR, KVM_XEN_VCPU_SET_ATTR, KVM_XEN_HVM_EVTCHN_SEND."""
 
     def kvm_xen_hvm_config(self, kvm: Kvm, flags: int, msr: int) -> Errno:

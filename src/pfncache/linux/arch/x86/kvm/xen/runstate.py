@@ -61,18 +61,6 @@ class XenRunstate(KvmMm):
         if vcpu.xen.runstate_cache.active:
             self.kvm_xen_update_runstate_guest(vcpu, runnable)
 
-    @part_of("vcpu_enter_guest")
-    def run_runstate_update(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN after the vCPU was scheduled out: it runs again.
-
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, arch/x86/kvm/xen.h
-        kvm_xen_runstate_set_running(), v7.3.4.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
-            self.kvm_xen_update_runstate(vcpu, False)
-
     @part_of("kvm_xen_update_runstate_guest")
     def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
         """Lock a runstate cache; when scheduling, only if nobody has to be waited for.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""get_user_pages(): whom it gives a page, and the reference that comes with it."""
+"""mm/gup.c: from a user address to a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pfncache.linux.include.uapi import (
 from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host, MakeHost
 
-DEVICE_PFN = 100
 MAPPABLE = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
 
 
@@ -124,14 +123,3 @@ def test_memory_without_direct_map_is_refused(host: Host, flags: int, given: boo
     answer = page.pfn if given else KVM_PFN_ERR_FAULT
     assert (fast(host), slow(host)) == (answer, answer)
     assert page.refcount == (4 if given else 2)  # page cache and PTE
-
-
-def test_device_memory(host: Host) -> None:
-    """GUP refuses VM_PFNMAP; follow_pfnmap_start() gives its pfn, and refuses all else."""
-    host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000)
-    host.map_device(HVA, DEVICE_PFN)
-    assert (fast(host), slow(host)) == (KVM_PFN_ERR_FAULT, KVM_PFN_ERR_FAULT)
-    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == DEVICE_PFN
-    assert host.kernel.follow_pfnmap_start(host.mm, HVA + 0x1000) == KVM_PFN_ERR_FAULT
-    host.mm.ptes[HVA >> 12].writable = False
-    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == KVM_PFN_ERR_FAULT

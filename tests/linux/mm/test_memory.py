@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""User page tables are filled by faults and emptied by zapping."""
+"""mm/memory.c: faults and zapping."""
 
 from __future__ import annotations
 
 import pytest
 
-from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
-from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
+from pfncache.linux.include.uapi.linux.errno import EFAULT, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from tests.linux.conftest import HVA, Host
 
@@ -112,35 +112,23 @@ def test_unmapping_a_file_page_finds_each_process(host: Host) -> None:
     assert [host.mm.ptes[NUMBER].pfn, other.ptes[1].pfn, other.ptes[2].pfn] == [-1, -1, 1]
 
 
-def test_memory_failure_unmaps_and_keeps_the_page(host: Host) -> None:
-    file = gmem(host)
-    fault(host)
-    page = host.page(HVA)
-    host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
-    assert (page.hwpoison, page.mapcount, page.refcount, page.lock.held) == (True, 0, 1, False)
-    assert file.f_mapping.i_pages[0].page is page
-    assert fault(host) == -EHWPOISON
+DEVICE_PFN = 100
 
 
-def test_memory_failure_of_a_memfd(host: Host) -> None:
-    memfd = host.kernel.new_memfd("memfd", 1)
-    host.kernel.vm_mmap_pgoff(host.mm, HVA, memfd, 0)
-    fault(host)
-    page = host.page(HVA)
-    host.kernel.memory_failure(host.mm, HVA, memfd, 0)
-    assert (fault(host), page.refcount, page.lock.held) == (-EHWPOISON, 1, False)
+def fast(host: Host, hva: int = HVA) -> int:
+    return host.kernel.get_user_page_fast_only(hva)
 
 
-def test_memory_failure_of_nothing(host: Host) -> None:
-    file = gmem(host)
-    host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
-    assert all(page.free and not page.hwpoison for page in host.kernel.mem_map)
+def slow(host: Host, hva: int = HVA) -> int:
+    return host.kernel.get_user_pages_unlocked(host.mm, hva)
 
 
-def test_memory_failure_walks_the_mappings_under_their_lock(host: Host) -> None:
-    file = gmem(host)
-    fault(host)
-    file.f_mapping.i_mmap_rwsem.writer = True
-    with pytest.raises(WouldBlock):
-        host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
-    assert host.mm.ptes[NUMBER].pfn == 0
+def test_device_memory(host: Host) -> None:
+    """GUP refuses VM_PFNMAP; follow_pfnmap_start() gives its pfn, and refuses all else."""
+    host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000)
+    host.map_device(HVA, DEVICE_PFN)
+    assert (fast(host), slow(host)) == (KVM_PFN_ERR_FAULT, KVM_PFN_ERR_FAULT)
+    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == DEVICE_PFN
+    assert host.kernel.follow_pfnmap_start(host.mm, HVA + 0x1000) == KVM_PFN_ERR_FAULT
+    host.mm.ptes[HVA >> 12].writable = False
+    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == KVM_PFN_ERR_FAULT

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""mm/mremap.c: a mapping moves with its page."""
+
 from __future__ import annotations
 
-import pytest
-
-from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, ENODEV, ENOMEM, EPERM
+from pfncache.linux.include.uapi.linux.errno import EFAULT
 from tests.linux.conftest import HVA, Host
 
 TARGET = HVA + 0x10000
@@ -35,30 +35,3 @@ def test_mremap_keeps_protection_and_file(host: Host) -> None:
 
 def test_mremap_of_nothing(host: Host) -> None:
     assert host.kernel.do_mremap(host.mm, TARGET, HVA) == -EFAULT
-
-
-@pytest.mark.parametrize(
-    ("flags", "shared", "executable", "ret"),
-    [
-        (1, True, False, 0),
-        (1, False, False, -EINVAL),
-        (0, True, False, -ENODEV),
-        (3, True, True, -EPERM),
-        (0, True, True, -EPERM),
-    ],
-)
-def test_mmap_of_guest_memfd(host: Host, flags: int, shared: bool, executable: bool, ret: int) -> None:
-    file = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, flags)
-    assert host.kernel.do_mmap(file, shared, executable) == ret
-    assert host.kernel.do_mmap(None, False, True) == 0
-
-
-def test_madvise_remove(host: Host) -> None:
-    file, memfd = host.kernel.kvm_gmem_create("gmem", host.kvm, 1, 3), host.kernel.new_memfd("memfd", 1)
-    for mapping in (file.f_mapping, memfd):
-        host.kernel.vm_mmap_pgoff(host.mm, HVA, mapping, 0)
-        assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
-        assert host.kernel.madvise_remove(host.mm, HVA) == 0
-        assert (mapping.i_pages[0].page, host.mm.ptes[HVA >> 12].pfn) == (None, -1)
-    assert host.kernel.madvise_remove(host.mm, HVA + 0x1000) == -EINVAL
-    assert host.kernel.madvise_remove(host.mm, TARGET) == -ENOMEM

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.linux.conftest import Host, reported
+from pfncache.linux.include.uapi.linux.errno import EFAULT
+from tests.linux.conftest import HVA, Host, reported
 
 
 @pytest.fixture
@@ -86,3 +87,21 @@ def test_clear_highpage(host: Host, pfn: int) -> None:
     host.kernel.put_page(page)
     with reported("use-after-free"):
         host.kernel.clear_highpage(page)
+
+
+NUMBER = HVA >> 12
+
+
+def test_touch(host: Host) -> None:
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
+    assert host.kernel.do_user_addr_fault(host.mm, HVA - 0x1000) == -EFAULT
+
+
+def test_touch_of_readonly_memory_faults(host: Host) -> None:
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    page = host.page(HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == -EFAULT
+    host.kernel.do_mprotect_pkey(host.mm, HVA, True)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
+    assert (host.page(HVA), host.mm.ptes[NUMBER].writable) == (page, True)

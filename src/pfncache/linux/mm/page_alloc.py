@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
-from pfncache.lang.choose import alike, choose
+from pfncache.lang.choose import choose, symmetric
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
@@ -26,7 +26,7 @@ class PageAlloc(Mm):
         for number in range(2 * len(self.mem_map)):
             page = self.mem_map[number % len(self.mem_map)]
             if first <= number < first + len(self.mem_map) and page.free:
-                alike(number != first or self.page_is_as_new_as_another(page))
+                symmetric(number != first or self.page_is_as_new_as_another(page))
                 page.free = False
                 page.incarnation += 1
                 page.refcount = 1

@@ -53,11 +53,11 @@ class Vmlinux(
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, MmuNotifier, Iomem, Highmem, Workqueue,
     SetMemory, Usercopy, Fault,
 ):  # fmt: skip
-    """Linux, as far as KVM's access to guest memory goes.
+    """Linux: the functions by which KVM accesses guest memory.
 
-    `page_shift` is 12 for direct execution. The checker runs on pages of two bytes, which leaves an offset in the page
-    to go wrong and keeps addresses small. `pages` is the size of memory, `user_pages` that of user address space,
-    `vmap_areas` that of vmalloc space.
+    `page_shift` is 12 for direct execution. The checker runs on pages of two bytes, which is enough for an offset in
+    the page to go wrong, and keeps addresses small. `pages` is the size of memory, `user_pages` that of user address
+    space, `vmap_areas` that of vmalloc space.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class Vmlinux(
 
     @part_of("mm_alloc")
     def new_mm(self, name: str) -> MmStruct:
-        """A process without memory.
+        """Create the address space of a process, without mappings.
 
         Linux: kernel/fork.c mm_alloc(), v7.3.4.
-        Simplified: setup, not a step.
+        Simplified: part of the setup, not a step.
         """
         mm = MmStruct(
             name,
@@ -105,10 +105,10 @@ class Vmlinux(
 
     @part_of("memfd_create")
     def new_memfd(self, name: str, pages: int) -> AddressSpace:
-        """A memfd's storage.
+        """Create the page cache of a memfd.
 
         Linux: mm/memfd.c memfd_create(), v7.3.4.
-        Simplified: setup, not a step.
+        Simplified: part of the setup, not a step.
         """
         mapping = AddressSpace(name, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages)))
         self.mappings = (*self.mappings, mapping)

@@ -18,10 +18,10 @@ class Open(Shmem, GuestMemfdFile):
     """System calls on files."""
 
     def vfs_fallocate(self, file: File, mode: int, offset: int, length: int) -> Errno:
-        """fallocate(): checks that all files share, then the file's own.
+        """Check the arguments of fallocate(), then call the function of the file.
 
         Linux: fs/open.c vfs_fallocate(), v7.3.4.
-        Returns: 0, -EINVAL, -EOPNOTSUPP, or what the file returns.
+        Returns: 0, -EINVAL, -EOPNOTSUPP, or the result of the file's function.
         Simplified: sizes stay far below s_maxbytes.
         """
         if offset < 0 or length <= 0:
@@ -38,7 +38,7 @@ class Open(Shmem, GuestMemfdFile):
         return self.shmem_fallocate(file.f_mapping, mode, offset, length)
 
     def do_truncate(self, file: File) -> Errno:
-        """ftruncate(): the size of a guest_memfd is fixed.
+        """Check ftruncate(): the size of a guest_memfd is fixed.
 
         Linux: fs/open.c do_truncate() with virt/kvm/guest_memfd.c kvm_gmem_setattr(), v7.3.4.
         Returns: 0 or -EINVAL.

@@ -13,9 +13,9 @@ class ReadWrite(Mm):
     """The functions of fs/read_write.c."""
 
     def ksys_pread64(self, file: File) -> Errno:
-        """pread(), pwrite() and lseek(): a guest_memfd has no position.
+        """Check pread(), pwrite() or lseek(): a guest_memfd has no position.
 
         Linux: fs/read_write.c ksys_pread64(), ksys_pwrite64(), ksys_lseek(), v7.3.4.
-        Returns: 0 where the file may be read, or -ESPIPE.
+        Returns: 0 for a memfd, or -ESPIPE.
         """
         return -ESPIPE if file.f_mapping.gmem else 0

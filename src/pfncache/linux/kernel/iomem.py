@@ -21,7 +21,7 @@ class Iomem(Vmalloc):
         return self.vmap_pages_range(pfn)
 
     def memunmap(self, khva: Kva) -> None:
-        """Undo memremap().
+        """Unmap what memremap() mapped; do nothing for an address in the direct map.
 
         Linux: kernel/iomem.c memunmap(), mm/vmalloc.c remove_vm_area(), v7.3.4.
         Locks: may sleep.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/softirq.c: hard interrupts begin and end."""
+"""kernel/softirq.c: start and end of hard interrupts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Softirq(Mm):
 
     @atomic
     def irq_enter(self, interrupted: ThreadInfo) -> None:
-        """A hard interrupt arrives on the CPU of another actor: not while it keeps interrupts off.
+        """Begin a hard interrupt on the CPU of another actor, once that has interrupts on.
 
         Linux: kernel/softirq.c irq_enter(), v7.3.4.
         """
@@ -22,7 +22,7 @@ class Softirq(Mm):
 
     @atomic
     def irq_exit(self) -> None:
-        """The interrupt is over.
+        """End the interrupt.
 
         Linux: kernel/softirq.c irq_exit(), v7.3.4.
         """

@@ -11,7 +11,7 @@ class Workqueue(Mm):
     """The functions of kernel/workqueue.c."""
 
     def flush_delayed_work(self, kvm: Kvm) -> None:
-        """Do what a VM has put off: of what is modelled, nothing.
+        """Run the deferred work of a VM; the model has none.
 
         Linux: kernel/workqueue.c flush_delayed_work(), v7.3.4.
         """

@@ -17,7 +17,7 @@ class Filemap(Mm):
         """Find a cached page and take a reference.
 
         Linux: mm/filemap.c filemap_get_entry(), v7.3.4.
-        Simplified: one step; Linux takes the reference under RCU, then looks whether the page is still there.
+        Simplified: one step; Linux takes the reference under RCU, then checks that the page is still cached.
         """
         page = mapping.i_pages[index].page
         if page is not None:
@@ -26,10 +26,10 @@ class Filemap(Mm):
 
     @atomic
     def filemap_add_folio(self, mapping: AddressSpace, index: Pgoff, page: Page) -> bool:
-        """Put a new page into the cache unless there is one.
+        """Add a new page to the cache unless the cache has one.
 
         Linux: mm/filemap.c filemap_add_folio(), v7.3.4.
-        Returns: whether it is in the cache now; the cache then has a reference.
+        Returns: whether the page was added; the cache then has a reference.
         """
         if mapping.i_pages[index].page is not None:
             return False
@@ -40,7 +40,7 @@ class Filemap(Mm):
         return True
 
     def filemap_lock_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
-        """The cached page, locked; the cache is asked again when the page has left it before the lock was ours.
+        """Return the cached page, locked; repeat the lookup if the page was removed before the lock was taken.
 
         Linux: include/linux/pagemap.h filemap_lock_folio(), mm/filemap.c __filemap_get_folio_mpol(), v7.3.4.
         Locks: may sleep.
@@ -56,11 +56,11 @@ class Filemap(Mm):
             self.put_page(page)
 
     def filemap_grab_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
-        """The cached page, or a new one, locked.
+        """Return the cached page, or a new one, locked.
 
         Linux: include/linux/pagemap.h filemap_grab_folio(), mm/filemap.c __filemap_get_folio_mpol(), v7.3.4.
         Locks: may sleep.
-        Returns: None without memory.
+        Returns: None when no page is free.
         """
         while True:
             page = self.filemap_lock_folio(mapping, index)
@@ -77,7 +77,7 @@ class Filemap(Mm):
 
     @atomic
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
-        """Take a page out of the cache; the cache's reference is the caller's now.
+        """Remove a page from the cache; the caller takes over the cache's reference.
 
         Linux: mm/filemap.c filemap_remove_folio(), __filemap_remove_folio(), v7.3.4.
         Locks: the folio lock.

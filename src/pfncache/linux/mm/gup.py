@@ -24,10 +24,10 @@ class Gup(Mm):
         return page.anon or mapping is None or not mapping.no_direct_map
 
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
-        """Follow the page table without a lock: the reference is taken on a guess, and the PTE read again.
+        """Walk the page table without a lock: take a reference speculatively, then read the PTE again.
 
         Linux: include/linux/mm.h get_user_page_fast_only(), mm/gup.c gup_fast_pte_range(), v7.3.4.
-        Locks: interrupts off, which keeps page tables from being freed.
+        Locks: interrupts off, so that page tables are not freed.
         Returns: a pfn with a reference, or KVM_PFN_ERR_FAULT.
         """
         mm = current().mm
@@ -46,7 +46,7 @@ class Gup(Mm):
         return pfn
 
     def follow_page_pte(self, mm: MmStruct, address: Hva) -> Pfn:
-        """The page of a present, writable PTE, with a reference.
+        """Return the pfn of a present, writable PTE, with a reference.
 
         Linux: mm/gup.c follow_page_pte(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -61,7 +61,7 @@ class Gup(Mm):
             return pfn
 
     def get_user_pages_unlocked(self, mm: MmStruct, address: Hva) -> Pfn:
-        """Follow the page table under mmap_lock, and fault the page in until it is there.
+        """Walk the page table under mmap_lock, and fault the page in until it is present.
 
         Linux: mm/gup.c get_user_pages_unlocked(), __get_user_pages(), v7.3.4.
         Locks: may sleep.

@@ -16,7 +16,7 @@ class Highmem(Mm):
     """kmap() and clear_highpage(), without CONFIG_HIGHMEM."""
 
     def kmap(self, page: Page) -> Kva:
-        """The address of a page in the direct map, present there or not.
+        """Return the address of a page in the direct map, present there or not.
 
         Linux: include/linux/highmem-internal.h kmap(), v7.3.4, without CONFIG_HIGHMEM.
         """
@@ -24,7 +24,7 @@ class Highmem(Mm):
         return self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
 
     def kunmap(self, khva: Kva) -> None:
-        """Nothing to do: the direct map stays.
+        """Do nothing: the direct map stays.
 
         Linux: include/linux/highmem-internal.h kunmap(), v7.3.4, without CONFIG_HIGHMEM.
         """
@@ -40,7 +40,7 @@ class Highmem(Mm):
     @part_of_caller
     @atomic
     def kernel_access_page(self, page: Page) -> None:
-        """Write to a page that is one's own, through the direct map.
+        """Write to a page of the caller's through the direct map, in one step.
 
         Linux: arch/x86/mm/fault.c do_kern_addr_fault(), page_fault_oops(), v7.3.4.
         """

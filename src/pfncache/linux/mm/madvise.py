@@ -18,7 +18,7 @@ class Madvise(Open):
 
     @part_of("do_madvise")
     def madvise_dontneed(self, mm: MmStruct, address: Hva) -> Errno:
-        """madvise(MADV_DONTNEED) of one page: its PTE goes, the VMA stays.
+        """Clear the PTE of one page and keep its VMA: madvise(MADV_DONTNEED).
 
         Linux: mm/madvise.c do_madvise(), madvise_dontneed_single_vma(), v7.3.4.
         Returns: 0.
@@ -29,10 +29,10 @@ class Madvise(Open):
         return 0
 
     def madvise_remove(self, mm: MmStruct, address: Hva) -> Errno:
-        """madvise(MADV_REMOVE) of one page: a hole is punched into the file behind it.
+        """Punch a hole into the file that one page maps: madvise(MADV_REMOVE).
 
         Linux: mm/madvise.c madvise_remove(), v7.3.4.
-        Returns: 0, -ENOMEM without a mapping, -EINVAL for anonymous memory, or what fallocate() returns.
+        Returns: 0, -ENOMEM without a mapping, -EINVAL for anonymous memory, or the result of fallocate().
         """
         vma = mm.vmas[address >> self.PAGE_SHIFT]
         if not vma.present:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/memory.c: user page tables are filled and emptied."""
+"""mm/memory.c: faults and zapping of user page tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Memory(Shmem):
 
         Linux: mm/memory.c handle_mm_fault(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
-        Returns: 0 (look again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
+        Returns: 0 (the caller looks at the PTE again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
         Simplified: no copy on write, no swap.
         """
         mmap_assert_locked(mm.mmap_lock)
@@ -45,7 +45,7 @@ class Memory(Shmem):
         return self.do_shared_fault(mm, number, vma, mapping)
 
     def do_anonymous_page(self, mm: MmStruct, number: int, vma: Vma) -> Errno:
-        """A new zeroed page for a PTE that has none.
+        """Map a new zeroed page where the PTE is not present.
 
         Linux: mm/memory.c do_anonymous_page(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -68,7 +68,7 @@ class Memory(Shmem):
         return 0
 
     def do_shared_fault(self, mm: MmStruct, number: int, vma: Vma, mapping: AddressSpace) -> Errno:
-        """Map the page of a file. It stays locked until the PTE is there: truncation then sees it mapped.
+        """Map the page of a file. It stays locked until the PTE is present, so that truncation finds it mapped.
 
         Linux: mm/memory.c do_shared_fault(), finish_fault(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -110,7 +110,7 @@ class Memory(Shmem):
 
         Linux: mm/memory.c zap_present_ptes(), mm/rmap.c try_to_migrate_one(), v7.3.4.
         Locks: the PTE lock.
-        Returns: the page that was mapped, whose reference is the caller's now; None for none, or for a device pfn.
+        Returns: the page that was mapped, whose reference the caller takes over; None for no page or a device pfn.
         """
         pfn = mm.ptes[number].pfn
         mm.ptes[number].pfn = -1
@@ -124,7 +124,7 @@ class Memory(Shmem):
         return page
 
     def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Clear the PTEs of [start, end), between the two notifications; the pages go before the second one.
+        """Clear the PTEs of [start, end) between the two notifications; the pages are freed before the second one.
 
         Linux: mm/memory.c zap_vma_range(), unmap_vmas(), mm/mmu_gather.c tlb_finish_mmu(), v7.3.4.
         Locks: mmap_lock.
@@ -134,7 +134,7 @@ class Memory(Shmem):
         self.mmu_notifier_invalidate_range_end(mm, start, end)
 
     def zap_pte_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Clear the PTEs of [start, end), and drop what they referred to.
+        """Clear the PTEs of [start, end), and drop their page references.
 
         Linux: mm/memory.c zap_pte_range(), v7.3.4.
         Locks: mmap_lock; between mmu_notifier start and end.
@@ -160,7 +160,7 @@ class Memory(Shmem):
                     self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 
     def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
-        """The pfn of a VM_PFNMAP address; nobody holds a reference.
+        """Return the pfn of a VM_PFNMAP address, without a reference.
 
         Linux: mm/memory.c follow_pfnmap_start(), follow_pfnmap_end(), v7.3.4.
         Locks: may sleep.

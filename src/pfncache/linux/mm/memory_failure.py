@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/memory-failure.c: a page whose memory has failed is taken from its users."""
+"""mm/memory-failure.c: a page with a memory error is poisoned and unmapped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class MemoryFailure(Mm):
     """The functions of mm/memory-failure.c."""
 
     def memory_failure(self, mm: MmStruct, address: Hva, mapping: AddressSpace, index: Pgoff) -> None:
-        """A page of a file has failed: mark it, take it from user page tables, tell its owner.
+        """Poison a page of a file: mark it, unmap it from user page tables, and notify its owner.
 
         Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
-        Simplified: for file pages; the owner keeps it in its cache.
+        Simplified: file pages only; the page stays in the page cache.
         """
         page = self.filemap_lock_folio(mapping, index)
         if page is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/migrate.c: an anonymous page moves to another page frame."""
+"""mm/migrate.c: migration of anonymous pages."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Migrate(MmUtil):
     """The functions of mm/migrate.c, one page at a time."""
 
     def migrate_pages(self, mm: MmStruct, address: Hva) -> Errno:
-        """Move the contents of an anonymous page to another one, as compaction or NUMA balancing do.
+        """Move an anonymous page to another page frame, as compaction or NUMA balancing do.
 
         Linux: mm/migrate.c migrate_pages(), migrate_folio_unmap(), migrate_folio_move(), v7.3.4.
-        Returns: 0, -EAGAIN when somebody else holds a reference, -EFAULT or -ENOMEM.
-        Simplified: anonymous pages that one PTE maps; whoever meets the migration entry waits for mmap_lock instead.
+        Returns: 0, -EAGAIN for a page with another reference, -EFAULT or -ENOMEM.
+        Simplified: anonymous pages that one PTE maps; a fault waits for mmap_lock, not for the migration entry.
         """
         number = address >> self.PAGE_SHIFT
         with down_write(mm.mmap_lock):
@@ -53,7 +53,7 @@ class Migrate(MmUtil):
 
     @atomic
     def folio_ref_freeze(self, page: Page) -> bool:
-        """Whether nobody but the migration has a reference.
+        """Return whether the migration holds the only reference.
 
         Linux: include/linux/page_ref.h folio_ref_freeze(), v7.3.4.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/mmap.c: mappings are checked, and removed one at a time or with the process."""
+"""mm/mmap.c: checks of mappings, and their removal one at a time or with the process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Mmap(GuestMemfdFile, VmaOps):
     """The functions of mm/mmap.c, one page at a time."""
 
     def do_mmap(self, file: File | None, shared: bool, executable: bool) -> Errno:
-        """Whether a mapping may be made.
+        """Check whether a mapping of a file is allowed.
 
         Linux: mm/mmap.c do_mmap(), v7.3.4.
-        Returns: 0, -EPERM (guest_memfd is on a mount without execution), or what the file's own mmap returns.
-        Simplified: the checks; vm_mmap_pgoff() maps page by page.
+        Returns: 0, -EPERM (guest_memfd is on a noexec mount), or the result of the file's mmap().
+        Simplified: only the checks; vm_mmap_pgoff() maps page by page.
         """
         if file is None or not file.f_mapping.gmem:
             return 0
@@ -29,7 +29,7 @@ class Mmap(GuestMemfdFile, VmaOps):
         return self.kvm_gmem_mmap(file, shared)
 
     def vm_munmap(self, mm: MmStruct, address: Hva) -> Errno:
-        """munmap() of one page.
+        """Unmap one page: munmap().
 
         Linux: mm/mmap.c vm_munmap(), mm/vma.c __vm_munmap(), v7.3.4.
         Returns: 0.
@@ -39,7 +39,7 @@ class Mmap(GuestMemfdFile, VmaOps):
         return 0
 
     def exit_mmap(self, mm: MmStruct) -> None:
-        """The process is gone: first KVM, then every PTE and VMA. There are no notifications any more.
+        """Tear down an address space: release its notifiers, then remove every PTE and VMA, without notifications.
 
         Linux: mm/mmap.c exit_mmap(), v7.3.4.
         """

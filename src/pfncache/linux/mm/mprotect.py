@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/mprotect.c: the protection of a mapping changes."""
+"""mm/mprotect.c: protection of mappings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Mprotect(Mm):
     """The functions of mm/mprotect.c, one page at a time."""
 
     def do_mprotect_pkey(self, mm: MmStruct, address: Hva, writable: bool, readable: bool = True) -> Errno:
-        """mprotect() of one page to PROT_READ, with PROT_WRITE if `writable`; to PROT_NONE if it is not even readable.
+        """Change the protection of one page to PROT_NONE, PROT_READ or PROT_READ | PROT_WRITE.
 
         Linux: mm/mprotect.c do_mprotect_pkey(), mprotect_fixup(), change_protection(), v7.3.4.
         Returns: 0 or -ENOMEM.
-        Simplified: the PTE of what may not be read stays as it is; whoever reads for the process asks the VMA.
+        Simplified: the PTE of memory that may not be read stays present; accesses check the VMA.
         """
         number = address >> self.PAGE_SHIFT
         with down_write(mm.mmap_lock):

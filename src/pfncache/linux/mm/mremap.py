@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/mremap.c: a mapping moves to another address."""
+"""mm/mremap.c: moves of mappings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Mremap(VmaOps):
     """The functions of mm/mremap.c, one page at a time."""
 
     def do_mremap(self, mm: MmStruct, old: Hva, new: Hva) -> Errno:
-        """mremap(MREMAP_MAYMOVE | MREMAP_FIXED) of one page: its PTE goes along, and nothing is left behind.
+        """Move one page with its PTE: mremap(MREMAP_MAYMOVE | MREMAP_FIXED).
 
         Linux: mm/mremap.c do_mremap(), move_vma(), move_page_tables(), v7.3.4.
         Returns: 0 or -EFAULT.
@@ -36,7 +36,7 @@ class Mremap(VmaOps):
         return 0
 
     def move_ptes(self, mm: MmStruct, old: int, new: int) -> None:
-        """Move a PTE with the reference that it has. The page stays mapped all the while: mapcount does not change.
+        """Move a PTE with its page reference. The page stays mapped, so mapcount does not change.
 
         Linux: mm/mremap.c move_ptes(), v7.3.4.
         Locks: mmap_lock for writing; between mmu_notifier start and end.

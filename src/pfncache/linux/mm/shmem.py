@@ -16,10 +16,10 @@ class Shmem(Mm):
     """The functions of mm/shmem.c."""
 
     def shmem_fault(self, mapping: AddressSpace, index: Pgoff) -> Pfn:
-        """The page of a memfd, locked and with a reference.
+        """Return the page of a memfd, locked and with a reference.
 
         Linux: mm/shmem.c shmem_fault(), v7.3.4.
-        Simplified: with __do_fault()'s test for poisoned memory.
+        Simplified: with the test of __do_fault() for poisoned memory.
         """
         if index >= len(mapping.i_pages):
             return -1
@@ -36,7 +36,7 @@ class Shmem(Mm):
         return page.pfn
 
     def shmem_fallocate(self, mapping: AddressSpace, mode: int, offset: int, length: int) -> Errno:
-        """fallocate() of a memfd.
+        """Allocate pages of a memfd, or punch a hole.
 
         Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
         Returns: 0, -EOPNOTSUPP, -EINVAL (growing a file, which the model does not do) or -ENOMEM.
@@ -54,7 +54,7 @@ class Shmem(Mm):
 
     @part_of("shmem_fallocate")
     def punch_hole_in_memfd(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> Errno:
-        """fallocate(PUNCH_HOLE) of a memfd.
+        """Punch a hole into a memfd: remove its pages from the page cache.
 
         Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
         Returns: 0.
@@ -65,7 +65,7 @@ class Shmem(Mm):
 
     @part_of("shmem_fallocate")
     def allocate_memfd_pages(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> Errno:
-        """Bring pages of a memfd into the cache.
+        """Allocate pages of a memfd in the page cache.
 
         Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
         Returns: 0 or -ENOMEM.

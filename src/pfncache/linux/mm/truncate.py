@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/truncate.c: pages leave the page cache of a file."""
+"""mm/truncate.c: removal of pages from the page cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Truncate(Filemap):
     """The functions of mm/truncate.c."""
 
     def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
-        """Remove the pages of [start, end) from the cache, from user page tables first.
+        """Remove the pages of [start, end) from the cache, after unmapping them from user page tables.
 
         Linux: mm/truncate.c truncate_inode_pages_range(), truncate_inode_folio(), v7.3.4.
         Locks: invalidate_lock for writing; may sleep.

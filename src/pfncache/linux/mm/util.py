@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/util.c: mmap() under mmap_lock, and the copy of a page."""
+"""mm/util.c: mmap(), and copies of pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MmUtil(VmaOps):
     """The functions of mm/util.c."""
 
     def vm_mmap_pgoff(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> Errno:
-        """mmap(MAP_FIXED, PROT_READ | PROT_WRITE) of one page: anonymous, or of a file (shared).
+        """Map one page, anonymous or of a file: mmap(MAP_FIXED, PROT_READ | PROT_WRITE).
 
         Linux: mm/util.c vm_mmap_pgoff(), mm/vma.c __mmap_region(), v7.3.4.
         Returns: 0.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/vma.c: VMAs are entered and removed."""
+"""mm/vma.c: insertion and removal of VMAs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class VmaOps(Mm):
     """The functions of mm/vma.c, one page at a time."""
 
     def vma_link(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> None:
-        """Enter a VMA; it has a reference on its file.
+        """Insert a VMA, which takes a reference on its file.
 
         Linux: mm/vma.c vma_link(), v7.3.4.
         Locks: mmap_lock for writing.
@@ -31,7 +31,7 @@ class VmaOps(Mm):
                 self.get_file(file)
 
     def vms_complete_munmap_vmas(self, mm: MmStruct, address: Hva) -> None:
-        """Take a VMA away: its PTEs, then itself.
+        """Remove a VMA: clear its PTEs, then free it.
 
         Linux: mm/vma.c vms_complete_munmap_vmas(), vms_clear_ptes(), v7.3.4.
         Locks: mmap_lock for writing.
@@ -42,7 +42,7 @@ class VmaOps(Mm):
         self.remove_vma(mm, mm.vmas[address >> self.PAGE_SHIFT])
 
     def remove_vma(self, mm: MmStruct, vma: Vma) -> None:
-        """Remove a VMA, and its reference on the file.
+        """Free a VMA, and drop its reference on the file.
 
         Linux: mm/vma.c remove_vma(), v7.3.4.
         Locks: mmap_lock for writing.

@@ -16,10 +16,10 @@ class Vmalloc(Mm):
 
     @atomic
     def vmap_pages_range(self, pfn: Pfn) -> Kva:
-        """Give a pfn an address in vmalloc space.
+        """Map a pfn into vmalloc space.
 
         Linux: mm/vmalloc.c vmap_pages_range(), v7.3.4.
-        Returns: NULL when there is no room.
+        Returns: the address; NULL when no area is free.
         """
         for number in range(len(self.vmap_areas)):
             area = self.vmap_areas[number]
@@ -31,7 +31,7 @@ class Vmalloc(Mm):
 
     @atomic
     def remove_vm_area(self, khva: Kva) -> None:
-        """Take an address of vmalloc space away, and flush the TLB.
+        """Unmap an address of vmalloc space, and flush the TLB.
 
         Linux: mm/vmalloc.c remove_vm_area(), v7.3.4.
         """
@@ -42,7 +42,7 @@ class Vmalloc(Mm):
         area.pfn = -1
 
     def vmap(self, page: Page) -> Kva:
-        """Map one page, whether or not the direct map has it.
+        """Map one page, whether or not it is present in the direct map.
 
         Linux: mm/vmalloc.c vmap(), v7.3.4.
         Locks: may sleep.
@@ -51,7 +51,7 @@ class Vmalloc(Mm):
         return self.vmap_pages_range(page.pfn)
 
     def vunmap(self, khva: Kva) -> None:
-        """Undo vmap().
+        """Unmap what vmap() mapped.
 
         Linux: mm/vmalloc.c vunmap(), v7.3.4.
         Locks: may sleep.
@@ -60,7 +60,7 @@ class Vmalloc(Mm):
         self.remove_vm_area(khva)
 
     def is_vmalloc_addr(self, khva: Kva) -> bool:
-        """Whether an address is in vmalloc space.
+        """Return whether an address is in vmalloc space.
 
         Linux: mm/vmalloc.c is_vmalloc_addr(), v7.3.4.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/locking/mutex.c: a lock that sleeps."""
+"""kernel/locking/mutex.c: sleeping locks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Mutex(Record):
 
     @part_of("mutex_lock")
     def lock(self) -> None:
-        """mutex_lock().
+        """Acquire the mutex; may sleep.
 
         Linux: kernel/locking/mutex.c mutex_lock(), v7.3.4.
         Simplified: no order among waiters.
@@ -31,7 +31,7 @@ class Mutex(Record):
     @part_of("__mutex_trylock")
     @atomic
     def acquire(self) -> None:
-        """The moment at which the mutex becomes ours.
+        """Take the mutex, in one step.
 
         Linux: kernel/locking/mutex.c __mutex_trylock(), v7.3.4.
         """
@@ -42,12 +42,12 @@ class Mutex(Record):
     @part_of("mutex_unlock")
     @atomic
     def unlock(self) -> None:
-        """mutex_unlock().
+        """Release the mutex.
 
         Linux: kernel/locking/mutex.c mutex_unlock(), v7.3.4.
         """
         if not self.held:
-            report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
+            report("lock-imbalance", f"{self} is unlocked, but is not held")
         self.held = False
         lock_release(self)
 
@@ -55,7 +55,7 @@ class Mutex(Record):
 @part_of("mutex_lock")
 @guard
 def mutex(lock: Mutex) -> Iterator[None]:
-    """guard(mutex)(): hold `lock` over the block.
+    """Hold `lock` over the block.
 
     Linux: include/linux/mutex.h mutex_lock(), as guard(mutex), v7.3.4.
     """

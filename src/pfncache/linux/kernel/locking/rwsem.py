@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/locking/rwsem.c: a reader-writer lock that sleeps."""
+"""kernel/locking/rwsem.c: sleeping reader-writer locks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class RwSemaphore(Record):
 
     @part_of("down_read")
     def lock_shared(self) -> None:
-        """down_read().
+        """Acquire the semaphore for reading; may sleep.
 
         Linux: kernel/locking/rwsem.c down_read(), v7.3.4.
-        Simplified: no order among waiters: a writer that waits holds no reader up.
+        Simplified: no order among waiters; a waiting writer does not block readers.
         """
         might_sleep()
         self.acquire_shared()
@@ -32,7 +32,7 @@ class RwSemaphore(Record):
     @part_of("rwsem_read_trylock")
     @atomic
     def acquire_shared(self) -> None:
-        """The moment at which we become a reader.
+        """Take the semaphore for reading, in one step.
 
         Linux: kernel/locking/rwsem.c rwsem_read_trylock(), v7.3.4.
         """
@@ -43,7 +43,7 @@ class RwSemaphore(Record):
     @part_of("up_read")
     @atomic
     def unlock_shared(self) -> None:
-        """up_read().
+        """Release the semaphore for reading.
 
         Linux: kernel/locking/rwsem.c up_read(), v7.3.4.
         """
@@ -54,7 +54,7 @@ class RwSemaphore(Record):
 
     @part_of("down_write")
     def lock(self) -> None:
-        """down_write().
+        """Acquire the semaphore for writing; may sleep.
 
         Linux: kernel/locking/rwsem.c down_write(), v7.3.4.
         """
@@ -64,7 +64,7 @@ class RwSemaphore(Record):
     @part_of("rwsem_write_trylock")
     @atomic
     def acquire(self) -> None:
-        """The moment at which we become the writer.
+        """Take the semaphore for writing, in one step.
 
         Linux: kernel/locking/rwsem.c rwsem_write_trylock(), v7.3.4.
         """
@@ -75,7 +75,7 @@ class RwSemaphore(Record):
     @part_of("up_write")
     @atomic
     def unlock(self) -> None:
-        """up_write().
+        """Release the semaphore for writing.
 
         Linux: kernel/locking/rwsem.c up_write(), v7.3.4.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/locking/spinlock.c: spinlocks and rwlocks, and whether interrupts are off under them."""
+"""kernel/locking/spinlock.c: spinlocks and rwlocks, with interrupts on or off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SpinLock(Record):
     @part_of("spin_lock")
     @atomic
     def lock(self) -> None:
-        """spin_lock().
+        """Acquire the lock.
 
         Linux: include/linux/spinlock.h spin_lock(), kernel/locking/spinlock.c _raw_spin_lock(), v7.3.4.
         Simplified: no order among waiters.
@@ -34,26 +34,26 @@ class SpinLock(Record):
     @part_of("spin_unlock")
     @atomic
     def unlock(self) -> None:
-        """spin_unlock().
+        """Release the lock.
 
         Linux: include/linux/spinlock.h spin_unlock(), kernel/locking/spinlock.c _raw_spin_unlock(), v7.3.4.
         """
         if not self.held:
-            report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
+            report("lock-imbalance", f"{self} is unlocked, but is not held")
         self.held = False
         current_thread_info().preempt_count -= 1
         lock_release(self)
 
 
 class RwLock(Record):
-    """rwlock_t. The _irq forms also keep interrupts off this CPU."""
+    """rwlock_t. The _irq forms also disable interrupts on this CPU."""
 
     writer: bool
     readers: Count
 
     @atomic
     def read_lock(self) -> None:
-        """read_lock().
+        """Acquire the lock for reading.
 
         Linux: include/linux/rwlock.h read_lock(), kernel/locking/spinlock.c _raw_read_lock(), v7.3.4.
         Simplified: no order among waiters.
@@ -65,7 +65,7 @@ class RwLock(Record):
 
     @atomic
     def read_trylock(self) -> bool:
-        """read_trylock(): True when the lock is ours.
+        """Acquire the lock for reading unless a writer holds it; return whether it was acquired.
 
         Linux: include/linux/rwlock.h read_trylock(), kernel/locking/spinlock.c _raw_read_trylock(), v7.3.4.
         """
@@ -78,7 +78,7 @@ class RwLock(Record):
 
     @atomic
     def read_unlock(self) -> None:
-        """read_unlock().
+        """Release the lock for reading.
 
         Linux: include/linux/rwlock.h read_unlock(), kernel/locking/spinlock.c _raw_read_unlock(), v7.3.4.
         """
@@ -90,7 +90,7 @@ class RwLock(Record):
 
     @atomic
     def write_lock(self) -> None:
-        """write_lock().
+        """Acquire the lock for writing.
 
         Linux: include/linux/rwlock.h write_lock(), kernel/locking/spinlock.c _raw_write_lock(), v7.3.4.
         """
@@ -101,7 +101,7 @@ class RwLock(Record):
 
     @atomic
     def write_unlock(self) -> None:
-        """write_unlock().
+        """Release the lock for writing.
 
         Linux: include/linux/rwlock.h write_unlock(), kernel/locking/spinlock.c _raw_write_unlock(), v7.3.4.
         """
@@ -113,7 +113,7 @@ class RwLock(Record):
 
     @part_of("read_lock_irqsave")
     def read_lock_irq(self) -> None:
-        """read_lock_irqsave(): interrupts are off before the lock is waited for.
+        """Disable interrupts, then acquire the lock for reading.
 
         Linux: include/linux/rwlock.h read_lock_irqsave(), kernel/locking/spinlock.c _raw_read_lock_irqsave(), v7.3.4.
         """
@@ -122,7 +122,7 @@ class RwLock(Record):
 
     @part_of("read_unlock_irqrestore")
     def read_unlock_irq(self) -> None:
-        """read_unlock_irqrestore().
+        """Release the lock for reading, then restore interrupts.
 
         Linux: include/linux/rwlock.h read_unlock_irqrestore(),
         kernel/locking/spinlock.c _raw_read_unlock_irqrestore(), v7.3.4.
@@ -131,7 +131,7 @@ class RwLock(Record):
         local_irq_enable()
 
     def write_lock_irq(self) -> None:
-        """write_lock_irq().
+        """Disable interrupts, then acquire the lock for writing.
 
         Linux: include/linux/rwlock.h write_lock_irq(), kernel/locking/spinlock.c _raw_write_lock_irq(), v7.3.4.
         """
@@ -139,7 +139,7 @@ class RwLock(Record):
         self.write_lock()
 
     def write_unlock_irq(self) -> None:
-        """write_unlock_irq().
+        """Release the lock for writing, then enable interrupts.
 
         Linux: include/linux/rwlock.h write_unlock_irq(), kernel/locking/spinlock.c _raw_write_unlock_irq(), v7.3.4.
         """
@@ -149,7 +149,7 @@ class RwLock(Record):
 
 @guard
 def spin_lock(lock: SpinLock) -> Iterator[None]:
-    """guard(spinlock)(): hold `lock` over the block.
+    """Hold `lock` over the block.
 
     Linux: include/linux/spinlock.h spin_lock(), as guard(spinlock), v7.3.4.
     """
@@ -160,7 +160,7 @@ def spin_lock(lock: SpinLock) -> Iterator[None]:
 
 @guard
 def read_lock(lock: RwLock) -> Iterator[None]:
-    """guard(read_lock)(): hold `lock` for reading over the block.
+    """Hold `lock` for reading over the block.
 
     Linux: include/linux/rwlock.h read_lock(), as guard(read_lock), v7.3.4.
     """
@@ -171,7 +171,7 @@ def read_lock(lock: RwLock) -> Iterator[None]:
 
 @guard
 def write_lock(lock: RwLock) -> Iterator[None]:
-    """guard(write_lock)(): hold `lock` for writing over the block.
+    """Hold `lock` for writing over the block.
 
     Linux: include/linux/rwlock.h write_lock(), as guard(write_lock), v7.3.4.
     """
@@ -183,7 +183,7 @@ def write_lock(lock: RwLock) -> Iterator[None]:
 @part_of("read_lock_irqsave")
 @guard
 def read_lock_irq(lock: RwLock) -> Iterator[None]:
-    """guard(read_lock_irqsave)(): hold `lock` for reading over the block, with interrupts off.
+    """Hold `lock` for reading over the block, with interrupts off.
 
     Linux: include/linux/rwlock.h read_lock_irqsave(), as guard(read_lock_irqsave), v7.3.4.
     """
@@ -194,7 +194,7 @@ def read_lock_irq(lock: RwLock) -> Iterator[None]:
 
 @guard
 def write_lock_irq(lock: RwLock) -> Iterator[None]:
-    """guard(write_lock_irq)(): hold `lock` for writing over the block, with interrupts off.
+    """Hold `lock` for writing over the block, with interrupts off.
 
     Linux: include/linux/rwlock.h write_lock_irq(), as guard(write_lock_irq), v7.3.4.
     """

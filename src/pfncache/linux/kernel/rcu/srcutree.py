@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/rcu/srcutree.c: sleepable RCU, as the algorithm with two reader counts and an index that flips."""
+"""kernel/rcu/srcutree.c: sleepable RCU, with two reader counts and an index that flips."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SrcuStruct(Record):
     """struct srcu_struct."""
 
     dereferenced: bool
-    """Pointers are followed under it: srcu_dereference() asks for a section of this very structure."""
+    """Pointers are dereferenced under it: srcu_dereference() requires a section of this structure."""
     index: SrcuIndex
     readers0: Count
     readers1: Count
@@ -28,7 +28,7 @@ class SrcuStruct(Record):
     @part_of("__srcu_read_lock")
     @atomic
     def read_lock(self) -> SrcuIndex:
-        """srcu_read_lock(): returns the index that srcu_read_unlock() wants back.
+        """Enter a read-side critical section; return the index for read_unlock().
 
         Linux: kernel/rcu/srcutree.c __srcu_read_lock(), v7.3.4.
         """
@@ -45,7 +45,7 @@ class SrcuStruct(Record):
     @part_of("__srcu_read_unlock")
     @atomic
     def read_unlock(self, index: SrcuIndex) -> None:
-        """srcu_read_unlock().
+        """Leave a read-side critical section.
 
         Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), include/linux/srcu.h srcu_lock_release(), v7.3.4.
         """
@@ -61,7 +61,7 @@ class SrcuStruct(Record):
 
     @part_of("synchronize_srcu")
     def synchronize(self) -> None:
-        """synchronize_srcu(): returns when every read section that began before the call has ended.
+        """Wait until every read-side critical section that began before the call has ended.
 
         Readers that loaded the index before an earlier flip may still count under the inactive one, so that one
         drains first; then the index flips and the other drains.
@@ -77,7 +77,7 @@ class SrcuStruct(Record):
     @part_of("srcu_flip")
     @atomic
     def flip(self) -> None:
-        """srcu_flip(): new readers count under the other index.
+        """Flip the index under which new readers count.
 
         Linux: kernel/rcu/srcutree.c srcu_flip(), v7.3.4.
         """
@@ -86,7 +86,7 @@ class SrcuStruct(Record):
     @part_of("try_check_zero")
     @atomic
     def wait_for_inactive_readers(self) -> None:
-        """try_check_zero(): no reader is left under the inactive index.
+        """Wait until no reader is left under the inactive index.
 
         Linux: kernel/rcu/srcutree.c try_check_zero(), v7.3.4.
         """
@@ -100,17 +100,17 @@ class SrcuStruct(Record):
 
 @atomic
 def srcu_dereference_check(pointer: str) -> None:
-    """srcu_dereference()'s check: `pointer` may only be followed inside a read section.
+    """Report a dereference of `pointer` outside a read-side critical section.
 
     Linux: include/linux/srcu.h srcu_dereference_check(), v7.3.4.
     """
     if current_thread_info().srcu_depth == 0:
-        report("srcu-unprotected", f"{current_thread_info()} follows {pointer} outside an SRCU read section")
+        report("srcu-unprotected", f"{current_thread_info()} dereferences {pointer} outside an SRCU read section")
 
 
 @guard
 def srcu_read_lock(srcu: SrcuStruct) -> Iterator[None]:
-    """guard(srcu)(): an SRCU read section over the block.
+    """Hold an SRCU read-side critical section over the block.
 
     Linux: include/linux/srcu.h srcu_read_lock(), as guard(srcu), v7.3.4.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What happens when the kernel follows an address."""
+"""arch/x86/mm/fault.c: accesses through kernel addresses, and page faults."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ class Msrs(KvmMm):
 
     @part_of("kvm_set_msrs")
     def set_msr_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> int:
-        """KVM_SET_MSRS of MSR_KVM_SYSTEM_TIME_NEW.
+        """Write MSR_KVM_SYSTEM_TIME_NEW: KVM_SET_MSRS.
 
         Linux: arch/x86/kvm/msrs.c kvm_set_msrs(), msr_io(), v7.3.4.
-        Returns: how many MSRs were set: 1, or 0 when the write is refused.
+        Returns: the number of MSRs that were set: 1, or 0 when the write is refused.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -45,10 +45,10 @@ class Msrs(KvmMm):
             return 1 if self.kvm_write_system_time(vcpu, gpa, enable) == 0 else 0
 
     def msr_io(self, vcpu: KvmVcpu, index: int, data: int) -> int:
-        """KVM_SET_MSRS of one MSR.
+        """Write one MSR: KVM_SET_MSRS.
 
         Linux: arch/x86/kvm/msrs.c msr_io(), v7.3.4.
-        Returns: how many were set.
+        Returns: the number of MSRs that were set.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -60,8 +60,8 @@ class Msrs(KvmMm):
 
         Linux: arch/x86/kvm/msrs.c kvm_set_msr_common(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Returns: 0; 1 where the write is refused.
-        Simplified: the place of steal time is looked up here already.
+        Returns: 0; 1 if the write is refused.
+        Simplified: the address of steal time is looked up here, not at the next run.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -90,19 +90,19 @@ class Msrs(KvmMm):
         return 1
 
     def kvm_get_msr_common(self, vcpu: KvmVcpu, index: int) -> int:
-        """Read an MSR: what was written to it, whether or not that did anything.
+        """Read an MSR: the last value written, whether or not the write had an effect.
 
         Linux: arch/x86/kvm/msrs.c kvm_get_msr_common(), v7.3.4.
         """
         return vcpu.host_msr_steal_time if index == MSR_KVM_STEAL_TIME else vcpu.host_msr_system_time
 
     def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
-        """The guest says where it wants its clock. Whether that works is not told to it.
+        """Set or disable the address of the guest's clock. The guest gets no error.
 
         Linux: arch/x86/kvm/msrs.c kvm_write_system_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
         Returns: 0.
-        Simplified: void in Linux; there has been a patch that returns what the activation says.
+        Simplified: void in Linux; a posted patch returns the result of the activation.
         """
         vcpu.clock_update = True
         if enable:
@@ -112,11 +112,11 @@ class Msrs(KvmMm):
         return 0
 
     def kvm_write_wall_clock(self, kvm: Kvm, gpa: Gpa) -> None:
-        """Tell the guest once when it was booted: version odd, contents, version even. Nobody hears of a failure.
+        """Write the boot time once: version odd, contents, version even. The guest gets no error.
 
         Linux: arch/x86/kvm/msrs.c kvm_write_wall_clock(), v7.3.4.
         Locks: SRCU.
-        Simplified: the time is when the model's clock began, zero; an odd version is passed by.
+        Simplified: the boot time is zero, when the model's clock starts; an odd version is skipped.
         """
         if gpa == 0 or self.kvm_read_guest_page(kvm, self.gpa_to_gfn(gpa), self.offset_in_page(gpa), 4) != 0:
             return
@@ -132,12 +132,12 @@ class Msrs(KvmMm):
                 return
 
     def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
-        """The guest says where it wants to be told, and is to be told first that every page is ready.
+        """Set the address of the guest's token, and request a first report that every page is ready.
 
         Linux: arch/x86/kvm/msrs.c kvm_pv_enable_async_pf(), virt/kvm/async_pf.c kvm_async_pf_wakeup_all(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Returns: 0; 1 where the write is refused: reserved bits, no APIC of KVM's, no memslot.
-        Simplified: an APIC of KVM's is enabled.
+        Returns: 0; 1 if the write is refused: reserved bits, no in-kernel APIC, no memslot.
+        Simplified: an in-kernel APIC is always enabled.
         """
         kvm = vcpu.kvm
         assert kvm is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/mm/fault.c: the processor follows addresses, and page faults; with KASAN and the RMP."""
+"""arch/x86/mm/fault.c: accesses through kernel addresses, and page faults; with KASAN and the RMP."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from pfncache.linux.kernel.locking.rwsem import down_read
 
 
 class Fault(Mm):
-    """The processor's view of addresses, with the checks of KASAN and the RMP."""
+    """Accesses by the processor, with the checks of KASAN and the RMP."""
 
     @part_of_caller
     @atomic
     def kernel_access(self, khva: Kva, write: bool) -> Pfn:
-        """Read or write through a kernel address.
+        """Read or write through a kernel address, in one step.
 
         Linux: arch/x86/mm/fault.c do_kern_addr_fault(), page_fault_oops(), v7.3.4.
-        Returns: the pfn that was reached.
+        Returns: the pfn that was accessed.
         Simplified: kernel page tables are the direct map's presence per page, and a table of vmalloc space; TLBs hold
-        nothing that the tables do not.
+        no entry that the tables do not have.
         """
         if khva < self.PAGE_OFFSET:
-            report("null-dereference", f"the kernel follows {khva:#x}")
+            report("null-dereference", f"the kernel accesses {khva:#x}")
         if khva >= self.VMALLOC_START:
             area = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT]
             if not area.busy:
-                report("unmapped-access", f"the kernel follows {khva:#x}, which vmalloc space does not map")
+                report("unmapped-access", f"the kernel accesses {khva:#x}, which vmalloc space does not map")
             pfn = area.pfn
         else:
             pfn = (khva - self.PAGE_OFFSET) >> self.PAGE_SHIFT
             if not self.mem_map[pfn].direct_map:
-                report("unmapped-access", f"the kernel follows {khva:#x}: pfn {pfn} is not in the direct map")
+                report("unmapped-access", f"the kernel accesses {khva:#x}: pfn {pfn} is not in the direct map")
         if self.pfn_valid(pfn):
             self.check_kernel_access(self.mem_map[pfn], khva, write)
         return pfn
 
     @part_of_caller
     def check_kernel_access(self, page: Page, khva: Kva, write: bool) -> None:
-        """Look whether the page may be touched.
+        """Report an access to a free page, or a write to a page that the RMP assigns to a guest.
 
         Linux: mm/kasan/generic.c kasan_check_range(); the processor, with the RMP that arch/x86/virt/svm/sev.c sets up,
         v7.3.4.
@@ -57,10 +57,10 @@ class Fault(Mm):
         self.trace_kernel_access(khva, page, write)
 
     def do_user_addr_fault(self, mm: MmStruct, address: Hva) -> Errno:
-        """A process writes to its memory and faults if it has to.
+        """Write to memory of a process, and fault the page in if it is not present and writable.
 
         Linux: arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
-        Returns: 0, or what the fault gives.
+        Returns: 0, or the result of the fault.
         """
         with down_read(mm.mmap_lock):
             pte = mm.ptes[address >> self.PAGE_SHIFT]
@@ -70,9 +70,9 @@ class Fault(Mm):
 
     @part_of_caller
     def host_kernel_bytes(self, khva: Kva) -> memoryview:
-        """The bytes from a kernel address to the end of its page, in direct execution.
+        """Return the bytes from a kernel address to the end of its page, in direct execution.
 
-        Linux: nothing; what a pointer is in C.
+        Linux: nothing; a pointer in C.
         """
         if khva >= self.VMALLOC_START:
             pfn = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT].pfn
@@ -82,7 +82,7 @@ class Fault(Mm):
 
     @part_of_caller
     def host_page_bytes(self, pfn: Pfn) -> bytearray:
-        """The bytes of a page frame, in direct execution; of a device's too.
+        """Return the bytes of a page frame, also of a device, in direct execution.
 
         Linux: nothing; memory.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c: a vCPU blocks, is woken, and is scheduled out."""
+"""virt/kvm/kvm_main.c: block, wakeup and sched-out of vCPUs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ class VcpuMain(KvmMm):
     """The functions of virt/kvm/kvm_main.c for vCPUs."""
 
     def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
-        """Wake a vCPU that sleeps.
+        """Wake a sleeping vCPU.
 
         Linux: include/linux/kvm_host.h kvm_vcpu_kick(), virt/kvm/kvm_main.c __kvm_vcpu_kick(), kvm_vcpu_wake_up(),
         v7.3.4.
         Locks: any context.
-        Simplified: vCPUs do not sleep here, but the runqueue's lock is taken.
+        Simplified: vCPUs do not sleep; only the runqueue's lock is taken.
         """
         vcpu.rq.try_to_wake_up()
 
     def kvm_vcpu_block(self, vcpu: KvmVcpu) -> bool:
-        """A halted vCPU is about to sleep, and looks once more whether there is a reason not to.
+        """Check for a pending upcall before a halted vCPU sleeps.
 
         Linux: virt/kvm/kvm_main.c kvm_vcpu_block(), kvm_vcpu_check_block(), v7.3.4.
-        Returns: whether it would sleep.
-        Simplified: it does not sleep then.
+        Returns: whether the vCPU would sleep.
+        Simplified: the vCPU does not sleep.
         """
         current().interruptible = True
         pending = self.kvm_xen_has_interrupt(vcpu)
@@ -34,7 +34,7 @@ class VcpuMain(KvmMm):
         return not pending
 
     def kvm_sched_out(self, vcpu: KvmVcpu) -> None:
-        """The vCPU's thread is preempted.
+        """Schedule out the vCPU's thread.
 
         Linux: virt/kvm/kvm_main.c kvm_sched_out(), by way of kernel/sched/core.c prepare_task_switch(), v7.3.4.
         Locks: takes the runqueue's.

@@ -23,7 +23,7 @@ class Mmu(TdpMmu):
     """TDP faults and zapping."""
 
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap SPTEs and flush TLBs.
+        """Zap the SPTEs of [start, end), and flush TLBs.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing.
@@ -34,7 +34,7 @@ class Mmu(TdpMmu):
                 self.zap_spte(kvm, gfn, private, shared)
 
     def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
-        """Drop every SPTE.
+        """Zap every SPTE.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), v7.3.4.
         """
@@ -42,16 +42,16 @@ class Mmu(TdpMmu):
             self.kvm_unmap_gfn_range(kvm, 0, len(kvm.sptes), True, True)
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Drop the guest's mappings of a range whose memory type or APIC page changes.
+        """Zap a range whose memory type or APIC page changes.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4 (in an SRCU section since 7.3.2: b59a87c1ba3c).
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4 (in an SRCU section since v7.3.2: b59a87c1ba3c).
         """
         with srcu_read_lock(kvm.srcu):
             self.zap_gfns_of_memslots(kvm, start, end)
 
     @part_of("kvm_zap_gfn_range")
     def zap_gfns_of_memslots(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Zap what the slots in the range have mapped.
+        """Zap the SPTEs of the memslots in a range.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), kvm_rmap_zap_gfn_range(), v7.3.4.
         Locks: SRCU.
@@ -68,7 +68,7 @@ class Mmu(TdpMmu):
             self.kvm_mmu_invalidate_end(kvm)
 
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-        """A slot is going away.
+        """Zap the SPTEs of a slot that is deleted or moved.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -78,7 +78,7 @@ class Mmu(TdpMmu):
             self.kvm_unmap_gfn_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages, True, True)
 
     def kvm_mmu_faultin_pfn_gmem(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
-        """The page of a fault that guest_memfd serves.
+        """Return the page of a fault that guest_memfd serves.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_faultin_pfn_gmem(), v7.3.4.
         Locks: SRCU.
@@ -88,14 +88,14 @@ class Mmu(TdpMmu):
 
     @part_of("__kvm_mmu_faultin_pfn")
     def fault_from_gmem(self, slot: KvmMemorySlot, private: bool) -> bool:
-        """Whether guest_memfd serves the fault: private memory, and everything in a slot whose gmem can be mapped.
+        """Return whether guest_memfd serves the fault: for private memory, and for mappable guest_memfd.
 
         Linux: arch/x86/kvm/mmu/mmu.c __kvm_mmu_faultin_pfn(), v7.3.4.
         """
         return private or slot.gmem_only
 
     def mmu_invalidate_retry_gfn_unsafe(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
-        """Whether an invalidation of gfn has begun or ended since; without a lock, a hint.
+        """Return whether an invalidation of gfn has begun or ended since `sequence`; a hint without mmu_lock.
 
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn_unsafe(), v7.3.4.
         """
@@ -105,7 +105,7 @@ class Mmu(TdpMmu):
 
     @part_of("mmu_invalidate_retry_gfn")
     def gfn_in_invalidate_range(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """Whether gfn is in the one range that is being invalidated.
+        """Return whether gfn is in the range that is being invalidated.
 
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
         """
@@ -113,7 +113,7 @@ class Mmu(TdpMmu):
         return start == -1 or (start <= gfn < kvm.mmu_invalidate_range_end)
 
     def is_page_fault_stale(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
-        """The decisive look, under mmu_lock.
+        """Return whether an invalidation of gfn has begun or ended since `sequence`.
 
         Linux: arch/x86/kvm/mmu/mmu.c is_page_fault_stale(), kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
         Locks: mmu_lock.

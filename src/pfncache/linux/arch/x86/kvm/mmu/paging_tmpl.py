@@ -18,14 +18,14 @@ class PagingTmpl(KvmMm):
     """FNAME(walk_addr_generic), one level of it."""
 
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
-        """Read a guest page-table entry and set its accessed bit. Attributes and guest_memfd are not looked at.
+        """Read a guest page-table entry and set its accessed bit, without regard to attributes and guest_memfd.
 
-        The bit is left alone in a read-only slot, and where it is set (`accessed`), as the processor has done it.
+        The bit stays as it is in a read-only slot, and if the processor has set it (`accessed`).
 
         Linux: arch/x86/kvm/mmu/paging_tmpl.h walk_addr_generic(), update_accessed_dirty_bits(), each in FNAME(),
         v7.3.4.
         Locks: SRCU.
-        Returns: 0, or -EFAULT for a page fault that the guest gets.
+        Returns: 0, or -EFAULT for a page fault in the guest.
         """
         kvm = vcpu.kvm
         assert kvm is not None

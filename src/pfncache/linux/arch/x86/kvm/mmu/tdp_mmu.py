@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/mmu/tdp_mmu.c: the guest's page tables. One leaf SPTE for each gfn stands for them."""
+"""arch/x86/kvm/mmu/tdp_mmu.c: SPTEs. One leaf for each gfn replaces the page tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TdpMmu(KvmMm):
     @part_of("tdp_mmu_zap_leafs")
     @atomic
     def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
-        """Zap one SPTE, below the roots that are meant.
+        """Zap one SPTE below the private root, the shared root, or both.
 
         Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), v7.3.4.
         Locks: mmu_lock for writing.

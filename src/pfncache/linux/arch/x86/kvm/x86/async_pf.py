@@ -28,14 +28,14 @@ class X86AsyncPf(KvmMm):
             vcpu.apf.pageready_pending = True
 
     def kvm_arch_can_dequeue_async_page_present(self, vcpu: KvmVcpu) -> bool:
-        """Whether the guest can be told now.
+        """Return whether the guest can take a report now.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_can_dequeue_async_page_present(), v7.3.4.
         """
         return not vcpu.apf.enabled or (vcpu.apic_enabled and self.apf_pageready_slot_free(vcpu))
 
     def apf_pageready_slot_free(self, vcpu: KvmVcpu) -> bool:
-        """Whether the token is zero; not where it cannot be read.
+        """Return whether the token is zero; False if it cannot be read.
 
         Linux: arch/x86/kvm/x86.c apf_pageready_slot_free(), v7.3.4.
         Locks: SRCU.

@@ -19,17 +19,17 @@ class Clock(KvmMm):
     """The functions of arch/x86/kvm/x86.c for kvm-clock."""
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """Write the clock to wherever the guest has asked for it.
+        """Write the clock to each address that the guest has set.
 
         Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Simplified: the Xen places are updated by their own entry points.
+        Simplified: the areas of Xen guests are updated by their own entry points.
         """
         if vcpu.pv_time.active:
             self.kvm_setup_guest_pvclock(vcpu, vcpu.pv_time)
 
     def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Write a pvclock structure: version odd, contents, version even. Without the page, the update is lost.
+        """Write a pvclock structure: version odd, contents, version even. If the refresh fails, the update is dropped.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: SRCU; may sleep.
@@ -50,7 +50,7 @@ class Clock(KvmMm):
     @part_of("kvm_setup_guest_pvclock")
     @atomic
     def begin_pvclock_update(self, gpc: GfnToPfnCache) -> None:
-        """Make the version odd: the guest waits.
+        """Make the version odd, so that the guest retries.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
@@ -63,7 +63,7 @@ class Clock(KvmMm):
     @part_of("kvm_setup_guest_pvclock")
     @atomic
     def write_pvclock_payload(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Write the contents.
+        """Write the contents, in one step.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
@@ -74,7 +74,7 @@ class Clock(KvmMm):
     @part_of("kvm_setup_guest_pvclock")
     @atomic
     def end_pvclock_update(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Make the version even: the guest may read.
+        """Make the version even, so that the guest may read.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         Locks: gpc.lock for reading.
@@ -90,7 +90,7 @@ class Clock(KvmMm):
     @part_of_caller
     @atomic
     def note_dirty(self, gpc: GfnToPfnCache) -> None:
-        """Let the properties see that the writer has marked what it wrote.
+        """Trace that the writer has marked what it wrote dirty.
 
         Linux: nothing; a tracepoint of the model.
         """
@@ -99,7 +99,7 @@ class Clock(KvmMm):
     @part_of("kvm_setup_guest_pvclock")
     @host_only
     def host_pvclock_version(self, gpc: GfnToPfnCache, begin: bool) -> None:
-        """Move the version on.
+        """Increment the version to the next odd or even number.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         """
@@ -119,7 +119,7 @@ class Clock(KvmMm):
 
     @part_of("kvm_setup_guest_pvclock")
     def host_pvclock_bytes(self, gpc: GfnToPfnCache) -> memoryview:
-        """Where the structure is. In a Xen guest's vcpu_info it comes second.
+        """Return the bytes of the structure; in vcpu_info of a Xen guest it has an offset.
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), the offset from kvm_guest_time_update(), v7.3.4.
         """
@@ -131,7 +131,7 @@ class Clock(KvmMm):
 
     @part_of("kvm_guest_time_update")
     def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
-        """Time stamp, time, scale and flags: the TSC counts nanoseconds. "Stopped" stays.
+        """Write time stamp, time, scale and flags. The TSC counts nanoseconds; PVCLOCK_GUEST_STOPPED is kept.
 
         Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), kvm_setup_guest_pvclock(), v7.3.4.
         """
@@ -147,14 +147,14 @@ class Clock(KvmMm):
         data[28:32] = bytes((1, PVCLOCK_TSC_STABLE_BIT | stopped, 0, 0))
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
-        """The vCPU goes away, or is reset.
+        """Deactivate the clock of a vCPU that is destroyed or reset.
 
         Linux: arch/x86/kvm/x86.c kvmclock_reset(), v7.3.4.
         """
         self.kvm_gpc_deactivate(vcpu.pv_time)
 
     def kvm_set_guest_paused(self, vcpu: KvmVcpu) -> Errno:
-        """KVM_KVMCLOCK_CTRL: tell the guest with the next update that it was stopped.
+        """Set PVCLOCK_GUEST_STOPPED with the next clock update: KVM_KVMCLOCK_CTRL.
 
         Linux: arch/x86/kvm/x86.c kvm_set_guest_paused(), v7.3.4.
         Returns: 0, or -EINVAL without a clock.
@@ -167,7 +167,7 @@ class Clock(KvmMm):
         return 0
 
     def kvm_vm_ioctl_set_clock(self, kvm: Kvm, nanoseconds: int) -> Errno:
-        """KVM_SET_CLOCK: every vCPU is to update its guest's clock.
+        """Set the VM's clock, and request a clock update of every vCPU: KVM_SET_CLOCK.
 
         Linux: arch/x86/kvm/x86.c kvm_vm_ioctl_set_clock(), v7.3.4.
         Returns: 0.
@@ -178,7 +178,7 @@ class Clock(KvmMm):
         return 0
 
     def get_kvmclock_ns(self, kvm: Kvm) -> int:
-        """KVM_GET_CLOCK: the VM's time now, which is later than it was.
+        """Advance the clock and return the VM's time: KVM_GET_CLOCK.
 
         Linux: arch/x86/kvm/x86.c get_kvmclock_ns(), get_kvmclock(), v7.3.4.
         """

@@ -22,7 +22,7 @@ class Emulate(KvmMm):
     """Instruction fetch, operands, and guest virtual addresses."""
 
     def x86_emulate_instruction(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
-        """An exit that makes KVM emulate a store.
+        """Emulate a store after an exit.
 
         Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), in vcpu_run(), v7.3.4.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
@@ -35,12 +35,12 @@ class Emulate(KvmMm):
             return self.emulator_read_write_onepage(vcpu, operand, b"\0", True)
 
     def kvm_fetch_guest_virt(self, vcpu: KvmVcpu, rip: Gpa) -> Errno:
-        """Read the instruction.
+        """Fetch the instruction.
 
         Linux: arch/x86/kvm/x86.c kvm_fetch_guest_virt(), v7.3.4.
         Locks: SRCU.
-        Returns: X86EMUL_CONTINUE, or X86EMUL_IO_NEEDED where memory cannot be read.
-        Simplified: the guest's own translation is done.
+        Returns: X86EMUL_CONTINUE, or X86EMUL_IO_NEEDED if memory cannot be read.
+        Simplified: the address is already translated by the guest's page tables.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -49,12 +49,12 @@ class Emulate(KvmMm):
         return X86EMUL_CONTINUE
 
     def emulator_read_write_onepage(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes, write: bool) -> Errno:
-        """Read or write an operand; what cannot be reached is taken for MMIO.
+        """Read or write an operand; an address that cannot be accessed is treated as MMIO.
 
         Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), v7.3.4.
         Locks: SRCU.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
-        Simplified: the guest's own translation is done; `data` of a read says no more than how long it is.
+        Simplified: the address is already translated; of `data`, a read uses only the length.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -67,11 +67,11 @@ class Emulate(KvmMm):
         return X86EMUL_CONTINUE if ret == 0 else X86EMUL_IO_NEEDED
 
     def emulator_cmpxchg_emulated(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes) -> Errno:
-        """Exchange an operand in one go, through its user address; it has not changed meanwhile.
+        """Exchange an operand atomically through its user address; the comparison always succeeds.
 
         Linux: arch/x86/kvm/x86.c emulator_cmpxchg_emulated(), v7.3.4.
         Locks: SRCU.
-        Returns: X86EMUL_CONTINUE; X86EMUL_UNHANDLEABLE where the user address faults; X86EMUL_IO_NEEDED.
+        Returns: X86EMUL_CONTINUE; X86EMUL_UNHANDLEABLE if the user address faults; X86EMUL_IO_NEEDED.
         Simplified: operands do not cross a cache line.
         """
         kvm = vcpu.kvm
@@ -91,7 +91,7 @@ class Emulate(KvmMm):
         return X86EMUL_CONTINUE
 
     def kvm_mmu_gva_to_gpa_read(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
-        """An exit that makes KVM translate a guest virtual address.
+        """Translate a guest virtual address after an exit.
 
         Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read(), in vcpu_run(), v7.3.4.
         Returns: 0 or -EFAULT.
@@ -102,11 +102,11 @@ class Emulate(KvmMm):
             return self.walk_addr_generic(vcpu, table, False)
 
     def kvm_arch_vcpu_ioctl_translate(self, vcpu: KvmVcpu, table: Gpa) -> int:
-        """KVM_TRANSLATE of an address that is mapped by the page-table entry at `table`, which KVM has not used yet.
+        """Translate an address that the page-table entry at `table` maps, which KVM has not used yet: KVM_TRANSLATE.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), kvm_mmu_gva_to_gpa_system(), v7.3.4.
         Returns: the entry's guest physical address, or INVALID_GPA.
-        Simplified: the entries above are in other memory, and are right.
+        Simplified: the entries of higher levels are in other memory, and valid.
         """
         kvm = vcpu.kvm
         assert kvm is not None

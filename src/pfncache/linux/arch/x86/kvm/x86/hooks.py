@@ -13,14 +13,14 @@ class ArchHooks(KvmMm):
     """Memory regions and guest_memfd on x86."""
 
     def kvm_arch_has_private_mem(self, kvm: Kvm) -> bool:
-        """Whether the VM type has private memory.
+        """Return whether the VM type has private memory.
 
         Linux: arch/x86/include/asm/kvm_host.h kvm_arch_has_private_mem(), v7.3.4.
         """
         return kvm.vm_type != KVM_X86_DEFAULT_VM
 
     def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-        """Allocate what the architecture keeps for a slot.
+        """Allocate the architecture's metadata of a slot.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_prepare_memory_region(), kvm_alloc_memslot_metadata(), v7.3.4.
         Locks: slots_lock.
@@ -42,7 +42,7 @@ class ArchHooks(KvmMm):
         return 0
 
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
-        """Give a page back to the host in the RMP.
+        """Return a page to the host in the RMP.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_gmem_reclaim(), arch/x86/kvm/svm/sev.c sev_gmem_make_shared(), v7.3.4.
         """

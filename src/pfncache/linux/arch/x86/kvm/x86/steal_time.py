@@ -16,11 +16,11 @@ class StealTimeUpdate(KvmMm):
     """The functions of arch/x86/kvm/x86.c for steal time."""
 
     def record_steal_time(self, vcpu: KvmVcpu) -> None:
-        """Tell the guest how long it did not run, through the user address; a fault there loses the update.
+        """Write steal time through the user address; a fault there drops the update.
 
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Simplified: preempted is reset, the time itself is not kept.
+        Simplified: `preempted` is reset; the time is not modelled.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -42,7 +42,7 @@ class StealTimeUpdate(KvmMm):
     @part_of("record_steal_time")
     @host_only
     def host_steal_time(self, hva: Hva) -> None:
-        """Move the version on by two, past an odd one; the vCPU runs. No time is ever stolen.
+        """Advance the version to the next even number, and clear `preempted`. Steal time is always zero.
 
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         """
@@ -52,7 +52,7 @@ class StealTimeUpdate(KvmMm):
         self.host_put(hva + self.STEAL_PREEMPTED, b"\0")
 
     def kvm_steal_time_set_preempted(self, vcpu: KvmVcpu) -> None:
-        """The vCPU is scheduled out: note so, if that takes no page fault.
+        """Set `preempted` of a vCPU that is scheduled out, unless that takes a page fault.
 
         Linux: arch/x86/kvm/x86.c kvm_steal_time_set_preempted(), v7.3.4.
         Locks: SRCU, the runqueue's; nothing may sleep.
@@ -70,7 +70,7 @@ class StealTimeUpdate(KvmMm):
                 self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
 
     def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
-        """Tell the guest that its vCPU does not run.
+        """Record for the guest that its vCPU does not run.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_put(), arch/x86/kvm/xen.h kvm_xen_runstate_set_preempted(), v7.3.4.
         Locks: the runqueue's.

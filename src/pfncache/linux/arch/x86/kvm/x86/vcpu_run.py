@@ -20,11 +20,11 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
 
     @part_of("vcpu_run")
     def run_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
-        """The guest touches its memory: directly, or after one fault.
+        """Access memory as the guest: through its SPTE, or after one fault.
 
         Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
         Returns: 0, RET_PF_RETRY or -EFAULT.
-        Simplified: a fault that is to be retried ends the operation instead of entering the guest again.
+        Simplified: a fault that must be retried ends the operation instead of re-entering the guest.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -40,21 +40,21 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
     @part_of_caller
     @atomic
     def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """One access by the guest's processor.
+        """Access memory through the SPTE of gfn, in one step.
 
         Linux: nothing; the processor's nested paging.
-        Returns: False: TDP fault.
+        Returns: False for a TDP fault.
         """
         pfn = kvm.sptes[gfn].pfn
         if pfn < 0:
             return False
         if self.pfn_valid(pfn) and self.mem_map[pfn].free:
-            report("stale-spte", f"the guest reaches pfn {pfn} through {kvm.sptes[gfn]}, but the page is free")
+            report("stale-spte", f"the guest accesses pfn {pfn} through {kvm.sptes[gfn]}, but the page is free")
         return True
 
     @part_of("vcpu_enter_guest")
     def run_clock_update(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN that has a clock update to serve, as after KVM_SET_CLOCK or a migration to another CPU.
+        """Run a vCPU with a requested clock update, as after KVM_SET_CLOCK or a migration to another CPU: KVM_RUN.
 
         Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_CLOCK_UPDATE, vcpu_run(), v7.3.4.
         """
@@ -66,7 +66,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
 
     @part_of("vcpu_enter_guest")
     def run_steal_time_update(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN that has steal time to report.
+        """Run a vCPU with a requested update of steal time: KVM_RUN.
 
         Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, v7.3.4.
         """
@@ -77,7 +77,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
 
     @part_of("vcpu_enter_guest")
     def run_runstate_update(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN after the vCPU was scheduled out: it runs again.
+        """Run a vCPU after it was scheduled out: KVM_RUN.
 
         Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, arch/x86/kvm/xen.h
         kvm_xen_runstate_set_running(), v7.3.4.
@@ -89,7 +89,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
 
     @part_of("vcpu_run")
     def run_timer_injection(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN that has a Xen timer to deliver.
+        """Run a vCPU with a pending Xen timer: KVM_RUN.
 
         Linux: arch/x86/kvm/x86.c vcpu_run(), arch/x86/kvm/irq.c kvm_inject_pending_timer_irqs(), v7.3.4.
         """
@@ -100,7 +100,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
 
     @part_of("vcpu_run")
     def run_event_injection(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN that has Xen events to deliver.
+        """Run a vCPU with pending Xen events: KVM_RUN.
 
         Linux: arch/x86/kvm/x86.c vcpu_run(), arch/x86/kvm/xen.h kvm_xen_has_pending_events(), v7.3.4.
         """
@@ -111,10 +111,10 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
                 self.kvm_xen_inject_pending_events(vcpu)
 
     def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN up to the guest: what has been requested is served.
+        """Serve the requests of a vCPU before it enters the guest: KVM_RUN.
 
         Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), kvm_arch_vcpu_load(), v7.3.4.
-        Simplified: no exit of the guest is an instruction boundary, so that none reports it preempted.
+        Simplified: no guest exit is at an instruction boundary, so that none sets `preempted`.
         """
         if vcpu.clock_update:
             self.run_clock_update(vcpu)

@@ -23,11 +23,11 @@ class XenEvtchn(KvmMm):
     """The functions of arch/x86/kvm/xen.c for event channels."""
 
     def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        """Mark an event pending without sleeping. Neither page is marked dirty: user space knows that they always are.
+        """Mark an event pending without sleeping. Neither page is marked dirty: by KVM's ABI, both always are.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: any context.
-        Returns: 1, or -EWOULDBLOCK when shared_info has to be looked up first.
+        Returns: 1, or -EWOULDBLOCK when shared_info must be refreshed first.
         """
         kick: bool = False
         with srcu_read_lock(kvm.srcu):
@@ -62,7 +62,7 @@ class XenEvtchn(KvmMm):
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: gpc.lock for reading.
         Returns: 1, 0 if it was set, -ENOTCONN if the guest has masked it.
-        Simplified: events are never masked, nor pending already, but in direct execution.
+        Simplified: events are masked or already pending in direct execution only.
         """
         self.gpc_access(gpc, True)
         return 1
@@ -70,11 +70,11 @@ class XenEvtchn(KvmMm):
     @part_of("kvm_xen_set_evtchn_fast")
     @atomic
     def set_evtchn_pending_sel(self, info: GfnToPfnCache) -> None:
-        """Set the bit of the event's word in vcpu_info, and that an upcall is pending.
+        """Set the bit of the event's word in vcpu_info, and mark an upcall pending.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: info.lock for reading.
-        Simplified: the vCPU is kicked although the bit was set.
+        Simplified: the vCPU is kicked even if the bit was set before.
         """
         self.gpc_access(info, True)
 
@@ -87,7 +87,7 @@ class XenEvtchn(KvmMm):
         self.kvm_vcpu_kick(vcpu)
 
     def kvm_xen_set_evtchn(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        """Mark an event pending, looking shared_info up if need be. An irqfd's worker borrows the address space for it.
+        """Mark an event pending, and refresh shared_info if necessary, in the VM's address space.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn(), v7.3.4.
         Locks: may sleep.
@@ -110,7 +110,7 @@ class XenEvtchn(KvmMm):
 
     @part_of("kvm_xen_set_evtchn")
     def set_evtchn_slow(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        """Try, and refresh, until one of them gives an answer.
+        """Repeat the fast path and a refresh until one of them has a result.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn(), its loop, v7.3.4.
         Locks: may sleep.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/xen.c: the ioctls of a Xen guest's VMM; for direct execution."""
+"""arch/x86/kvm/xen.c: ioctls of the VMM of a Xen guest; for direct execution."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
     """KVM_XEN_HVM_CONFIG, KVM_XEN_HVM_SET_ATTR, KVM_XEN_VCPU_SET_ATTR, KVM_XEN_HVM_EVTCHN_SEND."""
 
     def kvm_xen_hvm_config(self, kvm: Kvm, flags: int, msr: int) -> Errno:
-        """KVM_XEN_HVM_CONFIG. An MSR for the hypercall page makes the VM one for Xen guests.
+        """Configure the VM: KVM_XEN_HVM_CONFIG. A nonzero MSR for the hypercall page makes it a Xen guest.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_config(), v7.3.4.
         Returns: 0, or -EINVAL.
-        Simplified: no hypercall page of user space's own.
+        Simplified: no hypercall page that user space supplies.
         """
         if flags & ~PERMITTED_FLAGS != 0:
             return -EINVAL
@@ -51,10 +51,10 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         return 0
 
     def kvm_xen_hvm_set_attr(self, kvm: Kvm, attribute: int, value: int) -> Errno:
-        """KVM_XEN_HVM_SET_ATTR.
+        """Set an attribute of the VM: KVM_XEN_HVM_SET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
-        Returns: 0, -EINVAL, -ENOENT (no such attribute), or what activation or refresh returns.
+        Returns: 0, -EINVAL, -ENOENT (no such attribute), or the error of activation or refresh.
         Simplified: no outbound event channels.
         """
         if attribute == ATTR_LONG_MODE:
@@ -74,10 +74,10 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         return self.set_shared_info(kvm, value * self.PAGE_SIZE, value, by_hva)
 
     def kvm_xen_vcpu_set_attr(self, vcpu: KvmVcpu, attribute: int, value: int, expires: int) -> Errno:
-        """KVM_XEN_VCPU_SET_ATTR: `value` is an address, a state, a vector, or a timer's port and priority.
+        """Set an attribute of a vCPU; `value` is an address, a state, a vector, or a timer's port and priority.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, -EINVAL, -ENXIO (not aligned), -ENOENT (no such attribute), or what activation returns.
+        Returns: 0, -EINVAL, -ENXIO (not aligned), -ENOENT (no such attribute), or the error of the activation.
         """
         places = {
             VCPU_ATTR_VCPU_INFO: (vcpu.xen.vcpu_info_cache, VCPU_INFO_SIZE),
@@ -103,7 +103,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("kvm_xen_vcpu_set_attr")
     def _set_vcpu_place(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, length: int, gpa: int) -> Errno:
-        """vcpu_info, or the time information of a vCPU, by its gpa.
+        """Set or disable vcpu_info, or the time information of a vCPU, by its gpa.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
@@ -117,7 +117,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("kvm_xen_vcpu_set_attr")
     def _set_vcpu_info_hva(self, vcpu: KvmVcpu, hva: int) -> Errno:
-        """vcpu_info, by its user address.
+        """Set or disable vcpu_info by its user address.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
@@ -137,7 +137,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("kvm_xen_vcpu_set_attr")
     def _set_runstate(self, vcpu: KvmVcpu, state: int) -> Errno:
-        """The state that a vCPU is in.
+        """Set the runstate of a vCPU.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
@@ -152,7 +152,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("kvm_xen_update_runstate")
     def _enter_runstate(self, kvm: Kvm, vcpu: KvmVcpu, state: int) -> None:
-        """The state changes now.
+        """Record the new runstate and the time of the change.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
         """
@@ -162,7 +162,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("kvm_xen_vcpu_set_attr")
     def _set_timer(self, vcpu: KvmVcpu, port: int, priority: int, expires: int) -> Errno:
-        """Stop the timer, and start it anew if it has an event and a time.
+        """Stop the timer, and restart it if it has a port and an expiry time.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
@@ -181,7 +181,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("kvm_xen_vcpu_set_attr")
     def _set_vector(self, vcpu: KvmVcpu, vector: int) -> Errno:
-        """The vector by which the vCPU is told of events.
+        """Set the vector by which the vCPU receives upcalls.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
@@ -192,14 +192,14 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of_caller
     def _on_timer(self, vcpu: KvmVcpu) -> None:
-        """The event that is sent is the timer's.
+        """Make the timer's port the event that is sent.
 
         Linux: arch/x86/kvm/xen.c xen_timer_callback(), kvm_xen_inject_timer_irqs(), v7.3.4.
         """
         current().host_evtchn_port = vcpu.xen.host_timer_virq
 
     def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
-        """The vCPU runs.
+        """Set the runstate of a vCPU that runs again.
 
         Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), arch/x86/kvm/x86.c vcpu_enter_guest() with
         KVM_REQ_STEAL_UPDATE, v7.3.4.
@@ -212,7 +212,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("hrtimer_interrupt")
     def expire_timer(self, vcpu: KvmVcpu) -> None:
-        """The hrtimer of a guest's timer has expired.
+        """Run the callback of a timer whose hrtimer has expired.
 
         Linux: arch/x86/kvm/xen.c xen_timer_callback(), kernel/time/hrtimer.c hrtimer_interrupt(), v7.3.4.
         """
@@ -227,7 +227,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
     @part_of("kvm_xen_vcpu_get_attr")
     def get_vcpu_timer(self, vcpu: KvmVcpu) -> int:
-        """KVM_XEN_VCPU_GET_ATTR of the timer: what has expired is delivered first. Returns when it will expire.
+        """Return the expiry time of the timer, after delivering a pending one: KVM_XEN_VCPU_GET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_get_attr(), v7.3.4.
         """
@@ -237,7 +237,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         return vcpu.xen.host_timer_expires
 
     def kvm_xen_hvm_evtchn_send(self, kvm: Kvm, port: int, vcpu_id: int, priority: int) -> Errno:
-        """KVM_XEN_HVM_EVTCHN_SEND: an event for the guest. Whether it was delivered or masked is not told.
+        """Send an event to the guest: KVM_XEN_HVM_EVTCHN_SEND. The result does not distinguish delivered from masked.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_evtchn_send(), v7.3.4.
         Returns: 0, -EINVAL, or the error of the refresh.
@@ -251,7 +251,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         return 0 if ret > 0 or ret == -ENOTCONN else ret
 
     def max_evtchn_port(self, kvm: Kvm) -> int:
-        """How many event channels a guest has.
+        """Return the number of event channels of a guest.
 
         Linux: arch/x86/kvm/xen.c max_evtchn_port(), v7.3.4.
         """

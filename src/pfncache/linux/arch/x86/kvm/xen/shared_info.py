@@ -17,10 +17,10 @@ class XenSharedInfo(KvmMm):
 
     @part_of("kvm_xen_hvm_set_attr")
     def set_shared_info(self, kvm: Kvm, gpa: Gpa, uhva: Hva, by_hva: bool) -> Errno:
-        """KVM_XEN_HVM_SET_ATTR of KVM_XEN_ATTR_TYPE_SHARED_INFO or SHARED_INFO_HVA.
+        """Set the address of shared_info: KVM_XEN_ATTR_TYPE_SHARED_INFO or SHARED_INFO_HVA.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
-        Returns: 0, or what activation or refresh returns.
+        Returns: 0, or the error of activation or refresh.
         """
         gpc = kvm.xen.shinfo_cache
         with mutex(kvm.xen.xen_lock):
@@ -36,7 +36,7 @@ class XenSharedInfo(KvmMm):
 
     @part_of("kvm_xen_hvm_set_attr")
     def disable_shared_info(self, kvm: Kvm) -> None:
-        """KVM_XEN_HVM_SET_ATTR with no address.
+        """Disable shared_info: KVM_XEN_HVM_SET_ATTR with no address.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
         """
@@ -48,7 +48,7 @@ class XenSharedInfo(KvmMm):
 
         Linux: arch/x86/kvm/xen.c kvm_xen_shared_info_init(), v7.3.4.
         Locks: xen_lock.
-        Returns: 0, or what refresh returns.
+        Returns: 0, or the error of the refresh.
         Simplified: one write instead of the version's protocol.
         """
         gpc = kvm.xen.shinfo_cache
@@ -67,16 +67,16 @@ class XenSharedInfo(KvmMm):
     @part_of("kvm_xen_shared_info_init")
     @atomic
     def write_shared_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
-        """Write the wall clock.
+        """Write the wall clock, in one step.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_shared_info_init(), v7.3.4.
         Locks: gpc.lock for reading.
-        Simplified: nothing is written but in direct execution.
+        Simplified: bytes are written in direct execution only.
         """
         self.gpc_access(gpc, True)
 
     def kvm_xen_destroy_vm(self, kvm: Kvm) -> None:
-        """The VM goes away.
+        """Deactivate the cache of a VM that is destroyed.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_destroy_vm(), v7.3.4.
         """

@@ -15,7 +15,7 @@ class XenTimer(XenEvtchn):
     """The functions of arch/x86/kvm/xen.c for timers."""
 
     def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """A guest timer has expired. What the fast path cannot deliver, the vCPU will, when it runs next.
+        """Deliver the event of an expired timer; if the fast path cannot, leave it pending for the vCPU's next run.
 
         Linux: arch/x86/kvm/xen.c xen_timer_callback(), v7.3.4.
         Locks: hard-irq context, or xen_lock and SRCU.
@@ -28,18 +28,18 @@ class XenTimer(XenEvtchn):
         self.kvm_vcpu_kick(vcpu)
 
     def kvm_xen_start_timer(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """Start a timer whose time has come already: it is delivered here and now (since 6.9: 7a36d680658b).
+        """Start a timer that has already expired: its event is delivered at once (since v6.9: 7a36d680658b).
 
         Linux: arch/x86/kvm/xen.c kvm_xen_start_timer(), v7.3.4.
         Locks: xen_lock, SRCU.
-        Simplified: the hrtimer of one that is still to come is an actor of its own: xen_timer_callback().
+        Simplified: the hrtimer of a timer that expires later is a separate actor, which runs xen_timer_callback().
         """
         vcpu.xen.timer_pending = False
         self.xen_timer_callback(kvm, vcpu)
 
     @part_of("kvm_xen_vcpu_set_attr")
     def start_expired_timer(self, vcpu: KvmVcpu) -> Errno:
-        """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_TIMER, with a time that has passed.
+        """Set a timer that has already expired: KVM_XEN_VCPU_ATTR_TYPE_TIMER of KVM_XEN_VCPU_SET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         Returns: 0.
@@ -51,7 +51,7 @@ class XenTimer(XenEvtchn):
         return 0
 
     def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """Deliver a timer that the fast path could only note.
+        """Deliver the event of a pending timer.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_inject_timer_irqs(), v7.3.4.
         Locks: vcpu.mutex, SRCU; may sleep.

@@ -20,10 +20,10 @@ class XenVcpuInfo(XenRunstate):
 
     @part_of("kvm_xen_vcpu_set_attr")
     def set_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, gpa: Gpa, length: int) -> Errno:
-        """KVM_XEN_VCPU_SET_ATTR of vcpu_info, of its time information or of runstate.
+        """Set the address of vcpu_info, or of its time information: KVM_XEN_VCPU_SET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, -ENXIO (a vcpu_info that is not aligned), or what activation returns.
+        Returns: 0, -ENXIO (vcpu_info is not aligned), or the error of the activation.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -34,7 +34,7 @@ class XenVcpuInfo(XenRunstate):
 
     @part_of("kvm_xen_vcpu_set_attr")
     def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
-        """Whether vcpu_info may be at gpa: its bits are set atomically, and may not cross a page.
+        """Return whether gpa is aligned for vcpu_info: its bits are set atomically, and must not cross a page.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4 (since v7.3.2: eacdb76c5f04).
         """
@@ -42,7 +42,7 @@ class XenVcpuInfo(XenRunstate):
 
     @part_of("kvm_xen_vcpu_set_attr")
     def disable_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """KVM_XEN_VCPU_SET_ATTR with no address.
+        """Disable vcpu_info, or its time information: KVM_XEN_VCPU_SET_ATTR with no address.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
@@ -52,7 +52,7 @@ class XenVcpuInfo(XenRunstate):
             self.kvm_gpc_deactivate(gpc)
 
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
-        """Deliver what the fast path could only note.
+        """Deliver the events that the fast path left pending.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
@@ -73,7 +73,7 @@ class XenVcpuInfo(XenRunstate):
     @part_of("kvm_xen_inject_pending_events")
     @atomic
     def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Set the bits that were noted in vcpu_info, and that an upcall is pending.
+        """Set the pending bits in vcpu_info, and mark an upcall pending.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
         Locks: gpc.lock for reading.
@@ -81,7 +81,7 @@ class XenVcpuInfo(XenRunstate):
         self.gpc_access(gpc, True)
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Whether an upcall is pending. Without vcpu_info there is none.
+        """Return whether an upcall is pending; none is without vcpu_info.
 
         Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an
         SRCU section since v7.3.2: aa8ad943f242).
@@ -94,11 +94,11 @@ class XenVcpuInfo(XenRunstate):
             return self._kvm_xen_has_interrupt(vcpu)
 
     def _kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Read vcpu_info. A vCPU that is about to block, or is in atomic context, may not look it up: it says yes.
+        """Read vcpu_info; return True where it must not be refreshed: before the vCPU blocks, and in atomic context.
 
         Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4.
         Locks: SRCU.
-        Simplified: the contents of vcpu_info are not kept; they always say that an upcall is pending.
+        Simplified: the contents of vcpu_info are not modelled; an upcall is always pending.
         """
         gpc = vcpu.xen.vcpu_info_cache
         gpc.lock.read_lock_irq()
@@ -114,7 +114,7 @@ class XenVcpuInfo(XenRunstate):
         return True
 
     def kvm_xen_destroy_vcpu(self, vcpu: KvmVcpu) -> None:
-        """The vCPU goes away.
+        """Deactivate the caches of a vCPU that is destroyed.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_destroy_vcpu(), v7.3.4.
         """

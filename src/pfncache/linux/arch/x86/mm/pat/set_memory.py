@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/mm/pat/set_memory.c: pages leave the direct map and come back."""
+"""arch/x86/mm/pat/set_memory.c: presence of pages in the direct map."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SetMemory(Mm):
 
     @atomic
     def set_direct_map_invalid_noflush(self, page: Page) -> None:
-        """Take a page out of the direct map, and flush the TLB.
+        """Remove a page from the direct map, and flush the TLB.
 
         Linux: arch/x86/mm/pat/set_memory.c set_direct_map_invalid_noflush(), v7.3.4.
         """
@@ -21,7 +21,7 @@ class SetMemory(Mm):
 
     @atomic
     def set_direct_map_default_noflush(self, page: Page) -> None:
-        """Put a page back into the direct map.
+        """Restore a page in the direct map.
 
         Linux: arch/x86/mm/pat/set_memory.c set_direct_map_default_noflush(), v7.3.4.
         """

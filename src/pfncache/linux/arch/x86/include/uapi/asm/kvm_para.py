@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/include/uapi/asm/kvm_para.h: what a guest and KVM agree on."""
+"""arch/x86/include/uapi/asm/kvm_para.h: the paravirtual interface between a guest and KVM."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def crowd(names: Sequence[str] = BESIDE, updates: int = 1) -> System:
     """A clock that is updated beside some operations, on the newest mainline."""
     slots = 1 + sum(OPERATIONS[name].slots for name in names)
     world = World(mainline_7_3.kernel(*PROBES), Memory.ANON, slots=slots).clock_on()
-    update = world.call("kvm_vcpu_run_clock_update", world.vcpu)
+    update = world.call("run_clock_update", world.vcpu)
     world.actor("vcpu", *(update,) * updates)
     for name in names:
         world.actor(name, *OPERATIONS[name].calls(world))

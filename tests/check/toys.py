@@ -12,7 +12,7 @@ from pfncache.check.replay import Replay
 from pfncache.check.search import Result, Search, search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.atomic import atomic, block_until, guard
-from pfncache.lang.choose import alike, choose
+from pfncache.lang.choose import choose, symmetric
 from pfncache.lang.locks import lock_acquire
 from pfncache.lang.records import Count, Record
 from pfncache.lang.report import report
@@ -269,7 +269,7 @@ def roll(shared: Box) -> None:
 @atomic
 def roll_alike(shared: Box) -> None:
     outcome = choose(3)
-    alike(outcome == 1)
+    symmetric(outcome == 1)
     shared.count = outcome
 
 

@@ -20,7 +20,8 @@ VIOLATED = ("verify", "rfc-v4-on-7.3", "-s", "clock/gmem-unmapped/punch")
 
 DESIGN = """
 from pfncache.linux.virt.kvm.pfncache import Pfncache
-from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.designs.design import Patch
+from pfncache.designs.catalogue import mainline_7_3
 
 
 class MyPatch(Patch, Pfncache):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS, Design, Patch, mainline_7_3, rfc_v4
+from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS, mainline_7_3, rfc_v4
+from pfncache.designs.design import Design, Patch
 from pfncache.designs.rfc import V4
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import linux_name

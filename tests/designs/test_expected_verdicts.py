@@ -154,7 +154,7 @@ def test_dedicated_sequence_reads_like_its_changelog() -> None:
         [
             ("sender", "get_user_page_fast_only", "pfn = mm.ptes[number].pfn"),
             ("madvise", "kvm_mmu_notifier_invalidate_range_start", COUNT_UP),
-            ("madvise", "zap_ptes", "page = self.clear_pte(mm, number)"),
+            ("madvise", "zap_pte_range", "page = self.clear_pte(mm, number)"),
             ("madvise", "kvm_mmu_notifier_invalidate_range_end", COUNT_DOWN),
             ("sender", "mmu_notifier_retry_cache", COUNT_TEST),
             ("sender", "hva_to_pfn_retry", "gpc.valid = True"),

@@ -41,7 +41,7 @@ class Host:
             vcpus=(self.vcpu,), caches=(self.vcpu.pv_time,),
         )  # fmt: skip
         for number in range(4):
-            self.kernel.sys_mmap(self.mm, HVA + (number << 12), None, 0)
+            self.kernel.vm_mmap_pgoff(self.mm, HVA + (number << 12), None, 0)
 
     @property
     def gpc(self) -> GfnToPfnCache:
@@ -75,7 +75,7 @@ class Host:
 
     def map_device(self, hva: Hva, pfn: Pfn) -> None:
         """A driver's VM_PFNMAP mapping of one page."""
-        self.kernel.sys_mmap(self.mm, hva, None, 0)
+        self.kernel.vm_mmap_pgoff(self.mm, hva, None, 0)
         self.mm.vmas[hva >> 12].pfnmap = True
         self.mm.ptes[hva >> 12].pfn = pfn
         self.mm.ptes[hva >> 12].writable = True

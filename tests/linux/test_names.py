@@ -22,7 +22,9 @@ KERNEL_PREFIXES = (
     "kvm_", "_kvm_", "gfn_to_", "hva_to_", "gpc_", "mmu_", "xen_", "filemap_", "folio_", "shmem_", "vma_", "srcu_",
     "pvclock_", "host_map_", "handle_mm_", "mmap_",
 )  # fmt: skip
-"""Of names that a kernel developer will look for in the kernel."""
+"""Prefixes of names that a kernel developer greps for in the kernel."""
+MIRRORED = ("arch/", "fs/", "kernel/", "mm/")
+"""Folders in which a file is a C file of Linux, or a piece of one in a folder of that name."""
 
 
 def label(entry: Entry) -> str:
@@ -41,6 +43,20 @@ def test_every_function_has_the_name_that_it_cites_or_is_a_part() -> None:
 def test_no_part_has_a_name_that_looks_like_one_of_the_kernel() -> None:
     parts = [e for e in entries() if e.is_part and "." not in e.name]
     assert [label(e) for e in parts if e.name.startswith(KERNEL_PREFIXES)] == []
+
+
+def test_functions_stand_in_the_file_that_linux_has_them_in() -> None:
+    """A part of its callers, or the bytes of direct execution (host_), may stand beside the code that uses it."""
+    elsewhere = []
+    for entry in entries():
+        homes = [re.sub(r"-", "_", name.rsplit(".", 1)[0]) for name in FILE.findall(entry.linux)]
+        headers_only = all(name.endswith(".h") for name in FILE.findall(entry.linux))
+        here = entry.file.removesuffix(".py")
+        exempt = entry.linux_function == CALLER or entry.name.startswith("host_") or headers_only
+        if entry.file.startswith(MIRRORED) and not exempt:
+            if not any(here == home or here.startswith(f"{home}/") for home in homes):
+                elsewhere.append(f"{label(entry)}: {entry.linux}")
+    assert elsewhere == []
 
 
 def source() -> Path:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pfncache.check.compile import source as check_source
 from pfncache.check.compile.source import FunctionSource, function_source, unwrap
-from pfncache.designs.catalogue import Patch, mainline_7_3
-from pfncache.designs.design import Design
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.designs.design import Design, Patch
 from pfncache.linux.vmlinux import Vmlinux
 
 LOCKING = {"lock", "unlock", "down_read", "up_read", "down_write", "up_write"}
@@ -30,7 +30,7 @@ TESTED = (
     # virt/kvm/guest_memfd.c
     "kvm_gmem_get_file", "file_ref_get", "_kvm_gmem_get_pfn",
     # mm
-    "filemap_get_page", "filemap_grab_page", "get_user_page_fast_only", "try_get_page",
+    "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page",
 )  # fmt: skip
 """Functions whose conditions ask whether something has changed meanwhile."""
 

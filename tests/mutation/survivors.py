@@ -14,16 +14,16 @@ REASONS: dict[str, tuple[str, ...]] = {
     (
         "One store to one PTE under mmap_lock for writing: truncation, which may clear it at the same time, "
         "takes the permission away too."
-    ): ("sys_mprotect(): without spin_lock(mm.page_table_lock)",),
+    ): ("do_mprotect_pkey(): without spin_lock(mm.page_table_lock)",),
     (
         "The model's migration holds mmap_lock for writing, as its docstring says, and nobody else unmaps "
         "anonymous pages."
     ): (
-        "migrate_page(): without spin_lock(mm.page_table_lock)",
-        "migrate_page(): without spin_lock(mm.page_table_lock) #2",
+        "migrate_pages(): without spin_lock(mm.page_table_lock)",
+        "migrate_pages(): without spin_lock(mm.page_table_lock) #2",
     ),
     "The folio lock keeps faults, allocation and truncation of a page apart already.": (
-        "shmem_punch_hole(): without down_write(mapping.invalidate_lock)",
+        "punch_hole_in_memfd(): without down_write(mapping.invalidate_lock)",
         "do_shared_fault(): without spin_lock(mm.page_table_lock)",
         "kvm_gmem_allocate(): without down_read(inode.invalidate_lock)",
     ),
@@ -31,7 +31,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "get_user_page_fast_only(): without the test mm is None",
     ),
     "A PTE that goes meanwhile reads as an error pfn, or as one that the retry test rejects.": (
-        "follow_pfnmap(): without spin_lock(mm.page_table_lock)",
+        "follow_pfnmap_start(): without spin_lock(mm.page_table_lock)",
     ),
     "The first look only saves an allocation; the second one, under the lock as well, decides.": (
         "do_anonymous_page(): without spin_lock(mm.page_table_lock)",
@@ -41,7 +41,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "truncate_inode_pages_range(): without down_read(mapping.i_mmap_rwsem)",
     ),
     "Only direct execution calls it; no scenario does.": (
-        "shmem_allocate(): without page.lock",
+        "allocate_memfd_pages(): without page.lock",
         "msr_io(): without mutex(vcpu.mutex)",
         "msr_io(): without srcu_read_lock(kvm.srcu)",
         "kvm_set_guest_paused(): without mutex(vcpu.mutex)",
@@ -76,32 +76,32 @@ REASONS: dict[str, tuple[str, ...]] = {
         "Since 6.9 each cache's refresh_lock serialises its activation; xen_lock keeps attributes consistent "
         "that the model does not have."
     ): (
-        "kvm_xen_set_shared_info(): without mutex(kvm.xen.xen_lock)",
-        "kvm_xen_disable_shared_info(): without mutex(kvm.xen.xen_lock)",
-        "kvm_xen_set_evtchn_slow(): without mutex(kvm.xen.xen_lock)",
-        "kvm_xen_vcpu_set_timer(): without mutex(kvm.xen.xen_lock)",
-        "kvm_xen_vcpu_set_info(): without mutex(kvm.xen.xen_lock)",
-        "kvm_xen_vcpu_disable_info(): without mutex(kvm.xen.xen_lock)",
-        "kvm_xen_vcpu_set_runstate(): without mutex(kvm.xen.xen_lock)",
+        "set_shared_info(): without mutex(kvm.xen.xen_lock)",
+        "disable_shared_info(): without mutex(kvm.xen.xen_lock)",
+        "set_evtchn_slow(): without mutex(kvm.xen.xen_lock)",
+        "start_expired_timer(): without mutex(kvm.xen.xen_lock)",
+        "set_vcpu_info(): without mutex(kvm.xen.xen_lock)",
+        "disable_vcpu_info(): without mutex(kvm.xen.xen_lock)",
+        "set_runstate_area(): without mutex(kvm.xen.xen_lock)",
     ),
     ("Nothing there looks at memslots: deactivation does not, and the event path enters a section of its own."): (
-        "kvm_xen_disable_shared_info(): without srcu_read_lock(kvm.srcu)",
-        "kvm_xen_vcpu_set_timer(): without srcu_read_lock(kvm.srcu)",
-        "kvm_vcpu_run_inject_timer(): without srcu_read_lock(kvm.srcu)",
-        "kvm_xen_vcpu_disable_info(): without srcu_read_lock(kvm.srcu)",
+        "disable_shared_info(): without srcu_read_lock(kvm.srcu)",
+        "start_expired_timer(): without srcu_read_lock(kvm.srcu)",
+        "run_timer_injection(): without srcu_read_lock(kvm.srcu)",
+        "disable_vcpu_info(): without srcu_read_lock(kvm.srcu)",
     ),
     (
         "What the caches need of it, refresh_lock gives since 6.9; it protects registers and requests that "
         "the model does not have."
     ): (
-        "kvm_xen_vcpu_set_timer(): without mutex(vcpu.mutex)",
-        "kvm_vcpu_run_inject_timer(): without mutex(vcpu.mutex)",
-        "kvm_xen_vcpu_set_info(): without mutex(vcpu.mutex)",
-        "kvm_xen_vcpu_disable_info(): without mutex(vcpu.mutex)",
-        "kvm_vcpu_run_inject_events(): without mutex(vcpu.mutex)",
-        "kvm_xen_vcpu_set_runstate(): without mutex(vcpu.mutex)",
-        "kvm_vcpu_run_runstate(): without mutex(vcpu.mutex)",
-        "kvm_vcpu_ioctl_set_msr_system_time(): without mutex(vcpu.mutex)",
+        "start_expired_timer(): without mutex(vcpu.mutex)",
+        "run_timer_injection(): without mutex(vcpu.mutex)",
+        "set_vcpu_info(): without mutex(vcpu.mutex)",
+        "disable_vcpu_info(): without mutex(vcpu.mutex)",
+        "run_event_injection(): without mutex(vcpu.mutex)",
+        "set_runstate_area(): without mutex(vcpu.mutex)",
+        "run_runstate_update(): without mutex(vcpu.mutex)",
+        "set_msr_system_time(): without mutex(vcpu.mutex)",
     ),
     (
         "Whoever is fooled looks again: the reference keeps the struct file, and the binding is compared with the slot."
@@ -124,7 +124,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "Both come before the PTEs change. The order is for the sake of lock nesting: users of a cache are "
         "waited for without mmu_lock."
     ): ("kvm_mmu_notifier_invalidate_range_start(): handle_hva_range_start before cache_invalidate_start",),
-    "kvm_flush_shadow_all() does not look at memslots in the model: it drops every SPTE.": (
+    "kvm_arch_flush_shadow_all() does not look at memslots in the model: it drops every SPTE.": (
         "kvm_mmu_notifier_release(): without srcu_read_lock(kvm.srcu)",
     ),
     "A valid cache is active: whatever clears one clears the other in the same hold of gpc.lock.": (
@@ -144,7 +144,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "One store, under refresh_lock: who reads active under gpc.lock finds the cache inactive, or listed and active."
     ): ("list_and_activate(): without write_lock_irq(gpc.lock)",),
     "mmap_lock is held for writing; only truncation could meet the PTE, and it clears it in one step.": (
-        "move_pte(): without spin_lock(mm.page_table_lock)",
+        "move_ptes(): without spin_lock(mm.page_table_lock)",
     ),
 }
 """By reason, the mutants."""

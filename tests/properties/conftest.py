@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.designs.catalogue import Design, mainline_7_3
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.designs.design import Design
 from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
@@ -30,8 +31,8 @@ def host(make_host: MakeHost) -> Host:
 
 def clock_on(host: Host, gpa: int = 0x10) -> None:
     """The guest has a clock, and KVM has written it once."""
-    host.kernel.kvm_vcpu_ioctl_set_msr_system_time(host.vcpu, gpa, True)
-    host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
+    host.kernel.set_msr_system_time(host.vcpu, gpa, True)
+    host.kernel.run_clock_update(host.vcpu)
 
 
 def gmem_slot(host: Host, flags: int = MAPPABLE) -> File:

@@ -19,10 +19,10 @@ def quiescent(host: Host) -> bool:
 def test_a_busy_life_ends_in_balance(host: Host) -> None:
     host.add_slot()
     clock_on(host)
-    host.kernel.kvm_vcpu_guest_access(host.vcpu, 0, False)
-    host.kernel.sys_madvise_dontneed(host.mm, HVA)
-    host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
-    host.kernel.migrate_page(host.mm, HVA)
+    host.kernel.run_guest_access(host.vcpu, 0, False)
+    host.kernel.madvise_dontneed(host.mm, HVA)
+    host.kernel.run_clock_update(host.vcpu)
+    host.kernel.migrate_pages(host.mm, HVA)
     host.delete_slot()
     assert quiescent(host)
 
@@ -50,7 +50,7 @@ def test_an_invalidation_of_guest_mappings_without_end(host: Host) -> None:
 
 
 def test_a_reference_that_is_never_dropped(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     host.kernel.get_page(host.page(HVA))
     with reported("refcount-imbalance"):
         quiescent(host)
@@ -67,8 +67,8 @@ def test_a_page_that_nobody_holds(host: Host) -> None:
 def test_a_page_cache_and_two_ptes_hold_three(host: Host) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
     for hva in (HVA, HVA + 0x1000):
-        host.kernel.sys_mmap(host.mm, hva, file.f_mapping, 0)
-        host.kernel.sys_touch(host.mm, hva)
+        host.kernel.vm_mmap_pgoff(host.mm, hva, file.f_mapping, 0)
+        host.kernel.do_user_addr_fault(host.mm, hva)
     assert host.page(HVA).refcount == 3
     assert quiescent(host)
     host.kernel.put_page(host.page(HVA))
@@ -120,7 +120,7 @@ def test_a_mapping_that_two_caches_have(host: Host) -> None:
 
 
 def test_a_pte_in_no_vma(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     assert quiescent(host)
     host.mm.vmas[HVA >> 12].present = False
     with reported("bad-rss"):

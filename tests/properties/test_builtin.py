@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from pfncache.designs.catalogue import Patch, mainline_7_3, rfc_v4, rfc_v4_fixed
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.designs.catalogue import mainline_7_3, rfc_v4, rfc_v4_fixed
+from pfncache.designs.design import Patch
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock
@@ -33,10 +34,10 @@ def test_use_after_free(host: Host) -> None:
 def test_unmapped_access(host: Host) -> None:
     page = some_page(host)
     khva = host.kernel.kmap(page)
-    host.kernel.set_direct_map_invalid(page)
+    host.kernel.set_direct_map_invalid_noflush(page)
     with reported("unmapped-access"):
         host.kernel.kernel_access(khva, False)
-    host.kernel.set_direct_map_default(page)
+    host.kernel.set_direct_map_default_noflush(page)
     assert host.kernel.kernel_access(khva, False) == page.pfn
 
 
@@ -70,7 +71,7 @@ def test_list_corruption(host: Host) -> None:
 
 
 def test_bad_page(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     page = host.page(HVA)
     host.kernel.get_page(page)
     host.kernel.put_page(page)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.designs.design import Patch
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.virt.kvm.kvm_main.guest_access import GuestAccess
@@ -21,11 +22,11 @@ class MarkNothing(Patch, GuestAccess):
 
 
 def walk(host: Host) -> None:
-    assert host.kernel.kvm_vcpu_walk(host.vcpu, 0) == 0
+    assert host.kernel.kvm_mmu_gva_to_gpa_read(host.vcpu, 0) == 0
 
 
 def emulate(host: Host) -> None:
-    assert host.kernel.kvm_vcpu_emulate(host.vcpu, 0, 0x1000) == 0
+    assert host.kernel.x86_emulate_instruction(host.vcpu, 0, 0x1000) == 0
 
 
 @pytest.mark.parametrize("write", [clock_on, walk, emulate])
@@ -58,5 +59,5 @@ def test_events_need_not_be_marked(make_host: MakeHost) -> None:
     host = watched(make_host, mainline_7_3 + [MarkNothing])
     host.kvm.gpcs = (host.kvm.xen.shinfo_cache,)
     host.add_slot(log_dirty=True)
-    host.kernel.kvm_xen_set_shared_info(host.kvm, 0, 0, False)
+    host.kernel.set_shared_info(host.kvm, 0, 0, False)
     assert host.kernel.kvm_xen_set_evtchn(host.kvm, host.vcpu) == 1

@@ -16,7 +16,7 @@ def test_the_user_address_is_other_memory(host: Host) -> None:
 
 def test_the_user_address_is_the_guests_memory(host: Host) -> None:
     file = gmem_slot(host)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
     clock_on(host)
     assert file.f_mapping.i_pages[0].page is host.page(HVA)
 

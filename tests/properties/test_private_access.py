@@ -14,7 +14,7 @@ from tests.properties.conftest import MAPPABLE, clock_on, gmem_slot, watched
 
 def gmem_page(host: Host, flags: int) -> Page:
     """A page of a guest_memfd; whoever wants it may have it."""
-    page = host.kernel.filemap_grab_page(gmem_slot(host, flags).f_mapping, 0)
+    page = host.kernel.filemap_grab_folio(gmem_slot(host, flags).f_mapping, 0)
     assert page is not None
     page.lock.unlock()
     return page
@@ -29,7 +29,7 @@ def test_access_through_the_direct_map(host: Host, flags: int) -> None:
 
 def test_access_through_a_user_address(host: Host) -> None:
     page = gmem_page(host, 0)
-    host.kernel.set_pte(host.mm, HVA >> 12, page, True)
+    host.kernel.set_pte_range(host.mm, HVA >> 12, page, True)
     with reported("private-access"):
         host.kernel.copy_from_user(HVA, 1)
 
@@ -39,13 +39,13 @@ def test_kernel_mapping(make_host: MakeHost) -> None:
     gmem_slot(host, 0)
     host.kvm.mem_attr_array[0].private = True
     with reported("private-access"):
-        host.kernel.kvm_vcpu_ioctl_set_msr_system_time(host.vcpu, 0, True)
+        host.kernel.set_msr_system_time(host.vcpu, 0, True)
 
 
 def test_shared_guest_memfd_may_be_touched(host: Host) -> None:
     page = gmem_page(host, MAPPABLE)
     assert host.kernel.kernel_access(host.kernel.kmap(page), True) == page.pfn
-    host.kernel.set_pte(host.mm, HVA >> 12, page, True)
+    host.kernel.set_pte_range(host.mm, HVA >> 12, page, True)
     assert host.kernel.copy_to_user(HVA, b"x")
 
 

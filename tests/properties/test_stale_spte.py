@@ -12,18 +12,18 @@ from tests.linux.conftest import HVA, Host, reported
 def mapped(host: Host) -> Host:
     """The guest has its first page."""
     host.add_slot()
-    assert host.kernel.kvm_vcpu_guest_access(host.vcpu, 0, False) == 0
+    assert host.kernel.run_guest_access(host.vcpu, 0, False) == 0
     return host
 
 
 def test_freed_without_a_notification(mapped: Host) -> None:
     with reported("stale-spte"):
-        mapped.kernel.zap_ptes(mapped.mm, HVA, HVA + 0x1000)
+        mapped.kernel.zap_pte_range(mapped.mm, HVA, HVA + 0x1000)
 
 
 def test_freed_after_the_notification(mapped: Host) -> None:
     page = mapped.page(HVA)
-    mapped.kernel.zap_page_range(mapped.mm, HVA, HVA + 0x1000)
+    mapped.kernel.zap_vma_range(mapped.mm, HVA, HVA + 0x1000)
     assert page.free
 
 
@@ -31,7 +31,7 @@ def test_reached_after_it_was_freed(mapped: Host) -> None:
     """Where the allocator is not watched, the guest's next access tells."""
     mapped.page(HVA).free = True
     with reported("stale-spte"):
-        mapped.kernel.kvm_vcpu_guest_access(mapped.vcpu, 0, False)
+        mapped.kernel.run_guest_access(mapped.vcpu, 0, False)
 
 
 def test_another_vms_mapping_counts(mapped: Host) -> None:

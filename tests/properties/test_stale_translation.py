@@ -12,7 +12,7 @@ def replace_behind_kvms_back(host: Host) -> Page:
     """Change the PTE without a notification; the old page stays allocated."""
     old = host.kernel.clear_pte(host.mm, HVA >> 12)
     assert old is not None
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     return old
 
 
@@ -38,7 +38,7 @@ def test_the_same_page_of_another_owner(host: Host) -> None:
     old = host.kernel.clear_pte(host.mm, HVA >> 12)
     assert old is not None
     host.kernel.put_page(old)
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     assert host.page(HVA) is old
     with reported("stale-translation"):
         host.kernel.access_khva(host.gpc, True)
@@ -55,14 +55,14 @@ def test_another_offset(host: Host) -> None:
 def test_a_change_that_kvm_was_told_of(host: Host) -> None:
     host.add_slot()
     clock_on(host)
-    host.kernel.sys_madvise_dontneed(host.mm, HVA)
-    host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
+    host.kernel.madvise_dontneed(host.mm, HVA)
+    host.kernel.run_clock_update(host.vcpu)
     assert host.kernel.access_khva(host.gpc, True) == host.page(HVA).pfn
 
 
 def test_a_neighbours_change(host: Host) -> None:
     host.add_slot()
     clock_on(host)
-    host.kernel.sys_touch(host.mm, HVA + 0x1000)
+    host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000)
     host.kernel.clear_pte(host.mm, (HVA >> 12) + 1)
     assert host.kernel.access_khva(host.gpc, True) == host.page(HVA).pfn

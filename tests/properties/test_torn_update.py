@@ -10,15 +10,15 @@ from tests.properties.conftest import clock_on
 def test_one_after_the_other(host: Host) -> None:
     host.add_slot()
     clock_on(host)
-    host.kernel.pvclock_begin(host.gpc)
-    host.kernel.pvclock_end(host.vcpu, host.gpc)
-    host.kernel.pvclock_begin(host.gpc)
+    host.kernel.begin_pvclock_update(host.gpc)
+    host.kernel.end_pvclock_update(host.vcpu, host.gpc)
+    host.kernel.begin_pvclock_update(host.gpc)
     assert host.gpc.updating
 
 
 def test_two_at_a_time(host: Host) -> None:
     host.add_slot()
     clock_on(host)
-    host.kernel.pvclock_begin(host.gpc)
+    host.kernel.begin_pvclock_update(host.gpc)
     with reported("torn-update"):
-        host.kernel.pvclock_begin(host.gpc)
+        host.kernel.begin_pvclock_update(host.gpc)

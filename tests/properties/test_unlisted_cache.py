@@ -12,12 +12,12 @@ def test_use_of_a_cache_off_the_list(host: Host) -> None:
     clock_on(host)
     host.kvm.gpc_list.list_del(host.gpc.list)
     with reported("unlisted-cache"):
-        host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
+        host.kernel.run_clock_update(host.vcpu)
 
 
 def test_a_cache_off_the_list_that_nobody_uses(host: Host) -> None:
     host.add_slot()
     clock_on(host)
     host.kernel.kvmclock_reset(host.vcpu)
-    host.kernel.kvm_vcpu_run_clock_update(host.vcpu)
+    host.kernel.run_clock_update(host.vcpu)
     assert (host.gpc.list.listed, host.gpc.active) == (False, False)

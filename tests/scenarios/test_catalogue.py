@@ -55,10 +55,10 @@ def test_each_says_what_it_is_about() -> None:
         ("clock/gmem/close", "vcpu: clock_update x2 | close; 3 pages"),
         (
             "clock/gmem-mmap/slot-replace",
-            "vcpu: clock_update x2 | slot-replace: set_memory_region mmap set_memory_region; 3 pages",
+            "vcpu: clock_update x2 | slot-replace: set_memory_region mmap_pgoff set_memory_region; 3 pages",
         ),
-        ("pairs/anon/touch+touch", "vcpu: clock_update | touch | touch': touch; 3 pages"),
-        ("xen/timer-on-vcpu", "vcpu: inject_timer | timer: timer_irq | madvise: madvise_dontneed; 3 pages"),
+        ("pairs/anon/touch+touch", "vcpu: clock_update | touch: user_addr_fault | touch': user_addr_fault; 3 pages"),
+        ("xen/timer-on-vcpu", "vcpu: timer_injection | timer: timer_irq | madvise: madvise_dontneed; 3 pages"),
         ("gmem/recreate-then-close", "vcpu: clock_update x2 | vmm: set_memory_region x2 close; 4 pages"),
     ],
 )
@@ -69,7 +69,7 @@ def test_bounds_in_a_line(name: str, text: str) -> None:
 def test_a_closed_file_is_released_by_whoever_drops_its_last_reference() -> None:
     vcpu, close = SCENARIOS["clock/gmem/close"].build(KERNEL).actors
     assert [str(call) for call in close.calls] == ["sys_close(gmem0)", "task_work_run(gmem0)"]
-    assert [call.function.__name__ for call in vcpu.calls] == ["kvm_vcpu_run_clock_update", "task_work_run"] * 2
+    assert [call.function.__name__ for call in vcpu.calls] == ["run_clock_update", "task_work_run"] * 2
 
 
 def test_an_interrupt_borrows_a_cpu() -> None:

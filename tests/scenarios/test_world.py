@@ -57,19 +57,19 @@ def test_set_up_can_be_put_off() -> None:
     World.defer_setup = True
     try:
         world = World(KERNEL).clock_on()
-        (setup,) = world.actor("vcpu", world.call("kvm_vcpu_run_clock_update", world.vcpu)).system().actors
+        (setup,) = world.actor("vcpu", world.call("run_clock_update", world.vcpu)).system().actors
     finally:
         World.defer_setup = False
     assert not world.vcpu.pv_time.active
     assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
         "setup",
-        ["sys_mmap", "set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update"],
+        ["vm_mmap_pgoff", "set_memory_region", "set_msr_system_time", "run_clock_update"],
     )
 
 
 def test_actors_are_of_the_process_or_of_none() -> None:
     world = World(KERNEL)
-    call = world.call("sys_munmap", world.mm, world.hva)
+    call = world.call("vm_munmap", world.mm, world.hva)
     one, other = world.actor("one", call).actor("other", call, process=False).system().actors
     assert isinstance(one.task, TaskStruct)
     assert isinstance(other.task, TaskStruct)

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from pfncache.designs.catalogue import DESIGNS, Design
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
 from pfncache.machines.host import devkvm as kvm_module
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine

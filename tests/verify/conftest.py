@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.designs.catalogue import Patch
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.designs.design import Patch
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 
@@ -104,7 +104,7 @@ class SpinOnNothing(Patch, X86):
 class SpinAtOnce(Patch, X86):
     """The same before anything else is done."""
 
-    def kvm_vcpu_ioctl_set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
+    def set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
         """For ever."""
         turns: int = 0
         while True:

@@ -12,8 +12,9 @@ from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.memo import Memo
 from pfncache.check.program.layout import Program
 from pfncache.check.system import System
-from pfncache.designs.catalogue import DESIGNS, Patch, mainline_7_3
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.designs.design import Patch
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.verify import program_cache as cache
 from pfncache.verify.program_cache import program_of

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from pfncache.check.system import Actor, Call, System
-from pfncache.designs.catalogue import Design, Patch, mainline_7_2, mainline_7_3, rfc_v4_on_7_3
+from pfncache.designs.catalogue import mainline_7_2, mainline_7_3, rfc_v4_on_7_3
+from pfncache.designs.design import Design, Patch
 from pfncache.linux.include.linux.sched import TaskStruct
-from pfncache.scenarios import SCENARIOS, Scenario
-from pfncache.scenarios.scenario import Kernel
+from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.scenario import Kernel, Scenario
 from pfncache.verify.loader import load_design
 from pfncache.verify.runner import Alike, Job, run, run_jobs, search
 from tests.verify.conftest import SkipUpdate, Unused
@@ -20,8 +21,9 @@ from tests.verify.conftest import SkipUpdate, Unused
 SCENARIO = "clock/anon/munmap"
 
 OWN = """
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.designs.design import Patch
+from pfncache.designs.catalogue import mainline_7_3
 
 UNLOCK = {value}
 
@@ -64,7 +66,7 @@ def unrelated_and_related(kernel: Kernel) -> System:
     """A cache is refreshed while its page goes away, and other memory again and again."""
     system = SCENARIOS["livelock/unrelated-memory"].build(kernel)
     mm = system.actors[0].task.__dict__["mm"]
-    munmap = Actor("munmap", TaskStruct("munmap", mm=mm), (Call(system.kernel.sys_munmap, (mm, 2)),))
+    munmap = Actor("munmap", TaskStruct("munmap", mm=mm), (Call(system.kernel.vm_munmap, (mm, 2)),))
     return replace(system, actors=(*system.actors, munmap))
 
 

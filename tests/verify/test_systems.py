@@ -8,7 +8,8 @@ import re
 import pytest
 
 from pfncache.check.compile.source import CompileError
-from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.designs.design import Patch
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.properties import PROBES
 from pfncache.scenarios.world import World
@@ -45,7 +46,7 @@ def test_a_design_that_breaks_in_set_up_has_it_for_an_actor(patch: type[Patch]) 
     assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
         "setup",
         [
-            "sys_mmap", "set_memory_region", "kvm_vcpu_ioctl_set_msr_system_time", "kvm_vcpu_run_clock_update",
+            "vm_mmap_pgoff", "set_memory_region", "set_msr_system_time", "run_clock_update",
         ],
     )  # fmt: skip
     assert not World.defer_setup

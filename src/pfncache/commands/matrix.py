@@ -12,7 +12,8 @@ from rich.console import Console
 
 from pfncache.commands.guests import running
 from pfncache.commands.names import designs_named
-from pfncache.designs.catalogue import DESIGNS, Design
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
 from pfncache.matrix.probes import Cells, run_all, run_all_inside
 from pfncache.matrix.table import SCHEMA, Mark, Matrix, compute
 from pfncache.matrix.view import explain, show

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from pfncache.commands.guests import running
 from pfncache.commands.names import unknown
-from pfncache.designs.catalogue import DESIGNS, Design
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests import view as report
 from pfncache.selftests.comparison import Column, document, table

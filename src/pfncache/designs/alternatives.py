@@ -7,7 +7,7 @@ from pfncache.designs.design import Patch
 from pfncache.designs.requirement import MMU_SEQUENCE
 from pfncache.designs.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
 from pfncache.lang.atomic import atomic, host_only
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gfn, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence

@@ -108,4 +108,4 @@ class RevertSrcuInZapRange(Patch, Mmu):
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Walk the memslots without a read section."""
-        self._kvm_zap_gfn_range(kvm, start, end)
+        self.zap_gfns_of_memslots(kvm, start, end)

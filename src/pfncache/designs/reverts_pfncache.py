@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pfncache.designs.design import Patch
 from pfncache.designs.requirement import MMU_SEQUENCE
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemslots, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held_write
@@ -220,7 +220,7 @@ class RevertInitOnce(Patch, Pfncache):
 class RevertVcpuInfoAlignment(Patch, Xen):
     """Revert "KVM: x86/xen: require 4-byte alignment of vcpu_info" (eacdb76c5f04, 7.3.2)."""
 
-    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+    def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
         """Accept any alignment."""
         return True
 
@@ -228,7 +228,7 @@ class RevertVcpuInfoAlignment(Patch, Xen):
 class RequireVcpuInfoAlignment(Patch, Xen):
     """KVM: x86/xen: require 4-byte alignment of vcpu_info (eacdb76c5f04), as in 6.12.117."""
 
-    def kvm_xen_vcpu_info_aligned(self, gpa: Gpa) -> bool:
+    def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
         """Return whether the bits of vcpu_info can be set atomically."""
         return gpa % self.VCPU_INFO_ALIGN == 0
 
@@ -240,7 +240,7 @@ class CheckWithoutSrcu(Patch, X86, Memslots):
         """Return the active set, without lockdep's check."""
         return self._kvm_memslots(kvm)
 
-    def kvm_vcpu_run_clock_update(self, vcpu: KvmVcpu) -> None:
+    def run_clock_update(self, vcpu: KvmVcpu) -> None:
         """Update the clock without a read section."""
         with mutex(vcpu.mutex):
             vcpu.clock_update = False

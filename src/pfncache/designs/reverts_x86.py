@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
-from pfncache.linux.arch.x86.kvm.msrs import Ioctl
+from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.svm import INJECTED_GP, Svm
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.uapi import MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW
 
 
-class RevertUpdateWork(Patch, Ioctl):
+class RevertUpdateWork(Patch, Msrs):
     """Update all clocks once more, a tenth of a second after one is set up, as kernels before 7.2.12 do."""
 
     def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:

@@ -7,7 +7,7 @@ from pfncache.designs.design import Patch
 from pfncache.designs.requirement import MMU_SEQUENCE, NO_DIRECT_MAP
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gfn, GfnToPfnCache, Gpa, is_error_noslot_pfn
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff

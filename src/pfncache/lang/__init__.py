@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The modelling language: what makes Python code checkable. It knows no kernel."""
+"""The modelling language: records, atomic steps and nondeterministic choice in Python. It has nothing of the kernel."""

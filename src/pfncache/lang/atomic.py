@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Steps: what nothing else can come in between, and what ends a block."""
+"""Atomic steps, blocking conditions, and blocks with a guaranteed end."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 class WouldBlock(Exception):
-    """A direct call waits for something that nobody else is there to do."""
+    """A step is not enabled: its blocking condition is false, and no other task can run to change that."""
 
 
 class Scheduler(Protocol):
-    """Direct calls with others beside them: a step that cannot be taken waits instead of failing."""
+    """Runs other tasks beside a direct call, so that a step that is not enabled waits instead of failing."""
 
     def block(self, why: WouldBlock) -> None:
-        """Run somebody else; return when the step may be tried again, raise `why` when nobody can run."""
+        """Run another task. Return when the step may be enabled; raise `why` when no task can run."""
 
 
 def atomic(function: Callable[P, T]) -> Callable[P, T]:
-    """One step: nobody else runs between its start and its end."""
+    """Mark a function that executes as one indivisible step."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -49,7 +49,7 @@ def atomic(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _wait(why: WouldBlock) -> None:
-    """Let others run until the step is worth another try, where the running task has a scheduler."""
+    """Let other tasks run until the step may be enabled; raise `why` if the running task has no scheduler."""
     scheduler: Scheduler | None = getattr(tracing.running(), "host_scheduler", None)
     if scheduler is None:
         raise why
@@ -57,22 +57,22 @@ def _wait(why: WouldBlock) -> None:
 
 
 def block_until(condition: bool) -> None:
-    """At the start of an :func:`atomic` function: the step cannot be taken while `condition` is false."""
+    """Enable the step only while `condition` holds. At the start of an :func:`atomic` function."""
     if not condition:
-        raise WouldBlock(f"{sys._getframe(1).f_code.co_qualname} would wait for ever")
+        raise WouldBlock(f"{sys._getframe(1).f_code.co_qualname} would block forever")
 
 
 def guard(function: Callable[P, Iterator[T]]) -> Callable[P, Any]:
-    """A ``with`` block from a generator with a single ``yield``, which also runs its end when the block returns."""
+    """Make a ``with`` block of a generator with a single ``yield``; its end also runs when the block returns."""
     manager = contextmanager(function)
     manager.is_guard = True  # type: ignore[attr-defined]
     return manager
 
 
 def host_only(function: Callable[P, None]) -> Callable[P, None]:
-    """What only direct execution does, like moving real bytes; the checker skips the call, and so does its replay.
+    """Mark a method that only direct execution runs, such as one that copies bytes; the checker and its replay skip it.
 
-    For methods of the kernel image, whose ``host_execution`` says which of the two it is for.
+    The receiver's ``host_execution`` is True in direct execution.
     """
 
     @functools.wraps(function)

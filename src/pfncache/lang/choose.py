@@ -7,12 +7,12 @@ from pfncache.lang import tracing
 
 
 def choose(options: int) -> int:
-    """An outcome that nothing in the model decides, from 0 to `options` - 1. Inside an :func:`atomic` function only."""
+    """Nondeterministic choice of 0 to `options` - 1; 0 in direct execution. Inside an :func:`atomic` function only."""
     return 0 if tracing.active is None else tracing.active.choose(options)
 
 
-def alike(condition: bool) -> None:
-    """Annotation for the reductions, after :func:`choose`: when `condition` holds, one outcome more is the same to all.
+def symmetric(condition: bool) -> None:
+    """Annotate a :func:`choose` for symmetry reduction: when `condition` holds, its outcome need not be explored.
 
-    The two differ in nothing but which of some things is meant that nobody can tell apart, so the other is enough.
+    Another outcome then leads to an equivalent state: the two differ by a permutation of indistinguishable records.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Annotations for lockdep and for the reductions: which locks the running task holds."""
+"""Annotations of the locks that a task holds, for the lock-order check and partial-order reduction."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pfncache.lang.records import Record
 
 
 def lock_acquire(lock: Record, exclusive: bool, excludes: bool = True, waits: bool = True) -> None:
-    """Annotation for lockdep and the reductions: the running task now holds `lock`.
+    """Annotate that the running task now holds `lock`.
 
-    `excludes` is False for what takes part in the lock order but keeps nobody out: an SRCU section, a raised counter.
-    `waits` is False for a trylock, which cannot be a part of a deadlock by being taken.
+    `excludes` is False for a record that takes part in the lock order without mutual exclusion, such as a read-side
+    critical section or a raised counter. `waits` is False for a trylock: it never blocks, so it adds no edge.
     """
 
 
 def lock_release(lock: Record) -> None:
-    """Annotation for lockdep and the reductions: the running task lets go of `lock`."""
+    """Annotate that the running task no longer holds `lock`."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which function of Linux a function of the model is, for traces, tables and errors.
+"""Map functions of the model to functions of Linux, for traces, tables and errors.
 
-A function of the model has the name of the Linux function that it is. Python has no room for a name that begins with
-two underscores: such a function has one less. A function that Linux does not have says which one it is a part of.
+A function of the model has the name of the Linux function that it models. Python mangles names that begin with two
+underscores, so such a function has one less. A function that Linux does not have is marked as a part of one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 CALLER = ""
-"""The name of a function that is a part of whichever function calls it."""
+"""The name of a function whose lines belong to its caller."""
 _parts: dict[CodeType, str] = {}
 
 
@@ -29,13 +29,13 @@ def part_of(linux_function: str) -> Callable[[F], F]:
 
 
 def part_of_caller(function: F) -> F:
-    """Mark a function that Linux does not have, and that stands for lines of each function that calls it."""
+    """Mark a function that Linux does not have: its lines are lines of each of its callers."""
     _parts[_code(function)] = CALLER
     return function
 
 
 def linux_name(code: CodeType) -> str:
-    """Return the Linux function that a code object belongs to; CALLER for a part of its caller."""
+    """Return the Linux function that a code object belongs to; CALLER where its lines belong to its caller."""
     name = _parts.get(code)
     if name is not None:
         return name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Records: shared state in typed, bounded fields, each use of which is a possible preemption point."""
+"""Records: shared state in typed, bounded fields. Each access to a field is a possible preemption point."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Bound:
-    """The values from ``low`` to ``high`` that the checker gives room to; direct calls may use any integer.
+    """Range of an integer field in the checker, ``low`` to ``high`` inclusive. Direct execution has no bound.
 
-    A counter that counts for ever where an actor is endless is counted modulo ``wraps`` there.
+    Beside an environment actor, which loops forever, a counter counts modulo ``wraps``, unless that is 0.
     """
 
     low: int
@@ -26,11 +26,11 @@ class Bound:
 
 
 Count = Annotated[int, Bound(-1, 6)]
-"""A reference or nesting count. It must not go below zero; the room for -1 lets the kernel notice that it did."""
+"""A reference or nesting count, at most 6. It must not become negative; -1 is in the range so that this is detected."""
 
 
 class Field:
-    """A scalar of a record: shared state, so that each use of it can be seen."""
+    """A scalar of a record, whose accesses are traced."""
 
     def __init__(self, name: str, hint: Any, default: Any) -> None:
         self.name = name
@@ -56,27 +56,28 @@ class Field:
 
 
 class Array(tuple[T, ...]):
-    """A C array of records: what is below its first element is out of its bounds too."""
+    """A fixed array of records. A negative index is out of bounds."""
 
     __slots__ = ()
 
     def __getitem__(self, index: Any) -> Any:
-        """The element, or a slice."""
+        """Return the element, or a slice."""
         if isinstance(index, int) and index < 0:
             raise IndexError(f"index {index} of an array")
         return super().__getitem__(index)
 
 
 FRESH, LIVE, FREED = 0, 1, 2
+"""States of a record that is allocated dynamically."""
 
 
 class Record:
-    """A C structure. Annotated ``bool``, ``int`` and ``SomeRecord | None`` members are :class:`Field` scalars.
+    """A structure. Annotated ``bool``, ``int`` and ``SomeRecord | None`` members are :class:`Field` scalars.
 
-    A member whose type is a record or a tuple of records is embedded: it is made with its owner and never replaced.
-    Members whose name starts with ``host_`` belong to direct execution alone (the bytes of a page) and are no state.
-    ``class X(Record, slab=True)`` comes from :func:`kzalloc` and goes by :func:`kfree`; touching it before or after is
-    reported as KASAN would.
+    A member whose type is a record or a tuple of records is embedded: it is created with its owner and never replaced.
+    Members whose name starts with ``host_`` exist in direct execution only, such as the bytes of a page, and are not
+    part of the state. Instances of ``class X(Record, slab=True)`` are allocated dynamically: an access while one is
+    not allocated is a use after free.
     """
 
     is_slab: ClassVar[bool] = False
@@ -85,9 +86,9 @@ class Record:
     parts: ClassVar[dict[str, Any]] = {}
     record_name: str
     role: str
-    """The member that the record is of which structure; locks of one role are one lockdep class."""
+    """Class and member of which the record is an instance; locks of one role are one class in the lock order."""
     slab_owner: Record | None
-    """The slab object that the record is, or is embedded in."""
+    """The dynamically allocated record that this record is, or is embedded in."""
 
     def __init_subclass__(cls, slab: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -96,7 +97,7 @@ class Record:
 
     @classmethod
     def _finalise(cls) -> None:
-        """Sort the annotations into fields and parts, once, when every class that they name exists."""
+        """Divide the annotations into fields and parts, once, when every class that they name exists."""
         scope = dict(Record.registry)
         hints = get_type_hints(cls, localns=scope, include_extras=True)
         cls.fields, cls.parts = {}, {}
@@ -154,7 +155,7 @@ class Record:
                 record._belongs_to(owner)
 
     def check_slab(self) -> None:
-        """KASAN's check: report the use of a slab object, or of what is embedded in one, that is not allocated."""
+        """Report an access to a record that is, or is embedded in, a dynamic record that is not allocated."""
         owner = self.slab_owner
         if owner is not None and owner.__dict__["slab_state"] != LIVE:
             word = "was freed" if owner.__dict__["slab_state"] == FREED else "was never allocated"
@@ -174,7 +175,7 @@ def _inherited_default(cls: type[Record], name: str, hint: Any) -> Any:
 
 
 def record_of(hint: Any) -> type[Record] | None:
-    """The record class that a ``SomeRecord | None`` annotation refers to, or None for any other annotation."""
+    """Return the record class of a ``SomeRecord | None`` annotation, or None for any other annotation."""
     if get_origin(hint) in (Union, types.UnionType):
         members = [m for m in get_args(hint) if m is not type(None)]
         if len(members) == 1 and isinstance(members[0], type) and issubclass(members[0], Record):
@@ -183,13 +184,13 @@ def record_of(hint: Any) -> type[Record] | None:
 
 
 def is_scalar(hint: Any) -> bool:
-    """True for the annotations that make a :class:`Field`: ``bool``, ``int`` (bounded or not), ``Record | None``."""
+    """Return whether an annotation makes a :class:`Field`: ``bool``, ``int`` (bounded or not), ``Record | None``."""
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return base in (bool, int) or record_of(hint) is not None
 
 
 def zero(record: Any) -> None:
-    """Set every scalar of `record`, and of what is embedded in it, to its default, as a zeroed allocation does."""
+    """Set every scalar of `record`, and of the records embedded in it, to its default."""
     for name in scalar_names(record):
         setattr(record, name, scalar_default(record, name))
     for part in parts_of(record):
@@ -197,7 +198,7 @@ def zero(record: Any) -> None:
 
 
 def parts_of(record: Any) -> tuple[Any, ...]:
-    """The records that are embedded in `record`."""
+    """Return the records that are embedded in `record`."""
     found: list[Any] = []
     for name in type(record).parts:
         part = record.__dict__[name]
@@ -206,10 +207,10 @@ def parts_of(record: Any) -> tuple[Any, ...]:
 
 
 def scalar_names(record: Any) -> tuple[str, ...]:
-    """The names of a record's scalars, without the allocator's own."""
+    """Return the names of a record's scalars, without the allocation state."""
     return tuple(name for name in type(record).fields if name != "slab_state")
 
 
 def scalar_default(record: Any, name: str) -> Any:
-    """The value that a zeroed allocation gives to a record's scalar."""
+    """Return the default of a record's scalar."""
     return type(record).fields[name].default

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a violation is: the end of the function that found it."""
+"""Report of a violated property, which ends the function that detects it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NoReturn
 
 
 class PropertyViolated(Exception):
-    """The kernel did what must never happen: the model's BUG, WARN, KASAN report or oops.
+    """A property is violated.
 
-    ``kind`` is the name of the property that is violated, ``detail`` says what happened, with values.
+    ``kind`` is the name of the property; ``detail`` describes the violation, with values.
     """
 
     def __init__(self, kind: str, detail: str) -> None:
@@ -22,5 +22,5 @@ class PropertyViolated(Exception):
 
 
 def report(kind: str, detail: str) -> NoReturn:
-    """The property named `kind` is violated here. `detail` is built only when a trace is replayed."""
+    """Report a violation of the property named `kind`. `detail` is evaluated only when a trace is replayed."""
     raise PropertyViolated(kind, detail)

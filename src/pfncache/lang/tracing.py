@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a replay sees model code run: every access to shared state, and the task that executes."""
+"""Observation of executing model code: accesses to shared state, and the running task."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
 
 
 class Tracer(Protocol):
-    """Sees every preemption point of replayed code before it is passed."""
+    """Observer of replayed code, called at every preemption point before the code passes it."""
 
     def access(self, record: Record, field: str) -> None:
-        """A field of `record` is about to be read or written."""
+        """Observe that a field of `record` is about to be read or written."""
 
     def enter_atomic(self, function: Callable[..., Any]) -> None:
-        """An atomic function is about to run."""
+        """Observe that an atomic function is about to run."""
 
     def leave_atomic(self) -> None:
-        """The atomic function is done."""
+        """Observe that the atomic function has ended."""
 
     def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
-        """A field of `record` went from `old` to `new`."""
+        """Observe that a field of `record` changes from `old` to `new`."""
 
     def choose(self, options: int) -> int:
-        """Pick one of `options` outcomes."""
+        """Return the outcome of a nondeterministic choice among `options`."""
 
 
 active: Tracer | None = None
-"""The tracer of the running replay."""
+"""The tracer of the running replay; None in direct execution."""
 _running: Any = None
-"""The task that executes."""
+"""The running task."""
 
 
 @contextmanager
 def tracing(tracer: Tracer) -> Iterator[None]:
-    """Let `tracer` see what model code does inside the block."""
+    """Observe model code inside the block with `tracer`."""
     global active
     saved, active = active, tracer
     try:
@@ -48,7 +48,7 @@ def tracing(tracer: Tracer) -> Iterator[None]:
 
 
 def running() -> Any:
-    """The record of the task that executes, as ``current`` is in Linux."""
+    """Return the record of the running task."""
     return _running
 
 
@@ -64,6 +64,6 @@ def run_as(task: Any) -> Iterator[None]:
 
 
 def switch_to(task: Any) -> None:
-    """Make `task` the one that executes, as the scheduler does."""
+    """Make `task` the running task, as a scheduler does."""
     global _running
     _running = task

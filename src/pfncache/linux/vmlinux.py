@@ -3,32 +3,38 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Array
-from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
-from pfncache.linux.arch.x86.kvm.msrs import Ioctl
+from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.svm import Svm
-from pfncache.linux.arch.x86.kvm.x86.async_pf import AsyncPf
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.linux.arch.x86.kvm.x86.emulate import Emulate
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.arch.x86.kvm.xen.ioctl import XenIoctl
-from pfncache.linux.arch.x86.lib.usercopy_64 import Usercopy
+from pfncache.linux.arch.x86.lib.copy_user_64 import Usercopy
 from pfncache.linux.arch.x86.mm.fault import Fault
 from pfncache.linux.arch.x86.mm.pat.set_memory import SetMemory
 from pfncache.linux.fs.file_table import FileTable
 from pfncache.linux.fs.inode import Inode
 from pfncache.linux.fs.open import Open
+from pfncache.linux.fs.read_write import ReadWrite
 from pfncache.linux.include.linux.fs import AddressSpace, PageCacheEntry
 from pfncache.linux.include.linux.mm_types import MmStruct, Page, Pte, Vma, VmapArea
-from pfncache.linux.mm.filemap import Filemap
+from pfncache.linux.kernel.iomem import Iomem
+from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup
+from pfncache.linux.mm.highmem import Highmem
+from pfncache.linux.mm.madvise import Madvise
 from pfncache.linux.mm.memory import Memory
+from pfncache.linux.mm.memory_failure import MemoryFailure
+from pfncache.linux.mm.migrate import Migrate
 from pfncache.linux.mm.mmap import Mmap
 from pfncache.linux.mm.mmu_notifier import MmuNotifier
+from pfncache.linux.mm.mprotect import Mprotect
 from pfncache.linux.mm.mremap import Mremap
 from pfncache.linux.mm.page_alloc import PageAlloc
-from pfncache.linux.mm.vmalloc import Vmalloc
+from pfncache.linux.mm.truncate import Truncate
+from pfncache.linux.virt.kvm.async_pf import AsyncPf
 from pfncache.linux.virt.kvm.guest_memfd.binding import GuestMemfdBinding
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
@@ -40,6 +46,7 @@ from pfncache.linux.virt.kvm.kvm_main.host_map import HostMap
 from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
+from pfncache.linux.virt.kvm.kvm_main.vcpu import VcpuMain
 from pfncache.linux.virt.kvm.kvm_main.vm import VmLifecycle
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
@@ -47,17 +54,19 @@ REAL_PAGE_SHIFT = 12
 
 
 class Vmlinux(
-    VmIoctl, Ioctl, XenIoctl, Mremap, Open,
-    Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, Memslots, MemAttributes, VmLifecycle,
+    VmIoctl, Msrs, XenIoctl,
+    Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, Memslots, MemAttributes, X86, Xen,
+    Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
-    X86, Xen, Mmu, PagingTmpl, Emulate, HostMap, AsyncPf, Svm,
-    PageAlloc, Filemap, Memory, Gup, Mmap, MmuNotifier, SetMemory, Vmalloc, Usercopy, Fault,
+    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm,
+    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, MmuNotifier, Iomem, Highmem, Workqueue,
+    SetMemory, Usercopy, Fault,
 ):  # fmt: skip
-    """Linux, as far as KVM's access to guest memory goes.
+    """Linux: the functions by which KVM accesses guest memory.
 
-    `page_shift` is 12 for direct execution. The checker runs on pages of two bytes, which leaves an offset in the page
-    to go wrong and keeps addresses small. `pages` is the size of memory, `user_pages` that of user address space,
-    `vmap_areas` that of vmalloc space.
+    `page_shift` is 12 for direct execution. The checker runs on pages of two bytes, which is enough for an offset in
+    the page to go wrong, and keeps addresses small. `pages` is the size of memory, `user_pages` that of user address
+    space, `vmap_areas` that of vmalloc space.
     """
 
     def __init__(
@@ -87,11 +96,12 @@ class Vmlinux(
         self.gmem_files = ()
         self.host_device_bytes = {}
 
+    @part_of("mm_alloc")
     def new_mm(self, name: str) -> MmStruct:
-        """A process without memory.
+        """Create the address space of a process, without mappings.
 
         Linux: kernel/fork.c mm_alloc(), v7.3.4.
-        Simplified: setup, not a step.
+        Simplified: part of the setup, not a step.
         """
         mm = MmStruct(
             name,
@@ -102,11 +112,12 @@ class Vmlinux(
         self.mms = (*self.mms, mm)
         return mm
 
+    @part_of("memfd_create")
     def new_memfd(self, name: str, pages: int) -> AddressSpace:
-        """A memfd's storage.
+        """Create the page cache of a memfd.
 
         Linux: mm/memfd.c memfd_create(), v7.3.4.
-        Simplified: setup, not a step.
+        Simplified: part of the setup, not a step.
         """
         mapping = AddressSpace(name, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages)))
         self.mappings = (*self.mappings, mapping)

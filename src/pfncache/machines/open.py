@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.designs.catalogue import DESIGNS, Design
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.model.machine import ModelMachine
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
-from pfncache.linux.arch.x86.lib.usercopy_64 import Usercopy
+from pfncache.linux.arch.x86.lib.copy_user_64 import Usercopy
 from pfncache.linux.arch.x86.mm.fault import Fault
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn

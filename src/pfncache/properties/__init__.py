@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must never happen, by name."""
+"""Safety and liveness properties, by name."""
 
 from __future__ import annotations
 
 from pfncache.properties.alias_outlives import ALIAS_OUTLIVES
 from pfncache.properties.balance import BAD_RSS, COUNTER_IMBALANCE, MAP_IMBALANCE, REFCOUNT_IMBALANCE
-from pfncache.properties.builtin import SPLATS
+from pfncache.properties.builtin import BUILTIN
 from pfncache.properties.lost_dirty import LOST_DIRTY
 from pfncache.properties.lost_update import LOST_UPDATE
 from pfncache.properties.private_access import PRIVATE_ACCESS
@@ -30,10 +30,10 @@ PROPERTIES: dict[str, Property] = {
         REFCOUNT_IMBALANCE,
         MAP_IMBALANCE,
         BAD_RSS,
-        *SPLATS,
+        *BUILTIN,
     )
 }
 """Every property, by name."""
 
 PROBES: tuple[type, ...] = tuple(p.probe for p in PROPERTIES.values() if p.probe is not None)
-"""What goes on top of a kernel to have them all watched."""
+"""Classes that check the properties; they go on top of a kernel."""

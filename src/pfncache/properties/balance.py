@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is taken is given back: counters, page references, kernel mappings."""
+"""Balance of counters, page references, user mappings and kernel mappings."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.mm_types import Page
-from pfncache.properties.oracle import Ghost
+from pfncache.properties.oracle import Oracle
 from pfncache.properties.property import Property
 
 
-class CounterProbe(Ghost):
-    """Looks when every operation has ended."""
+class CounterProbe(Oracle):
+    """Checks the state in which every operation has ended."""
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Nothing is in progress, unless the VM has gone in between: then nobody asks any more."""
+        """Require that no invalidation is in progress; a VM that was destroyed in between is exempt."""
         super().trace_quiescent(kvm)
         if kvm.users_count == 0:
             return
@@ -30,12 +30,12 @@ class CounterProbe(Ghost):
             )
 
 
-class ReferenceProbe(Ghost):
-    """Looks when every operation has ended."""
+class ReferenceProbe(Oracle):
+    """Checks the state in which every operation has ended."""
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """A page has as many references as PTEs and page caches hold, and as none it is free."""
+        """Require that a page has one reference for each PTE and page cache entry that holds it."""
         super().trace_quiescent(kvm)
         for page in self.mem_map:
             held = self.references(page)
@@ -45,7 +45,7 @@ class ReferenceProbe(Ghost):
                 )
 
     def references(self, page: Page) -> int:
-        """The PTEs and page caches that have the page."""
+        """Count the PTEs and page cache entries that hold the page."""
         held = 0
         for mm in self.mms:
             for pte in mm.ptes:
@@ -58,12 +58,12 @@ class ReferenceProbe(Ghost):
         return held
 
 
-class RssProbe(Ghost):
-    """Looks when every operation has ended."""
+class RssProbe(Oracle):
+    """Checks the state in which every operation has ended."""
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Whatever a process maps belongs to its VMA there: nothing else would ever unmap it."""
+        """Require that each page that a process maps belongs to its VMA there; no other path would unmap it."""
         super().trace_quiescent(kvm)
         for mm in self.mms:
             for number in range(len(mm.ptes)):
@@ -77,12 +77,12 @@ class RssProbe(Ghost):
                         report("bad-rss", f"{mm.ptes[number]} maps pfn {pfn} when all is done, which is not {vma}'s")
 
 
-class MappingProbe(Ghost):
-    """Looks when every operation has ended."""
+class MappingProbe(Oracle):
+    """Checks the state in which every operation has ended."""
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Every vmap() and memremap() belongs to exactly one cache."""
+        """Require that every vmap() and memremap() belongs to exactly one cache."""
         super().trace_quiescent(kvm)
         for index in range(len(self.vmap_areas)):
             area = self.vmap_areas[index]
@@ -107,8 +107,8 @@ COUNTER_IMBALANCE = Property(
     "mn_active_invalidate_count or mmu_invalidate_in_progress is not zero when every operation has ended",
     CounterProbe,
 )
-REFCOUNT_IMBALANCE = Property("refcount-imbalance", "a page reference is dropped twice, or never", ReferenceProbe)
+REFCOUNT_IMBALANCE = Property("refcount-imbalance", "a page reference is dropped twice, or leaked", ReferenceProbe)
 BAD_RSS = Property(
-    "bad-rss", "a process maps a page when every operation has ended that its VMA there does not have", RssProbe
+    "bad-rss", "when every operation has ended, a process maps a page that does not belong to its VMA", RssProbe
 )
-MAP_IMBALANCE = Property("map-imbalance", "a kernel mapping is unmapped twice, or never", MappingProbe)
+MAP_IMBALANCE = Property("map-imbalance", "a kernel mapping is unmapped twice, or leaked", MappingProbe)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KVM updates a structure for the guest, and the bytes land where the guest does not look."""
+"""KVM updates a PV structure in a page that the guest does not have at that address."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.types import Pfn
-from pfncache.properties.oracle import Ghost, found
+from pfncache.properties.oracle import Oracle, found
 from pfncache.properties.property import Property
 
 
-class LostUpdateProbe(Ghost):
-    """Looks at each completed update of a PV structure.
+class LostUpdateProbe(Oracle):
+    """Checks each completed update of a PV structure.
 
-    Memory that the guest has made private is excepted: KVM must not reach it, so no update can be expected there.
+    Memory that the guest has made private is exempt: KVM must not access it, so that no update can reach it.
     So is a gfn whose slot is being replaced, or whose guest_memfd is being closed.
     """
 
     @atomic
     def trace_pv_update(self, kvm: Kvm, gpa: Gpa, pfn: Pfn) -> None:
-        """Compare the page that was written with the one that the guest would reach."""
+        """Compare the page that was written with the page that the guest would access."""
         super().trace_pv_update(kvm, gpa, pfn)
         gfn = gpa >> self.PAGE_SHIFT
-        slot = self.ghost_slot(kvm, gfn)
+        slot = self.oracle_slot(kvm, gfn)
         closing = slot is not None and slot.guest_memfd and slot.gmem_file is None
         if slot is not None and not closing and not kvm.mem_attr_array[gfn].private:
-            seen = self.ghost_guest_page(kvm, slot, gfn)
+            seen = self.oracle_guest_page(kvm, slot, gfn)
             if seen != pfn:
                 report(
                     "lost-update",
@@ -36,5 +36,7 @@ class LostUpdateProbe(Ghost):
 
 
 LOST_UPDATE = Property(
-    "lost-update", "an update for the guest, such as of its clock, lands where the guest does not look", LostUpdateProbe
+    "lost-update",
+    "an update of a PV structure, such as the clock, is written to a page other than the guest's",
+    LostUpdateProbe,
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a lookup would find now. For probes only: it takes no lock and is part of the step that asks."""
+"""Reference lookups without side effects, for probes. They take no lock and are part of the step that calls them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 NOTHING = -1
-"""No page: a lookup would fail, or bring in a new one."""
+"""No page: a lookup would fail, or allocate one."""
 
 
 def found(pfn: Pfn) -> str:
-    """A lookup's answer in words, for reports."""
+    """Describe the result of a lookup, for reports."""
     return f"pfn {pfn}" if pfn >= 0 else "no page"
 
 
-class Ghost(KvmMm):
-    """Lookups without side effects."""
+class Oracle(KvmMm):
+    """Reference lookup without side effects: the page that each kind of lookup would return now."""
 
-    def ghost_user_page(self, mm: MmStruct, hva: Hva) -> Pfn:
-        """The page that user space has at hva: by its PTE, or in the page cache that the VMA maps."""
+    def oracle_user_page(self, mm: MmStruct, hva: Hva) -> Pfn:
+        """Return the page of a user address: by its PTE, or in the page cache that its VMA maps."""
         pte = mm.ptes[hva >> self.PAGE_SHIFT]
         if pte.pfn >= 0:
             return pte.pfn
@@ -35,16 +35,16 @@ class Ghost(KvmMm):
         page = mapping.i_pages[vma.pgoff].page
         return NOTHING if page is None else page.pfn
 
-    def ghost_gmem_page(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
-        """The page that the slot's guest_memfd has for gfn."""
+    def oracle_gmem_page(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Return the page of gfn in the slot's guest_memfd."""
         file = slot.gmem_file
         if file is None:
             return NOTHING
         page = file.f_mapping.i_pages[slot.gmem_pgoff + gfn - slot.base_gfn].page
         return NOTHING if page is None else page.pfn
 
-    def ghost_slot(self, kvm: Kvm, gfn: Gfn) -> KvmMemorySlot | None:
-        """The slot of gfn in the active set; None for an INVALID one too."""
+    def oracle_slot(self, kvm: Kvm, gfn: Gfn) -> KvmMemorySlot | None:
+        """Return the slot of gfn in the active set; None also for an INVALID slot."""
         slots = kvm.memslots
         assert slots is not None
         for entry in slots.entries:
@@ -53,25 +53,25 @@ class Ghost(KvmMm):
                 return slot
         return None
 
-    def ghost_guest_page(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
-        """The page that a TDP fault of the guest on gfn would map."""
+    def oracle_guest_page(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Return the page that a TDP fault of the guest on gfn would map."""
         if slot.guest_memfd and (slot.gmem_only or kvm.mem_attr_array[gfn].private):
-            return self.ghost_gmem_page(slot, gfn)
+            return self.oracle_gmem_page(slot, gfn)
         hva = slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
-        return self.ghost_user_page(kvm.mm, hva)
+        return self.oracle_user_page(kvm.mm, hva)
 
-    def ghost_cached_page(self, gpc: GfnToPfnCache) -> Pfn:
-        """The page that a refresh of the cache would find."""
+    def oracle_cached_page(self, gpc: GfnToPfnCache) -> Pfn:
+        """Return the page that a refresh of the cache would find."""
         kvm = gpc.kvm
         assert kvm is not None
         slot = gpc.memslot
         if gpc.gpa != INVALID_GPA and slot is not None and self.gpc_is_gmem_backed(gpc):
             if slot.gmem_file is None:
-                # The file is being released. Its pages are there until the release has invalidated the caches.
+                # The file is being released. Its pages stay until the release has invalidated the caches.
                 return gpc.pfn
-            return self.ghost_gmem_page(slot, gpc.gpa >> self.PAGE_SHIFT)
-        return self.ghost_user_page(kvm.mm, gpc.uhva)
+            return self.oracle_gmem_page(slot, gpc.gpa >> self.PAGE_SHIFT)
+        return self.oracle_user_page(kvm.mm, gpc.uhva)
 
-    def ghost_is_private(self, kvm: Kvm, gpa: Gpa) -> bool:
-        """Whether the guest has made gpa private."""
+    def oracle_is_private(self, kvm: Kvm, gpa: Gpa) -> bool:
+        """Return whether the guest has made gpa private."""
         return kvm.mem_attr_array[gpa >> self.PAGE_SHIFT].private

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A property: what must never happen, and how a trace says it."""
+"""A property of a system: its name, its meaning, and its probe."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Property:
-    """A property by name.
+    """A property that the checker checks.
 
-    ``probe`` is a class whose methods override tracepoints of the kernel and report a violation; None when the kernel's
-    own primitives, or the search, do.
+    ``probe`` is a class whose methods override tracepoints of the kernel and report violations. It is None when the
+    primitives of the model, or the search, report them.
     """
 
     name: str

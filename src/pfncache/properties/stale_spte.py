@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest reaches a page that is not, or no longer, its own."""
+"""An SPTE maps a page that does not belong to the guest, or no longer does."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Pfn
-from pfncache.properties.oracle import Ghost, found
+from pfncache.properties.oracle import Oracle, found
 from pfncache.properties.property import Property
 
 
-class StaleSpteProbe(Ghost):
-    """Looks at each SPTE that is made, at each page that goes back to the allocator, and at what is left at the end."""
+class StaleSpteProbe(Oracle):
+    """Checks each SPTE that is created, each page that is freed, and the SPTEs that are left at the end."""
 
     @atomic
     def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
-        """The SPTE is of the kind that the guest wants, and of the page that a lookup would return now."""
+        """Require that the SPTE is private as the attributes are, and maps the page that a lookup would return now."""
         super().trace_set_spte(kvm, gfn, pfn, private)
         if private != kvm.mem_attr_array[gfn].private:
             report("stale-spte", f"gfn {gfn} is mapped, but the guest has converted it meanwhile")
-        slot = self.ghost_slot(kvm, gfn)
+        slot = self.oracle_slot(kvm, gfn)
         if slot is not None and not (slot.guest_memfd and slot.gmem_file is None):
-            now = self.ghost_guest_page(kvm, slot, gfn)
+            now = self.oracle_guest_page(kvm, slot, gfn)
             if pfn < 0 or now != pfn:
                 report("stale-spte", f"gfn {gfn} is mapped to pfn {pfn}, but a lookup would now return {found(now)}")
 
     @atomic
     def trace_page_free(self, page: Page) -> None:
-        """No SPTE of any VM maps the page."""
+        """Require that no SPTE of any VM maps the page."""
         super().trace_page_free(page)
         for mm in self.mms:
             for kvm in mm.notifiers:
@@ -44,15 +44,15 @@ class StaleSpteProbe(Ghost):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """The guest has no page whose memory failed."""
+        """Require that no SPTE maps a poisoned page."""
         super().trace_quiescent(kvm)
         for spte in kvm.sptes:
             if self.pfn_valid(spte.pfn) and self.mem_map[spte.pfn].hwpoison:
-                report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, whose memory has failed")
+                report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is poisoned")
 
 
 STALE_SPTE = Property(
     "stale-spte",
-    "the guest can reach a page through an SPTE that was freed, has failed, or is not what a lookup would return",
+    "an SPTE maps a page that was freed, is poisoned, or is not what a lookup would return",
     StaleSpteProbe,
 )

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A valid cache leads to a page that a lookup would no longer return."""
+"""A valid cache has a page that a lookup would no longer return."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
-from pfncache.properties.oracle import Ghost, found
+from pfncache.properties.oracle import Oracle, found
 from pfncache.properties.property import Property
 
 
-class StaleTranslationProbe(Ghost):
-    """Looks at each use of a cache that passed kvm_gpc_check()."""
+class StaleTranslationProbe(Oracle):
+    """Checks each use of a cache that passed kvm_gpc_check()."""
 
     @atomic
     def trace_gpc_access(self, gpc: GfnToPfnCache) -> None:
-        """Compare the cached pfn with what a lookup would find, and the page's owner with the one it was mapped for."""
+        """Compare the pfn with the result of a lookup, and the page's incarnation with the one that was mapped."""
         super().trace_gpc_access(gpc)
-        now = self.ghost_cached_page(gpc)
+        now = self.oracle_cached_page(gpc)
         if now != gpc.pfn:
             report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn}, but a lookup would now find {found(now)}")
         if self.offset_in_page(gpc.khva) != self.offset_in_page(gpc.uhva):
@@ -26,7 +26,7 @@ class StaleTranslationProbe(Ghost):
                 f"{gpc} is valid with khva {gpc.khva:#x}, which is another offset than uhva's {gpc.uhva:#x}",
             )
         if self.pfn_valid(gpc.pfn) and self.mem_map[gpc.pfn].incarnation != gpc.tag:
-            report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn} of an owner that is gone")
+            report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn} of a previous owner")
 
 
 STALE_TRANSLATION = Property(

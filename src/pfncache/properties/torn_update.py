@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two writers update one structure of the guest at a time."""
+"""Two writers update one PV structure of the guest at a time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from pfncache.properties.property import Property
 
 
 class TornUpdateProbe(Tracepoints):
-    """Looks where an update of a pvclock structure begins: its version says that it is whole before and after."""
+    """Checks the start of each update of a pvclock structure, whose version is even only while it is consistent."""
 
     @atomic
     def trace_pv_begin(self, gpc: GfnToPfnCache) -> None:
-        """No other update is going on."""
+        """Require that no other update is in progress."""
         super().trace_pv_begin(gpc)
         if gpc.updating:
-            report("torn-update", f"{gpc} is being written by somebody else: an even version may be half of each")
+            report(
+                "torn-update", f"{gpc} is being written by another task: an even version may cover half of each update"
+            )
 
 
 TORN_UPDATE = Property(
-    "torn-update", "two updates of one PV structure overlap, and the guest may take half of each", TornUpdateProbe
+    "torn-update", "two updates of one PV structure overlap, and the guest may read half of each", TornUpdateProbe
 )

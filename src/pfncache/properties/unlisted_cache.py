@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cache that no invalidation can find is used."""
+"""A cache is used that no invalidation can find."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pfncache.properties.property import Property
 
 
 class UnlistedCacheProbe(Tracepoints):
-    """Looks at each use of a cache that passed kvm_gpc_check()."""
+    """Checks each use of a cache that passed kvm_gpc_check()."""
 
     @atomic
     def trace_gpc_access(self, gpc: GfnToPfnCache) -> None:
-        """A usable cache is on kvm->gpc_list."""
+        """Require that a usable cache is on kvm->gpc_list."""
         super().trace_gpc_access(gpc)
         if not gpc.list.listed:
             report("unlisted-cache", f"{gpc} is valid, but not on gpc_list: no invalidation can reach it")

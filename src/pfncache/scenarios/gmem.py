@@ -23,8 +23,8 @@ def recreate_then_close(kernel: Kernel) -> System:
 
 def _recreate(kernel: Kernel, end: str, *args: int) -> System:
     w = World(kernel, Memory.GMEM_UNMAPPED, slots=3, files=2, pages=4)
-    w.do(w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True))
-    update = w.call("kvm_vcpu_run_clock_update", w.vcpu)
+    w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
+    update = w.call("run_clock_update", w.vcpu)
     w.actor("vcpu", update, update)
     return w.actor(
         "vmm",
@@ -37,23 +37,23 @@ def _recreate(kernel: Kernel, end: str, *args: int) -> System:
 def unmapped_punch(kernel: Kernel) -> System:
     """The clock's page is in a guest_memfd that user space could map but does not, and is punched."""
     w = World(kernel, Memory.GMEM_UNMAPPED)
-    w.do(w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True))
-    w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
+    w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
 
 
 def endless_clock(kernel: Kernel) -> System:
     """The page is punched out of its guest_memfd, which user space maps, while the clock is updated again and again."""
     w = World(kernel, Memory.GMEM_MMAP).clock_on()
-    w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu), endless=True)
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu), endless=True)
     return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
 
 
 def overlapping_invalidations(kernel: Kernel) -> System:
     """Two files of the VM are punched at the same time, one of them under the clock."""
     w = World(kernel, Memory.GMEM_UNMAPPED, files=2)
-    w.do(w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True))
-    w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
+    w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.files[0], 0, 1))
     return w.actor("punch other", w.call("kvm_gmem_punch_hole", w.files[1], 0, 1)).system()
 
@@ -61,12 +61,12 @@ def overlapping_invalidations(kernel: Kernel) -> System:
 def split_brain(kernel: Kernel) -> System:
     """The slot's user address is other memory than the guest_memfd that the guest runs from."""
     w = World(kernel, Memory.GMEM_UNMAPPED)
-    w.do(w.call("sys_mmap", w.mm, w.hva, None, 0))
-    w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0))
+    w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
     return w.actor(
         "vcpu",
-        w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),
-        w.call("kvm_vcpu_run_clock_update", w.vcpu),
+        w.call("set_msr_system_time", w.vcpu, w.gpa, True),
+        w.call("run_clock_update", w.vcpu),
     ).system()
 
 
@@ -100,7 +100,7 @@ def toggle_flag(kernel: Kernel) -> System:
 def guest_faults(kernel: Kernel) -> System:
     """The guest faults a page of guest_memfd in while it is punched and allocated again."""
     w = World(kernel, Memory.GMEM_UNMAPPED, caches=lambda v: ())
-    w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+    w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
     return w.actor("allocate", w.call("kvm_gmem_allocate", w.gmem, 0, 1)).system()
 
@@ -108,7 +108,7 @@ def guest_faults(kernel: Kernel) -> System:
 def close_with_vm(kernel: Kernel) -> System:
     """The file descriptors of a VM and of its guest_memfd are closed at the same time: the last one destroys the VM."""
     w = World(kernel, MEMORY)
-    w.do(w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True))
+    w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
     w.actor("close vm", w.call("kvm_put_kvm", w.kvm))
     return w.actor("close", w.call("sys_close", w.gmem)).system()
 
@@ -124,7 +124,7 @@ def failure_and_punch(kernel: Kernel) -> System:
 def _guest(kernel: Kernel, slots: int = 1, files: int = 1) -> World:
     """A guest that faults a page of guest_memfd in."""
     w = World(kernel, MEMORY, slots=slots, files=files, pages=4, caches=lambda v: ())
-    return w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+    return w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
 
 
 def fault_and_close(kernel: Kernel) -> System:
@@ -149,12 +149,12 @@ def fault_and_failure(kernel: Kernel) -> System:
     """The guest faults twice while the memory fails."""
     w = _guest(kernel)
     w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
-    w.actor("guest'", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+    w.actor("guest'", w.call("run_guest_access", w.vcpu, 0, False))
     return w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0)).system()
 
 
 def no_memory(kernel: Kernel) -> System:
     """The guest faults, and there is no page left."""
     w = World(kernel, MEMORY, pages=1, caches=lambda v: ())
-    w.do(w.call("sys_mmap", w.mm, w.hva, None, 0), w.call("sys_touch", w.mm, w.hva))
-    return w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False)).system()
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0), w.call("do_user_addr_fault", w.mm, w.hva))
+    return w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False)).system()

@@ -47,22 +47,22 @@ def activate_munmap(kernel: Kernel) -> System:
     """The page goes away while a cache is activated, and a user uses it."""
     w = _gpc(kernel, active=False)
     w.actor("a", _activate(w), _use(w))
-    return w.actor("munmap", w.call("sys_munmap", w.mm, w.hva)).system()
+    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
 
 
 def refresh_deactivate(kernel: Kernel) -> System:
     """A cache is refreshed while it is deactivated, then its page goes away, and a user uses it."""
     w = _gpc(kernel)
-    w.do(w.call("sys_madvise_dontneed", w.mm, w.hva))
+    w.do(w.call("madvise_dontneed", w.mm, w.hva))
     w.actor("refresher", _refresh(w), _use(w))
-    return w.actor("vmm", _deactivate(w), w.call("sys_munmap", w.mm, w.hva)).system()
+    return w.actor("vmm", _deactivate(w), w.call("vm_munmap", w.mm, w.hva)).system()
 
 
 def refresh_twice(kernel: Kernel) -> System:
     """Two tasks refresh one cache of device memory, which is mapped and unmapped, while its user address changes."""
     w = _gpc(kernel, Memory.PFNMAP)
     w.actor("a", _activate(w, 1), _use(w)).actor("b", _refresh(w), _use(w))
-    return w.actor("munmap", w.call("sys_munmap", w.mm, w.hva)).system()
+    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
 
 
 def move_in_page(kernel: Kernel) -> System:
@@ -70,18 +70,18 @@ def move_in_page(kernel: Kernel) -> System:
     w = _gpc(kernel)
     return w.actor(
         "vcpu",
-        w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, 1, True),
-        w.call("kvm_vcpu_run_clock_update", w.vcpu),
+        w.call("set_msr_system_time", w.vcpu, 1, True),
+        w.call("run_clock_update", w.vcpu),
     ).system()
 
 
 def move_to_other_page(kernel: Kernel) -> System:
     """The guest moves its clock to another page, the host updates it, and the page before goes away."""
     w = World(kernel, gfns=2)
-    w.do(w.call("sys_mmap", w.mm, w.other_hva, None, 0)).clock_on()
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0)).clock_on()
     w.actor(
         "vcpu",
-        w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True),
-        w.call("kvm_vcpu_run_clock_update", w.vcpu),
+        w.call("set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True),
+        w.call("run_clock_update", w.vcpu),
     )
-    return w.actor("munmap", w.call("sys_munmap", w.mm, w.hva)).system()
+    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()

@@ -11,14 +11,14 @@ from pfncache.scenarios.world import Memory, World
 def _to_be_refreshed(kernel: Kernel, gfns: int = 1) -> World:
     """The clock is on, and its page has gone and come back; at the address after it, there is other memory."""
     w = World(kernel, gfns=gfns, slots=2)
-    w.do(w.call("sys_mmap", w.mm, w.other_hva, None, 0)).clock_on()
-    w.do(w.call("sys_madvise_dontneed", w.mm, w.hva), w.call("sys_touch", w.mm, w.hva))
-    return w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0)).clock_on()
+    w.do(w.call("madvise_dontneed", w.mm, w.hva), w.call("do_user_addr_fault", w.mm, w.hva))
+    return w.actor("vcpu", w.call("run_clock_update", w.vcpu))
 
 
 def _unrelated(w: World) -> Call:
     """An invalidation that has nothing to do with the clock's page."""
-    return w.call("sys_madvise_dontneed", w.mm, w.other_hva)
+    return w.call("madvise_dontneed", w.mm, w.other_hva)
 
 
 def unrelated_memory(kernel: Kernel) -> System:
@@ -42,7 +42,7 @@ def few_unrelated(kernel: Kernel) -> System:
 def slot_update(kernel: Kernel) -> System:
     """A slot is deleted while the process gives memory back again and again."""
     w = World(kernel, slots=2, caches=lambda v: ())
-    w.do(w.call("sys_mmap", w.mm, w.other_hva, None, 0))
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
     return w.actor("madvise", _unrelated(w), endless=True).system()
 
@@ -50,13 +50,13 @@ def slot_update(kernel: Kernel) -> System:
 def _endless_clock(kernel: Kernel, memory: Memory) -> World:
     """A vCPU that updates its clock for ever."""
     w = World(kernel, memory, slots=2, shared_attribute=True).clock_on()
-    return w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu), endless=True)
+    return w.actor("vcpu", w.call("run_clock_update", w.vcpu), endless=True)
 
 
 def clock_and_munmap(kernel: Kernel) -> System:
     """The page goes away for good while the clock is updated again and again."""
     w = _endless_clock(kernel, Memory.ANON)
-    return w.actor("munmap", w.call("sys_munmap", w.mm, w.hva)).system()
+    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
 
 
 def clock_and_slot_update(kernel: Kernel) -> System:

@@ -43,7 +43,7 @@ def _replace_slot(w: World) -> tuple[Call, ...]:
     return (
         w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
         *(
-            (w.call("sys_mmap", w.mm, w.hva, file.f_mapping, 0),)
+            (w.call("vm_mmap_pgoff", w.mm, w.hva, file.f_mapping, 0),)
             if file is not None and w.memory.is_mapped_gmem
             else ()
         ),
@@ -60,20 +60,20 @@ def _fail(w: World) -> tuple[Call, ...]:
 def _steal_time(w: World) -> tuple[Call, ...]:
     """The guest has its steal time where its clock is."""
     w.vcpu.st.cache.gpa = w.gpa
-    return (w.call("kvm_vcpu_run_steal_time", w.vcpu), w.call("kvm_sched_out", w.vcpu))
+    return (w.call("run_steal_time_update", w.vcpu), w.call("kvm_sched_out", w.vcpu))
 
 
 OPERATIONS = {
     op.name: op
     for op in (
-        Operation("munmap", WITH_HVA, lambda w: (w.call("sys_munmap", w.mm, w.hva),)),
-        Operation("dontneed", MAPPED, lambda w: (w.call("sys_madvise_dontneed", w.mm, w.hva),)),
-        Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("sys_mprotect", w.mm, w.hva, False),)),
-        Operation("mremap", MAPPED - PRIVATE, lambda w: (w.call("sys_mremap", w.mm, w.hva, w.other_hva),)),
-        Operation("migrate", frozenset({Memory.ANON}), lambda w: (w.call("migrate_page", w.mm, w.hva),)),
-        Operation("map-over", PLAIN, lambda w: (w.call("sys_mmap", w.mm, w.hva, None, 0),)),
-        Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("sys_touch", w.mm, w.hva),)),
-        Operation("memfd-punch", frozenset({Memory.MEMFD}), lambda w: (w.call("shmem_punch_hole", w.memfd, 0, 1),)),
+        Operation("munmap", WITH_HVA, lambda w: (w.call("vm_munmap", w.mm, w.hva),)),
+        Operation("dontneed", MAPPED, lambda w: (w.call("madvise_dontneed", w.mm, w.hva),)),
+        Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("do_mprotect_pkey", w.mm, w.hva, False),)),
+        Operation("mremap", MAPPED - PRIVATE, lambda w: (w.call("do_mremap", w.mm, w.hva, w.other_hva),)),
+        Operation("migrate", frozenset({Memory.ANON}), lambda w: (w.call("migrate_pages", w.mm, w.hva),)),
+        Operation("map-over", PLAIN, lambda w: (w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0),)),
+        Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("do_user_addr_fault", w.mm, w.hva),)),
+        Operation("memfd-punch", frozenset({Memory.MEMFD}), lambda w: (w.call("punch_hole_in_memfd", w.memfd, 0, 1),)),
         Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
         Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),), once=True),
@@ -84,20 +84,20 @@ OPERATIONS = {
         Operation("slot-replace", EVERY, _replace_slot, slots=2),
         Operation("slot-log", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1),
         Operation("slot-move", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva),), slots=2),
-        Operation("guest-access", EVERY, lambda w: (w.call("kvm_vcpu_guest_access", w.vcpu, 0, w.memory.is_private),)),
+        Operation("guest-access", EVERY, lambda w: (w.call("run_guest_access", w.vcpu, 0, w.memory.is_private),)),
         Operation("zap-range", SHARED, lambda w: (w.call("kvm_zap_gfn_range", w.kvm, 0, 1),)),
         Operation("steal-time", SHARED, _steal_time),
-        Operation("walk", SHARED, lambda w: (w.call("kvm_vcpu_walk", w.vcpu, 0),)),
-        Operation("emulate", SHARED, lambda w: (w.call("kvm_vcpu_emulate", w.vcpu, 0, 0),)),
+        Operation("walk", SHARED, lambda w: (w.call("kvm_mmu_gva_to_gpa_read", w.vcpu, 0),)),
+        Operation("emulate", SHARED, lambda w: (w.call("x86_emulate_instruction", w.vcpu, 0, 0),)),
         Operation(
             "clock-off",
             SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP},
-            lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, False),),
+            lambda w: (w.call("set_msr_system_time", w.vcpu, w.gpa, False),),
         ),
         Operation(
             "clock-on",
             SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP},
-            lambda w: (w.call("kvm_vcpu_ioctl_set_msr_system_time", w.vcpu, w.gpa, True),),
+            lambda w: (w.call("set_msr_system_time", w.vcpu, w.gpa, True),),
         ),
     )
 }

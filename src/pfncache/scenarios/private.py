@@ -11,7 +11,7 @@ from pfncache.scenarios.world import Memory, World
 def faults(kernel: Kernel) -> System:
     """The guest faults private memory in while it is converted and punched."""
     w = World(kernel, Memory.GMEM, caches=lambda v: ())
-    w.actor("guest", w.call("kvm_vcpu_guest_access", w.vcpu, 0, True))
+    w.actor("guest", w.call("run_guest_access", w.vcpu, 0, True))
     w.actor("convert", w.call("set_memory_attributes", w.kvm, 0, 1, False))
     return w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1)).system()
 
@@ -19,7 +19,7 @@ def faults(kernel: Kernel) -> System:
 def conversion_and_slot_update(kernel: Kernel) -> System:
     """Memory is converted while its slot is deleted and the clock is updated."""
     w = World(kernel, Memory.GMEM, slots=2, shared_attribute=True).clock_on()
-    w.actor("vcpu", w.call("kvm_vcpu_run_clock_update", w.vcpu))
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     w.actor("convert", w.call("set_memory_attributes", w.kvm, 0, 1, True))
     return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
 
@@ -27,8 +27,8 @@ def conversion_and_slot_update(kernel: Kernel) -> System:
 def fault_and_convert(kernel: Kernel) -> System:
     """The guest faults, private and shared, while its memory is converted and converted back."""
     w = World(kernel, Memory.GMEM, caches=lambda v: ())
-    w.actor("private", w.call("kvm_vcpu_guest_access", w.vcpu, 0, True))
-    w.actor("shared", w.call("kvm_vcpu_guest_access", w.vcpu, 0, False))
+    w.actor("private", w.call("run_guest_access", w.vcpu, 0, True))
+    w.actor("shared", w.call("run_guest_access", w.vcpu, 0, False))
     return w.actor(
         "vmm",
         w.call("set_memory_attributes", w.kvm, 0, 1, False),

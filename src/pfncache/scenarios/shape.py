@@ -40,7 +40,7 @@ class Shape:
         files = 2 if "slot-replace" in self.operations else 1
         slots = 1 + self.rounds * sum(op.slots for op in operations)
         world = World(kernel, self.memory, pages=self.pages, slots=slots, files=files).clock_on()
-        update = world.call("kvm_vcpu_run_clock_update", world.vcpu)
+        update = world.call("run_clock_update", world.vcpu)
         world.actor("vcpu", *(update,) * self.updates)
         for number, operation in enumerate(operations):
             twin = "'" * self.operations[:number].count(operation.name)

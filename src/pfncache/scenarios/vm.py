@@ -12,7 +12,7 @@ def destroy_dontneed(kernel: Kernel) -> System:
     """The last reference on a VM goes while user space takes the memory of its clock away."""
     w = World(kernel).clock_on()
     w.actor("destroy", w.call("kvm_put_kvm", w.kvm))
-    return w.actor("madvise", w.call("sys_madvise_dontneed", w.mm, w.hva)).system()
+    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva)).system()
 
 
 def destroy_exit(kernel: Kernel) -> System:

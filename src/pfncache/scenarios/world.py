@@ -143,16 +143,16 @@ class World:
             )
         if memory is Memory.MEMFD:
             self.memfd = k.new_memfd("memfd", file_pages)
-            self.do(self.call("sys_mmap", self.mm, self.hva, self.memfd, 0))
+            self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, self.memfd, 0))
         elif memory is Memory.PFNMAP:
-            self.do(self.call("sys_mmap", self.mm, self.hva, None, 0))
+            self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, None, 0))
             number = self.hva >> k.PAGE_SHIFT
             self.mm.vmas[number].pfnmap = True
             self.mm.ptes[number].pfn = DEVICE_PFN
             self.mm.ptes[number].writable = True
         elif memory.has_user_mapping:
             mapping = self.files[0].f_mapping if memory.is_mapped_gmem else None
-            self.do(self.call("sys_mmap", self.mm, self.hva, mapping, 0))
+            self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, mapping, 0))
 
     def do(self, *calls: Call) -> World:
         """Run operations before the actors start."""
@@ -167,8 +167,8 @@ class World:
     def clock_on(self) -> World:
         """The guest has a clock, and KVM has written it once: the cache is valid."""
         return self.do(
-            Call(self.kernel.kvm_vcpu_ioctl_set_msr_system_time, (self.vcpu, self.gpa, True)),
-            Call(self.kernel.kvm_vcpu_run_clock_update, (self.vcpu,)),
+            Call(self.kernel.set_msr_system_time, (self.vcpu, self.gpa, True)),
+            Call(self.kernel.run_clock_update, (self.vcpu,)),
         )
 
     def actor(

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfncache.designs.catalogue import DESIGNS, Design
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
 from pfncache.linux.include.uapi import (
     SHARED_GMEM,
     XEN_HVM_CONFIG_INTERCEPT_HCALL,

@@ -17,8 +17,9 @@ from pfncache.check.compile.memo import Memo
 from pfncache.check.program.layout import Program, link
 from pfncache.check.search import Search
 from pfncache.check.system import Actor, Call, System
-from pfncache.designs.catalogue import DESIGNS, Patch, mainline_7_3
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.designs.design import Patch
+from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.scenarios.shape import Shape
 from pfncache.scenarios.world import Memory

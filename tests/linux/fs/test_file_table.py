@@ -9,11 +9,11 @@ from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, get_pfn, gmem_slo
 
 def test_mapping_keeps_the_file(host: Host) -> None:
     file = gmem_slot(host)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
     host.kernel.sys_close(file)
     assert (file.f_count, host.slot().gmem_file) == (1, file)
     assert get_pfn(host, 1) >= 0
-    host.kernel.sys_munmap(host.mm, HVA)
+    host.kernel.vm_munmap(host.mm, HVA)
     assert host.slot().gmem_file is file  # until the task goes back to user space
     host.kernel.task_work_run(file)
     assert host.slot().gmem_file is None

@@ -13,7 +13,7 @@ ADDRESS = 0x4000
 def test_borrowed_and_given_back(task: TaskStruct) -> None:
     kernel = Vmlinux()
     mm = kernel.new_mm("mm")
-    kernel.sys_mmap(mm, ADDRESS, None, 0)
+    kernel.vm_mmap_pgoff(mm, ADDRESS, None, 0)
     assert not kernel.copy_to_user(ADDRESS, b"x")
     kthread_use_mm(mm)
     assert kernel.copy_to_user(ADDRESS, b"x")

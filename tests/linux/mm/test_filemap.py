@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page cache: one page for each index, locked when it is found, gone after truncation."""
+"""mm/filemap.c: the page cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.mm_types import Page
-from tests.linux.conftest import HVA, Host
+from tests.linux.conftest import Host
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def memfd(host: Host) -> AddressSpace:
 
 
 def grab(host: Host, memfd: AddressSpace, index: int = 0) -> Page:
-    page = host.kernel.filemap_grab_page(memfd, index)
+    page = host.kernel.filemap_grab_folio(memfd, index)
     assert page is not None
     return page
 
@@ -28,7 +28,7 @@ def let_go(host: Host, page: Page) -> None:
 
 
 def test_lookup_of_what_is_not_there(host: Host, memfd: AddressSpace) -> None:
-    assert host.kernel.filemap_get_page(memfd, 0) is None
+    assert host.kernel.filemap_lock_folio(memfd, 0) is None
     assert all(page.free for page in host.kernel.mem_map)
 
 
@@ -41,17 +41,17 @@ def test_grab_allocates_locked_and_referenced(host: Host, memfd: AddressSpace) -
 def test_found_again(host: Host, memfd: AddressSpace) -> None:
     page = grab(host, memfd)
     with pytest.raises(WouldBlock):
-        host.kernel.filemap_get_page(memfd, 0)  # the folio lock is ours
+        host.kernel.filemap_lock_folio(memfd, 0)  # the folio lock is ours
     host.kernel.put_page(page)  # of the attempt
     let_go(host, page)
-    assert host.kernel.filemap_get_page(memfd, 0) is page
+    assert host.kernel.filemap_lock_folio(memfd, 0) is page
     assert (page.refcount, page.lock.held, page.incarnation) == (2, True, 1)
 
 
 def test_grab_without_memory(host: Host, memfd: AddressSpace) -> None:
     while host.kernel.alloc_page() is not None:
         pass
-    assert host.kernel.filemap_grab_page(memfd, 0) is None
+    assert host.kernel.filemap_grab_folio(memfd, 0) is None
     assert memfd.i_pages[0].page is None
 
 
@@ -61,39 +61,3 @@ def test_an_index_has_one_page(host: Host, memfd: AddressSpace) -> None:
     assert other is not None
     assert not host.kernel.filemap_add_folio(memfd, 0, other)
     assert (memfd.i_pages[0].page, other.refcount, other.mapping) == (page, 1, None)
-
-
-def test_truncation_of_a_range(host: Host, memfd: AddressSpace) -> None:
-    pages = [grab(host, memfd, index) for index in range(3)]
-    for page in pages:
-        let_go(host, page)
-    host.kernel.truncate_inode_pages_range(memfd, 1, 3)
-    assert [entry.page for entry in memfd.i_pages] == [pages[0], None, None]
-    assert [page.free for page in pages] == [False, True, True]
-
-
-def test_truncation_leaves_a_page_to_who_holds_it(host: Host, memfd: AddressSpace) -> None:
-    page = grab(host, memfd)
-    page.lock.unlock()
-    host.kernel.truncate_inode_pages_range(memfd, 0, 1)
-    assert (page.mapping, page.refcount, page.free) == (None, 1, False)
-
-
-def test_truncation_waits_for_the_folio_lock(host: Host, memfd: AddressSpace) -> None:
-    page = grab(host, memfd)
-    with pytest.raises(WouldBlock):
-        host.kernel.truncate_inode_pages_range(memfd, 0, 1)
-    assert memfd.i_pages[0].page is page
-
-
-def test_truncation_unmaps_first(host: Host, memfd: AddressSpace) -> None:
-    for hva in (HVA, HVA + 0x1000):
-        host.kernel.sys_mmap(host.mm, hva, memfd, 0)
-        host.kernel.sys_touch(host.mm, hva)
-    page = host.page(HVA)
-    assert (page.mapcount, page.refcount) == (2, 3)
-    told = host.kvm.gpc_invalidate_seq
-    host.kernel.truncate_inode_pages_range(memfd, 0, 1)
-    assert [host.mm.ptes[hva >> 12].pfn for hva in (HVA, HVA + 0x1000)] == [-1, -1]
-    assert (page.mapcount, page.free) == (0, True)
-    assert host.kvm.gpc_invalidate_seq == told + 2  # a pair of notifications for each PTE

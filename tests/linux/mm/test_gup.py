@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""get_user_pages(): whom it gives a page, and the reference that comes with it."""
+"""mm/gup.c: from a user address to a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pfncache.linux.include.uapi import (
 from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host, MakeHost
 
-DEVICE_PFN = 100
 MAPPABLE = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
 
 
@@ -25,24 +24,24 @@ def fast(host: Host, hva: int = HVA) -> int:
 
 
 def slow(host: Host, hva: int = HVA) -> int:
-    return host.kernel.get_user_page(host.mm, hva)
+    return host.kernel.get_user_pages_unlocked(host.mm, hva)
 
 
 def test_fast_finds_only_what_is_mapped(host: Host) -> None:
     assert fast(host) == KVM_PFN_ERR_FAULT
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     page = host.page(HVA)
     assert (fast(host, HVA + 8), page.refcount) == (page.pfn, 2)
 
 
 def test_fast_of_a_readonly_pte(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
-    host.kernel.sys_mprotect(host.mm, HVA, False)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
     assert (fast(host), host.page(HVA).refcount) == (KVM_PFN_ERR_FAULT, 1)
 
 
 def test_fast_without_an_address_space(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     current().mm = None
     assert fast(host) == KVM_PFN_ERR_FAULT
 
@@ -64,13 +63,13 @@ def test_fast_reads_the_pte_again(make_host: MakeHost, again: bool) -> None:
     host = make_host(Changing)
     assert isinstance(host.kernel, Changing)
     kernel = host.kernel
-    kernel.sys_touch(host.mm, HVA)
+    kernel.do_user_addr_fault(host.mm, HVA)
     page = host.page(HVA)
 
     def change() -> None:
-        kernel.sys_madvise_dontneed(host.mm, HVA)
+        kernel.madvise_dontneed(host.mm, HVA)
         if again:
-            kernel.sys_touch(host.mm, HVA)
+            kernel.do_user_addr_fault(host.mm, HVA)
 
     kernel.meanwhile = change
     assert fast(host) == KVM_PFN_ERR_FAULT
@@ -88,10 +87,10 @@ def test_slow_faults_the_page_in(host: Host) -> None:
 
 def test_slow_without_permission(host: Host) -> None:
     assert slow(host, HVA - 0x1000) == KVM_PFN_ERR_FAULT  # no VMA
-    host.kernel.sys_touch(host.mm, HVA)
-    host.kernel.sys_mprotect(host.mm, HVA, False)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
     assert slow(host) == KVM_PFN_ERR_FAULT
-    host.kernel.sys_mprotect(host.mm, HVA, True)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, True)
     assert slow(host) == host.page(HVA).pfn  # the PTE is made writable
 
 
@@ -109,8 +108,8 @@ def test_slow_with_a_fatal_signal(host: Host) -> None:
 
 def test_slow_of_poisoned_memory(host: Host) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
     assert slow(host) == KVM_PFN_ERR_HWPOISON
 
@@ -118,20 +117,9 @@ def test_slow_of_poisoned_memory(host: Host) -> None:
 @pytest.mark.parametrize(("flags", "given"), [(0, True), (GUEST_MEMFD_FLAG_NO_DIRECT_MAP, False)])
 def test_memory_without_direct_map_is_refused(host: Host, flags: int, given: bool) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE | flags)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
-    assert host.kernel.sys_touch(host.mm, HVA) == 0
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
     page = host.page(HVA)
     answer = page.pfn if given else KVM_PFN_ERR_FAULT
     assert (fast(host), slow(host)) == (answer, answer)
     assert page.refcount == (4 if given else 2)  # page cache and PTE
-
-
-def test_device_memory(host: Host) -> None:
-    """GUP refuses VM_PFNMAP; follow_pfnmap_start() gives its pfn, and refuses all else."""
-    host.kernel.sys_touch(host.mm, HVA + 0x1000)
-    host.map_device(HVA, DEVICE_PFN)
-    assert (fast(host), slow(host)) == (KVM_PFN_ERR_FAULT, KVM_PFN_ERR_FAULT)
-    assert host.kernel.follow_pfnmap(host.mm, HVA) == DEVICE_PFN
-    assert host.kernel.follow_pfnmap(host.mm, HVA + 0x1000) == KVM_PFN_ERR_FAULT
-    host.mm.ptes[HVA >> 12].writable = False
-    assert host.kernel.follow_pfnmap(host.mm, HVA) == KVM_PFN_ERR_FAULT

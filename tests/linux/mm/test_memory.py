@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""User page tables are filled by faults and emptied by zapping."""
+"""mm/memory.c: faults and zapping."""
 
 from __future__ import annotations
 
 import pytest
 
-from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
-from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
+from pfncache.linux.include.uapi.linux.errno import EFAULT, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from tests.linux.conftest import HVA, Host
 
@@ -23,7 +23,7 @@ def fault(host: Host, write: bool = True, hva: int = HVA) -> int:
 def gmem(host: Host, flags: int = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED) -> File:
     """A guest_memfd of one page, mapped at HVA."""
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, flags)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 0)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
     return file
 
 
@@ -43,10 +43,10 @@ def test_fault_where_nothing_is_mapped(host: Host, write: bool) -> None:
 
 
 def test_protection(host: Host) -> None:
-    host.kernel.sys_mprotect(host.mm, HVA, False)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
     assert (fault(host), fault(host, write=False)) == (-EFAULT, 0)
     assert not host.mm.ptes[NUMBER].writable
-    host.kernel.sys_mprotect(host.mm, HVA, True)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, True)
     assert fault(host) == 0
     assert host.mm.ptes[NUMBER].writable
     host.mm.vmas[NUMBER].readable = False
@@ -67,7 +67,7 @@ def test_fault_without_memory(host: Host) -> None:
 def test_shared_memory_is_one_page_for_all(host: Host) -> None:
     memfd = host.kernel.new_memfd("memfd", 2)
     for number in range(2):
-        host.kernel.sys_mmap(host.mm, HVA + (number << 12), memfd, 1)
+        host.kernel.vm_mmap_pgoff(host.mm, HVA + (number << 12), memfd, 1)
         assert fault(host, hva=HVA + (number << 12)) == 0
     page = host.page(HVA)
     assert host.page(HVA + 0x1000) is page is memfd.i_pages[1].page
@@ -83,7 +83,7 @@ def test_private_guest_memfd_is_sigbus(host: Host) -> None:
 def test_zapping_gives_pages_back_between_the_notifications(host: Host) -> None:
     fault(host)
     page = host.page(HVA)
-    host.kernel.zap_page_range(host.mm, HVA, HVA + 0x1000)
+    host.kernel.zap_vma_range(host.mm, HVA, HVA + 0x1000)
     assert (host.mm.ptes[NUMBER].pfn, page.free, page.mapcount) == (-1, True, 0)
     assert (host.kvm.mn_active_invalidate_count, host.kvm.gpc_invalidate_seq) == (0, 1)
 
@@ -91,7 +91,7 @@ def test_zapping_gives_pages_back_between_the_notifications(host: Host) -> None:
 def test_zapping_keeps_to_its_range(host: Host) -> None:
     for number in range(3):
         fault(host, hva=HVA + (number << 12))
-    host.kernel.zap_page_range(host.mm, HVA + 0x1000, HVA + 0x2000)
+    host.kernel.zap_vma_range(host.mm, HVA + 0x1000, HVA + 0x2000)
     assert [host.mm.ptes[NUMBER + n].pfn for n in range(3)] == [0, -1, 2]
 
 
@@ -105,42 +105,30 @@ def test_unmapping_a_file_page_finds_each_process(host: Host) -> None:
     memfd = host.kernel.new_memfd("memfd", 2)
     other = host.kernel.new_mm("other")
     for mm, hva, index in ((host.mm, HVA, 0), (other, 0x1000, 0), (other, 0x2000, 1)):
-        host.kernel.sys_mmap(mm, hva, memfd, index)
+        host.kernel.vm_mmap_pgoff(mm, hva, memfd, index)
         with down_read(mm.mmap_lock):
             host.kernel.handle_mm_fault(mm, hva, True)
-    host.kernel.unmap_mapping_page(memfd, 0)
+    host.kernel.unmap_mapping_folio(memfd, 0)
     assert [host.mm.ptes[NUMBER].pfn, other.ptes[1].pfn, other.ptes[2].pfn] == [-1, -1, 1]
 
 
-def test_memory_failure_unmaps_and_keeps_the_page(host: Host) -> None:
-    file = gmem(host)
-    fault(host)
-    page = host.page(HVA)
-    host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
-    assert (page.hwpoison, page.mapcount, page.refcount, page.lock.held) == (True, 0, 1, False)
-    assert file.f_mapping.i_pages[0].page is page
-    assert fault(host) == -EHWPOISON
+DEVICE_PFN = 100
 
 
-def test_memory_failure_of_a_memfd(host: Host) -> None:
-    memfd = host.kernel.new_memfd("memfd", 1)
-    host.kernel.sys_mmap(host.mm, HVA, memfd, 0)
-    fault(host)
-    page = host.page(HVA)
-    host.kernel.memory_failure(host.mm, HVA, memfd, 0)
-    assert (fault(host), page.refcount, page.lock.held) == (-EHWPOISON, 1, False)
+def fast(host: Host, hva: int = HVA) -> int:
+    return host.kernel.get_user_page_fast_only(hva)
 
 
-def test_memory_failure_of_nothing(host: Host) -> None:
-    file = gmem(host)
-    host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
-    assert all(page.free and not page.hwpoison for page in host.kernel.mem_map)
+def slow(host: Host, hva: int = HVA) -> int:
+    return host.kernel.get_user_pages_unlocked(host.mm, hva)
 
 
-def test_memory_failure_walks_the_mappings_under_their_lock(host: Host) -> None:
-    file = gmem(host)
-    fault(host)
-    file.f_mapping.i_mmap_rwsem.writer = True
-    with pytest.raises(WouldBlock):
-        host.kernel.memory_failure(host.mm, HVA, file.f_mapping, 0)
-    assert host.mm.ptes[NUMBER].pfn == 0
+def test_device_memory(host: Host) -> None:
+    """GUP refuses VM_PFNMAP; follow_pfnmap_start() gives its pfn, and refuses all else."""
+    host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000)
+    host.map_device(HVA, DEVICE_PFN)
+    assert (fast(host), slow(host)) == (KVM_PFN_ERR_FAULT, KVM_PFN_ERR_FAULT)
+    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == DEVICE_PFN
+    assert host.kernel.follow_pfnmap_start(host.mm, HVA + 0x1000) == KVM_PFN_ERR_FAULT
+    host.mm.ptes[HVA >> 12].writable = False
+    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == KVM_PFN_ERR_FAULT

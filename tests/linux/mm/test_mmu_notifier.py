@@ -44,28 +44,28 @@ def heard(host: Host) -> list[tuple[str, str]]:
 
 
 def test_every_vm_of_the_process_is_told(host: Host) -> None:
-    host.kernel.sys_munmap(host.mm, HVA)
+    host.kernel.vm_munmap(host.mm, HVA)
     assert heard(host) == [("start", "kvm"), ("start", "other"), ("end", "kvm"), ("end", "other")]
 
 
 def test_another_process_is_nobodys_business(host: Host) -> None:
     other = host.kernel.new_mm("other process")
-    host.kernel.sys_mmap(other, HVA, None, 0)
-    host.kernel.sys_munmap(other, HVA)
+    host.kernel.vm_mmap_pgoff(other, HVA, None, 0)
+    host.kernel.vm_munmap(other, HVA)
     assert heard(host) == []
 
 
 def test_unregister_releases_once(host: Host) -> None:
     host.kernel.mmu_notifier_unregister(host.kvm, host.mm)
     host.kernel.mmu_notifier_unregister(host.kvm, host.mm)
-    host.kernel.sys_munmap(host.mm, HVA)
+    host.kernel.vm_munmap(host.mm, HVA)
     assert heard(host) == [("release", "kvm"), ("start", "other"), ("end", "other")]
 
 
 def test_release_unsubscribes_everybody(host: Host) -> None:
     host.kernel.mmu_notifier_unregister(host.kvm, host.mm)
     host.kernel.mmu_notifier_release(host.mm)
-    host.kernel.sys_munmap(host.mm, HVA)
+    host.kernel.vm_munmap(host.mm, HVA)
     assert heard(host) == [("release", "kvm"), ("release", "other")]
 
 

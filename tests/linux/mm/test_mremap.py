@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""mm/mremap.c: a mapping moves with its page."""
+
 from __future__ import annotations
 
-import pytest
-
-from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, ENODEV, ENOMEM, EPERM
+from pfncache.linux.include.uapi.linux.errno import EFAULT
 from tests.linux.conftest import HVA, Host
 
 TARGET = HVA + 0x10000
@@ -11,11 +11,11 @@ TARGET = HVA + 0x10000
 
 def test_mremap_moves_the_page_and_tells_kvm(host: Host) -> None:
     host.add_slot()
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     page = host.page(HVA)
     assert host.kernel.msr_io(host.vcpu, 0x4B564D01, 1) == 1
     assert host.gpc.valid
-    assert host.kernel.sys_mremap(host.mm, HVA, TARGET) == 0
+    assert host.kernel.do_mremap(host.mm, HVA, TARGET) == 0
     assert not host.gpc.valid
     assert (host.page(TARGET), page.refcount, page.mapcount) == (page, 1, 1)
     assert (host.mm.ptes[HVA >> 12].pfn, host.mm.vmas[HVA >> 12].present) == (-1, False)
@@ -23,42 +23,15 @@ def test_mremap_moves_the_page_and_tells_kvm(host: Host) -> None:
 
 def test_mremap_keeps_protection_and_file(host: Host) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 4, 3)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 2)
-    host.kernel.sys_mprotect(host.mm, HVA, False)
-    assert host.kernel.sys_mremap(host.mm, HVA, TARGET) == 0
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 2)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
+    assert host.kernel.do_mremap(host.mm, HVA, TARGET) == 0
     vma = host.mm.vmas[TARGET >> 12]
     assert (vma.mapping, vma.pgoff, vma.readable, vma.writable) == (file.f_mapping, 2, True, False)
     assert file.f_count == 2  # the descriptor's and the mapping's
-    host.kernel.sys_munmap(host.mm, TARGET)
+    host.kernel.vm_munmap(host.mm, TARGET)
     assert file.f_count == 1
 
 
 def test_mremap_of_nothing(host: Host) -> None:
-    assert host.kernel.sys_mremap(host.mm, TARGET, HVA) == -EFAULT
-
-
-@pytest.mark.parametrize(
-    ("flags", "shared", "executable", "ret"),
-    [
-        (1, True, False, 0),
-        (1, False, False, -EINVAL),
-        (0, True, False, -ENODEV),
-        (3, True, True, -EPERM),
-        (0, True, True, -EPERM),
-    ],
-)
-def test_mmap_of_guest_memfd(host: Host, flags: int, shared: bool, executable: bool, ret: int) -> None:
-    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, flags)
-    assert host.kernel.do_mmap(file, shared, executable) == ret
-    assert host.kernel.do_mmap(None, False, True) == 0
-
-
-def test_madvise_remove(host: Host) -> None:
-    file, memfd = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, 3), host.kernel.new_memfd("memfd", 1)
-    for mapping in (file.f_mapping, memfd):
-        host.kernel.sys_mmap(host.mm, HVA, mapping, 0)
-        assert host.kernel.sys_touch(host.mm, HVA) == 0
-        assert host.kernel.madvise_remove(host.mm, HVA) == 0
-        assert (mapping.i_pages[0].page, host.mm.ptes[HVA >> 12].pfn) == (None, -1)
-    assert host.kernel.madvise_remove(host.mm, HVA + 0x1000) == -EINVAL
-    assert host.kernel.madvise_remove(host.mm, TARGET) == -ENOMEM
+    assert host.kernel.do_mremap(host.mm, TARGET, HVA) == -EFAULT

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel addresses for pages: the direct map, and vmalloc space."""
+"""mm/vmalloc.c: addresses in vmalloc space."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ import pytest
 
 from pfncache.linux.include.linux.sched import current
 from tests.linux.conftest import Host, reported
-
-
-def test_kmap_is_the_direct_map(host: Host) -> None:
-    kernel, page = host.kernel, host.kernel.mem_map[3]
-    page.direct_map = False  # nobody looks
-    khva = kernel.kmap(page)
-    assert (khva, kernel.is_vmalloc_addr(khva)) == (kernel.PAGE_OFFSET + 0x3000, False)
-    kernel.kunmap(khva)
-    assert not any(area.busy for area in kernel.vmap_areas)
 
 
 def test_vmap_and_vunmap(host: Host) -> None:
@@ -27,20 +18,6 @@ def test_vmap_and_vunmap(host: Host) -> None:
     assert [(area.busy, area.pfn) for area in kernel.vmap_areas[:2]] == [(False, -1), (True, 3)]
     with reported("map-imbalance"):
         kernel.vunmap(first)
-
-
-def test_memremap_of_a_device(host: Host) -> None:
-    kernel = host.kernel
-    khva = kernel.memremap(100)
-    assert (khva, kernel.vmap_areas[0].pfn, kernel.is_vmalloc_addr(khva)) == (kernel.VMALLOC_START, 100, True)
-    kernel.memunmap(khva)
-    assert not kernel.vmap_areas[0].busy
-
-
-def test_memunmap_of_the_direct_map_does_nothing(host: Host) -> None:
-    host.kernel.vmap(host.kernel.mem_map[3])
-    host.kernel.memunmap(host.kernel.PAGE_OFFSET)
-    assert host.kernel.vmap_areas[0].busy
 
 
 def test_no_room(host: Host) -> None:

@@ -26,7 +26,7 @@ from pfncache.check.compile.values import (
 )
 from pfncache.check.ir import LockUse, Op
 from pfncache.lang.atomic import block_until
-from pfncache.lang.choose import alike, choose
+from pfncache.lang.choose import choose, symmetric
 from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.records import Record, parts_of, scalar_default, scalar_names
 from pfncache.lang.report import report
@@ -101,7 +101,7 @@ class Calls(Expressions):
             if not isinstance(count, Const) or self.atomic_depth == 0:
                 raise self.error("choose() wants a known number of outcomes, inside an atomic function")
             return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), count.value)
-        if plain is alike:
+        if plain is symmetric:
             self.emit(Op.ALIKE, self.scalar(self.truth_of(arguments[0])))
             return NONE
         if plain is lock_acquire or plain is lock_release:

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/open.c, read_write.c, attr.c: what a process asks of a memfd or a guest_memfd through its descriptor.
-
-For direct execution: these are the checks before the file's own functions.
-"""
+"""fs/open.c: checks of system calls on files, before the functions of memfd or guest_memfd; for direct execution."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP, ESPIPE
+from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pfncache.linux.mm.shmem import Shmem
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
@@ -18,14 +15,14 @@ FALLOC_FL_MODE_MASK = 0xFA
 FALLOC_FL_ZERO_RANGE = 0x10
 
 
-class Open(GuestMemfdFile, Shmem):
+class Open(Shmem, GuestMemfdFile):
     """System calls on files."""
 
     def vfs_fallocate(self, file: File, mode: int, offset: int, length: int) -> Errno:
-        """fallocate(): checks that all files share, then the file's own.
+        """Check the arguments of fallocate(), then call the function of the file.
 
         Linux: fs/open.c vfs_fallocate(), v7.3.4.
-        Returns: 0, -EINVAL, -EOPNOTSUPP, or what the file returns.
+        Returns: 0, -EINVAL, -EOPNOTSUPP, or the result of the file's function.
         Simplified: sizes stay far below s_maxbytes.
         """
         if offset < 0 or length <= 0:
@@ -41,16 +38,8 @@ class Open(GuestMemfdFile, Shmem):
             return self.kvm_gmem_fallocate(file, mode, offset, length)
         return self.shmem_fallocate(file.f_mapping, mode, offset, length)
 
-    def ksys_pread64(self, file: File) -> Errno:
-        """pread(), pwrite() and lseek(): a guest_memfd has no position.
-
-        Linux: fs/read_write.c ksys_pread64(), ksys_pwrite64(), ksys_lseek(), v7.3.4.
-        Returns: 0 where the file may be read, or -ESPIPE.
-        """
-        return -ESPIPE if file.f_mapping.gmem else 0
-
     def do_truncate(self, file: File) -> Errno:
-        """ftruncate(): the size of a guest_memfd is fixed.
+        """Check ftruncate(): the size of a guest_memfd is fixed.
 
         Linux: fs/open.c do_truncate() with virt/kvm/guest_memfd.c kvm_gmem_setattr(), v7.3.4.
         Returns: 0 or -EINVAL.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/kthread.c: a kernel thread works in the address space of a process for a while."""
+"""kernel/kthread.c: a kernel thread uses the address space of a process temporarily."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pfncache.linux.include.linux.sched import current
 
 
 def kthread_use_mm(mm: MmStruct) -> None:
-    """Borrow an address space. Nobody asks whether its process still lives: mm_users may be zero.
+    """Use an address space. There is no check of mm_users, which may be zero.
 
     Linux: kernel/kthread.c kthread_use_mm(), v7.3.4.
     """
@@ -16,7 +16,7 @@ def kthread_use_mm(mm: MmStruct) -> None:
 
 
 def kthread_unuse_mm() -> None:
-    """Give it back.
+    """Stop using the address space.
 
     Linux: kernel/kthread.c kthread_unuse_mm(), v7.3.4.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/filemap.c, mm/truncate.c: the page cache of a file."""
+"""mm/filemap.c: the page cache of a file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Pgoff
-from pfncache.linux.kernel.locking.rwsem import down_read
 
 
 class Filemap(Mm):
-    """The page cache. The folio lock of a cached page keeps truncation and faults apart."""
+    """The page cache. The folio lock of a cached page serializes truncation and faults."""
 
     @atomic
     def filemap_get_entry(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
         """Find a cached page and take a reference.
 
         Linux: mm/filemap.c filemap_get_entry(), v7.3.4.
-        Simplified: one step; Linux takes the reference under RCU, then looks whether the page is still there.
+        Simplified: one step; Linux takes the reference under RCU, then checks that the page is still cached.
         """
         page = mapping.i_pages[index].page
         if page is not None:
@@ -28,10 +27,10 @@ class Filemap(Mm):
 
     @atomic
     def filemap_add_folio(self, mapping: AddressSpace, index: Pgoff, page: Page) -> bool:
-        """Put a new page into the cache unless there is one.
+        """Add a new page to the cache unless the cache has one.
 
         Linux: mm/filemap.c filemap_add_folio(), v7.3.4.
-        Returns: whether it is in the cache now; the cache then has a reference.
+        Returns: whether the page was added; the cache then has a reference.
         """
         if mapping.i_pages[index].page is not None:
             return False
@@ -41,10 +40,10 @@ class Filemap(Mm):
         page.refcount += 1
         return True
 
-    def filemap_get_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
-        """The cached page, locked; the cache is asked again when the page has left it before the lock was ours.
+    def filemap_lock_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """Return the cached page, locked; repeat the lookup if the page was removed before the lock was taken.
 
-        Linux: mm/filemap.c __filemap_get_folio(FGP_LOCK), v7.3.4.
+        Linux: include/linux/pagemap.h filemap_lock_folio(), mm/filemap.c __filemap_get_folio_mpol(), v7.3.4.
         Locks: may sleep.
         """
         while True:
@@ -57,15 +56,15 @@ class Filemap(Mm):
             page.lock.unlock()
             self.put_page(page)
 
-    def filemap_grab_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
-        """The cached page, or a new one, locked.
+    def filemap_grab_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """Return the cached page, or a new one, locked.
 
-        Linux: mm/filemap.c __filemap_get_folio(FGP_LOCK | FGP_CREAT), v7.3.4.
+        Linux: include/linux/pagemap.h filemap_grab_folio(), mm/filemap.c __filemap_get_folio_mpol(), v7.3.4.
         Locks: may sleep.
-        Returns: None without memory.
+        Returns: None when no page is free.
         """
         while True:
-            page = self.filemap_get_page(mapping, index)
+            page = self.filemap_lock_folio(mapping, index)
             if page is not None:
                 return page
             new = self.alloc_page()
@@ -77,31 +76,11 @@ class Filemap(Mm):
             new.lock.unlock()
             self.put_page(new)
 
-    def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
-        """Remove the pages of [start, end) from the cache, from user page tables first.
-
-        Linux: mm/truncate.c truncate_inode_pages_range(), truncate_inode_folio(), v7.3.4.
-        Locks: invalidate_lock for writing; may sleep.
-        """
-        for index in range(len(mapping.i_pages)):
-            if start <= index < end:
-                page = self.filemap_get_page(mapping, index)
-                if page is not None:
-                    if page.mapcount > 0:
-                        with down_read(mapping.i_mmap_rwsem):
-                            self.unmap_mapping_page(mapping, index)
-                    self.filemap_remove_folio(mapping, index)
-                    if mapping.gmem:
-                        self.kvm_gmem_free_folio(page)
-                    self.put_page(page)
-                    page.lock.unlock()
-                    self.put_page(page)
-
     @atomic
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
-        """Take a page out of the cache; the cache's reference is the caller's now.
+        """Remove a page from the cache; the caller takes over the cache's reference.
 
-        Linux: mm/filemap.c __filemap_remove_folio(), v7.3.4.
+        Linux: mm/filemap.c filemap_remove_folio(), __filemap_remove_folio(), v7.3.4.
         Locks: the folio lock.
         """
         page = mapping.i_pages[index].page

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/gup.c: from a user address to a page with a reference, as KVM asks for it (FOLL_WRITE)."""
+"""mm/gup.c: from a user address to a page with a reference, with FOLL_WRITE."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
-from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.sched import current
@@ -15,21 +14,21 @@ from pfncache.linux.kernel.locking.spinlock import spin_lock
 
 
 class Gup(Mm):
-    """get_user_pages() in its fast and its slow form, and the way around it for VM_PFNMAP."""
+    """get_user_pages() in its fast and its slow form."""
 
-    def gup_refuses(self, page: Page) -> bool:
-        """Whether GUP does not hand out this page: what has no direct map is not for the kernel to use.
+    def gup_fast_folio_allowed(self, page: Page) -> bool:
+        """Return whether GUP hands out this page; it refuses memory without a direct map.
 
         Linux: mm/gup.c gup_fast_folio_allowed(), v7.3.4 (secretmem); NO_DIRECT_MAP series, v12.
         """
         mapping = page.mapping
-        return not page.anon and mapping is not None and mapping.no_direct_map
+        return page.anon or mapping is None or not mapping.no_direct_map
 
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
-        """Follow the page table without a lock: the reference is taken on a guess, and the PTE read again.
+        """Walk the page table without a lock: take a reference speculatively, then read the PTE again.
 
-        Linux: mm/gup.c get_user_pages_fast_only(), gup_fast_pte_range(), v7.3.4.
-        Locks: interrupts off, which keeps page tables from being freed.
+        Linux: include/linux/mm.h get_user_page_fast_only(), mm/gup.c gup_fast_pte_range(), v7.3.4.
+        Locks: interrupts off, so that page tables are not freed.
         Returns: a pfn with a reference, or KVM_PFN_ERR_FAULT.
         """
         mm = current().mm
@@ -42,13 +41,13 @@ class Gup(Mm):
         page = self.mem_map[pfn]
         if not self.try_get_page(page):
             return KVM_PFN_ERR_FAULT
-        if mm.ptes[number].pfn != pfn or not mm.ptes[number].writable or self.gup_refuses(page):
+        if mm.ptes[number].pfn != pfn or not mm.ptes[number].writable or not self.gup_fast_folio_allowed(page):
             self.put_page(page)
             return KVM_PFN_ERR_FAULT
         return pfn
 
     def follow_page_pte(self, mm: MmStruct, address: Hva) -> Pfn:
-        """The page of a present, writable PTE, with a reference.
+        """Return the pfn of a present, writable PTE, with a reference.
 
         Linux: mm/gup.c follow_page_pte(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -62,8 +61,8 @@ class Gup(Mm):
             self.get_page(self.mem_map[pfn])
             return pfn
 
-    def get_user_page(self, mm: MmStruct, address: Hva) -> Pfn:
-        """Follow the page table under mmap_lock, and fault the page in until it is there.
+    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva) -> Pfn:
+        """Walk the page table under mmap_lock, and fault the page in until it is present.
 
         Linux: mm/gup.c get_user_pages_unlocked(), __get_user_pages(), v7.3.4.
         Locks: may sleep.
@@ -88,22 +87,3 @@ class Gup(Mm):
                 return KVM_PFN_ERR_HWPOISON
             if fault != 0:
                 return KVM_PFN_ERR_FAULT
-
-    def follow_pfnmap(self, mm: MmStruct, address: Hva) -> Pfn:
-        """The pfn of a VM_PFNMAP address; nobody holds a reference.
-
-        Linux: virt/kvm/kvm_main.c hva_to_pfn_remapped(), mm/memory.c follow_pfnmap_start(), v7.3.4.
-        Locks: may sleep.
-        Returns: a pfn or KVM_PFN_ERR_FAULT.
-        """
-        number = address >> self.PAGE_SHIFT
-        with down_read(mm.mmap_lock):
-            mmap_assert_locked(mm.mmap_lock)
-            vma = mm.vmas[number]
-            if not vma.present or not vma.pfnmap:
-                return KVM_PFN_ERR_FAULT
-            with spin_lock(mm.page_table_lock):
-                pte = mm.ptes[number]
-                if pte.pfn < 0 or not pte.writable:
-                    return KVM_PFN_ERR_FAULT
-                return pte.pfn

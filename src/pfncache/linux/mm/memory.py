@@ -1,29 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/memory.c, mm/rmap.c, mm/memory-failure.c: user page tables are filled and emptied."""
+"""mm/memory.c: faults and zapping of user page tables."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of_caller
 from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked
-from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page, Vma
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
+from pfncache.linux.mm.shmem import Shmem
 
 
-class Memory(Mm):
-    """Faults and zapping, a page at a time."""
+class Memory(Shmem):
+    """The functions of mm/memory.c: faults and zapping, a page at a time."""
 
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
         """Make a user PTE present.
 
         Linux: mm/memory.c handle_mm_fault(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
-        Returns: 0 (look again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
+        Returns: 0 (the caller looks at the PTE again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
         Simplified: no copy on write, no swap.
         """
         mmap_assert_locked(mm.mmap_lock)
@@ -39,7 +40,7 @@ class Memory(Mm):
         return self.do_shared_fault(mm, number, vma, mapping)
 
     def do_anonymous_page(self, mm: MmStruct, number: int, vma: Vma) -> Errno:
-        """A new zeroed page for a PTE that has none.
+        """Map a new zeroed page where the PTE is not present.
 
         Linux: mm/memory.c do_anonymous_page(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -56,13 +57,13 @@ class Memory(Mm):
         page.anon = True
         with spin_lock(mm.page_table_lock):
             if mm.ptes[number].pfn < 0:
-                self.set_pte(mm, number, page, writable)
+                self.set_pte_range(mm, number, page, writable)
                 return 0
         self.put_page(page)
         return 0
 
     def do_shared_fault(self, mm: MmStruct, number: int, vma: Vma, mapping: AddressSpace) -> Errno:
-        """Map the page of a file. It stays locked until the PTE is there: truncation then sees it mapped.
+        """Map the page of a file. It stays locked until the PTE is present, so that truncation finds it mapped.
 
         Linux: mm/memory.c do_shared_fault(), finish_fault(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -78,7 +79,7 @@ class Memory(Mm):
         with spin_lock(mm.page_table_lock):
             installed = mm.ptes[number].pfn < 0
             if installed:
-                self.set_pte(mm, number, page, writable)
+                self.set_pte_range(mm, number, page, writable)
             elif mm.ptes[number].pfn == pfn:
                 mm.ptes[number].writable = writable
         page.lock.unlock()
@@ -86,28 +87,8 @@ class Memory(Mm):
             self.put_page(page)
         return 0
 
-    def shmem_fault(self, mapping: AddressSpace, index: Pgoff) -> Pfn:
-        """The page of a memfd, locked and with a reference.
-
-        Linux: mm/shmem.c shmem_fault(), v7.3.4.
-        Simplified: with __do_fault()'s test for poisoned memory.
-        """
-        if index >= len(mapping.i_pages):
-            return -1
-        page = self.filemap_grab_page(mapping, index)
-        if page is None:
-            return KVM_PFN_ERR_FAULT
-        if page.hwpoison:
-            page.lock.unlock()
-            self.put_page(page)
-            return KVM_PFN_ERR_HWPOISON
-        if not page.uptodate:
-            self.clear_highpage(page)
-            page.uptodate = True
-        return page.pfn
-
     @atomic
-    def set_pte(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
+    def set_pte_range(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
         """Make a PTE present; it takes over the caller's reference.
 
         Linux: mm/memory.c set_pte_range(), v7.3.4.
@@ -117,13 +98,14 @@ class Memory(Mm):
         mm.ptes[number].writable = writable
         page.mapcount += 1
 
+    @part_of_caller
     @atomic
     def clear_pte(self, mm: MmStruct, number: int) -> Page | None:
         """Make a PTE not present, and flush the TLB.
 
-        Linux: mm/memory.c zap_present_ptes(), v7.3.4.
+        Linux: mm/memory.c zap_present_ptes(), mm/rmap.c try_to_migrate_one(), v7.3.4.
         Locks: the PTE lock.
-        Returns: the page that was mapped, whose reference is the caller's now; None for none, or for a device pfn.
+        Returns: the page that was mapped, whose reference the caller takes over; None for no page or a device pfn.
         """
         pfn = mm.ptes[number].pfn
         mm.ptes[number].pfn = -1
@@ -136,18 +118,18 @@ class Memory(Mm):
         page.mapcount -= 1
         return page
 
-    def zap_page_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Clear the PTEs of [start, end), between the two notifications; the pages go before the second one.
+    def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Clear the PTEs of [start, end) between the two notifications; the pages are freed before the second one.
 
-        Linux: mm/memory.c unmap_vmas(), zap_page_range_single(), mm/mmu_gather.c tlb_finish_mmu(), v7.3.4.
+        Linux: mm/memory.c zap_vma_range(), unmap_vmas(), mm/mmu_gather.c tlb_finish_mmu(), v7.3.4.
         Locks: mmap_lock.
         """
         self.mmu_notifier_invalidate_range_start(mm, start, end)
-        self.zap_ptes(mm, start, end)
+        self.zap_pte_range(mm, start, end)
         self.mmu_notifier_invalidate_range_end(mm, start, end)
 
-    def zap_ptes(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Clear the PTEs of [start, end), and drop what they referred to.
+    def zap_pte_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Clear the PTEs of [start, end), and drop their page references.
 
         Linux: mm/memory.c zap_pte_range(), v7.3.4.
         Locks: mmap_lock; between mmu_notifier start and end.
@@ -159,7 +141,7 @@ class Memory(Mm):
                 if page is not None:
                     self.put_page(page)
 
-    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+    def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """Clear every PTE that maps a page of a file.
 
         Linux: mm/memory.c unmap_mapping_folio(), v7.3.4.
@@ -170,22 +152,23 @@ class Memory(Mm):
                 vma = mm.vmas[number]
                 if vma.present and vma.mapping is mapping and vma.pgoff == index:
                     address = number << self.PAGE_SHIFT
-                    self.zap_page_range(mm, address, address + self.PAGE_SIZE)
+                    self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 
-    def memory_failure(self, mm: MmStruct, address: Hva, mapping: AddressSpace, index: Pgoff) -> None:
-        """A page of a file has failed: mark it, take it from user page tables, tell its owner.
+    def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
+        """Return the pfn of a VM_PFNMAP address, without a reference.
 
-        Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
-        Simplified: for file pages; the owner keeps it in its cache.
+        Linux: mm/memory.c follow_pfnmap_start(), follow_pfnmap_end(), v7.3.4.
+        Locks: may sleep.
+        Returns: a pfn or KVM_PFN_ERR_FAULT.
         """
-        page = self.filemap_get_page(mapping, index)
-        if page is None:
-            return
-        page.hwpoison = True
-        if page.mapcount > 0:
-            with down_read(mapping.i_mmap_rwsem):
-                self.unmap_mapping_page(mapping, index)
-        if mapping.gmem:
-            self.kvm_gmem_error_folio(mapping, index)
-        page.lock.unlock()
-        self.put_page(page)
+        number = address >> self.PAGE_SHIFT
+        with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)
+            vma = mm.vmas[number]
+            if not vma.present or not vma.pfnmap:
+                return KVM_PFN_ERR_FAULT
+            with spin_lock(mm.page_table_lock):
+                pte = mm.ptes[number]
+                if pte.pfn < 0 or not pte.writable:
+                    return KVM_PFN_ERR_FAULT
+                return pte.pfn

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/mmu_notifier.c: those who follow a process's page tables hear of changes."""
+"""mm/mmu_notifier.c: subscribers are notified of changes of a process's page tables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 
 
 class MmuNotifier(Mm):
-    """Subscriptions of VMs."""
+    """The functions of mm/mmu_notifier.c; the subscribers are VMs."""
 
     def mmu_notifier_invalidate_range_start(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Tell every subscriber that PTEs are about to change.
+        """Notify every subscriber that PTEs are about to change.
 
-        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_start(), v7.3.4.
+        Linux: include/linux/mmu_notifier.h mmu_notifier_invalidate_range_start(), mm/mmu_notifier.c
+        __mmu_notifier_invalidate_range_start(), v7.3.4.
         """
         with srcu_read_lock(mm.notifier_srcu):
             for kvm in mm.notifiers:
@@ -24,10 +25,11 @@ class MmuNotifier(Mm):
                     self.kvm_mmu_notifier_invalidate_range_start(kvm, start, end)
 
     def mmu_notifier_invalidate_range_end(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Tell every subscriber that PTEs have changed.
+        """Notify every subscriber that PTEs have changed.
 
-        Linux: mm/mmu_notifier.c __mmu_notifier_invalidate_range_end(), v7.3.4.
-        Simplified: a subscriber that went between the two calls is not told; Linux counts such calls off when it goes.
+        Linux: include/linux/mmu_notifier.h mmu_notifier_invalidate_range_end(), mm/mmu_notifier.c
+        __mmu_notifier_invalidate_range_end(), v7.3.4.
+        Simplified: a subscriber that unregisters in between is not notified; Linux balances its count at release.
         """
         with srcu_read_lock(mm.notifier_srcu):
             for kvm in mm.notifiers:
@@ -35,7 +37,7 @@ class MmuNotifier(Mm):
                     self.kvm_mmu_notifier_invalidate_range_end(kvm, start, end)
 
     def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
-        """A VM unsubscribes: its release is called unless the address space did that, and running calls are waited for.
+        """Unsubscribe a VM: call its release unless that has happened, then wait for running notifications.
 
         Linux: mm/mmu_notifier.c mmu_notifier_unregister(), v7.3.4.
         """
@@ -46,9 +48,9 @@ class MmuNotifier(Mm):
         mm.notifier_srcu.synchronize()
 
     def mmu_notifier_release(self, mm: MmStruct) -> None:
-        """The address space goes away: call each subscriber's release, unsubscribe it, wait for those who are calling.
+        """Unsubscribe every VM of an address space that exits: call its release, then wait for running notifications.
 
-        Linux: mm/mmu_notifier.c mn_hlist_release(), v7.3.4.
+        Linux: include/linux/mmu_notifier.h mmu_notifier_release(), mm/mmu_notifier.c mn_hlist_release(), v7.3.4.
         """
         with srcu_read_lock(mm.notifier_srcu):
             for kvm in mm.notifiers:

@@ -1,38 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/mremap.c, mmap.c, madvise.c: what a process asks of a range of its address space."""
+"""mm/mremap.c: moves of mappings."""
 
 from __future__ import annotations
 
-from pfncache.linux.fs.open import Open
-from pfncache.linux.include.linux.fs import File
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva
-from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, ENOMEM, EPERM
-from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.kernel.locking.spinlock import spin_lock
+from pfncache.linux.mm.vma import VmaOps
 
 
-class Mremap(Open):
-    """Ranges of pages, with the checks of the system calls."""
+class Mremap(VmaOps):
+    """The functions of mm/mremap.c, one page at a time."""
 
-    def do_mmap(self, file: File | None, shared: bool, executable: bool) -> Errno:
-        """Whether a mapping may be made.
+    def do_mremap(self, mm: MmStruct, old: Hva, new: Hva) -> Errno:
+        """Move one page with its PTE: mremap(MREMAP_MAYMOVE | MREMAP_FIXED).
 
-        Linux: mm/mmap.c do_mmap(), v7.3.4.
-        Returns: 0, -EPERM (guest_memfd is on a mount without execution), or what the file's own mmap returns.
-        Simplified: the checks; sys_mmap() maps page by page.
-        """
-        if file is None or not file.f_mapping.gmem:
-            return 0
-        if executable:
-            return -EPERM
-        return self.kvm_gmem_mmap(file, shared)
-
-    def sys_mremap(self, mm: MmStruct, old: Hva, new: Hva) -> Errno:
-        """mremap(MREMAP_MAYMOVE | MREMAP_FIXED) of one page: its PTE goes along, and nothing is left behind.
-
-        Linux: mm/mremap.c move_vma(), move_page_tables(), move_ptes(), v7.3.4.
+        Linux: mm/mremap.c do_mremap(), move_vma(), move_page_tables(), v7.3.4.
         Returns: 0 or -EFAULT.
         """
         source = mm.vmas[old >> self.PAGE_SHIFT]
@@ -40,18 +25,18 @@ class Mremap(Open):
         with down_write(mm.mmap_lock):
             if not source.present:
                 return -EFAULT
-            self.vms_unmap(mm, new)
+            self.vms_complete_munmap_vmas(mm, new)
             self.vma_link(mm, new, source.mapping, source.pgoff)
             target.readable = source.readable
             target.writable = source.writable
             self.mmu_notifier_invalidate_range_start(mm, old, old + self.PAGE_SIZE)
-            self.move_pte(mm, old >> self.PAGE_SHIFT, new >> self.PAGE_SHIFT)
+            self.move_ptes(mm, old >> self.PAGE_SHIFT, new >> self.PAGE_SHIFT)
             self.mmu_notifier_invalidate_range_end(mm, old, old + self.PAGE_SIZE)
-            self.vms_unmap(mm, old)
+            self.vms_complete_munmap_vmas(mm, old)
         return 0
 
-    def move_pte(self, mm: MmStruct, old: int, new: int) -> None:
-        """Move a PTE with the reference that it has. The page stays mapped all the while: mapcount does not change.
+    def move_ptes(self, mm: MmStruct, old: int, new: int) -> None:
+        """Move a PTE with its page reference. The page stays mapped, so mapcount does not change.
 
         Linux: mm/mremap.c move_ptes(), v7.3.4.
         Locks: mmap_lock for writing; between mmu_notifier start and end.
@@ -63,21 +48,3 @@ class Mremap(Open):
             mm.ptes[old].writable = False
             mm.ptes[new].pfn = pfn
             mm.ptes[new].writable = writable
-
-    def madvise_remove(self, mm: MmStruct, address: Hva) -> Errno:
-        """madvise(MADV_REMOVE) of one page: a hole is punched into the file behind it.
-
-        Linux: mm/madvise.c madvise_remove(), v7.3.4.
-        Returns: 0, -ENOMEM without a mapping, -EINVAL for anonymous memory, or what fallocate() returns.
-        """
-        vma = mm.vmas[address >> self.PAGE_SHIFT]
-        if not vma.present:
-            return -ENOMEM
-        mapping = vma.mapping
-        if mapping is None:
-            return -EINVAL
-        offset = vma.pgoff << self.PAGE_SHIFT
-        for file in self.gmem_files:
-            if file.f_mapping is mapping:
-                return self.vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)
-        return self.shmem_fallocate(mapping, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)

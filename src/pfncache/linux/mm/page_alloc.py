@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/page_alloc.c, mm/swap.c: pages come from the allocator and go back to it with their last reference."""
+"""mm/page_alloc.c: allocation of pages, and page references."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
-from pfncache.lang.choose import alike, choose
+from pfncache.lang.choose import choose, symmetric
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import Page
@@ -15,27 +16,28 @@ class PageAlloc(Mm):
 
     @atomic
     def alloc_page(self) -> Page | None:
-        """Hand out a free page, whichever: who frees a page and who gets it next need not know of each other.
+        """Allocate a free page by nondeterministic choice: a page's owner and its next owner are unrelated.
 
-        Linux: mm/page_alloc.c alloc_pages(), v7.3.4.
+        Linux: include/linux/gfp.h alloc_page(), alloc_pages(), v7.3.4.
         Returns: a page with one reference; None when none is free.
-        Simplified: contents are not part of the checked state; a page is what its owner makes it.
+        Simplified: page contents are not part of the checked state.
         """
         first = choose(len(self.mem_map))
         for number in range(2 * len(self.mem_map)):
             page = self.mem_map[number % len(self.mem_map)]
             if first <= number < first + len(self.mem_map) and page.free:
-                alike(number != first or self.page_is_as_new_as_another(page))
+                symmetric(number != first or self.page_is_as_new_as_another(page))
                 page.free = False
                 page.incarnation += 1
                 page.refcount = 1
                 return page
         return None
 
+    @part_of_caller
     def page_is_as_new_as_another(self, page: Page) -> bool:
-        """Whether neither this page nor one before it ever had an owner: nobody can tell such pages apart.
+        """Return whether this page and one before it never had an owner: such pages are indistinguishable.
 
-        Linux: nothing; for the reductions.
+        Linux: nothing; for symmetry reduction.
         """
         for other in self.mem_map:
             if other is page:
@@ -46,9 +48,9 @@ class PageAlloc(Mm):
 
     @atomic
     def get_page(self, page: Page) -> None:
-        """Take a reference on a page that has one.
+        """Take a reference on a page that has at least one.
 
-        Linux: include/linux/mm.h folio_get(), v7.3.4.
+        Linux: include/linux/mm.h get_page(), folio_get(), v7.3.4.
         """
         if page.refcount <= 0:
             report("refcount-imbalance", f"a reference is taken on {page}, which has none: it was freed")
@@ -56,9 +58,9 @@ class PageAlloc(Mm):
 
     @atomic
     def try_get_page(self, page: Page) -> bool:
-        """Take a reference unless the page has none.
+        """Take a reference unless the page has none; return whether it was taken.
 
-        Linux: include/linux/page_ref.h folio_try_get(), v7.3.4.
+        Linux: include/linux/mm.h try_get_page(), include/linux/page_ref.h folio_try_get(), v7.3.4.
         """
         if page.refcount <= 0:
             return False
@@ -67,9 +69,10 @@ class PageAlloc(Mm):
 
     @atomic
     def put_page(self, page: Page) -> None:
-        """Drop a reference; with the last one the page goes back to the allocator.
+        """Drop a reference; the last one frees the page.
 
-        Linux: include/linux/mm.h folio_put(), mm/swap.c __folio_put(), mm/page_alloc.c free_page_is_bad(), v7.3.4.
+        Linux: include/linux/mm.h put_page(), folio_put(), mm/folio.c __folio_put(), mm/page_alloc.c free_page_is_bad(),
+        v7.3.4.
         """
         if page.refcount <= 0:
             report("refcount-imbalance", f"a reference of {page} is dropped, but it has none")
@@ -78,16 +81,17 @@ class PageAlloc(Mm):
             if page.mapcount != 0:
                 report("bad-page", f"{page} is freed, but {page.mapcount} user PTEs map it")
             self.trace_page_free(page)
-            page.free = not page.hwpoison  # a page whose memory failed is never handed out again
+            page.free = not page.hwpoison  # a poisoned page is never allocated again
             page.anon = False
             page.mapping = None
             page.uptodate = False
             self.host_poison(page)
 
+    @part_of("__kernel_poison_pages")
     @host_only
     def host_poison(self, page: Page) -> None:
-        """Fill a freed page, so that a use of it shows.
+        """Fill a freed page with a pattern, so that a use after free shows.
 
-        Linux: mm/page_poison.c, v7.3.4.
+        Linux: mm/page_poison.c __kernel_poison_pages(), v7.3.4.
         """
         page.host_bytes[:] = b"\xaa" * len(page.host_bytes)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/slub.c: objects that are allocated and freed, with KASAN's quarantine."""
+"""mm/slub.c: allocation of objects, with KASAN's quarantine."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import FREED, FRESH, LIVE, zero
 from pfncache.lang.report import report
 
@@ -15,7 +16,7 @@ T = TypeVar("T")
 def kzalloc(pool: tuple[T, ...]) -> T | None:
     """Allocate a zeroed object from `pool`; None when all are in use.
 
-    Fresh objects go first, as with KASAN's quarantine, so that a freed one is recognised for as long as the pool lasts.
+    Fresh objects go first, as with KASAN's quarantine, so that an access to a freed one is detected.
 
     Linux: include/linux/slab.h kzalloc(), v7.3.4.
     Simplified: the pool is as large as the scenario needs.
@@ -27,9 +28,10 @@ def kzalloc(pool: tuple[T, ...]) -> T | None:
     return None
 
 
+@part_of("slab_alloc_node")
 @atomic
 def _claim(candidate: Any, wanted: int) -> bool:
-    """Take one object, if it is in the state that is wanted.
+    """Allocate one object if it is in state `wanted`.
 
     Linux: mm/slub.c slab_alloc_node(), v7.3.4.
     """
@@ -42,7 +44,7 @@ def _claim(candidate: Any, wanted: int) -> bool:
 
 @atomic
 def kfree(record: Any) -> None:
-    """Free a slab object. Freeing one that is not allocated is reported.
+    """Free a slab object; report one that is not allocated.
 
     Linux: mm/slub.c kfree(), v7.3.4.
     """

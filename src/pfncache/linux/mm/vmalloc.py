@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/vmalloc.c, mm/highmem.c, kernel/iomem.c: kernel addresses for pages."""
+"""mm/vmalloc.c: kernel addresses of pages in vmalloc space."""
 
 from __future__ import annotations
 
@@ -12,28 +12,14 @@ from pfncache.linux.include.linux.types import Kva, Pfn
 
 
 class Vmalloc(Mm):
-    """kmap(), vmap() and memremap()."""
-
-    def kmap(self, page: Page) -> Kva:
-        """The address of a page in the direct map, present there or not.
-
-        Linux: include/linux/highmem-internal.h kmap(), v7.3.4, without CONFIG_HIGHMEM.
-        """
-        might_sleep()
-        return self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
-
-    def kunmap(self, khva: Kva) -> None:
-        """Nothing to do: the direct map stays.
-
-        Linux: include/linux/highmem-internal.h kunmap(), v7.3.4, without CONFIG_HIGHMEM.
-        """
+    """The functions of mm/vmalloc.c."""
 
     @atomic
-    def map_kernel_range(self, pfn: Pfn) -> Kva:
-        """Give a pfn an address in vmalloc space.
+    def vmap_pages_range(self, pfn: Pfn) -> Kva:
+        """Map a pfn into vmalloc space.
 
         Linux: mm/vmalloc.c vmap_pages_range(), v7.3.4.
-        Returns: NULL when there is no room.
+        Returns: the address; NULL when no area is free.
         """
         for number in range(len(self.vmap_areas)):
             area = self.vmap_areas[number]
@@ -44,8 +30,8 @@ class Vmalloc(Mm):
         return 0
 
     @atomic
-    def unmap_kernel_range(self, khva: Kva) -> None:
-        """Take an address of vmalloc space away, and flush the TLB.
+    def remove_vm_area(self, khva: Kva) -> None:
+        """Unmap an address of vmalloc space, and flush the TLB.
 
         Linux: mm/vmalloc.c remove_vm_area(), v7.3.4.
         """
@@ -56,44 +42,25 @@ class Vmalloc(Mm):
         area.pfn = -1
 
     def vmap(self, page: Page) -> Kva:
-        """Map one page, whether or not the direct map has it.
+        """Map one page, whether or not it is present in the direct map.
 
         Linux: mm/vmalloc.c vmap(), v7.3.4.
         Locks: may sleep.
         """
         might_sleep()
-        return self.map_kernel_range(page.pfn)
+        return self.vmap_pages_range(page.pfn)
 
     def vunmap(self, khva: Kva) -> None:
-        """Undo vmap().
+        """Unmap what vmap() mapped.
 
         Linux: mm/vmalloc.c vunmap(), v7.3.4.
         Locks: may sleep.
         """
         might_sleep()
-        self.unmap_kernel_range(khva)
-
-    def memremap(self, pfn: Pfn) -> Kva:
-        """Map a pfn that has no struct page.
-
-        Linux: kernel/iomem.c memremap(MEMREMAP_WB), v7.3.4.
-        Locks: may sleep.
-        """
-        might_sleep()
-        return self.map_kernel_range(pfn)
-
-    def memunmap(self, khva: Kva) -> None:
-        """Undo memremap().
-
-        Linux: kernel/iomem.c memunmap(), mm/vmalloc.c remove_vm_area(), v7.3.4.
-        Locks: may sleep.
-        """
-        if self.is_vmalloc_addr(khva):
-            might_sleep()
-            self.unmap_kernel_range(khva)
+        self.remove_vm_area(khva)
 
     def is_vmalloc_addr(self, khva: Kva) -> bool:
-        """Whether an address is in vmalloc space.
+        """Return whether an address is in vmalloc space.
 
         Linux: mm/vmalloc.c is_vmalloc_addr(), v7.3.4.
         """

@@ -48,7 +48,7 @@ class Cpu:
     def _run_natively(self, program: Program) -> None:
         """The processor does it all but for the end, and has set the accessed bits before KVM looks."""
         for role in ("code", *(role for _, role in program.steps)):
-            self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
+            self.host.kernel.run_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
         skipped = program.end == "hlt" and not self.host.capabilities.processor.next_rip
         if skipped or program.end == "mmio":
             self._instruction(program, True)
@@ -62,7 +62,7 @@ class Cpu:
     def _native(self, role: str) -> None:
         """The processor's access faults once; KVM walks the guest's page tables, and maps the page."""
         self._walk(False)
-        self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
+        self.host.kernel.run_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
 
     def _walk(self, accessed: bool) -> None:
         for table in TABLES:

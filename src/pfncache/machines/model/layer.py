@@ -62,14 +62,14 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
                 return 0
         return super().handle_mm_fault(mm, address, write)
 
-    def vms_unmap(self, mm: MmStruct, address: Hva) -> None:
+    def vms_complete_munmap_vmas(self, mm: MmStruct, address: Hva) -> None:
         """A VMA goes with its registration; whoever waits has to be woken.
 
         Linux: mm/vma.c vms_complete_munmap_vmas(), fs/userfaultfd.c userfaultfd_unmap_complete(), v7.3.4.
         """
         for registration in self.host_registrations:
             registration.pages.discard(address >> self.PAGE_SHIFT)
-        super().vms_unmap(mm, address)
+        super().vms_complete_munmap_vmas(mm, address)
 
     def _userfault(self, mm: MmStruct, number: int, write: bool, registration: Registration) -> bool:
         vma = mm.vmas[number]
@@ -122,9 +122,9 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         self._stop_behind(Behind.LOOKUP)
         return pfn
 
-    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+    def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """A task that is delayed stops when the page is unmapped."""
-        super().unmap_mapping_page(mapping, index)
+        super().unmap_mapping_folio(mapping, index)
         self._stop_behind(Behind.UNMAP)
 
     def _stop_behind(self, place: Behind) -> None:

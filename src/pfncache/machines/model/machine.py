@@ -92,22 +92,22 @@ class ModelMachine(ModelHost, Machine):
             hva = self._find(length // PAGE_SIZE) if address is None else address
             mapping = record.f_mapping if record is not None else None
             for number, page in enumerate(self._pages(hva, length)):
-                self.kernel.sys_mmap(self.mm, page, mapping, offset // PAGE_SIZE + number)
+                self.kernel.vm_mmap_pgoff(self.mm, page, mapping, offset // PAGE_SIZE + number)
                 if prot != PROT_RW:
-                    self.kernel.sys_mprotect(self.mm, page, bool(prot & PROT_WRITE), bool(prot & PROT_READ))
+                    self.kernel.do_mprotect_pkey(self.mm, page, bool(prot & PROT_WRITE), bool(prot & PROT_READ))
         return hva
 
     def munmap(self, hva: int, length: int) -> None:
         """munmap()."""
         for page in self._pages(hva, length):
             with self.syscall("munmap") as done:
-                done(self.kernel.sys_munmap(self.mm, page))
+                done(self.kernel.vm_munmap(self.mm, page))
 
     def mprotect(self, hva: int, length: int, prot: int) -> None:
         """mprotect()."""
         for page in self._pages(hva, length):
             with self.syscall("mprotect") as done:
-                done(self.kernel.sys_mprotect(self.mm, page, bool(prot & PROT_WRITE), bool(prot & PROT_READ)))
+                done(self.kernel.do_mprotect_pkey(self.mm, page, bool(prot & PROT_WRITE), bool(prot & PROT_READ)))
 
     def madvise(self, hva: int, length: int, advice: int) -> None:
         """madvise()."""
@@ -116,7 +116,7 @@ class ModelMachine(ModelHost, Machine):
                 if not self.mm.vmas[page // PAGE_SIZE].present:
                     done(-errno.ENOMEM)
                 if advice == MADV_DONTNEED:
-                    done(self.kernel.sys_madvise_dontneed(self.mm, page))
+                    done(self.kernel.madvise_dontneed(self.mm, page))
                 elif advice == MADV_REMOVE:
                     done(self.kernel.madvise_remove(self.mm, page))
                 elif advice == MADV_HWPOISON:
@@ -136,7 +136,7 @@ class ModelMachine(ModelHost, Machine):
         target = self._find(length // PAGE_SIZE)
         with self.syscall("mremap") as done:
             for page in self._pages(0, length):
-                done(self.kernel.sys_mremap(self.mm, hva + page, target + page))
+                done(self.kernel.do_mremap(self.mm, hva + page, target + page))
         return target
 
     # Memory
@@ -229,7 +229,7 @@ class ModelMachine(ModelHost, Machine):
             self.kernel.flush_delayed_work(kvm)
             for vcpu in kvm.vcpus:
                 with self.syscall("an interrupt"):
-                    self.kernel.kvm_xen_timer_expires(vcpu)
+                    self.kernel.expire_timer(vcpu)
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""
@@ -259,7 +259,7 @@ class ModelMachine(ModelHost, Machine):
         for mapping in self.kernel.mappings:
             if not mapping.gmem:
                 with run_as(self.tasks.current):
-                    self.kernel.shmem_punch_hole(mapping, 0, len(mapping.i_pages))
+                    self.kernel.punch_hole_in_memfd(mapping, 0, len(mapping.i_pages))
         left = [page_text(page) for page in self.kernel.mem_map if not (page.free or page.hwpoison)]
         if left:
             raise PropertyViolated(

@@ -72,7 +72,7 @@ class ModelVcpu(Vcpu):
     def xen_vcpu_get_timer(self) -> int:
         """KVM_XEN_VCPU_GET_ATTR of the timer."""
         with self.vm.host.syscall("KVM_XEN_VCPU_GET_ATTR"):
-            return self.vm.host.kernel.kvm_xen_vcpu_get_timer(self.record)
+            return self.vm.host.kernel.get_vcpu_timer(self.record)
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that halts."""
@@ -95,7 +95,7 @@ class ModelVcpu(Vcpu):
             private = kvm.mem_attr_array[gfn].private
             present = kvm.sptes[gfn].pfn >= 0
             for _ in range(_TRIES):
-                ret = kernel.kvm_vcpu_guest_access(self.record, gpa, private)
+                ret = kernel.run_guest_access(self.record, gpa, private)
                 if ret == 0:
                     break
                 if ret != RET_PF_RETRY:
@@ -108,8 +108,8 @@ class ModelVcpu(Vcpu):
                 raise GuestExit(leave)
             if not present:
                 # The fault was an exit that KVM has dealt with itself: it looks what is pending.
-                kernel.kvm_vcpu_run_inject_events(self.record)
-                kernel.kvm_xen_vcpu_get_timer(self.record)
+                kernel.run_event_injection(self.record)
+                kernel.get_vcpu_timer(self.record)
             if write:
                 # A writable SPTE is made with the page marked.
                 with srcu_read_lock(kvm.srcu):

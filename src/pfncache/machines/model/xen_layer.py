@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.sched import current
@@ -46,9 +46,9 @@ class XenLayer(X86, Xen):
         assert kvm is not None
         return XEN_LONG_MODE if kvm.xen.host_long_mode else XEN_COMPAT
 
-    def xen_write_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+    def write_shared_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
         """The wall clock's time is when the VM's clock began."""
-        super().xen_write_wall_clock(kvm, gpc)
+        super().write_shared_wall_clock(kvm, gpc)
         data, layout = self.host_kernel_bytes(gpc.khva), self._layout(kvm)
         start = time.time_ns() - self.host_clock - kvm.host_kvmclock_offset
         seconds, nanoseconds = divmod(max(start, 0), 10**9)
@@ -59,17 +59,17 @@ class XenLayer(X86, Xen):
         for vcpu in kvm.vcpus:
             vcpu.clock_update = True
 
-    def xen_set_pending(self, gpc: GfnToPfnCache) -> Errno:
+    def set_evtchn_pending(self, gpc: GfnToPfnCache) -> Errno:
         """Pending events are not raised again, masked ones are not delivered."""
-        super().xen_set_pending(gpc)
+        super().set_evtchn_pending(gpc)
         data, layout, port = self.host_kernel_bytes(gpc.khva), self._layout(gpc.kvm), current().host_evtchn_port
         if _Bit(data[layout.pending :], port).test_and_set():
             return 0
         return -ENOTCONN if _Bit(data[layout.mask :], port).test() else 1
 
-    def xen_set_pending_sel(self, info: GfnToPfnCache) -> None:
+    def set_evtchn_pending_sel(self, info: GfnToPfnCache) -> None:
         """evtchn_pending_sel, and with it evtchn_upcall_pending."""
-        super().xen_set_pending_sel(info)
+        super().set_evtchn_pending_sel(info)
         data, layout = self.host_kernel_bytes(info.khva), self._layout(info.kvm)
         if not _Bit(data[layout.pending_sel :], current().host_evtchn_port // layout.word_bits).test_and_set():
             data[0] = 1
@@ -84,9 +84,9 @@ class XenLayer(X86, Xen):
         vcpu.xen.evtchn_pending_sel |= noted
         return ret
 
-    def xen_inject_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+    def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """The bits that were noted."""
-        super().xen_inject_pending_sel(vcpu, gpc)
+        super().inject_evtchn_pending_sel(vcpu, gpc)
         data, layout = self.host_kernel_bytes(gpc.khva), self._layout(vcpu.kvm)
         at = slice(layout.pending_sel, layout.pending_sel + layout.word_bits // 8)
         data[at] = (int.from_bytes(data[at], "little") | vcpu.xen.host_pending_sel).to_bytes(
@@ -95,9 +95,9 @@ class XenLayer(X86, Xen):
         data[0] = 1
         vcpu.xen.host_pending_sel = 0
 
-    def xen_write_runstate(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
+    def write_runstate_area(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
         """State and time of entry; how long each state took is not kept."""
-        super().xen_write_runstate(vcpu, gpc, start, length)
+        super().write_runstate_area(vcpu, gpc, start, length)
         area = bytearray(self.RUNSTATE_SIZE)
         entry = self._layout(vcpu.kvm).runstate_entry
         area[0:4] = vcpu.xen.host_runstate.to_bytes(4, "little")

@@ -7,7 +7,7 @@ import pytest
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.sched import TaskStruct
-from pfncache.linux.kernel.rcu.srcutree import SrcuStruct, lockdep_assert_srcu_held, srcu_read_lock
+from pfncache.linux.kernel.rcu.srcutree import SrcuStruct, srcu_dereference_check, srcu_read_lock
 from tests.linux.conftest import reported
 
 
@@ -15,15 +15,15 @@ def test_section(task: TaskStruct) -> None:
     srcu = SrcuStruct("srcu", dereferenced=True)
     with srcu_read_lock(srcu):
         assert (srcu.readers0, srcu.readers1, task.srcu_depth, task.preempt_count) == (1, 0, 1, 0)
-        lockdep_assert_srcu_held("pointer")
+        srcu_dereference_check("pointer")
     assert (srcu.readers0, task.srcu_depth) == (0, 0)
     with reported("srcu-unprotected"):
-        lockdep_assert_srcu_held("pointer")
+        srcu_dereference_check("pointer")
 
 
 def test_section_of_another_structure(task: TaskStruct) -> None:
     with srcu_read_lock(SrcuStruct("notifiers")), reported("srcu-unprotected"):
-        lockdep_assert_srcu_held("pointer")
+        srcu_dereference_check("pointer")
 
 
 def test_sections_nest(task: TaskStruct) -> None:
@@ -31,7 +31,7 @@ def test_sections_nest(task: TaskStruct) -> None:
     with srcu_read_lock(srcu):
         with srcu_read_lock(srcu):
             assert task.srcu_depth == 2
-        lockdep_assert_srcu_held("pointer")
+        srcu_dereference_check("pointer")
 
 
 def test_update_without_readers_flips_the_index(task: TaskStruct) -> None:

@@ -146,9 +146,9 @@ def test_invalidation_keeps_the_mapping_until_refresh(host: Host) -> None:
     host.add_slot()
     activate(host, 0x1000)
     old = host.gpc.pfn
-    host.kernel.sys_madvise_dontneed(host.mm, HVA)  # another page
+    host.kernel.madvise_dontneed(host.mm, HVA)  # another page
     assert check(host)
-    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x1000)
     assert not check(host)
     assert (host.gpc.valid, host.gpc.pfn) == (False, old)
     assert refresh(host) == -EFAULT
@@ -166,11 +166,11 @@ def test_invalidation_goes_by_uhva(host: Host, start: int, end: int, hit: bool) 
 def test_invalidation_during_the_lookup_repeats_it(make_host: MakeHost) -> None:
     host = make_host(Counting)
     assert isinstance(host.kernel, Counting)
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     old = host.page(HVA)
 
     def move_away() -> None:
-        host.kernel.sys_madvise_dontneed(host.mm, HVA)
+        host.kernel.madvise_dontneed(host.mm, HVA)
         assert (host.gpc.valid, old.refcount) == (False, 1)  # the lookup's
 
     host.kernel.meanwhile = move_away

@@ -60,7 +60,7 @@ class Mm(Tracepoints, ABC):
 
     # mm/memory.c
     @abstractmethod
-    def set_pte(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
+    def set_pte_range(self, mm: MmStruct, number: int, page: Page, writable: bool) -> None:
         """set_pte_range(): make a PTE present; it takes over the caller's reference."""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Mm(Tracepoints, ABC):
         """Make a PTE not present; the page that was mapped, with its reference, or None."""
 
     @abstractmethod
-    def zap_page_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+    def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """unmap_vmas(): clear the PTEs of [start, end), between the two notifications."""
 
     # mm/page_alloc.c
@@ -90,11 +90,11 @@ class Mm(Tracepoints, ABC):
 
     # mm/filemap.c, mm/truncate.c
     @abstractmethod
-    def filemap_get_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+    def filemap_lock_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
         """filemap_lock_folio(): the cached page, locked and with a reference; None when the cache has none there."""
 
     @abstractmethod
-    def filemap_grab_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+    def filemap_grab_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
         """__filemap_get_folio(FGP_LOCK | FGP_CREAT): find or allocate, locked and with a reference; None: -ENOMEM."""
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Mm(Tracepoints, ABC):
 
     # mm/memory.c, mm/highmem.c
     @abstractmethod
-    def unmap_mapping_page(self, mapping: AddressSpace, index: Pgoff) -> None:
+    def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """Clear every user PTE of a page of a file. Locks: the folio lock, i_mmap_rwsem."""
 
     @abstractmethod
@@ -123,11 +123,11 @@ class Mm(Tracepoints, ABC):
         """The page that a writable present PTE of the current mm maps, referenced; KVM_PFN_ERR_FAULT otherwise."""
 
     @abstractmethod
-    def get_user_page(self, mm: MmStruct, address: Hva) -> Pfn:
+    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva) -> Pfn:
         """get_user_pages_unlocked(FOLL_WRITE | FOLL_HWPOISON): fault in and take a reference; or an error pfn."""
 
     @abstractmethod
-    def follow_pfnmap(self, mm: MmStruct, address: Hva) -> Pfn:
+    def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
         """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference; KVM_PFN_ERR_FAULT."""
 
     # arch uaccess
@@ -136,7 +136,7 @@ class Mm(Tracepoints, ABC):
         """Access address in the current mm, faulting if need be. False: -EFAULT."""
 
     @abstractmethod
-    def try_cmpxchg_user(self, address: Hva) -> bool:
+    def _try_cmpxchg_user(self, address: Hva) -> bool:
         """Exchange a word at address in the current mm. False: -EFAULT."""
 
     @abstractmethod
@@ -201,11 +201,11 @@ class Mm(Tracepoints, ABC):
 
     # arch/x86/mm/pat/set_memory.c
     @abstractmethod
-    def set_direct_map_invalid(self, page: Page) -> None:
+    def set_direct_map_invalid_noflush(self, page: Page) -> None:
         """set_direct_map_valid_noflush(false) and the TLB flush: remove a page from the direct map."""
 
     @abstractmethod
-    def set_direct_map_default(self, page: Page) -> None:
+    def set_direct_map_default_noflush(self, page: Page) -> None:
         """set_direct_map_valid_noflush(true): return a page to the direct map."""
 
     # mm/mmu_notifier.c

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/locking/mutex.c: a lock that sleeps."""
+"""kernel/locking/mutex.c: sleeping locks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Record
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.preempt import might_sleep
@@ -17,8 +18,9 @@ class Mutex(Record):
 
     held: bool
 
+    @part_of("mutex_lock")
     def lock(self) -> None:
-        """mutex_lock().
+        """Acquire the mutex; may sleep.
 
         Linux: kernel/locking/mutex.c mutex_lock(), v7.3.4.
         Simplified: no order among waiters.
@@ -26,9 +28,10 @@ class Mutex(Record):
         might_sleep()
         self.acquire()
 
+    @part_of("__mutex_trylock")
     @atomic
     def acquire(self) -> None:
-        """The moment at which the mutex becomes ours.
+        """Take the mutex, in one step.
 
         Linux: kernel/locking/mutex.c __mutex_trylock(), v7.3.4.
         """
@@ -36,23 +39,25 @@ class Mutex(Record):
         self.held = True
         lock_acquire(self, exclusive=True)
 
+    @part_of("mutex_unlock")
     @atomic
     def unlock(self) -> None:
-        """mutex_unlock().
+        """Release the mutex.
 
         Linux: kernel/locking/mutex.c mutex_unlock(), v7.3.4.
         """
         if not self.held:
-            report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
+            report("lock-imbalance", f"{self} is unlocked, but is not held")
         self.held = False
         lock_release(self)
 
 
+@part_of("mutex_lock")
 @guard
 def mutex(lock: Mutex) -> Iterator[None]:
-    """guard(mutex)(): hold `lock` over the block.
+    """Hold `lock` over the block.
 
-    Linux: include/linux/mutex.h guard(mutex), v7.3.4.
+    Linux: include/linux/mutex.h mutex_lock(), as guard(mutex), v7.3.4.
     """
     lock.lock()
     yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/locking/rwsem.c: a reader-writer lock that sleeps."""
+"""kernel/locking/rwsem.c: sleeping reader-writer locks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Count, Record
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.preempt import might_sleep
@@ -18,18 +19,20 @@ class RwSemaphore(Record):
     writer: bool
     readers: Count
 
+    @part_of("down_read")
     def lock_shared(self) -> None:
-        """down_read().
+        """Acquire the semaphore for reading; may sleep.
 
         Linux: kernel/locking/rwsem.c down_read(), v7.3.4.
-        Simplified: no order among waiters: a writer that waits holds no reader up.
+        Simplified: no order among waiters; a waiting writer does not block readers.
         """
         might_sleep()
         self.acquire_shared()
 
+    @part_of("rwsem_read_trylock")
     @atomic
     def acquire_shared(self) -> None:
-        """The moment at which we become a reader.
+        """Take the semaphore for reading, in one step.
 
         Linux: kernel/locking/rwsem.c rwsem_read_trylock(), v7.3.4.
         """
@@ -37,9 +40,10 @@ class RwSemaphore(Record):
         self.readers += 1
         lock_acquire(self, exclusive=False)
 
+    @part_of("up_read")
     @atomic
     def unlock_shared(self) -> None:
-        """up_read().
+        """Release the semaphore for reading.
 
         Linux: kernel/locking/rwsem.c up_read(), v7.3.4.
         """
@@ -48,17 +52,19 @@ class RwSemaphore(Record):
         self.readers -= 1
         lock_release(self)
 
+    @part_of("down_write")
     def lock(self) -> None:
-        """down_write().
+        """Acquire the semaphore for writing; may sleep.
 
         Linux: kernel/locking/rwsem.c down_write(), v7.3.4.
         """
         might_sleep()
         self.acquire()
 
+    @part_of("rwsem_write_trylock")
     @atomic
     def acquire(self) -> None:
-        """The moment at which we become the writer.
+        """Take the semaphore for writing, in one step.
 
         Linux: kernel/locking/rwsem.c rwsem_write_trylock(), v7.3.4.
         """
@@ -66,9 +72,10 @@ class RwSemaphore(Record):
         self.writer = True
         lock_acquire(self, exclusive=True)
 
+    @part_of("up_write")
     @atomic
     def unlock(self) -> None:
-        """up_write().
+        """Release the semaphore for writing.
 
         Linux: kernel/locking/rwsem.c up_write(), v7.3.4.
         """
@@ -82,7 +89,7 @@ class RwSemaphore(Record):
 def down_read(lock: RwSemaphore) -> Iterator[None]:
     """Hold `lock` for reading over the block.
 
-    Linux: include/linux/rwsem.h guard(rwsem_read), v7.3.4.
+    Linux: include/linux/rwsem.h down_read(), as guard(rwsem_read), v7.3.4.
     """
     lock.lock_shared()
     yield
@@ -93,7 +100,7 @@ def down_read(lock: RwSemaphore) -> Iterator[None]:
 def down_write(lock: RwSemaphore) -> Iterator[None]:
     """Hold `lock` for writing over the block.
 
-    Linux: include/linux/rwsem.h guard(rwsem_write), v7.3.4.
+    Linux: include/linux/rwsem.h down_write(), as guard(rwsem_write), v7.3.4.
     """
     lock.lock()
     yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/locking/spinlock.c: spinlocks and rwlocks, and whether interrupts are off under them."""
+"""kernel/locking/spinlock.c: spinlocks and rwlocks, with interrupts on or off."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Count, Record
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.preempt import current_thread_info, local_irq_disable, local_irq_enable
@@ -17,11 +18,12 @@ class SpinLock(Record):
 
     held: bool
 
+    @part_of("spin_lock")
     @atomic
     def lock(self) -> None:
-        """spin_lock().
+        """Acquire the lock.
 
-        Linux: kernel/locking/spinlock.c _raw_spin_lock(), v7.3.4.
+        Linux: include/linux/spinlock.h spin_lock(), kernel/locking/spinlock.c _raw_spin_lock(), v7.3.4.
         Simplified: no order among waiters.
         """
         block_until(not self.held)
@@ -29,30 +31,31 @@ class SpinLock(Record):
         current_thread_info().preempt_count += 1
         lock_acquire(self, exclusive=True)
 
+    @part_of("spin_unlock")
     @atomic
     def unlock(self) -> None:
-        """spin_unlock().
+        """Release the lock.
 
-        Linux: kernel/locking/spinlock.c _raw_spin_unlock(), v7.3.4.
+        Linux: include/linux/spinlock.h spin_unlock(), kernel/locking/spinlock.c _raw_spin_unlock(), v7.3.4.
         """
         if not self.held:
-            report("lock-imbalance", f"{self} is unlocked, but nobody holds it")
+            report("lock-imbalance", f"{self} is unlocked, but is not held")
         self.held = False
         current_thread_info().preempt_count -= 1
         lock_release(self)
 
 
 class RwLock(Record):
-    """rwlock_t. The _irq forms also keep interrupts off this CPU."""
+    """rwlock_t. The _irq forms also disable interrupts on this CPU."""
 
     writer: bool
     readers: Count
 
     @atomic
     def read_lock(self) -> None:
-        """read_lock().
+        """Acquire the lock for reading.
 
-        Linux: kernel/locking/spinlock.c _raw_read_lock(), v7.3.4.
+        Linux: include/linux/rwlock.h read_lock(), kernel/locking/spinlock.c _raw_read_lock(), v7.3.4.
         Simplified: no order among waiters.
         """
         block_until(not self.writer)
@@ -62,9 +65,9 @@ class RwLock(Record):
 
     @atomic
     def read_trylock(self) -> bool:
-        """read_trylock(): True when the lock is ours.
+        """Acquire the lock for reading unless a writer holds it; return whether it was acquired.
 
-        Linux: kernel/locking/spinlock.c _raw_read_trylock(), v7.3.4.
+        Linux: include/linux/rwlock.h read_trylock(), kernel/locking/spinlock.c _raw_read_trylock(), v7.3.4.
         """
         if self.writer:
             return False
@@ -75,9 +78,9 @@ class RwLock(Record):
 
     @atomic
     def read_unlock(self) -> None:
-        """read_unlock().
+        """Release the lock for reading.
 
-        Linux: kernel/locking/spinlock.c _raw_read_unlock(), v7.3.4.
+        Linux: include/linux/rwlock.h read_unlock(), kernel/locking/spinlock.c _raw_read_unlock(), v7.3.4.
         """
         if self.readers == 0:
             report("lock-imbalance", f"{self} is unlocked for reading, but no reader holds it")
@@ -87,9 +90,9 @@ class RwLock(Record):
 
     @atomic
     def write_lock(self) -> None:
-        """write_lock().
+        """Acquire the lock for writing.
 
-        Linux: kernel/locking/spinlock.c _raw_write_lock(), v7.3.4.
+        Linux: include/linux/rwlock.h write_lock(), kernel/locking/spinlock.c _raw_write_lock(), v7.3.4.
         """
         block_until(not self.writer and self.readers == 0)
         self.writer = True
@@ -98,9 +101,9 @@ class RwLock(Record):
 
     @atomic
     def write_unlock(self) -> None:
-        """write_unlock().
+        """Release the lock for writing.
 
-        Linux: kernel/locking/spinlock.c _raw_write_unlock(), v7.3.4.
+        Linux: include/linux/rwlock.h write_unlock(), kernel/locking/spinlock.c _raw_write_unlock(), v7.3.4.
         """
         if not self.writer:
             report("lock-imbalance", f"{self} is unlocked for writing, but no writer holds it")
@@ -108,34 +111,37 @@ class RwLock(Record):
         current_thread_info().preempt_count -= 1
         lock_release(self)
 
+    @part_of("read_lock_irqsave")
     def read_lock_irq(self) -> None:
-        """read_lock_irqsave(): interrupts are off before the lock is waited for.
+        """Disable interrupts, then acquire the lock for reading.
 
-        Linux: kernel/locking/spinlock.c _raw_read_lock_irqsave(), v7.3.4.
+        Linux: include/linux/rwlock.h read_lock_irqsave(), kernel/locking/spinlock.c _raw_read_lock_irqsave(), v7.3.4.
         """
         local_irq_disable()
         self.read_lock()
 
+    @part_of("read_unlock_irqrestore")
     def read_unlock_irq(self) -> None:
-        """read_unlock_irqrestore().
+        """Release the lock for reading, then restore interrupts.
 
-        Linux: kernel/locking/spinlock.c _raw_read_unlock_irqrestore(), v7.3.4.
+        Linux: include/linux/rwlock.h read_unlock_irqrestore(),
+        kernel/locking/spinlock.c _raw_read_unlock_irqrestore(), v7.3.4.
         """
         self.read_unlock()
         local_irq_enable()
 
     def write_lock_irq(self) -> None:
-        """write_lock_irq().
+        """Disable interrupts, then acquire the lock for writing.
 
-        Linux: kernel/locking/spinlock.c _raw_write_lock_irq(), v7.3.4.
+        Linux: include/linux/rwlock.h write_lock_irq(), kernel/locking/spinlock.c _raw_write_lock_irq(), v7.3.4.
         """
         local_irq_disable()
         self.write_lock()
 
     def write_unlock_irq(self) -> None:
-        """write_unlock_irq().
+        """Release the lock for writing, then enable interrupts.
 
-        Linux: kernel/locking/spinlock.c _raw_write_unlock_irq(), v7.3.4.
+        Linux: include/linux/rwlock.h write_unlock_irq(), kernel/locking/spinlock.c _raw_write_unlock_irq(), v7.3.4.
         """
         self.write_unlock()
         local_irq_enable()
@@ -143,9 +149,9 @@ class RwLock(Record):
 
 @guard
 def spin_lock(lock: SpinLock) -> Iterator[None]:
-    """guard(spinlock)(): hold `lock` over the block.
+    """Hold `lock` over the block.
 
-    Linux: include/linux/spinlock.h guard(spinlock), v7.3.4.
+    Linux: include/linux/spinlock.h spin_lock(), as guard(spinlock), v7.3.4.
     """
     lock.lock()
     yield
@@ -154,9 +160,9 @@ def spin_lock(lock: SpinLock) -> Iterator[None]:
 
 @guard
 def read_lock(lock: RwLock) -> Iterator[None]:
-    """guard(read_lock)(): hold `lock` for reading over the block.
+    """Hold `lock` for reading over the block.
 
-    Linux: include/linux/spinlock.h guard(read_lock), v7.3.4.
+    Linux: include/linux/rwlock.h read_lock(), as guard(read_lock), v7.3.4.
     """
     lock.read_lock()
     yield
@@ -165,20 +171,21 @@ def read_lock(lock: RwLock) -> Iterator[None]:
 
 @guard
 def write_lock(lock: RwLock) -> Iterator[None]:
-    """guard(write_lock)(): hold `lock` for writing over the block.
+    """Hold `lock` for writing over the block.
 
-    Linux: include/linux/spinlock.h guard(write_lock), v7.3.4.
+    Linux: include/linux/rwlock.h write_lock(), as guard(write_lock), v7.3.4.
     """
     lock.write_lock()
     yield
     lock.write_unlock()
 
 
+@part_of("read_lock_irqsave")
 @guard
 def read_lock_irq(lock: RwLock) -> Iterator[None]:
-    """guard(read_lock_irqsave)(): hold `lock` for reading over the block, with interrupts off.
+    """Hold `lock` for reading over the block, with interrupts off.
 
-    Linux: include/linux/spinlock.h guard(read_lock_irqsave), v7.3.4.
+    Linux: include/linux/rwlock.h read_lock_irqsave(), as guard(read_lock_irqsave), v7.3.4.
     """
     lock.read_lock_irq()
     yield
@@ -187,9 +194,9 @@ def read_lock_irq(lock: RwLock) -> Iterator[None]:
 
 @guard
 def write_lock_irq(lock: RwLock) -> Iterator[None]:
-    """guard(write_lock_irq)(): hold `lock` for writing over the block, with interrupts off.
+    """Hold `lock` for writing over the block, with interrupts off.
 
-    Linux: include/linux/spinlock.h guard(write_lock_irq), v7.3.4.
+    Linux: include/linux/rwlock.h write_lock_irq(), as guard(write_lock_irq), v7.3.4.
     """
     lock.write_lock_irq()
     yield

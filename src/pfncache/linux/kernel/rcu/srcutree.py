@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/rcu/srcutree.c: sleepable RCU, as the algorithm with two reader counts and an index that flips."""
+"""kernel/rcu/srcutree.c: sleepable RCU, with two reader counts and an index that flips."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Bound, Count, Record
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.preempt import current_thread_info, might_sleep
@@ -19,14 +20,15 @@ class SrcuStruct(Record):
     """struct srcu_struct."""
 
     dereferenced: bool
-    """Pointers are followed under it: srcu_dereference() asks for a section of this very structure."""
+    """Pointers are dereferenced under it: srcu_dereference() requires a section of this structure."""
     index: SrcuIndex
     readers0: Count
     readers1: Count
 
+    @part_of("__srcu_read_lock")
     @atomic
     def read_lock(self) -> SrcuIndex:
-        """srcu_read_lock(): returns the index that srcu_read_unlock() wants back.
+        """Enter a read-side critical section; return the index for read_unlock().
 
         Linux: kernel/rcu/srcutree.c __srcu_read_lock(), v7.3.4.
         """
@@ -40,9 +42,10 @@ class SrcuStruct(Record):
         lock_acquire(self, exclusive=False, excludes=False)
         return index
 
+    @part_of("__srcu_read_unlock")
     @atomic
     def read_unlock(self, index: SrcuIndex) -> None:
-        """srcu_read_unlock().
+        """Leave a read-side critical section.
 
         Linux: kernel/rcu/srcutree.c __srcu_read_unlock(), include/linux/srcu.h srcu_lock_release(), v7.3.4.
         """
@@ -56,8 +59,9 @@ class SrcuStruct(Record):
             current_thread_info().srcu_depth -= 1
         lock_release(self)
 
+    @part_of("synchronize_srcu")
     def synchronize(self) -> None:
-        """synchronize_srcu(): returns when every read section that began before the call has ended.
+        """Wait until every read-side critical section that began before the call has ended.
 
         Readers that loaded the index before an earlier flip may still count under the inactive one, so that one
         drains first; then the index flips and the other drains.
@@ -70,17 +74,19 @@ class SrcuStruct(Record):
         self.flip()
         self.wait_for_inactive_readers()
 
+    @part_of("srcu_flip")
     @atomic
     def flip(self) -> None:
-        """srcu_flip(): new readers count under the other index.
+        """Flip the index under which new readers count.
 
         Linux: kernel/rcu/srcutree.c srcu_flip(), v7.3.4.
         """
         self.index = 1 - self.index
 
+    @part_of("try_check_zero")
     @atomic
     def wait_for_inactive_readers(self) -> None:
-        """try_check_zero(): no reader is left under the inactive index.
+        """Wait until no reader is left under the inactive index.
 
         Linux: kernel/rcu/srcutree.c try_check_zero(), v7.3.4.
         """
@@ -93,20 +99,20 @@ class SrcuStruct(Record):
 
 
 @atomic
-def lockdep_assert_srcu_held(pointer: str) -> None:
-    """srcu_dereference()'s check: `pointer` may only be followed inside a read section.
+def srcu_dereference_check(pointer: str) -> None:
+    """Report a dereference of `pointer` outside a read-side critical section.
 
     Linux: include/linux/srcu.h srcu_dereference_check(), v7.3.4.
     """
     if current_thread_info().srcu_depth == 0:
-        report("srcu-unprotected", f"{current_thread_info()} follows {pointer} outside an SRCU read section")
+        report("srcu-unprotected", f"{current_thread_info()} dereferences {pointer} outside an SRCU read section")
 
 
 @guard
 def srcu_read_lock(srcu: SrcuStruct) -> Iterator[None]:
-    """guard(srcu)(): an SRCU read section over the block.
+    """Hold an SRCU read-side critical section over the block.
 
-    Linux: include/linux/srcu.h guard(srcu), v7.3.4.
+    Linux: include/linux/srcu.h srcu_read_lock(), as guard(srcu), v7.3.4.
     """
     index = srcu.read_lock()
     yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/sched/core.c, as far as KVM runs under the runqueue's lock, or takes it by waking somebody."""
+"""kernel/sched/core.c: the runqueue's lock, under which KVM's preemption notifiers run and which a wakeup takes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ class Rq(Record):
     lock: SpinLock
 
     def raw_spin_rq_lock(self) -> None:
-        """raw_spin_rq_lock_irqsave().
+        """Lock the runqueue with interrupts off, as raw_spin_rq_lock_irqsave() does.
 
-        Linux: kernel/sched/core.c raw_spin_rq_lock_nested(), v7.3.4.
+        Linux: kernel/sched/sched.h raw_spin_rq_lock(), kernel/sched/core.c raw_spin_rq_lock_nested(), v7.3.4.
         """
         local_irq_disable()
         self.lock.lock()
 
     def raw_spin_rq_unlock(self) -> None:
-        """raw_spin_rq_unlock_irqrestore().
+        """Unlock the runqueue and restore interrupts, as raw_spin_rq_unlock_irqrestore() does.
 
-        Linux: kernel/sched/core.c raw_spin_rq_unlock(), v7.3.4.
+        Linux: kernel/sched/sched.h raw_spin_rq_unlock(), v7.3.4.
         """
         self.lock.unlock()
         local_irq_enable()
 
     def try_to_wake_up(self) -> None:
-        """Put a sleeper onto the runqueue.
+        """Wake a sleeping task.
 
         Linux: kernel/sched/core.c try_to_wake_up(), v7.3.4.
         Locks: any context.
-        Simplified: the locks are taken, nobody is woken; p->pi_lock, which nests outside, is left out.
+        Simplified: only takes the runqueue's lock; p->pi_lock, which nests outside of it, is left out.
         """
         self.raw_spin_rq_lock()
         self.raw_spin_rq_unlock()

@@ -272,7 +272,7 @@ class KvmMm(Mm):
         """Zap what was mapped through a slot that is INVALID in the active set."""
 
     @abstractmethod
-    def kvm_flush_shadow_all(self, kvm: Kvm) -> None:
+    def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
         """Zap every SPTE."""
 
     @abstractmethod
@@ -294,3 +294,31 @@ class KvmMm(Mm):
     @abstractmethod
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
         """Return the page to the host in the RMP (SNP)."""
+
+    @abstractmethod
+    def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
+        """Write to the guest that its vCPU does not run. Locks: the runqueue's."""
+
+    @abstractmethod
+    def kvm_arch_can_dequeue_async_page_present(self, vcpu: KvmVcpu) -> bool:
+        """Return whether the guest can take a report of pages that are ready. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_arch_async_page_present(self, vcpu: KvmVcpu) -> None:
+        """Report to the guest that pages are ready. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Return whether an upcall is pending in vcpu_info."""
+
+    @abstractmethod
+    def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Deliver the event of a pending timer. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
+        """Deliver the events that are pending in the vCPU. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
+        """Wake a vCPU that sleeps. Locks: any context."""

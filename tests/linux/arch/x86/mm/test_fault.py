@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What happens when the kernel follows an address."""
+"""arch/x86/mm/fault.c: accesses through kernel addresses, and page faults."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.linux.conftest import Host, reported
+from pfncache.linux.include.uapi.linux.errno import EFAULT
+from tests.linux.conftest import HVA, Host, reported
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_free_page(host: Host, pfn: int) -> None:
 def test_no_direct_map(host: Host, pfn: int) -> None:
     page = host.kernel.mem_map[pfn]
     alias = host.kernel.vmap(page)
-    host.kernel.set_direct_map_invalid(page)
+    host.kernel.set_direct_map_invalid_noflush(page)
     with reported("unmapped-access"):
         host.kernel.kernel_access(direct(host, pfn), False)
     assert host.kernel.kernel_access(alias, True) == pfn
@@ -79,10 +80,28 @@ def test_clear_highpage(host: Host, pfn: int) -> None:
     page.host_bytes[:] = b"\x11" * 4096
     host.kernel.clear_highpage(page)
     assert bytes(page.host_bytes) == bytes(4096)
-    host.kernel.set_direct_map_invalid(page)
+    host.kernel.set_direct_map_invalid_noflush(page)
     with reported("unmapped-access"):
         host.kernel.clear_highpage(page)
-    host.kernel.set_direct_map_default(page)
+    host.kernel.set_direct_map_default_noflush(page)
     host.kernel.put_page(page)
     with reported("use-after-free"):
         host.kernel.clear_highpage(page)
+
+
+NUMBER = HVA >> 12
+
+
+def test_touch(host: Host) -> None:
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
+    assert host.kernel.do_user_addr_fault(host.mm, HVA - 0x1000) == -EFAULT
+
+
+def test_touch_of_readonly_memory_faults(host: Host) -> None:
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    page = host.page(HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == -EFAULT
+    host.kernel.do_mprotect_pkey(host.mm, HVA, True)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
+    assert (host.page(HVA), host.mm.ptes[NUMBER].writable) == (page, True)

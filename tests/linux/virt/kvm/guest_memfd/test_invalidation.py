@@ -10,9 +10,9 @@ from tests.linux.virt.kvm.guest_memfd.helpers import cached, get_pfn, gmem_slot
 def test_punch_hole_removes_the_page_from_the_guest_from_user_space_and_from_caches(host: Host) -> None:
     file = gmem_slot(host)
     kernel, kvm = host.kernel, host.kvm
-    kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert kernel.sys_touch(host.mm, HVA) == 0
-    assert kernel.kvm_vcpu_guest_access(host.vcpu, 0x1000, False) == 0
+    kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert kernel.do_user_addr_fault(host.mm, HVA) == 0
+    assert kernel.run_guest_access(host.vcpu, 0x1000, False) == 0
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_gpc_activate(host.gpc, 0x1000, 8) == 0
     page = host.page(HVA)
@@ -44,7 +44,7 @@ def test_invalidation_range_is_in_gfns(host: Host) -> None:
 def test_memory_error(host: Host) -> None:
     file = gmem_slot(host)
     kernel = host.kernel
-    assert kernel.kvm_vcpu_guest_access(host.vcpu, 0x1000, False) == 0
+    assert kernel.run_guest_access(host.vcpu, 0x1000, False) == 0
     kernel.memory_failure(host.mm, HVA, file.f_mapping, 1)
     assert host.kvm.sptes[1].pfn == -1
     assert cached(file)[1] is not None  # it stays in the cache

@@ -34,15 +34,15 @@ def test_get_pfn_of_another_slots_page_fails(host: Host) -> None:
 def test_private_memory_cannot_be_touched(make_host: MakeHost) -> None:
     host = make_host(vm_type=KVM_X86_SW_PROTECTED_VM)
     file = gmem_slot(host, GUEST_MEMFD_FLAG_MMAP)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert host.kernel.sys_touch(host.mm, HVA) == -EFAULT
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == -EFAULT
     assert cached(file) == [None] * 4
 
 
 def test_fault_past_the_end(host: Host) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
-    host.kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert host.kernel.sys_touch(host.mm, HVA) == -EFAULT
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == -EFAULT
 
 
 def test_no_direct_map(host: Host) -> None:
@@ -50,8 +50,8 @@ def test_no_direct_map(host: Host) -> None:
     kernel = host.kernel
     page = kernel.mem_map[get_pfn(host, 1)]
     assert (page.direct_map, page.direct_map_removed) == (False, True)
-    kernel.sys_mmap(host.mm, HVA, file.f_mapping, 1)
-    assert kernel.sys_touch(host.mm, HVA) == 0
+    kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
+    assert kernel.do_user_addr_fault(host.mm, HVA) == 0
     assert kernel.hva_to_pfn(HVA) == KVM_PFN_ERR_FAULT  # GUP refuses
     with srcu_read_lock(host.kvm.srcu):
         assert kernel.kvm_write_guest_page(host.kvm, 1, b"x", 0) == 0  # uaccess works

@@ -25,7 +25,7 @@ def test_errors(host: Host, make_host: MakeHost) -> None:
 
 def test_conversion_zaps_and_leaves_caches(private_host: Host) -> None:
     host, kernel, kvm = private_host, private_host.kernel, private_host.kvm
-    assert kernel.kvm_vcpu_guest_access(host.vcpu, 0x3000, False) == 0
+    assert kernel.run_guest_access(host.vcpu, 0x3000, False) == 0
     with srcu_read_lock(kvm.srcu):
         kernel.kvm_gpc_activate(host.gpc, 0x3000, 8)
     assert kernel.set_memory_attributes(kvm, 1, 5, True) == 0

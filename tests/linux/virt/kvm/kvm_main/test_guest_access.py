@@ -28,7 +28,7 @@ def test_write_guest_page_marks_dirty_after_the_copy(host: Host) -> None:
 
 def test_write_that_fails_marks_nothing(host: Host) -> None:
     host.add_slot(log_dirty=True)
-    host.kernel.sys_munmap(host.mm, HVA)
+    host.kernel.vm_munmap(host.mm, HVA)
     with srcu_read_lock(host.kvm.srcu):
         assert host.kernel.kvm_write_guest_page(host.kvm, 0, b"a", 0) == -EFAULT
     assert not host.slot().dirty_bitmap[0].dirty

@@ -29,7 +29,7 @@ def test_page_is_pinned_mapped_and_marked(host: Host) -> None:
 def test_no_slot_and_no_memory(host: Host) -> None:
     assert vcpu_map(host, 1) == (-EINVAL, KVM_PFN_NOSLOT, 0)
     host.add_slot()
-    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x1000)
     assert vcpu_map(host, 1) == (-EINVAL, KVM_PFN_ERR_FAULT, 0)
 
 

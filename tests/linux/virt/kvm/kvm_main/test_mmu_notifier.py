@@ -61,15 +61,15 @@ def test_end_without_start_warns(host: Host) -> None:
 
 def test_notifier_zaps_what_the_guest_maps(host: Host) -> None:
     host.add_slot()
-    assert host.kernel.kvm_vcpu_guest_access(host.vcpu, 0x1000, False) == 0
+    assert host.kernel.run_guest_access(host.vcpu, 0x1000, False) == 0
     assert host.kvm.sptes[1].pfn == host.page(HVA + 0x1000).pfn
-    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x1000)
     assert host.kvm.sptes[1].pfn == -1
 
 
 def test_release_of_the_mm_drops_sptes_and_leaves_caches(host: Host) -> None:
     host.add_slot()
-    host.kernel.kvm_vcpu_guest_access(host.vcpu, 0, False)
+    host.kernel.run_guest_access(host.vcpu, 0, False)
     with srcu_read_lock(host.kvm.srcu):
         host.kernel.kvm_gpc_activate(host.gpc, 0, 8)
     host.kernel.kvm_mmu_notifier_release(host.kvm)

@@ -10,7 +10,7 @@ from tests.linux.conftest import HVA, Host
 
 def test_destroy_lets_go_of_everything(host: Host) -> None:
     host.add_slot()
-    host.kernel.kvm_vcpu_guest_access(host.vcpu, 0, False)
+    host.kernel.run_guest_access(host.vcpu, 0, False)
     with srcu_read_lock(host.kvm.srcu):
         host.kernel.kvm_gpc_activate(host.gpc, 0, 8)
     slot = host.slot()
@@ -18,7 +18,7 @@ def test_destroy_lets_go_of_everything(host: Host) -> None:
     assert (host.gpc.active, host.kvm.sptes[0].pfn, host.kvm.mmu_notifier_registered) == (False, -1, False)
     with pytest.raises(PropertyViolated):
         slot.base_gfn = 0
-    host.kernel.sys_munmap(host.mm, HVA)  # the VM has unsubscribed
+    host.kernel.vm_munmap(host.mm, HVA)  # the VM has unsubscribed
     assert host.kvm.gpc_invalidate_seq == 0
 
 

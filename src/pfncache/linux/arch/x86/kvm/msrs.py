@@ -1,37 +1,55 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/x86.c, msrs.c: the ioctls for MSRs and for the clock; for direct execution."""
+"""arch/x86/kvm/msrs.c: MSRs by which a guest and its VMM set up paravirtual features."""
 
 from __future__ import annotations
 
-from pfncache.linux.arch.x86.kvm.x86.clock import X86
+from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.include.uapi.asm.kvm_para import (
+    KVM_ASYNC_PF_DELIVERY_AS_INT,
+    KVM_ASYNC_PF_ENABLED,
+    KVM_MSR_ENABLED,
+    MSR_KVM_ASYNC_PF_ACK,
+    MSR_KVM_ASYNC_PF_EN,
+    MSR_KVM_STEAL_TIME,
+    MSR_KVM_SYSTEM_TIME,
+    MSR_KVM_SYSTEM_TIME_NEW,
+    MSR_KVM_WALL_CLOCK_NEW,
+)
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
-MSR_KVM_WALL_CLOCK_NEW = 0x4B564D00
-MSR_KVM_SYSTEM_TIME = 0x12
-MSR_KVM_SYSTEM_TIME_NEW = 0x4B564D01
-MSR_KVM_ASYNC_PF_EN, MSR_KVM_ASYNC_PF_ACK = 0x4B564D02, 0x4B564D07
-MSR_KVM_STEAL_TIME = 0x4B564D03
-KVM_MSR_ENABLED = 1
 KVM_STEAL_RESERVED_MASK = 0x3E
+KVM_ASYNC_PF_WANTED = KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT
+KVM_ASYNC_PF_RESERVED = 0x30
+"""Bits 4 and 5 of MSR_KVM_ASYNC_PF_EN."""
+KVM_ASYNC_PF_ALIGN = 64
+"""sizeof(struct kvm_vcpu_pv_apf_data), by which its address is aligned."""
 
-PT_PRESENT_MASK = 1
-PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 21) - 1)
-"""Of an entry that maps 2 MiB."""
 
+class Msrs(KvmMm):
+    """The functions of arch/x86/kvm/msrs.c."""
 
-class Ioctl(X86):
-    """KVM_SET_MSRS, KVM_GET_MSRS, KVM_SET_CLOCK, KVM_GET_CLOCK, KVM_KVMCLOCK_CTRL."""
+    @part_of("kvm_set_msrs")
+    def set_msr_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> int:
+        """Write MSR_KVM_SYSTEM_TIME_NEW: KVM_SET_MSRS.
+
+        Linux: arch/x86/kvm/msrs.c kvm_set_msrs(), msr_io(), v7.3.4.
+        Returns: the number of MSRs that were set: 1, or 0 when the write is refused.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            return 1 if self.kvm_write_system_time(vcpu, gpa, enable) == 0 else 0
 
     def msr_io(self, vcpu: KvmVcpu, index: int, data: int) -> int:
-        """KVM_SET_MSRS of one MSR.
+        """Write one MSR: KVM_SET_MSRS.
 
-        Linux: arch/x86/kvm/x86.c msr_io(), v7.3.4.
-        Returns: how many were set.
+        Linux: arch/x86/kvm/msrs.c msr_io(), v7.3.4.
+        Returns: the number of MSRs that were set.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -43,8 +61,8 @@ class Ioctl(X86):
 
         Linux: arch/x86/kvm/msrs.c kvm_set_msr_common(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Returns: 0; 1 where the write is refused.
-        Simplified: the place of steal time is looked up here already.
+        Returns: 0; 1 if the write is refused.
+        Simplified: the address of steal time is looked up here, not at the next run.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -72,73 +90,65 @@ class Ioctl(X86):
             return 0
         return 1
 
-    def kvm_arch_vcpu_ioctl_translate(self, vcpu: KvmVcpu, table: Gpa) -> int:
-        """KVM_TRANSLATE of an address that is mapped by the page-table entry at `table`, which KVM has not used yet.
-
-        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), kvm_mmu_gva_to_gpa_system(), v7.3.4.
-        Returns: the entry's guest physical address, or INVALID_GPA.
-        Simplified: the entries above are in other memory, and are right.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
-            if self.walk_addr_generic(vcpu, table, False) != 0:
-                return INVALID_GPA
-            entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
-            return entry & PT_BASE_ADDR_MASK if entry & PT_PRESENT_MASK else INVALID_GPA
-
     def kvm_get_msr_common(self, vcpu: KvmVcpu, index: int) -> int:
-        """Read an MSR: what was written to it, whether or not that did anything.
+        """Read an MSR: the last value written, whether or not the write had an effect.
 
         Linux: arch/x86/kvm/msrs.c kvm_get_msr_common(), v7.3.4.
         """
         return vcpu.host_msr_steal_time if index == MSR_KVM_STEAL_TIME else vcpu.host_msr_system_time
 
-    def kvm_set_guest_paused(self, vcpu: KvmVcpu) -> Errno:
-        """KVM_KVMCLOCK_CTRL: tell the guest with the next update that it was stopped.
+    def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
+        """Set or disable the address of the guest's clock. The guest gets no error.
 
-        Linux: arch/x86/kvm/x86.c kvm_set_guest_paused(), v7.3.4.
-        Returns: 0, or -EINVAL without a clock.
-        """
-        with mutex(vcpu.mutex):
-            if not vcpu.pv_time.active:
-                return -EINVAL
-            vcpu.host_guest_stopped = True
-            vcpu.clock_update = True
-        return 0
-
-    def kvm_vm_ioctl_set_clock(self, kvm: Kvm, nanoseconds: int) -> Errno:
-        """KVM_SET_CLOCK: every vCPU is to update its guest's clock.
-
-        Linux: arch/x86/kvm/x86.c kvm_vm_ioctl_set_clock(), v7.3.4.
+        Linux: arch/x86/kvm/msrs.c kvm_write_system_time(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
         Returns: 0.
+        Simplified: void in Linux; a posted patch returns the result of the activation.
         """
-        kvm.host_kvmclock_offset = nanoseconds - self.host_clock
-        for vcpu in kvm.vcpus:
-            vcpu.clock_update = True
+        vcpu.clock_update = True
+        if enable:
+            self.kvm_gpc_activate(vcpu.pv_time, gpa, self.PVCLOCK_SIZE)
+        else:
+            self.kvm_gpc_deactivate(vcpu.pv_time)
         return 0
 
-    def flush_delayed_work(self, kvm: Kvm) -> None:
-        """Do what a VM has put off: of what is modelled, nothing.
+    def kvm_write_wall_clock(self, kvm: Kvm, gpa: Gpa) -> None:
+        """Write the boot time once: version odd, contents, version even. The guest gets no error.
 
-        Linux: kernel/workqueue.c flush_delayed_work(), v7.3.4.
+        Linux: arch/x86/kvm/msrs.c kvm_write_wall_clock(), v7.3.4.
+        Locks: SRCU.
+        Simplified: the boot time is zero, when the model's clock starts; an odd version is skipped.
         """
+        if gpa == 0 or self.kvm_read_guest_page(kvm, self.gpa_to_gfn(gpa), self.offset_in_page(gpa), 4) != 0:
+            return
+        version = int.from_bytes(self.host_read_guest(kvm, gpa, 4), "little")
+        version += (version & 1) + 1
+        gfn, offset = self.gpa_to_gfn(gpa), self.offset_in_page(gpa)
+        for data in (
+            version.to_bytes(4, "little"),
+            version.to_bytes(12, "little"),
+            (version + 1).to_bytes(4, "little"),
+        ):
+            if self.kvm_write_guest_page(kvm, gfn, data, offset) != 0:
+                return
 
-    def get_kvmclock_ns(self, kvm: Kvm) -> int:
-        """KVM_GET_CLOCK: the VM's time now, which is later than it was.
+    def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
+        """Set the address of the guest's token, and request a first report that every page is ready.
 
-        Linux: arch/x86/kvm/x86.c get_kvmclock(), v7.3.4.
+        Linux: arch/x86/kvm/msrs.c kvm_pv_enable_async_pf(), virt/kvm/async_pf.c kvm_async_pf_wakeup_all(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
+        Returns: 0; 1 if the write is refused: reserved bits, no in-kernel APIC, no memslot.
+        Simplified: an in-kernel APIC is always enabled.
         """
-        self.host_clock += 1
-        return self.host_clock + kvm.host_kvmclock_offset
-
-    def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN up to the guest: what has been requested is served.
-
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), kvm_arch_vcpu_load(), v7.3.4.
-        Simplified: no exit of the guest is an instruction boundary, so that none reports it preempted.
-        """
-        if vcpu.clock_update:
-            self.kvm_vcpu_run_clock_update(vcpu)
-        if vcpu.st.enabled:
-            self.kvm_vcpu_run_steal_time(vcpu)
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if data & KVM_ASYNC_PF_RESERVED:
+            return 1
+        if not vcpu.apic_enabled:
+            return 1 if data != 0 else 0
+        enable = data & KVM_ASYNC_PF_WANTED == KVM_ASYNC_PF_WANTED
+        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, data & ~(KVM_ASYNC_PF_ALIGN - 1)) != 0:
+            return 1
+        vcpu.apf.enabled = enable
+        vcpu.apf.wakeup_all = enable
+        return 0

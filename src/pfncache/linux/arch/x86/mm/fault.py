@@ -1,46 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/mm/fault.c, mm/kasan: what happens when the kernel follows an address."""
+"""arch/x86/mm/fault.c: accesses through kernel addresses, and page faults; with KASAN and the RMP."""
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import Page
-from pfncache.linux.include.linux.types import Kva, Pfn
+from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn
+from pfncache.linux.kernel.locking.rwsem import down_read
 
 
 class Fault(Mm):
-    """The processor's view of kernel addresses, with KASAN's and the RMP's checks."""
+    """Accesses by the processor, with the checks of KASAN and the RMP."""
 
+    @part_of_caller
     @atomic
     def kernel_access(self, khva: Kva, write: bool) -> Pfn:
-        """Read or write through a kernel address.
+        """Read or write through a kernel address, in one step.
 
         Linux: arch/x86/mm/fault.c do_kern_addr_fault(), page_fault_oops(), v7.3.4.
-        Returns: the pfn that was reached.
+        Returns: the pfn that was accessed.
         Simplified: kernel page tables are the direct map's presence per page, and a table of vmalloc space; TLBs hold
-        nothing that the tables do not.
+        no entry that the tables do not have.
         """
         if khva < self.PAGE_OFFSET:
-            report("null-dereference", f"the kernel follows {khva:#x}")
+            report("null-dereference", f"the kernel accesses {khva:#x}")
         if khva >= self.VMALLOC_START:
             area = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT]
             if not area.busy:
-                report("unmapped-access", f"the kernel follows {khva:#x}, which vmalloc space does not map")
+                report("unmapped-access", f"the kernel accesses {khva:#x}, which vmalloc space does not map")
             pfn = area.pfn
         else:
             pfn = (khva - self.PAGE_OFFSET) >> self.PAGE_SHIFT
             if not self.mem_map[pfn].direct_map:
-                report("unmapped-access", f"the kernel follows {khva:#x}: pfn {pfn} is not in the direct map")
+                report("unmapped-access", f"the kernel accesses {khva:#x}: pfn {pfn} is not in the direct map")
         if self.pfn_valid(pfn):
-            self.touch(self.mem_map[pfn], khva, write)
+            self.check_kernel_access(self.mem_map[pfn], khva, write)
         return pfn
 
-    def touch(self, page: Page, khva: Kva, write: bool) -> None:
-        """Look whether the page may be touched.
+    @part_of_caller
+    def check_kernel_access(self, page: Page, khva: Kva, write: bool) -> None:
+        """Report an access to a free page, or a write to a page that the RMP assigns to a guest.
 
-        Linux: mm/kasan/generic.c; arch/x86/virt/svm/sev.c for the RMP, v7.3.4.
+        Linux: mm/kasan/generic.c kasan_check_range(); the processor, with the RMP that arch/x86/virt/svm/sev.c sets up,
+        v7.3.4.
         """
         if page.free:
             report(
@@ -51,37 +56,23 @@ class Fault(Mm):
             report("private-access", f"RMP fault: the host writes pfn {page.pfn}, which is assigned to a guest")
         self.trace_kernel_access(khva, page, write)
 
-    def clear_highpage(self, page: Page) -> None:
-        """Zero a page through the direct map.
+    def do_user_addr_fault(self, mm: MmStruct, address: Hva) -> Errno:
+        """Write to memory of a process, and fault the page in if it is not present and writable.
 
-        Linux: include/linux/highmem.h clear_highpage(), v7.3.4.
+        Linux: arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
+        Returns: 0, or the result of the fault.
         """
-        self.kernel_access_page(page)
-        self.host_zero(page)
+        with down_read(mm.mmap_lock):
+            pte = mm.ptes[address >> self.PAGE_SHIFT]
+            if pte.pfn >= 0 and pte.writable:
+                return 0
+            return self.handle_mm_fault(mm, address, True)
 
-    @atomic
-    def kernel_access_page(self, page: Page) -> None:
-        """Write to a page that is one's own, through the direct map.
-
-        Linux: arch/x86/mm/fault.c.
-        """
-        if not page.direct_map:
-            report("unmapped-access", f"pfn {page.pfn} is written, but is not in the direct map")
-        if page.free:
-            report("use-after-free", f"pfn {page.pfn} is written, but it is free")
-
-    @host_only
-    def host_zero(self, page: Page) -> None:
-        """Zero the bytes of a page.
-
-        Linux: arch/x86/lib/clear_page_64.S clear_page(), v7.3.4.
-        """
-        page.host_bytes[:] = bytes(len(page.host_bytes))
-
+    @part_of_caller
     def host_kernel_bytes(self, khva: Kva) -> memoryview:
-        """The bytes from a kernel address to the end of its page, in direct execution.
+        """Return the bytes from a kernel address to the end of its page, in direct execution.
 
-        Linux: nothing; what a pointer is in C.
+        Linux: nothing; a pointer in C.
         """
         if khva >= self.VMALLOC_START:
             pfn = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT].pfn
@@ -89,8 +80,9 @@ class Fault(Mm):
             pfn = (khva - self.PAGE_OFFSET) >> self.PAGE_SHIFT
         return memoryview(self.host_page_bytes(pfn))[self.offset_in_page(khva) :]
 
+    @part_of_caller
     def host_page_bytes(self, pfn: Pfn) -> bytearray:
-        """The bytes of a page frame, in direct execution; of a device's too.
+        """Return the bytes of a page frame, also of a device, in direct execution.
 
         Linux: nothing; memory.
         """

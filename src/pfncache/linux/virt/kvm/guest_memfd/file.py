@@ -124,7 +124,7 @@ class GuestMemfdFile(KvmMm):
                 if start <= index < end:
                     if current().signal_pending:
                         return -EINTR
-                    page = self.filemap_grab_page(inode, index)
+                    page = self.filemap_grab_folio(inode, index)
                     if page is None:
                         return -ENOMEM
                     page.lock.unlock()
@@ -136,7 +136,7 @@ class GuestMemfdFile(KvmMm):
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_mmap(), v7.3.4.
         Returns: 0, -ENODEV or -EINVAL.
-        Simplified: the check only; sys_mmap() maps.
+        Simplified: the check only; vm_mmap_pgoff() maps.
         """
         if file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_MMAP == 0:
             return -ENODEV

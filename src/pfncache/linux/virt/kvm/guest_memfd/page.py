@@ -44,7 +44,7 @@ class GuestMemfdPage(KvmMm):
             return KVM_PFN_ERR_FAULT
         if self.kvm_gmem_is_private_mem(mapping, index):
             return KVM_PFN_ERR_FAULT
-        page = self.filemap_grab_page(mapping, index)
+        page = self.filemap_grab_folio(mapping, index)
         if page is None:
             return KVM_PFN_ERR_FAULT
         if page.hwpoison:
@@ -67,7 +67,7 @@ class GuestMemfdPage(KvmMm):
             self.clear_highpage(page)
             page.uptodate = True
         if mapping.no_direct_map and not page.direct_map_removed:
-            self.set_direct_map_invalid(page)
+            self.set_direct_map_invalid_noflush(page)
             page.direct_map_removed = True
 
     def kvm_gmem_free_folio(self, page: Page) -> None:
@@ -80,7 +80,7 @@ class GuestMemfdPage(KvmMm):
         """
         self.kvm_arch_gmem_reclaim(page.pfn)
         if page.direct_map_removed:
-            self.set_direct_map_default(page)
+            self.set_direct_map_default_noflush(page)
             page.direct_map_removed = False
 
     # Lookup by KVM
@@ -132,7 +132,7 @@ class GuestMemfdPage(KvmMm):
         if f.bindings[index].slot is not slot:
             return KVM_PFN_ERR_FAULT
         inode = file.f_mapping
-        page = self.filemap_grab_page(inode, index)
+        page = self.filemap_grab_folio(inode, index)
         if page is None:
             return KVM_PFN_ERR_FAULT
         if page.hwpoison:

@@ -75,11 +75,11 @@ class GfnToPfn(KvmMm):
             return pfn
         mm = current().mm
         assert mm is not None
-        slow = self.get_user_page(mm, hva)
+        slow = self.get_user_pages_unlocked(mm, hva)
         # KVM_PFN_ERR_FAULT may stand for a VM_PFNMAP address, which GUP refuses; other errors are final.
         if slow != KVM_PFN_ERR_FAULT:
             return slow
-        return self.follow_pfnmap(mm, hva)
+        return self.follow_pfnmap_start(mm, hva)
 
     def kvm_release_page_unused(self, pfn: Pfn) -> None:
         """Drop the reference of a lookup whose page was not used.

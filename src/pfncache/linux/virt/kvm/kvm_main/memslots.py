@@ -14,7 +14,7 @@ from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.types import Errno, Hva, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL, ENOMEM
 from pfncache.linux.kernel.locking.mutex import mutex
-from pfncache.linux.kernel.rcu.srcutree import lockdep_assert_srcu_held
+from pfncache.linux.kernel.rcu.srcutree import srcu_dereference_check
 from pfncache.linux.mm.slub import kfree, kzalloc
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -28,7 +28,7 @@ class Memslots(KvmMm):
         Linux: include/linux/kvm_host.h kvm_memslots(), __kvm_memslots(), v7.3.4.
         Locks: SRCU.
         """
-        lockdep_assert_srcu_held("kvm->memslots")
+        srcu_dereference_check("kvm->memslots")
         slots = kvm.memslots
         assert slots is not None
         return slots

@@ -208,4 +208,4 @@ class KvmMmuNotifier(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_mmu_notifier_release(), v7.3.4.
         """
         with srcu_read_lock(kvm.srcu):
-            self.kvm_flush_shadow_all(kvm)
+            self.kvm_arch_flush_shadow_all(kvm)

@@ -20,7 +20,7 @@ from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 def access(host: Host, gfn: int = 0, private: bool = False) -> int:
-    return host.kernel.kvm_vcpu_guest_access(host.vcpu, gfn << 12, private)
+    return host.kernel.run_guest_access(host.vcpu, gfn << 12, private)
 
 
 def mapped(host: Host) -> list[int]:
@@ -61,7 +61,7 @@ def test_a_second_access_takes_no_fault(host: Host) -> None:
 def test_fault_without_memory(host: Host, unmap: bool) -> None:
     if unmap:
         host.add_slot()
-        host.kernel.sys_munmap(host.mm, HVA)
+        host.kernel.vm_munmap(host.mm, HVA)
     assert access(host) == -EFAULT
     assert mapped(host) == [-1] * 8
 
@@ -74,7 +74,7 @@ def test_write_to_a_readonly_slot_exits(host: Host) -> None:
 
 def test_shared_guest_memfd_needs_no_user_mapping(host: Host) -> None:
     file = gmem_slot(host, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
-    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x1000)
     assert access(host, 1) == 0
     page = file.f_mapping.i_pages[1].page
     assert page is not None
@@ -143,9 +143,9 @@ def test_invalidation_that_has_ended_counts_wherever_it_was_in_a_slot(
     host = make_host(Interrupted)
     assert isinstance(host.kernel, Interrupted)
     host.add_slot()
-    host.kernel.sys_mmap(host.mm, HVA + 0x8000, None, 0)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA + 0x8000, None, 0)
     kernel = host.kernel
-    kernel.meanwhile = lambda: kernel.sys_munmap(host.mm, HVA + offset)
+    kernel.meanwhile = lambda: kernel.vm_munmap(host.mm, HVA + offset)
     assert access(host) == answer
     assert mapped(host)[0] == (-1 if answer else host.page(HVA).pfn)
     assert [page.pfn for page in kernel.mem_map if page.refcount] == ([] if offset == 0 else [0])
@@ -178,7 +178,7 @@ def test_zap_of_a_range_and_of_a_slot(host: Host) -> None:
     host.add_slot(base_gfn=5, npages=2)
     host.kernel.kvm_arch_flush_shadow_memslot(host.kvm, host.slot())
     assert mapped(host) == [0, 1, -1, -1, 4, -1, -1, 7]
-    host.kernel.kvm_flush_shadow_all(host.kvm)
+    host.kernel.kvm_arch_flush_shadow_all(host.kvm)
     assert mapped(host) == [-1] * 8
 
 
@@ -196,7 +196,7 @@ class ZapWithoutSrcu(Vmlinux):
     """As before 7.3.2."""
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        self._kvm_zap_gfn_range(kvm, start, end)
+        self.zap_gfns_of_memslots(kvm, start, end)
 
 
 def test_kvm_zap_gfn_range_outside_srcu(make_host: MakeHost) -> None:
@@ -211,7 +211,7 @@ def test_munmap_zaps_shared_mappings_only(private_host: Host) -> None:
     access(private_host, 0, private=True)
     access(private_host, 1)
     for number in range(2):
-        private_host.kernel.sys_munmap(private_host.mm, HVA + (number << 12))
+        private_host.kernel.vm_munmap(private_host.mm, HVA + (number << 12))
     assert (private_host.kvm.sptes[0].pfn >= 0, private_host.kvm.sptes[1].pfn) == (True, -1)
 
 

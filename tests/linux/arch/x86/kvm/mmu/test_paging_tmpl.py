@@ -11,7 +11,7 @@ from tests.linux.conftest import HVA, Host
 
 
 def walk(host: Host, gpa: int) -> int:
-    return host.kernel.kvm_vcpu_walk(host.vcpu, gpa)
+    return host.kernel.kvm_mmu_gva_to_gpa_read(host.vcpu, gpa)
 
 
 def dirty(host: Host) -> list[bool]:
@@ -33,7 +33,7 @@ def test_table_in_no_slot(host: Host, gpa: int) -> None:
 
 def test_table_that_is_not_mapped(host: Host) -> None:
     host.add_slot(log_dirty=True)
-    host.kernel.sys_munmap(host.mm, HVA)
+    host.kernel.vm_munmap(host.mm, HVA)
     assert walk(host, 0) == -EFAULT
     assert dirty(host) == [False] * 4
 
@@ -41,16 +41,16 @@ def test_table_that_is_not_mapped(host: Host) -> None:
 def test_table_that_cannot_be_written(host: Host) -> None:
     """A slot that may be written, but not its memory: the accessed bit cannot be set."""
     host.add_slot(log_dirty=True)
-    host.kernel.sys_touch(host.mm, HVA)
-    host.kernel.sys_mprotect(host.mm, HVA, False)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
     assert walk(host, 0) == -EFAULT
     assert dirty(host) == [False] * 4
 
 
 def test_table_in_a_readonly_slot_is_walked_without_the_accessed_bit(host: Host) -> None:
     assert host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True) == 0
-    host.kernel.sys_touch(host.mm, HVA)
-    host.kernel.sys_mprotect(host.mm, HVA, False)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
     assert walk(host, 0) == 0
 
 

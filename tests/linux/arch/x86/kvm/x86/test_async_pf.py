@@ -48,7 +48,7 @@ def test_guest_is_not_told_before_it_has_taken_note(host_with_apic: Host) -> Non
 
 def test_memory_that_cannot_be_reached_is_silent(host_with_apic: Host) -> None:
     host = host_with_apic
-    host.kernel.sys_munmap(host.mm, HVA + 0x1000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x1000)
     assert set_msrs(host, (ENABLE, 0x1040 | ENABLED_AS_INT), (ACK, 1)) == [1, 1]
     assert not host.vcpu.apf.pageready_pending
 

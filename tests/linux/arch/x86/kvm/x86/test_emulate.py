@@ -11,7 +11,7 @@ CODE, DATA = 0x1000, 0x2008
 
 
 def emulate(host: Host, rip: int = CODE, operand: int = DATA) -> int:
-    return host.kernel.kvm_vcpu_emulate(host.vcpu, rip, operand)
+    return host.kernel.x86_emulate_instruction(host.vcpu, rip, operand)
 
 
 def touched(host: Host) -> list[bool]:
@@ -29,7 +29,7 @@ def test_code_is_read_and_the_operand_written(host: Host) -> None:
 
 def test_code_that_cannot_be_read_touches_no_operand(host: Host) -> None:
     host.add_slot()
-    host.kernel.sys_munmap(host.mm, HVA + CODE)
+    host.kernel.vm_munmap(host.mm, HVA + CODE)
     assert emulate(host) == X86EMUL_IO_NEEDED
     assert touched(host) == [False] * 4
 
@@ -37,7 +37,7 @@ def test_code_that_cannot_be_read_touches_no_operand(host: Host) -> None:
 def test_an_operand_in_no_memory_is_mmio(host: Host) -> None:
     host.add_slot()
     assert emulate(host, operand=0x6000) == X86EMUL_IO_NEEDED
-    host.kernel.sys_munmap(host.mm, HVA + 0x2000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x2000)
     assert emulate(host) == X86EMUL_IO_NEEDED
 
 
@@ -78,5 +78,5 @@ def test_locked_exchange_without_memory(host: Host) -> None:
     """Without a slot it is a plain write, which is MMIO; with a slot but no memory, it cannot be emulated."""
     host.add_slot()
     assert exchange(host, 0x6000) == X86EMUL_IO_NEEDED
-    host.kernel.sys_munmap(host.mm, HVA + 0x2000)
+    host.kernel.vm_munmap(host.mm, HVA + 0x2000)
     assert exchange(host, DATA) == X86EMUL_UNHANDLEABLE

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/mmu/mmu.c, tdp_mmu.c: what the guest itself reaches, a page at a time."""
+"""arch/x86/kvm/mmu/mmu.c: TDP faults and zapping, a page at a time."""
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
-from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
+from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import (
     assert_rwlock_held,
     lockdep_assert_held_read,
@@ -16,16 +16,15 @@ from pfncache.linux.include.linux.types import Errno, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT
 from pfncache.linux.kernel.locking.spinlock import read_lock, write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 RET_PF_RETRY = -EAGAIN
 
 
-class Mmu(KvmMm):
-    """TDP faults and zapping. One leaf SPTE for each gfn, private or shared, instead of page tables."""
+class Mmu(TdpMmu):
+    """TDP faults and zapping."""
 
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap SPTEs and flush TLBs.
+        """Zap the SPTEs of [start, end), and flush TLBs.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing.
@@ -35,35 +34,25 @@ class Mmu(KvmMm):
             if start <= gfn < end:
                 self.zap_spte(kvm, gfn, private, shared)
 
-    @atomic
-    def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
-        """Zap one SPTE, below the roots that are meant.
+    def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
+        """Zap every SPTE.
 
-        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), v7.3.4.
-        Locks: mmu_lock for writing.
-        """
-        spte = kvm.sptes[gfn]
-        if (spte.private and private) or (not spte.private and shared):
-            spte.pfn = -1
-
-    def kvm_flush_shadow_all(self, kvm: Kvm) -> None:
-        """Drop every SPTE.
-
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_zap_all(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), v7.3.4.
         """
         with write_lock(kvm.mmu_lock):
             self.kvm_unmap_gfn_range(kvm, 0, len(kvm.sptes), True, True)
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Drop the guest's mappings of a range whose memory type or APIC page changes.
+        """Zap a range whose memory type or APIC page changes.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4 (in an SRCU section since 7.3.2: b59a87c1ba3c).
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4 (in an SRCU section since v7.3.2: b59a87c1ba3c).
         """
         with srcu_read_lock(kvm.srcu):
-            self._kvm_zap_gfn_range(kvm, start, end)
+            self.zap_gfns_of_memslots(kvm, start, end)
 
-    def _kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Zap what the slots in the range have mapped.
+    @part_of("kvm_zap_gfn_range")
+    def zap_gfns_of_memslots(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Zap the SPTEs of the memslots in a range.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), kvm_rmap_zap_gfn_range(), v7.3.4.
         Locks: SRCU.
@@ -80,7 +69,7 @@ class Mmu(KvmMm):
             self.kvm_mmu_invalidate_end(kvm)
 
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-        """A slot is going away.
+        """Zap the SPTEs of a slot that is deleted or moved.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_memslot(), v7.3.4.
         Locks: slots_lock.
@@ -90,7 +79,7 @@ class Mmu(KvmMm):
             self.kvm_unmap_gfn_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages, True, True)
 
     def kvm_mmu_faultin_pfn_gmem(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
-        """The page of a fault that guest_memfd serves.
+        """Return the page of a fault that guest_memfd serves.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_faultin_pfn_gmem(), v7.3.4.
         Locks: SRCU.
@@ -98,15 +87,16 @@ class Mmu(KvmMm):
         """
         return self.kvm_gmem_get_pfn(kvm, slot, gfn)
 
+    @part_of("__kvm_mmu_faultin_pfn")
     def fault_from_gmem(self, slot: KvmMemorySlot, private: bool) -> bool:
-        """Whether guest_memfd serves the fault: private memory, and everything in a slot whose gmem can be mapped.
+        """Return whether guest_memfd serves the fault: for private memory, and for mappable guest_memfd.
 
         Linux: arch/x86/kvm/mmu/mmu.c __kvm_mmu_faultin_pfn(), v7.3.4.
         """
         return private or slot.gmem_only
 
     def mmu_invalidate_retry_gfn_unsafe(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
-        """Whether an invalidation of gfn has begun or ended since; without a lock, a hint.
+        """Return whether an invalidation of gfn has begun or ended since `sequence`; a hint without mmu_lock.
 
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn_unsafe(), v7.3.4.
         """
@@ -114,8 +104,9 @@ class Mmu(KvmMm):
             return True
         return kvm.mmu_invalidate_seq != sequence
 
+    @part_of("mmu_invalidate_retry_gfn")
     def gfn_in_invalidate_range(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """Whether gfn is in the one range that is being invalidated.
+        """Return whether gfn is in the range that is being invalidated.
 
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
         """
@@ -123,7 +114,7 @@ class Mmu(KvmMm):
         return start == -1 or (start <= gfn < kvm.mmu_invalidate_range_end)
 
     def is_page_fault_stale(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
-        """The decisive look, under mmu_lock.
+        """Return whether an invalidation of gfn has begun or ended since `sequence`.
 
         Linux: arch/x86/kvm/mmu/mmu.c is_page_fault_stale(), kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
         Locks: mmu_lock.
@@ -134,7 +125,7 @@ class Mmu(KvmMm):
     def kvm_tdp_page_fault(self, kvm: Kvm, gfn: Gfn, private: bool) -> Errno:
         """Map a gfn for the guest.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_page_fault(), kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4.
         Locks: SRCU.
         Returns: 0, RET_PF_RETRY, or -EFAULT (an exit to user space).
         """
@@ -167,46 +158,3 @@ class Mmu(KvmMm):
                 self.set_spte(kvm, gfn, pfn, private)
         self.kvm_release_page_clean(pfn)
         return RET_PF_RETRY if stale else 0
-
-    @atomic
-    def set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
-        """Map a page for the guest.
-
-        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_map_handle_target_level(), v7.3.4.
-        Locks: mmu_lock for reading.
-        """
-        kvm.sptes[gfn].pfn = pfn
-        kvm.sptes[gfn].private = private
-        self.trace_set_spte(kvm, gfn, pfn, private)
-
-    def kvm_vcpu_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
-        """The guest touches its memory: directly, or after one fault.
-
-        Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
-        Returns: 0, RET_PF_RETRY or -EFAULT.
-        Simplified: a fault that is to be retried ends the operation instead of entering the guest again.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        gfn = self.gpa_to_gfn(gpa)
-        with srcu_read_lock(kvm.srcu):
-            if self.guest_access(kvm, gfn):
-                return 0
-            ret = self.kvm_tdp_page_fault(kvm, gfn, private)
-            if ret == 0:
-                self.guest_access(kvm, gfn)
-            return ret
-
-    @atomic
-    def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """One access by the guest's processor.
-
-        Linux: nothing; the processor's nested paging.
-        Returns: False: TDP fault.
-        """
-        pfn = kvm.sptes[gfn].pfn
-        if pfn < 0:
-            return False
-        if self.pfn_valid(pfn) and self.mem_map[pfn].free:
-            report("stale-spte", f"the guest reaches pfn {pfn} through {kvm.sptes[gfn]}, but the page is free")
-        return True

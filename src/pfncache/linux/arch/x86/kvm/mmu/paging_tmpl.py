@@ -4,38 +4,29 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT
-from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 PT_ACCESSED_MASK = 1 << 5
+"""Bit 5 of a page-table entry."""
 
 
 class PagingTmpl(KvmMm):
     """FNAME(walk_addr_generic), one level of it."""
 
-    def kvm_vcpu_walk(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
-        """An exit that makes KVM translate a guest virtual address.
-
-        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read() and its callers, v7.3.4.
-        Returns: 0 or -EFAULT.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with srcu_read_lock(kvm.srcu):
-            return self.walk_addr_generic(vcpu, table, False)
-
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
-        """Read a guest page-table entry and set its accessed bit. Attributes and guest_memfd are not looked at.
+        """Read a guest page-table entry and set its accessed bit, without regard to attributes and guest_memfd.
 
-        The bit is left alone in a read-only slot, and where it is set (`accessed`), as the processor has done it.
+        The bit stays as it is in a read-only slot, and if the processor has set it (`accessed`).
 
-        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic), FNAME(update_accessed_dirty_bits), v7.3.4.
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h walk_addr_generic(), update_accessed_dirty_bits(), each in FNAME(),
+        v7.3.4.
         Locks: SRCU.
-        Returns: 0, or -EFAULT for a page fault that the guest gets.
+        Returns: 0, or -EFAULT for a page fault in the guest.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -50,17 +41,18 @@ class PagingTmpl(KvmMm):
         assert slot is not None
         if accessed or slot.readonly:
             return 0
-        if not self.try_cmpxchg_user(hva):
+        if not self._try_cmpxchg_user(hva):
             return -EFAULT
         self.host_set_accessed(hva)
         self.mark_page_dirty_in_slot(kvm, slot, gfn)
         self.note_write(slot, gfn)
         return 0
 
+    @part_of("update_accessed_dirty_bits")
     @host_only
     def host_set_accessed(self, hva: Hva) -> None:
         """Set the accessed bit of the entry.
 
-        Linux: arch/x86/kvm/mmu/paging_tmpl.h FNAME(update_accessed_dirty_bits), v7.3.4.
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h update_accessed_dirty_bits(), in FNAME(), v7.3.4.
         """
         self.host_put(hva, bytes([self.host_get(hva, 1)[0] | PT_ACCESSED_MASK]))

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/emulate.c, x86.c: KVM executes an instruction of the guest itself, through the userspace mapping."""
+"""arch/x86/kvm/x86.c: the emulator's access to guest memory, through the userspace mapping."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -13,14 +14,18 @@ X86EMUL_CONTINUE = 0
 X86EMUL_UNHANDLEABLE = -1
 X86EMUL_IO_NEEDED = -5
 
+PT_PRESENT_MASK = 1
+PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 21) - 1)
+"""The address in an entry that maps 2 MiB."""
+
 
 class Emulate(KvmMm):
-    """Instruction fetch and operands."""
+    """Instruction fetch, operands, and guest virtual addresses."""
 
-    def kvm_vcpu_emulate(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
-        """An exit that makes KVM emulate a store.
+    def x86_emulate_instruction(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
+        """Emulate a store after an exit.
 
-        Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), in vcpu_run(), v7.3.4.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
         """
         kvm = vcpu.kvm
@@ -31,12 +36,12 @@ class Emulate(KvmMm):
             return self.emulator_read_write_onepage(vcpu, operand, b"\0", True)
 
     def kvm_fetch_guest_virt(self, vcpu: KvmVcpu, rip: Gpa) -> Errno:
-        """Read the instruction.
+        """Fetch the instruction.
 
         Linux: arch/x86/kvm/x86.c kvm_fetch_guest_virt(), v7.3.4.
         Locks: SRCU.
-        Returns: X86EMUL_CONTINUE, or X86EMUL_IO_NEEDED where memory cannot be read.
-        Simplified: the guest's own translation is done.
+        Returns: X86EMUL_CONTINUE, or X86EMUL_IO_NEEDED if memory cannot be read.
+        Simplified: the address is already translated by the guest's page tables.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -45,12 +50,12 @@ class Emulate(KvmMm):
         return X86EMUL_CONTINUE
 
     def emulator_read_write_onepage(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes, write: bool) -> Errno:
-        """Read or write an operand; what cannot be reached is taken for MMIO.
+        """Read or write an operand; an address that cannot be accessed is treated as MMIO.
 
-        Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), read_emulate(), write_emulate(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), v7.3.4.
         Locks: SRCU.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
-        Simplified: the guest's own translation is done; `data` of a read says no more than how long it is.
+        Simplified: the address is already translated; of `data`, a read uses only the length.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -63,11 +68,11 @@ class Emulate(KvmMm):
         return X86EMUL_CONTINUE if ret == 0 else X86EMUL_IO_NEEDED
 
     def emulator_cmpxchg_emulated(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes) -> Errno:
-        """Exchange an operand in one go, through its user address; it has not changed meanwhile.
+        """Exchange an operand atomically through its user address; the comparison always succeeds.
 
         Linux: arch/x86/kvm/x86.c emulator_cmpxchg_emulated(), v7.3.4.
         Locks: SRCU.
-        Returns: X86EMUL_CONTINUE; X86EMUL_UNHANDLEABLE where the user address faults; X86EMUL_IO_NEEDED.
+        Returns: X86EMUL_CONTINUE; X86EMUL_UNHANDLEABLE if the user address faults; X86EMUL_IO_NEEDED.
         Simplified: operands do not cross a cache line.
         """
         kvm = vcpu.kvm
@@ -78,10 +83,36 @@ class Emulate(KvmMm):
         if self.kvm_is_error_hva(hva):
             return self.emulator_read_write_onepage(vcpu, gpa, data, True)
         hva += self.offset_in_page(gpa)
-        if not self.try_cmpxchg_user(hva):
+        if not self._try_cmpxchg_user(hva):
             return X86EMUL_UNHANDLEABLE
         self.host_put(hva, data)
         assert slot is not None
         self.mark_page_dirty_in_slot(kvm, slot, gfn)
         self.note_write(slot, gfn)
         return X86EMUL_CONTINUE
+
+    def kvm_mmu_gva_to_gpa_read(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+        """Translate a guest virtual address after an exit.
+
+        Linux: arch/x86/kvm/x86.c kvm_mmu_gva_to_gpa_read(), in vcpu_run(), v7.3.4.
+        Returns: 0 or -EFAULT.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            return self.walk_addr_generic(vcpu, table, False)
+
+    def kvm_arch_vcpu_ioctl_translate(self, vcpu: KvmVcpu, table: Gpa) -> int:
+        """Translate an address that the page-table entry at `table` maps, which KVM has not used yet: KVM_TRANSLATE.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), kvm_mmu_gva_to_gpa_system(), v7.3.4.
+        Returns: the entry's guest physical address, or INVALID_GPA.
+        Simplified: the entries of higher levels are in other memory, and valid.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            if self.walk_addr_generic(vcpu, table, False) != 0:
+                return INVALID_GPA
+            entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
+            return entry & PT_BASE_ADDR_MASK if entry & PT_PRESENT_MASK else INVALID_GPA

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/xen.c: the ioctls of a Xen guest's VMM; for direct execution."""
+"""arch/x86/kvm/xen.c: ioctls of the VMM of a Xen guest; for direct execution."""
 
 from __future__ import annotations
 
-from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.arch.x86.kvm.x86.vcpu_run import VcpuRun
+from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
+from pfncache.linux.arch.x86.kvm.xen.shared_info import XenSharedInfo
+from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
+from pfncache.linux.arch.x86.kvm.xen.vcpu_info import XenVcpuInfo
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.sched import current
@@ -11,6 +16,7 @@ from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOENT, ENOTCONN, ENXIO
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.kernel.softirq import Softirq
 
 KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, KVM_XEN_HVM_CONFIG_EVTCHN_SEND = 1 << 1, 1 << 5
 KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE = 1 << 7
@@ -28,15 +34,15 @@ VCPU_INFO_SIZE = 64
 FIRST_VECTOR = 0x10
 
 
-class XenIoctl(Xen):
+class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softirq):
     """KVM_XEN_HVM_CONFIG, KVM_XEN_HVM_SET_ATTR, KVM_XEN_VCPU_SET_ATTR, KVM_XEN_HVM_EVTCHN_SEND."""
 
     def kvm_xen_hvm_config(self, kvm: Kvm, flags: int, msr: int) -> Errno:
-        """KVM_XEN_HVM_CONFIG. An MSR for the hypercall page makes the VM one for Xen guests.
+        """Configure the VM: KVM_XEN_HVM_CONFIG. A nonzero MSR for the hypercall page makes it a Xen guest.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_config(), v7.3.4.
         Returns: 0, or -EINVAL.
-        Simplified: no hypercall page of user space's own.
+        Simplified: no hypercall page that user space supplies.
         """
         if flags & ~PERMITTED_FLAGS != 0:
             return -EINVAL
@@ -46,10 +52,10 @@ class XenIoctl(Xen):
         return 0
 
     def kvm_xen_hvm_set_attr(self, kvm: Kvm, attribute: int, value: int) -> Errno:
-        """KVM_XEN_HVM_SET_ATTR.
+        """Set an attribute of the VM: KVM_XEN_HVM_SET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
-        Returns: 0, -EINVAL, -ENOENT (no such attribute), or what activation or refresh returns.
+        Returns: 0, -EINVAL, -ENOENT (no such attribute), or the error of activation or refresh.
         Simplified: no outbound event channels.
         """
         if attribute == ATTR_LONG_MODE:
@@ -64,30 +70,30 @@ class XenIoctl(Xen):
         if by_hva and value % self.PAGE_SIZE != 0:
             return -EINVAL
         if value == (0 if by_hva else INVALID):
-            self.kvm_xen_disable_shared_info(kvm)
+            self.disable_shared_info(kvm)
             return 0
-        return self.kvm_xen_set_shared_info(kvm, value * self.PAGE_SIZE, value, by_hva)
+        return self.set_shared_info(kvm, value * self.PAGE_SIZE, value, by_hva)
 
     def kvm_xen_vcpu_set_attr(self, vcpu: KvmVcpu, attribute: int, value: int, expires: int) -> Errno:
-        """KVM_XEN_VCPU_SET_ATTR: `value` is an address, a state, a vector, or a timer's port and priority.
+        """Set an attribute of a vCPU; `value` is an address, a state, a vector, or a timer's port and priority.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, -EINVAL, -ENXIO (not aligned), -ENOENT (no such attribute), or what activation returns.
+        Returns: 0, -EINVAL, -ENXIO (not aligned), -ENOENT (no such attribute), or the error of the activation.
         """
         places = {
             VCPU_ATTR_VCPU_INFO: (vcpu.xen.vcpu_info_cache, VCPU_INFO_SIZE),
             VCPU_ATTR_VCPU_TIME_INFO: (vcpu.xen.vcpu_time_info_cache, self.PVCLOCK_SIZE),
         }
         if attribute in places:
-            return self._set_place(vcpu, *places[attribute], value)
+            return self._set_vcpu_place(vcpu, *places[attribute], value)
         if attribute == VCPU_ATTR_VCPU_INFO_HVA:
             return self._set_vcpu_info_hva(vcpu, value)
         if attribute == VCPU_ATTR_RUNSTATE_ADDR:
             if value == INVALID:
-                self.kvm_xen_vcpu_disable_info(vcpu, vcpu.xen.runstate_cache)
-                self.kvm_xen_vcpu_disable_info(vcpu, vcpu.xen.runstate2_cache)
+                self.disable_vcpu_info(vcpu, vcpu.xen.runstate_cache)
+                self.disable_vcpu_info(vcpu, vcpu.xen.runstate2_cache)
                 return 0
-            return self.kvm_xen_vcpu_set_runstate(vcpu, value)
+            return self.set_runstate_area(vcpu, value)
         if attribute == VCPU_ATTR_RUNSTATE_CURRENT:
             return self._set_runstate(vcpu, value)
         if attribute == VCPU_ATTR_TIMER:
@@ -96,31 +102,33 @@ class XenIoctl(Xen):
             return self._set_vector(vcpu, value)
         return -ENOENT
 
-    def _set_place(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, length: int, gpa: int) -> Errno:
-        """vcpu_info, or the time information of a vCPU, by its gpa.
+    @part_of("kvm_xen_vcpu_set_attr")
+    def _set_vcpu_place(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, length: int, gpa: int) -> Errno:
+        """Set or disable vcpu_info, or the time information of a vCPU, by its gpa.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         if gpa == INVALID:
-            self.kvm_xen_vcpu_disable_info(vcpu, gpc)
+            self.disable_vcpu_info(vcpu, gpc)
             return 0
-        ret = self.kvm_xen_vcpu_set_info(vcpu, gpc, gpa, length)
+        ret = self.set_vcpu_info(vcpu, gpc, gpa, length)
         if ret == 0:
             vcpu.clock_update = True
         return ret
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_vcpu_info_hva(self, vcpu: KvmVcpu, hva: int) -> Errno:
-        """vcpu_info, by its user address.
+        """Set or disable vcpu_info by its user address.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         gpc = vcpu.xen.vcpu_info_cache
         if hva == 0:
-            self.kvm_xen_vcpu_disable_info(vcpu, gpc)
+            self.disable_vcpu_info(vcpu, gpc)
             return 0
-        if not self.kvm_xen_vcpu_info_aligned(hva):
+        if not self.vcpu_info_is_aligned(hva):
             return -ENXIO
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             ret = self.kvm_gpc_activate_hva(gpc, hva, VCPU_INFO_SIZE)
@@ -128,10 +136,11 @@ class XenIoctl(Xen):
                 vcpu.clock_update = True
             return ret
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_runstate(self, vcpu: KvmVcpu, state: int) -> Errno:
-        """The state that a vCPU is in.
+        """Set the runstate of a vCPU.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -142,19 +151,21 @@ class XenIoctl(Xen):
             self.kvm_xen_update_runstate(vcpu, state == RUNSTATE_runnable)
         return 0
 
+    @part_of("kvm_xen_update_runstate")
     def _enter_runstate(self, kvm: Kvm, vcpu: KvmVcpu, state: int) -> None:
-        """The state changes now.
+        """Record the new runstate and the time of the change.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
         """
         self.host_clock += 1
         vcpu.xen.host_runstate = state
         vcpu.xen.host_runstate_entry_time = self.host_clock + kvm.host_kvmclock_offset
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_timer(self, vcpu: KvmVcpu, port: int, priority: int, expires: int) -> Errno:
-        """Stop the timer, and start it anew if it has an event and a time.
+        """Stop the timer, and restart it if it has a port and an expiry time.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -166,40 +177,43 @@ class XenIoctl(Xen):
         if vcpu.xen.host_timer_expires != 0 and expires <= self.host_clock + kvm.host_kvmclock_offset:
             vcpu.xen.host_timer_expires = 0
             self._on_timer(vcpu)
-            return self.kvm_xen_vcpu_set_timer(vcpu)
+            return self.start_expired_timer(vcpu)
         return 0
 
+    @part_of("kvm_xen_vcpu_set_attr")
     def _set_vector(self, vcpu: KvmVcpu, vector: int) -> Errno:
-        """The vector by which the vCPU is told of events.
+        """Set the vector by which the vCPU receives upcalls.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
         if 0 < vector < FIRST_VECTOR:
             return -EINVAL
         vcpu.xen.upcall_vector = vector != 0
         return 0
 
+    @part_of_caller
     def _on_timer(self, vcpu: KvmVcpu) -> None:
-        """The event that is sent is the timer's.
+        """Make the timer's port the event that is sent.
 
-        Linux: arch/x86/kvm/xen.c, in xen_timer_callback(), kvm_xen_inject_timer_irqs(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c xen_timer_callback(), kvm_xen_inject_timer_irqs(), v7.3.4.
         """
         current().host_evtchn_port = vcpu.xen.host_timer_virq
 
     def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
-        """The vCPU runs.
+        """Set the runstate of a vCPU that runs again.
 
-        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), x86.c vcpu_enter_guest() with
+        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), arch/x86/kvm/x86.c vcpu_enter_guest() with
         KVM_REQ_STEAL_UPDATE, v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         if kvm.xen.hvm_config and vcpu.xen.host_runstate != RUNSTATE_running:
             self._enter_runstate(kvm, vcpu, RUNSTATE_running)
-            self.kvm_vcpu_run_runstate(vcpu)
+            self.run_runstate_update(vcpu)
 
-    def kvm_xen_timer_expires(self, vcpu: KvmVcpu) -> None:
-        """The hrtimer of a guest's timer has expired.
+    @part_of("hrtimer_interrupt")
+    def expire_timer(self, vcpu: KvmVcpu) -> None:
+        """Run the callback of a timer whose hrtimer has expired.
 
         Linux: arch/x86/kvm/xen.c xen_timer_callback(), kernel/time/hrtimer.c hrtimer_interrupt(), v7.3.4.
         """
@@ -212,18 +226,19 @@ class XenIoctl(Xen):
             self.xen_timer_callback(kvm, vcpu)
             self.irq_exit()
 
-    def kvm_xen_vcpu_get_timer(self, vcpu: KvmVcpu) -> int:
-        """KVM_XEN_VCPU_GET_ATTR of the timer: what has expired is delivered first. Returns when it will expire.
+    @part_of("kvm_xen_vcpu_get_attr")
+    def get_vcpu_timer(self, vcpu: KvmVcpu) -> int:
+        """Return the expiry time of the timer, after delivering a pending one: KVM_XEN_VCPU_GET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_get_attr(), v7.3.4.
         """
         self._on_timer(vcpu)
         if vcpu.xen.timer_pending:
-            self.kvm_vcpu_run_inject_timer(vcpu)
+            self.run_timer_injection(vcpu)
         return vcpu.xen.host_timer_expires
 
     def kvm_xen_hvm_evtchn_send(self, kvm: Kvm, port: int, vcpu_id: int, priority: int) -> Errno:
-        """KVM_XEN_HVM_EVTCHN_SEND: an event for the guest. Whether it was delivered or masked is not told.
+        """Send an event to the guest: KVM_XEN_HVM_EVTCHN_SEND. The result does not distinguish delivered from masked.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_evtchn_send(), v7.3.4.
         Returns: 0, -EINVAL, or the error of the refresh.
@@ -237,7 +252,7 @@ class XenIoctl(Xen):
         return 0 if ret > 0 or ret == -ENOTCONN else ret
 
     def max_evtchn_port(self, kvm: Kvm) -> int:
-        """How many event channels a guest has.
+        """Return the number of event channels of a guest.
 
         Linux: arch/x86/kvm/xen.c max_evtchn_port(), v7.3.4.
         """

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/xen.c: where a Xen guest finds how long its vCPU ran, and did not run; on one page or on two."""
+"""arch/x86/kvm/xen.c: runstate, the time that a vCPU spends in each state, in an area on one or two pages."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache, Gpa
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
@@ -16,16 +17,17 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 class XenRunstate(KvmMm):
     """The functions of arch/x86/kvm/xen.c for runstate."""
 
-    def kvm_xen_vcpu_set_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
-        """KVM_XEN_VCPU_SET_ATTR of KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR: one page or two.
+    @part_of("kvm_xen_vcpu_set_attr")
+    def set_runstate_area(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+        """Set the address of the runstate area: KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR of KVM_XEN_VCPU_SET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, or what activation returns.
+        Returns: 0, or the error of the activation.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            ret: Errno = self.kvm_xen_activate_runstate(vcpu, gpa)
+            ret: Errno = self.activate_runstate_area(vcpu, gpa)
             if ret != 0:
                 self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
                 self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
@@ -33,12 +35,13 @@ class XenRunstate(KvmMm):
             self.kvm_xen_update_runstate_guest(vcpu, False)
         return 0
 
-    def kvm_xen_activate_runstate(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
-        """Activate the cache of each page, or deactivate the second one's.
+    @part_of("kvm_xen_vcpu_set_attr")
+    def activate_runstate_area(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
+        """Activate the cache of each page; deactivate the second one for an area on one page.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_vcpu_set_attr(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         Locks: xen_lock, SRCU.
-        Returns: 0, or what activation returns.
+        Returns: 0, or the error of the activation.
         """
         first = self.PAGE_SIZE - self.offset_in_page(gpa)
         ret = self.kvm_gpc_activate(vcpu.xen.runstate_cache, gpa, first)
@@ -50,30 +53,20 @@ class XenRunstate(KvmMm):
         return self.kvm_gpc_activate(vcpu.xen.runstate2_cache, gpa + first, self.RUNSTATE_SIZE - first)
 
     def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
-        """The vCPU goes to another state; `runnable` is the one of a vCPU that is scheduled out.
+        """Change the vCPU's runstate to running, or to `runnable` when it is scheduled out.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
         Locks: SRCU.
-        Simplified: the times are not kept.
+        Simplified: times are not modelled.
         """
         if vcpu.xen.runstate_cache.active:
             self.kvm_xen_update_runstate_guest(vcpu, runnable)
 
-    def kvm_vcpu_run_runstate(self, vcpu: KvmVcpu) -> None:
-        """KVM_RUN after the vCPU was scheduled out: it runs again.
-
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, xen.h
-        kvm_xen_runstate_set_running(), v7.3.4.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
-            self.kvm_xen_update_runstate(vcpu, False)
-
+    @part_of("kvm_xen_update_runstate_guest")
     def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
-        """Lock a runstate cache; when scheduling, only if nobody has to be waited for.
+        """Lock a runstate cache; use a trylock in the scheduler.
 
-        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4 (trylock since 6.2: bbe17c625d68).
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4 (trylock since v6.2: bbe17c625d68).
         Locks: interrupts are off.
         Returns: whether it is locked.
         """
@@ -83,11 +76,11 @@ class XenRunstate(KvmMm):
         return True
 
     def kvm_xen_update_runstate_guest(self, vcpu: KvmVcpu, in_atomic: bool) -> None:
-        """Write the runstate area, which may lie on two pages.
+        """Write the runstate area, which may span two pages.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4.
-        Locks: SRCU; `in_atomic`: the runqueue's, so that nothing may sleep or wait.
-        Simplified: each page is written in one go.
+        Locks: SRCU; `in_atomic`: the runqueue's, so that this must neither sleep nor wait.
+        Simplified: each page is written in one step.
         """
         gpc1 = vcpu.xen.runstate_cache
         gpc2 = vcpu.xen.runstate2_cache
@@ -100,7 +93,7 @@ class XenRunstate(KvmMm):
                 return
             while not self.kvm_gpc_check(gpc1, len1):
                 gpc1.lock.read_unlock_irq()
-                # Called from schedule() there is no way to sleep: the guest is told later.
+                # schedule() must not sleep: the guest's area is updated later.
                 if in_atomic:
                     return
                 if self.kvm_gpc_refresh(gpc1, len1) != 0:
@@ -108,7 +101,7 @@ class XenRunstate(KvmMm):
                 gpc1.lock.read_lock_irq()
             if len2 == 0:
                 break
-            # gpc1 before gpc2: nobody else takes more than one.
+            # gpc1 before gpc2: no other path takes more than one.
             if not self.runstate_read_lock(gpc2, in_atomic):
                 gpc1.lock.read_unlock_irq()
                 return
@@ -118,12 +111,12 @@ class XenRunstate(KvmMm):
             gpc1.lock.read_unlock_irq()
             if in_atomic:
                 return
-            # gpc1.gpa is read without its lock: only vcpu.mutex, which is ours, lets it change.
+            # gpc1.gpa is read without its lock: it changes only under vcpu.mutex, which is held.
             if self.kvm_gpc_activate(gpc2, gpc1.gpa + len1, len2) != 0:
                 return
-        self.xen_write_runstate(vcpu, gpc1, 0, len1)
+        self.write_runstate_area(vcpu, gpc1, 0, len1)
         if len2 != 0:
-            self.xen_write_runstate(vcpu, gpc2, len1, len2)
+            self.write_runstate_area(vcpu, gpc2, len1, len2)
             self.kvm_gpc_mark_dirty_in_slot(gpc2)
             self.note_xen_dirty(gpc2)
             gpc2.lock.read_unlock()
@@ -131,18 +124,20 @@ class XenRunstate(KvmMm):
         self.note_xen_dirty(gpc1)
         gpc1.lock.read_unlock_irq()
 
+    @part_of("kvm_xen_update_runstate_guest")
     @atomic
-    def xen_write_runstate(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
+    def write_runstate_area(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
         """Write a part of the runstate area.
 
-        Linux: arch/x86/kvm/xen.c, in kvm_xen_update_runstate_guest(), v7.3.4.
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4.
         Locks: gpc.lock for reading.
         """
         self.access_khva(gpc, True)
 
+    @part_of_caller
     @atomic
     def note_xen_dirty(self, gpc: GfnToPfnCache) -> None:
-        """Let the properties see that the writer has marked what it wrote.
+        """Trace that the writer has marked what it wrote dirty.
 
         Linux: nothing; a tracepoint of the model.
         """

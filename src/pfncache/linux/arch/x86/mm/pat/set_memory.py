@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/mm/pat/set_memory.c: pages leave the direct map and come back."""
+"""arch/x86/mm/pat/set_memory.c: presence of pages in the direct map."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ class SetMemory(Mm):
     """The direct map's PTEs."""
 
     @atomic
-    def set_direct_map_invalid(self, page: Page) -> None:
-        """Take a page out of the direct map, and flush the TLB.
+    def set_direct_map_invalid_noflush(self, page: Page) -> None:
+        """Remove a page from the direct map, and flush the TLB.
 
-        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_valid_noflush(), v7.3.4.
+        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_invalid_noflush(), v7.3.4.
         """
         page.direct_map = False
 
     @atomic
-    def set_direct_map_default(self, page: Page) -> None:
-        """Put a page back into the direct map.
+    def set_direct_map_default_noflush(self, page: Page) -> None:
+        """Restore a page in the direct map.
 
-        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_valid_noflush(), v7.3.4.
+        Linux: arch/x86/mm/pat/set_memory.c set_direct_map_default_noflush(), v7.3.4.
         """
         page.direct_map = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/include/uapi/asm/kvm_para.h: what a guest and KVM agree on."""
+"""arch/x86/include/uapi/asm/kvm_para.h: the paravirtual interface between a guest and KVM."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ MSR_KVM_ASYNC_PF_EN = 0x4B564D02
 MSR_KVM_STEAL_TIME = 0x4B564D03
 MSR_KVM_ASYNC_PF_ACK = 0x4B564D07
 KVM_MSR_ENABLED = 1
+KVM_ASYNC_PF_ENABLED = 1
 KVM_ASYNC_PF_DELIVERY_AS_INT = 8
 _STEAL = struct.Struct("<QIIB")
 

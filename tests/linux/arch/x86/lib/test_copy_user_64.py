@@ -23,8 +23,8 @@ def test_no_mapping(host: Host) -> None:
 
 
 def test_readonly_memory(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
-    host.kernel.sys_mprotect(host.mm, HVA, False)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
     assert host.kernel.copy_from_user(HVA, 1)
     assert not host.kernel.copy_to_user(HVA, b"x")
     assert host.page(HVA).host_bytes[0] == 0
@@ -38,14 +38,14 @@ def test_no_process(host: Host) -> None:
 @pytest.mark.parametrize("mapped", [False, True])
 def test_with_page_faults_disabled(host: Host, mapped: bool) -> None:
     if mapped:
-        host.kernel.sys_touch(host.mm, HVA)
+        host.kernel.do_user_addr_fault(host.mm, HVA)
     current().pagefault_disabled = True
     assert host.kernel.copy_to_user(HVA, b"x") is mapped
     assert (host.mm.ptes[HVA >> 12].pfn >= 0) is mapped
 
 
 def test_a_fault_in_atomic_context(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     current().preempt_count = 1
     assert host.kernel.copy_to_user(HVA, b"x")  # no fault, no sleep
     with reported("sleeping-in-atomic"):
@@ -53,14 +53,14 @@ def test_a_fault_in_atomic_context(host: Host) -> None:
 
 
 def test_a_pte_that_outlives_its_page(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     host.page(HVA).free = True
     with reported("use-after-free"):
         host.kernel.copy_from_user(HVA, 1)
 
 
 def test_a_page_that_is_assigned_to_a_guest(host: Host) -> None:
-    host.kernel.sys_touch(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
     host.page(HVA).rmp_private = True
     assert host.kernel.copy_from_user(HVA, 1)  # reads ciphertext
     with reported("private-access"):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/lib/usercopy_64.c, arch/x86/include/asm/uaccess.h: user addresses of the current process."""
+"""arch/x86/lib/copy_user_64.S and the uaccess headers: accesses to user addresses of the current process."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct
@@ -13,14 +14,15 @@ from pfncache.linux.kernel.locking.rwsem import down_read
 
 
 class Usercopy(Mm):
-    """copy_to_user() and its kin: an access that faults is repaired, or fails."""
+    """copy_to_user() and the other uaccess functions: a faulting access is retried after the fault, or fails."""
 
+    @part_of_caller
     @atomic
     def user_access(self, mm: MmStruct, address: Hva, write: bool) -> bool:
-        """One access through the user page tables, in one go.
+        """Access a user address through the page tables, in one step.
 
-        Linux: arch/x86/mm/extable.c, and the processor, v7.3.4.
-        Returns: False: page fault.
+        Linux: arch/x86/mm/extable.c fixup_exception(), and the processor, v7.3.4.
+        Returns: False for a page fault.
         """
         pte = mm.ptes[address >> self.PAGE_SHIFT]
         if pte.pfn < 0 or (write and not pte.writable):
@@ -28,18 +30,19 @@ class Usercopy(Mm):
         if self.pfn_valid(pte.pfn):
             page = self.mem_map[pte.pfn]
             if page.free:
-                report("use-after-free", f"pfn {pte.pfn} is reached through user address {address:#x}, but it is free")
+                report("use-after-free", f"pfn {pte.pfn} is accessed through user address {address:#x}, but it is free")
             if page.rmp_private and write:
                 report("private-access", f"RMP fault: the host writes pfn {pte.pfn}, which is assigned to a guest")
             self.trace_user_access(page, write)
         return True
 
+    @part_of_caller
     def user_access_retry(self, address: Hva, write: bool) -> bool:
-        """An access that may fault, until it succeeds or there is nothing to map.
+        """Repeat an access and its fault until one succeeds or the other fails.
 
-        Linux: arch/x86/lib/copy_user_64.S, arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
+        Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
         Locks: may sleep, unless page faults are disabled.
-        Returns: False: -EFAULT.
+        Returns: False for -EFAULT.
         """
         mm = current().mm
         if mm is None:
@@ -53,20 +56,20 @@ class Usercopy(Mm):
                 return False
         return True
 
-    def try_cmpxchg_user(self, address: Hva) -> bool:
-        """Exchange a word of the current process if it has not changed.
+    def _try_cmpxchg_user(self, address: Hva) -> bool:
+        """Compare and exchange a word of the current process.
 
         Linux: arch/x86/include/asm/uaccess.h __try_cmpxchg_user(), v7.3.4.
-        Returns: whether the word could be accessed; the bytes, in direct execution, are the caller's to put.
-        Simplified: nobody else changes the word.
+        Returns: whether the word could be accessed; in direct execution, the caller writes the bytes.
+        Simplified: the comparison always succeeds.
         """
         return self.user_access_retry(address, True)
 
     def copy_to_user(self, address: Hva, data: bytes) -> bool:
-        """Write to the current process.
+        """Write to memory of the current process.
 
-        Linux: include/linux/uaccess.h __copy_to_user(), v7.3.4.
-        Returns: whether everything was written.
+        Linux: include/linux/uaccess.h copy_to_user(), __copy_to_user(), v7.3.4.
+        Returns: whether all bytes were written.
         Simplified: within one page.
         """
         if not self.user_access_retry(address, True):
@@ -75,17 +78,18 @@ class Usercopy(Mm):
         return True
 
     def copy_from_user(self, address: Hva, length: int) -> bool:
-        """Read from the current process.
+        """Read memory of the current process.
 
-        Linux: include/linux/uaccess.h __copy_from_user(), v7.3.4.
-        Returns: whether everything was read; the bytes, in direct execution, are host_get()'s.
+        Linux: include/linux/uaccess.h copy_from_user(), __copy_from_user(), v7.3.4.
+        Returns: whether all bytes were read; in direct execution, host_get() returns them.
         Simplified: within one page.
         """
         return self.user_access_retry(address, False)
 
+    @part_of("rep_movs_alternative")
     @host_only
     def host_put(self, address: Hva, data: bytes) -> None:
-        """Move bytes to a user address.
+        """Write bytes to a user address.
 
         Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), v7.3.4.
         """
@@ -94,8 +98,9 @@ class Usercopy(Mm):
         offset = self.offset_in_page(address)
         self.host_page_bytes(mm.ptes[address >> self.PAGE_SHIFT].pfn)[offset : offset + len(data)] = data
 
+    @part_of("rep_movs_alternative")
     def host_get(self, address: Hva, length: int) -> bytes:
-        """The bytes at a user address that copy_from_user() has found readable, in direct execution.
+        """Return the bytes at a user address that copy_from_user() has found readable, in direct execution.
 
         Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), v7.3.4.
         """

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/x86.c: the kvm_arch_ functions that virt/kvm calls."""
+
+from __future__ import annotations
+
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Errno, Pfn
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class ArchHooks(KvmMm):
+    """Memory regions and guest_memfd on x86."""
+
+    def kvm_arch_has_private_mem(self, kvm: Kvm) -> bool:
+        """Return whether the VM type has private memory.
+
+        Linux: arch/x86/include/asm/kvm_host.h kvm_arch_has_private_mem(), v7.3.4.
+        """
+        return kvm.vm_type != KVM_X86_DEFAULT_VM
+
+    def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
+        """Allocate the architecture's metadata of a slot.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_prepare_memory_region(), kvm_alloc_memslot_metadata(), v7.3.4.
+        Locks: slots_lock.
+        Returns: 0.
+        """
+        slot.arch_ready = True
+        return 0
+
+    def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:
+        """Assign a page to the guest in the RMP.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_gmem_make_private(), arch/x86/kvm/svm/sev.c sev_gmem_make_private(), v7.3.4.
+        Locks: the folio lock.
+        Returns: 0.
+        Simplified: SNP's rules for the CoCo type; other types have no RMP.
+        """
+        if kvm.vm_type == KVM_X86_SNP_VM and kvm.mem_attr_array[gfn].private:
+            self.mem_map[pfn].rmp_private = True
+        return 0
+
+    def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
+        """Return a page to the host in the RMP.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_gmem_reclaim(), arch/x86/kvm/svm/sev.c sev_gmem_make_shared(), v7.3.4.
+        """
+        if self.mem_map[pfn].rmp_private:
+            self.mem_map[pfn].rmp_private = False

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/x86.c: steal time, and the vCPU's thread is scheduled out."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import host_only
+from pfncache.lang.part_of import part_of
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Hva
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+class StealTimeUpdate(KvmMm):
+    """The functions of arch/x86/kvm/x86.c for steal time."""
+
+    def record_steal_time(self, vcpu: KvmVcpu) -> None:
+        """Write steal time through the user address; a fault there drops the update.
+
+        Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
+        Simplified: `preempted` is reset; the time is not modelled.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        ghc = vcpu.st.cache
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
+            if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
+                return
+        if self.kvm_is_error_hva(ghc.hva):
+            return
+        st = ghc.hva
+        if not self.copy_to_user(st + self.STEAL_PREEMPTED, b"\0"):
+            return
+        self.host_steal_time(st)
+        self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
+        slot = ghc.memslot
+        assert slot is not None
+        self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
+
+    @part_of("record_steal_time")
+    @host_only
+    def host_steal_time(self, hva: Hva) -> None:
+        """Advance the version to the next even number, and clear `preempted`. Steal time is always zero.
+
+        Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
+        """
+        version = int.from_bytes(self.host_get(hva + 8, 4), "little")
+        version = (version + (version & 1) + 2) & 0xFFFFFFFF
+        self.host_put(hva + 8, version.to_bytes(4, "little"))
+        self.host_put(hva + self.STEAL_PREEMPTED, b"\0")
+
+    def kvm_steal_time_set_preempted(self, vcpu: KvmVcpu) -> None:
+        """Set `preempted` of a vCPU that is scheduled out, unless that takes a page fault.
+
+        Linux: arch/x86/kvm/x86.c kvm_steal_time_set_preempted(), v7.3.4.
+        Locks: SRCU, the runqueue's; nothing may sleep.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        ghc = vcpu.st.cache
+        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
+            return
+        if not self.kvm_is_error_hva(ghc.hva):
+            current().pagefault_disabled = True
+            written = self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
+            current().pagefault_disabled = False
+            if written:
+                self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
+
+    def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
+        """Record for the guest that its vCPU does not run.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_put(), arch/x86/kvm/xen.h kvm_xen_runstate_set_preempted(), v7.3.4.
+        Locks: the runqueue's.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            if kvm.xen.hvm_config:
+                self.kvm_xen_update_runstate(vcpu, True)
+            else:
+                self.kvm_steal_time_set_preempted(vcpu)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/x86.c: KVM_RUN, one request or guest access at a time."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.lang.report import report
+from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
+from pfncache.linux.arch.x86.kvm.x86.clock import Clock
+from pfncache.linux.arch.x86.kvm.x86.steal_time import StealTimeUpdate
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+
+
+class VcpuRun(Clock, StealTimeUpdate, Mmu):
+    """Parts of vcpu_run() and vcpu_enter_guest()."""
+
+    @part_of("vcpu_run")
+    def run_guest_access(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
+        """Access memory as the guest: through its SPTE, or after one fault.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
+        Returns: 0, RET_PF_RETRY or -EFAULT.
+        Simplified: a fault that must be retried ends the operation instead of re-entering the guest.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gfn = self.gpa_to_gfn(gpa)
+        with srcu_read_lock(kvm.srcu):
+            if self.guest_access(kvm, gfn):
+                return 0
+            ret = self.kvm_tdp_page_fault(kvm, gfn, private)
+            if ret == 0:
+                self.guest_access(kvm, gfn)
+            return ret
+
+    @part_of_caller
+    @atomic
+    def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
+        """Access memory through the SPTE of gfn, in one step.
+
+        Linux: nothing; the processor's nested paging.
+        Returns: False for a TDP fault.
+        """
+        pfn = kvm.sptes[gfn].pfn
+        if pfn < 0:
+            return False
+        if self.pfn_valid(pfn) and self.mem_map[pfn].free:
+            report("stale-spte", f"the guest accesses pfn {pfn} through {kvm.sptes[gfn]}, but the page is free")
+        return True
+
+    @part_of("vcpu_enter_guest")
+    def run_clock_update(self, vcpu: KvmVcpu) -> None:
+        """Run a vCPU with a requested clock update, as after KVM_SET_CLOCK or a migration to another CPU: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_CLOCK_UPDATE, vcpu_run(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            vcpu.clock_update = False
+            self.kvm_guest_time_update(vcpu)
+
+    @part_of("vcpu_enter_guest")
+    def run_steal_time_update(self, vcpu: KvmVcpu) -> None:
+        """Run a vCPU with a requested update of steal time: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.record_steal_time(vcpu)
+
+    @part_of("vcpu_enter_guest")
+    def run_runstate_update(self, vcpu: KvmVcpu) -> None:
+        """Run a vCPU after it was scheduled out: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, arch/x86/kvm/xen.h
+        kvm_xen_runstate_set_running(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.kvm_xen_update_runstate(vcpu, False)
+
+    @part_of("vcpu_run")
+    def run_timer_injection(self, vcpu: KvmVcpu) -> None:
+        """Run a vCPU with a pending Xen timer: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), arch/x86/kvm/irq.c kvm_inject_pending_timer_irqs(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            self.kvm_xen_inject_timer_irqs(kvm, vcpu)
+
+    @part_of("vcpu_run")
+    def run_event_injection(self, vcpu: KvmVcpu) -> None:
+        """Run a vCPU with pending Xen events: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), arch/x86/kvm/xen.h kvm_xen_has_pending_events(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+            if vcpu.xen.evtchn_pending_sel:
+                self.kvm_xen_inject_pending_events(vcpu)
+
+    def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:
+        """Serve the requests of a vCPU before it enters the guest: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), kvm_arch_vcpu_load(), v7.3.4.
+        Simplified: no guest exit is at an instruction boundary, so that none sets `preempted`.
+        """
+        if vcpu.clock_update:
+            self.run_clock_update(vcpu)
+        if vcpu.st.enabled:
+            self.run_steal_time_update(vcpu)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/kvm/xen.c: vcpu_info, where a Xen guest looks for pending events."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.preempt import current_thread_info
+from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi.linux.errno import ENXIO
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+
+
+class XenVcpuInfo(XenRunstate):
+    """The functions of arch/x86/kvm/xen.c for vcpu_info."""
+
+    @part_of("kvm_xen_vcpu_set_attr")
+    def set_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, gpa: Gpa, length: int) -> Errno:
+        """Set the address of vcpu_info, or of its time information: KVM_XEN_VCPU_SET_ATTR.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
+        Returns: 0, -ENXIO (vcpu_info is not aligned), or the error of the activation.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            if gpc is vcpu.xen.vcpu_info_cache and not self.vcpu_info_is_aligned(gpa):
+                return -ENXIO
+            return self.kvm_gpc_activate(gpc, gpa, length)
+
+    @part_of("kvm_xen_vcpu_set_attr")
+    def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
+        """Return whether gpa is aligned for vcpu_info: its bits are set atomically, and must not cross a page.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4 (since v7.3.2: eacdb76c5f04).
+        """
+        return gpa % self.VCPU_INFO_ALIGN == 0
+
+    @part_of("kvm_xen_vcpu_set_attr")
+    def disable_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Disable vcpu_info, or its time information: KVM_XEN_VCPU_SET_ATTR with no address.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            self.kvm_gpc_deactivate(gpc)
+
+    def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
+        """Deliver the events that the fast path left pending.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
+        Locks: vcpu.mutex, SRCU.
+        """
+        gpc = vcpu.xen.vcpu_info_cache
+        gpc.lock.read_lock_irq()
+        while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
+            gpc.lock.read_unlock_irq()
+            if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
+                return
+            gpc.lock.read_lock_irq()
+        self.inject_evtchn_pending_sel(vcpu, gpc)
+        vcpu.xen.evtchn_pending_sel = False
+        self.kvm_gpc_mark_dirty_in_slot(gpc)
+        self.note_xen_dirty(gpc)
+        gpc.lock.read_unlock_irq()
+
+    @part_of("kvm_xen_inject_pending_events")
+    @atomic
+    def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Set the pending bits in vcpu_info, and mark an upcall pending.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
+        Locks: gpc.lock for reading.
+        """
+        self.access_khva(gpc, True)
+
+    def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Return whether an upcall is pending; none is without vcpu_info.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an
+        SRCU section since v7.3.2: aa8ad943f242).
+        """
+        if not vcpu.xen.vcpu_info_cache.active:
+            return False
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            return self._kvm_xen_has_interrupt(vcpu)
+
+    def _kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Read vcpu_info; return True where it must not be refreshed: before the vCPU blocks, and in atomic context.
+
+        Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4.
+        Locks: SRCU.
+        Simplified: the contents of vcpu_info are not modelled; an upcall is always pending.
+        """
+        gpc = vcpu.xen.vcpu_info_cache
+        gpc.lock.read_lock_irq()
+        while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
+            gpc.lock.read_unlock_irq()
+            if current_thread_info().preempt_count != 0 or current().interruptible:
+                return True
+            if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
+                return False
+            gpc.lock.read_lock_irq()
+        self.access_khva(gpc, False)
+        gpc.lock.read_unlock_irq()
+        return True
+
+    def kvm_xen_destroy_vcpu(self, vcpu: KvmVcpu) -> None:
+        """Deactivate the caches of a vCPU that is destroyed.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_destroy_vcpu(), v7.3.4.
+        """
+        self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
+        self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
+        self.kvm_gpc_deactivate(vcpu.xen.vcpu_info_cache)
+        self.kvm_gpc_deactivate(vcpu.xen.vcpu_time_info_cache)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/madvise.c: MADV_DONTNEED and MADV_REMOVE."""
+
+from __future__ import annotations
+
+from pfncache.lang.part_of import part_of
+from pfncache.linux.fs.open import Open
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked
+from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.types import Errno, Hva
+from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM
+from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+from pfncache.linux.kernel.locking.rwsem import down_read
+
+
+class Madvise(Open):
+    """The functions of mm/madvise.c, one page at a time."""
+
+    @part_of("do_madvise")
+    def madvise_dontneed(self, mm: MmStruct, address: Hva) -> Errno:
+        """Clear the PTE of one page and keep its VMA: madvise(MADV_DONTNEED).
+
+        Linux: mm/madvise.c do_madvise(), madvise_dontneed_single_vma(), v7.3.4.
+        Returns: 0.
+        """
+        with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)  # find_vma() does
+            self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
+        return 0
+
+    def madvise_remove(self, mm: MmStruct, address: Hva) -> Errno:
+        """Punch a hole into the file that one page maps: madvise(MADV_REMOVE).
+
+        Linux: mm/madvise.c madvise_remove(), v7.3.4.
+        Returns: 0, -ENOMEM without a mapping, -EINVAL for anonymous memory, or the result of fallocate().
+        """
+        vma = mm.vmas[address >> self.PAGE_SHIFT]
+        if not vma.present:
+            return -ENOMEM
+        mapping = vma.mapping
+        if mapping is None:
+            return -EINVAL
+        offset = vma.pgoff << self.PAGE_SHIFT
+        for file in self.gmem_files:
+            if file.f_mapping is mapping:
+                return self.vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)
+        return self.shmem_fallocate(mapping, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/mprotect.c: protection of mappings."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.linux.lockdep import mmap_assert_write_locked
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.types import Errno, Hva
+from pfncache.linux.include.uapi.linux.errno import ENOMEM
+from pfncache.linux.kernel.locking.rwsem import down_write
+from pfncache.linux.kernel.locking.spinlock import spin_lock
+
+
+class Mprotect(Mm):
+    """The functions of mm/mprotect.c, one page at a time."""
+
+    def do_mprotect_pkey(self, mm: MmStruct, address: Hva, writable: bool, readable: bool = True) -> Errno:
+        """Change the protection of one page to PROT_NONE, PROT_READ or PROT_READ | PROT_WRITE.
+
+        Linux: mm/mprotect.c do_mprotect_pkey(), mprotect_fixup(), change_protection(), v7.3.4.
+        Returns: 0 or -ENOMEM.
+        Simplified: the PTE of memory that may not be read stays present; accesses check the VMA.
+        """
+        number = address >> self.PAGE_SHIFT
+        with down_write(mm.mmap_lock):
+            vma = mm.vmas[number]
+            if not vma.present:
+                return -ENOMEM
+            mmap_assert_write_locked(mm.mmap_lock)
+            vma.readable = readable
+            vma.writable = writable
+            self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
+            with spin_lock(mm.page_table_lock):
+                if not writable:
+                    mm.ptes[number].writable = False
+            self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
+        return 0

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/util.c: mmap(), and copies of pages."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import host_only
+from pfncache.lang.part_of import part_of
+from pfncache.linux.include.linux.fs import AddressSpace
+from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
+from pfncache.linux.kernel.locking.rwsem import down_write
+from pfncache.linux.mm.vma import VmaOps
+
+
+class MmUtil(VmaOps):
+    """The functions of mm/util.c."""
+
+    def vm_mmap_pgoff(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> Errno:
+        """Map one page, anonymous or of a file: mmap(MAP_FIXED, PROT_READ | PROT_WRITE).
+
+        Linux: mm/util.c vm_mmap_pgoff(), mm/vma.c __mmap_region(), v7.3.4.
+        Returns: 0.
+        """
+        with down_write(mm.mmap_lock):
+            self.vms_complete_munmap_vmas(mm, address)
+            self.vma_link(mm, address, mapping, pgoff)
+        return 0
+
+    @part_of("folio_mc_copy")
+    @host_only
+    def host_copy(self, source: Pfn, target: Pfn) -> None:
+        """Copy the bytes of a page.
+
+        Linux: mm/util.c folio_mc_copy(), v7.3.4.
+        """
+        self.mem_map[target].host_bytes[:] = self.mem_map[source].host_bytes

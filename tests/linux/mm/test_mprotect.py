@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/mprotect.c: protection of user mappings."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.uapi.linux.errno import ENOMEM
+from tests.linux.conftest import HVA, Host
+
+NUMBER = HVA >> 12
+
+
+def notifications(host: Host) -> int:
+    assert host.kvm.mn_active_invalidate_count == 0
+    return host.kvm.gpc_invalidate_seq
+
+
+def test_mprotect(host: Host) -> None:
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    pte, pfn = host.mm.ptes[NUMBER], host.mm.ptes[NUMBER].pfn
+    assert host.kernel.do_mprotect_pkey(host.mm, HVA, False) == 0
+    assert (pte.pfn, pte.writable) == (pfn, False)
+    assert host.kernel.do_mprotect_pkey(host.mm, HVA, True) == 0
+    assert (pte.pfn, pte.writable) == (pfn, False)  # until the next write fault
+    assert notifications(host) == 2
+    assert host.kernel.do_mprotect_pkey(host.mm, HVA - 0x1000, True) == -ENOMEM
+    assert notifications(host) == 2

@@ -12,7 +12,7 @@ from pfncache.designs.design import Design, Patch
 from pfncache.designs.rfc import V4
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import linux_name
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
 from pfncache.linux.vmlinux import Vmlinux
 
 BASE = Design("base", "a base")

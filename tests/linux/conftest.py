@@ -11,8 +11,7 @@ import pytest
 
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.linux.types import Hva, Pfn

@@ -90,7 +90,7 @@ def places(path: Path) -> Iterator[str]:
     """Yield where the namesake of a file may be in the kernel tree: the file, or the C file that it is a piece of."""
     for name in (path.with_suffix(""), path.parent):
         for leaf in (name.name, name.name.replace("_", "-")):
-            yield from ((name.parent / f"{leaf}.{kind}").as_posix() for kind in "ch")
+            yield from ((name.parent / f"{leaf}.{kind}").as_posix() for kind in "chS")
 
 
 @pytest.mark.slow

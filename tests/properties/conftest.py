@@ -7,7 +7,7 @@ import pytest
 
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.design import Design
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.properties import PROBES

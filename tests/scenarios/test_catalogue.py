@@ -68,7 +68,7 @@ def test_bounds_in_a_line(name: str, text: str) -> None:
 
 def test_a_closed_file_is_released_by_whoever_drops_its_last_reference() -> None:
     vcpu, close = SCENARIOS["clock/gmem/close"].build(KERNEL).actors
-    assert [str(call) for call in close.calls] == ["sys_close(gmem0)", "task_work_run(gmem0)"]
+    assert [str(call) for call in close.calls] == ["filp_close(gmem0)", "task_work_run(gmem0)"]
     assert [call.function.__name__ for call in vcpu.calls] == ["run_clock_update", "task_work_run"] * 2
 
 

@@ -8,13 +8,12 @@ from pfncache.designs.requirement import MMU_SEQUENCE
 from pfncache.designs.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.linux.arch.x86.kvm.x86 import X86
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gfn, GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gfn, Gpa
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
-from pfncache.linux.include.linux.fs import AddressSpace, File
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL

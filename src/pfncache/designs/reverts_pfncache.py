@@ -7,8 +7,8 @@ from pfncache.designs.design import Patch
 from pfncache.designs.requirement import MMU_SEQUENCE
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemslots, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gpa
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held_write
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EINVAL

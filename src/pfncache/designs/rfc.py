@@ -8,14 +8,13 @@ from pfncache.designs.requirement import MMU_SEQUENCE, NO_DIRECT_MAP
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.x86 import X86
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gfn, GfnToPfnCache, Gpa, is_error_noslot_pfn
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa, is_error_noslot_pfn
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
 from pfncache.linux.virt.kvm.pfncache import Pfncache

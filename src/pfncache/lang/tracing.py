@@ -5,16 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from pfncache.lang.records import Record
+from typing import Any, Protocol
 
 
 class Tracer(Protocol):
     """Observer of replayed code, called at every preemption point before the code passes it."""
 
-    def access(self, record: Record, field: str) -> None:
+    def access(self, record: Any, field: str) -> None:
         """Observe that a field of `record` is about to be read or written."""
 
     def enter_atomic(self, function: Callable[..., Any]) -> None:
@@ -23,7 +20,7 @@ class Tracer(Protocol):
     def leave_atomic(self) -> None:
         """Observe that the atomic function has ended."""
 
-    def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
+    def changed(self, record: Any, field: str, old: Any, new: Any) -> None:
         """Observe that a field of `record` changes from `old` to `new`."""
 
     def choose(self, options: int) -> int:

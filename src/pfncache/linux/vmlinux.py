@@ -18,8 +18,7 @@ from pfncache.linux.fs.file_table import FileTable
 from pfncache.linux.fs.inode import Inode
 from pfncache.linux.fs.open import Open
 from pfncache.linux.fs.read_write import ReadWrite
-from pfncache.linux.include.linux.fs import AddressSpace, PageCacheEntry
-from pfncache.linux.include.linux.mm_types import MmStruct, Page, Pte, Vma, VmapArea
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.linux.kernel.iomem import Iomem
 from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup

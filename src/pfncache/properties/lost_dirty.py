@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import KvmMemorySlot
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.properties.oracle import Oracle
 from pfncache.properties.property import Property
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm

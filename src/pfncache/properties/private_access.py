@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Kva, Pfn
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED

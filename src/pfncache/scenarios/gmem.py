@@ -18,7 +18,7 @@ def recreate_then_punch(kernel: Kernel) -> System:
 
 def recreate_then_close(kernel: Kernel) -> System:
     """The same, and the first file is closed."""
-    return _recreate(kernel, "sys_close")
+    return _recreate(kernel, "filp_close")
 
 
 def _recreate(kernel: Kernel, end: str, *args: int) -> System:
@@ -74,7 +74,7 @@ def dying_file(kernel: Kernel) -> System:
     """A guest_memfd is closed while its slot is deleted and its memory fails."""
     w = World(kernel, Memory.GMEM_UNMAPPED, slots=2, caches=lambda v: ())
     w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
-    w.actor("close", w.call("sys_close", w.gmem))
+    w.actor("close", w.call("filp_close", w.gmem))
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
     return w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0)).system()
 
@@ -110,7 +110,7 @@ def close_with_vm(kernel: Kernel) -> System:
     w = World(kernel, MEMORY)
     w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
     w.actor("close vm", w.call("kvm_put_kvm", w.kvm))
-    return w.actor("close", w.call("sys_close", w.gmem)).system()
+    return w.actor("close", w.call("filp_close", w.gmem)).system()
 
 
 def failure_and_punch(kernel: Kernel) -> System:
@@ -130,7 +130,7 @@ def _guest(kernel: Kernel, slots: int = 1, files: int = 1) -> World:
 def fault_and_close(kernel: Kernel) -> System:
     """The guest faults while the file is closed, and its slot deleted."""
     w = _guest(kernel, slots=2)
-    w.actor("close", w.call("sys_close", w.gmem))
+    w.actor("close", w.call("filp_close", w.gmem))
     return w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva)).system()
 
 

@@ -76,7 +76,7 @@ OPERATIONS = {
         Operation("memfd-punch", frozenset({Memory.MEMFD}), lambda w: (w.call("punch_hole_in_memfd", w.memfd, 0, 1),)),
         Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
-        Operation("close", GMEM, lambda w: (w.call("sys_close", w.gmem),), once=True),
+        Operation("close", GMEM, lambda w: (w.call("filp_close", w.gmem),), once=True),
         Operation("memory-failure", GMEM | {Memory.MEMFD}, _fail),
         Operation("make-shared", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, False),)),
         Operation("make-private", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, True),)),

@@ -43,7 +43,7 @@ def _describe_actor(actor: Actor) -> str:
 
 
 def _short(name: str) -> str:
-    for prefix in ("kvm_vm_ioctl_", "kvm_vcpu_", "kvm_gmem_", "kvm_", "run_", "sys_", "vm_", "do_"):
+    for prefix in ("kvm_vm_ioctl_", "kvm_vcpu_", "kvm_gmem_", "kvm_", "run_", "filp_", "vm_", "do_"):
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name

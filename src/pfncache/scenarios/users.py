@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux

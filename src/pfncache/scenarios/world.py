@@ -10,9 +10,8 @@ from typing import Any
 
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.fs import AddressSpace, File
-from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
@@ -191,7 +190,7 @@ class World:
 
         Where nobody closes a file, its descriptor keeps it, and there is nothing to do.
         """
-        closed = tuple(call.args[0] for a in self.actors for call in a.calls if call.function.__name__ == "sys_close")
+        closed = tuple(call.args[0] for a in self.actors for call in a.calls if call.function.__name__ == "filp_close")
         works = tuple(Call(self.kernel.task_work_run, (file,)) for file in closed)
         return replace(actor, calls=tuple(c for call in actor.calls for c in (call, *works)))
 

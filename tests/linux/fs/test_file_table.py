@@ -10,7 +10,7 @@ from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, get_pfn, gmem_slo
 def test_mapping_keeps_the_file(host: Host) -> None:
     file = gmem_slot(host)
     host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
-    host.kernel.sys_close(file)
+    host.kernel.filp_close(file)
     assert (file.f_count, host.slot().gmem_file) == (1, file)
     assert get_pfn(host, 1) >= 0
     host.kernel.vm_munmap(host.mm, HVA)

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File, GmemFile
 from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP, ESPIPE
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 from tests.linux.conftest import Host
 
 KEEP, PUNCH, ZERO, COLLAPSE = 1, 2, 16, 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EFAULT, ENOMEM

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EHWPOISON
 from pfncache.linux.kernel.locking.rwsem import down_read

@@ -73,7 +73,7 @@ def test_exit_lets_go_of_files(host: Host) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
     host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
     host.kernel.do_user_addr_fault(host.mm, HVA)
-    host.kernel.sys_close(file)
+    host.kernel.filp_close(file)
     assert file.f_count == 1
     host.kernel.exit_mmap(host.mm)
     assert (file.f_count, current().delayed_fput) == (0, file)

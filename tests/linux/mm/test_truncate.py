@@ -6,8 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
-from pfncache.linux.include.linux.fs import AddressSpace
-from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from tests.linux.conftest import HVA, Host
 
 

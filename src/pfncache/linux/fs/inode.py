@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import AddressSpace
 
 
 class Inode(Mm):

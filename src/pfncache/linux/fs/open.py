@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
@@ -37,6 +37,14 @@ class Open(Shmem, GuestMemfdFile):
         if file.f_mapping.gmem:
             return self.kvm_gmem_fallocate(file, mode, offset, length)
         return self.shmem_fallocate(file.f_mapping, mode, offset, length)
+
+    def filp_close(self, file: File) -> None:
+        """Drop the reference of a file descriptor, then return to user space.
+
+        Linux: fs/open.c filp_close(), v7.3.4.
+        """
+        self.fput(file)
+        self.task_work_run(file)
 
     def do_truncate(self, file: File) -> Errno:
         """Check ftruncate(): the size of a guest_memfd is fixed.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import ESPIPE

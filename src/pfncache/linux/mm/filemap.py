@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from pfncache.linux.include.linux.types import Pgoff
 
 

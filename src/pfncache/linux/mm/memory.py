@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of_caller
-from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked
-from pfncache.linux.include.linux.mm_types import MmStruct, Page, Vma
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read

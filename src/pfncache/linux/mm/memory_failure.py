@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
 from pfncache.linux.include.linux.types import Hva, Pgoff
 from pfncache.linux.kernel.locking.rwsem import down_read
 

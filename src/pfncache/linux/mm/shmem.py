@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON
 from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM, EOPNOTSUPP
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE

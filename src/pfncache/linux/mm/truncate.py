@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.fs import AddressSpace
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Pgoff
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.mm.filemap import Filemap

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
 from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.fs import AddressSpace
-from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.mm.vma import VmaOps

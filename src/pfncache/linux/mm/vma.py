@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.fs import AddressSpace
 from pfncache.linux.include.linux.lockdep import mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import MmStruct, Vma
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Vma
 from pfncache.linux.include.linux.types import Hva, Pgoff
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 
-from pfncache.linux.include.linux.fs import File as FileRecord
+from pfncache.linux.include.linux.kvm_host import File as FileRecord
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.machine import File, Pin, SyscallError

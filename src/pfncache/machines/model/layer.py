@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pfncache.linux.include.linux.fs import AddressSpace
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemslots
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
-from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence

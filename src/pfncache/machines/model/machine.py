@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.fs import File as FileRecord
+from pfncache.linux.include.linux.kvm_host import File as FileRecord
+from pfncache.linux.include.linux.kvm_host import GmemFile
 from pfncache.linux.include.uapi import (
     MADV_DONTNEED,
     MADV_HWPOISON,
@@ -25,7 +26,6 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
     PROT_WRITE,
 )
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 from pfncache.machines.machine import Behind, File, Left, Machine, SyscallError, Task
 from pfncache.machines.model.file import ModelFile, ModelPin
 from pfncache.machines.model.host import ModelHost

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import KvmMemorySlot
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.linux.include.linux.mm_types import Page
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
 from pfncache.linux.arch.x86.kvm.svm.svm import DONE, INJECTED_GP
 from pfncache.linux.arch.x86.kvm.x86.emulate import X86EMUL_CONTINUE, X86EMUL_UNHANDLEABLE
-from pfncache.linux.include.linux.kvm_host import KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_host import KvmVcpu as VcpuRecord
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm

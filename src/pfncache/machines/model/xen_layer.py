@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi import XEN_COMPAT, XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE, XEN_LONG_MODE, XenLayout

@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.report import PropertyViolated
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT
 from pfncache.linux.include.linux.types import Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq

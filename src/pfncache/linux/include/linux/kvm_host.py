@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/kvm_host.h: virtual machines, vCPUs and memslots."""
+"""include/linux/kvm_host.h, kvm_types.h, arch/x86/include/asm/kvm_host.h: virtual machines, vCPUs, memslots, caches.
+
+These structures point to one another, and to struct file and guest_memfd's struct gmem_file, which stand here too.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from pfncache.lang.records import Bound, Count, Record
-from pfncache.linux.arch.x86.include.asm.kvm_host import KvmApf, KvmSteal, KvmVcpuXen, KvmXen
 from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
-from pfncache.linux.include.linux.fs import File
-from pfncache.linux.include.linux.kvm_types import Generation, Gfn, GfnToHvaCache, GfnToPfnCache
-from pfncache.linux.include.linux.list import ListHead
-from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Generation, Gfn, Gpa
+from pfncache.linux.include.linux.list import ListEntry, ListHead
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
 from pfncache.linux.include.linux.rcuwait import Rcuwait
-from pfncache.linux.include.linux.types import Hva, Pgoff, Sequence
+from pfncache.linux.include.linux.types import Hva, Incarnation, Kva, Pfn, Pgoff, Sequence
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.spinlock import RwLock, SpinLock
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
@@ -53,6 +54,32 @@ class KvmMemorySlot(Record, slab=True):
     dirty_bitmap: tuple[DirtyBit, ...]
 
 
+class GmemBinding(Record):
+    """One entry of gmem_file->bindings."""
+
+    slot: KvmMemorySlot | None
+
+
+class GmemFile(Record, slab=True):
+    """struct gmem_file: one VM's view of a guest_memfd inode; the private_data of its struct file.
+
+    Locks: bindings by the inode's invalidate_lock.
+    """
+
+    kvm: Kvm | None
+    bindings: tuple[GmemBinding, ...]
+    """By page index."""
+
+
+class File(Record):
+    """struct file of a guest_memfd. Its memory is type-safe: f_count of a closed file may be read."""
+
+    f_count: Count
+    f_mapping: AddressSpace
+    """The page cache."""
+    private_data: GmemFile
+
+
 class MemslotEntry(Record):
     """The place of one slot id in a memslot set."""
 
@@ -72,6 +99,96 @@ class MemAttrEntry(Record):
 
     private: bool
     """KVM_MEMORY_ATTRIBUTE_PRIVATE."""
+
+
+class GfnToHvaCache(Record):
+    """struct gfn_to_hva_cache: the user address of a guest physical address."""
+
+    generation: Generation
+    gpa: Gpa = INVALID_GPA
+    hva: Hva
+    memslot: KvmMemorySlot | None
+
+
+class GfnToPfnCache(Record):
+    """struct gfn_to_pfn_cache: a kernel mapping of a guest page.
+
+    Locks: generation to khva and active change under refresh_lock and lock held for writing; valid is also cleared by
+    invalidation, under lock for writing; list by gpc_lock and refresh_lock.
+    """
+
+    kvm: Kvm | None
+    generation: Generation
+    gpa: Gpa = INVALID_GPA
+    uhva: Hva
+    memslot: KvmMemorySlot | None
+    pfn: Pfn = KVM_PFN_ERR_FAULT
+    khva: Kva
+    active: bool
+    valid: bool
+    list: ListEntry
+    lock: RwLock
+    refresh_lock: Mutex
+    outdated: bool
+    """In no kernel: for a design that marks in the cache that its lookup has to be repeated."""
+    updating: bool
+    """For reports only: a pvclock structure in the page has an odd version, as an update of it is in progress."""
+    tag: Incarnation
+    """For reports only, as KASAN's pointer tag: the incarnation of the page when khva was made."""
+
+
+class KvmSteal(Record):
+    """vcpu->arch.st: steal time."""
+
+    enabled: bool
+    cache: GfnToHvaCache
+
+
+class KvmApf(Record):
+    """vcpu->arch.apf: the notification of asynchronous page faults that have completed."""
+
+    enabled: bool
+    """KVM_ASYNC_PF_ENABLED and KVM_ASYNC_PF_DELIVERY_AS_INT are set in msr_en_val: notification is by interrupt."""
+    data: GfnToHvaCache
+    wakeup_all: bool
+    """vcpu->async_pf.done has the entry that wakes every waiting task of the guest."""
+    pageready_pending: bool
+
+
+class KvmVcpuXen(Record):
+    """struct kvm_vcpu_xen."""
+
+    vcpu_info_cache: GfnToPfnCache
+    vcpu_time_info_cache: GfnToPfnCache
+    runstate_cache: GfnToPfnCache
+    runstate2_cache: GfnToPfnCache
+    evtchn_pending_sel: bool
+    """An event waits for delivery until vcpu_info can be accessed again."""
+    upcall_vector: bool
+    """KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR is set: events are delivered as MSIs."""
+    timer_pending: bool
+    """A timer has expired; its event is delivered when the vCPU runs next."""
+    host_pending_sel: int = 0
+    """evtchn_pending_sel, in direct execution."""
+    host_timer_virq: int = 0
+    host_timer_expires: int = 0
+    """timer_virq and timer_expires, in direct execution: the event of the timer, and its time in ns, 0 for none."""
+    host_runstate: int = 0
+    host_runstate_entry_time: int = 0
+    """current_runstate and runstate_entry_time, in direct execution."""
+
+
+class KvmXen(Record):
+    """struct kvm_xen."""
+
+    hvm_config: bool
+    """arch.xen_hvm_config.msr is set: the VM runs a Xen guest."""
+    xen_lock: Mutex
+    shinfo_cache: GfnToPfnCache
+    host_long_mode: bool = False
+    """long_mode, in direct execution: the layout of shared_info."""
+    host_flags: int = 0
+    """arch.xen_hvm_config.flags, in direct execution."""
 
 
 class KvmVcpu(Record):

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from pfncache.linux.include.linux.fs import AddressSpace, File
-from pfncache.linux.include.linux.kvm_host import Kvm
-from pfncache.linux.include.linux.mm_types import MmStruct, Page, VmapArea
+from pfncache.linux.include.linux.kvm_host import File, Kvm
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
 from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.trace.events.kvm import Tracepoints
 
@@ -237,6 +236,10 @@ class Mm(Tracepoints, ABC):
     @abstractmethod
     def fput(self, file: File) -> None:
         """Drop a reference on a file; the last one defers the release to task work."""
+
+    @abstractmethod
+    def task_work_run(self, file: File) -> None:
+        """Release the file, before the return to user space, if this task has dropped its last reference."""
 
     @abstractmethod
     def evict(self, inode: AddressSpace) -> None:

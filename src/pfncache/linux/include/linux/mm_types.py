@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/mm_types.h: pages, page tables, and the address spaces of processes."""
+"""include/linux/mm_types.h, fs.h: pages, page tables, the address spaces of processes and of files."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from pfncache.lang.records import Count, Record
+from pfncache.lang.records import Bound, Count, Record
 from pfncache.linux.include.linux.types import Incarnation, Pfn, Pgoff
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.rwsem import RwSemaphore
 from pfncache.linux.kernel.locking.spinlock import SpinLock
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
-
-if TYPE_CHECKING:
-    from pfncache.linux.include.linux.fs import AddressSpace
 
 
 class Page(Record):
@@ -45,6 +42,33 @@ class Page(Record):
     lock: Mutex
     host_bytes: bytearray
     """Contents, in direct execution."""
+
+
+class PageCacheEntry(Record):
+    """One slot of address_space->i_pages."""
+
+    page: Page | None
+
+
+class AddressSpace(Record):
+    """struct address_space: the page cache of a file (memfd or guest_memfd inode).
+
+    Locks: invalidate_lock; i_mmap_rwsem over the walk of mappings.
+    """
+
+    i_pages: tuple[PageCacheEntry, ...]
+    """By index; as many as the file has pages."""
+    invalidate_lock: RwSemaphore
+    i_mmap_rwsem: RwSemaphore
+    i_pages_lock: SpinLock
+    no_direct_map: bool
+    """AS_NO_DIRECT_MAP."""
+    gmem: bool
+    """a_ops are guest_memfd's, not shmem's."""
+    gmem_flags: Annotated[int, Bound(0, 7)]
+    """guest_memfd: GUEST_MEMFD_FLAG_* of the inode."""
+    gmem_listed: bool
+    """guest_memfd: the inode's gmem_file_list has its one file (7.3.4 never adds a second)."""
 
 
 class Vma(Record):

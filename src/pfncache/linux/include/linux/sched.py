@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.tracing import running
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.preempt import ThreadInfo
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from pfncache.linux.include.linux.fs import AddressSpace, File
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, GfnToHvaCache, GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import (
+    File,
+    GfnToHvaCache,
+    GfnToPfnCache,
+    GmemFile,
+    Kvm,
+    KvmMemorySlot,
+    KvmMemslots,
+    KvmVcpu,
+)
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
 from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 
 
 class KvmMm(Mm):

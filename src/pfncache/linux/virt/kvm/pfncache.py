@@ -12,14 +12,8 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemslots
-from pfncache.linux.include.linux.kvm_types import (
-    INVALID_GPA,
-    KVM_PFN_ERR_FAULT,
-    GfnToPfnCache,
-    Gpa,
-    is_error_noslot_pfn,
-)
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gpa, is_error_noslot_pfn
 from pfncache.linux.include.linux.lockdep import (
     assert_rwlock_held,
     lockdep_assert_held,

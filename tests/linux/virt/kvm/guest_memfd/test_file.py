@@ -61,7 +61,7 @@ def test_close(host: Host) -> None:
     file = gmem_slot(host)
     pfn = get_pfn(host, 1)
     host.kernel.put_page(host.kernel.mem_map[pfn])
-    host.kernel.sys_close(file)
+    host.kernel.filp_close(file)
     assert (file.f_count, host.slot().gmem_file, cached(file)) == (0, None, [None] * 4)
     assert host.kernel.mem_map[pfn].free
     assert get_pfn(host, 1) == KVM_PFN_ERR_FAULT
@@ -70,7 +70,7 @@ def test_close(host: Host) -> None:
 
 def test_released_file_is_freed(host: Host) -> None:
     file = gmem_slot(host)
-    host.kernel.sys_close(file)
+    host.kernel.filp_close(file)
     with pytest.raises(PropertyViolated) as splat:
         file.private_data.bindings[0].slot = None
     assert splat.value.kind == "use-after-free"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_types import GfnToHvaCache
+from pfncache.linux.include.linux.kvm_host import GfnToHvaCache
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from tests.linux.conftest import HVA, Host

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.linux.include.linux.fs import File
+from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT
 from tests.linux.conftest import HVA, Host, MakeHost
 

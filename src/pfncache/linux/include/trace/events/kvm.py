@@ -7,8 +7,8 @@ Each tracepoint is part of the step that reaches it, and does nothing unless a p
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.kvm_types import Gfn, GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Kva, Pfn
 

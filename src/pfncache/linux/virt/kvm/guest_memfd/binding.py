@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.fs import File
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import File, GmemFile, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL
 from pfncache.linux.include.uapi.linux.kvm import GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.kernel.locking.rwsem import down_write
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 

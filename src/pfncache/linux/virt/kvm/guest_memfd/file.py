@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.lang.records import LIVE
-from pfncache.linux.include.linux.fs import AddressSpace, File, PageCacheEntry
-from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_host import File, GmemBinding, GmemFile, Kvm
+from pfncache.linux.include.linux.mm_types import AddressSpace, PageCacheEntry
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EINTR, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP
@@ -22,7 +22,6 @@ from pfncache.linux.include.uapi.linux.kvm import (
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 from pfncache.linux.mm.slub import kfree
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemBinding, GmemFile
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.fs import AddressSpace
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import GmemFile, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Pgoff
 from pfncache.linux.include.uapi.linux.kvm import GUEST_MEMFD_FLAG_INIT_SHARED
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import write_lock
-from pfncache.linux.virt.kvm.guest_memfd.gmem_file import GmemFile
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 

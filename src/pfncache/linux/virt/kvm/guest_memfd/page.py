@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of_caller
-from pfncache.linux.include.linux.fs import AddressSpace, File
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, Gfn
-from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from pfncache.linux.include.linux.types import Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.kvm import GUEST_MEMFD_FLAG_INIT_SHARED
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
-from pfncache.linux.include.linux.kvm_types import Gfn, GfnToHvaCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToHvaCache, Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.fs import File
-from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT

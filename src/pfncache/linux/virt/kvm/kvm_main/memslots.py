@@ -6,8 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.fs import File
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
 from pfncache.linux.include.linux.preempt import might_sleep

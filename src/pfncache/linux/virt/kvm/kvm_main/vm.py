@@ -10,6 +10,7 @@ from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import (
     DirtyBit,
+    GfnToPfnCache,
     Kvm,
     KvmMemorySlot,
     KvmMemslots,
@@ -17,7 +18,6 @@ from pfncache.linux.include.linux.kvm_host import (
     MemAttrEntry,
     MemslotEntry,
 )
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm

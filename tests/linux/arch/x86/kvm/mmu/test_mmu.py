@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
-from pfncache.linux.include.linux.fs import File
-from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP, KVM_X86_SW_PROTECTED_VM
 from pfncache.linux.include.uapi.linux.errno import EFAULT

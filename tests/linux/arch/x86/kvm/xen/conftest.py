@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host, MakeHost

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex

@@ -6,8 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL

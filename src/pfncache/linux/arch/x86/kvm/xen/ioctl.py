@@ -9,8 +9,7 @@ from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
 from pfncache.linux.arch.x86.kvm.xen.shared_info import XenSharedInfo
 from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
 from pfncache.linux.arch.x86.kvm.xen.vcpu_info import XenVcpuInfo
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOENT, ENOTCONN, ENXIO

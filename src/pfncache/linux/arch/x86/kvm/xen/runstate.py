@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.kvm_host import Kvm
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm
+from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
-from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.kvm_types import GfnToPfnCache, Gpa
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno

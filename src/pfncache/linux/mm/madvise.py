@@ -9,8 +9,8 @@ from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM
+from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pfncache.linux.kernel.locking.rwsem import down_read
-from pfncache.linux.virt.kvm.guest_memfd.file import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 
 
 class Madvise(Open):

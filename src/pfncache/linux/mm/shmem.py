@@ -8,8 +8,8 @@ from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, Errno, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM, EOPNOTSUPP
+from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pfncache.linux.kernel.locking.rwsem import down_write
-from pfncache.linux.virt.kvm.guest_memfd.file import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 
 
 class Shmem(Mm):

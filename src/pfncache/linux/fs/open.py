@@ -6,13 +6,12 @@ from __future__ import annotations
 from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP
-from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE
 from pfncache.linux.mm.shmem import Shmem
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 
 FALLOC_FL_MODE_MASK = 0xFA
-"""PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE, WRITE_ZEROES: one of them at a time."""
-FALLOC_FL_ZERO_RANGE = 0x10
+"""PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE, WRITE_ZEROES, of which one may be set."""
 
 
 class Open(Shmem, GuestMemfdFile):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+PVCLOCK_TSC_STABLE_BIT = 1
 PVCLOCK_GUEST_STOPPED = 2
 _PVCLOCK = struct.Struct("<IIQQIbBxx")
 

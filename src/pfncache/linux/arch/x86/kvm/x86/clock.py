@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.arch.x86.include.asm.pvclock_abi import PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
-
-PVCLOCK_TSC_STABLE_BIT = 1
-PVCLOCK_GUEST_STOPPED = 2
 
 
 class Clock(KvmMm):

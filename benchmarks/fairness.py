@@ -7,26 +7,26 @@ import time
 from collections.abc import Iterable
 from unittest import mock
 
-from pfncache.check.engine.parallel_bfs import Crew
-from pfncache.check.search import Result, Search
+from pfncache.check.engine.parallel_bfs import WorkerPool
+from pfncache.check.search import Search, SearchResult
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.runner import Job, search
 
-JUDGE = Search._judge_liveness
+JUDGE = Search._check_liveness
 
 
 def race(name: str, scenarios: Iterable[str], reduction: bool) -> None:
     """Search scenarios, and print the seconds of the processor, and those of them that are for fair cycles."""
     spent = 0.0
 
-    def timed(searching: Search, result: Result, crew: Crew) -> None:
+    def timed(searching: Search, result: SearchResult, pool: WorkerPool) -> None:
         nonlocal spent
         started = time.process_time()
-        JUDGE(searching, result, crew)
+        JUDGE(searching, result, pool)
         spent += time.process_time() - started
 
-    with mock.patch.object(Search, "_judge_liveness", timed):
+    with mock.patch.object(Search, "_check_liveness", timed):
         started = time.process_time()
         results = [search(Job(mainline_7_3, scenario, 10_000_000, reduction))[1] for scenario in scenarios]
         everything = time.process_time() - started

@@ -17,7 +17,7 @@ from pfncache.check.compile.compiler import compile_system
 from pfncache.check.export.promela.model import to_promela
 from pfncache.check.export.tla.module import to_tla
 from pfncache.check.program.layout import link
-from pfncache.check.search import Result, Search
+from pfncache.check.search import Search, SearchResult
 from pfncache.check.system import System
 
 PLAIN_STATES = 20_000
@@ -50,7 +50,7 @@ def search(build: Callable[[], System], reduction: bool, threads: int = 1, max_s
 
 def ours(name: str, searching: Search, rounds: int) -> Lap:
     """The median of some runs, after one that is not counted."""
-    found: list[tuple[float, float, Result]] = []
+    found: list[tuple[float, float, SearchResult]] = []
     for _ in range(rounds + 1):
         wall, cpu = time.perf_counter(), time.process_time()
         result = searching.run()

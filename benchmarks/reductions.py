@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.engines import console
 from benchmarks.models import BESIDE, crowd
 from pfncache.check.compile.compiler import compile_system
-from pfncache.check.engine.persistent_sets import LATER_READS, LATER_WRITES, READS, WRITES
+from pfncache.check.engine.persistent_sets import MaskRow
 from pfncache.check.ir import Op
 from pfncache.check.program.layout import MASKS, N_MASKS, WORDS, Program, link
 from pfncache.check.search import Search
@@ -62,7 +62,7 @@ def variants(build: Callable[[], System]) -> Iterator[Program]:
         instr.op, instr.args = Op.ALIKE, instr.args[:1]
     program = link(compiled)
     yield program.without_masks()
-    yield with_mask(program, (READS, WRITES, LATER_READS, LATER_WRITES))
+    yield with_mask(program, (MaskRow.READS, MaskRow.WRITES, MaskRow.LATER_READS, MaskRow.LATER_WRITES))
     yield program
 
 

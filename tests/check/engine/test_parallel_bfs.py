@@ -21,7 +21,7 @@ from tests.check import toys
 @pytest.fixture(autouse=True)
 def every_level_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that small systems are searched by rounds too, several to a level."""
-    monkeypatch.setattr(parallel, "WORTHWHILE", 1)
+    monkeypatch.setattr(parallel, "MIN_ROUND", 1)
     monkeypatch.setattr(parallel, "SHARE", 16)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfncache.check import search
-from pfncache.check.search import FEW, Result, Search, search_shortest
+from pfncache.check.search import SHORTEST_MIN_STATES, Search, SearchResult, search_shortest
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.runner import Job, run
@@ -88,7 +88,7 @@ def test_verdicts_of_random_systems_agree(
         assert ending.kind == reduced.property
 
 
-def both(*functions: Function, **options: Any) -> tuple[Result, Result]:
+def both(*functions: Function, **options: Any) -> tuple[SearchResult, SearchResult]:
     """Without, and with reductions."""
     return toys.search(*functions, reduction=False, **options)[1], toys.search(*functions, **options)[1]
 
@@ -152,16 +152,18 @@ def test_a_shortest_way_is_found_again() -> None:
     program = toys.program([toys.count_up], [toys.allocate, toys.free, toys.use])
     first = Search(program).run()
     assert (first.property, len(first.path)) == ("use-after-free", 2)
-    searching, result = search_shortest(program, FEW)
+    searching, result = search_shortest(program, SHORTEST_MIN_STATES)
     assert (result.property, len(result.path)) == ("use-after-free", 1)
     assert not searching.program.has_masks
 
 
 def test_a_way_that_is_too_far_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the first one that was found is shown."""
-    monkeypatch.setattr(search, "FEW", 1)
-    monkeypatch.setattr(search, "MORE", 0)
-    searching, result = search_shortest(toys.program([toys.count_up], [toys.allocate, toys.free, toys.use]), FEW)
+    monkeypatch.setattr(search, "SHORTEST_MIN_STATES", 1)
+    monkeypatch.setattr(search, "SHORTEST_FACTOR", 0)
+    searching, result = search_shortest(
+        toys.program([toys.count_up], [toys.allocate, toys.free, toys.use]), SHORTEST_MIN_STATES
+    )
     assert (result.property, len(result.path)) == ("use-after-free", 2)
     assert searching.program.has_masks
 

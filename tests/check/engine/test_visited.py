@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pfncache.check.engine.hash_table import find, insert
-from pfncache.check.engine.visited import FIRST_TABLE, MOST, Visited
+from pfncache.check.engine.visited import FIRST_TABLE, MAX_STATES, Visited
 
 
 def filled(count: int, parts: int = 1) -> Visited:
@@ -19,8 +19,8 @@ def filled(count: int, parts: int = 1) -> Visited:
     for number in range(1, count):
         if number == visited.limit:
             visited.grow(number, lambda do: list(map(do, range(parts))), parts)
-        visited.states[number] = (number // 7, number * 3 + 1)
-        assert insert(visited.states, visited.table, visited.mask, number, 2)
+        visited.space.states[number] = (number // 7, number * 3 + 1)
+        assert insert(visited.space, number)
     return visited
 
 
@@ -29,23 +29,23 @@ def test_every_state_is_found_after_growth(parts: int) -> None:
     """However many parts the new table is filled in."""
     count = 30_000
     visited = filled(count, parts)
-    assert len(visited.table) == FIRST_TABLE * 4
-    numbers = [find(visited.states, visited.table, visited.mask, visited.states[n], 2) for n in range(count)]
+    assert len(visited.space.table) == FIRST_TABLE * 4
+    numbers = [find(visited.space, visited.space.states[n]) for n in range(count)]
     assert numbers == list(range(count))
-    assert find(visited.states, visited.table, visited.mask, np.array([0, 2], dtype=np.uint64), 2) == -1
+    assert find(visited.space, np.array([0, 2], dtype=np.uint64)) == -1
 
 
 def test_a_known_state_is_not_entered_again() -> None:
     visited = filled(100)
-    visited.states[100] = visited.states[42]
-    assert not insert(visited.states, visited.table, visited.mask, 100, 2)
+    visited.space.states[100] = visited.space.states[42]
+    assert not insert(visited.space, 100)
 
 
 def test_room_is_not_memory() -> None:
     """Room for fifty million states, of which none is used."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     visited = Visited(7, 50_000_000)
-    assert visited.states.nbytes == 2_800_000_000
+    assert visited.space.states.nbytes == 2_800_000_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 
@@ -53,7 +53,7 @@ def test_more_than_there_can_be_is_less() -> None:
     """No machine has the memory for so many: a search that gets there says that this was the limit."""
     visited = Visited(4000, 1 << 62)
     assert visited.is_short
-    assert 0 < visited.most <= MOST
+    assert 0 < visited.most <= MAX_STATES
 
 
 def test_size_of_a_state() -> None:

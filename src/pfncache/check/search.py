@@ -165,9 +165,8 @@ class Search:
         `on_progress` gets the number of states found and of those not yet expanded.
         """
         if self.start_failure is not None:
-            return SearchResult(
-                verdict=Verdict.VIOLATED, property=self.start_failure.kind, failure=self.start_failure
-            )  # fmt: skip
+            failure = self.start_failure
+            return SearchResult(verdict=Verdict.VIOLATED, property=failure.kind, failure=failure)
         if self.start_loop:
             return SearchResult(verdict=Verdict.VIOLATED, property="livelock", detail=self.start_loop)
         started = time.perf_counter()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A livelock is shown as a lasso, whose loop is fair, is never left, and leads back to its start."""
+"""The lasso of a livelock: its loop is strongly fair, and leads back to its start."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from tests.check.toys import Box
 
 
 def wait_for_five(shared: Box) -> None:
-    """Wait for more than one increment() does."""
+    """Spin until count is 5, which one increment() does not reach."""
     while shared.count < 5:
         pass
 
 
 def toggle(shared: Box) -> None:
-    """Never end."""
+    """Toggle the flag forever."""
     while True:
         shared.flag = not shared.flag
 
 
 def answer(shared: Box) -> None:
-    """Undo what ask() does, and never end."""
+    """Clear the flag that ask() sets, forever."""
     while shared.cells[0].value < 2:
         if shared.flag:
             shared.flag = False
 
 
 def ask(shared: Box) -> None:
-    """Wait until the flag stays, which answer() does not let it."""
+    """Set the flag that answer() clears, forever."""
     while shared.cells[0].value < 2:
         if not shared.flag:
             shared.flag = True
@@ -82,7 +82,7 @@ def test_the_loop_is_fair_and_leads_back(functions: Any, runs: set[int], reducti
         assert {choice.actor for choice in searching.enabled(state)} <= runs
 
 
-def test_the_replay_goes_round_the_loop() -> None:
+def test_the_replay_repeats_the_loop() -> None:
     searching, result, _ = livelock(ask, answer)
     replay = Replay(searching)
     try:

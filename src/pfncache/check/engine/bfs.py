@@ -275,9 +275,7 @@ def explore(space: StateSpace, worker: SearchWorker) -> int:
     control[Control.STOP] = StopReason.DONE
     while True:
         if waiting >= PENDING or number == control[Control.LAYER_END]:
-            control[Control.STATES] = _flush(
-                space, batch, waiting, control[Control.STATES], control[Control.LAYER_END]
-            )  # fmt: skip
+            control[Control.STATES] = _flush(space, batch, waiting, control[Control.STATES], control[Control.LAYER_END])
             waiting = 0
         if control[Control.STATES] + size > control[Control.LIMIT]:
             control[Control.STOP] = StopReason.FULL

@@ -26,10 +26,14 @@ def event_of(program: Program, state: State, actor: int) -> Event | None:
 
 
 def deadlock(program: Program, state: State) -> str:
-    """Explain a deadlock: where each actor that has not ended is blocked."""
+    """Explain a deadlock: where each actor that has not ended is blocked.
+
+    An atomic function that an actor calls directly has no caller whose name could be given.
+    """
     events = ((actor_name(program, actor), event_of(program, state, actor)) for actor in range(program.actors))
-    places = [f"{name} in {event.stack[-1].function}()" for name, event in events if event is not None]
-    return f"no actor can take a step: {', '.join(places)}"
+    places = [(name, event.stack[-1].function) for name, event in events if event is not None]
+    blocked = [f"{name} in {function}()" if function else name for name, function in places]
+    return f"no actor can take a step: {', '.join(blocked)}"
 
 
 def starvation(program: Program, along: Sequence[State]) -> str:

@@ -37,7 +37,7 @@ def random_walk(searching: Search, generator: random.Random) -> int:
         state = searching.initial
         while choices := searching.enabled(state):
             choice: Choice = generator.choice(choices)
-            failed = searching.take(state, choice)[0] == interpreter.FAILED
+            failed = searching.take(state, choice).result == interpreter.FAILED
             state = replay.take(state, choice)
             steps += 1
             if failed or steps == 400 or has_wrapped(searching, state):

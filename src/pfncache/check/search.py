@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,18 @@ class SearchResult:
     def violate(self, name: str, detail: str = "") -> None:
         """Record the violation of a property."""
         self.verdict, self.property, self.detail = Verdict.VIOLATED, name, detail
+
+
+class StepResult(NamedTuple):
+    """The result of one step."""
+
+    result: int
+    """STEPPED or another result of interpreter.step(); `after` is a state only if it is STEPPED."""
+    after: NDArray[np.uint64]
+    events: int
+    """Preemption points that the step passed."""
+    outcomes: int
+    """Outcomes of its nondeterministic choice."""
 
 
 class ModelError(Exception):
@@ -127,15 +140,15 @@ class Search:
     def _step(self, state: NDArray[np.uint64], actor: int, outcome: int) -> int:
         return int(interpreter.step(self.program.image, state, self.registers, self.out, self.cover, actor, outcome))
 
-    def take(self, state: NDArray[np.uint64], choice: Choice) -> tuple[int, NDArray[np.uint64], int, int]:
-        """Take one step from `state`.
-
-        Returns the interpreter's result, the new state, the number of preemption points that the step passed, and the
-        number of outcomes of its nondeterministic choice.
-        """
+    def take(self, state: NDArray[np.uint64], choice: Choice) -> StepResult:
+        """Take one step from `state`, which is not changed."""
         after = state.copy()
-        result = self._step(after, choice.actor, choice.outcome)
-        return result, after, int(self.out[interpreter.OUT_EVENTS]), int(self.out[interpreter.OUT_CHOICES])
+        return StepResult(
+            result=self._step(after, choice.actor, choice.outcome),
+            after=after,
+            events=int(self.out[interpreter.OUT_EVENTS]),
+            outcomes=int(self.out[interpreter.OUT_CHOICES]),
+        )
 
     def canonical(self, state: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Return the representative of the states that differ from `state` in dead variables only."""
@@ -151,12 +164,12 @@ class Search:
                 continue
             outcome, outcomes = 0, 1
             while outcome < outcomes:
-                result, _, _, outcomes = self.take(state, Choice(actor, outcome))
-                if result == interpreter.BLOCKED:
+                step = self.take(state, Choice(actor, outcome))
+                if step.result == interpreter.BLOCKED:
                     break
-                if result != interpreter.ALIKE:
+                if step.result != interpreter.ALIKE:
                     found.append(Choice(actor, outcome))
-                outcome += 1
+                outcome, outcomes = outcome + 1, step.outcomes
         return found
 
     def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> SearchResult:
@@ -269,7 +282,7 @@ class Search:
         loop = loop_of(graph, fair)
         along = [space.states[start]]
         for choice in loop:
-            along.append(self.take(along[-1], choice)[1])
+            along.append(self.take(along[-1], choice).after)
         result.violate("livelock", explain.starvation(self.program, along))
         result.path = self._path(start)
         result.loop = len(result.path)
@@ -289,7 +302,7 @@ class Search:
         path = []
         state = self.initial
         for after in reversed(chain[:-1]):
-            steps = ((choice, self.take(state, choice)[1]) for choice in self.enabled(state))
+            steps = ((choice, self.take(state, choice).after) for choice in self.enabled(state))
             choice, state = next(s for s in steps if np.array_equal(self.canonical(s[1]), space.states[after]))
             path.append(choice)
         return path

@@ -55,7 +55,7 @@ def states_along(searching: Search, path: list[Choice]) -> list[bytes]:
     states = [state.tobytes()]
     for choice in path:
         assert choice in searching.enabled(state)
-        state = searching.take(state, choice)[1]
+        state = searching.take(state, choice).after
         states.append(state.tobytes())
     return states
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks``: every benchmark of the checker, one after the other; half an hour."""
+"""``python -m benchmarks``: every benchmark of the checker; takes half an hour."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from benchmarks import compiling, engines, fairness, large, reductions
 
 
 def main() -> None:
-    """The races, and what each part of the checker takes."""
+    """Run the comparison with other engines, then the cost of each part of the checker."""
     for benchmark in (engines.run, reductions.main, fairness.main, large.main, compiling.main):
         benchmark()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What it costs to build, compile and link systems, alone and with a memo: python -m benchmarks.compiling."""
+"""``python -m benchmarks.compiling``: CPU time to build, compile and link systems, with and without a memo."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pfncache.scenarios.world import Memory
 from pfncache.verify.runner import PATIENCE
 from pfncache.verify.systems import make_kernel_system, make_system
 
-EACH = 10
-"""Of so many systems, one is compiled without a memo."""
+SAMPLE = 10
+"""One system in SAMPLE is also compiled without a memo."""
 
 
 def race(name: str, builds: list[Callable[[], System]]) -> None:
-    """Print the seconds of the processor that a system takes."""
+    """Print the CPU seconds per system."""
 
     def seconds(some: list[Callable[[], System]], memo: Memo | None) -> float:
         started = time.process_time()
@@ -32,7 +32,7 @@ def race(name: str, builds: list[Callable[[], System]]) -> None:
             link(compile_system(build(), memo))
         return (time.process_time() - started) / len(some)
 
-    alone, together = seconds(builds[::EACH], None), seconds(builds, Memo())
+    alone, together = seconds(builds[::SAMPLE], None), seconds(builds, Memo())
     print(f"| {name} | {len(builds)} | {alone:.3f} | {together:.3f} | {alone / together:.1f} x |", flush=True)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rival: the same step code, searched breadth first by plain CPython with a set of tuples."""
+"""The same step code, searched breadth first by plain CPython with a set of tuples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ARITHMETIC = {
 
 
 class CPython:
-    """Breadth-first search of a program that holds, without any native code."""
+    """Breadth-first search in Python of a program without violations."""
 
     def __init__(self, program: Program) -> None:
         self.image = [int(x) for x in program.image]
@@ -46,7 +46,7 @@ class CPython:
             self.registers[self.image[at]] = self.image[at + 1]
 
     def step(self, state: list[int], actor: int, choice: int) -> int:
-        """Take one step in place. Returns how many outcomes it has; 0 when it cannot be taken."""
+        """Take one step in place. Returns the number of outcomes of its choice; 0 if it is blocked."""
         image, registers = self.image, self.registers
         word, shift, bits, base, start, end = image[image[ACTORS] + actor * ACTOR :][:6]
         counter = (state[word] >> shift) & ((1 << bits) - 1)
@@ -116,13 +116,13 @@ class CPython:
                 choices = b
                 registers[a] = choice
             elif op == Op.FAIL:
-                raise AssertionError("only a program that holds is raced")
+                raise AssertionError("the program has a violation")
             elif op == Op.HALT:
                 clear()
                 return choices
 
     def may_run(self, state: list[int] | tuple[int, ...], actor: int) -> bool:
-        """False for an actor that has ended, or whose CPU is busy with an interrupt."""
+        """Whether an actor has not ended, and its CPU is not busy with an interrupt."""
         if self._counter(state, actor) == 0:
             return False
         interrupter = self.image[self.image[ACTORS] + actor * ACTOR + 6]
@@ -135,7 +135,7 @@ class CPython:
         return (state[word] >> shift) & ((1 << bits) - 1)
 
     def search(self, limit: int) -> tuple[int, int]:
-        """States and transitions found before `limit` states."""
+        """Search up to `limit` states. Returns the numbers of states and transitions found."""
         seen = {self.initial}
         queue = deque(seen)
         transitions = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks.engines``: how fast and how small the engine is, beside others on the same systems."""
+"""``python -m benchmarks.engines``: speed and memory of the engine, SPIN, TLC and CPython on the same systems."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.systems import make_system
 
 ROUNDS = 3
-TLC_STATES = 1_000_000
-"""More take TLC minutes."""
+TLC_MAX_STATES = 1_000_000
+"""States of a model beyond which TLC, which would take minutes, is left out."""
 VERDICTS = 24
-"""Scenarios of the default catalogue, spread over it, whose times to a verdict are added up."""
+"""Scenarios, spread evenly over the default catalogue, whose times to a verdict are summed."""
 
 
 COLUMNS = ("engine", "states", "CPU s", "wall s", "M states/CPU s", "bytes a state", "engine is faster", "and smaller")
 
 
 def console() -> Console:
-    """Where the tables go."""
+    """Return the console for the tables."""
     return Console(width=120, highlight=False)
 
 
 def rates(actors: int) -> Table:
-    """Distinct states a second and bytes a state, on one model."""
+    """Return the table of distinct states per second and bytes per state, on one model."""
     build = partial(crowd, BESIDE[: actors - 1])
     base = race.ours("engine", race.search(build, reduction=False), ROUNDS)
     threads = os.cpu_count() or 1
@@ -45,7 +45,7 @@ def rates(actors: int) -> Table:
         laps.append(race.ours(f"engine, {threads} threads", race.search(build, False, threads), ROUNDS))
     laps += [race.ours("engine, reduced", race.search(build, reduction=True), ROUNDS)]
     laps += [] if spin.missing() else race.spin(build, ROUNDS, base.states)
-    laps += [] if tlc.missing() or base.states > TLC_STATES else [race.tlc(build, ROUNDS)]
+    laps += [] if tlc.missing() or base.states > TLC_MAX_STATES else [race.tlc(build, ROUNDS)]
     laps.append(race.cpython(build))
     table = Table(title=f"clock update beside {', '.join(BESIDE[: actors - 1])}", title_justify="left")
     for name in COLUMNS:
@@ -63,7 +63,7 @@ def rates(actors: int) -> Table:
 
 
 def growth() -> Table:
-    """How states and time grow with actors."""
+    """Return the table of states and time by number of actors."""
     table = Table(title="growth with actors", title_justify="left")
     for name in ("actors", "states", "seconds", "reduced: states", "seconds", "fewer states"):
         table.add_column(name, justify="right")
@@ -79,7 +79,7 @@ def growth() -> Table:
 
 
 def verdicts() -> Table:
-    """Time to a verdict, each with its own reduction, over scenarios of the default catalogue that hold."""
+    """Return the table of times to a verdict, each engine with its own reductions, of default scenarios that hold."""
     table = Table(title="time to verdict, reductions on, compilers not counted", title_justify="left")
     for name in ("scenario", "engine: states", "CPU ms", "SPIN: states", "CPU ms", "SPIN takes"):
         table.add_column(name, justify="left" if name == "scenario" else "right")
@@ -101,7 +101,7 @@ def verdicts() -> Table:
 
 
 def process(*arguments: str, **environment: str) -> float:
-    """How long a process runs, in seconds."""
+    """Run a process. Returns its wall time in seconds."""
     started = time.perf_counter()
     subprocess.run(
         [sys.executable, *arguments], env=os.environ | environment, capture_output=True, check=False, timeout=600
@@ -110,7 +110,7 @@ def process(*arguments: str, **environment: str) -> float:
 
 
 def startup() -> Table:
-    """What a user waits for."""
+    """Return the table of start-up times."""
     one = ("-m", "pfncache", "verify", "mainline-7.3", "-s", "clock/anon/munmap", "--jobs", "1")
     with tempfile.TemporaryDirectory() as cache:
         cold = process(*one, NUMBA_CACHE_DIR=cache)
@@ -123,7 +123,7 @@ def startup() -> Table:
 
 
 def run(actors: tuple[int, ...] = ()) -> None:
-    """Run every race, one after the other; or only the one with so many actors."""
+    """Print every table; with numbers of actors, only those of `rates` for them."""
     out = console()
     out.print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; medians of {ROUNDS}")
     for name, reason in (("SPIN", spin.missing()), ("TLC", tlc.missing())):
@@ -142,7 +142,7 @@ def run(actors: tuple[int, ...] = ()) -> None:
 @click.command()
 @click.argument("actors", type=click.IntRange(2, len(BESIDE) + 1), nargs=-1)
 def main(actors: tuple[int, ...]) -> None:
-    """Run every race, one after the other; or only the one with so many ACTORS."""
+    """Print every table; with ACTORS, only the comparison of engines with so many actors."""
     run(actors)
 
 

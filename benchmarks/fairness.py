@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What it costs to look for fair cycles: python -m benchmarks.fairness."""
+"""``python -m benchmarks.fairness``: the cost of the search for strongly fair cycles."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import time
 from collections.abc import Iterable
 from unittest import mock
 
-from pfncache.check.engine.parallel_bfs import Crew
-from pfncache.check.search import Result, Search
+from pfncache.check.engine.parallel_bfs import WorkerPool
+from pfncache.check.search import Search, SearchResult
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.runner import Job, search
 
-JUDGE = Search._judge_liveness
+CHECK_LIVENESS = Search._check_liveness
 
 
 def race(name: str, scenarios: Iterable[str], reduction: bool) -> None:
-    """Search scenarios, and print the seconds of the processor, and those of them that are for fair cycles."""
+    """Search scenarios. Print the CPU seconds, and those of them that the search for fair cycles takes."""
     spent = 0.0
 
-    def timed(searching: Search, result: Result, crew: Crew) -> None:
+    def timed(searching: Search, result: SearchResult, pool: WorkerPool) -> None:
         nonlocal spent
         started = time.process_time()
-        JUDGE(searching, result, crew)
+        CHECK_LIVENESS(searching, result, pool)
         spent += time.process_time() - started
 
-    with mock.patch.object(Search, "_judge_liveness", timed):
+    with mock.patch.object(Search, "_check_liveness", timed):
         started = time.process_time()
         results = [search(Job(mainline_7_3, scenario, 10_000_000, reduction))[1] for scenario in scenarios]
         everything = time.process_time() - started
@@ -36,7 +36,7 @@ def race(name: str, scenarios: Iterable[str], reduction: bool) -> None:
 
 
 def main() -> None:
-    """Print the table, after a first round that compiles the engine and the systems."""
+    """Print the table, after a warm-up that compiles the engine and the systems."""
     for scenario in DEFAULT_SCENARIOS:
         search(Job(mainline_7_3, scenario, 10_000_000))
     print("| scenarios | states | CPU s in all | s of search | of which for fair cycles |\n|---|---|---|---|---|")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks.large``: fifty million states, and the memory that they take."""
+"""``python -m benchmarks.large``: time and memory of a search of fifty million states."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from benchmarks import race
 from benchmarks.models import BESIDE, crowd
 
 STATES = 50_000_000
+"""States at which the search stops."""
 
 
 def main() -> None:
-    """Search until there are so many states."""
+    """Search up to STATES, on all cores."""
     threads = os.cpu_count() or 1
     searching = race.search(lambda: crowd((*BESIDE, "dontneed")), False, threads, STATES)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

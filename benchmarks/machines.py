@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks.machines``: what a call through a machine costs, beside the bare ioctl and the model."""
+"""``python -m benchmarks.machines``: the time of a call through a machine, of the bare ioctl, and of the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KVM_CAP_NR_MEMSLOTS = 10
 
 
 def microseconds(call: Callable[[], object], calls: int = CALLS) -> float:
-    """The time of a call, the best of several rounds: others use this machine, too."""
+    """Return the time of a call: the minimum of several rounds, which other load on the machine affects least."""
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.perf_counter()
@@ -35,7 +35,7 @@ def microseconds(call: Callable[[], object], calls: int = CALLS) -> float:
 
 
 def layer(table: Table, kvm: KvmMachine, vm: Vm, vcpu: Vcpu) -> None:
-    """The layer's own cost, for an ioctl that takes a number, one that fills a structure, one that reads one."""
+    """Add the cost of the layer: for an ioctl that takes a number, one that fills a structure, one that reads one."""
     vm_fd, vcpu_fd = vm.fd, vcpu.fd  # type: ignore[attr-defined]
     check, get, set_msrs = (NUMBERS[n] for n in ("KVM_CHECK_EXTENSION", "KVM_GET_CLOCK", "KVM_SET_MSRS"))
     clock, msr = ClockData(), Msr(1, 0, MSR_KVM_SYSTEM_TIME_NEW, 0, 0)
@@ -57,7 +57,7 @@ def layer(table: Table, kvm: KvmMachine, vm: Vm, vcpu: Vcpu) -> None:
 
 
 def both(table: Table, kvm: Machine, model: Machine) -> None:
-    """What a test does, on the kernel and on its model."""
+    """Add the times of typical operations of a test, on the kernel and on the model."""
     found: dict[str, list[float]] = {}
     for machine in (kvm, model):
         vm = machine.create_vm()
@@ -84,7 +84,7 @@ def both(table: Table, kvm: Machine, model: Machine) -> None:
 
 
 def main() -> int:
-    """One table for the layer, one for the model."""
+    """Print a table for the layer, and one for the model."""
     try:
         kvm = KvmMachine()
     except SyscallError as error:

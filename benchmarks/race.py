@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our engine, SPIN, TLC and plain CPython on the same transition systems."""
+"""The engine, SPIN, TLC and plain CPython on the same transition systems."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from pfncache.check.compile.compiler import compile_system
 from pfncache.check.export.promela.model import to_promela
 from pfncache.check.export.tla.module import to_tla
 from pfncache.check.program.layout import link
-from pfncache.check.search import Result, Search
+from pfncache.check.search import Search, SearchResult
 from pfncache.check.system import System
 
 PLAIN_STATES = 20_000
+"""States that plain CPython searches."""
 SPIN_WAYS = {"breadth first": BREADTH_FIRST, "depth first": PLAIN, "reduced": REDUCED}
 
 
 @dataclass(frozen=True)
 class Lap:
-    """One engine on one model: the search alone, without what is compiled before it.
+    """The time of one engine on one model: of the search alone, without compilation.
 
-    A rate is per second of the processor, so that others on the machine count less; `wall` is what a user waits.
+    `seconds` is CPU time, which other load on the machine affects less than `wall`.
     """
 
     engine: str
@@ -39,18 +40,18 @@ class Lap:
 
     @property
     def rate(self) -> float:
-        """Distinct states a second, in millions."""
+        """Millions of distinct states per CPU second."""
         return self.states / self.seconds / 1e6
 
 
 def search(build: Callable[[], System], reduction: bool, threads: int = 1, max_states: int = 60_000_000) -> Search:
-    """A search, ready to run."""
+    """Return a search of a new system."""
     return Search(link(compile_system(build()), reduction), max_states, threads)
 
 
 def ours(name: str, searching: Search, rounds: int) -> Lap:
-    """The median of some runs, after one that is not counted."""
-    found: list[tuple[float, float, Result]] = []
+    """Return the median of some runs of the engine, after a warm-up."""
+    found: list[tuple[float, float, SearchResult]] = []
     for _ in range(rounds + 1):
         wall, cpu = time.perf_counter(), time.process_time()
         result = searching.run()
@@ -60,7 +61,7 @@ def ours(name: str, searching: Search, rounds: int) -> Lap:
 
 
 def spin(build: Callable[[], System], rounds: int, states: int, ways: Sequence[str] = tuple(SPIN_WAYS)) -> list[Lap]:
-    """SPIN in each way, the median of some runs. Its hash table and its stack have room for so many states."""
+    """Return the median of some runs of SPIN in each way, with room for `states` in its hash table and its stack."""
     searching = search(build, reduction=False)
     laps = []
     with tempfile.TemporaryDirectory() as directory:
@@ -77,7 +78,7 @@ def spin(build: Callable[[], System], rounds: int, states: int, ways: Sequence[s
 
 
 def tlc(build: Callable[[], System], rounds: int) -> Lap:
-    """TLC, the median of some runs, without what it takes to start Java and to read the module."""
+    """Return the median of some runs of TLC, without the time to start Java and to read the module."""
     with tempfile.TemporaryDirectory() as directory:
         model = Tlc(to_tla(search(build, reduction=False), "model", "benchmark"), Path(directory))
         start = model.run(NO_SEARCH)
@@ -89,7 +90,7 @@ def tlc(build: Callable[[], System], rounds: int) -> Lap:
 
 
 def cpython(build: Callable[[], System]) -> Lap:
-    """Plain CPython, for as many states as one has the patience for."""
+    """Return the time of plain CPython for PLAIN_STATES."""
     plain = CPython(search(build, reduction=False).program)
     started = time.process_time()
     states, _ = plain.search(PLAIN_STATES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks.reductions``: what each reduction saves, added one after the other."""
+"""``python -m benchmarks.reductions``: distinct states with one reduction after the other added."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.engines import console
 from benchmarks.models import BESIDE, crowd
 from pfncache.check.compile.compiler import compile_system
-from pfncache.check.engine.persistent_sets import LATER_READS, LATER_WRITES, READS, WRITES
+from pfncache.check.engine.persistent_sets import MaskRow
 from pfncache.check.ir import Op
 from pfncache.check.program.layout import MASKS, N_MASKS, WORDS, Program, link
 from pfncache.check.search import Search
@@ -22,13 +22,13 @@ from pfncache.scenarios.shape import Shape
 from pfncache.scenarios.world import Memory
 from pfncache.verify.systems import make_kernel_system
 
-EVERYTHING = -1
-"""All bits of a word of a mask."""
+ALL_BITS = -1
+"""A word of a mask with every bit set."""
 COLUMNS = ("none", "movers", "pages", "dead variables", "persistent sets", "fewer states", "sooner")
 
 
 def models() -> Iterator[tuple[str, Callable[[], System]]]:
-    """What is searched, by name."""
+    """Yield the models: a name, and the function that builds the system."""
     for beside in (BESIDE[:2], BESIDE):
         yield f"clock beside {', '.join(beside)}", partial(crowd, beside)
     for memory, operations in (
@@ -42,16 +42,16 @@ def models() -> Iterator[tuple[str, Callable[[], System]]]:
 
 
 def with_mask(program: Program, kinds: tuple[int, ...]) -> Program:
-    """A program in which some masks of every place are everything, so that what rests on them does nothing."""
+    """Return the program with all bits of some masks set, which disables the reductions that use them."""
     image = program.image.copy()
     words = int(image[WORDS])
     masks = image[image[MASKS] :].reshape(-1, N_MASKS, words)
-    masks[:, kinds, :] = EVERYTHING
+    masks[:, kinds, :] = ALL_BITS
     return replace(program, image=image)
 
 
 def variants(build: Callable[[], System]) -> Iterator[Program]:
-    """The program of a system, with one reduction more each time."""
+    """Yield the program of a system, with one more reduction each time."""
     compiled = compile_system(build())
     yield link(compiled, reduction=False)
     pages = [instr for code in compiled.codes for instr in code.instrs if instr.op == Op.ALIKE]
@@ -62,7 +62,7 @@ def variants(build: Callable[[], System]) -> Iterator[Program]:
         instr.op, instr.args = Op.ALIKE, instr.args[:1]
     program = link(compiled)
     yield program.without_masks()
-    yield with_mask(program, (READS, WRITES, LATER_READS, LATER_WRITES))
+    yield with_mask(program, (MaskRow.READS, MaskRow.WRITES, MaskRow.LATER_READS, MaskRow.LATER_WRITES))
     yield program
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rival: SPIN, on the model that `pfncache export --promela` writes."""
+"""SPIN, on the model that `pfncache export --promela` writes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ REDUCED = ("-DSAFETY",)
 
 
 def missing() -> str:
-    """Why SPIN cannot be asked; empty when it can."""
+    """Return why SPIN cannot run; empty if it can."""
     absent = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
     return f"{' and '.join(absent)} not installed" if absent else ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What SPIN's verifier reports."""
+    """The report of SPIN's verifier."""
 
     errors: int
     states: int
     transitions: int
     seconds: float
-    """Of the processor, for the verifier's process; it says itself only how many hundredths."""
+    """CPU time of the verifier's process: its own report is rounded to hundredths."""
     megabytes: float
     """Of the states that are stored, without the hash table and the stack."""
     error: str
@@ -42,7 +42,7 @@ class Answer:
 
 
 class Spin:
-    """A model, turned into C in a directory of its own."""
+    """A model, compiled by SPIN to C in a directory of its own."""
 
     def __init__(self, model: str, directory: Path) -> None:
         self.directory = directory
@@ -56,13 +56,13 @@ class Spin:
         return done.stdout
 
     def build(self, *flags: str, optimise: str = "-O2") -> str:
-        """Compile a verifier. Returns its name."""
+        """Compile a verifier. Returns the name of the program."""
         name = "_".join(["pan", *flags]).replace("-D", "").replace("=", "_")
         self._call("gcc", optimise, "-w", "-DMEMLIM=16000", *flags, "-o", name, "pan.c")
         return name
 
     def run(self, verifier: str, *arguments: str) -> Answer:
-        """Search."""
+        """Run a verifier."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         out = self._call(f"./{verifier}", *arguments)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -71,7 +71,7 @@ class Spin:
         def number(pattern: str) -> float:
             found = re.search(pattern, out)
             if found is None:
-                raise RuntimeError(f"no {pattern!r} in what SPIN says: {out[-2000:]}")
+                raise RuntimeError(f"no {pattern!r} in the output of SPIN: {out[-2000:]}")
             return float(found.group(1))
 
         error = re.search(r"pan:\d+: (.*?) \(at depth", out)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rival: TLC, on the module that `pfncache export --tla` writes. $TLA2TOOLS says where its tla2tools.jar is."""
+"""TLC, on the module that `pfncache export --tla` writes. $TLA2TOOLS is the path of its tla2tools.jar."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from pfncache.check.export.tla.module import CONFIGURATION
 
 NO_SEARCH = "INIT Init\nNEXT Ended\n"
-"""A configuration that has TLC read the module and find its initial state a deadlock."""
+"""A configuration with which TLC reads the module and stops at its initial state, a deadlock."""
 
 
 def missing() -> str:
-    """Why TLC cannot be asked; empty when it can."""
+    """Return why TLC cannot run; empty if it can."""
     if shutil.which("java") is None:
         return "java not installed"
     return "" if Path(os.environ.get("TLA2TOOLS", "")).is_file() else "set TLA2TOOLS to the path of tla2tools.jar"
@@ -26,27 +26,27 @@ def missing() -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What TLC reports."""
+    """The report of TLC."""
 
     states: int
     transitions: int
-    """What it calls states generated: initial ones too."""
+    """TLC's "states generated", which include the initial state."""
     error: str
     seconds: float
-    """Of the processor, on all threads, the start of Java and the parser among them."""
+    """CPU time of all threads, with the start of Java and the parser."""
     wall: float
-    """What TLC says that it took."""
+    """Wall time by TLC's own report."""
 
 
 class Tlc:
-    """A module called `model`, in a directory of its own."""
+    """A module of the name `model`, in a directory of its own."""
 
     def __init__(self, module: str, directory: Path) -> None:
         self.directory = directory
         (directory / "model.tla").write_text(module)
 
     def run(self, configuration: str = CONFIGURATION, heap: str = "2g") -> Answer:
-        """Search on one thread, breadth first."""
+        """Run TLC: breadth first, on one thread."""
         (self.directory / "model.cfg").write_text(configuration)
         command = (
             "java", f"-Xmx{heap}", "-XX:+UseParallelGC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={self.directory}",
@@ -67,7 +67,7 @@ class Tlc:
         def number(pattern: str) -> int:
             found = re.search(pattern, done.stdout, re.MULTILINE)
             if found is None:
-                raise RuntimeError(f"no {pattern!r} in what TLC says: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+                raise RuntimeError(f"no {pattern!r} in the output of TLC: {done.stdout[-2000:]}{done.stderr[-2000:]}")
             return int(found.group(1))
 
         error = re.search(r"^(Invariant .* violated|Deadlock reached)", done.stdout, re.MULTILINE)

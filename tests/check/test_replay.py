@@ -26,7 +26,7 @@ CONTROL_FLOW = (toys.return_from_guard, toys.through_guard, toys.through_generat
 
 
 def random_walk(searching: Search, generator: random.Random) -> int:
-    """Take random steps in both forms until nothing can run, or a sequence has wrapped in one of the two.
+    """Take random steps in both forms until no actor can run, or a sequence count has wrapped in the compiled form.
 
     Replay raises Divergence where the states differ.
     """
@@ -37,7 +37,7 @@ def random_walk(searching: Search, generator: random.Random) -> int:
         state = searching.initial
         while choices := searching.enabled(state):
             choice: Choice = generator.choice(choices)
-            failed = searching.take(state, choice)[0] == interpreter.FAILED
+            failed = searching.take(state, choice).result == interpreter.FAILED
             state = replay.take(state, choice)
             steps += 1
             if failed or steps == 400 or has_wrapped(searching, state):

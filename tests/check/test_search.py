@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Searches of small systems: exact numbers of states, and every verdict that there is."""
+"""Searches of small systems: exact numbers of states and transitions, and every verdict."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_two_increments_lose_one() -> None:
     ("reduction", "states", "transitions"),
     # Without reduction an actor has six places: might_sleep(), acquire, read, write, unlock, end. Of the 6 x 6 pairs
     # with their 60 steps, the 3 x 3 in which both hold the lock cannot be, nor the 24 steps that touch them.
-    # With it, whoever takes the lock runs to its end in one step. The first steps, which nobody sees, come one after
-    # the other: 2 states before both stand at the lock, 1 there, 2 with one of them done, 1 at the end.
+    # With it, the actor that takes the lock runs to its end in one step. The first steps, which the other actor cannot
+    # see, come one after the other: 2 states before both stand at the lock, 1 there, 2 with one ended, 1 at the end.
     [(False, 27, 36), (True, 6, 6)],
 )
 def test_locked_increments_hold(reduction: bool, states: int, transitions: int) -> None:
@@ -90,7 +90,7 @@ def test_choose_takes_every_outcome() -> None:
 
 
 def test_interrupt_runs_to_its_end() -> None:
-    """What interrupts an actor's CPU sees it at any point, but it does not go on before the interrupt has ended."""
+    """An interrupt may come at any point of the actor on its CPU, which does not continue before the interrupt ends."""
     _, together = toys.search(toys.increment, toys.increment, reduction=False)
     _, nested = toys.search(toys.increment, toys.increment, reduction=False, interrupts=True)
     assert nested.verdict == "holds"
@@ -105,7 +105,7 @@ def test_limit_of_states_is_bounded() -> None:
 
 
 def test_value_without_room_is_a_defect_of_the_model() -> None:
-    with pytest.raises(ModelError, match="left the room that its type has"):
+    with pytest.raises(ModelError, match=r"a value out of the range of its type: box\.count"):
         toys.search(toys.leave_room)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.program.layout import Program, link
 from pfncache.check.replay import Replay
-from pfncache.check.search import Result, Search, search_shortest
+from pfncache.check.search import Search, SearchResult, search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.choose import choose, symmetric
@@ -95,7 +95,7 @@ def search(
     interrupts: bool = False,
     endless: Collection[int] = (),
     max_states: int = 100_000,
-) -> tuple[Search, Result]:
+) -> tuple[Search, SearchResult]:
     """Search the system of some functions."""
     return search_lists([[function] for function in functions], at_end, reduction, interrupts, max_states, endless)
 
@@ -107,7 +107,7 @@ def search_lists(
     interrupts: bool = False,
     max_states: int = 100_000,
     endless: Collection[int] = (),
-) -> tuple[Search, Result]:
+) -> tuple[Search, SearchResult]:
     """Search the system of some lists of functions."""
     return search_shortest(link(compile_system(system_of(lists, at_end, interrupts, endless)), reduction), max_states)
 
@@ -117,13 +117,13 @@ def program(*lists: list[Callable[..., Any]]) -> Program:
     return link(compile_system(system_of(list(lists))))
 
 
-def whole(system: System) -> tuple[Search, Result]:
+def whole(system: System) -> tuple[Search, SearchResult]:
     """Search a system without reductions, as exports have it."""
     made = Search(link(compile_system(system), reduction=False))
     return made, made.run()
 
 
-def replayed(searching: Search, result: Result) -> Replay:
+def replayed(searching: Search, result: SearchResult) -> Replay:
     """Replay the path of a result through the functions."""
     replay = Replay(searching)
     try:

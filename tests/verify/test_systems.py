@@ -76,7 +76,7 @@ def test_a_loop_that_touches_nothing_is_ended(patch: type[Patch], monkeypatch: p
     monkeypatch.setattr("pfncache.verify.systems.SECONDS", 0.2)
     outcome = run(Job(mainline_7_3 + [patch], SCENARIO, 10_000))
     assert (outcome.verdict, outcome.property) == ("violated", "livelock")
-    assert "setup runs for ever" in outcome.reason
+    assert "setup loops forever" in outcome.reason
 
 
 def test_recursion_is_refused_where_it_is_written() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lock order as lockdep sees it: an edge for each class taken while another is held, and no cycle among them."""
+"""Lock order validation, as lockdep's: the graph of lock classes taken while others are held has no cycle."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pfncache.check.ir import LockUse
 
 
 def find_cycle(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: Any) -> str | None:
-    """A cycle in the order in which lock classes were taken, in words; None when there is none.
+    """Return a description of a cycle in the order of lock classes; None if there is none.
 
-    `acquisitions` are the places that take a lock, with the classes held there; `taken` says which of them the search
-    has executed. Two readers of one rwlock do not wait for one another, but a writer between them makes them, so
-    readers count. Whoever only tries waits for nobody. Counters and SRCU sections that somebody waits for take part as
-    locks do, but two holders of them do not exclude one another.
+    `acquisitions` are the places that take a lock, with the classes held there; `taken` tells for each whether the
+    search has executed it. Two readers of an rwlock do not wait for each other, but a writer that waits between them
+    blocks the second one, so a read lock adds edges, too. A trylock never blocks, so it adds no edge. Counters and SRCU
+    sections that an actor waits for take part as locks do, but two holders of them do not exclude each other.
     """
     waits: dict[str, bool] = {}
     for number, (_, use, _) in enumerate(acquisitions):
@@ -31,14 +31,15 @@ def find_cycle(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: A
                 place = event.stack[-1] if event is not None else None
                 edges.setdefault(before, {}).setdefault(use.name, f"{place.function}:{place.line}" if place else "?")
     for start in sorted(edges):
-        path = _path_back(edges, start)
+        path = _shortest_cycle(edges, start)
         if path is not None:
             steps = [f"{a} -> {b} ({edges[a][b]})" for a, b in itertools.pairwise(path)]
             return "lock order: " + ", ".join(steps)
     return None
 
 
-def _path_back(edges: dict[str, dict[str, str]], start: str) -> list[str] | None:
+def _shortest_cycle(edges: dict[str, dict[str, str]], start: str) -> list[str] | None:
+    """Return the classes along a shortest cycle from `start` back to it; None if there is none."""
     todo = [[start]]
     seen = set()
     while todo:

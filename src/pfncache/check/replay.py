@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Replays a path through the model's own Python source, one step at a time, and checks that both agree.
+"""Replay of a path through the model's Python source, step by step, compared with the compiled form at each state.
 
-Each actor runs in a greenlet. The functions are the very ones that a direct call runs; a tracer stops them at each
-preemption point that the compiled code has there too.
+Each actor runs in a greenlet. The functions are those that a direct call runs; a tracer switches away from them at each
+preemption point that the compiled code has in the same place.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from pfncache.lang.tracing import switch_to, tracing
 
 
 class Divergence(Exception):
-    """The Python source and its compiled form do not agree: a defect of the checker."""
+    """The Python source and its compiled form take different steps: a defect of the checker."""
 
 
 @dataclass
 class Change:
-    """A scalar that went from one value to another."""
+    """A scalar of a record, its old value and its new one."""
 
     record: Record
     name: str
@@ -53,27 +53,27 @@ class Change:
 
 @dataclass
 class Moment:
-    """One preemption point that was passed, and what the step after it changed."""
+    """A preemption point, and what the actor changed between it and its next one."""
 
     actor: int
     stack: tuple[Location, ...]
     changes: list[Change] = field(default_factory=list)
     sees: Change | None = None
-    """What a plain access finds: a change from the value to itself."""
+    """Of a plain access: the value before it, as a change from that value to itself."""
     first: bool = False
-    """The moment begins a transition of the search: others may have run before it."""
+    """The moment begins a transition of the search: other actors may have run before it."""
 
 
 @dataclass
 class Ending:
-    """How a replayed path ended: the property that was violated, and why, with values."""
+    """The violation at the end of a replayed path: the property, and the reason with values."""
 
     kind: str
     detail: str
 
 
 class Replay:
-    """The model's source, run under a schedule."""
+    """The model's source, executed under a schedule."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
@@ -82,7 +82,7 @@ class Replay:
         self.moments: list[Moment] = []
         self.ending: Ending | None = None
         self.loop: int | None = None
-        """Of a livelock: the moment with which its loop begins."""
+        """Of a livelock: the index of the moment with which its loop begins."""
         self._allow = 0
         self._actor = 0
         self._outcome = 0
@@ -100,11 +100,12 @@ class Replay:
             or (r.slab_owner is not None and varies(heap.variable(r.slab_owner, "slab_state")))
         }
         endless = self.program.compiled.system.is_endless
-        self._turns = {v: wraps_at(v.kind.fields[v.name].hint) for v in self.program.slots if endless}
-        """What the compiled form counts modulo; the source does not, so that it shows whether that matters."""
+        self._moduli = {v: wraps_at(v.kind.fields[v.name].hint) for v in self.program.slots if endless}
+        """By variable: the modulus of a sequence count in the compiled form. The source's does not wrap, so that a path
+        that exists only because of the modulus diverges."""
         self._greenlets: list[greenlet] = []
 
-    # What model.Tracer wants
+    # The interface of lang.tracing.Tracer
 
     def access(self, record: Record, field: str) -> None:
         """A preemption point, unless the access is inside a step or of a constant."""
@@ -120,16 +121,16 @@ class Replay:
         self._depth += 1
 
     def leave_atomic(self) -> None:
-        """The step goes on until the next preemption point."""
+        """Leave an atomic function; the step continues up to the next preemption point."""
         self._depth -= 1
 
     def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
-        """Note a change for the trace."""
+        """Record a change in the current moment."""
         if self.moments and old != new:
             self.moments[-1].changes.append(Change(record, field, old, new))
 
     def choose(self, options: int) -> int:
-        """The outcome that the schedule wants."""
+        """Return the outcome of the scheduled choice."""
         return self._outcome
 
     def _pass(self, frame: FrameType | None) -> None:
@@ -142,7 +143,7 @@ class Replay:
     # Running
 
     def start(self) -> None:
-        """Bring every actor to its first preemption point that the search has."""
+        """Run every actor up to its first preemption point in the search."""
         for number, events in enumerate(self.search.start_events):
             self.moments.clear()
             self._greenlets.append(greenlet(self._body(number)))
@@ -180,7 +181,7 @@ class Replay:
         if result == interpreter.FAILED:
             events = sys.maxsize
         elif result != interpreter.STEPPED:
-            raise Divergence(f"{self.actors[choice.actor].name} cannot take the step that the schedule wants")
+            raise Divergence(f"{self.actors[choice.actor].name} cannot take the scheduled step")
         self._resume(choice.actor, events)
         if result == interpreter.FAILED:
             if self.ending is None:
@@ -194,23 +195,23 @@ class Replay:
         return after
 
     def run(self, path: list[Choice], loop: int | None = None) -> None:
-        """Replay a whole path, then what is asked at the end if the path got there.
+        """Replay a whole path, and the check of the end state if every actor has ended.
 
-        What follows the first `loop` steps must lead back to where these led. It is taken once more than is shown:
-        the sequences of the source have gone on meanwhile.
+        The steps from index `loop` on must return to the state in which they began. They are taken a second time, which
+        is not recorded: the source's sequence counts, which do not wrap, have other values then.
         """
         self.start()
         if self.search.start_failure is not None:
             return
         state = self.search.initial
         self._compare(state)
-        turn = state
+        loop_start = state
         for number, choice in enumerate(path):
             if number == loop:
-                self.loop, turn = len(self.moments), state
+                self.loop, loop_start = len(self.moments), state
             state = self.take(state, choice)
         if loop is not None:
-            if not np.array_equal(self.search.canonical(turn), self.search.canonical(state)):
+            if not np.array_equal(self.search.canonical(loop_start), self.search.canonical(state)):
                 raise Divergence("the loop does not lead back to its start")
             shown = len(self.moments)
             for choice in path[loop:]:
@@ -225,10 +226,10 @@ class Replay:
                 self.ending = _ending(error)
 
     def finish(self) -> None:
-        """Give every record its value from before the replay, and end the actors."""
+        """Restore every record to its value before the replay, and end the actors."""
         for one in self._greenlets:
             if not one.dead:
-                with tracing(_Deaf()):
+                with tracing(_NullTracer()):
                     one.throw()
         switch_to(None)
         for record, values in self._saved:
@@ -239,8 +240,8 @@ class Replay:
         for variable in self.program.slots:
             compiled = self.program.value(state, variable)
             actual = self.program.compiled.heap.holder(variable).__dict__[variable.name]
-            turn = self._turns.get(variable, 0)
-            if compiled is not actual and compiled != actual and not (turn and (compiled - actual) % turn == 0):
+            modulus = self._moduli.get(variable, 0)
+            if compiled is not actual and compiled != actual and not (modulus and (compiled - actual) % modulus == 0):
                 text = self.program.compiled.heap.text(variable)
                 raise Divergence(f"{text} is {actual} in the source and {compiled} in its compiled form")
 
@@ -250,23 +251,23 @@ class Replay:
         return {heap.text(v): heap.holder(v).__dict__[v.name] for v in variables}
 
 
-class _Deaf:
-    """A tracer for actors that are being ended."""
+class _NullTracer:
+    """A tracer without effect, for actors that are being ended."""
 
     def access(self, record: Record, field: str) -> None:
-        """Nothing to see."""
+        """Ignore an access."""
 
     def enter_atomic(self, function: Callable[..., Any]) -> None:
-        """Nothing to count."""
+        """Ignore an atomic function."""
 
     def leave_atomic(self) -> None:
-        """Nothing to count."""
+        """Ignore its end."""
 
     def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
-        """Nothing to note."""
+        """Ignore a change."""
 
     def choose(self, options: int) -> int:
-        """Any outcome will do."""
+        """Return the first outcome."""
         return 0
 
 
@@ -275,11 +276,11 @@ def _ending(error: Exception) -> Ending:
         return Ending(error.kind, error.detail)
     if isinstance(error, IndexError):
         return Ending("out-of-bounds", str(error))
-    return Ending("null-dereference", str(error) or "a NULL pointer is followed")
+    return Ending("null-dereference", str(error) or "NULL pointer dereference")
 
 
 LANGUAGE = str(Path(pfncache.lang.__file__).parent)
-"""Where the modelling language is: its own functions are no part of the model's call stack."""
+"""The directory of the modelling language, whose functions are left out of the model's call stacks."""
 
 
 def _stack(frame: FrameType | None) -> tuple[Location, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a search can say of a system."""
+"""The verdicts of a search."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 from pfncache.check.compile.source import CompileError, unwrap
 from pfncache.check.engine.bfs import explore
 from pfncache.check.replay import Divergence, Replay
-from pfncache.check.search import Result, Search, search_shortest
+from pfncache.check.search import SearchResult, Search, search_shortest
 from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
@@ -40,7 +40,7 @@ class Job:
     threads: int = 1
 
 
-def search(job: Job) -> tuple[Search, Result, System]:
+def search(job: Job) -> tuple[Search, SearchResult, System]:
     """Compile and search. Raises CompileError for what the model's language does not have."""
     system = make_system(job.design, job.scenario)
     return *search_shortest(program_of(system, job.reduction), job.max_states, job.threads), system
@@ -102,7 +102,7 @@ def _meaning(function: Any) -> tuple[Any, ...]:
     return inner.__code__, id(inner.__globals__)
 
 
-def trace_of(searching: Search, result: Result) -> Trace:
+def trace_of(searching: Search, result: SearchResult) -> Trace:
     """Replay a violation through the model's source."""
     replay = Replay(searching)
     try:
@@ -112,7 +112,7 @@ def trace_of(searching: Search, result: Result) -> Trace:
         replay.finish()
 
 
-def _replayed(searching: Search, result: Result) -> Trace | None:
+def _replayed(searching: Search, result: SearchResult) -> Trace | None:
     """The trace of a violation; None, and nothing is claimed, where a sequence must wrap for it."""
     try:
         return trace_of(searching, result)

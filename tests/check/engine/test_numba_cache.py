@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Native code belongs to one version of all the sources that it was made from."""
+"""Native code is cached per version of all sources of check/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pfncache.check.liveness import graph
 CHECK = Path(native.__file__).parent.parent
 
 
-def test_any_source_counts(tmp_path: Path) -> None:
+def test_the_digest_depends_on_every_source(tmp_path: Path) -> None:
     sources = tmp_path / "check"
     shutil.copytree(CHECK, sources, ignore=shutil.ignore_patterns("__pycache__"))
     before = native.digest(sources)
@@ -24,13 +24,13 @@ def test_any_source_counts(tmp_path: Path) -> None:
     assert native.digest(sources) != before
 
 
-def test_what_is_compiled_of_one_version_is_together() -> None:
+def test_native_code_is_in_the_directory_of_its_version() -> None:
     places = [cast(Any, function)._cache.cache_path for function in (engine.explore, graph._fill)]
     digest = native.digest(CHECK)
     assert all(f"/{digest}/" in place for place in places)
 
 
-def test_a_few_versions_are_kept(tmp_path: Path) -> None:
+def test_the_newest_versions_are_kept(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"old{number}").mkdir()
         os.utime(tmp_path / f"old{number}", (number, number))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Several threads on one search find what one finds: as many states, the same verdict, a trace that is as short."""
+"""A parallel search agrees with one on a single thread: number of states, verdict, length of the trace."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.check import toys
 
 
 @pytest.fixture(autouse=True)
-def every_level_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that small systems are searched by rounds too, several to a level."""
-    monkeypatch.setattr(parallel, "WORTHWHILE", 1)
+def every_layer_is_searched_in_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search small systems in rounds, too, several per layer."""
+    monkeypatch.setattr(parallel, "MIN_ROUND", 1)
     monkeypatch.setattr(parallel, "SHARE", 16)
 
 
@@ -56,7 +56,7 @@ def test_limit_of_states_is_bounded() -> None:
     assert 0 < result.states <= 1000
 
 
-def test_order_of_locks_is_seen_by_every_thread() -> None:
+def test_lock_acquisitions_of_every_thread_count() -> None:
     system = toys.system(toys.first_then_other, toys.first_then_other)
     searching = search(system, 2)
     searching.run()

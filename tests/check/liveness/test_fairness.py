@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fair cycles: in graphs, against the definition; and in small systems, with endless actors and without."""
+"""Strongly fair cycles: in graphs, against the definition; in small systems, with and without environment actors."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ from tests.check.toys import (
 )
 
 Edges = Collection[tuple[int, int, int]]
-"""From which state, to which one, by whose step."""
+"""(from state, to state, actor)."""
 
 
 def graph(size: int, edges: Edges, away: Collection[tuple[int, int]] = ()) -> Graph:
-    """A graph; `away` has the steps that lead out of it: from which state, and whose."""
+    """Return a graph; `away` has the transitions that leave it: (from state, actor)."""
     rows = sorted(edges)
-    able = np.zeros(size, dtype=np.uint64)
+    enabled = np.zeros(size, dtype=np.uint64)
     for n, actor in [*((n, actor) for n, _, actor in rows), *away]:
-        able[n] |= np.uint64(1 << actor)
+        enabled[n] |= np.uint64(1 << actor)
     return Graph(
         np.searchsorted([n for n, _, _ in rows], range(size + 1)).astype(np.int64),
         np.array([after for _, after, _ in rows], dtype=np.int32),
         np.array([actor for _, _, actor in rows], dtype=np.uint8),
         np.zeros(len(rows), dtype=np.int16),
-        able,
+        enabled,
     )
 
 
@@ -63,14 +63,15 @@ def graph(size: int, edges: Edges, away: Collection[tuple[int, int]] = ()) -> Gr
         (1, [(0, 0, 0), (0, 0, 1)], [], [0]),
         (2, [(0, 1, 0), (1, 0, 0)], [], [0, 1]),
         (2, [(0, 1, 0), (1, 0, 0)], [(1, 1)], []),
-        # Of three states in a row, the last one is not fair, and without it the first two are.
+        # State 2 is removed: actor 1 is enabled there. States 0 and 1 are fair without it.
         (3, [(0, 1, 0), (1, 0, 0), (1, 2, 0), (2, 1, 0)], [(2, 1)], [0, 1]),
-        # Here the second one is what holds them together.
+        # Without state 1, the others are not strongly connected.
         (3, [(0, 1, 0), (1, 2, 0), (2, 0, 0)], [(1, 1)], []),
-        # Without the state that is not fair, nobody moves as the first actor, which is able.
+        # Without state 1, states 0 and 2 are a component of their own.
         (3, [(0, 1, 0), (1, 0, 1), (0, 2, 0), (2, 0, 0)], [(1, 2)], [0, 2]),
+        # Without state 2, actor 1 takes no step in the component, but is enabled in state 0.
         (3, [(0, 1, 0), (1, 0, 0), (0, 2, 1), (2, 0, 1)], [(2, 2)], []),
-        # The first of two.
+        # Two fair sets: the one with the lowest state.
         (4, [(0, 1, 0), (1, 0, 0), (1, 2, 0), (2, 3, 0), (3, 2, 0)], [], [0, 1]),
     ],
 )
@@ -79,19 +80,19 @@ def test_graphs(size: int, edges: Edges, away: Collection[tuple[int, int]], fair
 
 
 def is_fair(made: Graph, states: tuple[int, ...]) -> bool:
-    """By definition: some states that all lead to each other, where who is able moves."""
-    steps = [(n, step) for n in states for step in made.steps(n) if step.after in states]
+    """The definition: strongly connected, and every actor that is enabled in a state takes a step within the set."""
+    steps = [(n, step) for n in states for step in made.edges(n) if step.after in states]
     reached = {n: {n} for n in states}
     for _ in states:
         for n, step in steps:
             reached[n] |= reached[step.after]
-    able = np.bitwise_or.reduce(made.able[list(states)])
+    enabled = np.bitwise_or.reduce(made.enabled[list(states)])
     moves = sum(1 << actor for actor in {step.actor for _, step in steps})
-    return bool(steps) and all(reached[n] == set(states) for n in states) and able == moves
+    return bool(steps) and all(reached[n] == set(states) for n in states) and enabled == moves
 
 
 def test_against_the_definition() -> None:
-    """Of 400 random graphs of five states, whether there is a fair cycle; and what is found is one."""
+    """400 random graphs of five states: a fair set is found if and only if there is one, and it is fair."""
     generator = random.Random(1)
     found = 0
     for _ in range(400):
@@ -128,50 +129,53 @@ def test_livelock(functions: Any, endless: Collection[int], stem: int, loop: int
     assert toys.replayed(searching, result).ending is None
 
 
-def test_who_never_ends_is_named() -> None:
-    """By the innermost function that is not left; an endless actor is not meant to end."""
+def test_the_reason_names_starved_actors() -> None:
+    """Each with the innermost function that it never returns from; an environment actor does not starve."""
     _, result = toys.search(left_steps_aside, right_steps_aside, blink, endless=(2,))
-    assert result.detail == "a fair scheduler may leave a0 in step_aside(), a1 in step_aside() for ever"
+    assert result.detail == (
+        "starvation under a strongly fair scheduler: "
+        "a0 never returns from step_aside(), a1 never returns from step_aside()"
+    )
 
 
 @pytest.mark.parametrize("reduction", [True, False])
 @pytest.mark.parametrize(
     ("functions", "endless"),
     [
-        # Nobody keeps the one from its step that the other waits for.
+        # Fairness lets the setter of the flag run.
         ((spin_until_flag, toys.set_flag), ()),
-        # It gets the lock, since it can get it again and again.
+        # The lock is free infinitely often, so a strongly fair scheduler lets the other actor take it.
         ((spin_until_flag_locked, set_flag_locked), ()),
         ((toys.increment_locked, set_flag_locked), (1,)),
         ((increment, blink), (1,)),
-        # The flag is up again and again.
+        # The flag is set infinitely often.
         ((wait_for_flag, blink), (1,)),
         ((blink,), (0,)),
     ],
 )
-def test_everybody_ends_who_can(functions: Any, endless: Collection[int], reduction: bool) -> None:
+def test_every_actor_ends_under_fairness(functions: Any, endless: Collection[int], reduction: bool) -> None:
     _, result = toys.search(*functions, endless=endless, reduction=reduction)
     assert (result.verdict, result.property) == ("holds", None)
 
 
-def test_an_endless_actor_goes_round() -> None:
-    """It has two places and the flag two values; the other one is before its step, or has ended."""
+def test_states_beside_an_environment_actor() -> None:
+    """It has two places and the flag two values; the other actor is before its step, or has ended."""
     _, result = toys.search(increment, blink, endless=(1,), reduction=False)
     assert (result.verdict, result.states) == ("holds", 12)
 
 
-def test_an_endless_actor_that_cannot_go_on_is_a_deadlock() -> None:
+def test_a_blocked_environment_actor_is_a_deadlock() -> None:
     _, result = toys.search(increment, wait_for_flag, endless=(1,), reduction=False)
     assert (result.property, len(result.path)) == ("deadlock", 2)
 
 
-def test_what_is_asked_at_the_end_is_not_asked_of_an_endless_system() -> None:
+def test_a_system_that_never_ends_has_no_check_at_the_end() -> None:
     _, result = toys.search(increment, blink, endless=(1,), at_end=toys.count_is_two)
     assert result.verdict == "holds"
 
 
-def test_a_sequence_wraps_beside_an_endless_actor() -> None:
-    """Before a read and before a write, with three values; alone, what four bumps have made of it is four."""
+def test_a_sequence_count_wraps_beside_an_environment_actor() -> None:
+    """Two places and a count modulo three: 6 states. Without an environment actor four bumps count to four."""
     _, result = toys.search(bump, endless=(0,), reduction=False)
     assert (result.verdict, result.states) == ("holds", 6)
     _, result = toys.search(bump_four_times, at_end=sequence_is_four, reduction=False)
@@ -200,16 +204,16 @@ def test_the_replayed_source_does_not_wrap() -> None:
     assert changes == [f"box.sequence: {n} -> {n + 1}" for n in range(3)]
 
 
-def test_what_needs_a_wrapped_sequence_does_not_replay() -> None:
-    """Three bumps later, it looks as if there had been none."""
+def test_a_violation_that_needs_a_wrapped_count_does_not_replay() -> None:
+    """After three bumps the compiled form has the count of before."""
     searching, result = toys.search(miss_changes, bump_and_tell, endless=(1,))
     assert result.property == "unseen"
     with pytest.raises(Divergence, match="passed 1 preemption points"):
         toys.replayed(searching, result)
 
 
-def test_a_loop_that_only_a_wrapped_sequence_closes_does_not_replay() -> None:
-    """Whoever looks after each third bump sees no change; the second time round the source does."""
+def test_a_loop_that_only_a_wrapped_count_closes_does_not_replay() -> None:
+    """A read after each third bump sees no change in the compiled form; in the source, the second one does."""
     searching, result = toys.search(wait_for_change, bump, endless=(1,))
     assert (result.property, result.loop) == ("livelock", 1)
     with pytest.raises(Divergence, match="a0 has ended in one form only"):
@@ -229,7 +233,7 @@ def bump_and_tell(shared: toys.Box) -> None:
 
 
 def miss_changes(shared: toys.Box) -> None:
-    """Complain when there was a change that the sequence does not show."""
+    """Report a change that the sequence count does not show."""
     before = shared.sequence
     if not shared.flag and shared.cells[0].value == 1 and shared.sequence == before:
         report("unseen", "the sequence is what it was")
@@ -249,7 +253,7 @@ def finds(searching: Search) -> tuple[str | None, int | None, int]:
 
 
 @pytest.mark.parametrize(("functions", "endless"), SYSTEMS)
-def test_states_that_are_left_out_at_once_lie_on_no_fair_cycle(functions: Any, endless: Collection[int]) -> None:
+def test_states_outside_of_the_graph_lie_on_no_fair_cycle(functions: Any, endless: Collection[int]) -> None:
     program = link(compile_system(toys.system(*functions, endless=endless)))
     found = finds(Search(program))
     program.loops[:] = 1
@@ -257,7 +261,7 @@ def test_states_that_are_left_out_at_once_lie_on_no_fair_cycle(functions: Any, e
 
 
 @pytest.mark.parametrize("name", ["livelock/unrelated-memory", "clock/anon/munmap", "mm/two-advices"])
-def test_so_it_is_in_scenarios(name: str) -> None:
+def test_states_outside_of_the_graph_lie_on_no_fair_cycle_in_scenarios(name: str) -> None:
     program = link(compile_system(make_system(DESIGNS["mainline-7.3"], name)))
     found = finds(Search(program))
     program.loops[:] = 1

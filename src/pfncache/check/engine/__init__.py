@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The search engine, native through Numba: breadth first, with an exact set of visited states."""
+"""The search engine, native through Numba: breadth-first search with an exact set of visited states."""

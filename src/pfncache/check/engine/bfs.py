@@ -1,238 +1,307 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The engine, native through Numba: searches breadth first with an exact set of visited states."""
+"""Breadth-first search over the exact set of visited states, native through Numba."""
 
 from __future__ import annotations
 
-from typing import Any
+from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numpy.typing import NDArray
 
-from pfncache.check.engine.hash_table import PENDING, expect, hash_of, look_up, prefetch
+from pfncache.check.engine.hash_table import (
+    PENDING,
+    TAG,
+    StateFlag,
+    StateSpace,
+    hash_of,
+    look_up,
+    prefetch,
+    prefetch_state,
+)
 from pfncache.check.engine.interpreter import (
     ALIKE,
     BLOCKED,
     FAILED,
     OUT_CHOICES,
     OUT_DETAIL,
+    OUT_SIZE,
     RANGE,
     STEPPED,
     counter_of,
     may_run,
     step,
 )  # fmt: skip
+from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
 from pfncache.check.program.layout import AT_END, FANOUT, MASKS, N_ACTORS, WORDS
 
-DONE, VIOLATED, DEADLOCK, END_FAILED, FULL, PAUSED, BAD_RANGE, LOOPING = 0, 1, 2, 3, 4, 5, 6, 7
-"""Why explore() returned."""
-(
-    CTL_STATES,
-    CTL_NEXT,
-    CTL_LIMIT,
-    CTL_PAUSE,
-    CTL_TRANSITIONS,
-    CTL_STATE,
-    CTL_ACTOR,
-    CTL_CHOICE,
-    CTL_DETAIL,
-    CTL_TERMINAL,
-    CTL_LEVEL,
-    CTL_BEGIN,
-    CTL_VERDICT,
-) = range(13)
-CTL_SIZE = 13
-ONWARD, IN_PART = 1, 2
-"""Notes of a state: it is an end or a step leads beyond its level; not every actor's steps were taken."""
+
+class StopReason(IntEnum):
+    """Why explore() returned."""
+
+    DONE = 0
+    """Every reachable state was expanded."""
+    VIOLATED = 1
+    """A step reached a failure."""
+    DEADLOCK = 2
+    """No actor can take a step, and not all have ended."""
+    END_VIOLATED = 3
+    """All actors have ended, and the check of the end state failed."""
+    FULL = 4
+    """The space has no room for the next batch of states."""
+    PAUSED = 5
+    """Control.PAUSE states were expanded."""
+    OUT_OF_RANGE = 6
+    """A step stored a value that its type does not have."""
+    ENDLESS_STEP = 7
+    """A step ran longer than interpreter.MAX_INSTRUCTIONS."""
 
 
-@njit(cache=True, nogil=True)
-def _flush(
-    states: Any,
-    parents: Any,
-    onward: Any,
-    table: Any,
-    mask: Any,
-    pending: Any,
-    hashes: Any,
-    origins: Any,
-    waiting: int,
-    count: int,
-    level: int,
-) -> int:
-    """Enter the pending states that are new, note whose steps lead beyond `level`. Returns the number of states."""
-    words = pending.shape[1]
+class Control(IntEnum):
+    """Indices of the control block of a search: its limits, its position, and what it found."""
+
+    STATES = 0
+    """States in the space."""
+    NEXT = 1
+    """The next state to expand: states are numbered in the order of the search."""
+    LIMIT = 2
+    """States that the space may hold before explore() returns FULL."""
+    PAUSE = 3
+    """The state before which explore() returns PAUSED."""
+    TRANSITIONS = 4
+    """Transitions taken."""
+    STATE = 5
+    """The state at which a violation or a deadlock was found."""
+    ACTOR = 6
+    """The actor whose step violates; -1 for none."""
+    CHOICE = 7
+    """The outcome of that step's nondeterministic choice."""
+    DETAIL = 8
+    """What the interpreter reports of that step: the number of a failure, or an offset in the image."""
+    TERMINAL = 9
+    """States in which every actor has ended."""
+    LAYER_END = 10
+    """The first state of the next BFS layer."""
+    RESCAN = 11
+    """The first state of this layer that is not yet checked against the cycle proviso."""
+    STOP = 12
+    """The StopReason."""
+
+
+class SearchWorker(NamedTuple):
+    """What one thread of a search runs on: the program, and memory of its own."""
+
+    image: NDArray[np.int64]
+    """The program."""
+    registers: NDArray[np.int64]
+    out: NDArray[np.int64]
+    """Results of interpreter.step()."""
+    cover: NDArray[np.uint8]
+    """By number of a lock acquisition: not 0 if it was executed."""
+    control: NDArray[np.int64]
+    """By Control."""
+
+
+class Batch(NamedTuple):
+    """Successors whose table entries are being prefetched."""
+
+    states: NDArray[np.uint64]
+    hashes: NDArray[np.uint64]
+    origins: NDArray[np.int32]
+    """The state of which each is a successor."""
+
+
+class Span(NamedTuple):
+    """States to expand, by number."""
+
+    begin: int
+    end: int
+    full: bool
+    """Whether to take the transitions of all actors, not only those of a persistent set."""
+
+
+def new_worker(
+    image: NDArray[np.int64], registers: NDArray[np.int64], cover: NDArray[np.uint8], control: NDArray[np.int64]
+) -> SearchWorker:
+    """Return a worker with a copy of `registers`, in which the constants are loaded, and results of its own."""
+    out = np.zeros(OUT_SIZE, dtype=np.int64)
+    return SearchWorker(image=image, registers=registers.copy(), out=out, cover=cover, control=control)
+
+
+@inline_njit
+def new_batch(image: NDArray[np.int64]) -> Batch:
+    """Return an empty batch with room for PENDING states and the successors of one more."""
+    size = PENDING + image[FANOUT]
+    return Batch(
+        np.empty((size, image[WORDS]), dtype=np.uint64),
+        np.empty(size, dtype=np.uint64),
+        np.empty(size, dtype=np.int32),
+    )
+
+
+@njit
+def _flush(space: StateSpace, batch: Batch, waiting: int, count: int, layer_end: int) -> int:
+    """Enter the new states among the `waiting` ones; mark each origin that has a successor in a later layer.
+
+    Returns the number of states in the space.
+    """
+    states, parents, flags, table, mask = space.states, space.parents, space.flags, space.table, uint64(space.mask)
+    pending, hashes, origins = batch.states, batch.hashes, batch.origins
     for i in range(uint64(waiting)):
-        expect(states, table, mask, hashes[i], words)
+        prefetch_state(states, table, mask, hashes[i])
     for i in range(uint64(waiting)):
-        at, known = look_up(states, table, mask, pending[i], hashes[i], words)
+        at, known = look_up(states, table, mask, pending[i], hashes[i])
         if not known:
-            for k in range(uint64(words)):
+            for k in range(uint64(states.shape[1])):
                 states[count, k] = pending[i, k]
             parents[count] = origins[i]
             count += 1
-            table[at] = (hashes[i] & uint64(0xFFFFFFFF00000000)) | uint64(count)
-            onward[origins[i]] |= ONWARD
-        elif known > uint64(level):
-            onward[origins[i]] |= ONWARD
+            table[at] = (hashes[i] & uint64(TAG)) | uint64(count)
+            flags[origins[i]] |= StateFlag.ONWARD
+        elif known > uint64(layer_end):
+            flags[origins[i]] |= StateFlag.ONWARD
     return count
 
 
-@njit(cache=True, nogil=True, inline="always")
-def successors(
-    image: Any,
-    states: Any,
-    onward: Any,
-    table: Any,
-    mask: Any,
-    pending: Any,
-    hashes: Any,
-    origins: Any,
-    waiting: int,
-    number: int,
-    whole: bool,
-    registers: Any,
-    out: Any,
-    cover: Any,
-    ctl: Any,
-) -> int:
-    """Put the states that steps from `number` lead to behind the `waiting` ones in `pending`, which has room for them.
+@inline_njit
+def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, span: Span) -> tuple[int, int]:
+    """Append the successors of the span's states to the batch, behind the `waiting` ones, until PENDING states wait.
 
-    Unless the `whole` is wanted, the steps of a persistent set of actors will do, where there is one with a step.
-    What was found goes to ctl[CTL_VERDICT]. Returns how many states wait.
+    Unless the expansion is to be full, only the transitions of a persistent set of actors are taken, if there is one
+    with an enabled transition. A violation or a deadlock ends the expansion, and is reported in Control.STOP.
+
+    Returns the number of states that wait in the batch, and the next state to expand.
     """
+    image, registers, out, cover, control = worker.image, worker.registers, worker.out, worker.cover, worker.control
+    states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
+    pending, hashes, origins = batch.states, batch.hashes, batch.origins
     words = uint64(image[WORDS])
-    taken = 0
-    finished = True
-    state = states[uint64(number)]
-    everybody = (1 << image[N_ACTORS]) - 1
-    chosen = everybody if whole or image[MASKS] == 0 else persistent(image, state)
-    rest = everybody & ~chosen
-    while True:
-        for actor in range(image[N_ACTORS]):
-            if not chosen >> actor & 1:
-                continue
-            if counter_of(image, state, actor) != 0:
-                finished = False
-            if not may_run(image, state, actor):
-                continue
-            choice = 0
-            choices = 1
-            while choice < choices:
-                after = pending[uint64(waiting)]
-                for i in range(words):
-                    after[i] = state[i]
-                result = step(image, after, registers, out, cover, actor, choice)
-                if result == BLOCKED:
-                    break
-                choices = out[OUT_CHOICES]
-                if result == ALIKE:
-                    choice += 1
+    all_actors = (1 << image[N_ACTORS]) - 1
+    number = span.begin
+    while number < span.end and waiting < PENDING:
+        taken = 0
+        finished = True
+        state = states[uint64(number)]
+        chosen = all_actors if span.full or image[MASKS] == 0 else persistent(image, state)
+        rest = all_actors & ~chosen
+        while True:
+            for actor in range(image[N_ACTORS]):
+                if not chosen >> actor & 1:
                     continue
-                taken += 1
+                if counter_of(image, state, actor) != 0:
+                    finished = False
+                if not may_run(image, state, actor):
+                    continue
+                choice = 0
+                choices = 1
+                while choice < choices:
+                    after = pending[uint64(waiting)]
+                    for i in range(words):
+                        after[i] = state[i]
+                    result = step(image, after, registers, out, cover, actor, choice)
+                    if result == BLOCKED:
+                        break
+                    choices = out[OUT_CHOICES]
+                    if result == ALIKE:
+                        choice += 1
+                        continue
+                    taken += 1
+                    if result != STEPPED:
+                        control[Control.STOP] = _stop_reason(result)
+                        control[Control.STATE] = number
+                        control[Control.ACTOR] = actor
+                        control[Control.CHOICE] = choice
+                        control[Control.DETAIL] = out[OUT_DETAIL]
+                        control[Control.TRANSITIONS] += taken
+                        return waiting, number
+                    clear_dead(image, after)
+                    h = hash_of(after)
+                    prefetch(table, h & mask)
+                    hashes[uint64(waiting)] = h
+                    origins[uint64(waiting)] = number
+                    waiting += 1
+                    choice += 1
+            if rest == 0:
+                break
+            if taken != 0:
+                flags[number] |= StateFlag.PARTIAL
+                break
+            chosen, rest = rest, 0
+        control[Control.TRANSITIONS] += taken
+        if taken == 0:
+            control[Control.STATE] = number
+            control[Control.ACTOR] = -1
+            if not finished:
+                control[Control.STOP] = StopReason.DEADLOCK
+                return waiting, number
+            control[Control.TERMINAL] += 1
+            flags[number] |= StateFlag.ONWARD
+            if image[AT_END] >= 0:
+                after = state.copy()
+                result = step(image, after, registers, out, cover, -1, 0)
                 if result != STEPPED:
-                    ctl[CTL_VERDICT] = VIOLATED if result == FAILED else (BAD_RANGE if result == RANGE else LOOPING)
-                    ctl[CTL_STATE] = number
-                    ctl[CTL_ACTOR] = actor
-                    ctl[CTL_CHOICE] = choice
-                    ctl[CTL_DETAIL] = out[OUT_DETAIL]
-                    ctl[CTL_TRANSITIONS] += taken
-                    return waiting
-                clear_dead(image, after)
-                h = hash_of(after, words)
-                prefetch(table, h & mask)  # type: ignore[call-arg]
-                hashes[uint64(waiting)] = h
-                origins[uint64(waiting)] = number
-                waiting += 1
-                choice += 1
-        if rest == 0:
-            break
-        if taken != 0:
-            onward[number] |= IN_PART
-            break
-        chosen, rest = rest, 0
-    ctl[CTL_TRANSITIONS] += taken
-    if taken == 0:
-        ctl[CTL_STATE] = number
-        ctl[CTL_ACTOR] = -1
-        if not finished:
-            ctl[CTL_VERDICT] = DEADLOCK
-            return waiting
-        ctl[CTL_TERMINAL] += 1
-        onward[number] |= ONWARD
-        if image[AT_END] >= 0:
-            after = state.copy()
-            result = step(image, after, registers, out, cover, -1, 0)
-            if result != STEPPED:
-                ctl[CTL_VERDICT] = END_FAILED if result == FAILED else BAD_RANGE
-                ctl[CTL_DETAIL] = out[OUT_DETAIL]
-    return waiting
+                    control[Control.STOP] = StopReason.END_VIOLATED if result == FAILED else StopReason.OUT_OF_RANGE
+                    control[Control.DETAIL] = out[OUT_DETAIL]
+                    return waiting, number
+        number += 1
+    return waiting, number
 
 
-@njit(cache=True, nogil=True)
-def explore(
-    image: Any,
-    states: Any,
-    parents: Any,
-    onward: Any,
-    table: Any,
-    mask: int,
-    registers: Any,
-    out: Any,
-    cover: Any,
-    ctl: Any,
-) -> int:
-    """Search breadth first from ctl[CTL_NEXT] on, until done, something is found, or a limit in `ctl` is reached.
+@njit
+def _stop_reason(result: int) -> int:
+    """Return the reason to stop at a step that was neither taken nor blocked."""
+    if result == FAILED:
+        return StopReason.VIOLATED
+    if result == RANGE:
+        return StopReason.OUT_OF_RANGE
+    return StopReason.ENDLESS_STEP
 
-    New states wait in a small buffer while the processor fetches their places in the table. A state is marked in
-    `onward` when it is an end, or when one of its steps leads to a level of the search beyond its own. When a level is
-    done, those that were expanded in part and are not marked are expanded as a whole: else a loop could put off for
-    ever what the rest of the actors do.
+
+@njit
+def explore(space: StateSpace, worker: SearchWorker) -> int:
+    """Search breadth first from Control.NEXT on, until done, something is found, or a limit is reached: a StopReason.
+
+    New states wait in a batch while the processor prefetches their table entries. The cycle proviso (the ignoring
+    problem): a state that was expanded by a persistent set and has no successor in a later layer may lie on a cycle
+    that puts off the other actors forever. When a layer is done, its flags show such states, and they are expanded in
+    full.
     """
-    words = image[WORDS]
-    umask = uint64(mask)
-    number = ctl[CTL_NEXT]
-    size = PENDING + image[FANOUT]
-    pending = np.empty((size, words), dtype=np.uint64)
-    hashes = np.empty(size, dtype=np.uint64)
-    origins = np.empty(size, dtype=np.int32)
+    image, control, flags = worker.image, worker.control, space.flags
+    number = control[Control.NEXT]
+    batch = new_batch(image)
+    size = len(batch.hashes)
     waiting = 0
-    ctl[CTL_VERDICT] = DONE
+    control[Control.STOP] = StopReason.DONE
     while True:
-        if waiting >= PENDING or number == ctl[CTL_LEVEL]:
-            ctl[CTL_STATES] = _flush(
-                states, parents, onward, table, umask, pending, hashes, origins, waiting,
-                ctl[CTL_STATES], ctl[CTL_LEVEL],
-            )  # fmt: skip
+        if waiting >= PENDING or number == control[Control.LAYER_END]:
+            control[Control.STATES] = _flush(space, batch, waiting, control[Control.STATES], control[Control.LAYER_END])
             waiting = 0
-        if ctl[CTL_STATES] + size > ctl[CTL_LIMIT]:
-            ctl[CTL_VERDICT] = FULL
+        if control[Control.STATES] + size > control[Control.LIMIT]:
+            control[Control.STOP] = StopReason.FULL
             break
-        at = number
-        if number == ctl[CTL_LEVEL]:
-            at = ctl[CTL_BEGIN]
-            while at < number and onward[at] & (ONWARD | IN_PART) != IN_PART:
+        span = Span(number, min(control[Control.LAYER_END], control[Control.PAUSE]), False)
+        if number == control[Control.LAYER_END]:
+            at = control[Control.RESCAN]
+            while at < number and flags[at] & (StateFlag.ONWARD | StateFlag.PARTIAL) != StateFlag.PARTIAL:
                 at += 1
-            ctl[CTL_BEGIN] = at
+            control[Control.RESCAN] = at
             if at == number:
-                ctl[CTL_LEVEL] = ctl[CTL_STATES]
-                if number == ctl[CTL_STATES]:
+                control[Control.LAYER_END] = control[Control.STATES]
+                if number == control[Control.STATES]:
                     break
                 continue
-            onward[at] = 0
-        elif number >= ctl[CTL_PAUSE]:
-            ctl[CTL_VERDICT] = PAUSED
+            flags[at] = 0
+            span = Span(at, at + 1, True)
+        elif number >= control[Control.PAUSE]:
+            control[Control.STOP] = StopReason.PAUSED
             break
-        waiting = successors(
-            image, states, onward, table, umask, pending, hashes, origins, waiting, at, at != number,
-            registers, out, cover, ctl,
-        )  # fmt: skip
-        if ctl[CTL_VERDICT] != DONE:
+        waiting, following = expand(space, worker, batch, waiting, span)
+        if not span.full:
+            number = following
+        if control[Control.STOP] != StopReason.DONE:
             break
-        number += at == number
-    if ctl[CTL_VERDICT] in (FULL, PAUSED):
-        ctl[CTL_STATES] = _flush(
-            states, parents, onward, table, umask, pending, hashes, origins, waiting, ctl[CTL_STATES], ctl[CTL_LEVEL]
-        )
-    ctl[CTL_NEXT] = number
-    return int(ctl[CTL_VERDICT])
+    if control[Control.STOP] in (StopReason.FULL, StopReason.PAUSED):
+        control[Control.STATES] = _flush(space, batch, waiting, control[Control.STATES], control[Control.LAYER_END])
+    control[Control.NEXT] = number
+    return int(control[Control.STOP])

@@ -1,133 +1,171 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table by which visited states are found, native through Numba: open addressing, whole states compared."""
+"""The hash table of visited states, native through Numba: open addressing, linear probing, whole states compared."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types, uint64
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
-import pfncache.check.engine.numba_cache  # noqa: F401 - says where the native code of all functions below is kept
+from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
 
 PENDING = 32
-"""States that wait for their place in the table."""
+"""States per batch of lookups: the processor prefetches the entries of a whole batch before any is read."""
 SEGMENTS = 16
-"""Of the table: a search for a place does not leave its segment, so that threads can fill different ones."""
+"""Equal parts of the table. Probing wraps within a segment, so that threads can fill different segments."""
+TAG = 0xFFFFFFFF00000000
+"""Bits of an entry that hold the high half of the state's hash."""
+NUMBER = 0xFFFFFFFF
+"""Bits of an entry that hold the state's number + 1; 0 marks an empty entry."""
+NUMBER_OF_STATE = 0x7FFFFFFF
+"""The same without the mark of a state that has no number yet (parallel_bfs.UNNUMBERED)."""
 
 
-@intrinsic
-def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Ask the processor to bring array[index] near. Changes nothing but time."""
+class StateSpace(NamedTuple):
+    """The visited states by number, in the order in which they were found, and the hash table over them."""
+
+    states: NDArray[np.uint64]
+    """By number: the words of a state."""
+    parents: NDArray[np.int32]
+    """By number: the state from which it was reached first; -1 for the initial state."""
+    flags: NDArray[np.uint8]
+    """By number: a set of StateFlag bits."""
+    table: NDArray[np.uint64]
+    """Entries: TAG and NUMBER bits."""
+    mask: int
+    """Mask that maps a hash to a table index."""
+
+
+class StateFlag(IntEnum):
+    """Bits that the search notes for a state."""
+
+    ONWARD = 1
+    """The state is terminal, or one of its transitions leads to a later BFS layer."""
+    PARTIAL = 2
+    """Only the transitions of a persistent set were taken."""
+
+
+def _prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Return the types and the code generator of prefetch()."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         address = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        declare: Any = cgutils.get_or_insert_function
+        function = declare(builder.module, kind, "llvm.prefetch.p0")
         builder.call(function, [address, number(0), number(3), number(1)])
         return context.get_dummy_value()
 
     return types.void(array, index), generate
 
 
-@njit(cache=True, nogil=True)
-def hash_of(state: Any, words: int) -> Any:
-    """64 bits that stand for a state: the low ones for its place in the table, the high ones to tell it apart."""
+prefetch: Callable[[NDArray[np.uint64], Any], None] = cast(Any, intrinsic)(_prefetch)
+"""Prefetch an element of an array, by its index in the flat array, into the processor's cache. No effect on results."""
+
+
+@njit
+def hash_of(state: NDArray[np.uint64]) -> Any:
+    """Return the 64-bit hash of a state: the low bits index the table, the high half is the entry's tag."""
     h = uint64(0x9E3779B97F4A7C15)
-    for i in range(uint64(words)):
+    for i in range(uint64(len(state))):
         h = (h ^ state[i]) * uint64(0xFF51AFD7ED558CCD)
         h ^= h >> uint64(32)
     return h
 
 
-@njit(cache=True, nogil=True, inline="always")
-def expect(states: Any, table: Any, mask: Any, h: Any, words: Any) -> None:
-    """Ask for the state that a hash will most likely be compared with, now that its place in the table is near."""
+@inline_njit
+def prefetch_state(states: NDArray[np.uint64], table: NDArray[np.uint64], mask: Any, h: Any) -> None:
+    """Prefetch the state that a lookup of hash `h` compares first, after its table entry has been prefetched."""
     entry = table[h & mask]
-    if entry != uint64(0) and (entry ^ h) >> uint64(32) == uint64(0):
-        row = ((entry & uint64(0x7FFFFFFF)) - uint64(1)) * uint64(words)
-        prefetch(states, row)  # type: ignore[call-arg]
-        prefetch(states, row + uint64(words) - uint64(1))
+    if entry != uint64(0) and (entry ^ h) & uint64(TAG) == uint64(0):
+        words = uint64(states.shape[1])
+        row = ((entry & uint64(NUMBER_OF_STATE)) - uint64(1)) * words
+        prefetch(states, row)
+        prefetch(states, row + words - uint64(1))
 
 
-@njit(cache=True, nogil=True)
-def after_place(at: Any, mask: Any) -> Any:
-    """The place of the table that is tried after `at`."""
+@njit
+def next_index(at: Any, mask: Any) -> Any:
+    """Return the table index that linear probing tries after `at`."""
     segment = mask // uint64(SEGMENTS)
     return (at & ~segment) | ((at + uint64(1)) & segment)
 
 
-@njit(cache=True, nogil=True)
-def look_up(states: Any, table: Any, mask: Any, state: Any, h: Any, words: int) -> Any:
-    """Where `state` is, or would be, in the table: (place in the table, number + 1 or 0)."""
-    tag = h & uint64(0xFFFFFFFF00000000)
+@njit
+def look_up(states: NDArray[np.uint64], table: NDArray[np.uint64], mask: Any, state: NDArray[np.uint64], h: Any) -> Any:
+    """Return the table index at which `state` is or belongs, and its number + 1, or 0 if it is not in the table."""
+    tag = h & uint64(TAG)
     at = h & mask
     while True:
         entry = table[at]
         if entry == uint64(0):
             return at, uint64(0)
-        if (entry & uint64(0xFFFFFFFF00000000)) == tag:
-            other = (entry & uint64(0xFFFFFFFF)) - uint64(1)
+        if (entry & uint64(TAG)) == tag:
+            other = (entry & uint64(NUMBER)) - uint64(1)
             same = True
-            for i in range(uint64(words)):
+            for i in range(uint64(len(state))):
                 if states[other, i] != state[i]:
                     same = False
                     break
             if same:
                 return at, other + uint64(1)
-        at = after_place(at, mask)
+        at = next_index(at, mask)
 
 
-@njit(cache=True, nogil=True)
-def insert(states: Any, table: Any, mask: int, count: int, words: int) -> bool:
-    """Enter states[count] in the table unless it is there. The table holds number + 1 and 32 bits of the hash."""
-    h = hash_of(states[count], words)
-    at, known = look_up(states, table, uint64(mask), states[count], h, words)
+@njit
+def insert(space: StateSpace, number: int) -> bool:
+    """Enter the state of a number in the table. Returns False if an equal state is there already."""
+    h = hash_of(space.states[number])
+    at, known = look_up(space.states, space.table, uint64(space.mask), space.states[number], h)
     if known:
         return False
-    table[at] = (h & uint64(0xFFFFFFFF00000000)) | uint64(count + 1)
+    space.table[at] = (h & uint64(TAG)) | uint64(number + 1)
     return True
 
 
-@njit(cache=True, nogil=True)
-def find(states: Any, table: Any, mask: int, state: Any, words: int) -> int:
-    """The number of a visited state, or -1."""
-    _, known = look_up(states, table, uint64(mask), state, hash_of(state, words), words)
+@njit
+def find(space: StateSpace, state: NDArray[np.uint64]) -> int:
+    """Return the number of a visited state, or -1."""
+    _, known = look_up(space.states, space.table, uint64(space.mask), state, hash_of(state))
     return int(known) - 1
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _settle(table: Any, mask: Any, h: Any, number: Any) -> None:
-    """Enter a state that is known to be new."""
+@inline_njit
+def _insert_new(table: NDArray[np.uint64], mask: Any, h: Any, number: Any) -> None:
+    """Enter a state that is known not to be in the table."""
     at = h & mask
     while table[at] != uint64(0):
-        at = after_place(at, mask)
-    table[at] = (h & uint64(0xFFFFFFFF00000000)) | (uint64(number) + uint64(1))
+        at = next_index(at, mask)
+    table[at] = (h & uint64(TAG)) | (uint64(number) + uint64(1))
 
 
-@njit(cache=True, nogil=True)
-def rehash(states: Any, table: Any, mask: int, count: int, words: int, part: int, parts: int) -> None:
-    """Fill the segments of one of the parts of an empty table with those of the first `count` states that go there."""
-    umask = uint64(mask)
-    segment = (umask + uint64(1)) // uint64(SEGMENTS)
-    hashes = np.empty(PENDING, dtype=np.uint64)  # while the processor fetches their places
+@njit
+def rehash(space: StateSpace, count: int, part: int, parts: int) -> None:
+    """Enter those of the first `count` states that belong into one of `parts` parts of an empty table."""
+    states, table, mask = space.states, space.table, uint64(space.mask)
+    segment = (mask + uint64(1)) // uint64(SEGMENTS)
+    hashes = np.empty(PENDING, dtype=np.uint64)  # a ring of states whose entries are being prefetched
     numbers = np.empty(PENDING, dtype=np.uint64)
-    asked = 0
+    prefetched = 0
     for number in range(uint64(count)):
-        h = hash_of(states[number], words)
-        if ((h & umask) // segment) % uint64(parts) != uint64(part):
+        h = hash_of(states[number])
+        if ((h & mask) // segment) % uint64(parts) != uint64(part):
             continue
-        slot = uint64(asked % PENDING)
-        if asked >= PENDING:
-            _settle(table, umask, hashes[slot], numbers[slot])
+        slot = uint64(prefetched % PENDING)
+        if prefetched >= PENDING:
+            _insert_new(table, mask, hashes[slot], numbers[slot])
         hashes[slot] = h
         numbers[slot] = number
-        prefetch(table, h & umask)  # type: ignore[call-arg]
-        asked += 1
-    for i in range(min(asked, PENDING)):
-        _settle(table, umask, hashes[uint64(i)], numbers[uint64(i)])
+        prefetch(table, h & mask)
+        prefetched += 1
+    for i in range(min(prefetched, PENDING)):
+        _insert_new(table, mask, hashes[uint64(i)], numbers[uint64(i)])

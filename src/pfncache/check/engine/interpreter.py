@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, uint64
 
-import pfncache.check.engine.numba_cache  # noqa: F401 - says where the native code of all functions below is kept
+from pfncache.check.engine.numba_cache import njit, uint64
 from pfncache.check.program.layout import (
     ACTOR,
     ACTORS,
@@ -34,7 +33,7 @@ MAX_INSTRUCTIONS = 20000
 """In one step; more means a loop that touches nothing shared."""
 
 
-@njit(cache=True, nogil=True)
+@njit
 def prepare(image: Any, registers: Any) -> None:
     """Load the constant registers."""
     base = image[CONSTANTS]
@@ -42,14 +41,14 @@ def prepare(image: Any, registers: Any) -> None:
         registers[image[base + 2 * i]] = image[base + 2 * i + 1]
 
 
-@njit(cache=True, nogil=True)
+@njit
 def read(image: Any, state: Any, slot: Any) -> Any:
     """The raw value of the slot whose row is at `slot` of the image."""
     mask = (uint64(1) << uint64(image[slot + uint64(2)])) - uint64(1)
     return (state[uint64(image[slot])] >> uint64(image[slot + uint64(1)])) & mask
 
 
-@njit(cache=True, nogil=True)
+@njit
 def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int) -> int:
     """Take one step of `actor` in `state`, in place, resolving its choose() as `choice`.
 
@@ -192,7 +191,7 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
             return STEPPED
 
 
-@njit(cache=True, nogil=True)
+@njit
 def _clear(image: Any, state: Any, row: Any) -> None:
     """Zero an actor's counter and saved registers."""
     mask = ((uint64(1) << uint64(image[row + uint64(2)])) - uint64(1)) << uint64(image[row + uint64(1)])
@@ -209,13 +208,13 @@ def _clear(image: Any, state: Any, row: Any) -> None:
         bit += take
 
 
-@njit(cache=True, nogil=True)
+@njit
 def counter_of(image: Any, state: Any, actor: int) -> int:
     """An actor's program counter: 0 at its end, 1 at its start."""
     return int(read(image, state, uint64(image[ACTORS] + actor * ACTOR)))
 
 
-@njit(cache=True, nogil=True)
+@njit
 def may_run(image: Any, state: Any, actor: int) -> bool:
     """False for an actor that has ended, or whose CPU is busy with an interrupt."""
     if counter_of(image, state, actor) == 0:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where Numba keeps native code: a folder for each version of the sources. Imported before any function is compiled.
+"""Numba's cache directory, one per version of the sources, and the typed decorators of native functions.
 
-Numba asks whether the file of a function has changed, but a function has functions and constants of other files
-compiled into it. Without this, an engine that was brought up to date could run beside liveness checks of before.
+Numba invalidates the native code of a function when the function's own file changes. But a function has functions and
+constants of other files compiled into it. Without a directory per version, an engine of new sources could run beside
+liveness checks of old ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 
@@ -19,9 +21,11 @@ from pfncache.user_cache import root
 GENERATIONS = 3
 """Versions of the sources whose native code is kept."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 
 def digest(folder: Path) -> str:
-    """What the Python files of a folder are, in a word."""
+    """Hash over the names and contents of the Python files of a folder: 16 hexadecimal digits."""
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
@@ -29,7 +33,7 @@ def digest(folder: Path) -> str:
 
 
 def place(base: Path, folder: Path) -> Path:
-    """The folder below `base` for the sources as they are, the newest of a few."""
+    """Create and return the directory below `base` for the sources in `folder`; remove all but the newest few."""
     path = base / digest(folder)
     path.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -38,8 +42,8 @@ def place(base: Path, folder: Path) -> Path:
     return path
 
 
-def _settle() -> None:
-    """Tell Numba, unless nothing can be written there: it then looks for a place of its own."""
+def _set_cache_directory() -> None:
+    """Set Numba's cache directory; leave the choice to Numba if it is not writable."""
     config: Any = numba.config
     base = Path(config.CACHE_DIR) if config.CACHE_DIR else root() / "engine"
     try:
@@ -48,4 +52,21 @@ def _settle() -> None:
         config.CACHE_DIR = ""
 
 
-_settle()
+_set_cache_directory()
+
+
+_numba: Any = numba  # whose own types do not describe what the decorators return, nor that uint64() converts
+uint64: Callable[[Any], Any] = _numba.uint64
+"""Conversion to an unsigned word. Native code is faster with unsigned indices: no test for negative ones."""
+
+
+def njit(function: Function) -> Function:
+    """Compile a function to cached native code that releases the GIL. Its type is that of the Python function."""
+    native: Function = _numba.njit(cache=True, nogil=True)(function)
+    return native
+
+
+def inline_njit(function: Function) -> Function:
+    """As njit(), and inline the function into its native callers."""
+    native: Function = _numba.njit(cache=True, nogil=True, inline="always")(function)
+    return native

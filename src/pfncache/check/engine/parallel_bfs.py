@@ -1,204 +1,184 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One search on several cores: threads share the work of a level, and no level begins before the one above is done.
+"""Breadth-first search on several threads, which share the work of a BFS layer; layers are barriers.
 
-A round takes a part of a level. First each thread expands its share of the states, and puts what the table does not
-have yet into a box of its own; then each enters what belongs into its segments of the table, unless it is the same as
-another of the round; when it is known how many states are new, each writes its own into their places. The states, the
-table and their order by level are those of a search on one core, which may go on at any point: the first violation is
-still one with the fewest steps.
+A round takes a part of a layer, in three phases with a barrier after each:
+
+1. Expand: each thread expands its span of states, and puts the successors that are not in the table into its box.
+2. Insert: each thread enters into its own segments of the table what belongs there, from all boxes, without equal ones.
+3. Number: the count of new states gives each thread its range of numbers, and it copies its new states there.
+
+The set of states of each layer is that of a search on one thread, which may continue at any point: the first violation
+found is still one with the fewest steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint64
 from numpy.typing import NDArray
 
-from pfncache.check.engine.bfs import (
-    CTL_ACTOR,
-    CTL_CHOICE,
-    CTL_DETAIL,
-    CTL_LEVEL,
-    CTL_LIMIT,
-    CTL_NEXT,
-    CTL_PAUSE,
-    CTL_SIZE,
-    CTL_STATE,
-    CTL_STATES,
-    CTL_TERMINAL,
-    CTL_TRANSITIONS,
-    CTL_VERDICT,
-    DONE,
-    FULL,
-    ONWARD,
-    PAUSED,
-    successors,
+from pfncache.check.engine.bfs import Control, SearchWorker, Span, StopReason, expand, new_batch, new_worker
+from pfncache.check.engine.hash_table import (
+    NUMBER,
+    PENDING,
+    SEGMENTS,
+    TAG,
+    StateFlag,
+    StateSpace,
+    look_up,
+    next_index,
+    prefetch,
+    prefetch_state,
 )
-from pfncache.check.engine.hash_table import PENDING, SEGMENTS, after_place, expect, look_up, prefetch
-from pfncache.check.engine.interpreter import OUT_SIZE
-from pfncache.check.program.layout import FANOUT, WORDS, Program
+from pfncache.check.engine.numba_cache import njit, uint64
+from pfncache.check.program.layout import FANOUT, Program
 
 SHARE = 16384
 """States that a thread expands in a round, at most."""
-WORTHWHILE = 4096
-"""States of a level that are worth a round."""
+MIN_ROUND = 4096
+"""States of a layer for which a round is faster than one thread, at least."""
 AHEAD = 16
-"""Entries between asking for a place of the table and looking at it."""
-FRESH = 1 << 31
-"""Marks an entry of the table whose state is still in a box; the number is then that of the owner's list."""
+"""States between the prefetch of a table entry and its use."""
+UNNUMBERED = 1 << 31
+"""Marks a table entry whose state is still in a box; the other NUMBER bits index its owner's NewStates."""
 
 
-@njit(cache=True, nogil=True)
-def _expand(
-    image: Any,
-    states: Any,
-    onward: Any,
-    table: Any,
-    mask: int,
-    level: int,
-    box: Any,
-    hashes: Any,
-    origins: Any,
-    shares: Any,
-    counts: Any,
-    begin: int,
-    end: int,
-    registers: Any,
-    out: Any,
-    cover: Any,
-    ctl: Any,
-) -> None:
-    """Put the successors of the states from `begin` to `end` that nobody knows into the box, by owner in `shares`."""
-    umask = uint64(mask)
-    words = image[WORDS]
-    size = PENDING + image[FANOUT]
-    pending = np.empty((size, words), dtype=np.uint64)
-    own_hashes = np.empty(size, dtype=np.uint64)
-    own_origins = np.empty(size, dtype=np.int32)
-    segment = (umask + uint64(1)) // uint64(SEGMENTS)
-    ctl[:] = 0
+class Boxes(NamedTuple):
+    """Successors that the threads found in a round. Each array has a thread's box by the number of the thread."""
+
+    states: NDArray[np.uint64]
+    hashes: NDArray[np.uint64]
+    origins: NDArray[np.int32]
+    shares: NDArray[np.uint32]
+    """By thread that owns the segment: indices of the states in the box that belong there."""
+    counts: NDArray[np.int64]
+    """By thread that owns the segment: how many those are."""
+
+
+class NewStates(NamedTuple):
+    """States that a thread entered in its segments in a round."""
+
+    sources: NDArray[np.uint64]
+    """Index in the boxes, counted through all of them."""
+    entries: NDArray[np.uint64]
+    """Index in the table."""
+
+
+@njit
+def _expand(space: StateSpace, worker: SearchWorker, box: Boxes, span: Span, layer_end: int) -> None:
+    """Put the successors of the states of the span that are not in the table into the thread's box."""
+    states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
+    batch = new_batch(worker.image)
+    pending, hashes, origins = batch.states, batch.hashes, batch.origins
+    found_states, found_hashes, found_origins, shares, counts = box
+    segment = (mask + uint64(1)) // uint64(SEGMENTS)
+    worker.control[:] = 0
     counts[:] = 0
     waiting = found = 0
-    number = begin
+    number = span.begin
     while True:
-        if waiting >= PENDING or number == end:
+        if waiting >= PENDING or number == span.end:
             for i in range(uint64(waiting)):
-                expect(states, table, umask, own_hashes[i], words)
+                prefetch_state(states, table, mask, hashes[i])
             for i in range(uint64(waiting)):
-                h = own_hashes[i]
-                _, known = look_up(states, table, umask, pending[i], h, words)
-                if known > uint64(level):
-                    onward[own_origins[i]] |= ONWARD
+                h = hashes[i]
+                _, known = look_up(states, table, mask, pending[i], h)
+                if known > uint64(layer_end):
+                    flags[origins[i]] |= StateFlag.ONWARD
                 if known:
                     continue
-                for k in range(uint64(words)):
-                    box[found, k] = pending[i, k]
-                hashes[found] = h
-                origins[found] = own_origins[i]
-                owner = ((h & umask) // segment) % uint64(counts.shape[0])
+                for k in range(uint64(states.shape[1])):
+                    found_states[found, k] = pending[i, k]
+                found_hashes[found] = h
+                found_origins[found] = origins[i]
+                owner = ((h & mask) // segment) % uint64(counts.shape[0])
                 shares[owner, uint64(counts[owner])] = found
                 counts[owner] += 1
                 found += 1
             waiting = 0
-            if number == end:
+            if number == span.end:
                 break
-        waiting = successors(
-            image, states, onward, table, umask, pending, own_hashes, own_origins, waiting, number, False,
-            registers, out, cover, ctl,
-        )  # fmt: skip
-        if ctl[CTL_VERDICT] != DONE:
+        waiting, number = expand(space, worker, batch, waiting, Span(number, span.end, False))
+        if worker.control[Control.STOP] != StopReason.DONE:
             break
-        number += 1
 
 
-@njit(cache=True, nogil=True)
-def _enter(
-    states: Any,
-    onward: Any,
-    table: Any,
-    mask: int,
-    boxes: Any,
-    hashes: Any,
-    origins: Any,
-    shares: Any,
-    counts: Any,
-    level: int,
-    owner: int,
-    fresh: Any,
-    places: Any,
-) -> int:
-    """Enter what is in the boxes and belongs into the owner's segments, unless known. Returns how many are new."""
-    words = uint64(boxes.shape[2])
-    size = uint64(boxes.shape[1])
-    umask = uint64(mask)
-    number = uint64(0xFFFFFFFF)
-    new = 0
+@njit
+def _insert(space: StateSpace, boxes: Boxes, new: NewStates, owner: int, layer_end: int) -> int:
+    """Enter what the boxes have for the owner's segments, unless it is known. Returns the number of new states.
+
+    An origin is marked when a successor of it is in a later layer; a new state is.
+    """
+    states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
+    found, hashes, origins, shares, counts = boxes
+    sources, entries = new
+    words, size = uint64(found.shape[2]), uint64(found.shape[1])
+    added = 0
     for box in range(counts.shape[0]):
         count = counts[box, owner]
         for n in range(count):
             if n + AHEAD < count:
-                prefetch(table, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD)])] & umask)  # type: ignore[call-arg]
+                prefetch(table, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD)])] & mask)
             if n + AHEAD // 2 < count:
-                expect(states, table, umask, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD // 2)])], words)
+                prefetch_state(states, table, mask, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD // 2)])])
             i = uint64(shares[box, owner, uint64(n)])
             h = hashes[box, i]
-            at = h & umask
-            tag = h & ~number
+            at = h & mask
+            tag = h & uint64(TAG)
             while True:
                 entry = table[at]
                 if entry == uint64(0):
-                    fresh[new] = uint64(box) * size + i
-                    places[new] = at
-                    table[at] = tag | uint64(FRESH) | uint64(new)
-                    new += 1
-                    onward[origins[box, i]] |= ONWARD
+                    sources[added] = uint64(box) * size + i
+                    entries[added] = at
+                    table[at] = tag | uint64(UNNUMBERED) | uint64(added)
+                    added += 1
+                    flags[origins[box, i]] |= StateFlag.ONWARD
                     break
-                if entry & ~number == tag:
-                    low = entry & number
+                if entry & uint64(TAG) == tag:
+                    low = entry & uint64(NUMBER)
                     same = True
-                    if low & uint64(FRESH):
-                        other = fresh[low & uint64(FRESH - 1)]
+                    if low & uint64(UNNUMBERED):
+                        other = sources[low & uint64(UNNUMBERED - 1)]
                         for k in range(words):
-                            if boxes[other // size, other % size, k] != boxes[box, i, k]:
+                            if found[other // size, other % size, k] != found[box, i, k]:
                                 same = False
                                 break
                     else:
                         for k in range(words):
-                            if states[low - uint64(1), k] != boxes[box, i, k]:
+                            if states[low - uint64(1), k] != found[box, i, k]:
                                 same = False
                                 break
                     if same:
-                        if low > uint64(level):  # a fresh one is marked by a high bit, and so is its number
-                            onward[origins[box, i]] |= ONWARD
+                        if low > uint64(layer_end):  # true of UNNUMBERED, a high bit, too
+                            flags[origins[box, i]] |= StateFlag.ONWARD
                         break
-                at = after_place(at, umask)
-    return new
+                at = next_index(at, mask)
+    return added
 
 
-@njit(cache=True, nogil=True)
-def _settle(
-    states: Any, parents: Any, table: Any, boxes: Any, origins: Any, fresh: Any, places: Any, new: int, first: int
-) -> None:
-    """Give the owner's new states their numbers, from `first` on."""
-    words = uint64(boxes.shape[2])
-    size = uint64(boxes.shape[1])
-    for n in range(uint64(new)):
-        if n + uint64(AHEAD) < uint64(new):
-            prefetch(table, places[n + uint64(AHEAD)])  # type: ignore[call-arg]
-        box, i = fresh[n] // size, fresh[n] % size
+@njit
+def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: int) -> None:
+    """Copy the owner's `count` new states into the space, numbered from `first` on, and number their table entries."""
+    states, parents, table = space.states, space.parents, space.table
+    found, origins = boxes.states, boxes.origins
+    sources, entries = new
+    words, size = uint64(found.shape[2]), uint64(found.shape[1])
+    for n in range(uint64(count)):
+        if n + uint64(AHEAD) < uint64(count):
+            prefetch(table, entries[n + uint64(AHEAD)])
+        box, i = sources[n] // size, sources[n] % size
         number = uint64(first) + n
         for k in range(words):
-            states[number, k] = boxes[box, i, k]
+            states[number, k] = found[box, i, k]
         parents[number] = origins[box, i]
-        table[places[n]] = (table[places[n]] & uint64(0xFFFFFFFF00000000)) | (number + uint64(1))
+        table[entries[n]] = (table[entries[n]] & uint64(TAG)) | (number + uint64(1))
 
 
-class Crew:
-    """The threads of a search, and what each needs for itself."""
+class WorkerPool:
+    """The threads of a search, with a worker each."""
 
     def __init__(self, program: Program, threads: int, registers: NDArray[np.int64], acquisitions: int) -> None:
         self.program = program
@@ -206,84 +186,79 @@ class Crew:
         words, size = program.words, SHARE * int(program.image[FANOUT]) if threads > 1 else 0
         self.room = threads * size
         """New states that a round may find."""
-        self.boxes = np.empty((threads, size, words), dtype=np.uint64)
-        self.hashes = np.empty((threads, size), dtype=np.uint64)
-        self.origins = np.empty((threads, size), dtype=np.int32)
-        self.shares = np.empty((threads, threads, size), dtype=np.uint32)
-        self.counts = np.zeros((threads, threads), dtype=np.int64)
-        self.fresh = np.empty((threads, self.room), dtype=np.uint64)
-        self.places = np.empty((threads, self.room), dtype=np.uint64)
-        self.registers = [registers.copy() for _ in range(threads)]
-        self.outs = [np.zeros(OUT_SIZE, dtype=np.int64) for _ in range(threads)]
+        self.boxes = Boxes(
+            states=np.empty((threads, size, words), dtype=np.uint64),
+            hashes=np.empty((threads, size), dtype=np.uint64),
+            origins=np.empty((threads, size), dtype=np.int32),
+            shares=np.empty((threads, threads, size), dtype=np.uint32),
+            counts=np.zeros((threads, threads), dtype=np.int64),
+        )
+        self.box_of = [Boxes(*(array[t] for array in self.boxes)) for t in range(threads)]
+        """Each thread's part of the boxes."""
+        self.new = [
+            NewStates(sources=np.empty(self.room, dtype=np.uint64), entries=np.empty(self.room, dtype=np.uint64))
+            for _ in range(threads)
+        ]
         self.covers = np.zeros((threads, acquisitions), dtype=np.uint8)
-        self.ctls = np.zeros((threads, CTL_SIZE), dtype=np.int64)
-        self.pool = ThreadPoolExecutor(threads)
+        controls = np.zeros((threads, len(Control)), dtype=np.int64)
+        self.workers = [new_worker(program.image, registers, self.covers[t], controls[t]) for t in range(threads)]
+        self.executor = ThreadPoolExecutor(threads)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.pool.shutdown()
+        self.executor.shutdown()
 
-    def is_for(self, ctl: NDArray[np.int64], most: int) -> bool:
-        """Whether there are several, a round pays, and what it may find has room among `most` states."""
-        fits = self.threads > 1 and ctl[CTL_STATES] + self.room <= most
-        return bool(fits and ctl[CTL_LEVEL] - ctl[CTL_NEXT] >= WORTHWHILE)
+    def pays(self, control: NDArray[np.int64], most: int) -> bool:
+        """Whether a round is faster than one thread, and the states that it may find fit among `most`."""
+        fits = self.threads > 1 and control[Control.STATES] + self.room <= most
+        return bool(fits and control[Control.LAYER_END] - control[Control.NEXT] >= MIN_ROUND)
 
     def each(self, do: Callable[[int], int | None]) -> list[int | None]:
-        """Call `do` with the number of each thread, at the same time."""
-        return list((self.pool.map if self.threads > 1 else map)(do, range(self.threads)))
+        """Call `do` with the number of each thread, on all threads in parallel."""
+        return list((self.executor.map if self.threads > 1 else map)(do, range(self.threads)))
 
-    def explore(self, states: Any, parents: Any, onward: Any, table: Any, mask: int, ctl: NDArray[np.int64]) -> int:
-        """What engine.explore() does, until the level is done or what is left of it is not worth a round."""
-        while ctl[CTL_LEVEL] - ctl[CTL_NEXT] >= WORTHWHILE:
-            if ctl[CTL_STATES] + self.room > ctl[CTL_LIMIT]:
-                return FULL
-            if ctl[CTL_NEXT] >= ctl[CTL_PAUSE]:
-                return PAUSED
-            verdict = self._round(states, parents, onward, table, mask, ctl)
-            if verdict != DONE:
-                return verdict
-        return PAUSED
+    def explore(self, space: StateSpace, control: NDArray[np.int64]) -> int:
+        """As bfs.explore(), until the layer is done or the rest of it is not worth a round: a StopReason."""
+        while control[Control.LAYER_END] - control[Control.NEXT] >= MIN_ROUND:
+            if control[Control.STATES] + self.room > control[Control.LIMIT]:
+                return StopReason.FULL
+            if control[Control.NEXT] >= control[Control.PAUSE]:
+                return StopReason.PAUSED
+            stop = self._round(space, control)
+            if stop != StopReason.DONE:
+                return stop
+        return StopReason.PAUSED
 
-    def _round(self, states: Any, parents: Any, onward: Any, table: Any, mask: int, ctl: NDArray[np.int64]) -> int:
-        begin, level = int(ctl[CTL_NEXT]), int(ctl[CTL_LEVEL])
-        share = min(SHARE, -(-(level - begin) // self.threads))
-        boxes, hashes, origins = self.boxes, self.hashes, self.origins
+    def _round(self, space: StateSpace, control: NDArray[np.int64]) -> int:
+        begin, layer_end = int(control[Control.NEXT]), int(control[Control.LAYER_END])
+        share = min(SHARE, -(-(layer_end - begin) // self.threads))
 
         def expand(t: int) -> None:
-            first = min(level, begin + t * share)
-            _expand(
-                self.program.image, states, onward, table, mask, level, boxes[t], hashes[t], origins[t],
-                self.shares[t], self.counts[t], first, min(level, first + share),
-                self.registers[t], self.outs[t], self.covers[t], self.ctls[t],
-            )  # fmt: skip
+            first = min(layer_end, begin + t * share)
+            span = Span(begin=first, end=min(layer_end, first + share), full=False)
+            _expand(space, self.workers[t], self.box_of[t], span, layer_end)
 
-        def enter(t: int) -> int:
-            return int(
-                _enter(
-                    states, onward, table, mask, boxes, hashes, origins, self.shares, self.counts, level, t,
-                    self.fresh[t], self.places[t],
-                )
-            )  # fmt: skip
+        def insert(t: int) -> int:
+            return int(_insert(space, self.boxes, self.new[t], t, layer_end))
 
-        def settle(t: int) -> None:
-            _settle(
-                states, parents, table, boxes, origins, self.fresh[t], self.places[t], new[t], first_of[t]
-            )  # fmt: skip
+        def number(t: int) -> None:
+            _number(space, self.boxes, self.new[t], added[t], first_of[t])
 
         self.each(expand)
-        for own in self.ctls:
-            ctl[CTL_TRANSITIONS] += own[CTL_TRANSITIONS]
-            ctl[CTL_TERMINAL] += own[CTL_TERMINAL]
-            if own[CTL_VERDICT] != DONE:  # threads are in the order of their states
-                for item in (CTL_STATE, CTL_ACTOR, CTL_CHOICE, CTL_DETAIL, CTL_VERDICT):
-                    ctl[item] = own[item]
-                return int(own[CTL_VERDICT])
-        new = [count or 0 for count in self.each(enter)]
-        count = int(ctl[CTL_STATES])
-        first_of = [count + sum(new[:t]) for t in range(self.threads)]
-        self.each(settle)
-        ctl[CTL_STATES] = count + sum(new)
-        ctl[CTL_NEXT] = min(level, begin + self.threads * share)
-        return DONE
+        for worker in self.workers:
+            own = worker.control
+            control[Control.TRANSITIONS] += own[Control.TRANSITIONS]
+            control[Control.TERMINAL] += own[Control.TERMINAL]
+            if own[Control.STOP] != StopReason.DONE:  # threads are in the order of their states
+                for item in (Control.STATE, Control.ACTOR, Control.CHOICE, Control.DETAIL, Control.STOP):
+                    control[item] = own[item]
+                return int(own[Control.STOP])
+        added = [count or 0 for count in self.each(insert)]
+        count = int(control[Control.STATES])
+        first_of = [count + sum(added[:t]) for t in range(self.threads)]
+        self.each(number)
+        control[Control.STATES] = count + sum(added)
+        control[Control.NEXT] = min(layer_end, begin + self.threads * share)
+        return StopReason.DONE

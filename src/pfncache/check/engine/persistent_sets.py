@@ -1,31 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a search may leave out of a state and its steps, native through Numba: dead variables, other actors."""
+"""Reductions during the search, native through Numba: dead variables and persistent sets."""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
-from numba import njit, uint64
+from numpy.typing import NDArray
 
-import pfncache.check.engine.numba_cache  # noqa: F401 - says where the native code of all functions below is kept
 from pfncache.check.engine.interpreter import counter_of, read
+from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
 from pfncache.check.program.layout import ACTOR, ACTORS, MASKS, N_ACTORS, N_MASKS, WORDS
 
-LIVE, READS, WRITES, LATER_READS, LATER_WRITES = range(5)
-"""The masks of a place, in the order of masks.Masks."""
+
+class MaskRow(IntEnum):
+    """The masks of a place of an actor, in the order of masks.Masks; each is as long as a state."""
+
+    LIVE = 0
+    """Variables that may be read before they are overwritten."""
+    READS = 1
+    WRITES = 2
+    """Variables that the actor's next step reads, or writes."""
+    LATER_READS = 3
+    LATER_WRITES = 4
+    """Variables that any step of the actor from here on reads, or writes."""
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _masks_at(image: Any, state: Any, actor: int, words: Any) -> Any:
-    """Where in the image the masks are of the place at which an actor stands."""
+@inline_njit
+def _masks_at(image: NDArray[Any], state: NDArray[Any], actor: int, words: Any) -> Any:
+    """Return the offset in the image of the masks of the place at which an actor stands."""
     row = uint64(image[ACTORS] + actor * ACTOR)
     place = uint64(image[row + uint64(3)]) + read(image, state, row)
     return uint64(image[MASKS]) + place * uint64(N_MASKS) * words
 
 
-@njit(cache=True, nogil=True, inline="always")
-def clear_dead(image: Any, state: Any) -> None:
-    """Zero the variables that nobody reads again before they are overwritten: states that differ in these are one."""
+@inline_njit
+def clear_dead(image: NDArray[Any], state: NDArray[Any]) -> None:
+    """Zero the dead variables, which no actor reads before they are overwritten: states that differ in these merge."""
     if image[MASKS] == 0:
         return
     words = uint64(image[WORDS])
@@ -36,11 +47,12 @@ def clear_dead(image: Any, state: Any) -> None:
         state[word] &= live
 
 
-@njit(cache=True, nogil=True)
-def persistent(image: Any, state: Any) -> int:
-    """A set of actors, as bits, that suffices to be expanded: the smallest of those that grow from one actor each.
+@njit
+def persistent(image: NDArray[Any], state: NDArray[Any]) -> int:
+    """Return a persistent set of actors as a bit mask (Godefroid): the smallest of those grown from one actor each.
 
-    Nothing that the others may ever do touches what the next steps of these touch, or wait for.
+    No step that the actors outside of the set may ever take is dependent with a next step of an actor in it: it writes
+    nothing that such a step reads or waits for, and touches nothing that such a step writes.
     """
     words = uint64(image[WORDS])
     running = 0
@@ -66,10 +78,10 @@ def persistent(image: Any, state: Any) -> int:
                 at = _masks_at(image, state, other, words)
                 conflict = uint64(0)
                 for word in range(words):
-                    later_writes = uint64(image[at + uint64(LATER_WRITES) * words + word])
-                    conflict |= uint64(image[own + uint64(READS) * words + word]) & later_writes
-                    conflict |= uint64(image[own + uint64(WRITES) * words + word]) & (
-                        later_writes | uint64(image[at + uint64(LATER_READS) * words + word])
+                    later_writes = uint64(image[at + uint64(MaskRow.LATER_WRITES) * words + word])
+                    conflict |= uint64(image[own + uint64(MaskRow.READS) * words + word]) & later_writes
+                    conflict |= uint64(image[own + uint64(MaskRow.WRITES) * words + word]) & (
+                        later_writes | uint64(image[at + uint64(MaskRow.LATER_READS) * words + word])
                     )
                 if conflict != 0:
                     chosen |= 1 << other

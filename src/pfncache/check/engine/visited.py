@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The set of visited states: whole states in the order in which they were found, and a table to find them by."""
+"""The set of visited states: whole states in the order in which they were found, and a hash table over them."""
 
 from __future__ import annotations
 
@@ -8,64 +8,64 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.hash_table import insert, rehash
+from pfncache.check.engine.hash_table import StateSpace, insert, rehash
 
 FIRST_TABLE = 1 << 15
-"""Places of the first table."""
-LOAD = 0.7
-"""Of the table, at most."""
+"""Entries of the first table."""
+MAX_LOAD = 0.7
+"""Load factor at which the table grows."""
 GROWTH = 4
-"""How many times larger the next table is."""
-MOST = (1 << 31) - 1
-"""States that a table can tell apart by number."""
+"""Factor by which the table grows."""
+MAX_STATES = (1 << 31) - 1
+"""States that a table entry can number."""
 BYTES = 5
-"""Of a state beside its words and its place: its parent, and what is noted of it."""
+"""Bytes per state beside its words and its table entry: its parent and its flags."""
 
 
 class Visited:
-    """States, the state that each was found from, notes, and the table.
+    """The state space of a search, with room for all states that are allowed from the start.
 
-    There is room for all states that are allowed from the start. It costs nothing: the kernel hands out a page when it
-    is first touched. Only the table, which is touched everywhere, grows.
+    The reservation costs no memory: the kernel allocates a page when it is first touched. Only the table, which is
+    touched everywhere, grows.
     """
 
     def __init__(self, words: int, most: int) -> None:
         self.words = words
-        self.most = min(most, MOST)
+        self.most = min(most, MAX_STATES)
         while True:
             try:
-                self.states = np.empty((self.most, words), dtype=np.uint64)
-                self.parents = np.empty(self.most, dtype=np.int32)
-                self.onward = np.zeros(self.most, dtype=np.uint8)
+                states = np.empty((self.most, words), dtype=np.uint64)
+                parents = np.empty(self.most, dtype=np.int32)
+                flags = np.zeros(self.most, dtype=np.uint8)
             except MemoryError:
                 self.most //= 2
             else:
                 break
         self.is_short = self.most < most
-        """Whether there is less room than was wanted."""
-        self.table = np.zeros(FIRST_TABLE, dtype=np.uint64)
-
-    @property
-    def mask(self) -> int:
-        """Of a hash: the bits that are a place of the table."""
-        return len(self.table) - 1
+        """Whether fewer states than allowed can be numbered or reserved."""
+        table = np.zeros(FIRST_TABLE, dtype=np.uint64)
+        self.space = StateSpace(states=states, parents=parents, flags=flags, table=table, mask=FIRST_TABLE - 1)
 
     @property
     def limit(self) -> int:
-        """States for which there is room before the table must grow."""
-        return min(self.most, int(LOAD * len(self.table)))
+        """States that fit before the table must grow."""
+        return min(self.most, int(MAX_LOAD * len(self.space.table)))
 
     def begin(self, state: NDArray[np.uint64]) -> None:
-        """Enter the first state."""
-        self.states[0] = state
-        self.parents[0] = -1
-        insert(self.states, self.table, self.mask, 0, self.words)
+        """Enter the initial state."""
+        self.space.states[0] = state
+        self.space.parents[0] = -1
+        insert(self.space, 0)
 
     def grow(self, count: int, each: Callable[[Callable[[int], None]], object], parts: int) -> None:
-        """A larger table for the first `count` states; `each` calls a function with the number of each of the parts."""
-        self.table = np.zeros(len(self.table) * GROWTH, dtype=np.uint64)
-        each(lambda part: rehash(self.states, self.table, self.mask, count, self.words, part, parts))
+        """Replace the table by a larger one and enter the first `count` states.
+
+        `each` calls the function that it gets with every number below `parts`, in parallel if it likes.
+        """
+        size = len(self.space.table) * GROWTH
+        self.space = space = self.space._replace(table=np.zeros(size, dtype=np.uint64), mask=size - 1)
+        each(lambda part: rehash(space, count, part, parts))
 
     def bytes_per_state(self, count: int) -> float:
-        """What a state takes in all."""
-        return self.words * 8 + BYTES + len(self.table) * 8 / max(1, count)
+        """Memory per state, the table included, with `count` states visited."""
+        return self.words * 8 + BYTES + len(self.space.table) * 8 / max(1, count)

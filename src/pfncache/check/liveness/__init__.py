@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Liveness: cycles that a strongly fair scheduler may run forever."""
+"""Liveness: strongly fair cycles, on which an actor may starve."""

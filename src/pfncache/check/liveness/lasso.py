@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loop of a livelock, which is shown as a lasso: the steps that lead to a fair loop, and the loop."""
+"""The lasso of a livelock: a path to a strongly fair cycle (the stem), and the cycle (the loop)."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.liveness.graph import Graph, Step
+from pfncache.check.liveness.graph import Edge, Graph
 from pfncache.check.path import Choice
 
 
 def loop_of(graph: Graph, fair: NDArray[np.int64]) -> list[Choice]:
-    """Steps from the first of the `fair` states back to it that stay among them, and are of every actor that can move.
+    """Return a cycle within the `fair` states, from the first of them, with a step of every actor that has one there.
 
-    Each next actor's is the nearest; that keeps the loop short, if not the shortest.
+    Built greedily: always on to the nearest step of an actor that has none yet. Short, if not the shortest.
     """
     inside = set(fair.tolist())
-    missing = {step.actor for n in inside for step in graph.steps(n) if step.after in inside}
+    missing = {edge.actor for n in inside for edge in graph.edges(n) if edge.after in inside}
     home = at = int(fair[0])
-    loop: list[Step] = []
+    loop: list[Edge] = []
     while missing:
-        loop += _way(graph, at, inside, lambda step: step.actor in missing)
-        missing.difference_update(step.actor for step in loop)
+        loop += _shortest_path(graph, at, inside, lambda edge: edge.actor in missing)
+        missing.difference_update(edge.actor for edge in loop)
         at = loop[-1].after
     if at != home:
-        loop += _way(graph, at, inside, lambda step: step.after == home)
-    return [Choice(step.actor, step.outcome) for step in loop]
+        loop += _shortest_path(graph, at, inside, lambda edge: edge.after == home)
+    return [Choice(edge.actor, edge.outcome) for edge in loop]
 
 
-def _way(graph: Graph, start: int, inside: set[int], wanted: Callable[[Step], bool]) -> list[Step]:
-    """The fewest steps from `start` of which the last is wanted."""
-    came: dict[int, tuple[int, Step]] = {}
-    todo = [start]
-    for n in todo:
-        for step in graph.steps(n):
-            if step.after not in inside:
+def _shortest_path(graph: Graph, start: int, inside: set[int], is_last: Callable[[Edge], bool]) -> list[Edge]:
+    """Return the fewest edges from `start` of which the last fulfils `is_last`."""
+    parents: dict[int, tuple[int, Edge]] = {}
+    queue = [start]
+    for n in queue:
+        for edge in graph.edges(n):
+            if edge.after not in inside:
                 continue
-            if wanted(step):
-                return [*_way_back(came, start, n)[::-1], step]
-            if step.after not in came:
-                came[step.after] = n, step
-                todo.append(step.after)
-    raise AssertionError("the states are not connected")
+            if is_last(edge):
+                return [*_path_back(parents, start, n)[::-1], edge]
+            if edge.after not in parents:
+                parents[edge.after] = n, edge
+                queue.append(edge.after)
+    raise AssertionError("the states are not strongly connected")
 
 
-def _way_back(came: dict[int, tuple[int, Step]], start: int, at: int) -> list[Step]:
-    way = []
+def _path_back(parents: dict[int, tuple[int, Edge]], start: int, at: int) -> list[Edge]:
+    path = []
     while at != start:
-        at, step = came[at]
-        way.append(step)
-    return way
+        at, edge = parents[at]
+        path.append(edge)
+    return path

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.spin import BREADTH_FIRST, PLAIN, Spin, missing
-from pfncache.check.engine import bfs as engine
+from pfncache.check.engine.bfs import Control
 from pfncache.check.export.promela.model import to_promela
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.verify.systems import make_system
@@ -133,6 +133,6 @@ def test_states_and_transitions_agree(design: str, scenario: str, tmp_path: Path
     spin = Spin(to_promela(search, scenario), tmp_path)
     found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
     assert (found.errors, found.states) == (0, result.states)
-    ends = int(search.ctl[engine.CTL_TERMINAL])
+    ends = int(search.control[Control.TERMINAL])
     # SPIN counts the initial state as a transition, and the question at each end is a step to itself.
     assert found.transitions == result.transitions + ends + 1

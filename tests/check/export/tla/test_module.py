@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.tlc import Tlc, missing
-from pfncache.check.engine import bfs as engine
+from pfncache.check.engine.bfs import Control
 from pfncache.check.export.tla.module import is_name, to_tla
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.lang.atomic import atomic, block_until
@@ -215,7 +215,7 @@ def test_states_and_transitions_agree(design: str, scenario: str, tmp_path: Path
     found = Tlc(to_tla(search, "model", scenario), tmp_path).run()
     assert (found.error, found.states) == ("", result.states)
     # TLC counts the initial state as generated, and the question at each end is a step to itself.
-    assert found.transitions == result.transitions + int(search.ctl[engine.CTL_TERMINAL]) + 1
+    assert found.transitions == result.transitions + int(search.control[Control.TERMINAL]) + 1
 
 
 @pytest.mark.parametrize(

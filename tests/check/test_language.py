@@ -10,7 +10,7 @@ import pytest
 
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.source import CompileError
-from pfncache.check.ir import Op
+from pfncache.check.ops import Op
 from pfncache.lang.atomic import block_until, host_only
 from pfncache.lang.choose import choose
 from pfncache.lang.report import report

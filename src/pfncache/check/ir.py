@@ -4,72 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pfncache.check.compile.source import Location
 from pfncache.check.compile.values import Kind, Reg
+from pfncache.check.ops import Op
 from pfncache.lang.records import Record
-
-
-class Op(IntEnum):
-    """Operations of the engine. d is a destination register, r a register, v a variable, l a label."""
-
-    HALT = 0  # the actor is done
-    EVENT = 1  # event: a possible preemption point
-    JUMP = 2  # l
-    JZ = 3  # r l
-    JNZ = 4  # r l
-    MOVE = 5  # d r
-    LOAD = 6  # d v
-    STORE = 7  # v r
-    LOADX = 8  # d column r: the variable of a column of records, by record number
-    STOREX = 9  # column r r
-    TABLE = 10  # d table r: a constant by number
-    ADD = 11  # d r r, and so on
-    SUB = 12
-    MUL = 13
-    DIV = 14
-    MOD = 15
-    AND = 16
-    OR = 17
-    XOR = 18
-    SHL = 19
-    SHR = 20
-    EQ = 21
-    NE = 22
-    LT = 23
-    LE = 24
-    NOT = 25  # d r
-    NEG = 26  # d r
-    INVERT = 27  # d r
-    BLOCK = 28  # r: the step cannot be taken while r is 0
-    CHOOSE = 29  # d n
-    FAIL = 30  # failure
-    ACQUIRE = 31  # annotation
-    RELEASE = 32  # annotation
-    ALIKE = 33  # r: unless r is 0, another outcome of the step's choose() is the same to all
-
-
-WRITES_D = frozenset(
-    {
-        Op.MOVE,
-        Op.LOAD,
-        Op.LOADX,
-        Op.TABLE,
-        Op.NOT,
-        Op.NEG,
-        Op.INVERT,
-        Op.CHOOSE,
-        *(Op(n) for n in range(Op.ADD, Op.LE + 1)),
-    }
-)
-READS = {
-    Op.JZ: (0,), Op.JNZ: (0,), Op.MOVE: (1,), Op.STORE: (1,), Op.LOADX: (2,), Op.STOREX: (1, 2), Op.TABLE: (2,),
-    Op.NOT: (1,), Op.NEG: (1,), Op.INVERT: (1,), Op.BLOCK: (0,), Op.ALIKE: (0,),
-    **{Op(n): (1, 2) for n in range(Op.ADD, Op.LE + 1)},
-}  # fmt: skip
-"""Which operands are registers that are read."""
 
 
 class Ref(NamedTuple):
@@ -134,15 +74,89 @@ class Failure:
     stack: tuple[Location, ...]
 
 
-Operand = int | Reg | Variable | Column | Event | Failure | LockUse | tuple[int, ...]
+Subject = int | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
+"""The operand of an instruction that is not a register; the table of operations (ops.py) says which."""
 
 
 @dataclass(slots=True)
 class Instr:
-    """One instruction."""
+    """One instruction: an operation, the registers that it reads, in order, and the one that it writes."""
 
     op: Op
-    args: tuple[object, ...]
+    reads: tuple[Reg, ...] = ()
+    dest: Reg | None = None
+    subject: Subject | None = None
+
+    @property
+    def condition(self) -> Reg:
+        """The register that a branch, BLOCK or SYMMETRIC tests."""
+        (condition,) = self.reads
+        return condition
+
+    @property
+    def index(self) -> Reg:
+        """The record number of an access by number, or the index of a table."""
+        return self.reads[0]
+
+    @property
+    def value(self) -> Reg:
+        """What a store writes."""
+        return self.reads[-1]
+
+    @property
+    def label(self) -> int:
+        """The target of a jump."""
+        assert isinstance(self.subject, int)
+        return self.subject
+
+    @property
+    def outcomes(self) -> int:
+        """The number of outcomes of a nondeterministic choice."""
+        assert isinstance(self.subject, int)
+        return self.subject
+
+    @property
+    def variable(self) -> Variable:
+        """What LOAD reads, or STORE writes."""
+        assert isinstance(self.subject, Variable)
+        return self.subject
+
+    @property
+    def column(self) -> Column:
+        """What LOADX reads, or STOREX writes, one variable of."""
+        assert isinstance(self.subject, Column)
+        return self.subject
+
+    @property
+    def place(self) -> Variable | Column:
+        """The part of the state that a load or a store accesses."""
+        assert isinstance(self.subject, Variable | Column)
+        return self.subject
+
+    @property
+    def table(self) -> tuple[int, ...]:
+        """The constants of TABLE."""
+        table: Any = self.subject
+        assert type(table) is tuple
+        return table
+
+    @property
+    def event(self) -> Event:
+        """The preemption point of EVENT."""
+        assert isinstance(self.subject, Event)
+        return self.subject
+
+    @property
+    def failure(self) -> Failure:
+        """What FAIL reports."""
+        assert isinstance(self.subject, Failure)
+        return self.subject
+
+    @property
+    def lock(self) -> LockUse:
+        """The annotation of ACQUIRE or RELEASE."""
+        assert isinstance(self.subject, LockUse)
+        return self.subject
 
 
 @dataclass(frozen=True)

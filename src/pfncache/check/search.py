@@ -18,13 +18,15 @@ from pfncache.check.engine import interpreter
 from pfncache.check.engine import persistent_sets as reduction
 from pfncache.check.engine.parallel_bfs import Crew
 from pfncache.check.engine.visited import Visited
-from pfncache.check.ir import Event, Failure, Op
+from pfncache.check.ir import Event, Failure
 from pfncache.check.liveness.fairness import fair_states
 from pfncache.check.liveness.graph import graph_of
 from pfncache.check.liveness.lasso import loop_of
 from pfncache.check.lock_order import find_cycle
+from pfncache.check.ops import Op
 from pfncache.check.path import Choice
-from pfncache.check.program.layout import ACTOR, ACTORS, CODE, INSTR, REGISTERS, Program
+from pfncache.check.program.image import ACCESS_SLOT, CODE, INSTR, INSTR_OP, REGISTERS, SLOT_SHIFT, SLOT_WORD
+from pfncache.check.program.layout import Program
 from pfncache.check.verdict import Verdict
 
 DEFAULT_MAX_STATES = 50_000_000
@@ -112,7 +114,6 @@ class Search:
             if result != interpreter.STEPPED:
                 raise ModelError(f"actor {self._name(actor)} cannot start: {self._describe(result)}")
             self.start_events.append(int(self.out[interpreter.OUT_EVENTS]))
-            self.program.image[self.program.image[ACTORS] + actor * ACTOR + 7] = self.program.counter(state, actor)
         return state
 
     def _name(self, actor: int) -> str:
@@ -147,7 +148,7 @@ class Search:
                 result, _, _, outcomes = self.take(state, Choice(actor, outcome))
                 if result == interpreter.BLOCKED:
                     break
-                if result != interpreter.ALIKE:
+                if result != interpreter.SYMMETRIC:
                     found.append(Choice(actor, outcome))
                 outcome += 1
         return found
@@ -319,7 +320,8 @@ class Search:
         image: Any = self.program.image
         index = (int(self.out[interpreter.OUT_DETAIL]) - int(image[CODE])) // INSTR
         for slot_of, slot in self.program.slots.items():
-            row = image[image[CODE] + index * INSTR : image[CODE] + (index + 1) * INSTR]
-            if row[0] == Op.STORE and (row[2], row[3]) == (slot.word, slot.shift):
+            row = image[image[CODE] + index * INSTR :]
+            stored = row[ACCESS_SLOT + SLOT_WORD], row[ACCESS_SLOT + SLOT_SHIFT]
+            if row[INSTR_OP] == Op.STORE and stored == (slot.word, slot.shift):
                 return str(slot_of)
         return "a local variable or an array"

@@ -12,6 +12,7 @@ from pfncache.check.compile.expressions import Expressions
 from pfncache.check.compile.source import FunctionSource, function_source, unwrap
 from pfncache.check.compile.values import (
     ANY_INT,
+    BOOL,
     NONE,
     Const,
     IntKind,
@@ -24,7 +25,8 @@ from pfncache.check.compile.values import (
     Value,
     kind_of_hint,
 )
-from pfncache.check.ir import LockUse, Op
+from pfncache.check.ir import LockUse
+from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.lang.atomic import block_until
 from pfncache.lang.choose import alike, choose
 from pfncache.lang.locks import lock_acquire, lock_release
@@ -35,8 +37,8 @@ from pfncache.lang.tracing import running
 MAX_DEPTH = 60
 HOST_FUNCTIONS = (len, range, min, max, abs, int, bool, enumerate, reversed, zip, tuple,
                   scalar_names, scalar_default, parts_of)  # fmt: skip
-SHARED = frozenset({Op.EVENT, Op.LOAD, Op.LOADX, Op.STORE, Op.STOREX, Op.CHOOSE, Op.BLOCK})
-"""What touches state, or is a step."""
+SHARED = LOADS | STORES | {Op.EVENT, Op.CHOOSE, Op.BLOCK}
+"""Operations on the state, and those that only a step may have."""
 
 
 class Calls(Expressions):
@@ -100,9 +102,9 @@ class Calls(Expressions):
             count = arguments[0]
             if not isinstance(count, Const) or self.atomic_depth == 0:
                 raise self.error("choose() wants a known number of outcomes, inside an atomic function")
-            return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), count.value)
+            return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), subject=count.value)
         if plain is alike:
-            self.emit(Op.ALIKE, self.scalar(self.truth_of(arguments[0])))
+            self.emit(Op.SYMMETRIC, self.scalar(self.truth_of(arguments[0])))
             return NONE
         if plain is lock_acquire or plain is lock_release:
             self._annotate(plain is lock_acquire, arguments, keywords)
@@ -132,7 +134,7 @@ class Calls(Expressions):
         for other in arguments[1:]:
             keep = self.new_label()
             pair = (self.scalar(other), best) if least else (best, self.scalar(other))
-            self.emit(Op.JZ, self.compute(Op.LT, IntKind(0, 1), *pair), keep)
+            self.emit(Op.JZ, self.compute(Op.LT, BOOL, *pair), subject=keep)
             self.move(best, other)
             self.place(keep)
         return best
@@ -165,7 +167,8 @@ class Calls(Expressions):
             assert isinstance(value, Const)
             given[name] = value.value
         role = locks[0].role if locks else ""
-        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given))
+        use = LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given)
+        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, subject=use)
 
     def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
         """A frame for a call of a model function, with its parameters bound."""
@@ -220,13 +223,13 @@ class Calls(Expressions):
             self.inline(target, arguments, {})
             return
         counter, again = self.variable(IntKind(0, turns)), self.new_label()
-        self.emit(Op.MOVE, counter, self.constant(0))
+        self.emit(Op.MOVE, self.constant(0), dest=counter)
         self.labels_used.add(again)
         self.place(again)
         self.inline(target, arguments, {})
-        self.emit(Op.ADD, counter, counter, self.constant(1))
-        more = self.compute(Op.LT, IntKind(0, 1), counter, self.constant(turns))
-        self.emit(Op.JNZ, more, again)
+        self.emit(Op.ADD, counter, self.constant(1), dest=counter)
+        more = self.compute(Op.LT, BOOL, counter, self.constant(turns))
+        self.jump_if(more, again)
 
     def _leave(self, frame: Frame) -> Value:
         """The end of a function: its result."""
@@ -235,7 +238,7 @@ class Calls(Expressions):
             return NONE
         start, value = frame.returns[0]
         last = self.code.instrs[-1]
-        alone = len(frame.returns) == 1 and self.dead and last.op == Op.JUMP and last.args[0] == frame.end
+        alone = len(frame.returns) == 1 and self.dead and last.op == Op.JUMP and last.label == frame.end
         self.place(frame.end)
         if not alone:
             return frame.result if frame.result is not None else NONE
@@ -251,7 +254,7 @@ class Calls(Expressions):
         if name in frame.source.stable or isinstance(value, Parts | Method | Super | Tuple):
             if isinstance(value, Reg) and value.variable:
                 copy = self.result(self.kind_of(value) or ANY_INT)
-                self.emit(Op.MOVE, copy, value)
+                self.emit(Op.MOVE, value, dest=copy)
                 value = copy
             frame.locals[name] = value
             return
@@ -261,7 +264,7 @@ class Calls(Expressions):
             kind = kind or self.kind_of(value)
             if kind is None:
                 raise self.error(f"annotate the local {name!r}: None alone does not say what it will be")
-            if isinstance(kind, IntKind) and hint is None and kind != IntKind(0, 1):
+            if isinstance(kind, IntKind) and hint is None and kind != BOOL:
                 kind = IntKind(min(kind.low, ANY_INT.low), max(kind.high, ANY_INT.high))
             if isinstance(value, Const) and not isinstance(value.value, int | Record | None):
                 raise self.error(

@@ -18,7 +18,8 @@ from pfncache.check.compile.values import (
     Value,
 )
 from pfncache.check.compile.writes import Written
-from pfncache.check.ir import Code, Op
+from pfncache.check.ir import Code
+from pfncache.check.ops import Op
 from pfncache.check.system import Actor, Call, Heap, System
 from pfncache.lang.records import Record
 
@@ -95,7 +96,7 @@ def _compile_calls(
         compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
         compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args])
-    compiler.emit(Op.JUMP, again) if endless else compiler.emit(Op.HALT)
+    compiler.jump(again) if endless else compiler.emit(Op.HALT)
     return compiler.code
 
 

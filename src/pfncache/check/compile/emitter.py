@@ -25,7 +25,8 @@ from pfncache.check.compile.values import (
     wraps_at,
 )
 from pfncache.check.compile.writes import Written
-from pfncache.check.ir import Code, Column, Event, Failure, Instr, Op, Variable
+from pfncache.check.ir import Code, Column, Event, Failure, Instr, Subject, Variable
+from pfncache.check.ops import JUMPS, UNREACHED_AFTER, Op
 from pfncache.check.system import Heap
 from pfncache.lang.records import LIVE, Record
 
@@ -108,6 +109,8 @@ class Frame:
 
 
 NOWHERE = Location("", 0, "")
+SLAB_STATE = IntKind(0, 2)
+"""Values of Record.slab_state."""
 
 
 class Emitter:
@@ -140,15 +143,24 @@ class Emitter:
 
     # Instructions
 
-    def emit(self, op: Op, *args: object) -> None:
-        """Append an instruction, unless no execution gets here."""
+    def emit(self, op: Op, *reads: Reg, dest: Reg | None = None, subject: Subject | None = None) -> None:
+        """Append an instruction, unless it is unreachable."""
         if not self.dead:
-            if op in (Op.JUMP, Op.JZ, Op.JNZ):
-                self.labels_used.add(args[-1])  # type: ignore[arg-type]
-            self.code.instrs.append(Instr(op, args))
+            instr = Instr(op, reads, dest, subject)
+            if op in JUMPS:
+                self.labels_used.add(instr.label)
+            self.code.instrs.append(instr)
             self.placed_here.clear()
-            if op in (Op.JUMP, Op.FAIL, Op.HALT):
+            if op in UNREACHED_AFTER:
                 self.dead = True
+
+    def jump(self, label: int) -> None:
+        """Emit a jump."""
+        self.emit(Op.JUMP, subject=label)
+
+    def jump_if(self, condition: Reg, label: int) -> None:
+        """Emit a jump that is taken if `condition` is not 0."""
+        self.emit(Op.JNZ, condition, subject=label)
 
     def new_label(self) -> int:
         """A label, to be placed later."""
@@ -156,9 +168,9 @@ class Emitter:
         return self.label_count
 
     def place(self, label: int) -> None:
-        """The label stands for the next instruction. A jump to it that stands right before is dropped."""
+        """Let the label stand for the next instruction. Drop a jump to it that stands right before."""
         instrs = self.code.instrs
-        if self.dead and instrs and instrs[-1].op == Op.JUMP and instrs[-1].args[0] == label:
+        if self.dead and instrs and instrs[-1].op == Op.JUMP and instrs[-1].label == label:
             instrs.pop()
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
@@ -167,9 +179,10 @@ class Emitter:
             self.dead
             and len(instrs) > 1
             and instrs[-1].op == Op.JUMP
-            and instrs[-2] == Instr(Op.JNZ, (instrs[-2].args[0], label))
+            and instrs[-2].op == Op.JNZ
+            and instrs[-2].label == label
         ):
-            instrs[-2:] = [Instr(Op.JZ, (instrs[-2].args[0], instrs[-1].args[0]))]
+            instrs[-2:] = [Instr(Op.JZ, instrs[-2].reads, subject=instrs[-1].label)]
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
             self.dead = False
@@ -195,10 +208,10 @@ class Emitter:
         self.code.kinds[number] = kind
         return Reg(number, kind, variable=True)
 
-    def compute(self, op: Op, kind: Kind, *args: object) -> Reg:
+    def compute(self, op: Op, kind: Kind, *reads: Reg, subject: Subject | None = None) -> Reg:
         """Emit an instruction with a result."""
         result = self.result(kind)
-        self.emit(op, result, *args)
+        self.emit(op, *reads, dest=result, subject=subject)
         return result
 
     def constant(self, number: int) -> Reg:
@@ -247,23 +260,23 @@ class Emitter:
                 raise self.error(
                     f"the local is both {mixed}: annotate its first assignment, or use two locals"
                 ) from None
-        self.emit(Op.MOVE, target, self.scalar(value))
+        self.emit(Op.MOVE, self.scalar(value), dest=target)
 
     # Preemption points and failures
 
     def event(self, atomic: bool) -> None:
         """Anybody may run before what follows, unless we are inside an atomic step."""
         if self.atomic_depth == 0:
-            self.emit(Op.EVENT, Event(self.stack(), atomic))
+            self.emit(Op.EVENT, subject=Event(self.stack(), atomic))
 
     def fail(self, kind: str) -> None:
         """Execution must not get here."""
-        self.emit(Op.FAIL, Failure(kind, self.stack()))
+        self.emit(Op.FAIL, subject=Failure(kind, self.stack()))
 
     def check(self, condition: Reg, kind: str) -> None:
         """Fail unless `condition`."""
         good = self.new_label()
-        self.emit(Op.JNZ, condition, good)
+        self.jump_if(condition, good)
         self.fail(kind)
         self.place(good)
 
@@ -286,7 +299,7 @@ class Emitter:
             self._check_slab(base, records, name)
             if not varies:
                 return self.unit.initial(record, name)
-            return self.compute(Op.LOAD, self._field_kind(kind, name), variable)
+            return self.compute(Op.LOAD, self._field_kind(kind, name), subject=variable)
         assert isinstance(base, Reg)
         varies = self.unit.varies_any(Column(kind, name))
         if varies:
@@ -295,7 +308,7 @@ class Emitter:
             self.event(atomic=False)
         self._check_slab(base, records, name)
         if varies:
-            return self.compute(Op.LOADX, self._field_kind(kind, name), Column(kind, name), base)
+            return self.compute(Op.LOADX, self._field_kind(kind, name), base, subject=Column(kind, name))
         return self.lookup(base, [self.unit.initial(r, name) for r in records], self._field_kind(kind, name))
 
     def store(self, base: Value, name: str, value: Value) -> None:
@@ -318,17 +331,18 @@ class Emitter:
         if isinstance(base, Const):
             variable = self.unit.heap.variable(records[0], name)
             self.unit.own.note(variable)
-            self.emit(Op.STORE, variable, source)
+            self.emit(Op.STORE, source, subject=variable)
         else:
+            assert isinstance(base, Reg)
             self.unit.own.columns.add(Column(kind, name))
-            self.emit(Op.STOREX, Column(kind, name), base, source)
+            self.emit(Op.STOREX, base, source, subject=Column(kind, name))
 
     def lookup(self, number: Reg, values: list[Const], kind: Kind) -> Value:
         """The value that belongs to a record's number, from a table; known when it is the same for all."""
         if values and all(v.value is values[0].value or v.value == values[0].value for v in values):
             return values[0]
         table = (0, *(self._plain(v) for v in values))
-        return self.compute(Op.TABLE, kind, table, number)
+        return self.compute(Op.TABLE, kind, number, subject=table)
 
     def part(self, base: Reg, name: str) -> Value:
         """A record that is embedded in the record `base`."""
@@ -371,12 +385,13 @@ class Emitter:
                 self.check(alive, "use-after-free")
             return
         if isinstance(base, Const):
-            state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owners[0], "slab_state"))
+            state = self.compute(Op.LOAD, SLAB_STATE, subject=self.unit.heap.variable(owners[0], "slab_state"))
         else:
             owner = self.lookup(base, [Const(o) for o in owners], RefKind(type(owners[0])))  # type: ignore[arg-type]
             if isinstance(owner, Const):
-                state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owner.value, "slab_state"))
+                state = self.compute(Op.LOAD, SLAB_STATE, subject=self.unit.heap.variable(owner.value, "slab_state"))
             else:
-                self.unit.own.mixed.add(Column(owner.kind.record, "slab_state"))  # type: ignore[union-attr]
-                state = self.compute(Op.LOADX, IntKind(0, 2), Column(type(owners[0]), "slab_state"), owner)
+                assert isinstance(owner, Reg) and isinstance(owner.kind, RefKind)
+                self.unit.own.mixed.add(Column(owner.kind.record, "slab_state"))
+                state = self.compute(Op.LOADX, SLAB_STATE, owner, subject=Column(type(owners[0]), "slab_state"))
         self.check(self.compute(Op.EQ, BOOL, state, self.constant(LIVE)), "use-after-free")

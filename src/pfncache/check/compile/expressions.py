@@ -8,6 +8,7 @@ import builtins
 from types import FunctionType
 from typing import Any, cast
 
+from pfncache.check.compile.bounds import bounds_of
 from pfncache.check.compile.emitter import Emitter
 from pfncache.check.compile.queries import Facts, Question
 from pfncache.check.compile.source import unwrap
@@ -27,18 +28,12 @@ from pfncache.check.compile.values import (
     Value,
     join,
 )
-from pfncache.check.ir import Op
+from pfncache.check.ops import EVALUATE, Op
 from pfncache.lang.records import Record
 
 BINARY = {
     ast.Add: Op.ADD, ast.Sub: Op.SUB, ast.Mult: Op.MUL, ast.FloorDiv: Op.DIV, ast.Mod: Op.MOD, ast.BitAnd: Op.AND,
     ast.BitOr: Op.OR, ast.BitXor: Op.XOR, ast.LShift: Op.SHL, ast.RShift: Op.SHR,
-}  # fmt: skip
-FOLD = {
-    Op.ADD: lambda a, b: a + b, Op.SUB: lambda a, b: a - b, Op.MUL: lambda a, b: a * b, Op.DIV: lambda a, b: a // b,
-    Op.MOD: lambda a, b: a % b, Op.AND: lambda a, b: a & b, Op.OR: lambda a, b: a | b, Op.XOR: lambda a, b: a ^ b,
-    Op.SHL: lambda a, b: a << b, Op.SHR: lambda a, b: a >> b, Op.EQ: lambda a, b: a == b, Op.NE: lambda a, b: a != b,
-    Op.LT: lambda a, b: a < b, Op.LE: lambda a, b: a <= b,
 }  # fmt: skip
 COMPARE = {
     ast.Eq: (Op.EQ, False), ast.NotEq: (Op.NE, False), ast.Is: (Op.EQ, False), ast.IsNot: (Op.NE, False),
@@ -242,9 +237,9 @@ class Expressions(Emitter):
         if self.dead:
             return NONE
         if isinstance(left, Const) and isinstance(right, Const):
-            return Const(FOLD[op](left.value, right.value))
+            return Const(EVALUATE[op](left.value, right.value))
         a, b = self.scalar(left, ANY_INT), self.scalar(right, ANY_INT)
-        return self.compute(op, _range(op, self.kind_of(left), self.kind_of(right)), a, b)
+        return self.compute(op, bounds_of(op, self.kind_of(left), self.kind_of(right)), a, b)
 
     def _unary(self, node: ast.UnaryOp) -> Value:
         if isinstance(node.op, ast.Not):
@@ -252,13 +247,12 @@ class Expressions(Emitter):
         value = self.expression(node.operand)
         if isinstance(node.op, ast.UAdd) or self.dead:
             return value
+        op = Op.NEG if isinstance(node.op, ast.USub) else Op.INVERT
         if isinstance(value, Const):
-            return Const(-value.value if isinstance(node.op, ast.USub) else ~value.value)
+            return Const(EVALUATE[op](value.value))
         kind = self.kind_of(value)
         assert isinstance(kind, IntKind)
-        if isinstance(node.op, ast.USub):
-            return self.compute(Op.NEG, IntKind(-kind.high, -kind.low), self.scalar(value))
-        return self.compute(Op.INVERT, IntKind(~kind.high, ~kind.low), self.scalar(value))
+        return self.compute(op, IntKind(EVALUATE[op](kind.high), EVALUATE[op](kind.low)), self.scalar(value))
 
     def _truth(self, node: ast.expr) -> Value:
         """A truth value, as a value."""
@@ -287,10 +281,10 @@ class Expressions(Emitter):
             return Const(False)
         result = self.variable(BOOL)
         self.place(yes)
-        self.emit(Op.MOVE, result, self.constant(1))
-        self.emit(Op.JUMP, end)
+        self.emit(Op.MOVE, self.constant(1), dest=result)
+        self.jump(end)
         self.place(no)
-        self.emit(Op.MOVE, result, self.constant(0))
+        self.emit(Op.MOVE, self.constant(0), dest=result)
         self.place(end)
         return result
 
@@ -331,16 +325,16 @@ class Expressions(Emitter):
                 self._branch(self.compare(op, left, right), more, no)
                 self.place(more)
                 left = right
-            self.emit(Op.JUMP, yes)
+            self.jump(yes)
             return
         self._branch(self.truth_of(self.expression(node)), yes, no)
 
-    def _branch(self, value: Value, yes: int, no: int) -> None:
+    def _branch(self, value: Const | Reg, yes: int, no: int) -> None:
         if isinstance(value, Const):
-            self.emit(Op.JUMP, yes if value.value else no)
+            self.jump(yes if value.value else no)
         else:
-            self.emit(Op.JNZ, value, yes)
-            self.emit(Op.JUMP, no)
+            self.jump_if(value, yes)
+            self.jump(no)
 
     def compare(self, op: ast.cmpop, left: Value, right: Value) -> Const | Reg:
         """A comparison of numbers, or of records by identity."""
@@ -359,7 +353,7 @@ class Expressions(Emitter):
                 or right.value is None
             ):
                 return Const((left.value is right.value) == (code == Op.EQ))
-            return Const(FOLD[code](left.value, right.value))
+            return Const(bool(EVALUATE[code](left.value, right.value)))
         for value, other in ((left, right), (right, left)):
             if isinstance(value, Const) and isinstance(value.value, Record) != isinstance(self.kind_of(other), RefKind):
                 if not (value.value is None and isinstance(self.kind_of(other), RefKind)):
@@ -379,8 +373,8 @@ class Expressions(Emitter):
         if result is not None:
             if self.kind_of(first) is None:
                 raise self.error("write `x if c else None`, with None last")
-            self.emit(Op.MOVE, result, self.scalar(first))
-            self.emit(Op.JUMP, end)
+            self.emit(Op.MOVE, self.scalar(first), dest=result)
+            self.jump(end)
         self.place(no)
         if self.dead:
             self.place(end)
@@ -416,27 +410,6 @@ class Expressions(Emitter):
         if isinstance(value, Method):
             return unwrap(value.function)
         return unwrap(value.value) if isinstance(value, Const) and callable(value.value) else None
-
-
-def _range(op: Op, a: Kind | None, b: Kind | None) -> Kind:
-    """Bounds of a result; wide where they would be guesswork."""
-    if not isinstance(a, IntKind) or not isinstance(b, IntKind):
-        return ANY_INT
-    if op in (Op.ADD, Op.SUB, Op.MUL):
-        corners = [FOLD[op](x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
-        return IntKind(min(corners), max(corners))
-    if op == Op.SHL and b.low >= 0 and b.high < 16:
-        corners = [x << y for x in (a.low, a.high) for y in (b.low, b.high)]
-        return IntKind(min(corners), max(corners))
-    if op in (Op.SHR, Op.DIV) and b.low >= 0:
-        return IntKind(min(a.low, 0), max(a.high, 0))
-    if op == Op.AND and a.low >= 0:
-        return IntKind(0, a.high)
-    if op == Op.AND and b.low >= 0:
-        return IntKind(0, b.high)
-    if op == Op.MOD and b.low > 0:
-        return IntKind(0, b.high - 1)
-    return ANY_INT
 
 
 def construct(node: ast.AST) -> str:

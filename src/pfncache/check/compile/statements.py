@@ -24,7 +24,6 @@ from pfncache.check.compile.values import (
     is_tuple_hint,
     kind_of_hint,
 )
-from pfncache.check.ir import Op
 from pfncache.lang.records import Record
 
 
@@ -75,7 +74,7 @@ class Statements(Calls):
                     raise self.error("outside a loop")
                 label, depth = self.frame.loops[-1][isinstance(node, ast.Continue)]
                 self._unwind(depth)
-                self.emit(Op.JUMP, label)
+                self.jump(label)
             case ast.Assert():
                 self._assert(node)
             case ast.Pass():
@@ -134,12 +133,12 @@ class Statements(Calls):
         self.place(yes)
         before = dict(self.frame.locals)
         self.block(node.body)
-        self.emit(Op.JUMP, end)
+        self.jump(end)
         after = self.frame.locals
         self.frame.locals = before
         self.place(no)
         self.block(node.orelse)
-        self.emit(Op.JUMP, end)
+        self.jump(end)
         self.place(end)
         for name, value in after.items():
             self.frame.locals.setdefault(name, value)
@@ -148,7 +147,7 @@ class Statements(Calls):
         if node.orelse:
             raise self.error("while ... else is not in the model's language")
         head, body, end = self.new_label(), self.new_label(), self.new_label()
-        self.emit(Op.JUMP, head)
+        self.jump(head)
         self.place(head)
         self.labels_used.add(head)
         self.condition(node.test, body, end)
@@ -157,7 +156,7 @@ class Statements(Calls):
         self.frame.loops.append(((end, depth), (head, depth)))
         self.block(node.body)
         self.frame.loops.pop()
-        self.emit(Op.JUMP, head)
+        self.jump(head)
         self.place(end)
 
     def _for(self, node: ast.For) -> None:
@@ -198,7 +197,7 @@ class Statements(Calls):
         self.frame.loops.append(((end, break_depth), (again, len(self.cleanups))))
         self.block(node.body)
         self.frame.loops.pop()
-        self.emit(Op.JUMP, again)
+        self.jump(again)
         self.place(again)
 
     def _for_generator(self, node: ast.For, func: Value, end: int) -> None:
@@ -288,7 +287,7 @@ class Statements(Calls):
             self.move(frame.result, value)
         elif len(frame.returns) > 1 and frame.returns[0][1] != value:
             raise self.error(f"annotate the result of {frame.source.name}()")
-        self.emit(Op.JUMP, frame.end)
+        self.jump(frame.end)
 
     def _result_kind(self, frame: Frame, value: Value) -> Kind | None:
         """The kind of register that a result goes to; None when the result has to be known."""

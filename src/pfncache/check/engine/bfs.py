@@ -10,19 +10,19 @@ from numba import njit, uint64
 
 from pfncache.check.engine.hash_table import PENDING, expect, hash_of, look_up, prefetch
 from pfncache.check.engine.interpreter import (
-    ALIKE,
     BLOCKED,
     FAILED,
     OUT_CHOICES,
     OUT_DETAIL,
     RANGE,
     STEPPED,
+    SYMMETRIC,
     counter_of,
     may_run,
     step,
 )  # fmt: skip
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
-from pfncache.check.program.layout import AT_END, FANOUT, MASKS, N_ACTORS, WORDS
+from pfncache.check.program.image import AT_END, FANOUT, MASKS, N_ACTORS, WORDS
 
 DONE, VIOLATED, DEADLOCK, END_FAILED, FULL, PAUSED, BAD_RANGE, LOOPING = 0, 1, 2, 3, 4, 5, 6, 7
 """Why explore() returned."""
@@ -126,7 +126,7 @@ def successors(
                 if result == BLOCKED:
                     break
                 choices = out[OUT_CHOICES]
-                if result == ALIKE:
+                if result == SYMMETRIC:
                     choice += 1
                     continue
                 taken += 1

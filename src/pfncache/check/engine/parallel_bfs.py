@@ -40,7 +40,8 @@ from pfncache.check.engine.bfs import (
 )
 from pfncache.check.engine.hash_table import PENDING, SEGMENTS, after_place, expect, look_up, prefetch
 from pfncache.check.engine.interpreter import OUT_SIZE
-from pfncache.check.program.layout import FANOUT, WORDS, Program
+from pfncache.check.program.image import FANOUT, WORDS
+from pfncache.check.program.layout import Program
 
 SHARE = 16384
 """States that a thread expands in a round, at most."""

@@ -9,7 +9,7 @@ from numba import njit, uint64
 
 import pfncache.check.engine.numba_cache  # noqa: F401 - says where the native code of all functions below is kept
 from pfncache.check.engine.interpreter import counter_of, read
-from pfncache.check.program.layout import ACTOR, ACTORS, MASKS, N_ACTORS, N_MASKS, WORDS
+from pfncache.check.program.image import ACTOR, ACTOR_FIRST_YIELD, ACTORS, MASKS, N_ACTORS, N_MASKS, WORDS
 
 LIVE, READS, WRITES, LATER_READS, LATER_WRITES = range(5)
 """The masks of a place, in the order of masks.Masks."""
@@ -19,7 +19,7 @@ LIVE, READS, WRITES, LATER_READS, LATER_WRITES = range(5)
 def _masks_at(image: Any, state: Any, actor: int, words: Any) -> Any:
     """Where in the image the masks are of the place at which an actor stands."""
     row = uint64(image[ACTORS] + actor * ACTOR)
-    place = uint64(image[row + uint64(3)]) + read(image, state, row)
+    place = uint64(image[row + uint64(ACTOR_FIRST_YIELD)]) + read(image, state, row)
     return uint64(image[MASKS]) + place * uint64(N_MASKS) * words
 
 

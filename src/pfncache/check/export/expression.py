@@ -3,20 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from pfncache.check.ir import Op
-
-EVALUATE: dict[Op, Callable[..., int]] = {
-    Op.ADD: lambda a, b: a + b, Op.SUB: lambda a, b: a - b, Op.MUL: lambda a, b: a * b, Op.DIV: lambda a, b: a // b,
-    Op.MOD: lambda a, b: a % b, Op.AND: lambda a, b: a & b, Op.OR: lambda a, b: a | b, Op.XOR: lambda a, b: a ^ b,
-    Op.SHL: lambda a, b: a << b, Op.SHR: lambda a, b: a >> b, Op.EQ: lambda a, b: int(a == b),
-    Op.NE: lambda a, b: int(a != b), Op.LT: lambda a, b: int(a < b), Op.LE: lambda a, b: int(a <= b),
-    Op.NOT: lambda a: int(a == 0), Op.NEG: lambda a: -a, Op.INVERT: lambda a: ~a, Op.MOVE: lambda a: a,
-}  # fmt: skip
-"""What an operation on known numbers comes to."""
+from pfncache.check.ops import EVALUATE, Op
 
 
 class Logic(Enum):

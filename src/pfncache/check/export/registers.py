@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pfncache.check.export.expression import Expr
 from pfncache.check.export.model import Model
 from pfncache.check.export.step import HALT
-from pfncache.check.ir import Event
 from pfncache.check.program.dataflow import live_registers
 from pfncache.check.program.layout import room
 
@@ -38,7 +37,7 @@ class Registers:
         event = model.program.events[self.actor][model.program.counter(model.search.initial, self.actor)]
         if event is None:
             return HALT
-        return next(i for i in self.live if self.code.instrs[i].args[0] is event)
+        return next(i for i in self.live if self.code.instrs[i].event is event)
 
     def room(self, register: int) -> tuple[int, int]:
         """Bits that a register needs, and its lowest value."""
@@ -74,10 +73,13 @@ class Registers:
         """The registers that live on at a place."""
         return self.live[target] if target != HALT else []
 
+    def busy(self, place: int) -> bool:
+        """Return whether an interrupt that stands at `place` keeps its CPU: it has begun and not ended."""
+        return place not in (HALT, self.start)
+
     def source(self, place: int) -> str:
         """The line of the model that a place stands before."""
-        event = self.code.instrs[place].args[0]
-        assert isinstance(event, Event)
+        event = self.code.instrs[place].event
         return f"{event.stack[-1].function}(): {event.stack[-1].text}"
 
     def written(self, write: Callable[[int], tuple[list[str], list[int]]]) -> list[str]:

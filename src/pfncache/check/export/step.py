@@ -9,14 +9,16 @@ from collections.abc import Collection
 from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, apply, number, select
 from pfncache.check.export.model import Model
-from pfncache.check.ir import Code, Instr, Op, Variable
+from pfncache.check.ir import Code, Instr, Variable
+from pfncache.check.ops import FINAL, Op
 from pfncache.check.program.dataflow import live_masks, successors
 
 MAX_TEXT = 160
 """Characters of an expression that gets no name of its own."""
 HALT, FAIL = -1, -2
 """Not a place: the actor has ended, or what must not happen has."""
-ENDS = frozenset({Op.EVENT, Op.HALT, Op.FAIL})
+ENDS = FINAL | {Op.EVENT}
+"""Operations that end a step."""
 
 
 def region_of(code: Code, first: int) -> list[int]:
@@ -35,8 +37,8 @@ def region_of(code: Code, first: int) -> list[int]:
     return sorted(seen)
 
 
-class Step:
-    """A step: what is known of registers and variables, as expressions of the state when it began."""
+class SymbolicStep:
+    """A step executed symbolically: registers and variables as expressions of the state in which it begins."""
 
     def __init__(self, model: Model, code: Code) -> None:
         self.code = code
@@ -55,9 +57,8 @@ class Step:
                     arrivals[j] += 1
         return {i for i, count in arrivals.items() if count > 1 and i in region and self.code.instrs[i].op not in ENDS}
 
-    def read(self, env: dict[int, Expr], register: object) -> Expr:
+    def read(self, env: dict[int, Expr], register: Reg) -> Expr:
         """What a register holds."""
-        assert isinstance(register, Reg)
         return self.constants.get(register.number) or env.get(register.number, ZERO)
 
     def value(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr], outcome: Expr) -> Expr:
@@ -67,23 +68,23 @@ class Step:
             return stored.get(variable) or self.loads(variable)
 
         if instr.op == Op.LOAD:
-            return load(instr.args[1])  # type: ignore[arg-type]
+            return load(instr.variable)
         if instr.op == Op.CHOOSE:
             return outcome
-        operands = [self.read(env, a) for a in instr.args[1:] if isinstance(a, Reg)]
+        operands = [self.read(env, register) for register in instr.reads]
         if instr.op == Op.LOADX:
-            return _pick(operands[0], [ZERO, *map(load, self.columns(instr.args[1]))])  # type: ignore[arg-type]
+            return _pick(operands[0], [ZERO, *map(load, self.columns(instr.column))])
         if instr.op == Op.TABLE:
-            return _pick(operands[0], [number(n) for n in instr.args[1]])  # type: ignore[attr-defined]
+            return _pick(operands[0], [number(n) for n in instr.table])
         return apply(instr.op, *operands)
 
     def store(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr]) -> None:
         """Note in `stored` what an instruction stores."""
         if instr.op == Op.STORE:
-            stored[instr.args[0]] = self.read(env, instr.args[1])  # type: ignore[index]
+            stored[instr.variable] = self.read(env, instr.value)
             return
-        index, value = (self.read(env, a) for a in instr.args[1:])
-        for n, variable in enumerate(self.columns(instr.args[0]), 1):  # type: ignore[arg-type]
+        index, value = self.read(env, instr.index), self.read(env, instr.value)
+        for n, variable in enumerate(self.columns(instr.column), 1):
             old = stored.get(variable) or self.loads(variable)
             stored[variable] = select(apply(Op.EQ, index, number(n)), value, old)
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import or_
 
-from pfncache.check.ir import Code, Column, Flow, Op, Variable
+from pfncache.check.ir import Code, Column, Flow, Variable
+from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.check.program.dataflow import backwards, bits_of, successors
 from pfncache.check.system import Heap
 
@@ -56,11 +57,9 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
         ends = others if kept >> len(own) else 0
         return spread(mask) | ends | (spread(kept & (1 << len(own)) - 1) & live_at_end)
 
-    stops = [n in visible for n in range(len(code.instrs))]
-    nothing = [0] * len(stops)
-    reads, writes = (
-        backwards(successors(code), touched, nothing, nothing, stops) for touched in (flow.reads, flow.writes)
-    )
+    barrier = [n in visible for n in range(len(code.instrs))]
+    nothing = [0] * len(barrier)
+    reads, writes = (backwards(successors(code), gen, nothing, nothing, barrier) for gen in (flow.reads, flow.writes))
     return {
         i - 1: Masks(
             live(flow.live[i], flow.kept[i]), spread(reads[i]), spread(writes[i]),
@@ -81,15 +80,15 @@ def flow_of(code: Code, heap: Heap) -> Flow:
         variables = [operand] if isinstance(operand, Variable) else heap.variables(operand)
         return sum(1 << number.setdefault(variable, len(number)) for variable in variables)
 
-    reads = [touched(i.args[1]) if i.op in (Op.LOAD, Op.LOADX) else 0 for i in code.instrs]
-    writes = [touched(i.args[0]) if i.op in (Op.STORE, Op.STOREX) else 0 for i in code.instrs]
-    kills = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
+    reads = [touched(i.place) if i.op in LOADS else 0 for i in code.instrs]
+    writes = [touched(i.place) if i.op in STORES else 0 for i in code.instrs]
+    kill = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
     ends = [(2 << len(number)) - 1 if i.op == Op.HALT else 0 for i in code.instrs]
     nothing, never = [0] * len(reads), [False] * len(reads)
     follow = successors(code)
     code.flow = Flow(
-        list(number), reads, writes, backwards(follow, reads, kills, nothing, never),
-        backwards(follow, nothing, kills, ends, never), backwards(follow, reads, nothing, nothing, never),
+        list(number), reads, writes, backwards(follow, reads, kill, nothing, never),
+        backwards(follow, nothing, kill, ends, never), backwards(follow, reads, nothing, nothing, never),
         backwards(follow, writes, nothing, nothing, never),
     )  # fmt: skip
     return code.flow

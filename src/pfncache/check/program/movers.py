@@ -8,10 +8,10 @@ import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pfncache.check.compile.compiler import Compiled
-from pfncache.check.ir import Code, Column, Op, Ref, Touch, Variable
+from pfncache.check.ir import Code, Column, Instr, Ref, Touch, Variable
+from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.check.program.dataflow import Held, locks_held, successors
 
 
@@ -24,15 +24,15 @@ def touches(code: Code) -> dict[int, Touch]:
     known: dict[Touch, Touch] = {}
     events = [i for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT]
     for i, after in itertools.pairwise([*events, len(code.instrs)]):
-        by_op: dict[Op, list[Any]] = defaultdict(list)
+        by_op: dict[Op, list[Instr]] = defaultdict(list)
         for instr in code.instrs[i:after]:
             by_op[instr.op].append(instr)
         touch = Touch(
-            frozenset(instr.args[1] for op in (Op.LOAD, Op.LOADX) for instr in by_op[op]),
-            frozenset(instr.args[0] for op in (Op.STORE, Op.STOREX) for instr in by_op[op]),
+            frozenset(instr.place for op in LOADS for instr in by_op[op]),
+            frozenset(instr.place for op in STORES for instr in by_op[op]),
             held[i][0],
-            frozenset(instr.args[0] for instr in by_op[Op.ACQUIRE]),
-            frozenset(instr.args[0] for instr in by_op[Op.RELEASE]),
+            frozenset(instr.lock for instr in by_op[Op.ACQUIRE]),
+            frozenset(instr.lock for instr in by_op[Op.RELEASE]),
             Op.BLOCK in by_op,
             Op.CHOOSE in by_op,
         )

@@ -15,10 +15,11 @@ from pfncache.check.export.expression import Expr, apply, named, number
 from pfncache.check.export.model import Model
 from pfncache.check.export.names import Names
 from pfncache.check.export.promela.places import Places
-from pfncache.check.export.promela.step import Statements, Way
+from pfncache.check.export.promela.step import PromelaStatements, Way
 from pfncache.check.export.promela.text import RESERVED, declare
 from pfncache.check.export.step import ENDS, HALT
-from pfncache.check.ir import Column, Op, Variable
+from pfncache.check.ir import Column, Variable
+from pfncache.check.ops import Op
 from pfncache.check.search import Search
 
 
@@ -82,25 +83,25 @@ class Promela(Model):
         users: dict[Variable, set[int]] = defaultdict(set)
         for actor, code in enumerate(self.compiled.codes):
             for instr in code.instrs:
-                for operand in instr.args:
-                    if isinstance(operand, Variable):
-                        users[operand].add(actor)
-                    elif isinstance(operand, Column):
-                        for variable in self.column(operand):
-                            users[variable].add(actor)
+                if isinstance(instr.subject, Variable):
+                    users[instr.subject].add(actor)
+                elif isinstance(instr.subject, Column):
+                    for variable in self.column(instr.subject):
+                        users[variable].add(actor)
         return {
             v: min(a) for v, a in users.items() if v in self.program.slots and len(a) == 1 and min(a) < len(self.actors)
         }
 
     def _actor(self, actor: int, private: dict[Variable, int]) -> _Process:
         process = _Process(self.actors[actor])
-        places = Places(self, actor)
+        places = Places(self, self.flags, actor)
         process.locals = [
             declare(self.variables[v], self.program.slots[v].bits, self.initial(v))
             for v, a in private.items()
             if a == actor
         ]
         process.body = places.text()
+        self.scratch = max(self.scratch, places.scratch)
         process.locals += places.declarations()
         return process
 
@@ -110,6 +111,8 @@ class Promela(Model):
             return []
         code = self.compiled.codes[len(self.actors)]
         everything = frozenset(i for i, instr in enumerate(code.instrs) if instr.op in ENDS)
-        step = Statements(self, code, {}, None, 0, Way(0, everything, HALT))
+        step = PromelaStatements(self, self.flags, code, None, 0, Way(0, everything, HALT))
         guard = f"\t:: d_step {{ ended == {len(self.actors)} ->"
-        return ["", "active proctype at_end() {", "end_all:\tdo", guard, *step.statements(), "\t}", "\tod", "}"]
+        body = step.statements()
+        self.scratch = max(self.scratch, step.used)
+        return ["", "active proctype at_end() {", "end_all:\tdo", guard, *body, "\t}", "\tod", "}"]

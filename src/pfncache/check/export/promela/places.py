@@ -3,25 +3,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from pfncache.check.export.expression import Expr, apply, named, number
-from pfncache.check.export.promela.step import Statements, ways
+from pfncache.check.export.model import Model
+from pfncache.check.export.promela.step import PromelaStatements, ways
 from pfncache.check.export.promela.text import declare, text
 from pfncache.check.export.registers import Registers
 from pfncache.check.export.step import FAIL, HALT
-from pfncache.check.ir import Op
-
-if TYPE_CHECKING:
-    from pfncache.check.export.promela.model import Promela
+from pfncache.check.ops import Op
 
 
 class Places(Registers):
     """The places of one actor."""
 
-    def __init__(self, model: Promela, actor: int) -> None:
+    def __init__(self, model: Model, flags: Mapping[int, str], actor: int) -> None:
         super().__init__(model, actor)
         self.model = model
+        self.flags = flags
+        self.scratch = 0
+        """Scratch variables, as many as the step that needs most of them; known when the text is."""
 
     def value(self, register: int) -> Expr:
         """A local holds the value of its register without the lowest one."""
@@ -33,10 +34,6 @@ class Places(Registers):
             declare(f"l{n}", bits, value) for n, (bits, value) in enumerate(zip(self.bits, self.initial, strict=True))
         ]
 
-    def busy(self, place: int) -> int:
-        """Whether an interrupt that stands at `place` keeps its CPU."""
-        return int(place not in (HALT, self.start))
-
     def text(self) -> list[str]:
         """Every place, and the end."""
         return [*self.written(self._place), "end_: false"]
@@ -45,11 +42,12 @@ class Places(Registers):
         lines = [f"L{place}:\tif /* {self.source(place).replace('*/', '* /')} */"]
         targets: dict[int, None] = {}
         for way in ways(self.code, place + 1):
-            step = Statements(self.model, self.code, self.kept(place), self, place, way)
+            step = PromelaStatements(self.model, self.flags, self.code, self, place, way)
             guard = step.guard()
             if guard.value == 0:
                 continue
             lines += [f"\t:: d_step {{ {'true' if guard.value else text(guard)} ->", *step.statements(), "\t\t}"]
+            self.scratch = max(self.scratch, step.used)
             if way.target == FAIL:
                 continue
             lines[-1] += f"; goto {_label(way.target)}"

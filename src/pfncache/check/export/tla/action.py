@@ -8,27 +8,25 @@ whose parameters are what the paths have computed and stored until there.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
-from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, Logic, named, negate
-from pfncache.check.export.step import ENDS, HALT, MAX_TEXT, Step, region_of
+from pfncache.check.export.model import Model
+from pfncache.check.export.step import ENDS, HALT, MAX_TEXT, SymbolicStep, region_of
+from pfncache.check.export.tla.assignment import Assignment
+from pfncache.check.export.tla.locals import Locals
 from pfncache.check.export.tla.text import test, text
-from pfncache.check.ir import WRITES_D, Code, Failure, Op, Variable
+from pfncache.check.ir import Code, Variable
+from pfncache.check.ops import BRANCHES, STORES, Op
 from pfncache.check.program.dataflow import successors
 
-if TYPE_CHECKING:
-    from pfncache.check.export.tla.module import Locals, Module
 
-STORES = (Op.STORE, Op.STOREX)
+class Action(SymbolicStep):
+    """A step that starts at a place; without `locals_`, the check at the end."""
 
-
-class Action(Step):
-    """A step that starts at a place; without `locals_`, what is asked at the end."""
-
-    def __init__(self, module: Module, code: Code, locals_: Locals | None, place: int) -> None:
-        super().__init__(module, code)
-        self.module = module
+    def __init__(self, model: Model, assignment: Assignment, code: Code, locals_: Locals | None, place: int) -> None:
+        super().__init__(model, code)
+        self.assignment = assignment
+        self.variables = model.variables
         self.locals = locals_
         self.place = place
         self.first = place + 1 if locals_ is not None else 0
@@ -74,13 +72,12 @@ class Action(Step):
             if instr.op in ENDS:
                 continue
             after = dict(before[i])
-            target = instr.args[0]
-            if instr.op in WRITES_D and isinstance(target, Reg):
-                after[target.number] = None
+            if instr.dest is not None:
+                after[instr.dest.number] = None
             elif instr.op == Op.STORE:
-                after[target] = None  # type: ignore[index]
+                after[instr.variable] = None
             elif instr.op == Op.STOREX:
-                after |= dict.fromkeys(self.columns(target))  # type: ignore[arg-type]
+                after |= dict.fromkeys(self.columns(instr.column))
             for j in follow[i]:
                 before[j] |= after
         return before
@@ -136,9 +133,9 @@ class Action(Step):
             if instr.op in ENDS:
                 return [*lines, *_indented(self._end(i, env, stored), bool(lines))]
             i += 1
-            if instr.op in (Op.JZ, Op.JNZ):
-                condition = self.read(env, instr.args[0])
-                target = self.code.labels[instr.args[1]]  # type: ignore[index]
+            if instr.op in BRANCHES:
+                condition = self.read(env, instr.condition)
+                target = self.code.labels[instr.label]
                 yes, no = (i, target) if instr.op == Op.JZ else (target, i)
                 if condition.value is None:
                     if self._is_short(no) and not self._is_short(yes):
@@ -148,9 +145,9 @@ class Action(Step):
                 else:
                     i = yes if condition.value else no
             elif instr.op == Op.JUMP:
-                i = self.code.labels[instr.args[0]]  # type: ignore[index]
+                i = self.code.labels[instr.label]
             elif instr.op == Op.BLOCK:
-                awaited = self.read(env, instr.args[0])
+                awaited = self.read(env, instr.condition)
                 if awaited.value is None and main and not lines:
                     self.waits.append(test(awaited))
                 elif awaited.value is None:
@@ -159,11 +156,11 @@ class Action(Step):
                     return [*lines, "FALSE"]
             elif instr.op in STORES:
                 self.store(env, instr, stored)
-            elif instr.op == Op.CHOOSE:
-                keep(f"\\E {{}} \\in 0 .. {int(instr.args[1]) - 1} :", instr.args[0].number)  # type: ignore
-            elif instr.op in WRITES_D:
-                register = instr.args[0].number  # type: ignore[attr-defined]
-                if self.live[i] >> register & 1:
+            elif instr.dest is not None:
+                register = instr.dest.number
+                if instr.op == Op.CHOOSE:
+                    keep(f"\\E {{}} \\in 0 .. {instr.outcomes - 1} :", register)
+                elif self.live[i] >> register & 1:
                     env[register] = self.value(env, instr, stored, ZERO)
                     said = text(env[register])
                     if env[register].op == Logic.SELECT or len(said) > MAX_TEXT:
@@ -177,19 +174,18 @@ class Action(Step):
     def _end(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr]) -> list[str]:
         instr = self.code.instrs[i]
         if instr.op == Op.FAIL:
-            assert isinstance(instr.args[0], Failure)
-            return self.module.assigned({"failed": f'"{instr.args[0].kind}"'})
+            return self.assignment.conjuncts({"failed": f'"{instr.failure.kind}"'})
         if self.locals is None:
-            return self.module.assigned({})
+            return self.assignment.conjuncts({})
         target = i if instr.op == Op.EVENT else HALT
         self.targets[target] = None
-        new = {self.module.variables[v]: e for v, e in stored.items() if e != self.loads(v)}
+        new = {self.variables[v]: e for v, e in stored.items() if e != self.loads(v)}
         for register in self.locals.needed(target):
             value = env.get(register, ZERO)
             if value != self.locals.value(register):
                 new[self.locals.named(register)] = value
         new |= dict.fromkeys(self.locals.cleared(self.place, target), ZERO)
-        return self.module.assigned({name: text(e) for name, e in new.items()} | self.locals.moved(target))
+        return self.assignment.conjuncts({name: text(e) for name, e in new.items()} | self.locals.moved(target))
 
 
 def _indented(lines: list[str], wanted: bool = True) -> list[str]:

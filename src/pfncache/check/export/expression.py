@@ -42,7 +42,7 @@ def named(name: str) -> Expr:
 ZERO = number(0)
 
 
-def _operation(op: Op | Logic, *operands: Expr) -> Expr:
+def operation(op: Op | Logic, *operands: Expr) -> Expr:
     return Expr(op, operands, reads=frozenset().union(*(o.reads for o in operands)))
 
 
@@ -57,21 +57,21 @@ def apply(op: Op, *operands: Expr) -> Expr:
         return _moved(operands[0], values[1] if op == Op.ADD else -values[1])
     if op in (Op.DIV, Op.MOD) and not (values[1] is not None and values[1] > 0):
         raise NotImplementedError("a division by what is not known to be positive cannot be exported")
-    return _operation(op, *operands)
+    return operation(op, *operands)
 
 
 def _moved(operand: Expr, distance: int) -> Expr:
     known = operand.operands[1].value if operand.op == Op.ADD else None
     if known is not None:
         operand, distance = operand.operands[0], known + distance
-    return _operation(Op.ADD, operand, number(distance)) if distance else operand
+    return operation(Op.ADD, operand, number(distance)) if distance else operand
 
 
 def select(condition: Expr, yes: Expr, no: Expr) -> Expr:
     """One of two expressions."""
     if condition.value is not None:
         return yes if condition.value else no
-    return yes if yes == no else _operation(Logic.SELECT, condition, yes, no)
+    return yes if yes == no else operation(Logic.SELECT, condition, yes, no)
 
 
 def negate(condition: Expr) -> Expr:
@@ -85,7 +85,7 @@ def both(first: Expr, second: Expr) -> Expr:
         return ZERO
     if first.value is not None:
         return second
-    return first if second.value is not None else _operation(Logic.BOTH, first, second)
+    return first if second.value is not None else operation(Logic.BOTH, first, second)
 
 
 def either(condition: Expr, yes: Expr, no: Expr) -> Expr:
@@ -96,4 +96,4 @@ def either(condition: Expr, yes: Expr, no: Expr) -> Expr:
         return no
     if yes == condition and no == negate(condition):
         return number(1)
-    return _operation(Logic.EITHER, yes, no)
+    return operation(Logic.EITHER, yes, no)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Calls: of model functions, which become part of their caller, and of the compiler's own vocabulary."""
+"""Calls: model functions are inlined into their caller; functions of the modelling language have a meaning of their own."""
 
 from __future__ import annotations
 
@@ -35,14 +35,16 @@ from pfncache.lang.report import report
 from pfncache.lang.tracing import running
 
 MAX_DEPTH = 60
+"""Frames of the call stack; more means recursion."""
 HOST_FUNCTIONS = (len, range, min, max, abs, int, bool, enumerate, reversed, zip, tuple,
                   scalar_names, scalar_default, parts_of)  # fmt: skip
+"""Functions that are evaluated at compile time, on constants."""
 SHARED = LOADS | STORES | {Op.EVENT, Op.CHOOSE, Op.BLOCK}
 """Operations on the state, and those that only a step may have."""
 
 
 class Calls(Expressions):
-    """The layer above expressions: calls, and what the model's own vocabulary means."""
+    """The layer above expressions: calls, and the functions of the modelling language."""
 
     def __init__(self, unit: Unit, task: Record | None) -> None:
         super().__init__(unit)
@@ -50,7 +52,7 @@ class Calls(Expressions):
         self.cleanups: list[Callable[[], None]] = []
 
     def call(self, node: ast.Call) -> Value:
-        """A call: of the compiler's own vocabulary, of Python on known values, or of a model function."""
+        """Compile a call: of the modelling language, of Python on constants, or of a model function."""
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
             return Super(self.frame.locals[self.frame.source.parameters[0]], self.frame.owner or object)
         target = self.expression(node.func)
@@ -74,7 +76,7 @@ class Calls(Expressions):
         return special if special is not None else self.inline(target, arguments, keywords)
 
     def _host_arguments(self, node: ast.Call) -> None:
-        """The arguments of a call that is skipped. Python evaluates them all the same, so they must not be steps."""
+        """Check the arguments of a call that is skipped: Python evaluates them, so they must not contain steps."""
         start = len(self.code.instrs)
         for argument in (*node.args, *(k.value for k in node.keywords)):
             self.expression(argument)
@@ -89,10 +91,10 @@ class Calls(Expressions):
         value = self.expression(node)
         if isinstance(value, Const) and isinstance(value.value, str):
             return value.value
-        raise self.error("report() wants the property's name as a plain string")
+        raise self.error("report() requires the property's name as a string constant")
 
     def _special(self, plain: Any, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
-        """The meaning of a function of the compiler's own vocabulary; None for any other."""
+        """Compile a call of the modelling language or of Python; return None for any other function."""
         if plain is running:
             return Const(self.task)
         if plain is block_until:
@@ -101,7 +103,7 @@ class Calls(Expressions):
         if plain is choose:
             count = arguments[0]
             if not isinstance(count, Const) or self.atomic_depth == 0:
-                raise self.error("choose() wants a known number of outcomes, inside an atomic function")
+                raise self.error("choose() requires a constant number of outcomes, inside an atomic function")
             return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), subject=count.value)
         if plain is alike:
             self.emit(Op.SYMMETRIC, self.scalar(self.truth_of(arguments[0])))
@@ -127,7 +129,7 @@ class Calls(Expressions):
         return None
 
     def _extreme(self, arguments: list[Value], least: bool) -> Value:
-        """min() and max() of numbers."""
+        """Compile min() or max() of numbers."""
         kinds = [k for k in map(self.kind_of, arguments) if isinstance(k, IntKind)]
         best = self.variable(IntKind(min(k.low for k in kinds), max(k.high for k in kinds)))
         self.move(best, arguments[0])
@@ -141,11 +143,11 @@ class Calls(Expressions):
 
     def _on_host(self, plain: Any, arguments: list[Value]) -> Value:
         if plain in (scalar_names, scalar_default, parts_of) and isinstance(arguments[0], Reg):
-            raise self.error(f"{plain.__name__}() wants a known record")
+            raise self.error(f"{plain.__name__}() requires a record that is a constant")
         values = []
         for argument in arguments:
             if not isinstance(argument, Const):
-                raise self.error(f"{plain.__name__}() of what is not known: compare and branch instead")
+                raise self.error(f"{plain.__name__}() requires constants: compare and branch instead")
             values.append(argument.value)
         result = plain(*values)
         return Const(tuple(result) if plain in (range, enumerate, reversed, zip) else result)
@@ -171,7 +173,7 @@ class Calls(Expressions):
         self.emit(Op.ACQUIRE if acquire else Op.RELEASE, subject=use)
 
     def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
-        """A frame for a call of a model function, with its parameters bound."""
+        """Push and return the frame of a call of a model function, with its parameters bound."""
         owner: type | None = None
         if isinstance(target, Method):
             function, owner = target.function, target.owner
@@ -202,7 +204,7 @@ class Calls(Expressions):
         return frame, source
 
     def inline(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        """Compile a model function into its caller. Returns its result."""
+        """Inline a model function into its caller, and return its result."""
         function = target.function if isinstance(target, Method) else target.value  # type: ignore[union-attr]
         is_atomic = getattr(function, "is_atomic", False)
         if is_atomic:
@@ -218,7 +220,7 @@ class Calls(Expressions):
         return result
 
     def repeat(self, turns: int, target: Value, arguments: list[Value]) -> None:
-        """Call a function several times."""
+        """Compile `turns` calls of a function as a loop."""
         if turns == 1 or self.dead:
             self.inline(target, arguments, {})
             return
@@ -232,7 +234,7 @@ class Calls(Expressions):
         self.jump_if(more, again)
 
     def _leave(self, frame: Frame) -> Value:
-        """The end of a function: its result."""
+        """Compile the end of a function, and return its result."""
         if not frame.returns:
             self.place(frame.end)
             return NONE
@@ -249,7 +251,7 @@ class Calls(Expressions):
         return value
 
     def _bind(self, name: str, value: Value, hint: Any = None) -> None:
-        """Give a local its value: an alias when it has only one, a register when it has several."""
+        """Assign to a local: an alias of the value if it is assigned once, a register otherwise."""
         frame = self.frame
         if name in frame.source.stable or isinstance(value, Parts | Method | Super | Tuple):
             if isinstance(value, Reg) and value.variable:
@@ -275,5 +277,5 @@ class Calls(Expressions):
         self.move(current, value)
 
     def block(self, statements: list[ast.stmt]) -> None:
-        """Compile statements: the layer above."""
+        """Compile statements; overridden by the layer above."""
         raise NotImplementedError

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pfncache.check.compile.bounds import bounds_of
 from pfncache.check.compile.emitter import Emitter
-from pfncache.check.compile.queries import Facts, Question
+from pfncache.check.compile.queries import Queries, Query
 from pfncache.check.compile.source import unwrap
 from pfncache.check.compile.values import (
     ANY_INT,
@@ -42,10 +42,10 @@ COMPARE = {
 
 
 class Expressions(Emitter):
-    """The middle layer: what has a value."""
+    """The layer above the emitter: expressions."""
 
     def expression(self, node: ast.expr) -> Value:
-        """The value of an expression; of no interest where no execution gets."""
+        """Compile an expression and return its value; NONE in unreachable code."""
         if self.dead:
             return NONE
         self.frame.node = node
@@ -75,8 +75,8 @@ class Expressions(Emitter):
         )
 
     def call(self, node: ast.Call) -> Value:
-        """The value of a call; the upper layer knows how."""
-        raise self.error("calls are compiled by a higher layer")
+        """Compile a call; overridden by the layer above."""
+        raise NotImplementedError
 
     # Names and members
 
@@ -85,7 +85,7 @@ class Expressions(Emitter):
             return self.frame.locals[node.id]
         if node.id in self.frame.source.assigned:
             raise self.error(f"the local {node.id!r} may be read before it is assigned: assign it on every path")
-        self.unit.ask(Facts.named, self.frame.source.function, node.id)
+        self.unit.depend_on(Queries.named, self.frame.source.function, node.id)
         scope = self.frame.source.function.__globals__
         if node.id in scope:
             return Const(scope[node.id])
@@ -95,7 +95,7 @@ class Expressions(Emitter):
         if node.id in closure.__code__.co_freevars:
             cell = (closure.__closure__ or ())[closure.__code__.co_freevars.index(node.id)]
             return Const(cell.cell_contents)
-        raise self.error(f"the name {node.id!r} is not known here")
+        raise self.error(f"the name {node.id!r} is not defined here")
 
     def _attribute(self, node: ast.Attribute) -> Value:
         base = self.expression(node.value)
@@ -103,7 +103,7 @@ class Expressions(Emitter):
         return self.member(base, node.attr)
 
     def member(self, base: Value, name: str) -> Value:
-        """``base.name``."""
+        """Compile ``base.name``."""
         if self.dead:
             return NONE
         if isinstance(base, Const) and base.value is None:
@@ -115,7 +115,7 @@ class Expressions(Emitter):
             root = type(receiver.value)
             below = self.unit.owners.get((root, base.owner))
             line = root.__mro__
-            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Facts.above, below, name))
+            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Queries.above, below, name))
         if isinstance(base, Reg):
             if not isinstance(base.kind, RefKind):
                 raise self.error(f"a number has no member {name!r}")
@@ -123,10 +123,10 @@ class Expressions(Emitter):
         if isinstance(base, Const):
             if isinstance(base.value, Record):
                 return self._record_member(base, type(base.value), name)
-            question = self.unit.facts.member_of(base.value, name)
+            query = self.unit.queries.member_of(base.value, name)
             if isinstance(getattr(type(base.value), name, None), FunctionType):
-                return self._method(base, name, type(base.value).__mro__, question)
-            self.unit.ask(*question)
+                return self._method(base, name, type(base.value).__mro__, query)
+            self.unit.depend_on(*query)
             try:
                 return Const(getattr(base.value, name))
             except AttributeError as error:
@@ -134,7 +134,7 @@ class Expressions(Emitter):
         raise self.error(f"a tuple has no member {name!r}")
 
     def _record_member(self, base: Const | Reg, kind: type[Record], name: str) -> Value:
-        if isinstance(base, Reg) and kind not in self.unit.heap.pools:  # there is no such record: the reference is NULL
+        if isinstance(base, Reg) and kind not in self.unit.heap.pools:  # no such record: the reference is NULL
             self.fail("null-dereference")
             return NONE
         if name in kind.fields:
@@ -148,16 +148,16 @@ class Expressions(Emitter):
                 return Parts(base, tuple(r.__dict__[name] for r in pool))
             return self.part(base, name)
         if hasattr(kind, name):
-            return self._method(base, name, kind.__mro__, (Facts.method, kind, name))
+            return self._method(base, name, kind.__mro__, (Queries.method, kind, name))
         raise self.error(f"{kind.__name__} has no member {name!r}; it has {', '.join([*kind.fields, *kind.parts])}")
 
-    def _method(self, receiver: Value, name: str, line: tuple[type, ...], question: Question) -> Value:
+    def _method(self, receiver: Value, name: str, line: tuple[type, ...], query: Query) -> Value:
         if isinstance(receiver, Const) and not isinstance(receiver.value, Record):
             self.unit.used.add(name)
         for owner in line:
             if name in owner.__dict__:
                 root = type(receiver.value) if isinstance(receiver, Const) else line[0]
-                self.unit.find(question, root, owner)
+                self.unit.find(query, root, owner)
                 found = owner.__dict__[name]
                 if isinstance(found, staticmethod):
                     return Const(found.__func__)
@@ -171,7 +171,7 @@ class Expressions(Emitter):
         return self.element(base, index)
 
     def element(self, base: Value, index: Value) -> Value:
-        """``base[index]``. An index out of range is reported."""
+        """Compile ``base[index]``, with a check of the bounds."""
         if self.dead:
             return NONE
         if isinstance(base, Tuple) and isinstance(index, Const):
@@ -233,7 +233,7 @@ class Expressions(Emitter):
         return self.arithmetic(BINARY[type(node.op)], left, right)
 
     def arithmetic(self, op: Op, left: Value, right: Value) -> Value:
-        """A binary operation on numbers."""
+        """Compile a binary operation on numbers."""
         if self.dead:
             return NONE
         if isinstance(left, Const) and isinstance(right, Const):
@@ -255,7 +255,7 @@ class Expressions(Emitter):
         return self.compute(op, IntKind(EVALUATE[op](kind.high), EVALUATE[op](kind.low)), self.scalar(value))
 
     def _truth(self, node: ast.expr) -> Value:
-        """A truth value, as a value."""
+        """Compile not, a comparison, or a boolean operation to a value of 0 or 1."""
         if isinstance(node, ast.UnaryOp):
             inner = self.truth_of(self.expression(node.operand))
             if self.dead:
@@ -289,7 +289,7 @@ class Expressions(Emitter):
         return result
 
     def truth_of(self, value: Value) -> Const | Reg:
-        """bool(value)."""
+        """Compile bool(value)."""
         if self.dead:
             return Const(False)
         if isinstance(value, Const):
@@ -302,7 +302,7 @@ class Expressions(Emitter):
         raise self.error("this value has no truth value in the model's language")
 
     def condition(self, node: ast.expr, yes: int, no: int) -> None:
-        """Jump to `yes` or to `no`, evaluating only as much as Python does."""
+        """Compile a condition to jumps to `yes` and `no`, with the short-circuit evaluation of Python."""
         if isinstance(node, ast.BoolOp):
             conjunction = isinstance(node.op, ast.And)
             for value in node.values[:-1]:
@@ -337,7 +337,7 @@ class Expressions(Emitter):
             self.jump(no)
 
     def compare(self, op: ast.cmpop, left: Value, right: Value) -> Const | Reg:
-        """A comparison of numbers, or of records by identity."""
+        """Compile a comparison of numbers, or of records by identity."""
         if self.dead:
             return Const(False)
         if type(op) not in COMPARE:
@@ -388,7 +388,7 @@ class Expressions(Emitter):
         return result
 
     def _static_truth(self, node: ast.expr) -> bool | None:
-        """The value of a test that emits no code: a name or a comparison of what is known."""
+        """Return the value of a test of constants, a name or a comparison; None for any other."""
         if isinstance(node, ast.Name):
             value = self._name(node)
             return bool(value.value) if isinstance(value, Const) else None
@@ -406,14 +406,14 @@ class Expressions(Emitter):
         return Tuple(items)
 
     def plain_function(self, value: Value) -> Any:
-        """The Python function behind a value, unwrapped; None for what is not one."""
+        """Return the Python function that a value is, unwrapped; None if it is not callable."""
         if isinstance(value, Method):
             return unwrap(value.function)
         return unwrap(value.value) if isinstance(value, Const) and callable(value.value) else None
 
 
 def construct(node: ast.AST) -> str:
-    """A piece of syntax in words, for an error."""
+    """Return the name of a syntactic construct, for an error."""
     names = {"JoinedStr": "an f-string", "Lambda": "a lambda", "ListComp": "a list comprehension", "Dict": "a dict",
              "List": "a list", "Set": "a set", "Await": "await", "NamedExpr": "an assignment inside an expression",
              "GeneratorExp": "a generator expression",

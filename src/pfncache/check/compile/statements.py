@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Statements: how control flows through the model's source."""
+"""Statements: control flow, guards and results."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from pfncache.lang.records import Record
 
 
 class Statements(Calls):
-    """The upper layer: statements, loops, guards and results."""
+    """The top layer: statements, loops, guards and results."""
 
     def block(self, statements: list[ast.stmt]) -> None:
-        """Compile statements one after the other, as long as execution gets there."""
+        """Compile statements in order, up to the first that is unreachable."""
         for statement in statements:
             if self.dead:
                 return
@@ -190,7 +190,7 @@ class Statements(Calls):
         )
 
     def _loop_body(self, node: ast.For, item: Value, end: int, break_depth: int) -> None:
-        """One unrolled turn; break also runs the ends of guards above `break_depth`, which a generator may hold."""
+        """Compile one unrolled iteration; break runs the cleanups above `break_depth`, among them a generator's."""
         again = self.new_label()
         self.frame.node = node
         self._assign(node.target, item)
@@ -221,14 +221,14 @@ class Statements(Calls):
         self.place(end)
 
     def _with(self, node: ast.With, position: int) -> None:
-        """One guard after the other, then the body, then their ends in reverse."""
+        """Compile the guards from `position` on, then the body, then the cleanups in reverse order."""
         if position == len(node.items):
             self.block(node.body)
             return
         item = node.items[position]
         call = item.context_expr
         if not isinstance(call, ast.Call):
-            raise self.error("with wants a guard of the model, such as spin_lock(lock)")
+            raise self.error("with requires a guard of the model, such as spin_lock(lock)")
         target = self.expression(call.func)
         function = target.function if isinstance(target, Method) else getattr(target, "value", None)
         if not getattr(function, "is_guard", False):
@@ -241,7 +241,7 @@ class Statements(Calls):
         body = source.tree.body
         at = next((i for i, s in enumerate(body) if isinstance(s, ast.Expr) and isinstance(s.value, ast.Yield)), None)
         if at is None:
-            raise self.error(f"the guard {source.name}() wants one yield at the top of its body")
+            raise self.error(f"the guard {source.name}() requires one yield at the top level of its body")
         self.block(body[:at])
         given = body[at].value.value  # type: ignore[attr-defined]
         value = self.expression(given) if given is not None else NONE
@@ -262,7 +262,7 @@ class Statements(Calls):
             cleanup()
 
     def _unwind(self, depth: int) -> None:
-        """Run the ends of the guards above `depth`, innermost first, and keep them for other paths."""
+        """Compile the cleanups above `depth`, innermost first, and keep them for other paths."""
         saved = self.cleanups
         for i in reversed(range(depth, len(saved))):
             self.cleanups = saved[:i]
@@ -290,7 +290,7 @@ class Statements(Calls):
         self.jump(frame.end)
 
     def _result_kind(self, frame: Frame, value: Value) -> Kind | None:
-        """The kind of register that a result goes to; None when the result has to be known."""
+        """Return the kind of register that a result goes to; None if the result must be a constant."""
         if isinstance(value, Const) and not isinstance(value.value, int | Record | None):
             return None
         found = self.kind_of(value)
@@ -312,7 +312,7 @@ class Statements(Calls):
             self.move(target, item)
 
     def _assert(self, node: ast.Assert) -> None:
-        """``assert x is not None``: the pointer is about to be followed. Any other assertion is one of the model's."""
+        """Compile an assertion. ``assert x is not None`` stands for the dereference of a pointer that may be NULL."""
         good, bad = self.new_label(), self.new_label()
         self.condition(node.test, good, bad)
         self.place(bad)

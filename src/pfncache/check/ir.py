@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Step code: what model source is compiled to, before it is laid out for the engine."""
+"""Step code: the intermediate representation between model source and the image of a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pfncache.lang.records import Record
 
 
 class Ref(NamedTuple):
-    """A record, by its class and its number in the heap: the same in every system that is built alike."""
+    """A record, by its class and its number in the heap: the same in every system with the same structure."""
 
     kind: type[Record]
     number: int
@@ -28,7 +28,7 @@ class Variable(NamedTuple):
 
     @property
     def record(self) -> Ref:
-        """The record that it belongs to."""
+        """The record that it is a scalar of."""
         return Ref(self.kind, self.number)
 
     @property
@@ -38,7 +38,7 @@ class Variable(NamedTuple):
 
 
 class Column(NamedTuple):
-    """The same scalar of every record of a class: what a reference of unknown number may reach."""
+    """The same scalar of every record of a class: what an access by record number may reach."""
 
     kind: type[Record]
     name: str
@@ -46,19 +46,21 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class LockUse:
-    """A lock annotation: which locks it may be (one, or any of a class)."""
+    """A lock annotation: one lock, or any lock of a class."""
 
     locks: tuple[Ref, ...]
     name: str
     """The lock's class for lockdep."""
     exclusive: bool
+    """For writing, as opposed to reading."""
     excludes: bool
+    """False for a counter or an SRCU section, which others may hold at the same time."""
     waits: bool
     """False for a trylock."""
 
 
 class Event(NamedTuple):
-    """A possible preemption point and what the step that begins there touches."""
+    """A possible preemption point: a step begins here."""
 
     stack: tuple[Location, ...]
     """Innermost last."""
@@ -68,7 +70,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Failure:
-    """A place that must not be reached."""
+    """A violation of the property `kind` at a place of the source."""
 
     kind: str
     stack: tuple[Location, ...]
@@ -161,12 +163,12 @@ class Instr:
 
 @dataclass(frozen=True)
 class Touch:
-    """What a step touches, and how."""
+    """The accesses of a step."""
 
     reads: frozenset[Variable | Column]
     writes: frozenset[Variable | Column]
     held: frozenset[tuple[Ref, bool]]
-    """Locks that are held for certain, and whether exclusively."""
+    """Locks that are certainly held where it begins, and whether exclusively."""
     acquires: frozenset[LockUse]
     releases: frozenset[LockUse]
     blocks: bool
@@ -175,53 +177,53 @@ class Touch:
 
 @dataclass(frozen=True)
 class Flow:
-    """What a code touches: by instruction, numbers with a bit for each of its variables."""
+    """The accesses of a code by instruction, as bit masks with a bit for each of its variables."""
 
     variables: list[Variable]
     reads: list[int]
     writes: list[int]
     live: list[int]
-    """What may be read from there on before it is overwritten."""
+    """Live variables: those that may be read from the instruction on before they are overwritten."""
     kept: list[int]
-    """What may be left as it is until the end. One more bit says whether there is an end."""
+    """Variables that may keep their value until the actor ends. One more bit is set if the actor may end."""
     later_reads: list[int]
     later_writes: list[int]
-    """What may be read, or written, from there on."""
+    """Variables that may be read, or written, from the instruction on."""
 
 
 @dataclass
 class Code:
-    """The step code of one actor, in terms that hold in every system with the same answers (memo.py)."""
+    """The step code of one actor. It is valid in every system with the same answers to the compiler's queries."""
 
     instrs: list[Instr] = field(default_factory=list)
     labels: dict[int, int] = field(default_factory=dict)
     kinds: dict[int, Kind] = field(default_factory=dict)
-    """Of registers, joined over all that is assigned to them."""
+    """By register: the join of the kinds of all values that are assigned to it."""
     registers: int = 0
     constants: dict[int, int] = field(default_factory=dict)
-    """Number to the register that holds it for ever."""
+    """By number: the register that always holds it."""
     successors: list[tuple[int, ...]] | None = None
-    """Found by analysis.successors()."""
+    """Cache of dataflow.successors()."""
     live: list[int] | None = None
-    """Found by analysis.live_masks()."""
+    """Cache of dataflow.live_masks()."""
     held: list[tuple[frozenset[tuple[Ref, bool]], frozenset[str]]] | None = None
-    """Found by analysis.locks_held()."""
+    """Cache of dataflow.locks_held()."""
     touches: dict[int, Touch] | None = None
-    """Found by movers.touches()."""
+    """Cache of movers.touches()."""
     flow: Flow | None = None
-    """Found by masks.flow_of()."""
+    """Cache of masks.flow_of()."""
 
     def register(self) -> int:
-        """A new register."""
+        """Return a new register."""
         self.registers += 1
         return self.registers - 1
 
     def constant(self, number: int) -> int:
-        """The register that holds `number`."""
+        """Return the register that holds `number`."""
         if number not in self.constants:
             self.constants[number] = self.register()
         return self.constants[number]
 
     def constant_registers(self) -> dict[int, int]:
-        """Register to the number that it holds for ever."""
+        """Return the numbers of the registers that hold constants."""
         return {register: value for value, register in self.constants.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A path through a system's states."""
+"""Paths through the states of a system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Choice:
-    """One step of a path: which actor, and how its choose() came out."""
+    """One step of a path: the actor, and the outcome of its nondeterministic choice."""
 
     actor: int
     outcome: int = 0

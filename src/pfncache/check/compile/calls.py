@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Calls: model functions are inlined into their caller; functions of the modelling language have a meaning of their own."""
+"""Calls: model functions are inlined; the functions of the modelling language are compiled by their meaning."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def _parse(function: FunctionType) -> FunctionSource:
         hints = get_type_hints(function, localns=dict(Record.registry), include_extras=True)
     except NameError as error:
         raise CompileError(
-            Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not known here"
+            Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not defined here"
         ) from None
     assigned = Counter(
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)

@@ -90,7 +90,7 @@ class Statements(Calls):
         try:
             return eval(compile(ast.Expression(node.annotation), self.frame.here.file, "eval"), scope)
         except NameError as error:
-            raise self.error(f"an annotation names {error.name!r}, which is not known here") from None
+            raise self.error(f"an annotation names {error.name!r}, which is not defined here") from None
 
     def _assign(self, target: ast.expr, value: Value, hint: Any = None) -> None:
         if self.dead:

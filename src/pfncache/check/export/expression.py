@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What registers come to within a step, as expressions of the state; each language has its own text for them."""
+"""Symbolic expressions of the state. Each language has its own text for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pfncache.check.ops import EVALUATE, Op
 
 
 class Logic(Enum):
-    """What the engine does by jumps."""
+    """Operations that step code expresses by jumps."""
 
     BOTH = 0
     EITHER = 1
@@ -19,7 +19,7 @@ class Logic(Enum):
 
 @dataclass(frozen=True)
 class Expr:
-    """A known number, a variable, or an operation."""
+    """A constant, a variable, or an operation."""
 
     op: Op | Logic | None = None
     operands: tuple[Expr, ...] = ()
@@ -30,12 +30,12 @@ class Expr:
 
 
 def number(value: int) -> Expr:
-    """A number that is known."""
+    """Return a constant."""
     return Expr(value=value)
 
 
 def named(name: str) -> Expr:
-    """What a variable holds."""
+    """Return the value of a variable."""
     return Expr(name=name, reads=frozenset({name}))
 
 
@@ -43,11 +43,12 @@ ZERO = number(0)
 
 
 def operation(op: Op | Logic, *operands: Expr) -> Expr:
+    """Return an operation on expressions, without simplification."""
     return Expr(op, operands, reads=frozenset().union(*(o.reads for o in operands)))
 
 
 def apply(op: Op, *operands: Expr) -> Expr:
-    """The result of an operation of the engine. Known numbers are only added, never subtracted."""
+    """Return the simplified result of an operation. Constants are only added, never subtracted."""
     values = [o.value for o in operands]
     if None not in values:
         return number(EVALUATE[op](*values))
@@ -56,7 +57,7 @@ def apply(op: Op, *operands: Expr) -> Expr:
     if op in (Op.ADD, Op.SUB) and values[1] is not None:
         return _moved(operands[0], values[1] if op == Op.ADD else -values[1])
     if op in (Op.DIV, Op.MOD) and not (values[1] is not None and values[1] > 0):
-        raise NotImplementedError("a division by what is not known to be positive cannot be exported")
+        raise NotImplementedError("a division cannot be exported unless the divisor is a positive constant")
     return operation(op, *operands)
 
 
@@ -68,19 +69,19 @@ def _moved(operand: Expr, distance: int) -> Expr:
 
 
 def select(condition: Expr, yes: Expr, no: Expr) -> Expr:
-    """One of two expressions."""
+    """Return one of two expressions, by a condition."""
     if condition.value is not None:
         return yes if condition.value else no
     return yes if yes == no else operation(Logic.SELECT, condition, yes, no)
 
 
 def negate(condition: Expr) -> Expr:
-    """Whether `condition` is zero."""
+    """Return whether `condition` is 0."""
     return apply(Op.NOT, condition)
 
 
 def both(first: Expr, second: Expr) -> Expr:
-    """Whether both hold."""
+    """Return whether both are not 0."""
     if first.value == 0 or second.value == 0:
         return ZERO
     if first.value is not None:
@@ -89,7 +90,7 @@ def both(first: Expr, second: Expr) -> Expr:
 
 
 def either(condition: Expr, yes: Expr, no: Expr) -> Expr:
-    """Whether `yes` holds or `no` does, of which the one implies `condition` and the other its contrary."""
+    """Return whether `yes` or `no` is not 0, where `yes` implies `condition` and `no` implies its negation."""
     if no.value == 0:
         return yes
     if yes.value == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a step may execute, and what becomes of registers and variables in it."""
+"""Symbolic execution of a step."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pfncache.check.ops import FINAL, Op
 from pfncache.check.program.dataflow import live_masks, successors
 
 MAX_TEXT = 160
-"""Characters of an expression that gets no name of its own."""
+"""Characters; a longer expression gets a name of its own."""
 HALT, FAIL = -1, -2
-"""Not a place: the actor has ended, or what must not happen has."""
+"""Instead of a place: the actor has ended, or a property is violated."""
 ENDS = FINAL | {Op.EVENT}
 """Operations that end a step."""
 
 
 def region_of(code: Code, first: int) -> list[int]:
-    """The instructions that a step that starts at `first` may execute, in the order of the code."""
+    """Return the instructions that a step from `first` on may execute, in the order of the code."""
     follow = successors(code)
     seen = {first}
     todo = [first]
@@ -48,7 +48,7 @@ class SymbolicStep:
         self.live = live_masks(code)
 
     def joins_of(self, region: Collection[int]) -> set[int]:
-        """Instructions of a region that are reached in more ways than one."""
+        """Return the instructions of a region with several predecessors in it."""
         arrivals: dict[int, int] = defaultdict(int)
         follow = successors(self.code)
         for i in region:
@@ -58,11 +58,11 @@ class SymbolicStep:
         return {i for i, count in arrivals.items() if count > 1 and i in region and self.code.instrs[i].op not in ENDS}
 
     def read(self, env: dict[int, Expr], register: Reg) -> Expr:
-        """What a register holds."""
+        """Return the value of a register; 0 if it has not been written."""
         return self.constants.get(register.number) or env.get(register.number, ZERO)
 
     def value(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr], outcome: Expr) -> Expr:
-        """What an instruction gives its register. `outcome` is what choose() chooses."""
+        """Return the value that an instruction writes to its register; `outcome` is that of a choice."""
 
         def load(variable: Variable) -> Expr:
             return stored.get(variable) or self.loads(variable)
@@ -79,7 +79,7 @@ class SymbolicStep:
         return apply(instr.op, *operands)
 
     def store(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr]) -> None:
-        """Note in `stored` what an instruction stores."""
+        """Add to `stored` what an instruction stores."""
         if instr.op == Op.STORE:
             stored[instr.variable] = self.read(env, instr.value)
             return

@@ -63,34 +63,34 @@ class Slot:
 
     @property
     def mask(self) -> int:
-        """The same bits, in a number with a bit for each of the state."""
+        """The bits as a mask over the state."""
         return ((1 << self.bits) - 1) << (self.word * WORD + self.shift)
 
 
 @dataclass
 class Program:
-    """A linked system: one array of numbers for the engine, and what is needed to read its states."""
+    """A linked system: one array of numbers for the engine (image.py), and what is needed to read its states."""
 
     compiled: Compiled
     image: NDArray[np.int64]
     words: int
     slots: dict[Variable, Slot]
     actor_slots: list[Slot]
-    """Of each actor's program counter."""
+    """By actor: the slot of its program counter."""
     events: list[list[Event | None]]
-    """By actor and program counter: 0 is the end, 1 the start."""
+    """By actor and program counter; None where the actor has ended or not begun."""
     failures: list[Failure]
     acquisitions: list[tuple[frozenset[str], LockUse, Any]]
-    """By number: what is held, what is taken, where."""
+    """By number: lock classes held, lock taken, event."""
     initial: NDArray[np.uint64]
     bits: int
     loops: NDArray[np.uint8]
-    """By actor and program counter: not 0 where the actor may come to the same place again."""
+    """By actor and program counter: not 0 if the actor may return to the same place."""
     kinds: dict[Variable, Kind] = field(default_factory=dict)
 
     @property
     def actors(self) -> int:
-        """How many actors there are."""
+        """Number of actors."""
         return len(self.compiled.system.actors)
 
     @property
@@ -102,17 +102,17 @@ class Program:
 
     @property
     def has_masks(self) -> bool:
-        """Whether dead variables are cleared, and persistent sets of actors searched for."""
+        """Whether the search clears dead variables and expands persistent sets of actors."""
         return bool(self.image[MASKS])
 
     def without_masks(self) -> Program:
-        """The same for a search that keeps every variable, and takes the steps of every actor."""
+        """Return the program for a search that keeps dead variables and expands every actor."""
         image = self.image.copy()
         image[MASKS] = 0
         return replace(self, image=image)
 
     def value(self, state: NDArray[np.uint64], variable: Variable) -> Any:
-        """The value of a variable in a state, as the model has it."""
+        """Return the value of a variable in a state, as the model has it: a number, a bool or a record."""
         slot = self.slots[variable]
         raw = (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
         number = raw + slot.low
@@ -126,12 +126,12 @@ class Program:
         )
 
     def counter(self, state: NDArray[np.uint64], actor: int) -> int:
-        """An actor's program counter in a state."""
+        """Return an actor's program counter in a state."""
         slot = self.actor_slots[actor]
         return (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
 
     def saved(self, state: NDArray[np.uint64], actor: int) -> list[int]:
-        """What a state keeps of an actor's registers, each without the lowest value of its kind."""
+        """Return the saved registers of an actor in a state, each without the lowest value of its kind."""
         image = self.image
         row = int(image[image[ACTORS] + actor * ACTOR + ACTOR_FIRST_YIELD]) + self.counter(state, actor)
         resume = int(image[YIELDS]) + row * YIELD
@@ -141,7 +141,7 @@ class Program:
 
 
 class _Packer:
-    """Hands out bits of words, never across two of them."""
+    """Allocates bits of the state. No slot crosses a word boundary."""
 
     def __init__(self, start: int = 0) -> None:
         self.next = start
@@ -157,7 +157,7 @@ class _Packer:
 
 
 class Linker:
-    """Turns a compiled system into a program."""
+    """Lays out a compiled system as a program."""
 
     def __init__(self, compiled: Compiled, reduction: bool) -> None:
         self.compiled = compiled
@@ -167,7 +167,7 @@ class Linker:
         numbers = sorted(set().union(*(code.constants for code in compiled.codes)))
         self.constants = {number: register for register, number in enumerate(numbers)}
         self.registers: dict[int, int] = {}
-        """Of the actor that is being laid out: to those of the engine, in which the constants come first."""
+        """Registers of the engine for those of the actor that is being laid out; the constants come first."""
         self.register_count = len(numbers)
         self.slots: dict[Variable, Slot] = {}
         self.kinds: dict[Variable, Kind] = {}
@@ -247,7 +247,7 @@ class Linker:
             actor_rows[actor] = (*actor_rows[actor][:ACTOR_START], counter)
 
     def _masks(self, counters: list[Slot]) -> list[int]:
-        """The words of each place's masks, place by place as in `yields`."""
+        """Return the words of each place's masks, in the order of the image's YIELDS."""
         assert self.remain is not None
         codes, count = self.compiled.codes, len(counters)
         bits = functools.cache(lambda variable: self._slot(variable).mask)
@@ -258,7 +258,7 @@ class Linker:
         pairs = [(i, self._interrupter(i)) for i in range(count)]
         words: list[int] = []
         for number in range(count):
-            # An interrupt and whom it interrupts keep each other from running, whatever they touch.
+            # An interrupt and the actor that it interrupts disable each other: each writes what enables the other.
             cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
             found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
             for place in (Masks(at_end), *found.values()):
@@ -312,7 +312,7 @@ class Linker:
         return self.table_at[table]
 
     def _emit(self, code: Code, counter_of: dict[int, int]) -> tuple[int, dict[int, int]]:
-        """Append an actor's code. Returns its entry, and where each instruction went."""
+        """Append an actor's code. Returns its entry, and the place of each instruction in the image's code."""
         entry = len(self.code)
         where: dict[int, int] = {}
         position = entry
@@ -408,7 +408,7 @@ class Linker:
             number = self.heap.initial(variable) - slot.low
             if not 0 <= number < (1 << slot.bits):
                 raise ValueError(
-                    f"{self.heap.text(variable)} starts as {number + slot.low}, which its type has no room for"
+                    f"the initial value of {self.heap.text(variable)} is {number + slot.low}, out of its type's range"
                 )
             program.initial[slot.word] |= np.uint64(number << slot.shift)
         for slot in program.actor_slots:
@@ -427,12 +427,12 @@ def _matrix(rows: list[list[bool]]) -> NDArray[np.uint8]:
 
 
 def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
-    """Bits that a kind needs, and its lowest value."""
+    """Return the number of bits that a kind needs, and its lowest value."""
     if isinstance(kind, RefKind):
         return max(1, len(pools.get(kind.record, ())).bit_length()), 0
     return max(1, (kind.high - kind.low).bit_length()), kind.low
 
 
 def link(compiled: Compiled, reduction: bool = True) -> Program:
-    """Lay out a compiled system. `reduction` merges steps that no other actor can see."""
+    """Lay out a compiled system. `reduction` merges steps by Lipton's reduction, and adds masks for the search's."""
     return Linker(compiled, reduction).link()

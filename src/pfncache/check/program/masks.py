@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which bits of a state matter where: what a step touches, what all that follows it may touch, what is still read.
+"""Bit masks of each place of an actor: live variables, and the accesses of its next and of all later transitions.
 
-Each is a number with a bit for each bit of the state. They are found on the code alone: a variable that may be read
-counts as read.
+A mask has a bit for each bit of the state. Dead variables are cleared with them, and persistent sets found. They are
+over-approximations: a variable that may be read counts as read.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from pfncache.check.program.dataflow import backwards, bits_of, successors
 from pfncache.check.system import Heap
 
 Bits = Callable[[Variable], int]
-"""The bits of the state that a variable has."""
+"""Returns the bits of the state that hold a variable."""
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Of a place where an actor stands between two transitions."""
+    """The masks of a place where an actor stands between two transitions."""
 
     live: int
-    """Bits that the actor may read before it overwrites them."""
+    """Live bits: those that the actor may read before it overwrites them."""
     reads: int = 0
-    """Bits that its next transition may read, or wait for."""
+    """Bits that its next transition may read, also to find out whether it is enabled."""
     writes: int = 0
     later_reads: int = 0
-    """Bits that this transition or any after it may read."""
+    """Bits that its next transition or any later one may read."""
     later_writes: int = 0
 
     def touches(self, more: int) -> tuple[int, int, int, int]:
-        """All masks but `live`, with `more` bits that every transition writes."""
+        """Return all masks but `live`, with `more` bits that every transition writes."""
         return self.reads, self.writes | more, self.later_reads, self.later_writes | more
 
 
 def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end: int) -> dict[int, Masks]:
-    """The masks at each of the `visible` events, by instruction index, and at -1 those of the code's start.
+    """Return the masks at each of the `visible` events, by instruction index; those of the entry are at -1.
 
-    `live_at_end` is what is read when every actor is done.
+    `live_at_end` are the bits that the check at the end reads.
     """
     flow = flow_of(code, heap)
     own = [bits(variable) for variable in flow.variables]
@@ -50,7 +50,7 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
 
     @functools.cache
     def spread(mask: int) -> int:
-        """A mask with a bit for each variable of the code, as one with those of the state."""
+        """Turn a mask with a bit for each variable of the code into a mask with a bit for each bit of the state."""
         return functools.reduce(or_, (own[n] for n in bits_of(mask)), 0)
 
     def live(mask: int, kept: int) -> int:
@@ -70,7 +70,7 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
 
 
 def flow_of(code: Code, heap: Heap) -> Flow:
-    """What each instruction of a code touches, and what may be touched from there on."""
+    """Return the accesses of each instruction of a code, and of all that may follow it."""
     if code.flow is not None:
         return code.flow
     number: dict[Variable, int] = {}

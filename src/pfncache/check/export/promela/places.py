@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The places of a process, and what it remembers between them."""
+"""The places of a process, and its locals."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Places(Registers):
         self.model = model
         self.flags = flags
         self.scratch = 0
-        """Scratch variables, as many as the step that needs most of them; known when the text is."""
+        """Number of scratch variables: the maximum over the steps that text() has written."""
 
     def value(self, register: int) -> Expr:
-        """A local holds the value of its register without the lowest one."""
+        """Return the expression of a register, whose local holds its value without the lowest one."""
         return apply(Op.ADD, named(f"l{self.home[register]}"), number(self.room(register)[1]))
 
     def declarations(self) -> list[str]:
-        """The locals."""
+        """Return the declarations of the locals."""
         return [
             declare(f"l{n}", bits, value) for n, (bits, value) in enumerate(zip(self.bits, self.initial, strict=True))
         ]
 
     def text(self) -> list[str]:
-        """Every place, and the end."""
+        """Return the text of every place, and of the end."""
         return [*self.written(self._place), "end_: false"]
 
     def _place(self, place: int) -> tuple[list[str], list[int]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One step as statements of Promela."""
+"""One step as a guard and statements of Promela."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pfncache.check.program.dataflow import bits_of, successors
 
 @dataclass(frozen=True)
 class Way:
-    """One way in which a step may come out: how its choose() does, and where it leads."""
+    """One result of a step: the outcome of its choice, and the place that it leads to."""
 
     outcome: int
     ends: frozenset[int]
-    """Instructions that it ends at: an event, or those that end the actor; for one of the ways, those that fail too."""
+    """Instructions that end it: an event, or those that end the actor; in one of the ways, failures too."""
     target: int
     """The place that it leads to; HALT, or FAIL."""
 
 
 def ways(code: Code, first: int) -> list[Way]:
-    """Every way in which the step that starts at `first` may come out."""
+    """Return every way of the step that begins at `first`."""
     ends: dict[int, set[int]] = {}
     outcomes = 1
     for i in region_of(code, first):
@@ -39,7 +39,7 @@ def ways(code: Code, first: int) -> list[Way]:
             outcomes = max(outcomes, instr.outcomes)
     failures = ends.pop(FAIL, set()) if len(ends) > 1 else set()
     if failures:
-        ends[min(ends)] |= failures  # no way of their own: its guard would be the longest
+        ends[min(ends)] |= failures  # not a way of their own, whose guard would be the longest
     return [Way(outcome, frozenset(at), target) for outcome in range(outcomes) for target, at in ends.items()]
 
 
@@ -74,7 +74,7 @@ class PromelaStatements(SymbolicStep):
         self.env: dict[int, Expr] = {}
 
     def _leading_to(self, ends: frozenset[int]) -> set[int]:
-        """The instructions of the step from which it may come to `ends`."""
+        """Return the instructions of the step from which `ends` are reachable."""
         follow = successors(self.code)
         region = region_of(self.code, self.first)
         found = set(ends)
@@ -91,10 +91,10 @@ class PromelaStatements(SymbolicStep):
         found = {i for i in region_of(self.code, self.first) if self.code.instrs[i].op in (*ENDS, Op.BLOCK)}
         return frozenset(found - self.way.ends)
 
-    # The condition under which the step can be taken, and comes out this way
+    # The condition under which the step is enabled and takes this way
 
     def guard(self) -> Expr:
-        """The condition, as an expression of the state."""
+        """Return the guard as an expression of the state."""
         condition = self._condition(self.first, dict(self.kept), {}, self.way.outcome == 0)
         other = self.model.interrupter(self.registers.actor) if self.registers is not None else None
         return both(number(1) if other is None else negate(named(self.flags[other])), condition)
@@ -129,7 +129,7 @@ class PromelaStatements(SymbolicStep):
                 env[instr.dest.number] = self.value(env, instr, stored, self.outcome)
         return waited if chosen else ZERO
 
-    # What the step does
+    # The statements
 
     def _say(self, text: str) -> None:
         self.lines.append(f"\t\t\t{text};")
@@ -139,7 +139,7 @@ class PromelaStatements(SymbolicStep):
         return f"t{self.used - 1}"
 
     def _keep(self, register: int) -> None:
-        """Put a register's value into a scratch variable, as its expression will not hold any longer."""
+        """Move a register's value to a scratch variable, before a variable in its expression changes."""
         value = self.env[register]
         if value.value is None:
             name = self._scratch()
@@ -147,14 +147,14 @@ class PromelaStatements(SymbolicStep):
             self.env[register] = named(name)
 
     def statements(self) -> list[str]:
-        """What the step does, given that its guard holds; `used` is then the number of its scratch variables."""
+        """Return the statements, given that the guard holds; sets `used`."""
         todo = [(self._after_wait(), dict(self.kept))]
         placed: set[int] = set()
         while todo:
             i, self.env = todo.pop()
             if i in placed:
                 continue
-            while i in self.region:  # constants may lead out of it, where the guard does not hold
+            while i in self.region:  # constants may lead out of it, to where the guard does not hold
                 if i in self.joins:
                     self._enter_join(i)
                     if i in placed:
@@ -185,7 +185,7 @@ class PromelaStatements(SymbolicStep):
         return self.lines
 
     def _after_wait(self) -> int:
-        """Where to begin: behind a BLOCK, as the guard has seen to it, if nothing before it matters behind it."""
+        """Return where to begin: behind BLOCK, which the guard stands for, if nothing before it is needed behind it."""
         blocks = [i for i in self.region if self.code.instrs[i].op == Op.BLOCK]
         if len(blocks) != 1:
             return self.first
@@ -230,7 +230,7 @@ class PromelaStatements(SymbolicStep):
         return i + 1
 
     def _enter_join(self, i: int) -> None:
-        """Every way to a join brings the registers that are needed there in the same scratch variables."""
+        """Assign the registers that are live at a join to the same scratch variables on every path to it."""
         moves = []
         for register in bits_of(self.live[i]):
             if register in self.constants or register not in self.env:
@@ -244,7 +244,7 @@ class PromelaStatements(SymbolicStep):
         self.env = {r: named(n) for r, n in self.scratch_of.items() if self.live[i] >> r & 1}
 
     def _assign(self, moves: list[tuple[str, Expr]]) -> None:
-        """Assign at once: first what another assignment would spoil."""
+        """Write a parallel assignment in sequence: a variable is assigned once no other assignment reads it."""
         while moves:
             free = next((m for m in moves if not any(m[0] in o[1].reads for o in moves if o is not m)), None)
             if free is None:
@@ -288,13 +288,13 @@ class PromelaStatements(SymbolicStep):
         return f"{self.model.variables[variable]} = {text(apply(Op.SUB, value, number(slot.low)))}"
 
     def _spill(self, i: int, names: set[str]) -> None:
-        """Before `names` change: keep the registers that are needed later, and whose expressions read them."""
+        """Before `names` change: keep the live registers whose expressions read them."""
         for register, value in list(self.env.items()):
             if value.reads & names and self.live[i + 1] >> register & 1:
                 self._keep(register)
 
     def _leave(self) -> None:
-        """The step is over: what lives on goes to its local, and all else that could hold a value is zero."""
+        """End the step: assign the live registers to their locals, and 0 to the other locals."""
         own = self.registers
         if own is None:
             return

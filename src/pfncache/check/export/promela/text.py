@@ -16,11 +16,11 @@ RESERVED = re.compile(
     |select|short|show|skip|timeout|true|typedef|unless|unsigned|xr|xs|ended|at_end|[LJZlt]\d+(_.*)?""",
     re.VERBOSE,
 )
-"""Words that no variable and no process may be called: Promela's, and what the export itself needs."""
+"""Reserved words: Promela's, and those that the export itself uses."""
 
 
 def text(expression: Expr) -> str:
-    """An expression."""
+    """Return the text of an expression."""
     if expression.value is not None:
         return str(expression.value) if expression.value >= 0 else f"({expression.value})"
     if expression.op is None:
@@ -36,6 +36,6 @@ def text(expression: Expr) -> str:
 
 
 def declare(name: str, bits: int, value: int) -> str:
-    """A variable of so many bits."""
+    """Return the declaration of a variable of `bits` bits and its initial value."""
     kind = f"bit {name}" if bits == 1 else f"unsigned {name} : {bits}"
     return f"{kind} = {value};" if value else f"{kind};"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A step as an action of TLA+.
 
-The jumps of the step code are IF THEN ELSE. Where several of its paths come together again, the rest is a definition,
-whose parameters are what the paths have computed and stored until there.
+The branches of the step code are IF THEN ELSE. Where paths join, the rest is a definition, whose parameters are what
+the paths have computed and stored so far.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pfncache.check.program.dataflow import successors
 
 
 class Action(SymbolicStep):
-    """A step that starts at a place; without `locals_`, the check at the end."""
+    """The step from a place; without `locals_`, the check at the end."""
 
     def __init__(self, model: Model, assignment: Assignment, code: Code, locals_: Locals | None, place: int) -> None:
         super().__init__(model, code)
@@ -35,15 +35,15 @@ class Action(SymbolicStep):
         self.joins = self.joins_of(self.order)
         self.written = self._written()
         self.called: set[int] = set()
-        """The joins that some path leads to."""
+        """The joins that some path reaches."""
         self.waits: list[str] = []
-        """What it waits for on every path."""
+        """Conditions that it waits for on every path."""
         self.temporaries = 0
         self.targets: dict[int, None] = {}
-        """The places that it leads to."""
+        """The places that it leads to, in the order of the text."""
 
     def _order(self) -> list[int]:
-        """The instructions, each before those that follow it."""
+        """Return the instructions in topological order."""
         follow = successors(self.code)
         waits: dict[int, int] = defaultdict(int)
         region = region_of(self.code, self.first)
@@ -64,7 +64,7 @@ class Action(SymbolicStep):
         return order
 
     def _written(self) -> dict[int, dict[int | Variable, None]]:
-        """Before each instruction: the registers and variables that some path to it has written."""
+        """Return, for each instruction, the registers and variables that some path to it has written."""
         follow = successors(self.code)
         before: dict[int, dict[int | Variable, None]] = defaultdict(dict)
         for i in self.order:
@@ -83,7 +83,7 @@ class Action(SymbolicStep):
         return before
 
     def lines(self) -> list[str]:
-        """The action, but for its guards, among which its waits are."""
+        """Return the action without its guards; sets `waits` and `targets`."""
         body = self._path(self.first, dict(self.kept), {}, main=True)
         definitions: list[list[str]] = []
         for i in self.order:
@@ -113,7 +113,7 @@ class Action(SymbolicStep):
         return self._call(i, env, stored) if i in self.joins else self._path(i, dict(env), dict(stored))
 
     def _path(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr], main: bool = False) -> list[str]:
-        """From an instruction to the ends. Only what is not last recurs: THEN, but neither ELSE nor IN."""
+        """Return the text from an instruction to the ends of the step. It recurs for THEN, not for ELSE and IN."""
         lines: list[str] = []
 
         def say(head: str, *then: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every variable is after a step, as conjuncts of TLA+."""
+"""The values of all variables after a step, as conjuncts of TLA+."""
 
 from __future__ import annotations
 

@@ -19,23 +19,23 @@ class Locals(Registers):
         self.names = [model.names.of(f"{self.name}_l{n}") for n in range(len(self.bits))]
 
     def named(self, register: int) -> str:
-        """The variable that keeps a register."""
+        """Return the name of a register's variable."""
         return self.names[self.home[register]]
 
     def value(self, register: int) -> Expr:
-        """Its variable holds the value itself."""
+        """Return the expression of a register, whose variable holds the value itself."""
         return named(self.named(register))
 
     def cleared(self, place: int, target: int) -> list[str]:
-        """The variables that a step from one place to another sets to zero."""
+        """Return the variables that a step from one place to another sets to 0."""
         return [self.names[home] for home in self.left(place, target)]
 
     def moved(self, target: int) -> dict[str, str]:
-        """The assignment to the program counter."""
+        """Return the assignment to the program counter."""
         return {self.counter: counter_at(target)}
 
     def initially(self) -> dict[str, int]:
-        """What they are at the start."""
+        """Return the initial values."""
         values = dict(zip(self.names, self.initial, strict=True))
         for register in self.needed(self.start):
             values[self.named(register)] += self.room(register)[1]
@@ -43,5 +43,5 @@ class Locals(Registers):
 
 
 def counter_at(place: int) -> str:
-    """The program counter at a place: the instruction after it, and 0 at the end."""
+    """Return the program counter at a place: the instruction after it, and 0 at the end."""
     return str(0 if place == HALT else place + 1)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes a linked system as a module of TLA+, so that TLC searches the same transition system.
+"""Export of a linked system to a module of TLA+: TLC searches the same transition system.
 
-A place of an actor is a value of its program counter, a transition an action, a variable of the state a variable.
-Registers that live on from one step to the next are variables of their actor, and zero while nobody needs them.
+A place of an actor is a value of its program counter, a transition is an action, a variable of the state is a variable.
+Registers that are live between steps are variables of their actor, which are 0 while no live register is in them.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ CONFIGURATION = """\
 SPECIFICATION Spec
 INVARIANT NothingFails
 """
-"""What TLC is asked, in a file of its own: that nothing fails, and, as always, that there is no deadlock."""
+"""TLC's configuration file: no property is violated; TLC always checks for deadlocks."""
 
 
 def is_name(name: str) -> bool:
-    """Whether a module may be called so."""
+    """Return whether a module may have this name."""
     return re.fullmatch(r"\w*[A-Za-z]\w*", name, re.ASCII) is not None and RESERVED.fullmatch(name) is None
 
 
 def to_tla(search: Search, name: str, title: str) -> str:
-    """The transition system that `search` searches, as module `name`. `title` is the comment at its top."""
+    """Return the transition system of `search` as module `name`. `title` is the comment at its top."""
     return TlaModule(search).text(name, title)
 
 
 class TlaModule(Model):
-    """A whole system."""
+    """A linked system as a module of TLA+."""
 
     def __init__(self, search: Search) -> None:
         super().__init__(search, Names(RESERVED))
         self.locals = [Locals(self, actor) for actor in range(len(self.actors))]
         self.initially: dict[str, int] = {}
-        """Every variable but `failed`, and what it is at the start."""
+        """Initial value of every variable but `failed`."""
         self.groups: dict[str, list[str]] = {}
-        """What is called by one name: the variables of a record or of an actor, and tuples of tuples of them."""
+        """Tuples with a name: the variables of a record or of an actor, and tuples of such tuples."""
         records: dict[Ref, str] = {}
         for variable, name in self.variables.items():
             if variable.record not in records:
@@ -62,11 +62,11 @@ class TlaModule(Model):
         self.assignment = Assignment(self.groups)
 
     def held(self, variable: Variable) -> Expr:
-        """A variable holds its value."""
+        """Return the expression of a variable."""
         return named(self.variables[variable])
 
     def text(self, name: str, title: str) -> str:
-        """The module."""
+        """Return the text of the module."""
         names: list[str] = []
         actions = [line for own in self.locals for line in own.written(partial(self._action, names, own))]
         declared = [g for g in self.groups.values() if not set(g) - self.initially.keys()]
@@ -100,25 +100,25 @@ class TlaModule(Model):
         return "\n".join(lines)
 
     def _action(self, names: list[str], own: Locals, place: int) -> tuple[list[str], list[int]]:
-        """A place, and where it leads."""
+        """Return the action of a place, and the places that it leads to."""
         action = Action(self, self.assignment, own.code, own, place)
         body = action.lines()
         names.append(self.names.of(f"{own.name}_{counter_at(place)}"))
         guards = [f"{own.counter} = {counter_at(place)}"]
         other = self.interrupter(own.actor)
-        if other is not None:  # the CPU is ours before an interrupt and after it
+        if other is not None:  # the actor has the CPU before the interrupt begins and after it has ended
             guards.append(f"{self.locals[other].counter} \\in {{{counter_at(self.locals[other].start)}, 0}}")
         head = ["", f"\\* {own.source(place)}", f"{names[-1]} =="]
         return [*head, *_junction(guards + action.waits, body)], list(action.targets)
 
     def _at_end(self) -> list[str]:
-        """What is asked when every actor is done: a step that changes nothing, so that this is no deadlock."""
+        """Return the check at the end: an action that changes nothing, so that the end is not a deadlock."""
         guards = [f"{own.counter} = 0" for own in self.locals]
         body = self.assignment.conjuncts({})
         if self.compiled.system.at_end is not None:
-            question = Action(self, self.assignment, self.compiled.codes[len(self.actors)], None, 0)
-            body = question.lines()
-            guards += question.waits
+            check = Action(self, self.assignment, self.compiled.codes[len(self.actors)], None, 0)
+            body = check.lines()
+            guards += check.waits
         return ["Ended ==", *_junction(guards, body)]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Expressions and names of TLA+.
 
-All values are integers; what holds or not is 1 or 0, and a BOOLEAN only where it is asked.
+All values are integers: a truth value is 0 or 1, and a BOOLEAN only where TLA+ requires one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ RESERVED = re.compile(
     |[SW]F_.*|Int|Nat|Integers|Naturals|Init|Next|Spec|Ended|NothingFails|vars|memory|failed|Bit|And|Or|Xor|a|b|holds|[Jpt]\d+""",
     re.VERBOSE,
 )
-"""Words that no variable and no action may be called: TLA+'s, and what the export itself needs."""
+"""Reserved words: TLA+'s, and those that the export itself uses."""
 
 
 def text(expression: Expr) -> str:
-    """An expression, as an integer."""
+    """Return the text of an expression as an integer."""
     if expression.value is not None:
         return str(expression.value)
     if expression.op is None:
@@ -48,7 +48,7 @@ def text(expression: Expr) -> str:
 
 
 def test(expression: Expr) -> str:
-    """Whether an expression is other than 0."""
+    """Return the text of the condition that an expression is not 0."""
     if expression.op in COMPARISONS:
         assert isinstance(expression.op, Op)
         return OPERATIONS[expression.op].tla.format(*map(_operand, expression.operands))
@@ -64,5 +64,5 @@ def _operand(expression: Expr) -> str:
 
 
 def listing(names: Iterable[str]) -> str:
-    """A tuple of variables."""
+    """Return the text of a tuple of variables."""
     return f"<<{', '.join(names)}>>"

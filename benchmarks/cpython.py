@@ -7,8 +7,8 @@ import operator
 from collections import deque
 from typing import Any
 
-from pfncache.check.ir import Op
-from pfncache.check.program.layout import (
+from pfncache.check.ops import Op
+from pfncache.check.program.image import (
     ACTOR,
     ACTORS,
     CODE,
@@ -24,8 +24,8 @@ from pfncache.check.program.layout import (
     VARIABLES,
     YIELD,
     YIELDS,
-    Program,
 )
+from pfncache.check.program.layout import Program
 
 ARITHMETIC = {
     Op.ADD: operator.add, Op.SUB: operator.sub, Op.MUL: operator.mul, Op.DIV: operator.floordiv,

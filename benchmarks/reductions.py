@@ -13,8 +13,9 @@ from benchmarks.engines import console
 from benchmarks.models import BESIDE, crowd
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.engine.persistent_sets import MaskRow
-from pfncache.check.ir import Op
-from pfncache.check.program.layout import MASKS, N_MASKS, WORDS, Program, link
+from pfncache.check.ops import Op
+from pfncache.check.program.image import MASKS, N_MASKS, WORDS
+from pfncache.check.program.layout import Program, link
 from pfncache.check.search import Search
 from pfncache.check.system import System
 from pfncache.designs.catalogue import mainline_7_3
@@ -54,12 +55,12 @@ def variants(build: Callable[[], System]) -> Iterator[Program]:
     """Yield the program of a system, with one more reduction each time."""
     compiled = compile_system(build())
     yield link(compiled, reduction=False)
-    pages = [instr for code in compiled.codes for instr in code.instrs if instr.op == Op.ALIKE]
+    pages = [instr for code in compiled.codes for instr in code.instrs if instr.op == Op.SYMMETRIC]
     for instr in pages:
-        instr.op, instr.args = Op.MOVE, instr.args * 2  # of a register to itself
+        instr.op, instr.dest = Op.MOVE, instr.condition  # of a register to itself
     yield link(compiled).without_masks()
     for instr in pages:
-        instr.op, instr.args = Op.ALIKE, instr.args[:1]
+        instr.op, instr.dest = Op.SYMMETRIC, None
     program = link(compiled)
     yield program.without_masks()
     yield with_mask(program, (MaskRow.READS, MaskRow.WRITES, MaskRow.LATER_READS, MaskRow.LATER_WRITES))

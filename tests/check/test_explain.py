@@ -29,7 +29,7 @@ def spin_after_an_access(shared: toys.Box) -> None:
         (
             (toys.first_then_other, toys.other_then_first),
             "deadlock",
-            "no actor can take a step: a0 in lock(), a1 in lock()",
+            "no actor can take a step: a0 in mutex_lock(), a1 in mutex_lock()",
         ),
         ((toys.wait_for_flag, toys.increment), "deadlock", "no actor can take a step: a0"),
         (

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.ir import Event, Op
-from pfncache.check.program.layout import CODE, INSTR, Program
+from pfncache.check.ir import Event
+from pfncache.check.ops import Op
+from pfncache.check.program.image import CODE, INSTR
+from pfncache.check.program.layout import Program
 
 State = NDArray[np.uint64]
 

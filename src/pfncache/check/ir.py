@@ -1,79 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Step code: what model source is compiled to, before it is laid out for the engine."""
+"""Step code: the intermediate representation between model source and the image of a program."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pfncache.check.compile.source import Location
 from pfncache.check.compile.values import Kind, Reg
+from pfncache.check.ops import Op
 from pfncache.lang.records import Record
 
 
-class Op(IntEnum):
-    """Operations of the engine. d is a destination register, r a register, v a variable, l a label."""
-
-    HALT = 0  # the actor is done
-    EVENT = 1  # event: a possible preemption point
-    JUMP = 2  # l
-    JZ = 3  # r l
-    JNZ = 4  # r l
-    MOVE = 5  # d r
-    LOAD = 6  # d v
-    STORE = 7  # v r
-    LOADX = 8  # d column r: the variable of a column of records, by record number
-    STOREX = 9  # column r r
-    TABLE = 10  # d table r: a constant by number
-    ADD = 11  # d r r, and so on
-    SUB = 12
-    MUL = 13
-    DIV = 14
-    MOD = 15
-    AND = 16
-    OR = 17
-    XOR = 18
-    SHL = 19
-    SHR = 20
-    EQ = 21
-    NE = 22
-    LT = 23
-    LE = 24
-    NOT = 25  # d r
-    NEG = 26  # d r
-    INVERT = 27  # d r
-    BLOCK = 28  # r: the step cannot be taken while r is 0
-    CHOOSE = 29  # d n
-    FAIL = 30  # failure
-    ACQUIRE = 31  # annotation
-    RELEASE = 32  # annotation
-    ALIKE = 33  # r: unless r is 0, another outcome of the step's choose() is the same to all
-
-
-WRITES_D = frozenset(
-    {
-        Op.MOVE,
-        Op.LOAD,
-        Op.LOADX,
-        Op.TABLE,
-        Op.NOT,
-        Op.NEG,
-        Op.INVERT,
-        Op.CHOOSE,
-        *(Op(n) for n in range(Op.ADD, Op.LE + 1)),
-    }
-)
-READS = {
-    Op.JZ: (0,), Op.JNZ: (0,), Op.MOVE: (1,), Op.STORE: (1,), Op.LOADX: (2,), Op.STOREX: (1, 2), Op.TABLE: (2,),
-    Op.NOT: (1,), Op.NEG: (1,), Op.INVERT: (1,), Op.BLOCK: (0,), Op.ALIKE: (0,),
-    **{Op(n): (1, 2) for n in range(Op.ADD, Op.LE + 1)},
-}  # fmt: skip
-"""Which operands are registers that are read."""
-
-
 class Ref(NamedTuple):
-    """A record, by its class and its number in the heap: the same in every system that is built alike."""
+    """A record, by its class and its number in the heap: the same in every system with the same structure."""
 
     kind: type[Record]
     number: int
@@ -88,7 +28,7 @@ class Variable(NamedTuple):
 
     @property
     def record(self) -> Ref:
-        """The record that it belongs to."""
+        """The record that it is a scalar of."""
         return Ref(self.kind, self.number)
 
     @property
@@ -98,7 +38,7 @@ class Variable(NamedTuple):
 
 
 class Column(NamedTuple):
-    """The same scalar of every record of a class: what a reference of unknown number may reach."""
+    """The same scalar of every record of a class: what an access by record number may reach."""
 
     kind: type[Record]
     name: str
@@ -106,19 +46,21 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class LockUse:
-    """A lock annotation: which locks it may be (one, or any of a class)."""
+    """A lock annotation: one lock, or any lock of a class."""
 
     locks: tuple[Ref, ...]
     name: str
     """The lock's class for lockdep."""
     exclusive: bool
+    """For writing, as opposed to reading."""
     excludes: bool
+    """False for a counter or an SRCU section, which others may hold at the same time."""
     waits: bool
     """False for a trylock."""
 
 
 class Event(NamedTuple):
-    """A possible preemption point and what the step that begins there touches."""
+    """A possible preemption point: a step begins here."""
 
     stack: tuple[Location, ...]
     """Innermost last."""
@@ -128,31 +70,105 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Failure:
-    """A place that must not be reached."""
+    """A violation of the property `kind` at a place of the source."""
 
     kind: str
     stack: tuple[Location, ...]
 
 
-Operand = int | Reg | Variable | Column | Event | Failure | LockUse | tuple[int, ...]
+Subject = int | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
+"""The operand of an instruction that is not a register; the table of operations (ops.py) says which."""
 
 
 @dataclass(slots=True)
 class Instr:
-    """One instruction."""
+    """One instruction: an operation, the registers that it reads, in order, and the one that it writes."""
 
     op: Op
-    args: tuple[object, ...]
+    reads: tuple[Reg, ...] = ()
+    dest: Reg | None = None
+    subject: Subject | None = None
+
+    @property
+    def condition(self) -> Reg:
+        """The register that a branch, BLOCK or SYMMETRIC tests."""
+        (condition,) = self.reads
+        return condition
+
+    @property
+    def index(self) -> Reg:
+        """The record number of an access by number, or the index of a table."""
+        return self.reads[0]
+
+    @property
+    def value(self) -> Reg:
+        """What a store writes."""
+        return self.reads[-1]
+
+    @property
+    def label(self) -> int:
+        """The target of a jump."""
+        assert isinstance(self.subject, int)
+        return self.subject
+
+    @property
+    def outcomes(self) -> int:
+        """The number of outcomes of a nondeterministic choice."""
+        assert isinstance(self.subject, int)
+        return self.subject
+
+    @property
+    def variable(self) -> Variable:
+        """What LOAD reads, or STORE writes."""
+        assert isinstance(self.subject, Variable)
+        return self.subject
+
+    @property
+    def column(self) -> Column:
+        """What LOADX reads, or STOREX writes, one variable of."""
+        assert isinstance(self.subject, Column)
+        return self.subject
+
+    @property
+    def place(self) -> Variable | Column:
+        """The part of the state that a load or a store accesses."""
+        assert isinstance(self.subject, Variable | Column)
+        return self.subject
+
+    @property
+    def table(self) -> tuple[int, ...]:
+        """The constants of TABLE."""
+        table: Any = self.subject
+        assert type(table) is tuple
+        return table
+
+    @property
+    def event(self) -> Event:
+        """The preemption point of EVENT."""
+        assert isinstance(self.subject, Event)
+        return self.subject
+
+    @property
+    def failure(self) -> Failure:
+        """What FAIL reports."""
+        assert isinstance(self.subject, Failure)
+        return self.subject
+
+    @property
+    def lock(self) -> LockUse:
+        """The annotation of ACQUIRE or RELEASE."""
+        assert isinstance(self.subject, LockUse)
+        return self.subject
 
 
 @dataclass(frozen=True)
 class Touch:
-    """What a step touches, and how."""
+    """The accesses of a step."""
 
     reads: frozenset[Variable | Column]
     writes: frozenset[Variable | Column]
     held: frozenset[tuple[Ref, bool]]
-    """Locks that are held for certain, and whether exclusively."""
+    """Locks that are certainly held where it begins, and whether exclusively."""
     acquires: frozenset[LockUse]
     releases: frozenset[LockUse]
     blocks: bool
@@ -161,53 +177,53 @@ class Touch:
 
 @dataclass(frozen=True)
 class Flow:
-    """What a code touches: by instruction, numbers with a bit for each of its variables."""
+    """The accesses of a code by instruction, as bit masks with a bit for each of its variables."""
 
     variables: list[Variable]
     reads: list[int]
     writes: list[int]
     live: list[int]
-    """What may be read from there on before it is overwritten."""
+    """Live variables: those that may be read from the instruction on before they are overwritten."""
     kept: list[int]
-    """What may be left as it is until the end. One more bit says whether there is an end."""
+    """Variables that may keep their value until the actor ends. One more bit is set if the actor may end."""
     later_reads: list[int]
     later_writes: list[int]
-    """What may be read, or written, from there on."""
+    """Variables that may be read, or written, from the instruction on."""
 
 
 @dataclass
 class Code:
-    """The step code of one actor, in terms that hold in every system with the same answers (memo.py)."""
+    """The step code of one actor. It is valid in every system with the same answers to the compiler's queries."""
 
     instrs: list[Instr] = field(default_factory=list)
     labels: dict[int, int] = field(default_factory=dict)
     kinds: dict[int, Kind] = field(default_factory=dict)
-    """Of registers, joined over all that is assigned to them."""
+    """By register: the join of the kinds of all values that are assigned to it."""
     registers: int = 0
     constants: dict[int, int] = field(default_factory=dict)
-    """Number to the register that holds it for ever."""
+    """By number: the register that always holds it."""
     successors: list[tuple[int, ...]] | None = None
-    """Found by analysis.successors()."""
+    """Cache of dataflow.successors()."""
     live: list[int] | None = None
-    """Found by analysis.live_masks()."""
+    """Cache of dataflow.live_masks()."""
     held: list[tuple[frozenset[tuple[Ref, bool]], frozenset[str]]] | None = None
-    """Found by analysis.locks_held()."""
+    """Cache of dataflow.locks_held()."""
     touches: dict[int, Touch] | None = None
-    """Found by movers.touches()."""
+    """Cache of movers.touches()."""
     flow: Flow | None = None
-    """Found by masks.flow_of()."""
+    """Cache of masks.flow_of()."""
 
     def register(self) -> int:
-        """A new register."""
+        """Return a new register."""
         self.registers += 1
         return self.registers - 1
 
     def constant(self, number: int) -> int:
-        """The register that holds `number`."""
+        """Return the register that holds `number`."""
         if number not in self.constants:
             self.constants[number] = self.register()
         return self.constants[number]
 
     def constant_registers(self) -> dict[int, int]:
-        """Register to the number that it holds for ever."""
+        """Return the numbers of the registers that hold constants."""
         return {register: value for value, register in self.constants.items()}

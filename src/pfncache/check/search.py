@@ -24,7 +24,8 @@ from pfncache.check.liveness.graph import graph_of
 from pfncache.check.liveness.lasso import loop_of
 from pfncache.check.lock_order import find_cycle
 from pfncache.check.path import Choice
-from pfncache.check.program.layout import ACTOR, ACTORS, REGISTERS, Program
+from pfncache.check.program.image import REGISTERS
+from pfncache.check.program.layout import Program
 from pfncache.check.verdict import Verdict
 
 DEFAULT_MAX_STATES = 50_000_000
@@ -128,7 +129,6 @@ class Search:
             if result != interpreter.STEPPED:
                 raise ModelError(f"actor {explain.actor_name(self.program, actor)} cannot start: {self._why(result)}")
             self.start_events.append(int(self.out[interpreter.OUT_EVENTS]))
-            self.program.image[self.program.image[ACTORS] + actor * ACTOR + 7] = self.program.counter(state, actor)
         return state
 
     def _why(self, result: int) -> str:
@@ -167,7 +167,7 @@ class Search:
                 step = self.take(state, Choice(actor, outcome))
                 if step.result == interpreter.BLOCKED:
                     break
-                if step.result != interpreter.ALIKE:
+                if step.result != interpreter.SYMMETRIC:
                     found.append(Choice(actor, outcome))
                 outcome, outcomes = outcome + 1, step.outcomes
         return found

@@ -13,7 +13,7 @@ from pfncache.lang.records import Record
 
 @dataclass(frozen=True)
 class Call:
-    """One operation of an actor: a model function with its arguments, all of them known."""
+    """One operation of an actor: a model function with constant arguments."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...] = ()
@@ -24,10 +24,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Actor:
-    """Something that runs by itself: a vCPU, a system call, an interrupt.
+    """A thread of control: a vCPU, a system call, an interrupt.
 
-    ``interrupts`` names the actor whose CPU this one borrows: once it has started, the other stands still. An
-    ``endless`` actor makes its calls again and again, and never ends.
+    ``interrupts`` names the actor that this one interrupts: once this one has started, the other does not run until it
+    has ended. An ``endless`` actor is an environment actor: it loops forever over its calls.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class System:
-    """A closed system: every record, every actor, and what is asked when all of them are done, if they ever are."""
+    """A closed system: every record, every actor, and the check that is made once all actors have ended."""
 
     actors: tuple[Actor, ...]
     kernel: Any
@@ -47,7 +47,7 @@ class System:
 
     @property
     def is_endless(self) -> bool:
-        """Whether some actor never ends: counters that would grow for ever wrap."""
+        """Whether some actor is an environment actor: counters that would grow without bound then wrap."""
         return any(actor.endless for actor in self.actors)
 
 
@@ -60,7 +60,7 @@ class Heap:
 
     @classmethod
     def of(cls, system: System) -> Heap:
-        """Find the records that the actors and the kernel can reach."""
+        """Return the heap of all records that are reachable from the actors and the kernel."""
         heap = cls()
         seen: set[int] = set()
         todo: list[Any] = [system.kernel, *(actor.task for actor in system.actors)]
@@ -87,7 +87,7 @@ class Heap:
         return heap
 
     def fingerprint(self) -> tuple[object, ...]:
-        """Every record with its name and the values of its scalars: equal for two worlds that were built alike."""
+        """Return every record with its name and its scalars: equal for two systems that were built in the same way."""
         return tuple(
             (kind.__name__, record.record_name, *(str(record.__dict__[name]) for name in kind.fields))
             for kind, pool in self.pools.items()
@@ -95,34 +95,34 @@ class Heap:
         )
 
     def ref(self, record: Record) -> Ref:
-        """What stands for `record` in step code."""
+        """Return the operand of step code for `record`."""
         return Ref(type(record), self.numbers[id(record)])
 
     def variable(self, record: Record, name: str) -> Variable:
-        """What stands for a scalar of `record` in step code."""
+        """Return the operand of step code for a scalar of `record`."""
         return Variable(type(record), self.numbers[id(record)], name)
 
     def variables(self, column: Column) -> list[Variable]:
-        """The variables of a column, by record number from 1."""
+        """Return the variables of a column, by record number from 1."""
         return [Variable(column.kind, n + 1, column.name) for n in range(len(self.pools.get(column.kind, ())))]
 
     def holder(self, variable: Variable) -> Record:
-        """The record that has a variable."""
+        """Return the record of a variable."""
         return self.pools[variable.kind][variable.number - 1]
 
     def text(self, variable: Variable) -> str:
-        """A variable in words."""
+        """Return the name of a variable, as in ``record.scalar``."""
         return f"{self.holder(variable)}.{variable.name}"
 
     def initial(self, variable: Variable) -> int:
-        """What a variable starts as, as a number."""
+        """Return the initial value of a variable, as a number."""
         value = self.holder(variable).__dict__[variable.name]
         return int(value) if isinstance(value, int) else self.number(value)
 
     def number(self, record: Record | None) -> int:
-        """The number that stands for `record` in a compiled state."""
+        """Return the number of `record` in a compiled state."""
         return 0 if record is None else self.numbers[id(record)]
 
     def record(self, kind: type[Record], number: int) -> Record | None:
-        """The record of class `kind` that `number` stands for."""
+        """Return the record of class `kind` and number `number`; None for 0."""
         return None if number == 0 else self.pools[kind][number - 1]

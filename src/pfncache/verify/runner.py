@@ -15,7 +15,7 @@ from typing import Any, cast
 from pfncache.check.compile.source import CompileError, unwrap
 from pfncache.check.engine.bfs import explore
 from pfncache.check.replay import Divergence, Replay
-from pfncache.check.search import SearchResult, Search, search_shortest
+from pfncache.check.search import Search, SearchResult, search_shortest
 from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design

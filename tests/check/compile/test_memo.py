@@ -106,7 +106,7 @@ def test_the_same_system_is_not_compiled_again(compiled: list[tuple[Call, ...]])
 
 
 def test_a_memo_that_is_full_forgets(monkeypatch: pytest.MonkeyPatch, compiled: list[tuple[Call, ...]]) -> None:
-    monkeypatch.setattr("pfncache.check.compile.memo.ROOM", 2)
+    monkeypatch.setattr("pfncache.check.compile.memo.MAX_PIECES", 2)
     memo = Memo()
     for _ in range(2):
         for function in (toys.increment, look, idle):

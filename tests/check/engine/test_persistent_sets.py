@@ -131,12 +131,21 @@ def test_a_lock_is_taken_together_with_what_comes_next() -> None:
     """A reader without the lock sees half of the update. The acquisition of the lock is no state of its own."""
     whole, reduced = both(toys.update_locked, toys.read_unlocked)
     assert whole.property == reduced.property == "torn"
-    assert places(toys.update_locked, toys.read_unlocked, toys.increment_locked) == ["lock", "lock", *["update"] * 2]
+    assert places(toys.update_locked, toys.read_unlocked, toys.increment_locked) == [
+        "mutex_lock",
+        "mutex_lock",
+        *["update"] * 2,
+    ]
 
 
 def test_a_lock_that_others_try_is_taken_alone() -> None:
     """A trylock in between can see the acquisition, so that the first write under the lock stays a step of its own."""
-    assert places(toys.update_locked, toys.read_unlocked, toys.try_lock) == ["lock", "lock", *["update"] * 3, "mutex"]
+    assert places(toys.update_locked, toys.read_unlocked, toys.try_lock) == [
+        "mutex_lock",
+        "mutex_lock",
+        *["update"] * 3,
+        "mutex_lock",
+    ]
 
 
 def test_an_interrupt_that_waits_for_the_actor_that_it_interrupts_is_a_deadlock() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Calls: of model functions, which become part of their caller, and of the compiler's own vocabulary."""
+"""Calls: model functions are inlined; the functions of the modelling language are compiled by their meaning."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pfncache.check.compile.expressions import Expressions
 from pfncache.check.compile.source import FunctionSource, function_source, unwrap
 from pfncache.check.compile.values import (
     ANY_INT,
+    BOOL,
     NONE,
     Const,
     IntKind,
@@ -24,7 +25,8 @@ from pfncache.check.compile.values import (
     Value,
     kind_of_hint,
 )
-from pfncache.check.ir import LockUse, Op
+from pfncache.check.ir import LockUse
+from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.lang.atomic import block_until
 from pfncache.lang.choose import choose, symmetric
 from pfncache.lang.locks import lock_acquire, lock_release
@@ -33,14 +35,16 @@ from pfncache.lang.report import report
 from pfncache.lang.tracing import running
 
 MAX_DEPTH = 60
+"""Frames of the call stack; more means recursion."""
 HOST_FUNCTIONS = (len, range, min, max, abs, int, bool, enumerate, reversed, zip, tuple,
                   scalar_names, scalar_default, parts_of)  # fmt: skip
-SHARED = frozenset({Op.EVENT, Op.LOAD, Op.LOADX, Op.STORE, Op.STOREX, Op.CHOOSE, Op.BLOCK})
-"""What touches state, or is a step."""
+"""Functions that are evaluated at compile time, on constants."""
+SHARED = LOADS | STORES | {Op.EVENT, Op.CHOOSE, Op.BLOCK}
+"""Operations on the state, and those that only a step may have."""
 
 
 class Calls(Expressions):
-    """The layer above expressions: calls, and what the model's own vocabulary means."""
+    """The layer above expressions: calls, and the functions of the modelling language."""
 
     def __init__(self, unit: Unit, task: Record | None) -> None:
         super().__init__(unit)
@@ -48,7 +52,7 @@ class Calls(Expressions):
         self.cleanups: list[Callable[[], None]] = []
 
     def call(self, node: ast.Call) -> Value:
-        """A call: of the compiler's own vocabulary, of Python on known values, or of a model function."""
+        """Compile a call: of the modelling language, of Python on constants, or of a model function."""
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
             return Super(self.frame.locals[self.frame.source.parameters[0]], self.frame.owner or object)
         target = self.expression(node.func)
@@ -72,7 +76,7 @@ class Calls(Expressions):
         return special if special is not None else self.inline(target, arguments, keywords)
 
     def _host_arguments(self, node: ast.Call) -> None:
-        """The arguments of a call that is skipped. Python evaluates them all the same, so they must not be steps."""
+        """Check the arguments of a call that is skipped: Python evaluates them, so they must not contain steps."""
         start = len(self.code.instrs)
         for argument in (*node.args, *(k.value for k in node.keywords)):
             self.expression(argument)
@@ -87,10 +91,10 @@ class Calls(Expressions):
         value = self.expression(node)
         if isinstance(value, Const) and isinstance(value.value, str):
             return value.value
-        raise self.error("report() wants the property's name as a plain string")
+        raise self.error("report() requires the property's name as a string constant")
 
     def _special(self, plain: Any, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
-        """The meaning of a function of the compiler's own vocabulary; None for any other."""
+        """Compile a call of the modelling language or of Python; return None for any other function."""
         if plain is running:
             return Const(self.task)
         if plain is block_until:
@@ -99,10 +103,10 @@ class Calls(Expressions):
         if plain is choose:
             count = arguments[0]
             if not isinstance(count, Const) or self.atomic_depth == 0:
-                raise self.error("choose() wants a known number of outcomes, inside an atomic function")
-            return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), count.value)
+                raise self.error("choose() requires a constant number of outcomes, inside an atomic function")
+            return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), subject=count.value)
         if plain is symmetric:
-            self.emit(Op.ALIKE, self.scalar(self.truth_of(arguments[0])))
+            self.emit(Op.SYMMETRIC, self.scalar(self.truth_of(arguments[0])))
             return NONE
         if plain is lock_acquire or plain is lock_release:
             self._annotate(plain is lock_acquire, arguments, keywords)
@@ -125,25 +129,25 @@ class Calls(Expressions):
         return None
 
     def _extreme(self, arguments: list[Value], least: bool) -> Value:
-        """min() and max() of numbers."""
+        """Compile min() or max() of numbers."""
         kinds = [k for k in map(self.kind_of, arguments) if isinstance(k, IntKind)]
         best = self.variable(IntKind(min(k.low for k in kinds), max(k.high for k in kinds)))
         self.move(best, arguments[0])
         for other in arguments[1:]:
             keep = self.new_label()
             pair = (self.scalar(other), best) if least else (best, self.scalar(other))
-            self.emit(Op.JZ, self.compute(Op.LT, IntKind(0, 1), *pair), keep)
+            self.emit(Op.JZ, self.compute(Op.LT, BOOL, *pair), subject=keep)
             self.move(best, other)
             self.place(keep)
         return best
 
     def _on_host(self, plain: Any, arguments: list[Value]) -> Value:
         if plain in (scalar_names, scalar_default, parts_of) and isinstance(arguments[0], Reg):
-            raise self.error(f"{plain.__name__}() wants a known record")
+            raise self.error(f"{plain.__name__}() requires a record that is a constant")
         values = []
         for argument in arguments:
             if not isinstance(argument, Const):
-                raise self.error(f"{plain.__name__}() of what is not known: compare and branch instead")
+                raise self.error(f"{plain.__name__}() requires constants: compare and branch instead")
             values.append(argument.value)
         result = plain(*values)
         return Const(tuple(result) if plain in (range, enumerate, reversed, zip) else result)
@@ -165,10 +169,11 @@ class Calls(Expressions):
             assert isinstance(value, Const)
             given[name] = value.value
         role = locks[0].role if locks else ""
-        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given))
+        use = LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given)
+        self.emit(Op.ACQUIRE if acquire else Op.RELEASE, subject=use)
 
     def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
-        """A frame for a call of a model function, with its parameters bound."""
+        """Push and return the frame of a call of a model function, with its parameters bound."""
         owner: type | None = None
         if isinstance(target, Method):
             function, owner = target.function, target.owner
@@ -199,7 +204,7 @@ class Calls(Expressions):
         return frame, source
 
     def inline(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        """Compile a model function into its caller. Returns its result."""
+        """Inline a model function into its caller, and return its result."""
         function = target.function if isinstance(target, Method) else target.value  # type: ignore[union-attr]
         is_atomic = getattr(function, "is_atomic", False)
         if is_atomic:
@@ -215,27 +220,27 @@ class Calls(Expressions):
         return result
 
     def repeat(self, turns: int, target: Value, arguments: list[Value]) -> None:
-        """Call a function several times."""
+        """Compile `turns` calls of a function as a loop."""
         if turns == 1 or self.dead:
             self.inline(target, arguments, {})
             return
         counter, again = self.variable(IntKind(0, turns)), self.new_label()
-        self.emit(Op.MOVE, counter, self.constant(0))
+        self.emit(Op.MOVE, self.constant(0), dest=counter)
         self.labels_used.add(again)
         self.place(again)
         self.inline(target, arguments, {})
-        self.emit(Op.ADD, counter, counter, self.constant(1))
-        more = self.compute(Op.LT, IntKind(0, 1), counter, self.constant(turns))
-        self.emit(Op.JNZ, more, again)
+        self.emit(Op.ADD, counter, self.constant(1), dest=counter)
+        more = self.compute(Op.LT, BOOL, counter, self.constant(turns))
+        self.jump_if(more, again)
 
     def _leave(self, frame: Frame) -> Value:
-        """The end of a function: its result."""
+        """Compile the end of a function, and return its result."""
         if not frame.returns:
             self.place(frame.end)
             return NONE
         start, value = frame.returns[0]
         last = self.code.instrs[-1]
-        alone = len(frame.returns) == 1 and self.dead and last.op == Op.JUMP and last.args[0] == frame.end
+        alone = len(frame.returns) == 1 and self.dead and last.op == Op.JUMP and last.label == frame.end
         self.place(frame.end)
         if not alone:
             return frame.result if frame.result is not None else NONE
@@ -246,12 +251,12 @@ class Calls(Expressions):
         return value
 
     def _bind(self, name: str, value: Value, hint: Any = None) -> None:
-        """Give a local its value: an alias when it has only one, a register when it has several."""
+        """Assign to a local: an alias of the value if it is assigned once, a register otherwise."""
         frame = self.frame
         if name in frame.source.stable or isinstance(value, Parts | Method | Super | Tuple):
             if isinstance(value, Reg) and value.variable:
                 copy = self.result(self.kind_of(value) or ANY_INT)
-                self.emit(Op.MOVE, copy, value)
+                self.emit(Op.MOVE, value, dest=copy)
                 value = copy
             frame.locals[name] = value
             return
@@ -261,7 +266,7 @@ class Calls(Expressions):
             kind = kind or self.kind_of(value)
             if kind is None:
                 raise self.error(f"annotate the local {name!r}: None alone does not say what it will be")
-            if isinstance(kind, IntKind) and hint is None and kind != IntKind(0, 1):
+            if isinstance(kind, IntKind) and hint is None and kind != BOOL:
                 kind = IntKind(min(kind.low, ANY_INT.low), max(kind.high, ANY_INT.high))
             if isinstance(value, Const) and not isinstance(value.value, int | Record | None):
                 raise self.error(
@@ -272,5 +277,5 @@ class Calls(Expressions):
         self.move(current, value)
 
     def block(self, statements: list[ast.stmt]) -> None:
-        """Compile statements: the layer above."""
+        """Compile statements; overridden by the layer above."""
         raise NotImplementedError

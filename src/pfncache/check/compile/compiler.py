@@ -9,7 +9,7 @@ from typing import cast
 
 from pfncache.check.compile.emitter import Frame, Unit
 from pfncache.check.compile.memo import Memo, Piece
-from pfncache.check.compile.queries import Facts
+from pfncache.check.compile.queries import Queries
 from pfncache.check.compile.source import function_source
 from pfncache.check.compile.statements import Statements
 from pfncache.check.compile.values import (
@@ -18,7 +18,8 @@ from pfncache.check.compile.values import (
     Value,
 )
 from pfncache.check.compile.writes import Written
-from pfncache.check.ir import Code, Op
+from pfncache.check.ir import Code
+from pfncache.check.ops import Op
 from pfncache.check.system import Actor, Call, Heap, System
 from pfncache.lang.records import Record
 
@@ -31,53 +32,60 @@ class Compiled:
     heap: Heap
     written: Written
     codes: list[Code]
-    """By actor; then, when there is one, what runs at the end. Other systems may have them too."""
+    """By actor; then the check at the end, if there is one. The code may be shared with other systems."""
     used: frozenset[str]
-    """Names of the kernel's functions that the code comes from."""
+    """Names of the kernel's functions that the code is compiled from."""
 
 
 def compile_system(system: System, memo: Memo | None = None) -> Compiled:
-    """Compile every actor of `system`; or find in `memo` what was compiled for another system and is right here.
+    """Compile every actor of `system`, or take from `memo` code of another system that is valid here.
 
-    Scalars that nobody writes are constants. What is written is found by compiling an actor again until nothing that
-    was taken for a constant turns out to be written: a constant may close a branch in which another scalar would be.
+    Scalars that no actor writes are constants. Which ones are written is a least fixed point: an actor is compiled
+    again until nothing that was taken for a constant turns out to be written, as a constant may close a branch that
+    writes another scalar.
     """
     memo = memo or Memo()
-    facts = Facts(system)
+    queries = Queries(system)
     written = Written()
     pieces: dict[int, Piece] = {}
     outdated = list(range(len(system.actors)))
     while outdated:
         before = len(written)
         for number in outdated:
-            if (piece := memo.find(facts, written, system.actors[number])) is not None:
+            if (piece := memo.find(queries, written, system.actors[number])) is not None:
                 pieces[number] = piece
                 written.add(piece.own)
         missing = [n for n in outdated if n not in pieces or not pieces[n].holds(written)]
         for number in missing:
-            memo.extend(facts, written, system.actors[number])
+            memo.extend(queries, written, system.actors[number])
         if missing and len(written) == before:
             number = next((n for n in missing if n not in pieces), missing[0])
-            pieces[number] = _compile(facts, written, system.actors[number], memo)
+            pieces[number] = _compile(queries, written, system.actors[number], memo)
             written.add(pieces[number].own)
         outdated = [n for n in range(len(system.actors)) if n not in pieces or not pieces[n].holds(written)]
     if system.at_end is not None:
-        end = memo.find(facts, written, system.at_end) or _compile(facts, written, system.at_end, memo)
+        end = memo.find(queries, written, system.at_end) or _compile(queries, written, system.at_end, memo)
         pieces[len(system.actors)] = end
         written.add(end.own)
     ordered = [pieces[number] for number in sorted(pieces)]
     used = frozenset[str]().union(*(piece.used for piece in ordered))
-    return Compiled(system, facts.heap, written, [piece.code for piece in ordered], used)
+    return Compiled(system, queries.heap, written, [piece.code for piece in ordered], used)
 
 
-def _compile(facts: Facts, written: Written, actor: Actor | Call, memo: Memo) -> Piece:
-    unit = Unit(facts, written)
+def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo) -> Piece:
+    unit = Unit(queries, written)
     if isinstance(actor, Actor):
         code = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
     else:
         code = _compile_calls(unit, None, (actor,), atomic=True)
-    piece = Piece(code, unit.own, frozenset(unit.used), tuple(unit.doubts.items()), tuple(unit.asked.items()))
-    memo.keep(facts, actor, piece)
+    piece = Piece(
+        code=code,
+        own=unit.own,
+        used=frozenset(unit.used),
+        write_dependencies=tuple(unit.write_dependencies.items()),
+        dependencies=tuple(unit.dependencies.items()),
+    )
+    memo.keep(queries, actor, piece)
     return piece
 
 
@@ -95,12 +103,12 @@ def _compile_calls(
         compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
         compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args])
-    compiler.emit(Op.JUMP, again) if endless else compiler.emit(Op.HALT)
+    compiler.jump(again) if endless else compiler.emit(Op.HALT)
     return compiler.code
 
 
 def _repeated(calls: tuple[Call, ...]) -> list[tuple[Call, int]]:
-    """Consecutive calls of the same, counted: they become a loop."""
+    """Return the calls with the number of times that each is repeated: these become a loop."""
     found: list[tuple[Call, int]] = []
     for call in calls:
         if found and found[-1][0] == call:
@@ -117,10 +125,10 @@ def _target(unit: Unit, call: Call) -> Value:
     name = call.function.__name__
     for owner in type(receiver).__mro__:
         if name in owner.__dict__:
-            unit.find(unit.facts.member_of(receiver, name), type(receiver), owner)
+            unit.find(unit.queries.member_of(receiver, name), type(receiver), owner)
             return Method(owner.__dict__[name], Const(receiver), owner)
     raise AttributeError(name)
 
 
 def _bottom() -> None:
-    """Stands at the bottom of every actor's stack."""
+    """Bottom of every actor's stack."""

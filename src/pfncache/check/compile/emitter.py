@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from pfncache.check.compile.queries import Facts, Question
+from pfncache.check.compile.queries import Queries, Query
 from pfncache.check.compile.source import CompileError, FunctionSource, Location, attributed
 from pfncache.check.compile.values import (
     ANY_INT,
@@ -25,61 +25,62 @@ from pfncache.check.compile.values import (
     wraps_at,
 )
 from pfncache.check.compile.writes import Written
-from pfncache.check.ir import Code, Column, Event, Failure, Instr, Op, Variable
+from pfncache.check.ir import Code, Column, Event, Failure, Instr, Subject, Variable
+from pfncache.check.ops import JUMPS, UNREACHED_AFTER, Op
 from pfncache.check.system import Heap
 from pfncache.lang.records import LIVE, Record
 
 
 @dataclass
 class Unit:
-    """One actor while it is compiled: what it has asked about its system, and what it does there."""
+    """One actor while it is compiled: what its code depends on, and what it writes."""
 
-    facts: Facts
+    queries: Queries
     written: Written
-    """What all actors write, as far as that is known."""
+    """What all actors write, as far as it has been found."""
     own: Written = field(default_factory=Written)
     """What this actor writes."""
     used: set[str] = field(default_factory=set)
-    """Names of the kernel's functions that the code comes from."""
-    asked: dict[Question, object] = field(default_factory=dict)
-    """About the system without its actors, with the answers."""
-    doubts: dict[Question, bool] = field(default_factory=dict)
-    """About what the other actors write, with the answers."""
-    owners: dict[tuple[type, type], Question] = field(default_factory=dict)
-    """A receiver's class and the one in which a method of it was found, with the question that leads there."""
+    """Names of the kernel's functions that the code is compiled from."""
+    dependencies: dict[Query, object] = field(default_factory=dict)
+    """Queries about the system without its actors, with the answers."""
+    write_dependencies: dict[Query, bool] = field(default_factory=dict)
+    """Queries about what the other actors write, with the answers."""
+    owners: dict[tuple[type, type], Query] = field(default_factory=dict)
+    """By a receiver's class and the one in which a method of it was found: the query that found it."""
 
     @property
     def heap(self) -> Heap:
         """Every record of the system."""
-        return self.facts.heap
+        return self.queries.heap
 
-    def ask(self, *question: Any) -> None:
-        """Note that the code depends on an answer: on ``question[0](facts, *question[1:])``."""
-        if question not in self.asked:
-            self.asked[question] = self.facts.answer(question)
+    def depend_on(self, *query: Any) -> None:
+        """Record that the code depends on the answer to a query: on ``query[0](queries, *query[1:])``."""
+        if query not in self.dependencies:
+            self.dependencies[query] = self.queries.answer(query)
 
-    def find(self, question: Question, root: type, owner: type) -> None:
-        """A method of an object of class `root` is found in the class `owner`."""
-        self.ask(*question)
-        self.owners.setdefault((root, owner), question)
+    def find(self, query: Query, root: type, owner: type) -> None:
+        """Record that a method of an object of class `root` is found in the class `owner`."""
+        self.depend_on(*query)
+        self.owners.setdefault((root, owner), query)
 
     def initial(self, record: Record, name: str) -> Const:
-        """A scalar that nobody writes."""
-        self.ask(Facts.scalar, self.heap.variable(record, name))
+        """Return the value of a scalar that no actor writes."""
+        self.depend_on(Queries.scalar, self.heap.variable(record, name))
         return Const(record.__dict__[name])
 
     def varies(self, variable: Variable) -> bool:
-        """Written.varies(), of all actors."""
-        return self.own.varies(variable) or self._doubt(Written.varies, variable)
+        """Return Written.varies() for the writes of all actors."""
+        return self.own.varies(variable) or self._depend_on_writes(Written.varies, variable)
 
     def varies_any(self, column: Column) -> bool:
-        """Written.varies_any(), of all actors."""
-        return self.own.varies_any(column) or self._doubt(Written.varies_any, column)
+        """Return Written.varies_any() for the writes of all actors."""
+        return self.own.varies_any(column) or self._depend_on_writes(Written.varies_any, column)
 
-    def _doubt(self, *question: Any) -> bool:
-        if question not in self.doubts:
-            self.doubts[question] = question[0](self.written, *question[1:])
-        return self.doubts[question]
+    def _depend_on_writes(self, *query: Any) -> bool:
+        if query not in self.write_dependencies:
+            self.write_dependencies[query] = query[0](self.written, *query[1:])
+        return self.write_dependencies[query]
 
 
 @dataclass
@@ -92,26 +93,28 @@ class Frame:
     end: int
     cleanup_depth: int
     node: ast.AST | None
-    """What is being compiled; None at the bottom of an actor's stack."""
+    """The syntax that is being compiled; None at the bottom of an actor's stack."""
     returns: list[tuple[int, Value]] = field(default_factory=list)
     result: Value | None = None
     variables: dict[str, Reg] = field(default_factory=dict)
     """Registers of the locals that are assigned more than once."""
     loops: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
-    """Of each loop around: label and depth of cleanups of break, then of continue."""
+    """For each enclosing loop: label and depth of cleanups of break, then of continue."""
     on_yield: Any = None
 
     @property
     def here(self) -> Location:
-        """Where we are in the function."""
+        """The line that is being compiled."""
         return self.source.location(self.node) if self.node is not None else NOWHERE
 
 
 NOWHERE = Location("", 0, "")
+SLAB_STATE = IntKind(0, 2)
+"""Values of Record.slab_state."""
 
 
 class Emitter:
-    """The lowest layer of the compiler of one actor."""
+    """The lowest layer of the compiler of one actor: instructions, registers, and accesses to records."""
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
@@ -127,38 +130,47 @@ class Emitter:
 
     @property
     def frame(self) -> Frame:
-        """The innermost function."""
+        """The frame of the innermost function."""
         return self.frames[-1]
 
     def stack(self) -> tuple[Location, ...]:
-        """Where we are, innermost last."""
+        """Return the call stack at the line that is being compiled, innermost last."""
         return attributed([f.source.location(f.node) if f.node is not None else NOWHERE for f in self.frames])
 
     def error(self, what: str) -> CompileError:
-        """An error at the line that is being compiled."""
+        """Return an error at the line that is being compiled."""
         return CompileError(self.frame.here, what)
 
     # Instructions
 
-    def emit(self, op: Op, *args: object) -> None:
-        """Append an instruction, unless no execution gets here."""
+    def emit(self, op: Op, *reads: Reg, dest: Reg | None = None, subject: Subject | None = None) -> None:
+        """Append an instruction, unless it is unreachable."""
         if not self.dead:
-            if op in (Op.JUMP, Op.JZ, Op.JNZ):
-                self.labels_used.add(args[-1])  # type: ignore[arg-type]
-            self.code.instrs.append(Instr(op, args))
+            instr = Instr(op, reads, dest, subject)
+            if op in JUMPS:
+                self.labels_used.add(instr.label)
+            self.code.instrs.append(instr)
             self.placed_here.clear()
-            if op in (Op.JUMP, Op.FAIL, Op.HALT):
+            if op in UNREACHED_AFTER:
                 self.dead = True
 
+    def jump(self, label: int) -> None:
+        """Emit a jump."""
+        self.emit(Op.JUMP, subject=label)
+
+    def jump_if(self, condition: Reg, label: int) -> None:
+        """Emit a jump that is taken if `condition` is not 0."""
+        self.emit(Op.JNZ, condition, subject=label)
+
     def new_label(self) -> int:
-        """A label, to be placed later."""
+        """Return a label, to be placed later."""
         self.label_count += 1
         return self.label_count
 
     def place(self, label: int) -> None:
-        """The label stands for the next instruction. A jump to it that stands right before is dropped."""
+        """Let the label stand for the next instruction. Drop a jump to it that stands right before."""
         instrs = self.code.instrs
-        if self.dead and instrs and instrs[-1].op == Op.JUMP and instrs[-1].args[0] == label:
+        if self.dead and instrs and instrs[-1].op == Op.JUMP and instrs[-1].label == label:
             instrs.pop()
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
@@ -167,9 +179,10 @@ class Emitter:
             self.dead
             and len(instrs) > 1
             and instrs[-1].op == Op.JUMP
-            and instrs[-2] == Instr(Op.JNZ, (instrs[-2].args[0], label))
+            and instrs[-2].op == Op.JNZ
+            and instrs[-2].label == label
         ):
-            instrs[-2:] = [Instr(Op.JZ, (instrs[-2].args[0], instrs[-1].args[0]))]
+            instrs[-2:] = [Instr(Op.JZ, instrs[-2].reads, subject=instrs[-1].label)]
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
             self.dead = False
@@ -180,50 +193,50 @@ class Emitter:
             self.dead = False
 
     def labels_after(self, start: int) -> list[int]:
-        """The labels that stand for what comes after the instruction `start`; labels are placed in order."""
+        """Return the labels behind the instruction `start`; labels are in the order of their places."""
         return list(itertools.takewhile(lambda label: self.code.labels[label] > start, reversed(self.code.labels)))
 
     def result(self, kind: Kind) -> Reg:
-        """A register for a value that is computed once."""
+        """Return a register for a value that is computed once."""
         number = self.code.register()
         self.code.kinds[number] = kind
         return Reg(number, kind)
 
     def variable(self, kind: Kind) -> Reg:
-        """A register for a local that is assigned several times."""
+        """Return a register for a local that is assigned several times."""
         number = self.code.register()
         self.code.kinds[number] = kind
         return Reg(number, kind, variable=True)
 
-    def compute(self, op: Op, kind: Kind, *args: object) -> Reg:
+    def compute(self, op: Op, kind: Kind, *reads: Reg, subject: Subject | None = None) -> Reg:
         """Emit an instruction with a result."""
         result = self.result(kind)
-        self.emit(op, result, *args)
+        self.emit(op, *reads, dest=result, subject=subject)
         return result
 
     def constant(self, number: int) -> Reg:
-        """The register that holds `number`."""
+        """Return the register that holds `number`."""
         return Reg(self.code.constant(number), IntKind(number, number))
 
     def scalar(self, value: Value, want: Kind | None = None) -> Reg:
-        """`value` in a register."""
+        """Return a register with `value`, which must be of the kind `want`."""
         if isinstance(value, Reg):
             if want is not None and isinstance(want, RefKind) != isinstance(value.kind, RefKind):
-                raise self.error(f"{describe(value.kind)} where {describe(want)} is wanted")
+                raise self.error(f"{describe(value.kind)} where {describe(want)} is required")
             return value
         if isinstance(value, Const):
             if value.value is None:
                 return self.constant(0)
             if isinstance(value.value, Record):
                 if want is not None and not isinstance(want, RefKind):
-                    raise self.error(f"{value.value} where {describe(want)} is wanted")
+                    raise self.error(f"{value.value} where {describe(want)} is required")
                 return self.constant(self.unit.heap.number(value.value))
             if isinstance(value.value, int):
                 return self.constant(int(value.value))
         raise self.error("this value cannot be kept in a variable: only numbers, truth values and records can")
 
     def kind_of(self, value: Value) -> Kind | None:
-        """The kind of a value; None for None, which goes with every reference."""
+        """Return the kind of a value; None for None, which any reference may hold."""
         if isinstance(value, Reg):
             return self.code.kinds.get(value.number, value.kind)
         if isinstance(value, Const):
@@ -238,7 +251,7 @@ class Emitter:
         raise self.error("only numbers, truth values and records can be assigned here")
 
     def move(self, target: Reg, value: Value) -> None:
-        """Assign to a variable register."""
+        """Emit the assignment of a value to a variable register, and extend the register's kind."""
         kind = self.kind_of(value)
         if kind is not None:
             try:
@@ -247,30 +260,30 @@ class Emitter:
                 raise self.error(
                     f"the local is both {mixed}: annotate its first assignment, or use two locals"
                 ) from None
-        self.emit(Op.MOVE, target, self.scalar(value))
+        self.emit(Op.MOVE, self.scalar(value), dest=target)
 
     # Preemption points and failures
 
     def event(self, atomic: bool) -> None:
-        """Anybody may run before what follows, unless we are inside an atomic step."""
+        """Emit a possible preemption point, unless inside an atomic function."""
         if self.atomic_depth == 0:
-            self.emit(Op.EVENT, Event(self.stack(), atomic))
+            self.emit(Op.EVENT, subject=Event(self.stack(), atomic))
 
     def fail(self, kind: str) -> None:
-        """Execution must not get here."""
-        self.emit(Op.FAIL, Failure(kind, self.stack()))
+        """Emit the violation of the property `kind`."""
+        self.emit(Op.FAIL, subject=Failure(kind, self.stack()))
 
     def check(self, condition: Reg, kind: str) -> None:
-        """Fail unless `condition`."""
+        """Emit the violation of the property `kind` for the case that `condition` is 0."""
         good = self.new_label()
-        self.emit(Op.JNZ, condition, good)
+        self.jump_if(condition, good)
         self.fail(kind)
         self.place(good)
 
     # Records
 
     def load(self, base: Value, name: str) -> Value:
-        """Read a scalar of a record."""
+        """Emit the read of a scalar of a record, and return its value."""
         if self.dead:
             return Const(None)
         kind, records = self._records(base)
@@ -286,7 +299,7 @@ class Emitter:
             self._check_slab(base, records, name)
             if not varies:
                 return self.unit.initial(record, name)
-            return self.compute(Op.LOAD, self._field_kind(kind, name), variable)
+            return self.compute(Op.LOAD, self._field_kind(kind, name), subject=variable)
         assert isinstance(base, Reg)
         varies = self.unit.varies_any(Column(kind, name))
         if varies:
@@ -295,11 +308,11 @@ class Emitter:
             self.event(atomic=False)
         self._check_slab(base, records, name)
         if varies:
-            return self.compute(Op.LOADX, self._field_kind(kind, name), Column(kind, name), base)
+            return self.compute(Op.LOADX, self._field_kind(kind, name), base, subject=Column(kind, name))
         return self.lookup(base, [self.unit.initial(r, name) for r in records], self._field_kind(kind, name))
 
     def store(self, base: Value, name: str, value: Value) -> None:
-        """Write a scalar of a record."""
+        """Emit the write of a scalar of a record."""
         if self.dead:
             return
         kind, records = self._records(base)
@@ -313,25 +326,26 @@ class Emitter:
             return
         self.event(atomic=False)
         self._check_slab(base, records, name)
-        if self.unit.facts.endless and (turn := wraps_at(kind.fields[name].hint)):
+        if self.unit.queries.endless and (turn := wraps_at(kind.fields[name].hint)):
             source = self.compute(Op.MOD, IntKind(0, turn - 1), source, self.constant(turn))
         if isinstance(base, Const):
             variable = self.unit.heap.variable(records[0], name)
             self.unit.own.note(variable)
-            self.emit(Op.STORE, variable, source)
+            self.emit(Op.STORE, source, subject=variable)
         else:
+            assert isinstance(base, Reg)
             self.unit.own.columns.add(Column(kind, name))
-            self.emit(Op.STOREX, Column(kind, name), base, source)
+            self.emit(Op.STOREX, base, source, subject=Column(kind, name))
 
     def lookup(self, number: Reg, values: list[Const], kind: Kind) -> Value:
-        """The value that belongs to a record's number, from a table; known when it is the same for all."""
+        """Return the value for a record's number, from a table; a constant if it is the same for all."""
         if values and all(v.value is values[0].value or v.value == values[0].value for v in values):
             return values[0]
         table = (0, *(self._plain(v) for v in values))
-        return self.compute(Op.TABLE, kind, table, number)
+        return self.compute(Op.TABLE, kind, number, subject=table)
 
     def part(self, base: Reg, name: str) -> Value:
-        """A record that is embedded in the record `base`."""
+        """Return a record that is embedded in the record `base`."""
         _, records = self._records(base)
         self.check(base, "null-dereference")
         parts = [r.__dict__[name] for r in records]
@@ -357,7 +371,7 @@ class Emitter:
         return any(self.unit.varies(self.unit.heap.variable(owner, "slab_state")) for owner in owners)
 
     def _check_slab(self, base: Value, records: list[Record], name: str) -> None:
-        """KASAN's check, as Record.check_slab() does it."""
+        """Emit KASAN's check, as Record.check_slab() does it."""
         owners = [r.slab_owner for r in records]
         if not owners or owners[0] is None or name == "slab_state":
             return
@@ -371,12 +385,13 @@ class Emitter:
                 self.check(alive, "use-after-free")
             return
         if isinstance(base, Const):
-            state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owners[0], "slab_state"))
+            state = self.compute(Op.LOAD, SLAB_STATE, subject=self.unit.heap.variable(owners[0], "slab_state"))
         else:
             owner = self.lookup(base, [Const(o) for o in owners], RefKind(type(owners[0])))  # type: ignore[arg-type]
             if isinstance(owner, Const):
-                state = self.compute(Op.LOAD, IntKind(0, 2), self.unit.heap.variable(owner.value, "slab_state"))
+                state = self.compute(Op.LOAD, SLAB_STATE, subject=self.unit.heap.variable(owner.value, "slab_state"))
             else:
-                self.unit.own.mixed.add(Column(owner.kind.record, "slab_state"))  # type: ignore[union-attr]
-                state = self.compute(Op.LOADX, IntKind(0, 2), Column(type(owners[0]), "slab_state"), owner)
+                assert isinstance(owner, Reg) and isinstance(owner.kind, RefKind)
+                self.unit.own.mixed.add(Column(owner.kind.record, "slab_state"))
+                state = self.compute(Op.LOADX, SLAB_STATE, owner, subject=Column(type(owners[0]), "slab_state"))
         self.check(self.compute(Op.EQ, BOOL, state, self.constant(LIVE)), "use-after-free")

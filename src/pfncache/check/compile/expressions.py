@@ -8,8 +8,9 @@ import builtins
 from types import FunctionType
 from typing import Any, cast
 
+from pfncache.check.compile.bounds import bounds_of
 from pfncache.check.compile.emitter import Emitter
-from pfncache.check.compile.queries import Facts, Question
+from pfncache.check.compile.queries import Queries, Query
 from pfncache.check.compile.source import unwrap
 from pfncache.check.compile.values import (
     ANY_INT,
@@ -27,18 +28,12 @@ from pfncache.check.compile.values import (
     Value,
     join,
 )
-from pfncache.check.ir import Op
+from pfncache.check.ops import EVALUATE, Op
 from pfncache.lang.records import Record
 
 BINARY = {
     ast.Add: Op.ADD, ast.Sub: Op.SUB, ast.Mult: Op.MUL, ast.FloorDiv: Op.DIV, ast.Mod: Op.MOD, ast.BitAnd: Op.AND,
     ast.BitOr: Op.OR, ast.BitXor: Op.XOR, ast.LShift: Op.SHL, ast.RShift: Op.SHR,
-}  # fmt: skip
-FOLD = {
-    Op.ADD: lambda a, b: a + b, Op.SUB: lambda a, b: a - b, Op.MUL: lambda a, b: a * b, Op.DIV: lambda a, b: a // b,
-    Op.MOD: lambda a, b: a % b, Op.AND: lambda a, b: a & b, Op.OR: lambda a, b: a | b, Op.XOR: lambda a, b: a ^ b,
-    Op.SHL: lambda a, b: a << b, Op.SHR: lambda a, b: a >> b, Op.EQ: lambda a, b: a == b, Op.NE: lambda a, b: a != b,
-    Op.LT: lambda a, b: a < b, Op.LE: lambda a, b: a <= b,
 }  # fmt: skip
 COMPARE = {
     ast.Eq: (Op.EQ, False), ast.NotEq: (Op.NE, False), ast.Is: (Op.EQ, False), ast.IsNot: (Op.NE, False),
@@ -47,10 +42,10 @@ COMPARE = {
 
 
 class Expressions(Emitter):
-    """The middle layer: what has a value."""
+    """The layer above the emitter: expressions."""
 
     def expression(self, node: ast.expr) -> Value:
-        """The value of an expression; of no interest where no execution gets."""
+        """Compile an expression and return its value; NONE in unreachable code."""
         if self.dead:
             return NONE
         self.frame.node = node
@@ -80,8 +75,8 @@ class Expressions(Emitter):
         )
 
     def call(self, node: ast.Call) -> Value:
-        """The value of a call; the upper layer knows how."""
-        raise self.error("calls are compiled by a higher layer")
+        """Compile a call; overridden by the layer above."""
+        raise NotImplementedError
 
     # Names and members
 
@@ -90,7 +85,7 @@ class Expressions(Emitter):
             return self.frame.locals[node.id]
         if node.id in self.frame.source.assigned:
             raise self.error(f"the local {node.id!r} may be read before it is assigned: assign it on every path")
-        self.unit.ask(Facts.named, self.frame.source.function, node.id)
+        self.unit.depend_on(Queries.named, self.frame.source.function, node.id)
         scope = self.frame.source.function.__globals__
         if node.id in scope:
             return Const(scope[node.id])
@@ -100,7 +95,7 @@ class Expressions(Emitter):
         if node.id in closure.__code__.co_freevars:
             cell = (closure.__closure__ or ())[closure.__code__.co_freevars.index(node.id)]
             return Const(cell.cell_contents)
-        raise self.error(f"the name {node.id!r} is not known here")
+        raise self.error(f"the name {node.id!r} is not defined here")
 
     def _attribute(self, node: ast.Attribute) -> Value:
         base = self.expression(node.value)
@@ -108,7 +103,7 @@ class Expressions(Emitter):
         return self.member(base, node.attr)
 
     def member(self, base: Value, name: str) -> Value:
-        """``base.name``."""
+        """Compile ``base.name``."""
         if self.dead:
             return NONE
         if isinstance(base, Const) and base.value is None:
@@ -120,7 +115,7 @@ class Expressions(Emitter):
             root = type(receiver.value)
             below = self.unit.owners.get((root, base.owner))
             line = root.__mro__
-            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Facts.above, below, name))
+            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Queries.above, below, name))
         if isinstance(base, Reg):
             if not isinstance(base.kind, RefKind):
                 raise self.error(f"a number has no member {name!r}")
@@ -128,10 +123,10 @@ class Expressions(Emitter):
         if isinstance(base, Const):
             if isinstance(base.value, Record):
                 return self._record_member(base, type(base.value), name)
-            question = self.unit.facts.member_of(base.value, name)
+            query = self.unit.queries.member_of(base.value, name)
             if isinstance(getattr(type(base.value), name, None), FunctionType):
-                return self._method(base, name, type(base.value).__mro__, question)
-            self.unit.ask(*question)
+                return self._method(base, name, type(base.value).__mro__, query)
+            self.unit.depend_on(*query)
             try:
                 return Const(getattr(base.value, name))
             except AttributeError as error:
@@ -139,7 +134,7 @@ class Expressions(Emitter):
         raise self.error(f"a tuple has no member {name!r}")
 
     def _record_member(self, base: Const | Reg, kind: type[Record], name: str) -> Value:
-        if isinstance(base, Reg) and kind not in self.unit.heap.pools:  # there is no such record: the reference is NULL
+        if isinstance(base, Reg) and kind not in self.unit.heap.pools:  # no such record: the reference is NULL
             self.fail("null-dereference")
             return NONE
         if name in kind.fields:
@@ -153,16 +148,16 @@ class Expressions(Emitter):
                 return Parts(base, tuple(r.__dict__[name] for r in pool))
             return self.part(base, name)
         if hasattr(kind, name):
-            return self._method(base, name, kind.__mro__, (Facts.method, kind, name))
+            return self._method(base, name, kind.__mro__, (Queries.method, kind, name))
         raise self.error(f"{kind.__name__} has no member {name!r}; it has {', '.join([*kind.fields, *kind.parts])}")
 
-    def _method(self, receiver: Value, name: str, line: tuple[type, ...], question: Question) -> Value:
+    def _method(self, receiver: Value, name: str, line: tuple[type, ...], query: Query) -> Value:
         if isinstance(receiver, Const) and not isinstance(receiver.value, Record):
             self.unit.used.add(name)
         for owner in line:
             if name in owner.__dict__:
                 root = type(receiver.value) if isinstance(receiver, Const) else line[0]
-                self.unit.find(question, root, owner)
+                self.unit.find(query, root, owner)
                 found = owner.__dict__[name]
                 if isinstance(found, staticmethod):
                     return Const(found.__func__)
@@ -176,7 +171,7 @@ class Expressions(Emitter):
         return self.element(base, index)
 
     def element(self, base: Value, index: Value) -> Value:
-        """``base[index]``. An index out of range is reported."""
+        """Compile ``base[index]``, with a check of the bounds."""
         if self.dead:
             return NONE
         if isinstance(base, Tuple) and isinstance(index, Const):
@@ -238,13 +233,13 @@ class Expressions(Emitter):
         return self.arithmetic(BINARY[type(node.op)], left, right)
 
     def arithmetic(self, op: Op, left: Value, right: Value) -> Value:
-        """A binary operation on numbers."""
+        """Compile a binary operation on numbers."""
         if self.dead:
             return NONE
         if isinstance(left, Const) and isinstance(right, Const):
-            return Const(FOLD[op](left.value, right.value))
+            return Const(EVALUATE[op](left.value, right.value))
         a, b = self.scalar(left, ANY_INT), self.scalar(right, ANY_INT)
-        return self.compute(op, _range(op, self.kind_of(left), self.kind_of(right)), a, b)
+        return self.compute(op, bounds_of(op, self.kind_of(left), self.kind_of(right)), a, b)
 
     def _unary(self, node: ast.UnaryOp) -> Value:
         if isinstance(node.op, ast.Not):
@@ -252,16 +247,15 @@ class Expressions(Emitter):
         value = self.expression(node.operand)
         if isinstance(node.op, ast.UAdd) or self.dead:
             return value
+        op = Op.NEG if isinstance(node.op, ast.USub) else Op.INVERT
         if isinstance(value, Const):
-            return Const(-value.value if isinstance(node.op, ast.USub) else ~value.value)
+            return Const(EVALUATE[op](value.value))
         kind = self.kind_of(value)
         assert isinstance(kind, IntKind)
-        if isinstance(node.op, ast.USub):
-            return self.compute(Op.NEG, IntKind(-kind.high, -kind.low), self.scalar(value))
-        return self.compute(Op.INVERT, IntKind(~kind.high, ~kind.low), self.scalar(value))
+        return self.compute(op, IntKind(EVALUATE[op](kind.high), EVALUATE[op](kind.low)), self.scalar(value))
 
     def _truth(self, node: ast.expr) -> Value:
-        """A truth value, as a value."""
+        """Compile not, a comparison, or a boolean operation to a value of 0 or 1."""
         if isinstance(node, ast.UnaryOp):
             inner = self.truth_of(self.expression(node.operand))
             if self.dead:
@@ -287,15 +281,15 @@ class Expressions(Emitter):
             return Const(False)
         result = self.variable(BOOL)
         self.place(yes)
-        self.emit(Op.MOVE, result, self.constant(1))
-        self.emit(Op.JUMP, end)
+        self.emit(Op.MOVE, self.constant(1), dest=result)
+        self.jump(end)
         self.place(no)
-        self.emit(Op.MOVE, result, self.constant(0))
+        self.emit(Op.MOVE, self.constant(0), dest=result)
         self.place(end)
         return result
 
     def truth_of(self, value: Value) -> Const | Reg:
-        """bool(value)."""
+        """Compile bool(value)."""
         if self.dead:
             return Const(False)
         if isinstance(value, Const):
@@ -308,7 +302,7 @@ class Expressions(Emitter):
         raise self.error("this value has no truth value in the model's language")
 
     def condition(self, node: ast.expr, yes: int, no: int) -> None:
-        """Jump to `yes` or to `no`, evaluating only as much as Python does."""
+        """Compile a condition to jumps to `yes` and `no`, with the short-circuit evaluation of Python."""
         if isinstance(node, ast.BoolOp):
             conjunction = isinstance(node.op, ast.And)
             for value in node.values[:-1]:
@@ -331,19 +325,19 @@ class Expressions(Emitter):
                 self._branch(self.compare(op, left, right), more, no)
                 self.place(more)
                 left = right
-            self.emit(Op.JUMP, yes)
+            self.jump(yes)
             return
         self._branch(self.truth_of(self.expression(node)), yes, no)
 
-    def _branch(self, value: Value, yes: int, no: int) -> None:
+    def _branch(self, value: Const | Reg, yes: int, no: int) -> None:
         if isinstance(value, Const):
-            self.emit(Op.JUMP, yes if value.value else no)
+            self.jump(yes if value.value else no)
         else:
-            self.emit(Op.JNZ, value, yes)
-            self.emit(Op.JUMP, no)
+            self.jump_if(value, yes)
+            self.jump(no)
 
     def compare(self, op: ast.cmpop, left: Value, right: Value) -> Const | Reg:
-        """A comparison of numbers, or of records by identity."""
+        """Compile a comparison of numbers, or of records by identity."""
         if self.dead:
             return Const(False)
         if type(op) not in COMPARE:
@@ -359,7 +353,7 @@ class Expressions(Emitter):
                 or right.value is None
             ):
                 return Const((left.value is right.value) == (code == Op.EQ))
-            return Const(FOLD[code](left.value, right.value))
+            return Const(bool(EVALUATE[code](left.value, right.value)))
         for value, other in ((left, right), (right, left)):
             if isinstance(value, Const) and isinstance(value.value, Record) != isinstance(self.kind_of(other), RefKind):
                 if not (value.value is None and isinstance(self.kind_of(other), RefKind)):
@@ -379,8 +373,8 @@ class Expressions(Emitter):
         if result is not None:
             if self.kind_of(first) is None:
                 raise self.error("write `x if c else None`, with None last")
-            self.emit(Op.MOVE, result, self.scalar(first))
-            self.emit(Op.JUMP, end)
+            self.emit(Op.MOVE, self.scalar(first), dest=result)
+            self.jump(end)
         self.place(no)
         if self.dead:
             self.place(end)
@@ -394,7 +388,7 @@ class Expressions(Emitter):
         return result
 
     def _static_truth(self, node: ast.expr) -> bool | None:
-        """The value of a test that emits no code: a name or a comparison of what is known."""
+        """Return the value of a test of constants, a name or a comparison; None for any other."""
         if isinstance(node, ast.Name):
             value = self._name(node)
             return bool(value.value) if isinstance(value, Const) else None
@@ -412,35 +406,14 @@ class Expressions(Emitter):
         return Tuple(items)
 
     def plain_function(self, value: Value) -> Any:
-        """The Python function behind a value, unwrapped; None for what is not one."""
+        """Return the Python function that a value is, unwrapped; None if it is not callable."""
         if isinstance(value, Method):
             return unwrap(value.function)
         return unwrap(value.value) if isinstance(value, Const) and callable(value.value) else None
 
 
-def _range(op: Op, a: Kind | None, b: Kind | None) -> Kind:
-    """Bounds of a result; wide where they would be guesswork."""
-    if not isinstance(a, IntKind) or not isinstance(b, IntKind):
-        return ANY_INT
-    if op in (Op.ADD, Op.SUB, Op.MUL):
-        corners = [FOLD[op](x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
-        return IntKind(min(corners), max(corners))
-    if op == Op.SHL and b.low >= 0 and b.high < 16:
-        corners = [x << y for x in (a.low, a.high) for y in (b.low, b.high)]
-        return IntKind(min(corners), max(corners))
-    if op in (Op.SHR, Op.DIV) and b.low >= 0:
-        return IntKind(min(a.low, 0), max(a.high, 0))
-    if op == Op.AND and a.low >= 0:
-        return IntKind(0, a.high)
-    if op == Op.AND and b.low >= 0:
-        return IntKind(0, b.high)
-    if op == Op.MOD and b.low > 0:
-        return IntKind(0, b.high - 1)
-    return ANY_INT
-
-
 def construct(node: ast.AST) -> str:
-    """A piece of syntax in words, for an error."""
+    """Return the name of a syntactic construct, for an error."""
     names = {"JoinedStr": "an f-string", "Lambda": "a lambda", "ListComp": "a list comprehension", "Dict": "a dict",
              "List": "a list", "Set": "a set", "Await": "await", "NamedExpr": "an assignment inside an expression",
              "GeneratorExp": "a generator expression",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the compiler may ask about a system, as questions whose answers can be compared with those of another system."""
+"""What the compiler reads of a system, as queries whose answers can be compared with those of another system."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from pfncache.check.ir import Variable
 from pfncache.check.system import Actor, Call, Heap, System
 from pfncache.lang.records import Record
 
-Question = tuple[Any, ...]
-"""A method of Facts, and its arguments."""
+Query = tuple[Any, ...]
+"""A method of Queries, and its arguments."""
 PLAIN = (bool, int, str, type(None), range)
+"""Types whose values are their own keys."""
 MARKS = ("is_atomic", "is_guard", "is_host_only")
+"""Attributes of a function that change how it is compiled."""
 
 
-class Same:
-    """A thing as itself: equal to nothing else, whatever the thing thinks of it."""
+class Identity:
+    """An object compared by identity, whatever its own __eq__ says."""
 
     __slots__ = ("thing",)
 
@@ -29,112 +31,112 @@ class Same:
         self.thing = thing
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.thing is self.thing
+        return isinstance(other, Identity) and other.thing is self.thing
 
     def __hash__(self) -> int:
         return id(self.thing)
 
 
-class Facts:
+class Queries:
     """A system without its actors.
 
-    An answer is a word: a value that is equal to that of another system when the two mean the same to the compiler.
-    Records are meant by class and number, the kernel is meant as such, a function by its code and by what it can reach,
-    and whatever else there may be by its identity.
+    An answer is a key: it equals the key from another system if and only if the two values mean the same to the
+    compiler. The key of a record is its class and number, that of the kernel is the same in every system, that of a
+    function is its code and what the code refers to, and that of any other object is its identity.
     """
 
     def __init__(self, system: System) -> None:
         self.kernel = system.kernel
         self.heap = Heap.of(system)
         self.endless = system.is_endless
-        """Some actor is: counters wrap."""
-        self._answers: dict[Question, Any] = {}
-        self._found: dict[Question, tuple[tuple[type, ...], int]] = {}
-        self._shape = tuple((kind, tuple(map(self._build, pool))) for kind, pool in self.heap.pools.items())
+        """Some actor is an environment actor: counters wrap."""
+        self._answers: dict[Query, Any] = {}
+        self._found: dict[Query, tuple[tuple[type, ...], int]] = {}
+        self._shape = tuple((kind, tuple(map(self._structure, pool))) for kind, pool in self.heap.pools.items())
 
-    def start(self, actor: Actor | Call) -> Question:
-        """What compiling an actor begins with: how records are built and numbered, and what it does."""
-        return self._shape, self.endless, self.word(actor)
+    def start(self, actor: Actor | Call) -> Query:
+        """Return what the compilation of an actor begins with: how records are built and numbered, and its calls."""
+        return self._shape, self.endless, self.key(actor)
 
-    def _build(self, record: Record) -> tuple[Any, ...]:
-        parts = (self.word(record.__dict__[name]) for name in type(record).parts)
-        return record.role, self.word(record.slab_owner), *parts
+    def _structure(self, record: Record) -> tuple[Any, ...]:
+        parts = (self.key(record.__dict__[name]) for name in type(record).parts)
+        return record.role, self.key(record.slab_owner), *parts
 
-    def answer(self, question: Question) -> Any:
-        """The answer to a question."""
-        if question not in self._answers:
-            self._answers[question] = question[0](self, *question[1:])
-        return self._answers[question]
+    def answer(self, query: Query) -> Any:
+        """Return the answer to a query."""
+        if query not in self._answers:
+            self._answers[query] = query[0](self, *query[1:])
+        return self._answers[query]
 
-    # Questions
+    # Queries
 
     def scalar(self, variable: Variable) -> Any:
-        """What a scalar starts as."""
-        return self.word(self.heap.holder(variable).__dict__[variable.name])
+        """Key of the initial value of a scalar."""
+        return self.key(self.heap.holder(variable).__dict__[variable.name])
 
     def named(self, function: FunctionType, name: str) -> Any:
-        """What a name that is no local means in a function."""
+        """Key of what a name that is not a local refers to in a function."""
         if name in function.__globals__:
-            return self.word(function.__globals__[name])
+            return self.key(function.__globals__[name])
         if hasattr(builtins, name):
-            return self.word(getattr(builtins, name))
+            return self.key(getattr(builtins, name))
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-        return self.word(cells[name].cell_contents) if name in cells else None
+        return self.key(cells[name].cell_contents) if name in cells else None
 
-    def member(self, holder: Same | None, name: str) -> Any:
-        """A member of the kernel (None), or of anything else that is no record; of a function, its meaning."""
+    def member(self, holder: Identity | None, name: str) -> Any:
+        """Key of a member of the kernel (None), or of an object that is not a record."""
         base = self.kernel if holder is None else holder.thing
         if isinstance(getattr(type(base), name, None), FunctionType):
-            return self._method(type(base).__mro__, 0, name, (Facts.member, holder, name))
-        return self.word(getattr(base, name)) if hasattr(base, name) else None
+            return self._method(type(base).__mro__, 0, name, (Queries.member, holder, name))
+        return self.key(getattr(base, name)) if hasattr(base, name) else None
 
     def method(self, kind: type[Record], name: str) -> Any:
-        """A method of a class of records."""
-        return self._method(kind.__mro__, 0, name, (Facts.method, kind, name))
+        """Key of a method of a class of records."""
+        return self._method(kind.__mro__, 0, name, (Queries.method, kind, name))
 
-    def above(self, below: Question | None, name: str) -> Any:
-        """What super() finds in a method that `below` has found."""
+    def above(self, below: Query | None, name: str) -> Any:
+        """Key of what super() finds in the method that the query `below` has found."""
         if below is None or self.answer(below) is None:
             return None
         line, position = self._found[below]
-        return self._method(line, position + 1, name, (Facts.above, below, name))
+        return self._method(line, position + 1, name, (Queries.above, below, name))
 
-    def member_of(self, value: Any, name: str) -> Question:
-        """The question for a member of a value."""
-        return Facts.member, None if value is self.kernel else Same(value), name
+    def member_of(self, value: Any, name: str) -> Query:
+        """Return the query for a member of a value."""
+        return Queries.member, None if value is self.kernel else Identity(value), name
 
-    def _method(self, line: tuple[type, ...], start: int, name: str, question: Question) -> Any:
+    def _method(self, line: tuple[type, ...], start: int, name: str, query: Query) -> Any:
         for position in range(start, len(line)):
             if name in line[position].__dict__:
-                self._found[question] = line, position
-                return self.word(line[position].__dict__[name])
+                self._found[query] = line, position
+                return self.key(line[position].__dict__[name])
         return None
 
-    # Words
+    # Keys
 
-    def word(self, value: Any) -> Any:
-        """A value in a word."""
+    def key(self, value: Any) -> Any:
+        """Return the key of a value."""
         if type(value) in PLAIN:
             return type(value), value
         if isinstance(value, Record):
             number = self.heap.numbers.get(id(value))
-            return (type(value), number) if number is not None else Same(value)
+            return (type(value), number) if number is not None else Identity(value)
         if value is self.kernel:
-            return Facts
+            return Queries
         if isinstance(value, tuple | list):
-            return type(value), *map(self.word, value)
+            return type(value), *map(self.key, value)
         if isinstance(value, Actor | Call):
-            return type(value), *(self.word(getattr(value, f.name)) for f in fields(value))
+            return type(value), *(self.key(getattr(value, f.name)) for f in fields(value))
         if isinstance(value, MethodType):
-            return MethodType, value.__name__, self.word(value.__self__), self.word(value.__func__)
+            return MethodType, value.__name__, self.key(value.__self__), self.key(value.__func__)
         plain = unwrap(value) if callable(value) or isinstance(value, staticmethod) else None
-        return self._meaning(value, plain) if isinstance(plain, FunctionType) else Same(value)
+        return self._function_key(value, plain) if isinstance(plain, FunctionType) else Identity(value)
 
-    def _meaning(self, function: Callable[..., Any], plain: FunctionType) -> Any:
-        """A function in a word. The class that super() starts from is another in each kernel, and asked for apart."""
+    def _function_key(self, function: Callable[..., Any], plain: FunctionType) -> Any:
+        """Key of a function. The class that super() starts from differs in each kernel, and has a query of its own."""
         cells = zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True)
         return (
-            type(function), *(getattr(function, mark, False) for mark in MARKS), Same(plain.__code__),
-            Same(plain.__globals__), self.word(plain.__defaults__),
-            *(self.word(cell.cell_contents) for name, cell in cells if name != "__class__"),
+            type(function), *(getattr(function, mark, False) for mark in MARKS), Identity(plain.__code__),
+            Identity(plain.__globals__), self.key(plain.__defaults__),
+            *(self.key(cell.cell_contents) for name, cell in cells if name != "__class__"),
         )  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A model function as the compiler sees it: its AST, where it stands, and what is known of its locals."""
+"""The parsed source of model functions: AST, source lines, and which locals are assigned once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pfncache.lang.records import Record
 
 
 class CompileError(Exception):
-    """A construct that the model's language does not have. One line: file:line, what, and what instead."""
+    """A construct that the modelling language does not have. One line: file:line, what, and what instead."""
 
     def __init__(self, where: Location, what: str) -> None:
         super().__init__(where, what)
@@ -40,7 +40,7 @@ class Location:
 
     @property
     def text(self) -> str:
-        """The line itself."""
+        """The text of the line."""
         return linecache.getline(self.file, self.line).strip()
 
 
@@ -74,7 +74,7 @@ class FunctionSource:
         return self.tree.name
 
     def location(self, node: ast.AST) -> Location:
-        """Where `node` stands."""
+        """Return the source line of `node`."""
         line = getattr(node, "lineno", 1)
         place = self.places.get(line)
         if place is None:
@@ -84,7 +84,7 @@ class FunctionSource:
 
 
 def unwrap(function: Any) -> Any:
-    """The function below atomic() and guard()."""
+    """Return the function that atomic() and guard() wrap."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     return function
@@ -95,13 +95,13 @@ _parsed: dict[tuple[int, ...], FunctionSource] = {}
 
 
 def key_of(function: FunctionType) -> tuple[int, ...]:
-    """Ids of a function's code, as equal code means something else in another file, and of what is around it."""
+    """Return the ids of a function's code and of its closure: equal code in another file is another function."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return id(function.__code__), *(id(cell.cell_contents) for name, cell in cells if name != "__class__")
 
 
 def function_source(function: FunctionType) -> FunctionSource:
-    """Parse `function`; once, however many kernels it is linked into."""
+    """Return the parsed source of `function`; it is parsed once, however many kernels have it."""
     key = key_of(function)
     source = _parsed.get(key)
     if source is None:
@@ -118,7 +118,7 @@ def _parse(function: FunctionType) -> FunctionSource:
         hints = get_type_hints(function, localns=dict(Record.registry), include_extras=True)
     except NameError as error:
         raise CompileError(
-            Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not known here"
+            Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not defined here"
         ) from None
     assigned = Counter(
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
@@ -138,9 +138,9 @@ def _parse(function: FunctionType) -> FunctionSource:
 
 
 def _stable_locals(tree: ast.FunctionDef, assigned: Counter[str]) -> frozenset[str]:
-    """Names that are assigned once, and not in a loop that is left before they are used.
+    """Return the names that are assigned once, and not in a loop that is left before they are used.
 
-    An unrolled loop compiles its body several times; a name that outlives the loop must then be a variable.
+    An unrolled loop compiles its body several times; a name that is used after the loop must then be a variable.
     """
     unstable = {name for name, count in assigned.items() if count > 1}
     augmented = {n.target.id for n in ast.walk(tree) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Statements: how control flows through the model's source."""
+"""Statements: control flow, guards and results."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ from pfncache.check.compile.values import (
     is_tuple_hint,
     kind_of_hint,
 )
-from pfncache.check.ir import Op
 from pfncache.lang.records import Record
 
 
 class Statements(Calls):
-    """The upper layer: statements, loops, guards and results."""
+    """The top layer: statements, loops, guards and results."""
 
     def block(self, statements: list[ast.stmt]) -> None:
-        """Compile statements one after the other, as long as execution gets there."""
+        """Compile statements in order, up to the first that is unreachable."""
         for statement in statements:
             if self.dead:
                 return
@@ -75,7 +74,7 @@ class Statements(Calls):
                     raise self.error("outside a loop")
                 label, depth = self.frame.loops[-1][isinstance(node, ast.Continue)]
                 self._unwind(depth)
-                self.emit(Op.JUMP, label)
+                self.jump(label)
             case ast.Assert():
                 self._assert(node)
             case ast.Pass():
@@ -91,7 +90,7 @@ class Statements(Calls):
         try:
             return eval(compile(ast.Expression(node.annotation), self.frame.here.file, "eval"), scope)
         except NameError as error:
-            raise self.error(f"an annotation names {error.name!r}, which is not known here") from None
+            raise self.error(f"an annotation names {error.name!r}, which is not defined here") from None
 
     def _assign(self, target: ast.expr, value: Value, hint: Any = None) -> None:
         if self.dead:
@@ -134,12 +133,12 @@ class Statements(Calls):
         self.place(yes)
         before = dict(self.frame.locals)
         self.block(node.body)
-        self.emit(Op.JUMP, end)
+        self.jump(end)
         after = self.frame.locals
         self.frame.locals = before
         self.place(no)
         self.block(node.orelse)
-        self.emit(Op.JUMP, end)
+        self.jump(end)
         self.place(end)
         for name, value in after.items():
             self.frame.locals.setdefault(name, value)
@@ -148,7 +147,7 @@ class Statements(Calls):
         if node.orelse:
             raise self.error("while ... else is not in the model's language")
         head, body, end = self.new_label(), self.new_label(), self.new_label()
-        self.emit(Op.JUMP, head)
+        self.jump(head)
         self.place(head)
         self.labels_used.add(head)
         self.condition(node.test, body, end)
@@ -157,7 +156,7 @@ class Statements(Calls):
         self.frame.loops.append(((end, depth), (head, depth)))
         self.block(node.body)
         self.frame.loops.pop()
-        self.emit(Op.JUMP, head)
+        self.jump(head)
         self.place(end)
 
     def _for(self, node: ast.For) -> None:
@@ -191,14 +190,14 @@ class Statements(Calls):
         )
 
     def _loop_body(self, node: ast.For, item: Value, end: int, break_depth: int) -> None:
-        """One unrolled turn; break also runs the ends of guards above `break_depth`, which a generator may hold."""
+        """Compile one unrolled iteration; break runs the cleanups above `break_depth`, among them a generator's."""
         again = self.new_label()
         self.frame.node = node
         self._assign(node.target, item)
         self.frame.loops.append(((end, break_depth), (again, len(self.cleanups))))
         self.block(node.body)
         self.frame.loops.pop()
-        self.emit(Op.JUMP, again)
+        self.jump(again)
         self.place(again)
 
     def _for_generator(self, node: ast.For, func: Value, end: int) -> None:
@@ -222,14 +221,14 @@ class Statements(Calls):
         self.place(end)
 
     def _with(self, node: ast.With, position: int) -> None:
-        """One guard after the other, then the body, then their ends in reverse."""
+        """Compile the guards from `position` on, then the body, then the cleanups in reverse order."""
         if position == len(node.items):
             self.block(node.body)
             return
         item = node.items[position]
         call = item.context_expr
         if not isinstance(call, ast.Call):
-            raise self.error("with wants a guard of the model, such as spin_lock(lock)")
+            raise self.error("with requires a guard of the model, such as spin_lock(lock)")
         target = self.expression(call.func)
         function = target.function if isinstance(target, Method) else getattr(target, "value", None)
         if not getattr(function, "is_guard", False):
@@ -242,7 +241,7 @@ class Statements(Calls):
         body = source.tree.body
         at = next((i for i, s in enumerate(body) if isinstance(s, ast.Expr) and isinstance(s.value, ast.Yield)), None)
         if at is None:
-            raise self.error(f"the guard {source.name}() wants one yield at the top of its body")
+            raise self.error(f"the guard {source.name}() requires one yield at the top level of its body")
         self.block(body[:at])
         given = body[at].value.value  # type: ignore[attr-defined]
         value = self.expression(given) if given is not None else NONE
@@ -263,7 +262,7 @@ class Statements(Calls):
             cleanup()
 
     def _unwind(self, depth: int) -> None:
-        """Run the ends of the guards above `depth`, innermost first, and keep them for other paths."""
+        """Compile the cleanups above `depth`, innermost first, and keep them for other paths."""
         saved = self.cleanups
         for i in reversed(range(depth, len(saved))):
             self.cleanups = saved[:i]
@@ -288,10 +287,10 @@ class Statements(Calls):
             self.move(frame.result, value)
         elif len(frame.returns) > 1 and frame.returns[0][1] != value:
             raise self.error(f"annotate the result of {frame.source.name}()")
-        self.emit(Op.JUMP, frame.end)
+        self.jump(frame.end)
 
     def _result_kind(self, frame: Frame, value: Value) -> Kind | None:
-        """The kind of register that a result goes to; None when the result has to be known."""
+        """Return the kind of register that a result goes to; None if the result must be a constant."""
         if isinstance(value, Const) and not isinstance(value.value, int | Record | None):
             return None
         found = self.kind_of(value)
@@ -313,7 +312,7 @@ class Statements(Calls):
             self.move(target, item)
 
     def _assert(self, node: ast.Assert) -> None:
-        """``assert x is not None``: the pointer is about to be followed. Any other assertion is one of the model's."""
+        """Compile an assertion. ``assert x is not None`` stands for the dereference of a pointer that may be NULL."""
         good, bad = self.new_label(), self.new_label()
         self.condition(node.test, good, bad)
         self.place(bad)

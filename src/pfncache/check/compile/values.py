@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an expression is at compile time: known, or in a register with known bounds."""
+"""Values of expressions at compile time: constants, or registers with known bounds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANY_INT = IntKind(-128, 127)
 
 
 class Const(NamedTuple):
-    """A value that is known: a number, a record, a function, a tuple."""
+    """A constant: a number, a record, a function, a tuple."""
 
     value: Any
 
@@ -44,14 +44,14 @@ class Reg(NamedTuple):
 
 @dataclass(frozen=True)
 class Tuple:
-    """Several values together: a tuple of results, before it is taken apart."""
+    """A tuple of values that are not all constants, such as the results of a function."""
 
     items: tuple[Value, ...]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A tuple of records that is embedded in a record known only by its number in ``owner``."""
+    """A tuple of records that is embedded in a record whose number is in the register ``owner``."""
 
     owner: Reg
     rows: tuple[tuple[Record, ...], ...]
@@ -65,7 +65,7 @@ class Method:
     function: Any
     receiver: Value
     owner: type
-    """The class in which the function was found, from which super() goes on."""
+    """The class in which the function was found: super() continues behind it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ NONE = Const(None)
 
 
 def kind_of_hint(hint: Any) -> Kind | None:
-    """The kind of value that an annotation allows, or None when it says nothing of use."""
+    """Return the kind of value that an annotation allows; None if it has no kind."""
     record = record_of(hint)
     if record is not None:
         return RefKind(record)
@@ -97,22 +97,22 @@ def kind_of_hint(hint: Any) -> Kind | None:
 
 
 def wraps_at(hint: Any) -> int:
-    """What a scalar with an annotation is counted modulo where an actor is endless; 0 when it is not."""
+    """Return the modulus of a scalar in systems with an environment actor; 0 if it does not wrap."""
     return next((extra.wraps for extra in get_args(hint)[1:] if isinstance(extra, Bound)), 0)
 
 
 def is_tuple_hint(hint: Any) -> bool:
-    """True for ``tuple[...]``."""
+    """Return whether an annotation is ``tuple[...]``."""
     return get_origin(hint) is tuple
 
 
 def is_optional(hint: Any) -> bool:
-    """True for ``X | None``."""
+    """Return whether an annotation is ``X | None``."""
     return get_origin(hint) in (Union, types.UnionType)
 
 
 def join(a: Kind, b: Kind) -> Kind:
-    """The kind that holds the values of both. Raises TypeError when they do not mix."""
+    """Return the smallest kind that holds the values of both. Raises TypeError if there is none."""
     if isinstance(a, IntKind) and isinstance(b, IntKind):
         return IntKind(min(a.low, b.low), max(a.high, b.high))
     if a == b:
@@ -121,5 +121,5 @@ def join(a: Kind, b: Kind) -> Kind:
 
 
 def describe(kind: Kind) -> str:
-    """The kind in words, for a compile error."""
+    """Return a description of a kind, for a compile error."""
     return kind.record.__name__ if isinstance(kind, RefKind) else f"an integer from {kind.low} to {kind.high}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What actors write."""
+"""The parts of the state that actors write."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from pfncache.check.ir import Column, Variable
 
 @dataclass
 class Written:
-    """The scalars that actors write. All others keep their first value for ever, and are constants."""
+    """The scalars that actors write. All others keep their initial value: they are constants."""
 
     variables: set[Variable] = field(default_factory=set)
     columns: set[Column] = field(default_factory=set)
-    """Of a record that is known by a number only."""
+    """Columns that are written by a record's number."""
     mixed: set[Column] = field(default_factory=set)
-    """Columns that are read by a record's number although only some of the records are written."""
+    """Columns that are read by a record's number although only some of their variables are written."""
     partly: set[Column] = field(default_factory=set)
     """The columns of `variables`."""
 
     def stores(self, variable: Variable) -> bool:
-        """True when some actor may write this scalar."""
+        """Return whether some actor may write this scalar."""
         return variable.column in self.columns or variable in self.variables
 
     def varies(self, variable: Variable) -> bool:
-        """True when an access of this scalar is a step: some actor may write it, or one like it.
+        """Return whether an access of this scalar is a step: some actor may write it, or another of a mixed column.
 
-        An access by number does not know which record it meets. That of a known record is treated alike, so that the
-        source, which does know, passes the same preemption points.
+        An access by number may be of any record of the class, and is always a step. An access of a known record is
+        then one too, so that the Python source, where every record is known, has the same preemption points.
         """
         return variable.column in self.mixed or self.stores(variable)
 
     def varies_any(self, column: Column) -> bool:
-        """True when some actor may write this scalar of any record of its class."""
+        """Return whether some actor may write some variable of a column."""
         return column in self.columns or column in self.partly
 
     def note(self, variable: Variable) -> None:
-        """A scalar of a known record is written."""
+        """Add a scalar of a known record."""
         self.variables.add(variable)
         self.partly.add(variable.column)
 
@@ -48,7 +48,7 @@ class Written:
         return self.variables <= other.variables and self.columns <= other.columns and self.mixed <= other.mixed
 
     def add(self, other: Written) -> None:
-        """What others write too."""
+        """Add what other actors write."""
         self.variables |= other.variables
         self.columns |= other.columns
         self.mixed |= other.mixed

@@ -20,7 +20,6 @@ from pfncache.check.engine.hash_table import (
     prefetch_state,
 )
 from pfncache.check.engine.interpreter import (
-    ALIKE,
     BLOCKED,
     FAILED,
     OUT_CHOICES,
@@ -28,13 +27,14 @@ from pfncache.check.engine.interpreter import (
     OUT_SIZE,
     RANGE,
     STEPPED,
+    SYMMETRIC,
     counter_of,
     may_run,
     step,
 )  # fmt: skip
 from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
-from pfncache.check.program.layout import AT_END, FANOUT, MASKS, N_ACTORS, WORDS
+from pfncache.check.program.image import AT_END, FANOUT, MASKS, N_ACTORS, WORDS
 
 
 class StopReason(IntEnum):
@@ -203,7 +203,7 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                     if result == BLOCKED:
                         break
                     choices = out[OUT_CHOICES]
-                    if result == ALIKE:
+                    if result == SYMMETRIC:
                         choice += 1
                         continue
                     taken += 1

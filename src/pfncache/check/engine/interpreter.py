@@ -8,51 +8,94 @@ from typing import Any
 import numpy as np
 
 from pfncache.check.engine.numba_cache import njit, uint64
-from pfncache.check.program.layout import (
+from pfncache.check.ops import Op
+from pfncache.check.program.image import (
+    ACCESS_SLOT,
     ACTOR,
+    ACTOR_END_BIT,
+    ACTOR_FIRST_BIT,
+    ACTOR_FIRST_YIELD,
+    ACTOR_INTERRUPTER,
+    ACTOR_START,
     ACTORS,
     AT_END,
     CODE,
+    CONSTANT,
+    CONSTANT_REGISTER,
+    CONSTANT_VALUE,
     CONSTANTS,
+    COUNTER_END,
+    COUNTER_ENTRY,
     INSTR,
+    INSTR_A,
+    INSTR_B,
+    INSTR_C,
     N_CONSTANTS,
     SAVE,
+    SAVE_REGISTER,
+    SAVE_SLOT,
     SAVES,
     SLOT,
+    SLOT_BITS,
+    SLOT_LOW,
+    SLOT_SHIFT,
+    SLOT_WORD,
     TABLES,
     VARIABLES,
+    WORD,
     YIELD,
+    YIELD_FIRST_SAVE,
+    YIELD_INSTR,
+    YIELD_SAVES,
     YIELDS,
-)  # fmt: skip
+)
 
-STEPPED, BLOCKED, FAILED, RANGE, ENDLESS, ALIKE = 0, 1, 2, 3, 4, 5
-"""What became of a step: taken, cannot be taken now, reached a failure, left the room of a value, does not end, is like
-one with another outcome."""
+STEPPED, BLOCKED, FAILED, RANGE, ENDLESS, SYMMETRIC = range(6)
+"""Result of step(): taken, disabled, property violated, value out of its bounds, does not end, symmetric to another."""
 OUT_CHOICES, OUT_EVENTS, OUT_DETAIL, OUT_SIZE = 0, 1, 2, 4
+"""Entries of `out`: outcomes of the step's choice, events that it passed, failure or instruction; and its size."""
 MAX_INSTRUCTIONS = 20000
-"""In one step; more means a loop that touches nothing shared."""
+"""Instructions of one step; more means a loop that touches nothing shared."""
+NO_ACTOR = -1
+"""Stands for an actor in step(): the check at the end."""
+LAST_BIT, WORD_LOG2 = 63, 6
+"""Of a word of a state: the number of its last bit, and the power of two of its bits."""
 
 
 @njit
 def prepare(image: Any, registers: Any) -> None:
     """Load the constant registers."""
-    base = image[CONSTANTS]
     for i in range(image[N_CONSTANTS]):
-        registers[image[base + 2 * i]] = image[base + 2 * i + 1]
+        row = image[CONSTANTS] + CONSTANT * i
+        registers[image[row + CONSTANT_REGISTER]] = image[row + CONSTANT_VALUE]
 
 
 @njit
 def read(image: Any, state: Any, slot: Any) -> Any:
-    """The raw value of the slot whose row is at `slot` of the image."""
-    mask = (uint64(1) << uint64(image[slot + uint64(2)])) - uint64(1)
-    return (state[uint64(image[slot])] >> uint64(image[slot + uint64(1)])) & mask
+    """Return the raw value of the slot at offset `slot` of the image: the value without the slot's lowest one."""
+    mask = (uint64(1) << uint64(image[slot + uint64(SLOT_BITS)])) - uint64(1)
+    return (state[uint64(image[slot + uint64(SLOT_WORD)])] >> uint64(image[slot + uint64(SLOT_SHIFT)])) & mask
+
+
+@njit
+def _write(image: Any, state: Any, slot: Any, value: int) -> bool:
+    """Write a value to the slot at offset `slot` of the image. Returns False if it has not enough bits."""
+    bits = image[slot + uint64(SLOT_BITS)]
+    raw = value - image[slot + uint64(SLOT_LOW)]
+    if raw < 0 or raw >> bits != 0:
+        return False
+    shift = uint64(image[slot + uint64(SLOT_SHIFT)])
+    mask = ((uint64(1) << uint64(bits)) - uint64(1)) << shift
+    word = uint64(image[slot + uint64(SLOT_WORD)])
+    state[word] = (state[word] & ~mask) | (uint64(raw) << shift)
+    return True
 
 
 @njit
 def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int) -> int:
-    """Take one step of `actor` in `state`, in place, resolving its choose() as `choice`.
+    """Take one step of `actor` in `state`, in place, resolving its nondeterministic choice as `choice`.
 
-    Actor -1 runs what is asked at the end.
+    NO_ACTOR takes the check at the end. Returns STEPPED or another of the results above; the state is of no use then.
 
     Indices are unsigned throughout: Numba then leaves out the test for Python's negative ones.
     """
@@ -60,15 +103,17 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
     out[OUT_CHOICES] = 1
     out[OUT_EVENTS] = 0
     row = uint64(image[ACTORS] + actor * ACTOR)
-    if actor >= 0:
+    if actor != NO_ACTOR:
         counter = read(image, state, row)
-        resume = uint64(image[YIELDS] + (image[row + uint64(3)] + np.int64(counter)) * YIELD)
-        at = image[resume]
-        save = uint64(image[SAVES] + image[resume + uint64(1)] * SAVE)
-        for _ in range(image[resume + uint64(2)]):
-            registers[uint64(image[save])] = np.int64(read(image, state, save + uint64(1))) + image[save + uint64(4)]
+        resume = uint64(image[YIELDS] + (image[row + uint64(ACTOR_FIRST_YIELD)] + np.int64(counter)) * YIELD)
+        at = image[resume + uint64(YIELD_INSTR)]
+        save = uint64(image[SAVES] + image[resume + uint64(YIELD_FIRST_SAVE)] * SAVE)
+        for _ in range(image[resume + uint64(YIELD_SAVES)]):
+            slot = save + uint64(SAVE_SLOT)
+            value = np.int64(read(image, state, slot)) + image[slot + uint64(SLOT_LOW)]
+            registers[uint64(image[save + uint64(SAVE_REGISTER)])] = value
             save += uint64(SAVE)
-        if counter != uint64(1):
+        if counter != uint64(COUNTER_ENTRY):
             out[OUT_EVENTS] = 1
     else:
         at = image[AT_END]
@@ -78,149 +123,140 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
         budget -= 1
         if budget == 0:
             return ENDLESS
-        op = image[pc]
-        first = image[pc + uint64(1)]
+        instr = pc
+        op = image[instr]
+        first = image[instr + uint64(INSTR_A)]
         a = uint64(first)
-        b = uint64(image[pc + uint64(2)])
-        c = uint64(image[pc + uint64(3)])
+        b = uint64(image[instr + uint64(INSTR_B)])
+        c = uint64(image[instr + uint64(INSTR_C)])
         pc += uint64(INSTR)
-        if op == 6:  # LOAD
-            mask = (uint64(1) << uint64(image[pc - uint64(2)])) - uint64(1)
-            registers[a] = np.int64((state[b] >> c) & mask) + image[pc - uint64(1)]
-        elif op == 7:  # STORE
-            bits = image[pc - uint64(2)]
-            value = registers[a] - image[pc - uint64(1)]
-            if value < 0 or value >> bits != 0:
-                out[OUT_DETAIL] = np.int64(pc) - INSTR
+        if op == Op.LOAD:
+            slot = instr + uint64(ACCESS_SLOT)
+            registers[a] = np.int64(read(image, state, slot)) + image[slot + uint64(SLOT_LOW)]
+        elif op == Op.STORE:
+            if not _write(image, state, instr + uint64(ACCESS_SLOT), registers[a]):
+                out[OUT_DETAIL] = np.int64(instr)
                 return RANGE
-            mask = ((uint64(1) << uint64(bits)) - uint64(1)) << c
-            state[b] = (state[b] & ~mask) | (uint64(value) << c)
-        elif op == 8:  # LOADX
+        elif op == Op.LOADX:
             slot = uint64(image[VARIABLES] + (np.int64(b) + registers[c] - 1) * SLOT)
-            registers[a] = np.int64(read(image, state, slot)) + image[slot + uint64(3)]
-        elif op == 9:  # STOREX
+            registers[a] = np.int64(read(image, state, slot)) + image[slot + uint64(SLOT_LOW)]
+        elif op == Op.STOREX:
             slot = uint64(image[VARIABLES] + (first + registers[b] - 1) * SLOT)
-            bits = image[slot + uint64(2)]
-            value = registers[c] - image[slot + uint64(3)]
-            if value < 0 or value >> bits != 0:
-                out[OUT_DETAIL] = np.int64(pc) - INSTR
+            if not _write(image, state, slot, registers[c]):
+                out[OUT_DETAIL] = np.int64(instr)
                 return RANGE
-            shift = uint64(image[slot + uint64(1)])
-            mask = ((uint64(1) << uint64(bits)) - uint64(1)) << shift
-            word = uint64(image[slot])
-            state[word] = (state[word] & ~mask) | (uint64(value) << shift)
-        elif op == 4:  # JNZ
+        elif op == Op.JNZ:
             if registers[a] != 0:
                 pc = code + b * uint64(INSTR)
-        elif op == 3:  # JZ
+        elif op == Op.JZ:
             if registers[a] == 0:
                 pc = code + b * uint64(INSTR)
-        elif op == 2:  # JUMP
+        elif op == Op.JUMP:
             pc = code + a * uint64(INSTR)
-        elif op == 1:  # EVENT
+        elif op == Op.EVENT:
             if first < 0:
                 out[OUT_EVENTS] += 1
                 continue
             _clear(image, state, row)
-            state[uint64(image[row])] |= a << uint64(image[row + uint64(1)])
-            resume = uint64(image[YIELDS] + (image[row + uint64(3)] + first) * YIELD)
-            save = uint64(image[SAVES] + image[resume + uint64(1)] * SAVE)
-            for _ in range(image[resume + uint64(2)]):
-                value = registers[uint64(image[save])] - image[save + uint64(4)]
-                if value < 0 or value >> image[save + uint64(3)] != 0:
-                    out[OUT_DETAIL] = np.int64(pc) - INSTR
+            state[uint64(image[row + uint64(SLOT_WORD)])] |= a << uint64(image[row + uint64(SLOT_SHIFT)])
+            resume = uint64(image[YIELDS] + (image[row + uint64(ACTOR_FIRST_YIELD)] + first) * YIELD)
+            save = uint64(image[SAVES] + image[resume + uint64(YIELD_FIRST_SAVE)] * SAVE)
+            for _ in range(image[resume + uint64(YIELD_SAVES)]):
+                value = registers[uint64(image[save + uint64(SAVE_REGISTER)])]
+                if not _write(image, state, save + uint64(SAVE_SLOT), value):
+                    out[OUT_DETAIL] = np.int64(instr)
                     return RANGE
-                state[uint64(image[save + uint64(1)])] |= uint64(value) << uint64(image[save + uint64(2)])
                 save += uint64(SAVE)
             return STEPPED
-        elif op == 5:  # MOVE
+        elif op == Op.MOVE:
             registers[a] = registers[b]
-        elif op == 10:  # TABLE
+        elif op == Op.TABLE:
             registers[a] = image[uint64(image[TABLES]) + b + uint64(registers[c])]
-        elif op == 21:
+        elif op == Op.EQ:
             registers[a] = registers[b] == registers[c]
-        elif op == 22:
+        elif op == Op.NE:
             registers[a] = registers[b] != registers[c]
-        elif op == 23:
+        elif op == Op.LT:
             registers[a] = registers[b] < registers[c]
-        elif op == 24:
+        elif op == Op.LE:
             registers[a] = registers[b] <= registers[c]
-        elif op == 11:
+        elif op == Op.ADD:
             registers[a] = registers[b] + registers[c]
-        elif op == 12:
+        elif op == Op.SUB:
             registers[a] = registers[b] - registers[c]
-        elif op == 13:
+        elif op == Op.MUL:
             registers[a] = registers[b] * registers[c]
-        elif op == 14:
+        elif op == Op.DIV:
             registers[a] = registers[b] // registers[c]
-        elif op == 15:
+        elif op == Op.MOD:
             registers[a] = registers[b] % registers[c]
-        elif op == 16:
+        elif op == Op.AND:
             registers[a] = registers[b] & registers[c]
-        elif op == 17:
+        elif op == Op.OR:
             registers[a] = registers[b] | registers[c]
-        elif op == 18:
+        elif op == Op.XOR:
             registers[a] = registers[b] ^ registers[c]
-        elif op == 19:
+        elif op == Op.SHL:
             registers[a] = registers[b] << registers[c]
-        elif op == 20:
+        elif op == Op.SHR:
             registers[a] = registers[b] >> registers[c]
-        elif op == 25:
+        elif op == Op.NOT:
             registers[a] = registers[b] == 0
-        elif op == 26:
+        elif op == Op.NEG:
             registers[a] = -registers[b]
-        elif op == 27:
+        elif op == Op.INVERT:
             registers[a] = ~registers[b]
-        elif op == 28:  # BLOCK
+        elif op == Op.BLOCK:
             if registers[a] == 0:
                 return BLOCKED
-        elif op == 29:  # CHOOSE
+        elif op == Op.CHOOSE:
             out[OUT_CHOICES] = np.int64(b)
             registers[a] = choice
-        elif op == 30:  # FAIL
+        elif op == Op.FAIL:
             out[OUT_DETAIL] = first
             return FAILED
-        elif op == 31:  # ACQUIRE
+        elif op == Op.ACQUIRE:
             cover[a] = 1
-        elif op == 33:  # ALIKE
+        elif op == Op.SYMMETRIC:
             if registers[a] != 0:
-                return ALIKE
-        else:  # HALT
-            if actor >= 0:
+                return SYMMETRIC
+        else:  # Op.HALT
+            if actor != NO_ACTOR:
                 _clear(image, state, row)
             return STEPPED
 
 
 @njit
 def _clear(image: Any, state: Any, row: Any) -> None:
-    """Zero an actor's counter and saved registers."""
-    mask = ((uint64(1) << uint64(image[row + uint64(2)])) - uint64(1)) << uint64(image[row + uint64(1)])
-    state[uint64(image[row])] &= ~mask
-    bit = uint64(image[row + uint64(4)])
-    end = uint64(image[row + uint64(5)])
+    """Zero an actor's program counter and saved registers."""
+    bits = uint64(image[row + uint64(SLOT_BITS)])
+    mask = ((uint64(1) << bits) - uint64(1)) << uint64(image[row + uint64(SLOT_SHIFT)])
+    state[uint64(image[row + uint64(SLOT_WORD)])] &= ~mask
+    bit = uint64(image[row + uint64(ACTOR_FIRST_BIT)])
+    end = uint64(image[row + uint64(ACTOR_END_BIT)])
     while bit < end:
-        shift = bit & uint64(63)
-        take = min(uint64(64) - shift, end - bit)
-        if take == uint64(64):
-            state[bit >> uint64(6)] = uint64(0)
+        shift = bit & uint64(LAST_BIT)
+        take = min(uint64(WORD) - shift, end - bit)
+        if take == uint64(WORD):
+            state[bit >> uint64(WORD_LOG2)] = uint64(0)
         else:
-            state[bit >> uint64(6)] &= ~(((uint64(1) << take) - uint64(1)) << shift)
+            state[bit >> uint64(WORD_LOG2)] &= ~(((uint64(1) << take) - uint64(1)) << shift)
         bit += take
 
 
 @njit
 def counter_of(image: Any, state: Any, actor: int) -> int:
-    """An actor's program counter: 0 at its end, 1 at its start."""
+    """Return an actor's program counter: COUNTER_END at its end, COUNTER_ENTRY at its entry."""
     return int(read(image, state, uint64(image[ACTORS] + actor * ACTOR)))
 
 
 @njit
 def may_run(image: Any, state: Any, actor: int) -> bool:
-    """False for an actor that has ended, or whose CPU is busy with an interrupt."""
-    if counter_of(image, state, actor) == 0:
+    """Return False for an actor that has ended, or whose CPU is busy with an interrupt."""
+    if counter_of(image, state, actor) == COUNTER_END:
         return False
-    interrupter = image[image[ACTORS] + actor * ACTOR + 6]
+    interrupter = image[image[ACTORS] + actor * ACTOR + ACTOR_INTERRUPTER]
     if interrupter < 0:
         return True
     counter = counter_of(image, state, interrupter)
-    return counter == 0 or counter == image[image[ACTORS] + interrupter * ACTOR + 7]
+    return counter == COUNTER_END or counter == image[image[ACTORS] + interrupter * ACTOR + ACTOR_START]

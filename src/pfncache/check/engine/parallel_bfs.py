@@ -34,7 +34,8 @@ from pfncache.check.engine.hash_table import (
     prefetch_state,
 )
 from pfncache.check.engine.numba_cache import njit, uint64
-from pfncache.check.program.layout import FANOUT, Program
+from pfncache.check.program.image import FANOUT
+from pfncache.check.program.layout import Program
 
 SHARE = 16384
 """States that a thread expands in a round, at most."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pfncache.check.engine.interpreter import counter_of, read
 from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
-from pfncache.check.program.layout import ACTOR, ACTORS, MASKS, N_ACTORS, N_MASKS, WORDS
+from pfncache.check.program.image import ACTOR, ACTOR_FIRST_YIELD, ACTORS, MASKS, N_ACTORS, N_MASKS, WORDS
 
 
 class MaskRow(IntEnum):
@@ -30,7 +30,7 @@ class MaskRow(IntEnum):
 def _masks_at(image: NDArray[Any], state: NDArray[Any], actor: int, words: Any) -> Any:
     """Return the offset in the image of the masks of the place at which an actor stands."""
     row = uint64(image[ACTORS] + actor * ACTOR)
-    place = uint64(image[row + uint64(3)]) + read(image, state, row)
+    place = uint64(image[row + uint64(ACTOR_FIRST_YIELD)]) + read(image, state, row)
     return uint64(image[MASKS]) + place * uint64(N_MASKS) * words
 
 

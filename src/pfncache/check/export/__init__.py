@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes a linked system in the languages of other model checkers, which then search the same transition system."""
+"""Exports of a linked system to other model checkers, which then search the same transition system."""

@@ -1,26 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What registers come to within a step, as expressions of the state; each language has its own text for them."""
+"""Symbolic expressions of the state. Each language has its own text for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from pfncache.check.ir import Op
-
-EVALUATE: dict[Op, Callable[..., int]] = {
-    Op.ADD: lambda a, b: a + b, Op.SUB: lambda a, b: a - b, Op.MUL: lambda a, b: a * b, Op.DIV: lambda a, b: a // b,
-    Op.MOD: lambda a, b: a % b, Op.AND: lambda a, b: a & b, Op.OR: lambda a, b: a | b, Op.XOR: lambda a, b: a ^ b,
-    Op.SHL: lambda a, b: a << b, Op.SHR: lambda a, b: a >> b, Op.EQ: lambda a, b: int(a == b),
-    Op.NE: lambda a, b: int(a != b), Op.LT: lambda a, b: int(a < b), Op.LE: lambda a, b: int(a <= b),
-    Op.NOT: lambda a: int(a == 0), Op.NEG: lambda a: -a, Op.INVERT: lambda a: ~a, Op.MOVE: lambda a: a,
-}  # fmt: skip
-"""What an operation on known numbers comes to."""
+from pfncache.check.ops import EVALUATE, Op
 
 
 class Logic(Enum):
-    """What the engine does by jumps."""
+    """Operations that step code expresses by jumps."""
 
     BOTH = 0
     EITHER = 1
@@ -29,7 +19,7 @@ class Logic(Enum):
 
 @dataclass(frozen=True)
 class Expr:
-    """A known number, a variable, or an operation."""
+    """A constant, a variable, or an operation."""
 
     op: Op | Logic | None = None
     operands: tuple[Expr, ...] = ()
@@ -40,24 +30,25 @@ class Expr:
 
 
 def number(value: int) -> Expr:
-    """A number that is known."""
+    """Return a constant."""
     return Expr(value=value)
 
 
 def named(name: str) -> Expr:
-    """What a variable holds."""
+    """Return the value of a variable."""
     return Expr(name=name, reads=frozenset({name}))
 
 
 ZERO = number(0)
 
 
-def _operation(op: Op | Logic, *operands: Expr) -> Expr:
+def operation(op: Op | Logic, *operands: Expr) -> Expr:
+    """Return an operation on expressions, without simplification."""
     return Expr(op, operands, reads=frozenset().union(*(o.reads for o in operands)))
 
 
 def apply(op: Op, *operands: Expr) -> Expr:
-    """The result of an operation of the engine. Known numbers are only added, never subtracted."""
+    """Return the simplified result of an operation. Constants are only added, never subtracted."""
     values = [o.value for o in operands]
     if None not in values:
         return number(EVALUATE[op](*values))
@@ -66,44 +57,44 @@ def apply(op: Op, *operands: Expr) -> Expr:
     if op in (Op.ADD, Op.SUB) and values[1] is not None:
         return _moved(operands[0], values[1] if op == Op.ADD else -values[1])
     if op in (Op.DIV, Op.MOD) and not (values[1] is not None and values[1] > 0):
-        raise NotImplementedError("a division by what is not known to be positive cannot be exported")
-    return _operation(op, *operands)
+        raise NotImplementedError("a division cannot be exported unless the divisor is a positive constant")
+    return operation(op, *operands)
 
 
 def _moved(operand: Expr, distance: int) -> Expr:
     known = operand.operands[1].value if operand.op == Op.ADD else None
     if known is not None:
         operand, distance = operand.operands[0], known + distance
-    return _operation(Op.ADD, operand, number(distance)) if distance else operand
+    return operation(Op.ADD, operand, number(distance)) if distance else operand
 
 
 def select(condition: Expr, yes: Expr, no: Expr) -> Expr:
-    """One of two expressions."""
+    """Return one of two expressions, by a condition."""
     if condition.value is not None:
         return yes if condition.value else no
-    return yes if yes == no else _operation(Logic.SELECT, condition, yes, no)
+    return yes if yes == no else operation(Logic.SELECT, condition, yes, no)
 
 
 def negate(condition: Expr) -> Expr:
-    """Whether `condition` is zero."""
+    """Return whether `condition` is 0."""
     return apply(Op.NOT, condition)
 
 
 def both(first: Expr, second: Expr) -> Expr:
-    """Whether both hold."""
+    """Return whether both are not 0."""
     if first.value == 0 or second.value == 0:
         return ZERO
     if first.value is not None:
         return second
-    return first if second.value is not None else _operation(Logic.BOTH, first, second)
+    return first if second.value is not None else operation(Logic.BOTH, first, second)
 
 
 def either(condition: Expr, yes: Expr, no: Expr) -> Expr:
-    """Whether `yes` holds or `no` does, of which the one implies `condition` and the other its contrary."""
+    """Return whether `yes` or `no` is not 0, where `yes` implies `condition` and `no` implies its negation."""
     if no.value == 0:
         return yes
     if yes.value == 0:
         return no
     if yes == condition and no == negate(condition):
         return number(1)
-    return _operation(Logic.EITHER, yes, no)
+    return operation(Logic.EITHER, yes, no)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A linked system, as every language has it."""
+"""What the exports to all languages have in common."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pfncache.check.search import Search
 
 
 class Model:
-    """A whole system, and what its variables and actors are called."""
+    """A linked system, and the exported names of its variables and actors."""
 
     def __init__(self, search: Search, names: Names) -> None:
         self.search = search
@@ -22,25 +22,25 @@ class Model:
         self.actors = [names.of(a.name) for a in self.compiled.system.actors]
 
     def load(self, variable: Variable) -> Expr:
-        """The value of a variable."""
+        """Return the value of a variable as an expression."""
         if variable in self.program.slots:
             return self.held(variable)
         return number(self.compiled.heap.initial(variable))
 
     def held(self, variable: Variable) -> Expr:
-        """The value of a variable that is written."""
+        """Return the value of a variable that is written as an expression."""
         raise NotImplementedError
 
     def column(self, column: Column) -> list[Variable]:
-        """The variables of a column, by record number from 1."""
+        """Return the variables of a column, by record number from 1."""
         return self.compiled.heap.variables(column)
 
     def initial(self, variable: Variable) -> int:
-        """What the bits of a variable are at the start: its value without the lowest one."""
+        """Return the initial raw value of a variable: its value without the lowest one of its slot."""
         slot = self.program.slots[variable]
         return (int(self.search.initial[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
 
     def interrupter(self, actor: int) -> int | None:
-        """The actor that interrupts this one."""
+        """Return the actor that interrupts this one; None if there is none."""
         actors = self.compiled.system.actors
         return next((n for n, other in enumerate(actors) if other.interrupts == actors[actor].name), None)

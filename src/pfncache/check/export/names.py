@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names for what the model calls by expressions."""
+"""Identifiers of the exported language for the model's names."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Names:
-    """Names of a language for the model's, each once."""
+    """Unique identifiers of a language."""
 
     reserved: re.Pattern[str]
-    """Words that mean something else: the language's, and what the export itself needs."""
+    """Reserved words: those of the language, and those that the export itself uses."""
     taken: set[str] = field(default_factory=set)
 
     def of(self, name: str) -> str:
-        """A new name, as near as can be."""
+        """Return a new identifier that is similar to `name`."""
         plain = re.sub(r"\W+", "_", name).strip("_")
         if plain[:1].isdigit():
             plain = f"x{plain}"

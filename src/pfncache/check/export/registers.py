@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The places of an actor, and the registers that live on from one to another."""
+"""The places of an actor, and the registers that are live there."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pfncache.check.export.expression import Expr
 from pfncache.check.export.model import Model
 from pfncache.check.export.step import HALT
-from pfncache.check.ir import Event
 from pfncache.check.program.dataflow import live_registers
 from pfncache.check.program.layout import room
 
 
 class Registers:
-    """Which variable of an actor keeps a register between steps."""
+    """Allocation of variables of the exported process to registers that are live between steps."""
 
     def __init__(self, model: Model, actor: int) -> None:
         self.actor = actor
@@ -25,11 +24,11 @@ class Registers:
         self.start = self._start(model)
         """The first place."""
         self.home: dict[int, int] = {}
-        """Register to the number of the variable."""
+        """By register: the number of its variable."""
         self.bits: list[int] = []
         self._place_registers()
         self.initial = [0] * len(self.bits)
-        """Values at the start, each without the lowest one of its register."""
+        """Initial values of the variables, each without the lowest one of its register."""
         saved = model.program.saved(model.search.initial, actor)
         for register, value in zip(self.live.get(self.start, []), saved, strict=True):
             self.initial[self.home[register]] = value
@@ -38,14 +37,14 @@ class Registers:
         event = model.program.events[self.actor][model.program.counter(model.search.initial, self.actor)]
         if event is None:
             return HALT
-        return next(i for i in self.live if self.code.instrs[i].args[0] is event)
+        return next(i for i in self.live if self.code.instrs[i].event is event)
 
     def room(self, register: int) -> tuple[int, int]:
-        """Bits that a register needs, and its lowest value."""
+        """Return the number of bits that a register needs, and its lowest value."""
         return room(self.code.kinds[register], self.pools)
 
     def _place_registers(self) -> None:
-        """Registers that are never needed at the same time share a variable."""
+        """Allocate a variable to each register; registers that are never live at the same time share one."""
         beside: dict[int, set[int]] = defaultdict(set)
         for registers in self.live.values():
             for register in registers:
@@ -58,30 +57,33 @@ class Registers:
                 self.bits.append(self.room(register)[0])
 
     def value(self, register: int) -> Expr:
-        """The value that a register had when the step began."""
+        """Return the value of a register at the beginning of the step, as an expression."""
         raise NotImplementedError
 
     def kept(self, place: int) -> dict[int, Expr]:
-        """The registers that are known at a place."""
+        """Return the values of the live registers at a place."""
         return {r: self.value(r) for r in self.live[place]}
 
     def left(self, place: int, target: int) -> list[int]:
-        """The variables that a step from one place to another must set to zero."""
+        """Return the variables that a step from one place to another sets to zero, as no live register is in them."""
         needed = self.needed(target)
         return sorted({self.home[r] for r in self.live[place]} - {self.home[r] for r in needed})
 
     def needed(self, target: int) -> list[int]:
-        """The registers that live on at a place."""
+        """Return the live registers at a place."""
         return self.live[target] if target != HALT else []
 
+    def busy(self, place: int) -> bool:
+        """Return whether an interrupt that stands at `place` keeps its CPU: it has begun and not ended."""
+        return place not in (HALT, self.start)
+
     def source(self, place: int) -> str:
-        """The line of the model that a place stands before."""
-        event = self.code.instrs[place].args[0]
-        assert isinstance(event, Event)
+        """Return the function and the source line at a place."""
+        event = self.code.instrs[place].event
         return f"{event.stack[-1].function}(): {event.stack[-1].text}"
 
     def written(self, write: Callable[[int], tuple[list[str], list[int]]]) -> list[str]:
-        """Every place that can be reached, the first one first. `write` gives its text, and the places after it."""
+        """Return the text of every reachable place. `write` returns the text of one, and its successors."""
         lines: list[str] = []
         todo, seen = [self.start], {self.start, HALT}
         while todo:

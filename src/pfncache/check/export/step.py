@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a step may execute, and what becomes of registers and variables in it."""
+"""Symbolic execution of a step."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from collections.abc import Collection
 from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, apply, number, select
 from pfncache.check.export.model import Model
-from pfncache.check.ir import Code, Instr, Op, Variable
+from pfncache.check.ir import Code, Instr, Variable
+from pfncache.check.ops import FINAL, Op
 from pfncache.check.program.dataflow import live_masks, successors
 
 MAX_TEXT = 160
-"""Characters of an expression that gets no name of its own."""
+"""Characters; a longer expression gets a name of its own."""
 HALT, FAIL = -1, -2
-"""Not a place: the actor has ended, or what must not happen has."""
-ENDS = frozenset({Op.EVENT, Op.HALT, Op.FAIL})
+"""Instead of a place: the actor has ended, or a property is violated."""
+ENDS = FINAL | {Op.EVENT}
+"""Operations that end a step."""
 
 
 def region_of(code: Code, first: int) -> list[int]:
-    """The instructions that a step that starts at `first` may execute, in the order of the code."""
+    """Return the instructions that a step from `first` on may execute, in the order of the code."""
     follow = successors(code)
     seen = {first}
     todo = [first]
@@ -35,8 +37,8 @@ def region_of(code: Code, first: int) -> list[int]:
     return sorted(seen)
 
 
-class Step:
-    """A step: what is known of registers and variables, as expressions of the state when it began."""
+class SymbolicStep:
+    """A step executed symbolically: registers and variables as expressions of the state in which it begins."""
 
     def __init__(self, model: Model, code: Code) -> None:
         self.code = code
@@ -46,7 +48,7 @@ class Step:
         self.live = live_masks(code)
 
     def joins_of(self, region: Collection[int]) -> set[int]:
-        """Instructions of a region that are reached in more ways than one."""
+        """Return the instructions of a region with several predecessors in it."""
         arrivals: dict[int, int] = defaultdict(int)
         follow = successors(self.code)
         for i in region:
@@ -55,35 +57,34 @@ class Step:
                     arrivals[j] += 1
         return {i for i, count in arrivals.items() if count > 1 and i in region and self.code.instrs[i].op not in ENDS}
 
-    def read(self, env: dict[int, Expr], register: object) -> Expr:
-        """What a register holds."""
-        assert isinstance(register, Reg)
+    def read(self, env: dict[int, Expr], register: Reg) -> Expr:
+        """Return the value of a register; 0 if it has not been written."""
         return self.constants.get(register.number) or env.get(register.number, ZERO)
 
     def value(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr], outcome: Expr) -> Expr:
-        """What an instruction gives its register. `outcome` is what choose() chooses."""
+        """Return the value that an instruction writes to its register; `outcome` is that of a choice."""
 
         def load(variable: Variable) -> Expr:
             return stored.get(variable) or self.loads(variable)
 
         if instr.op == Op.LOAD:
-            return load(instr.args[1])  # type: ignore[arg-type]
+            return load(instr.variable)
         if instr.op == Op.CHOOSE:
             return outcome
-        operands = [self.read(env, a) for a in instr.args[1:] if isinstance(a, Reg)]
+        operands = [self.read(env, register) for register in instr.reads]
         if instr.op == Op.LOADX:
-            return _pick(operands[0], [ZERO, *map(load, self.columns(instr.args[1]))])  # type: ignore[arg-type]
+            return _pick(operands[0], [ZERO, *map(load, self.columns(instr.column))])
         if instr.op == Op.TABLE:
-            return _pick(operands[0], [number(n) for n in instr.args[1]])  # type: ignore[attr-defined]
+            return _pick(operands[0], [number(n) for n in instr.table])
         return apply(instr.op, *operands)
 
     def store(self, env: dict[int, Expr], instr: Instr, stored: dict[Variable, Expr]) -> None:
-        """Note in `stored` what an instruction stores."""
+        """Add to `stored` what an instruction stores."""
         if instr.op == Op.STORE:
-            stored[instr.args[0]] = self.read(env, instr.args[1])  # type: ignore[index]
+            stored[instr.variable] = self.read(env, instr.value)
             return
-        index, value = (self.read(env, a) for a in instr.args[1:])
-        for n, variable in enumerate(self.columns(instr.args[0]), 1):  # type: ignore[arg-type]
+        index, value = self.read(env, instr.index), self.read(env, instr.value)
+        for n, variable in enumerate(self.columns(instr.column), 1):
             old = stored.get(variable) or self.loads(variable)
             stored[variable] = select(apply(Op.EQ, index, number(n)), value, old)
 

@@ -14,7 +14,7 @@ from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, cou
 from pfncache.check.engine.numba_cache import njit, uint64
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
-from pfncache.check.program.layout import FANOUT, N_ACTORS, WORDS
+from pfncache.check.program.image import FANOUT, N_ACTORS, WORDS
 
 
 class Edge(NamedTuple):

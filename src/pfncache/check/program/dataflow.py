@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be known of step code without running it: liveness, and locks held."""
+"""Dataflow analysis of step code: live registers, and locks held."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pfncache.check.compile.values import Reg
-from pfncache.check.ir import READS, WRITES_D, Code, Instr, LockUse, Op, Ref
+from pfncache.check.ir import Code, Instr, Ref
+from pfncache.check.ops import BRANCHES, EVALUATE, FINAL, JUMPS, Op
 
 Held = frozenset[tuple[Ref, bool]]
-"""Locks held for certain: the lock record, and whether exclusively."""
+"""Locks that are certainly held: the lock record, and whether exclusively."""
 
 
 def successors(code: Code) -> list[tuple[int, ...]]:
-    """Where execution may go after each instruction."""
+    """Return the successors of each instruction; of a branch, the next instruction and then the target of the jump."""
     if code.successors is not None:
         return code.successors
     result: list[tuple[int, ...]] = []
     for i, instr in enumerate(code.instrs):
-        if instr.op in (Op.HALT, Op.FAIL):
+        if instr.op in FINAL:
             result.append(())
         elif instr.op == Op.JUMP:
-            result.append((code.labels[instr.args[0]],))  # type: ignore[index]
-        elif instr.op in (Op.JZ, Op.JNZ):
-            result.append((i + 1, code.labels[instr.args[1]]))  # type: ignore[index]
+            result.append((code.labels[instr.label],))
+        elif instr.op in BRANCHES:
+            result.append((i + 1, code.labels[instr.label]))
         else:
             result.append((i + 1,))
     code.successors = result
@@ -32,7 +32,7 @@ def successors(code: Code) -> list[tuple[int, ...]]:
 
 
 def in_loops(code: Code) -> set[int]:
-    """The instructions between a jump backwards and its target: whatever can be executed twice is one of them."""
+    """Return the instructions between a backward jump and its target: all that can be executed twice are among them."""
     found: set[int] = set()
     for i, follow in enumerate(successors(code)):
         for target in follow:
@@ -41,13 +41,13 @@ def in_loops(code: Code) -> set[int]:
 
 
 def live_registers(code: Code) -> dict[int, list[int]]:
-    """The registers whose value is still needed, at each event, by instruction index."""
+    """Return the live registers at each event, by instruction index."""
     live = live_masks(code)
     return {i: bits_of(live[i]) for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT}
 
 
 def live_masks(code: Code) -> list[int]:
-    """Before each instruction, the registers whose value is still needed, as bits."""
+    """Return the registers that are live before each instruction, as bit masks."""
     if code.live is not None:
         return code.live
     constants = code.constant_registers()
@@ -55,14 +55,11 @@ def live_masks(code: Code) -> list[int]:
     defines: list[int] = []
     for instr in code.instrs:
         mask = 0
-        for position in READS.get(instr.op, ()):
-            register = instr.args[position]
-            assert isinstance(register, Reg)
+        for register in instr.reads:
             if register.number not in constants:
                 mask |= 1 << register.number
         uses.append(mask)
-        target = instr.args[0] if instr.op in WRITES_D else None
-        defines.append(1 << target.number if isinstance(target, Reg) else 0)
+        defines.append(1 << instr.dest.number if instr.dest is not None else 0)
     live = backwards(successors(code), uses, defines, [0] * len(uses), [False] * len(uses))
     shared: dict[int, int] = {}
     code.live = [shared.setdefault(mask, mask) for mask in live]
@@ -70,20 +67,23 @@ def live_masks(code: Code) -> list[int]:
 
 
 def backwards(
-    follow: list[tuple[int, ...]], gains: list[int], kills: list[int], ends: list[int], stops: list[bool]
+    follow: list[tuple[int, ...]], gen: list[int], kill: list[int], ends: list[int], barrier: list[bool]
 ) -> list[int]:
-    """Before each instruction: its gains, and what is there after it without what it kills; nothing crosses a stop."""
-    found = [0] * len(gains)
+    """Solve a backward dataflow problem: in = gen | (out & ~kill), out = the union over the successors.
+
+    `ends` is what holds after an instruction regardless of its successors. At a barrier, in is empty.
+    """
+    found = [0] * len(gen)
     changed = True
     while changed:
         changed = False
-        for i in range(len(gains) - 1, -1, -1):
-            if stops[i]:
+        for i in range(len(gen) - 1, -1, -1):
+            if barrier[i]:
                 continue
             after = ends[i]
             for j in follow[i]:
                 after |= found[j]
-            before = gains[i] | (after & ~kills[i])
+            before = gen[i] | (after & ~kill[i])
             if before != found[i]:
                 found[i] = before
                 changed = True
@@ -91,7 +91,7 @@ def backwards(
 
 
 def bits_of(mask: int) -> list[int]:
-    """The numbers of the bits that are set, lowest first."""
+    """Return the numbers of the bits that are set, lowest first."""
     found = []
     while mask:
         low = mask & -mask
@@ -101,7 +101,7 @@ def bits_of(mask: int) -> list[int]:
 
 
 class _Path(NamedTuple):
-    """What is known on one way to an instruction: locks held, their lockdep classes, constant registers."""
+    """What holds on one path to an instruction: locks held, their lockdep classes, registers of known value."""
 
     held: Held = frozenset()
     classes: frozenset[str] = frozenset()
@@ -109,13 +109,14 @@ class _Path(NamedTuple):
 
 
 MAX_PATHS = 8
+"""Paths to an instruction that are told apart; beyond that, what holds on all of them is kept."""
 
 
 def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
-    """Before each event and lock annotation: locks held on every path to it, and the lockdep classes held.
+    """Return, for each event and lock annotation, the locks and lockdep classes that are held on every path to it.
 
-    Linux takes a lock at the first hit of a loop and notes so in a local, by which it lets go after the loop. Paths are
-    therefore told apart by the constants that locals have on them, up to MAX_PATHS of them.
+    A forward analysis. Linux takes a lock at the first hit of a loop and notes so in a local, by which it releases the
+    lock after the loop. Paths are therefore told apart by the constants that locals hold on them, up to MAX_PATHS.
     """
     if code.held is not None:
         return code.held
@@ -155,20 +156,23 @@ def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
 
 
 def _next_of_note(code: Code, tested: set[int]) -> list[int]:
-    """For each instruction, the first one from there on that changes what is known of a path, or wants to know it."""
+    """Return, for each instruction, the first one from there on that changes a _Path or depends on it."""
     onward = list(range(len(code.instrs) + 1))
     for i in range(len(code.instrs) - 1, -1, -1):
         instr = code.instrs[i]
-        target = instr.args[0] if instr.op in WRITES_D else None
-        if instr.op not in NOTED and not (isinstance(target, Reg) and target.number in tested):
+        if instr.op not in NOTED and (instr.dest is None or instr.dest.number not in tested):
             onward[i] = onward[i + 1]
     return onward
 
 
-NOTED = frozenset({Op.EVENT, Op.ACQUIRE, Op.RELEASE, Op.JUMP, Op.JZ, Op.JNZ, Op.HALT, Op.FAIL})
+NOTED = FINAL | JUMPS | {Op.EVENT, Op.ACQUIRE, Op.RELEASE}
+"""Operations that change a _Path, depend on it, or have other successors than the next instruction."""
+FOLLOWED = frozenset({Op.MOVE, Op.NOT, Op.EQ, Op.NE, Op.LT, Op.LE})
+"""Operations that are evaluated along a path; all others give an unknown value."""
 
 
 def _meet(paths: tuple[_Path, ...]) -> _Path:
+    """Return what holds on all of the paths."""
     if not paths:
         return _Path()
     first, *others = paths
@@ -182,48 +186,34 @@ def _meet(paths: tuple[_Path, ...]) -> _Path:
 
 def _advance(instr: Instr, path: _Path, constants: dict[int, int], tested: set[int]) -> _Path:
     if instr.op == Op.ACQUIRE:
-        use = instr.args[0]
-        assert isinstance(use, LockUse)
+        use = instr.lock
         held = path.held | {(use.locks[0], use.exclusive)} if use.excludes and len(use.locks) == 1 else path.held
         return _Path(held, path.classes | {use.name}, path.values)
     if instr.op == Op.RELEASE:
-        use = instr.args[0]
-        assert isinstance(use, LockUse)
+        use = instr.lock
         gone = set(use.locks)
         return _Path(frozenset(h for h in path.held if h[0] not in gone), path.classes - {use.name}, path.values)
-    target = instr.args[0] if instr.op in WRITES_D else None
-    if not isinstance(target, Reg) or target.number not in tested:
+    if instr.dest is None or instr.dest.number not in tested:
         return path
-    values = {pair for pair in path.values if pair[0] != target.number}
-    if instr.op in EVALUATE:
+    values = {pair for pair in path.values if pair[0] != instr.dest.number}
+    if instr.op in FOLLOWED:
         known = dict(path.values)
-        operands = [known.get(r.number, constants.get(r.number)) for r in instr.args[1:] if isinstance(r, Reg)]
+        operands = [known.get(r.number, constants.get(r.number)) for r in instr.reads]
         if None not in operands:
-            values.add((target.number, EVALUATE[instr.op](*operands)))
+            values.add((instr.dest.number, EVALUATE[instr.op](*operands)))
     return _Path(path.held, path.classes, frozenset(values))
 
 
-EVALUATE: dict[Op, Any] = {
-    Op.MOVE: lambda a: a,
-    Op.NOT: lambda a: int(a == 0),
-    Op.EQ: lambda a, b: int(a == b),
-    Op.NE: lambda a, b: int(a != b),
-    Op.LT: lambda a, b: int(a < b),
-    Op.LE: lambda a, b: int(a <= b),
-}
-
-
 def _decisive(code: Code, constants: dict[int, int]) -> set[int]:
-    """The registers that only ever get constants, and on which a branch depends, directly or through a comparison."""
+    """Return the registers whose every definition is a constant, a copy or a comparison of such registers."""
     inputs: dict[int, set[int]] = defaultdict(set)
     opaque: set[int] = set()
     for instr in code.instrs:
-        target = instr.args[0] if instr.op in WRITES_D else None
-        if isinstance(target, Reg):
-            if instr.op in EVALUATE:
-                inputs[target.number] |= {r.number for r in instr.args[1:] if isinstance(r, Reg)} - constants.keys()
+        if instr.dest is not None:
+            if instr.op in FOLLOWED:
+                inputs[instr.dest.number] |= {r.number for r in instr.reads} - constants.keys()
             else:
-                opaque.add(target.number)
+                opaque.add(instr.dest.number)
     while True:
         more = {target for target, sources in inputs.items() if target not in opaque and sources & opaque}
         if not more:
@@ -232,11 +222,10 @@ def _decisive(code: Code, constants: dict[int, int]) -> set[int]:
 
 
 def _taken(instr: Instr, follow: tuple[int, ...], path: _Path, constants: dict[int, int]) -> tuple[int, ...]:
-    """The successors that are possible, given what is known of the register that a branch tests."""
-    if instr.op in (Op.JZ, Op.JNZ):
-        register = instr.args[0]
-        assert isinstance(register, Reg)
-        known = dict(path.values).get(register.number, constants.get(register.number))
+    """Return the successors that are possible on a path: one, where the register that a branch tests is known."""
+    if instr.op in BRANCHES:
+        register = instr.condition.number
+        known = dict(path.values).get(register, constants.get(register))
         if known is not None:
             jumps = (known == 0) == (instr.op == Op.JZ)
             return (follow[1],) if jumps else (follow[0],)

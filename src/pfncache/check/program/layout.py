@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lays step code out for the engine: where each variable and each live register is in a state of a few words."""
+"""Layout of step code for the engine: the place of each variable and each live register in a state of a few words."""
 
 from __future__ import annotations
 
@@ -12,21 +12,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfncache.check.compile.compiler import Compiled
-from pfncache.check.compile.values import ANY_INT, IntKind, Kind, RefKind, Reg, kind_of_hint
-from pfncache.check.ir import Code, Column, Event, Failure, LockUse, Op, Variable
+from pfncache.check.compile.values import ANY_INT, IntKind, Kind, RefKind, kind_of_hint
+from pfncache.check.ir import Code, Column, Event, Failure, Instr, LockUse, Variable
+from pfncache.check.ops import JUMPS, Op
 from pfncache.check.program.dataflow import in_loops, live_registers, locks_held
+from pfncache.check.program.image import (
+    ACTOR,
+    ACTOR_FIRST_YIELD,
+    ACTOR_START,
+    ACTORS,
+    AT_END,
+    CODE,
+    CONSTANT,
+    CONSTANTS,
+    COUNTER_END,
+    COUNTER_ENTRY,
+    COUNTER_FIRST_EVENT,
+    FANOUT,
+    HEADER,
+    INSTR,
+    MASKS,
+    N_ACTORS,
+    N_CONSTANTS,
+    REGISTERS,
+    SAVE,
+    SAVES,
+    SLOT,
+    TABLES,
+    VARIABLES,
+    WORD,
+    WORDS,
+    YIELD,
+    YIELD_FIRST_SAVE,
+    YIELD_SAVES,
+    YIELDS,
+)
 from pfncache.check.program.masks import Masks, masks_of
 from pfncache.check.program.movers import merge_unseen_steps
-
-WORD = 64
-(
-    CODE, VARIABLES, TABLES, YIELDS, SAVES, ACTORS, N_ACTORS, WORDS, AT_END, CONSTANTS, N_CONSTANTS, REGISTERS, FANOUT,
-    MASKS,
-) = range(14)  # fmt: skip
-"""Header of a program: offsets of its tables, and sizes. There are masks only in a program that is to be reduced."""
-HEADER = 16
-INSTR, SLOT, YIELD, SAVE, ACTOR, N_MASKS = 6, 4, 3, 5, 8, 5
-"""Sizes of the rows of the tables. Of masks, each takes as many words as a state."""
+from pfncache.check.program.start import first_events
 
 
 @dataclass(frozen=True)
@@ -40,49 +63,56 @@ class Slot:
 
     @property
     def mask(self) -> int:
-        """The same bits, in a number with a bit for each of the state."""
+        """The bits as a mask over the state."""
         return ((1 << self.bits) - 1) << (self.word * WORD + self.shift)
 
 
 @dataclass
 class Program:
-    """A linked system: one array of numbers for the engine, and what is needed to read its states."""
+    """A linked system: one array of numbers for the engine (image.py), and what is needed to read its states."""
 
     compiled: Compiled
     image: NDArray[np.int64]
     words: int
     slots: dict[Variable, Slot]
     actor_slots: list[Slot]
-    """Of each actor's program counter."""
+    """By actor: the slot of its program counter."""
     events: list[list[Event | None]]
-    """By actor and program counter: 0 is the end, 1 the start."""
+    """By actor and program counter; None where the actor has ended or not begun."""
     failures: list[Failure]
     acquisitions: list[tuple[frozenset[str], LockUse, Any]]
-    """By number: what is held, what is taken, where."""
+    """By number: lock classes held, lock taken, event."""
     initial: NDArray[np.uint64]
     bits: int
     loops: NDArray[np.uint8]
-    """By actor and program counter: not 0 where the actor may come to the same place again."""
+    """By actor and program counter: not 0 if the actor may return to the same place."""
     kinds: dict[Variable, Kind] = field(default_factory=dict)
 
     @property
     def actors(self) -> int:
-        """How many actors there are."""
+        """Number of actors."""
         return len(self.compiled.system.actors)
 
     @property
+    def start_counters(self) -> NDArray[np.int64]:
+        """Program counter of each actor in the initial state of the search."""
+        rows = self.image[self.image[ACTORS] :][: self.actors * ACTOR].reshape(self.actors, ACTOR)
+        starts: NDArray[np.int64] = rows[:, ACTOR_START]
+        return starts
+
+    @property
     def has_masks(self) -> bool:
-        """Whether dead variables are cleared, and persistent sets of actors searched for."""
+        """Whether the search clears dead variables and expands persistent sets of actors."""
         return bool(self.image[MASKS])
 
     def without_masks(self) -> Program:
-        """The same for a search that keeps every variable, and takes the steps of every actor."""
+        """Return the program for a search that keeps dead variables and expands every actor."""
         image = self.image.copy()
         image[MASKS] = 0
         return replace(self, image=image)
 
     def value(self, state: NDArray[np.uint64], variable: Variable) -> Any:
-        """The value of a variable in a state, as the model has it."""
+        """Return the value of a variable in a state, as the model has it: a number, a bool or a record."""
         slot = self.slots[variable]
         raw = (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
         number = raw + slot.low
@@ -96,23 +126,22 @@ class Program:
         )
 
     def counter(self, state: NDArray[np.uint64], actor: int) -> int:
-        """An actor's program counter in a state."""
+        """Return an actor's program counter in a state."""
         slot = self.actor_slots[actor]
         return (int(state[slot.word]) >> slot.shift) & ((1 << slot.bits) - 1)
 
     def saved(self, state: NDArray[np.uint64], actor: int) -> list[int]:
-        """What a state keeps of an actor's registers, each without the lowest value of its kind."""
+        """Return the saved registers of an actor in a state, each without the lowest value of its kind."""
         image = self.image
-        resume = (
-            int(image[YIELDS]) + (int(image[image[ACTORS] + actor * ACTOR + 3]) + self.counter(state, actor)) * YIELD
-        )
-        first, count = int(image[resume + 1]), int(image[resume + 2])
+        row = int(image[image[ACTORS] + actor * ACTOR + ACTOR_FIRST_YIELD]) + self.counter(state, actor)
+        resume = int(image[YIELDS]) + row * YIELD
+        first, count = int(image[resume + YIELD_FIRST_SAVE]), int(image[resume + YIELD_SAVES])
         saves = image[image[SAVES] + first * SAVE :][: count * SAVE].reshape(count, SAVE)
         return [(int(state[word]) >> int(shift)) & ((1 << int(bits)) - 1) for _, word, shift, bits, _ in saves]
 
 
 class _Packer:
-    """Hands out bits of words, never across two of them."""
+    """Allocates bits of the state. No slot crosses a word boundary."""
 
     def __init__(self, start: int = 0) -> None:
         self.next = start
@@ -128,17 +157,17 @@ class _Packer:
 
 
 class Linker:
-    """Turns a compiled system into a program."""
+    """Lays out a compiled system as a program."""
 
     def __init__(self, compiled: Compiled, reduction: bool) -> None:
         self.compiled = compiled
         self.heap = compiled.heap
-        self.left_out = {Op.RELEASE} if reduction else {Op.RELEASE, Op.ALIKE}
+        self.left_out = {Op.RELEASE} if reduction else {Op.RELEASE, Op.SYMMETRIC}
         self.remain = merge_unseen_steps(compiled) if reduction else None
         numbers = sorted(set().union(*(code.constants for code in compiled.codes)))
         self.constants = {number: register for register, number in enumerate(numbers)}
         self.registers: dict[int, int] = {}
-        """Of the actor that is being laid out: to those of the engine, in which the constants come first."""
+        """Registers of the engine for those of the actor that is being laid out; the constants come first."""
         self.register_count = len(numbers)
         self.slots: dict[Variable, Slot] = {}
         self.kinds: dict[Variable, Kind] = {}
@@ -161,17 +190,19 @@ class Linker:
         actor_rows: list[tuple[int, ...]] = []
         counters: list[Slot] = []
         loops: list[list[bool]] = []
+        counters_of: list[dict[int, int]] = []
         for number in range(actors):
             code = self.compiled.codes[number]
             self._take_registers(code)
             live = live_registers(code)
             visible = [i for i in live if self.remain is None or i in self.remain[number]]
-            counter_of = {i: n + 2 for n, i in enumerate(visible)}
+            counter_of = {i: n for n, i in enumerate(visible, COUNTER_FIRST_EVENT)}
+            counters_of.append(counter_of)
             counter = self.packer.take(max(1, (len(visible) + 1).bit_length()), 0)
             counters.append(counter)
             start = self.packer.next
             entry, where = self._emit(code, counter_of)
-            events.append([None, None, *(code.instrs[i].args[0] for i in visible)])  # type: ignore[list-item]
+            events.append([None, None, *(code.instrs[i].event for i in visible)])
             repeated = in_loops(code)
             loops.append([False, False, *(i in repeated for i in visible)])
             base = len(yields)
@@ -192,6 +223,7 @@ class Linker:
             actor_rows.append(
                 (counter.word, counter.shift, counter.bits, base, start, end, self._interrupter(number), 0)
             )
+        self._set_starts(actor_rows, counters_of)
         at_end = -1
         if self.compiled.system.at_end is not None:
             self._take_registers(self.compiled.codes[actors])
@@ -207,8 +239,15 @@ class Linker:
         self._fill_initial(program)
         return program
 
+    def _set_starts(self, actor_rows: list[tuple[int, ...]], counters_of: list[dict[int, int]]) -> None:
+        """Fill in the program counter of each actor in the initial state; it stays 0 where there is no such state."""
+        codes = self.compiled.codes[: len(actor_rows)]
+        for actor, event in enumerate(first_events(codes, counters_of, self.heap)):
+            counter = counters_of[actor][event] if event is not None else COUNTER_END
+            actor_rows[actor] = (*actor_rows[actor][:ACTOR_START], counter)
+
     def _masks(self, counters: list[Slot]) -> list[int]:
-        """The words of each place's masks, place by place as in `yields`."""
+        """Return the words of each place's masks, in the order of the image's YIELDS."""
         assert self.remain is not None
         codes, count = self.compiled.codes, len(counters)
         bits = functools.cache(lambda variable: self._slot(variable).mask)
@@ -219,7 +258,7 @@ class Linker:
         pairs = [(i, self._interrupter(i)) for i in range(count)]
         words: list[int] = []
         for number in range(count):
-            # An interrupt and whom it interrupts keep each other from running, whatever they touch.
+            # An interrupt and the actor that it interrupts disable each other: each writes what enables the other.
             cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
             found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
             for place in (Masks(at_end), *found.values()):
@@ -273,7 +312,7 @@ class Linker:
         return self.table_at[table]
 
     def _emit(self, code: Code, counter_of: dict[int, int]) -> tuple[int, dict[int, int]]:
-        """Append an actor's code. Returns its entry, and where each instruction went."""
+        """Append an actor's code. Returns its entry, and the place of each instruction in the image's code."""
         entry = len(self.code)
         where: dict[int, int] = {}
         position = entry
@@ -293,38 +332,38 @@ class Linker:
         instr = code.instrs[i]
         if instr.op == Op.EVENT:
             return (int(Op.EVENT), counter_of.get(i, -1))
-        if instr.op in (Op.JUMP, Op.JZ, Op.JNZ):
-            target = where[code.labels[instr.args[-1]]]  # type: ignore[index]
-            return (int(instr.op), *(self._operand(a) for a in instr.args[:-1]), target)
-        if instr.op == Op.LOAD:
-            slot = self._slot(instr.args[1])  # type: ignore[arg-type]
-            return (int(Op.LOAD), self._operand(instr.args[0]), slot.word, slot.shift, slot.bits, slot.low)
-        if instr.op == Op.STORE:
-            slot = self._slot(instr.args[0])  # type: ignore[arg-type]
-            return (int(Op.STORE), self._operand(instr.args[1]), slot.word, slot.shift, slot.bits, slot.low)
+        if instr.op in JUMPS:
+            return (int(instr.op), *self._registers(instr), where[code.labels[instr.label]])
+        if instr.op in (Op.LOAD, Op.STORE):
+            slot = self._slot(instr.variable)
+            return (int(instr.op), *self._registers(instr), slot.word, slot.shift, slot.bits, slot.low)
         if instr.op == Op.FAIL:
-            self.failures.append(instr.args[0])  # type: ignore[arg-type]
+            self.failures.append(instr.failure)
             return (int(Op.FAIL), len(self.failures) - 1)
         if instr.op == Op.ACQUIRE:
-            self.acquisitions.append((held, instr.args[0], self._place(code, i)))  # type: ignore[arg-type]
+            self.acquisitions.append((held, instr.lock, self._event_before(code, i)))
             return (int(Op.ACQUIRE), len(self.acquisitions) - 1)
-        return (int(instr.op), *(self._operand(a) for a in instr.args))
+        if instr.op == Op.LOADX:
+            dest, index = self._registers(instr)
+            return (int(Op.LOADX), dest, self._column(instr.column), index)
+        if instr.op == Op.STOREX:
+            index, value = self._registers(instr)
+            return (int(Op.STOREX), self._column(instr.column), index, value)
+        if instr.op == Op.TABLE:
+            dest, index = self._registers(instr)
+            return (int(Op.TABLE), dest, self._table(instr.table), index)
+        if instr.op == Op.CHOOSE:
+            return (int(Op.CHOOSE), *self._registers(instr), instr.outcomes)
+        return (int(instr.op), *self._registers(instr))
 
-    def _place(self, code: Code, i: int) -> object:
-        for j in range(i, -1, -1):
-            if code.instrs[j].op == Op.EVENT:
-                return code.instrs[j].args[0]
-        return None
+    def _event_before(self, code: Code, i: int) -> Event | None:
+        """Return the event that the step of an instruction begins at, going by the order of the code."""
+        return next((code.instrs[j].event for j in range(i, -1, -1) if code.instrs[j].op == Op.EVENT), None)
 
-    def _operand(self, operand: object) -> int:
-        if isinstance(operand, Reg):
-            return self._register(operand.number)
-        if isinstance(operand, Column):
-            return self._column(operand)
-        if isinstance(operand, tuple):
-            return self._table(operand)
-        assert isinstance(operand, int)
-        return operand
+    def _registers(self, instr: Instr) -> tuple[int, ...]:
+        """Return the registers of the engine for those of an instruction: the one that it writes, then its operands."""
+        registers = (instr.dest, *instr.reads) if instr.dest is not None else instr.reads
+        return tuple([self._register(register.number) for register in registers])
 
     def _image(
         self,
@@ -350,7 +389,7 @@ class Linker:
         section(YIELDS, yields, YIELD)
         section(SAVES, saves, SAVE)
         section(ACTORS, actor_rows, ACTOR)
-        section(CONSTANTS, [(register, number) for number, register in self.constants.items()], 2)
+        section(CONSTANTS, [(register, number) for number, register in self.constants.items()], CONSTANT)
         if masks:
             section(MASKS, [(word,) for word in masks], 1)
         header[N_CONSTANTS] = len(self.constants)
@@ -359,7 +398,7 @@ class Linker:
         header[AT_END] = at_end
         header[REGISTERS] = self.register_count
         header[FANOUT] = sum(
-            max([1, *(int(i.args[1]) for i in code.instrs if i.op == Op.CHOOSE)])  # type: ignore[call-overload]
+            max([1, *(i.outcomes for i in code.instrs if i.op == Op.CHOOSE)])
             for code in self.compiled.codes[: len(actor_rows)]
         )
         return np.array(header + body, dtype=np.int64)
@@ -369,11 +408,11 @@ class Linker:
             number = self.heap.initial(variable) - slot.low
             if not 0 <= number < (1 << slot.bits):
                 raise ValueError(
-                    f"{self.heap.text(variable)} starts as {number + slot.low}, which its type has no room for"
+                    f"the initial value of {self.heap.text(variable)} is {number + slot.low}, out of its type's range"
                 )
             program.initial[slot.word] |= np.uint64(number << slot.shift)
         for slot in program.actor_slots:
-            program.initial[slot.word] |= np.uint64(1 << slot.shift)
+            program.initial[slot.word] |= np.uint64(COUNTER_ENTRY << slot.shift)
 
 
 def _signed(word: int) -> int:
@@ -388,12 +427,12 @@ def _matrix(rows: list[list[bool]]) -> NDArray[np.uint8]:
 
 
 def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
-    """Bits that a kind needs, and its lowest value."""
+    """Return the number of bits that a kind needs, and its lowest value."""
     if isinstance(kind, RefKind):
         return max(1, len(pools.get(kind.record, ())).bit_length()), 0
     return max(1, (kind.high - kind.low).bit_length()), kind.low
 
 
 def link(compiled: Compiled, reduction: bool = True) -> Program:
-    """Lay out a compiled system. `reduction` merges steps that no other actor can see."""
+    """Lay out a compiled system. `reduction` merges steps by Lipton's reduction, and adds masks for the search's."""
     return Linker(compiled, reduction).link()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which bits of a state matter where: what a step touches, what all that follows it may touch, what is still read.
+"""Bit masks of each place of an actor: live variables, and the accesses of its next and of all later transitions.
 
-Each is a number with a bit for each bit of the state. They are found on the code alone: a variable that may be read
-counts as read.
+A mask has a bit for each bit of the state. Dead variables are cleared with them, and persistent sets found. They are
+over-approximations: a variable that may be read counts as read.
 """
 
 from __future__ import annotations
@@ -12,36 +12,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import or_
 
-from pfncache.check.ir import Code, Column, Flow, Op, Variable
+from pfncache.check.ir import Code, Column, Flow, Variable
+from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.check.program.dataflow import backwards, bits_of, successors
 from pfncache.check.system import Heap
 
 Bits = Callable[[Variable], int]
-"""The bits of the state that a variable has."""
+"""Returns the bits of the state that hold a variable."""
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Of a place where an actor stands between two transitions."""
+    """The masks of a place where an actor stands between two transitions."""
 
     live: int
-    """Bits that the actor may read before it overwrites them."""
+    """Live bits: those that the actor may read before it overwrites them."""
     reads: int = 0
-    """Bits that its next transition may read, or wait for."""
+    """Bits that its next transition may read, also to find out whether it is enabled."""
     writes: int = 0
     later_reads: int = 0
-    """Bits that this transition or any after it may read."""
+    """Bits that its next transition or any later one may read."""
     later_writes: int = 0
 
     def touches(self, more: int) -> tuple[int, int, int, int]:
-        """All masks but `live`, with `more` bits that every transition writes."""
+        """Return all masks but `live`, with `more` bits that every transition writes."""
         return self.reads, self.writes | more, self.later_reads, self.later_writes | more
 
 
 def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end: int) -> dict[int, Masks]:
-    """The masks at each of the `visible` events, by instruction index, and at -1 those of the code's start.
+    """Return the masks at each of the `visible` events, by instruction index; those of the entry are at -1.
 
-    `live_at_end` is what is read when every actor is done.
+    `live_at_end` are the bits that the check at the end reads.
     """
     flow = flow_of(code, heap)
     own = [bits(variable) for variable in flow.variables]
@@ -49,18 +50,16 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
 
     @functools.cache
     def spread(mask: int) -> int:
-        """A mask with a bit for each variable of the code, as one with those of the state."""
+        """Turn a mask with a bit for each variable of the code into a mask with a bit for each bit of the state."""
         return functools.reduce(or_, (own[n] for n in bits_of(mask)), 0)
 
     def live(mask: int, kept: int) -> int:
         ends = others if kept >> len(own) else 0
         return spread(mask) | ends | (spread(kept & (1 << len(own)) - 1) & live_at_end)
 
-    stops = [n in visible for n in range(len(code.instrs))]
-    nothing = [0] * len(stops)
-    reads, writes = (
-        backwards(successors(code), touched, nothing, nothing, stops) for touched in (flow.reads, flow.writes)
-    )
+    barrier = [n in visible for n in range(len(code.instrs))]
+    nothing = [0] * len(barrier)
+    reads, writes = (backwards(successors(code), gen, nothing, nothing, barrier) for gen in (flow.reads, flow.writes))
     return {
         i - 1: Masks(
             live(flow.live[i], flow.kept[i]), spread(reads[i]), spread(writes[i]),
@@ -71,7 +70,7 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
 
 
 def flow_of(code: Code, heap: Heap) -> Flow:
-    """What each instruction of a code touches, and what may be touched from there on."""
+    """Return the accesses of each instruction of a code, and of all that may follow it."""
     if code.flow is not None:
         return code.flow
     number: dict[Variable, int] = {}
@@ -81,15 +80,15 @@ def flow_of(code: Code, heap: Heap) -> Flow:
         variables = [operand] if isinstance(operand, Variable) else heap.variables(operand)
         return sum(1 << number.setdefault(variable, len(number)) for variable in variables)
 
-    reads = [touched(i.args[1]) if i.op in (Op.LOAD, Op.LOADX) else 0 for i in code.instrs]
-    writes = [touched(i.args[0]) if i.op in (Op.STORE, Op.STOREX) else 0 for i in code.instrs]
-    kills = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
+    reads = [touched(i.place) if i.op in LOADS else 0 for i in code.instrs]
+    writes = [touched(i.place) if i.op in STORES else 0 for i in code.instrs]
+    kill = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
     ends = [(2 << len(number)) - 1 if i.op == Op.HALT else 0 for i in code.instrs]
     nothing, never = [0] * len(reads), [False] * len(reads)
     follow = successors(code)
     code.flow = Flow(
-        list(number), reads, writes, backwards(follow, reads, kills, nothing, never),
-        backwards(follow, nothing, kills, ends, never), backwards(follow, reads, nothing, nothing, never),
+        list(number), reads, writes, backwards(follow, reads, kill, nothing, never),
+        backwards(follow, nothing, kill, ends, never), backwards(follow, reads, nothing, nothing, never),
         backwards(follow, writes, nothing, nothing, never),
     )  # fmt: skip
     return code.flow

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which steps of an actor nobody else can see: Lipton's movers."""
+"""Lipton's reduction: steps that are left or right movers are merged with others into one transition."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pfncache.check.compile.compiler import Compiled
-from pfncache.check.ir import Code, Column, Op, Ref, Touch, Variable
+from pfncache.check.ir import Code, Column, Instr, Ref, Touch, Variable
+from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.check.program.dataflow import Held, locks_held, successors
 
 
 def touches(code: Code) -> dict[int, Touch]:
-    """What the step touches that begins at each event, by instruction index; steps that touch the same share one."""
+    """Return the accesses of the step that begins at each event, by instruction index; equal ones are one object."""
     if code.touches is not None:
         return code.touches
     held = locks_held(code)
@@ -24,15 +24,15 @@ def touches(code: Code) -> dict[int, Touch]:
     known: dict[Touch, Touch] = {}
     events = [i for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT]
     for i, after in itertools.pairwise([*events, len(code.instrs)]):
-        by_op: dict[Op, list[Any]] = defaultdict(list)
+        by_op: dict[Op, list[Instr]] = defaultdict(list)
         for instr in code.instrs[i:after]:
             by_op[instr.op].append(instr)
         touch = Touch(
-            frozenset(instr.args[1] for op in (Op.LOAD, Op.LOADX) for instr in by_op[op]),
-            frozenset(instr.args[0] for op in (Op.STORE, Op.STOREX) for instr in by_op[op]),
+            frozenset(instr.place for op in LOADS for instr in by_op[op]),
+            frozenset(instr.place for op in STORES for instr in by_op[op]),
             held[i][0],
-            frozenset(instr.args[0] for instr in by_op[Op.ACQUIRE]),
-            frozenset(instr.args[0] for instr in by_op[Op.RELEASE]),
+            frozenset(instr.lock for instr in by_op[Op.ACQUIRE]),
+            frozenset(instr.lock for instr in by_op[Op.RELEASE]),
             Op.BLOCK in by_op,
             Op.CHOOSE in by_op,
         )
@@ -43,7 +43,7 @@ def touches(code: Code) -> dict[int, Touch]:
 
 @dataclass(frozen=True)
 class _Step:
-    """What the steps of an actor touch that touch the same: of what is written at all, each variable."""
+    """The accesses of some steps of an actor, with columns expanded to the variables that are written at all."""
 
     touch: Touch
     actor: int
@@ -52,15 +52,15 @@ class _Step:
 
 
 def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
-    """The events that remain, by actor and instruction index, when steps are merged by Lipton's movers.
+    """Return the events that remain, by actor and instruction index, when steps are merged by Lipton's reduction.
 
-    A step is a left mover when whatever another actor does just before it could as well be done just after it: it
-    touches only what no other actor does, or what a lock that it holds protects everywhere, or it lets a lock go. It
-    is a right mover when the same is true the other way round: it takes a lock. A transition of the search is then at
-    most one right mover, one step that may conflict and does not wait, and left movers.
+    A step is a left mover if it commutes with every step of another actor that is just before it: it accesses only
+    variables that no other actor accesses, or that a lock that it holds protects everywhere, or it releases a lock. It
+    is a right mover if it commutes with every step of another actor that is just after it: it takes a lock. A
+    transition of the search is at most one right mover, one step that may conflict and does not block, and left movers.
 
-    That an actor can finish what it has begun is what all of this rests on. One that an interrupt may stop for good,
-    as the interrupt waits for what only the actor can do, keeps all of its steps.
+    The reduction requires that an actor can always finish a transition. An actor that an interrupt may block forever,
+    as the interrupt waits for what only the actor can do, keeps all of its events.
     """
     expand = functools.cache(partial(_variables, compiled))
     sharing = _Sharing()
@@ -71,24 +71,24 @@ def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
         for step in steps.values():
             sharing.add(step)
         actors.append({i: steps[touch] for i, touch in touched.items()})
-    stopped = _stopped_for_good(compiled, actors)
+    blocked = _may_block_forever(compiled, actors)
     remain = []
     for actor, begun in enumerate(actors):
-        sees = {id(step): sharing.sees(step) for step in begun.values()}
-        # An actor's first step is its own transition: before it, nothing of the actor has happened.
-        visible = {i for n, (i, step) in enumerate(begun.items()) if n == 0 or actor in stopped or sees[id(step)]}
+        conflicts = {id(step): sharing.may_conflict(step) for step in begun.values()}
+        # An actor's first step begins a transition: no step of the actor is before it.
+        visible = {i for n, (i, step) in enumerate(begun.items()) if n == 0 or actor in blocked or conflicts[id(step)]}
         code = compiled.codes[actor]
-        if actor not in stopped:
+        if actor not in blocked:
             visible = _merge_with_locks(code, begun, visible, sharing)
         if compiled.system.actors[actor].endless:
-            while (event := _unseen_in_loop(code, visible)) is not None:
+            while (event := _event_in_invisible_cycle(code, visible)) is not None:
                 visible.add(event)
         remain.append(visible)
     return remain
 
 
-def _unseen_in_loop(code: Code, visible: set[int]) -> int | None:
-    """An event on a way round that passes no visible one: for whoever may go round for ever, that is no step."""
+def _event_in_invisible_cycle(code: Code, visible: set[int]) -> int | None:
+    """Return an event on a cycle without visible events: such a cycle would be a transition that does not end."""
     follow = successors(code)
     begun, done = set(), set()
     for start in range(len(code.instrs)):
@@ -101,8 +101,8 @@ def _unseen_in_loop(code: Code, visible: set[int]) -> int | None:
                 done.add(i)
                 trail.pop()
             elif j in begun:
-                way = [n for n, _ in trail]
-                found = next((n for n in way[way.index(j) :] if code.instrs[n].op == Op.EVENT), None)
+                path = [n for n, _ in trail]
+                found = next((n for n in path[path.index(j) :] if code.instrs[n].op == Op.EVENT), None)
                 if found is not None:
                     return found
             else:
@@ -112,14 +112,14 @@ def _unseen_in_loop(code: Code, visible: set[int]) -> int | None:
 
 
 def _variables(compiled: Compiled, operands: frozenset[Variable | Column]) -> frozenset[Variable]:
-    """The variables among `operands`, and in the columns among them."""
+    """Return the variables among `operands`, and those of the columns, without variables that are never written."""
     columns = [compiled.heap.variables(o) for o in operands if isinstance(o, Column)]
     known = [o for o in operands if isinstance(o, Variable)]
     return frozenset(filter(compiled.written.stores, itertools.chain(known, *columns)))
 
 
-def _stopped_for_good(compiled: Compiled, actors: list[dict[int, _Step]]) -> set[int]:
-    """The actors whose interrupt, once begun, may wait for something that they write."""
+def _may_block_forever(compiled: Compiled, actors: list[dict[int, _Step]]) -> set[int]:
+    """Return the actors whose interrupt, once it has begun, may wait for something that they write."""
     names = [actor.name for actor in compiled.system.actors]
     found = set()
     for number, actor in enumerate(compiled.system.actors):
@@ -133,14 +133,14 @@ def _stopped_for_good(compiled: Compiled, actors: list[dict[int, _Step]]) -> set
 
 
 def _merge_with_locks(code: Code, steps: dict[int, _Step], visible: set[int], sharing: _Sharing) -> set[int]:
-    """Merge a step that does not wait with the taking of a lock, where nothing else is before it on any way.
+    """Merge a step that does not block with a right mover before it, where no path has another step in between.
 
     Returns the events of `visible` that remain.
     """
     follow = successors(code)
     movers = {id(step): sharing.is_right_mover(step) for step in steps.values()}
     behind_lock: dict[int, bool] = {0: False}
-    """By instruction: whether on every way, all that was done since the last visible step is a right mover."""
+    """By instruction: whether on every path, the last visible step and all after it are right movers."""
     todo = [0]
     while todo:
         i = todo.pop()
@@ -155,19 +155,19 @@ def _merge_with_locks(code: Code, steps: dict[int, _Step], visible: set[int], sh
 
 
 class _Sharing:
-    """Who touches which variable, and under what."""
+    """The accesses of all actors to each variable, with the locks that protect them."""
 
     def __init__(self) -> None:
         self.actors: dict[Variable, set[int]] = defaultdict(set)
         self.uses: dict[Variable, set[tuple[int, bool, Held]]] = defaultdict(set)
-        """Of variables that are no lock: by which actor, whether written, and under which locks."""
+        """Accesses to variables that are not a lock's: actor, whether it is a write, and the locks held."""
         self.observed: set[Variable] = set()
-        """Lock variables that somebody reads who neither waits for the lock nor holds it: a trylock, an assertion."""
+        """Lock variables that a step reads without waiting for the lock or holding it: a trylock, an assertion."""
         self.awaited: set[Variable] = set()
-        """Counters of holders that somebody waits for to drain."""
+        """Counters of holders that some step waits for to become 0."""
 
     def add(self, step: _Step) -> None:
-        """Take the accesses of a step into account."""
+        """Add the accesses of a step."""
         own = _lock_records(step.touch)
         for variable in step.reads | step.writes:
             if _asserts(step, variable):
@@ -182,7 +182,7 @@ class _Sharing:
                 self.observed.add(variable)
 
     def is_contended(self, variable: Variable, step: _Step) -> bool:
-        """Whether another actor may touch the variable at the same time, and one of the two writes it.
+        """Return whether another actor may access the variable at the same time, and one of the two writes it.
 
         Two accesses exclude each other by any lock that both hold, one of them exclusively.
         """
@@ -193,7 +193,7 @@ class _Sharing:
         )
 
     def is_right_mover(self, step: _Step) -> bool:
-        """Whether the step does nothing that another actor could notice but to take a lock."""
+        """Return whether taking a lock is all that the step does that another actor can observe."""
         touch = step.touch
         if not touch.blocks or touch.chooses or touch.releases or not touch.acquires:
             return False
@@ -203,8 +203,8 @@ class _Sharing:
         variables = {v for v in step.reads | step.writes if len(self.actors[v]) > 1}
         return not any(v in self.observed if v.record in own else self.is_contended(v, step) for v in variables)
 
-    def sees(self, step: _Step) -> bool:
-        """False when the step is a left mover."""
+    def may_conflict(self, step: _Step) -> bool:
+        """Return False if the step is a left mover."""
         own = _lock_records(step.touch)
         shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1 and not _asserts(step, v)}
         if step.touch.chooses:
@@ -222,7 +222,7 @@ class _Sharing:
 
 
 def _asserts(step: _Step, variable: Variable) -> bool:
-    """Whether the step only looks whether a lock is held that is: whatever others do, it is."""
+    """Return whether the step only reads a lock that it holds: no step of another actor changes the result."""
     return variable not in step.writes and any(lock == variable.record for lock, _ in step.touch.held)
 
 

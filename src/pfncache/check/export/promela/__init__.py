@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes a linked system as Promela, the language of SPIN."""
+"""Export to Promela, the language of SPIN."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes a linked system as Promela, so that SPIN searches the same transition system.
+"""Export of a linked system to Promela: SPIN searches the same transition system.
 
-A place of an actor is a place of a process, a transition one d_step, a variable of the state a variable with as many
-bits. Registers that live on from one step to the next are locals, and zero while nobody needs them. What else Promela
-needs to say it, scratch variables and where a step leads, is zero again when the step is over.
+A place of an actor is a label of a process, a transition is one d_step, a variable of the state is a variable with as
+many bits. Registers that are live between steps are locals, which are 0 while no live register is in them. Scratch
+variables are 0 at the end of each step, so that they add no states.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from pfncache.check.export.expression import Expr, apply, named, number
 from pfncache.check.export.model import Model
 from pfncache.check.export.names import Names
 from pfncache.check.export.promela.places import Places
-from pfncache.check.export.promela.step import Statements, Way
+from pfncache.check.export.promela.step import PromelaStatements, Way
 from pfncache.check.export.promela.text import RESERVED, declare
 from pfncache.check.export.step import ENDS, HALT
-from pfncache.check.ir import Column, Op, Variable
+from pfncache.check.ir import Column, Variable
+from pfncache.check.ops import Op
 from pfncache.check.search import Search
 
 
 def to_promela(search: Search, title: str) -> str:
-    """The transition system that `search` searches, as a Promela model. `title` is the comment at its top."""
+    """Return the transition system of `search` as a Promela model. `title` is the comment at its top."""
     return Promela(search).text(title)
 
 
 @dataclass
 class _Process:
-    """What one actor needs to be declared."""
+    """The declaration of one actor."""
 
     name: str
     locals: list[str] = field(default_factory=list)
@@ -37,25 +38,25 @@ class _Process:
 
 
 class Promela(Model):
-    """A whole system."""
+    """A linked system as a Promela model."""
 
     def __init__(self, search: Search) -> None:
         super().__init__(search, Names(RESERVED))
         self.scratch = 0
-        """Scratch variables, as many as the step that needs most of them."""
+        """Number of scratch variables: the maximum over the steps."""
         self.flags = {
             number: self.names.of(f"in_{self.actors[number]}")
             for number, actor in enumerate(self.compiled.system.actors)
             if actor.interrupts is not None
         }
-        """For each actor that interrupts another, the flag that says that it has begun and not ended."""
+        """By actor that interrupts another: the flag that is set while it keeps the CPU."""
 
     def held(self, variable: Variable) -> Expr:
-        """A variable holds its value without the lowest one."""
+        """Return the expression of a variable, which holds its value without the lowest one."""
         return apply(Op.ADD, named(self.variables[variable]), number(self.program.slots[variable].low))
 
     def text(self, title: str) -> str:
-        """The model."""
+        """Return the text of the model."""
         private = self._private()
         processes = [self._actor(actor, private) for actor in range(len(self.actors))]
         end = self._at_end()
@@ -78,38 +79,40 @@ class Promela(Model):
         return "\n".join([*lines, *end, ""])
 
     def _private(self) -> dict[Variable, int]:
-        """The variables that a single actor uses: locals of its process, as SPIN's reduction wants it."""
+        """Return the variables that one actor alone uses; as locals of its process they help SPIN's reduction."""
         users: dict[Variable, set[int]] = defaultdict(set)
         for actor, code in enumerate(self.compiled.codes):
             for instr in code.instrs:
-                for operand in instr.args:
-                    if isinstance(operand, Variable):
-                        users[operand].add(actor)
-                    elif isinstance(operand, Column):
-                        for variable in self.column(operand):
-                            users[variable].add(actor)
+                if isinstance(instr.subject, Variable):
+                    users[instr.subject].add(actor)
+                elif isinstance(instr.subject, Column):
+                    for variable in self.column(instr.subject):
+                        users[variable].add(actor)
         return {
             v: min(a) for v, a in users.items() if v in self.program.slots and len(a) == 1 and min(a) < len(self.actors)
         }
 
     def _actor(self, actor: int, private: dict[Variable, int]) -> _Process:
         process = _Process(self.actors[actor])
-        places = Places(self, actor)
+        places = Places(self, self.flags, actor)
         process.locals = [
             declare(self.variables[v], self.program.slots[v].bits, self.initial(v))
             for v, a in private.items()
             if a == actor
         ]
         process.body = places.text()
+        self.scratch = max(self.scratch, places.scratch)
         process.locals += places.declarations()
         return process
 
     def _at_end(self) -> list[str]:
-        """What is asked when every actor is done: a step that changes nothing."""
+        """Return the check at the end: a step that changes no variable, enabled once all actors have ended."""
         if self.compiled.system.at_end is None:
             return []
         code = self.compiled.codes[len(self.actors)]
         everything = frozenset(i for i, instr in enumerate(code.instrs) if instr.op in ENDS)
-        step = Statements(self, code, {}, None, 0, Way(0, everything, HALT))
+        step = PromelaStatements(self, self.flags, code, None, 0, Way(0, everything, HALT))
         guard = f"\t:: d_step {{ ended == {len(self.actors)} ->"
-        return ["", "active proctype at_end() {", "end_all:\tdo", guard, *step.statements(), "\t}", "\tod", "}"]
+        body = step.statements()
+        self.scratch = max(self.scratch, step.used)
+        return ["", "active proctype at_end() {", "end_all:\tdo", guard, *body, "\t}", "\tod", "}"]

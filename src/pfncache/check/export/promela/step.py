@@ -1,36 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One step as statements of Promela."""
+"""One step as a guard and statements of Promela."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, apply, both, either, named, negate, number
+from pfncache.check.export.model import Model
 from pfncache.check.export.promela.text import text
-from pfncache.check.export.step import ENDS, FAIL, HALT, MAX_TEXT, Step, region_of
-from pfncache.check.ir import WRITES_D, Code, Failure, Instr, Op, Variable
+from pfncache.check.export.registers import Registers
+from pfncache.check.export.step import ENDS, FAIL, HALT, MAX_TEXT, SymbolicStep, region_of
+from pfncache.check.ir import Code, Instr, Variable
+from pfncache.check.ops import BRANCHES, STORES, Op
 from pfncache.check.program.dataflow import bits_of, successors
-
-if TYPE_CHECKING:
-    from pfncache.check.export.promela.model import Promela
-    from pfncache.check.export.promela.places import Places
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way in which a step may come out: how its choose() does, and where it leads."""
+    """One result of a step: the outcome of its choice, and the place that it leads to."""
 
     outcome: int
     ends: frozenset[int]
-    """Instructions that it ends at: an event, or those that end the actor; for one of the ways, those that fail too."""
+    """Instructions that end it: an event, or those that end the actor; in one of the ways, failures too."""
     target: int
     """The place that it leads to; HALT, or FAIL."""
 
 
 def ways(code: Code, first: int) -> list[Way]:
-    """Every way in which the step that starts at `first` may come out."""
+    """Return every way of the step that begins at `first`."""
     ends: dict[int, set[int]] = {}
     outcomes = 1
     for i in region_of(code, first):
@@ -38,41 +36,45 @@ def ways(code: Code, first: int) -> list[Way]:
         if instr.op in ENDS:
             ends.setdefault({Op.EVENT: i, Op.HALT: HALT, Op.FAIL: FAIL}[instr.op], set()).add(i)
         elif instr.op == Op.CHOOSE:
-            assert isinstance(instr.args[1], int)
-            outcomes = max(outcomes, instr.args[1])
+            outcomes = max(outcomes, instr.outcomes)
     failures = ends.pop(FAIL, set()) if len(ends) > 1 else set()
     if failures:
-        ends[min(ends)] |= failures  # no way of their own: its guard would be the longest
+        ends[min(ends)] |= failures  # not a way of their own, whose guard would be the longest
     return [Way(outcome, frozenset(at), target) for outcome in range(outcomes) for target, at in ends.items()]
 
 
-class Statements(Step):
+class PromelaStatements(SymbolicStep):
     """A way of a step as a guard and statements.
 
-    An expression stands for a register wherever it still holds. `places` is None for what is asked at the end, which
-    changes nothing and leads nowhere.
+    An expression stands for a register wherever it still holds. `registers` is None for the check at the end, which
+    changes nothing and leads nowhere. `flags` has, for each actor that interrupts another, the flag that is set while
+    it keeps the CPU.
     """
 
-    def __init__(self, model: Promela, code: Code, kept: dict[int, Expr], places: Places | None, place: int, way: Way):
+    def __init__(
+        self, model: Model, flags: Mapping[int, str], code: Code, registers: Registers | None, place: int, way: Way
+    ) -> None:
         super().__init__(model, code)
         self.model = model
-        self.kept = kept
-        self.places = places
+        self.flags = flags
+        self.kept = registers.kept(place) if registers is not None else {}
+        self.registers = registers
         self.place = place
         self.way = way
         self.outcome = number(way.outcome)
-        self.first = place + 1 if places is not None else 0
+        self.first = place + 1 if registers is not None else 0
         self.region = self._leading_to(way.ends)
-        self.open = self._leading_to(self._doubts())
-        """Instructions from which it may still come otherwise, or have to wait."""
+        self.open = self._leading_to(self._other_ends())
+        """Instructions from which the step may still come out in another way, or block."""
         self.joins = self.joins_of(self.region)
         self.scratch_of: dict[int, str] = {}
         self.used = 0
+        """Scratch variables that the statements need."""
         self.lines: list[str] = []
         self.env: dict[int, Expr] = {}
 
     def _leading_to(self, ends: frozenset[int]) -> set[int]:
-        """The instructions of the step from which it may come to `ends`."""
+        """Return the instructions of the step from which `ends` are reachable."""
         follow = successors(self.code)
         region = region_of(self.code, self.first)
         found = set(ends)
@@ -85,17 +87,17 @@ class Statements(Step):
                 return found
             found |= more
 
-    def _doubts(self) -> frozenset[int]:
+    def _other_ends(self) -> frozenset[int]:
         found = {i for i in region_of(self.code, self.first) if self.code.instrs[i].op in (*ENDS, Op.BLOCK)}
         return frozenset(found - self.way.ends)
 
-    # The condition under which the step can be taken, and comes out this way
+    # The condition under which the step is enabled and takes this way
 
     def guard(self) -> Expr:
-        """The condition, as an expression of the state."""
+        """Return the guard as an expression of the state."""
         condition = self._condition(self.first, dict(self.kept), {}, self.way.outcome == 0)
-        other = self.model.interrupter(self.places.actor) if self.places is not None else None
-        return both(number(1) if other is None else negate(named(self.model.flags[other])), condition)
+        other = self.model.interrupter(self.registers.actor) if self.registers is not None else None
+        return both(number(1) if other is None else negate(named(self.flags[other])), condition)
 
     def _condition(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr], chosen: bool) -> Expr:
         if i not in self.region:
@@ -104,9 +106,9 @@ class Statements(Step):
         while i not in self.way.ends and not (chosen and i not in self.open):
             instr = self.code.instrs[i]
             i += 1
-            if instr.op in (Op.JZ, Op.JNZ):
-                condition = self.read(env, instr.args[0])
-                target = self.code.labels[instr.args[1]]  # type: ignore[index]
+            if instr.op in BRANCHES:
+                condition = self.read(env, instr.condition)
+                target = self.code.labels[instr.label]
                 yes, no = (i, target) if instr.op == Op.JZ else (target, i)
                 if condition.value is not None:
                     i = yes if condition.value else no
@@ -117,17 +119,17 @@ class Statements(Step):
                 no_holds = both(negate(condition), self._condition(no, dict(env), dict(stored), chosen))
                 return both(waited, either(condition, yes_holds, no_holds))
             if instr.op == Op.JUMP:
-                i = self.code.labels[instr.args[0]]  # type: ignore[index]
-            elif instr.op in (Op.STORE, Op.STOREX):
+                i = self.code.labels[instr.label]
+            elif instr.op in STORES:
                 self.store(env, instr, stored)
             elif instr.op == Op.BLOCK:
-                waited = both(waited, self.read(env, instr.args[0]))
-            elif instr.op in WRITES_D:
+                waited = both(waited, self.read(env, instr.condition))
+            elif instr.dest is not None:
                 chosen = chosen or instr.op == Op.CHOOSE
-                env[instr.args[0].number] = self.value(env, instr, stored, self.outcome)  # type: ignore[attr-defined]
+                env[instr.dest.number] = self.value(env, instr, stored, self.outcome)
         return waited if chosen else ZERO
 
-    # What the step does
+    # The statements
 
     def _say(self, text: str) -> None:
         self.lines.append(f"\t\t\t{text};")
@@ -137,7 +139,7 @@ class Statements(Step):
         return f"t{self.used - 1}"
 
     def _keep(self, register: int) -> None:
-        """Put a register's value into a scratch variable, as its expression will not hold any longer."""
+        """Move a register's value to a scratch variable, before a variable in its expression changes."""
         value = self.env[register]
         if value.value is None:
             name = self._scratch()
@@ -145,14 +147,14 @@ class Statements(Step):
             self.env[register] = named(name)
 
     def statements(self) -> list[str]:
-        """What the step does, given that its guard holds."""
+        """Return the statements, given that the guard holds; sets `used`."""
         todo = [(self._after_wait(), dict(self.kept))]
         placed: set[int] = set()
         while todo:
             i, self.env = todo.pop()
             if i in placed:
                 continue
-            while i in self.region:  # constants may lead out of it, where the guard does not hold
+            while i in self.region:  # constants may lead out of it, to where the guard does not hold
                 if i in self.joins:
                     self._enter_join(i)
                     if i in placed:
@@ -163,16 +165,15 @@ class Statements(Step):
                 instr = self.code.instrs[i]
                 if instr.op in ENDS:
                     if instr.op == Op.FAIL:
-                        assert isinstance(instr.args[0], Failure)
-                        self._say(f"assert(false) /* {instr.args[0].kind} */")
+                        self._say(f"assert(false) /* {instr.failure.kind} */")
                     else:
                         self._leave()
                     if todo:
                         self._say("goto Z" + self._tag(self.first))
                     break
                 if instr.op == Op.JUMP:
-                    i = self.code.labels[instr.args[0]]  # type: ignore[index]
-                elif instr.op in (Op.JZ, Op.JNZ):
+                    i = self.code.labels[instr.label]
+                elif instr.op in BRANCHES:
                     i = self._branch(i, instr, todo)
                 else:
                     self._execute(i, instr)
@@ -181,11 +182,10 @@ class Statements(Step):
         if any(f"goto {end[:-1]}" in line for line in self.lines):
             self.lines.append(f"{end}\t\t\tskip;")
         self.lines += [f"\t\t\tt{n} = 0;" for n in range(self.used)]
-        self.model.scratch = max(self.model.scratch, self.used)
         return self.lines
 
     def _after_wait(self) -> int:
-        """Where to begin: behind a BLOCK, as the guard has seen to it, if nothing before it matters behind it."""
+        """Return where to begin: behind BLOCK, which the guard stands for, if nothing before it is needed behind it."""
         blocks = [i for i in self.region if self.code.instrs[i].op == Op.BLOCK]
         if len(blocks) != 1:
             return self.first
@@ -194,7 +194,7 @@ class Statements(Step):
         follow = successors(self.code)
         if any(j not in before and j in self.region and j != after for i in before for j in follow[i]):
             return self.first
-        if any(self.code.instrs[i].op in (Op.STORE, Op.STOREX) for i in before):
+        if any(self.code.instrs[i].op in STORES for i in before):
             return self.first
         if any(j in before for i in self.region - before if self.code.instrs[i].op not in ENDS for j in follow[i]):
             return self.first
@@ -202,19 +202,15 @@ class Statements(Step):
         return after if needed <= self.kept.keys() and not needed & self._defined(before) else self.first
 
     def _defined(self, instructions: set[int]) -> set[int]:
-        found = set()
-        for i in instructions:
-            target = self.code.instrs[i].args[0] if self.code.instrs[i].op in WRITES_D else None
-            if isinstance(target, Reg):
-                found.add(target.number)
-        return found
+        written = (self.code.instrs[i].dest for i in instructions)
+        return {register.number for register in written if register is not None}
 
     def _tag(self, i: int) -> str:
         return f"{self.place}_{self.way.outcome}_{self.way.target + 2}_{i}"
 
     def _branch(self, i: int, instr: Instr, todo: list[tuple[int, dict[int, Expr]]]) -> int:
-        condition = self.read(self.env, instr.args[0])
-        target = self.code.labels[instr.args[1]]  # type: ignore[index]
+        condition = self.read(self.env, instr.condition)
+        target = self.code.labels[instr.label]
         if condition.value is not None:
             return target if (condition.value == 0) == (instr.op == Op.JZ) else i + 1
         if target not in self.region:
@@ -234,7 +230,7 @@ class Statements(Step):
         return i + 1
 
     def _enter_join(self, i: int) -> None:
-        """Every way to a join brings the registers that are needed there in the same scratch variables."""
+        """Assign the registers that are live at a join to the same scratch variables on every path to it."""
         moves = []
         for register in bits_of(self.live[i]):
             if register in self.constants or register not in self.env:
@@ -248,7 +244,7 @@ class Statements(Step):
         self.env = {r: named(n) for r, n in self.scratch_of.items() if self.live[i] >> r & 1}
 
     def _assign(self, moves: list[tuple[str, Expr]]) -> None:
-        """Assign at once: first what another assignment would spoil."""
+        """Write a parallel assignment in sequence: a variable is assigned once no other assignment reads it."""
         while moves:
             free = next((m for m in moves if not any(m[0] in o[1].reads for o in moves if o is not m)), None)
             if free is None:
@@ -261,27 +257,25 @@ class Statements(Step):
 
     def _execute(self, i: int, instr: Instr) -> None:
         if instr.op == Op.STORE:
-            self._store(i, [(instr.args[0], self.read(self.env, instr.args[1]))])  # type: ignore[list-item]
+            self._store(i, [(instr.variable, self.read(self.env, instr.value))])
         elif instr.op == Op.STOREX:
-            index, value = (self.read(self.env, a) for a in instr.args[1:])
-            variables = self.columns(instr.args[0])  # type: ignore[arg-type]
+            index, value = self.read(self.env, instr.index), self.read(self.env, instr.value)
+            variables = self.columns(instr.column)
             if index.value is not None:
                 self._store(i, [(variables[index.value - 1], value)])
                 return
             self._spill(i, {self.model.variables[v] for v in variables})
-            index, value = (self.read(self.env, a) for a in instr.args[1:])
+            index, value = self.read(self.env, instr.index), self.read(self.env, instr.value)
             options = " ".join(
                 f":: {text(apply(Op.EQ, index, number(n)))} -> {self._set(v, value)}"
                 for n, v in enumerate(variables, 1)
             )
             self._say(f"if {options} fi")
-        elif instr.op in WRITES_D:
-            target = instr.args[0]
-            assert isinstance(target, Reg)
-            if self.live[i + 1] >> target.number & 1:
-                self.env[target.number] = self.value(self.env, instr, {}, self.outcome)
-                if len(text(self.env[target.number])) > MAX_TEXT:
-                    self._keep(target.number)
+        elif instr.dest is not None and self.live[i + 1] >> instr.dest.number & 1:
+            target = instr.dest.number
+            self.env[target] = self.value(self.env, instr, {}, self.outcome)
+            if len(text(self.env[target])) > MAX_TEXT:
+                self._keep(target)
 
     def _store(self, i: int, stores: list[tuple[Variable, Expr]]) -> None:
         for variable, _ in stores:
@@ -294,26 +288,27 @@ class Statements(Step):
         return f"{self.model.variables[variable]} = {text(apply(Op.SUB, value, number(slot.low)))}"
 
     def _spill(self, i: int, names: set[str]) -> None:
-        """Before `names` change: keep the registers that are needed later, and whose expressions read them."""
+        """Before `names` change: keep the live registers whose expressions read them."""
         for register, value in list(self.env.items()):
             if value.reads & names and self.live[i + 1] >> register & 1:
                 self._keep(register)
 
     def _leave(self) -> None:
-        """The step is over: what lives on goes to its local, and all else that could hold a value is zero."""
-        if self.places is None:
+        """End the step: assign the live registers to their locals, and 0 to the other locals."""
+        own = self.registers
+        if own is None:
             return
         target = self.way.target
         moves = []
-        for register in self.places.needed(target):
-            name = f"l{self.places.home[register]}"
-            raw = apply(Op.SUB, self.env.get(register, ZERO), number(self.places.room(register)[1]))
+        for register in own.needed(target):
+            name = f"l{own.home[register]}"
+            raw = apply(Op.SUB, self.env.get(register, ZERO), number(own.room(register)[1]))
             if raw != named(name):
                 moves.append((name, raw))
-        moves += [(f"l{home}", ZERO) for home in self.places.left(self.place, target)]
+        moves += [(f"l{home}", ZERO) for home in own.left(self.place, target)]
         self._assign(moves)
         if target == HALT:
             self._say("ended = ended + 1")
-        flag = self.model.flags.get(self.places.actor)
-        if flag is not None and self.places.busy(target) != self.places.busy(self.place):
-            self._say(f"{flag} = {self.places.busy(target)}")
+        flag = self.flags.get(own.actor)
+        if flag is not None and own.busy(target) != own.busy(self.place):
+            self._say(f"{flag} = {int(own.busy(target))}")

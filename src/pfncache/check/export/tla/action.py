@@ -1,34 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A step as an action of TLA+.
 
-The jumps of the step code are IF THEN ELSE. Where several of its paths come together again, the rest is a definition,
-whose parameters are what the paths have computed and stored until there.
+The branches of the step code are IF THEN ELSE. Where paths join, the rest is a definition, whose parameters are what
+the paths have computed and stored so far.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
-from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, Logic, named, negate
-from pfncache.check.export.step import ENDS, HALT, MAX_TEXT, Step, region_of
+from pfncache.check.export.model import Model
+from pfncache.check.export.step import ENDS, HALT, MAX_TEXT, SymbolicStep, region_of
+from pfncache.check.export.tla.assignment import Assignment
+from pfncache.check.export.tla.locals import Locals
 from pfncache.check.export.tla.text import test, text
-from pfncache.check.ir import WRITES_D, Code, Failure, Op, Variable
+from pfncache.check.ir import Code, Variable
+from pfncache.check.ops import BRANCHES, STORES, Op
 from pfncache.check.program.dataflow import successors
 
-if TYPE_CHECKING:
-    from pfncache.check.export.tla.module import Locals, Module
 
-STORES = (Op.STORE, Op.STOREX)
+class Action(SymbolicStep):
+    """The step from a place; without `locals_`, the check at the end."""
 
-
-class Action(Step):
-    """A step that starts at a place; without `locals_`, what is asked at the end."""
-
-    def __init__(self, module: Module, code: Code, locals_: Locals | None, place: int) -> None:
-        super().__init__(module, code)
-        self.module = module
+    def __init__(self, model: Model, assignment: Assignment, code: Code, locals_: Locals | None, place: int) -> None:
+        super().__init__(model, code)
+        self.assignment = assignment
+        self.variables = model.variables
         self.locals = locals_
         self.place = place
         self.first = place + 1 if locals_ is not None else 0
@@ -37,15 +35,15 @@ class Action(Step):
         self.joins = self.joins_of(self.order)
         self.written = self._written()
         self.called: set[int] = set()
-        """The joins that some path leads to."""
+        """The joins that some path reaches."""
         self.waits: list[str] = []
-        """What it waits for on every path."""
+        """Conditions that it waits for on every path."""
         self.temporaries = 0
         self.targets: dict[int, None] = {}
-        """The places that it leads to."""
+        """The places that it leads to, in the order of the text."""
 
     def _order(self) -> list[int]:
-        """The instructions, each before those that follow it."""
+        """Return the instructions in topological order."""
         follow = successors(self.code)
         waits: dict[int, int] = defaultdict(int)
         region = region_of(self.code, self.first)
@@ -66,7 +64,7 @@ class Action(Step):
         return order
 
     def _written(self) -> dict[int, dict[int | Variable, None]]:
-        """Before each instruction: the registers and variables that some path to it has written."""
+        """Return, for each instruction, the registers and variables that some path to it has written."""
         follow = successors(self.code)
         before: dict[int, dict[int | Variable, None]] = defaultdict(dict)
         for i in self.order:
@@ -74,19 +72,18 @@ class Action(Step):
             if instr.op in ENDS:
                 continue
             after = dict(before[i])
-            target = instr.args[0]
-            if instr.op in WRITES_D and isinstance(target, Reg):
-                after[target.number] = None
+            if instr.dest is not None:
+                after[instr.dest.number] = None
             elif instr.op == Op.STORE:
-                after[target] = None  # type: ignore[index]
+                after[instr.variable] = None
             elif instr.op == Op.STOREX:
-                after |= dict.fromkeys(self.columns(target))  # type: ignore[arg-type]
+                after |= dict.fromkeys(self.columns(instr.column))
             for j in follow[i]:
                 before[j] |= after
         return before
 
     def lines(self) -> list[str]:
-        """The action, but for its guards, among which its waits are."""
+        """Return the action without its guards; sets `waits` and `targets`."""
         body = self._path(self.first, dict(self.kept), {}, main=True)
         definitions: list[list[str]] = []
         for i in self.order:
@@ -116,7 +113,7 @@ class Action(Step):
         return self._call(i, env, stored) if i in self.joins else self._path(i, dict(env), dict(stored))
 
     def _path(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr], main: bool = False) -> list[str]:
-        """From an instruction to the ends. Only what is not last recurs: THEN, but neither ELSE nor IN."""
+        """Return the text from an instruction to the ends of the step. It recurs for THEN, not for ELSE and IN."""
         lines: list[str] = []
 
         def say(head: str, *then: str) -> None:
@@ -136,9 +133,9 @@ class Action(Step):
             if instr.op in ENDS:
                 return [*lines, *_indented(self._end(i, env, stored), bool(lines))]
             i += 1
-            if instr.op in (Op.JZ, Op.JNZ):
-                condition = self.read(env, instr.args[0])
-                target = self.code.labels[instr.args[1]]  # type: ignore[index]
+            if instr.op in BRANCHES:
+                condition = self.read(env, instr.condition)
+                target = self.code.labels[instr.label]
                 yes, no = (i, target) if instr.op == Op.JZ else (target, i)
                 if condition.value is None:
                     if self._is_short(no) and not self._is_short(yes):
@@ -148,9 +145,9 @@ class Action(Step):
                 else:
                     i = yes if condition.value else no
             elif instr.op == Op.JUMP:
-                i = self.code.labels[instr.args[0]]  # type: ignore[index]
+                i = self.code.labels[instr.label]
             elif instr.op == Op.BLOCK:
-                awaited = self.read(env, instr.args[0])
+                awaited = self.read(env, instr.condition)
                 if awaited.value is None and main and not lines:
                     self.waits.append(test(awaited))
                 elif awaited.value is None:
@@ -159,11 +156,11 @@ class Action(Step):
                     return [*lines, "FALSE"]
             elif instr.op in STORES:
                 self.store(env, instr, stored)
-            elif instr.op == Op.CHOOSE:
-                keep(f"\\E {{}} \\in 0 .. {int(instr.args[1]) - 1} :", instr.args[0].number)  # type: ignore
-            elif instr.op in WRITES_D:
-                register = instr.args[0].number  # type: ignore[attr-defined]
-                if self.live[i] >> register & 1:
+            elif instr.dest is not None:
+                register = instr.dest.number
+                if instr.op == Op.CHOOSE:
+                    keep(f"\\E {{}} \\in 0 .. {instr.outcomes - 1} :", register)
+                elif self.live[i] >> register & 1:
                     env[register] = self.value(env, instr, stored, ZERO)
                     said = text(env[register])
                     if env[register].op == Logic.SELECT or len(said) > MAX_TEXT:
@@ -177,19 +174,18 @@ class Action(Step):
     def _end(self, i: int, env: dict[int, Expr], stored: dict[Variable, Expr]) -> list[str]:
         instr = self.code.instrs[i]
         if instr.op == Op.FAIL:
-            assert isinstance(instr.args[0], Failure)
-            return self.module.assigned({"failed": f'"{instr.args[0].kind}"'})
+            return self.assignment.conjuncts({"failed": f'"{instr.failure.kind}"'})
         if self.locals is None:
-            return self.module.assigned({})
+            return self.assignment.conjuncts({})
         target = i if instr.op == Op.EVENT else HALT
         self.targets[target] = None
-        new = {self.module.variables[v]: e for v, e in stored.items() if e != self.loads(v)}
+        new = {self.variables[v]: e for v, e in stored.items() if e != self.loads(v)}
         for register in self.locals.needed(target):
             value = env.get(register, ZERO)
             if value != self.locals.value(register):
                 new[self.locals.named(register)] = value
         new |= dict.fromkeys(self.locals.cleared(self.place, target), ZERO)
-        return self.module.assigned({name: text(e) for name, e in new.items()} | self.locals.moved(target))
+        return self.assignment.conjuncts({name: text(e) for name, e in new.items()} | self.locals.moved(target))
 
 
 def _indented(lines: list[str], wanted: bool = True) -> list[str]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes a linked system as a module of TLA+, so that TLC searches the same transition system.
+"""Export of a linked system to a module of TLA+: TLC searches the same transition system.
 
-A place of an actor is a value of its program counter, a transition an action, a variable of the state a variable.
-Registers that live on from one step to the next are variables of their actor, and zero while nobody needs them.
+A place of an actor is a value of its program counter, a transition is an action, a variable of the state is a variable.
+Registers that are live between steps are variables of their actor, which are 0 while no live register is in them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import partial
 from pfncache.check.export.expression import Expr, named
 from pfncache.check.export.model import Model
 from pfncache.check.export.names import Names
-from pfncache.check.export.registers import Registers
-from pfncache.check.export.step import HALT
 from pfncache.check.export.tla.action import Action
+from pfncache.check.export.tla.assignment import Assignment
+from pfncache.check.export.tla.locals import Locals, counter_at
 from pfncache.check.export.tla.text import PRELUDE, RESERVED, listing
 from pfncache.check.ir import Ref, Variable
 from pfncache.check.search import Search
@@ -24,62 +24,29 @@ CONFIGURATION = """\
 SPECIFICATION Spec
 INVARIANT NothingFails
 """
-"""What TLC is asked, in a file of its own: that nothing fails, and, as always, that there is no deadlock."""
+"""TLC's configuration file: no property is violated; TLC always checks for deadlocks."""
 
 
 def is_name(name: str) -> bool:
-    """Whether a module may be called so."""
+    """Return whether a module may have this name."""
     return re.fullmatch(r"\w*[A-Za-z]\w*", name, re.ASCII) is not None and RESERVED.fullmatch(name) is None
 
 
 def to_tla(search: Search, name: str, title: str) -> str:
-    """The transition system that `search` searches, as module `name`. `title` is the comment at its top."""
-    return Module(search).text(name, title)
+    """Return the transition system of `search` as module `name`. `title` is the comment at its top."""
+    return TlaModule(search).text(name, title)
 
 
-class Locals(Registers):
-    """The program counter of an actor, and the variables for its registers."""
-
-    def __init__(self, module: Module, actor: int) -> None:
-        super().__init__(module, actor)
-        self.name = module.actors[actor]
-        self.counter = module.names.of(f"{self.name}_pc")
-        self.names = [module.names.of(f"{self.name}_l{n}") for n in range(len(self.bits))]
-
-    def named(self, register: int) -> str:
-        """The variable that keeps a register."""
-        return self.names[self.home[register]]
-
-    def value(self, register: int) -> Expr:
-        """Its variable holds the value itself."""
-        return named(self.named(register))
-
-    def cleared(self, place: int, target: int) -> list[str]:
-        """The variables that a step from one place to another sets to zero."""
-        return [self.names[home] for home in self.left(place, target)]
-
-    def moved(self, target: int) -> dict[str, str]:
-        """The assignment to the program counter."""
-        return {self.counter: _counter(target)}
-
-    def initially(self) -> dict[str, int]:
-        """What they are at the start."""
-        values = dict(zip(self.names, self.initial, strict=True))
-        for register in self.needed(self.start):
-            values[self.named(register)] += self.room(register)[1]
-        return {self.counter: int(_counter(self.start)), **values}
-
-
-class Module(Model):
-    """A whole system."""
+class TlaModule(Model):
+    """A linked system as a module of TLA+."""
 
     def __init__(self, search: Search) -> None:
         super().__init__(search, Names(RESERVED))
         self.locals = [Locals(self, actor) for actor in range(len(self.actors))]
         self.initially: dict[str, int] = {}
-        """Every variable but `failed`, and what it is at the start."""
+        """Initial value of every variable but `failed`."""
         self.groups: dict[str, list[str]] = {}
-        """What is called by one name: the variables of a record or of an actor, and tuples of tuples of them."""
+        """Tuples with a name: the variables of a record or of an actor, and tuples of such tuples."""
         records: dict[Ref, str] = {}
         for variable, name in self.variables.items():
             if variable.record not in records:
@@ -92,27 +59,14 @@ class Module(Model):
         if records:
             self.groups["memory"] = list(records.values())
         self.groups["vars"] = [*(["memory"] if records else []), *self.actors, "failed"]
+        self.assignment = Assignment(self.groups)
 
     def held(self, variable: Variable) -> Expr:
-        """A variable holds its value."""
+        """Return the expression of a variable."""
         return named(self.variables[variable])
 
-    def assigned(self, new: dict[str, str]) -> list[str]:
-        """The conjuncts that say what every variable is after a step."""
-        lines = [f"/\\ {name}' = {value}" for name, value in new.items()]
-        same = self._unchanged("vars", new)
-        return [*lines, f"/\\ UNCHANGED {listing(same) if len(same) > 1 else same[0]}"]
-
-    def _unchanged(self, name: str, new: dict[str, str]) -> list[str]:
-        """All of a group that is not new, in as few words as can be."""
-        if name not in self.groups:
-            return [] if name in new else [name]
-        members = self.groups[name]
-        same = [kept for member in members for kept in self._unchanged(member, new)]
-        return [name] if same == members else same
-
     def text(self, name: str, title: str) -> str:
-        """The module."""
+        """Return the text of the module."""
         names: list[str] = []
         actions = [line for own in self.locals for line in own.written(partial(self._action, names, own))]
         declared = [g for g in self.groups.values() if not set(g) - self.initially.keys()]
@@ -146,25 +100,25 @@ class Module(Model):
         return "\n".join(lines)
 
     def _action(self, names: list[str], own: Locals, place: int) -> tuple[list[str], list[int]]:
-        """A place, and where it leads."""
-        action = Action(self, own.code, own, place)
+        """Return the action of a place, and the places that it leads to."""
+        action = Action(self, self.assignment, own.code, own, place)
         body = action.lines()
-        names.append(self.names.of(f"{own.name}_{_counter(place)}"))
-        guards = [f"{own.counter} = {_counter(place)}"]
+        names.append(self.names.of(f"{own.name}_{counter_at(place)}"))
+        guards = [f"{own.counter} = {counter_at(place)}"]
         other = self.interrupter(own.actor)
-        if other is not None:  # the CPU is ours before an interrupt and after it
-            guards.append(f"{self.locals[other].counter} \\in {{{_counter(self.locals[other].start)}, 0}}")
+        if other is not None:  # the actor has the CPU before the interrupt begins and after it has ended
+            guards.append(f"{self.locals[other].counter} \\in {{{counter_at(self.locals[other].start)}, 0}}")
         head = ["", f"\\* {own.source(place)}", f"{names[-1]} =="]
         return [*head, *_junction(guards + action.waits, body)], list(action.targets)
 
     def _at_end(self) -> list[str]:
-        """What is asked when every actor is done: a step that changes nothing, so that this is no deadlock."""
+        """Return the check at the end: an action that changes nothing, so that the end is not a deadlock."""
         guards = [f"{own.counter} = 0" for own in self.locals]
-        body = self.assigned({})
+        body = self.assignment.conjuncts({})
         if self.compiled.system.at_end is not None:
-            question = Action(self, self.compiled.codes[len(self.actors)], None, 0)
-            body = question.lines()
-            guards += question.waits
+            check = Action(self, self.assignment, self.compiled.codes[len(self.actors)], None, 0)
+            body = check.lines()
+            guards += check.waits
         return ["Ended ==", *_junction(guards, body)]
 
 
@@ -172,8 +126,3 @@ def _junction(guards: list[str], body: list[str]) -> list[str]:
     if not body[0].startswith("/\\"):
         body = [f"/\\ {body[0]}", *(f"   {line}" for line in body[1:])]
     return [f"  {line}" for line in (*(f"/\\ {guard}" for guard in guards), *body)]
-
-
-def _counter(place: int) -> str:
-    """The program counter at a place: the instruction after it, and 0 at the end."""
-    return str(0 if place == HALT else place + 1)

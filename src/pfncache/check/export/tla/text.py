@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Expressions and names of TLA+.
 
-All values are integers; what holds or not is 1 or 0, and a BOOLEAN only where it is asked.
+All values are integers: a truth value is 0 or 1, and a BOOLEAN only where TLA+ requires one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,7 @@ import re
 from collections.abc import Iterable
 
 from pfncache.check.export.expression import Expr, Logic
-from pfncache.check.ir import Op
-
-COMPARISONS: dict[Op | Logic | None, str] = {Op.EQ: "=", Op.NE: "#", Op.LT: "<", Op.LE: "<="}
-ARITHMETIC: dict[Op | Logic | None, str] = {
-    Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "\\div", Op.MOD: "%", Op.SHL: "* 2 ^", Op.SHR: "\\div 2 ^"
-}  # fmt: skip
-TRUTHS = (*COMPARISONS, Op.NOT)
-BITWISE: dict[Op | Logic | None, str] = {Op.AND: "And", Op.OR: "Or", Op.XOR: "Xor"}
+from pfncache.check.ops import BITWISE, COMPARISONS, OPERATIONS, TRUTHS, Op
 
 PRELUDE = r"""
 Bit(holds) == IF holds THEN 1 ELSE 0
@@ -36,11 +29,11 @@ RESERVED = re.compile(
     |[SW]F_.*|Int|Nat|Integers|Naturals|Init|Next|Spec|Ended|NothingFails|vars|memory|failed|Bit|And|Or|Xor|a|b|holds|[Jpt]\d+""",
     re.VERBOSE,
 )
-"""Words that no variable and no action may be called: TLA+'s, and what the export itself needs."""
+"""Reserved words: TLA+'s, and those that the export itself uses."""
 
 
 def text(expression: Expr) -> str:
-    """An expression, as an integer."""
+    """Return the text of an expression as an integer."""
     if expression.value is not None:
         return str(expression.value)
     if expression.op is None:
@@ -50,30 +43,26 @@ def text(expression: Expr) -> str:
     if expression.op == Logic.SELECT:
         condition, yes, no = expression.operands
         return f"IF {test(condition)} THEN {text(yes)} ELSE {text(no)}"
-    operands = [_operand(o) for o in expression.operands]
-    if expression.op in BITWISE:
-        return f"{BITWISE[expression.op]}({', '.join(operands)})"
-    if expression.op in (Op.NEG, Op.INVERT):
-        return f"{0 if expression.op == Op.NEG else '(-1)'} - {operands[0]}"
-    return f"{operands[0]} {ARITHMETIC[expression.op]} {operands[1]}"
+    assert isinstance(expression.op, Op)
+    return OPERATIONS[expression.op].tla.format(*map(_operand, expression.operands))
 
 
 def test(expression: Expr) -> str:
-    """Whether an expression is other than 0."""
+    """Return the text of the condition that an expression is not 0."""
     if expression.op in COMPARISONS:
-        first, second = (_operand(o) for o in expression.operands)
-        return f"{first} {COMPARISONS[expression.op]} {second}"
+        assert isinstance(expression.op, Op)
+        return OPERATIONS[expression.op].tla.format(*map(_operand, expression.operands))
     if expression.op == Op.NOT:
         (denied,) = expression.operands
-        return f"~({test(denied)})" if denied.op in TRUTHS else f"{_operand(denied)} = 0"
+        return f"~({test(denied)})" if denied.op in TRUTHS else OPERATIONS[Op.NOT].tla.format(_operand(denied))
     return f"{_operand(expression)} # 0"
 
 
 def _operand(expression: Expr) -> str:
     said = text(expression)
-    return said if re.fullmatch(r"\w+", said) or expression.op in (*TRUTHS, *BITWISE) else f"({said})"
+    return said if re.fullmatch(r"\w+", said) or expression.op in TRUTHS | BITWISE else f"({said})"
 
 
 def listing(names: Iterable[str]) -> str:
-    """A tuple of variables."""
+    """Return the text of a tuple of variables."""
     return f"<<{', '.join(names)}>>"

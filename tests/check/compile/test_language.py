@@ -10,7 +10,7 @@ import pytest
 
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.source import CompileError
-from pfncache.check.ir import Op
+from pfncache.check.ops import Op
 from pfncache.lang.atomic import block_until, host_only
 from pfncache.lang.choose import choose
 from pfncache.lang.report import report
@@ -107,10 +107,10 @@ def with_host_only_local(shared: Box) -> None:
         (with_try, 1, "try is not in the model's language: use if, while, for, with, return and assignments"),
         (with_lambda, 1, "a lambda is not in the model's language"),
         (with_comprehension, 1, "a list comprehension is not in the model's language"),
-        (with_list_to_walk, 1, "range() of what is not known: compare and branch instead"),
+        (with_list_to_walk, 1, "range() requires constants: compare and branch instead"),
         (with_unknown_member, 1, "Box has no scalar 'colour'; its scalars: count, flag, sequence, thing"),
         (with_recursion, 1, "calls nest too deeply: the model's language has no recursion"),
-        (with_choice_outside_atomic, 1, "choose() wants a known number of outcomes, inside an atomic function"),
+        (with_choice_outside_atomic, 1, "choose() requires a constant number of outcomes, inside an atomic function"),
         (with_wait_outside_atomic, 1, "block_until() belongs at the start of an atomic function"),
         (with_computed_kind, 1, "an f-string is not in the model's language: use a plain expression"),
         (with_plain_guard, 1, "open is not a guard: decorate it with @guard"),

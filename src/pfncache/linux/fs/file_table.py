@@ -62,11 +62,3 @@ class FileTable(Mm):
             current().delayed_fput = None
             self.kvm_gmem_release(file)
             self.evict(file.f_mapping)
-
-    def sys_close(self, file: File) -> None:
-        """Drop the reference of a file descriptor.
-
-        Linux: include/linux/syscalls.h sys_close(), defined in fs/open.c, v7.3.4.
-        """
-        self.fput(file)
-        self.task_work_run(file)

@@ -239,6 +239,10 @@ class Mm(Tracepoints, ABC):
         """Drop a reference on a file; the last one defers the release to task work."""
 
     @abstractmethod
+    def task_work_run(self, file: File) -> None:
+        """Release the file, before the return to user space, if this task has dropped its last reference."""
+
+    @abstractmethod
     def evict(self, inode: AddressSpace) -> None:
         """Free the pages of an inode without references."""
 

@@ -31,13 +31,19 @@ def label(entry: Entry) -> str:
     return f"{entry.file}:{entry.line} {entry.name}()"
 
 
+def cites(entry: Entry) -> bool:
+    """Whether the citation has the function's very name; that of a record's method may have the record's before it."""
+    before = r"\w*" if "." in entry.name else r"(?<!\w)"
+    return re.search(rf"{before}{entry.linux_function}\(\)", entry.linux) is not None
+
+
 def test_every_function_says_where_it_is_in_linux() -> None:
     assert [f"{label(e)}: {e.linux}" for e in entries() if not WHERE.match(e.linux)] == []
 
 
 def test_every_function_has_the_name_that_it_cites_or_is_a_part() -> None:
-    strange = [e for e in entries() if e.linux_function != CALLER and f"{e.linux_function}()" not in e.linux]
-    assert [f"{label(e)}, {e.linux_function}(): {e.linux}" for e in strange] == []
+    wrong = [e for e in entries() if e.linux_function != CALLER and not cites(e)]
+    assert [f"{label(e)}, {e.linux_function}(): {e.linux}" for e in wrong] == []
 
 
 def test_no_part_has_a_name_that_looks_like_one_of_the_kernel() -> None:

@@ -52,3 +52,11 @@ class Open(Shmem, GuestMemfdFile):
         Returns: 0 or -EINVAL.
         """
         return -EINVAL if file.f_mapping.gmem else 0
+
+    def sys_close(self, file: File) -> None:
+        """Drop the reference of a file descriptor.
+
+        Linux: include/linux/syscalls.h sys_close(), defined in fs/open.c, v7.3.4.
+        """
+        self.fput(file)
+        self.task_work_run(file)

@@ -16,6 +16,7 @@ from pfncache.linux.include.linux.kvm_host import KvmVcpu as VcpuRecord
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.ioctl import KvmUserspaceMemoryRegion2
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
@@ -268,7 +269,8 @@ class ModelVm(Vm):
 
     def _set(self, slot: int, flags: int, gpa: int, size: int, hva: int, gmem: File | None, offset: int) -> int:
         record = gmem.record if isinstance(gmem, ModelFile) and gmem.is_open else None
-        return self.host.kernel.kvm_vm_ioctl_set_memory_region(self.record, slot, flags, gpa, size, hva, record, offset)
+        region = KvmUserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, record)
+        return self.host.kernel.kvm_vm_ioctl_set_memory_region(self.record, region)
 
     def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:
         """KVM_SET_MEMORY_ATTRIBUTES."""

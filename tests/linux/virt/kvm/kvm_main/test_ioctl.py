@@ -6,6 +6,7 @@ import pytest
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT
+from pfncache.linux.virt.kvm.kvm_main.ioctl import KvmUserspaceMemoryRegion2
 from tests.linux.conftest import HVA, Host, MakeHost
 
 LOG, READONLY, GMEM = 1, 2, 4
@@ -15,7 +16,8 @@ def region(
     host: Host, slot: int = 0, flags: int = 0, gpa: int = 0, size: int = 0x1000, hva: int = HVA,
     gmem: File | None = None, offset: int = 0,
 ) -> int:  # fmt: skip
-    return host.kernel.kvm_vm_ioctl_set_memory_region(host.kvm, slot, flags, gpa, size, hva, gmem, offset)
+    mem = KvmUserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, gmem)
+    return host.kernel.kvm_vm_ioctl_set_memory_region(host.kvm, mem)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_create(host: Host, arguments: dict[str, int], ret: int) -> None:
     assert region(host, **arguments) == ret  # type: ignore[arg-type]
 
 
-def test_closed_descriptor_is_looked_at_last(host: Host) -> None:
+def test_closed_descriptor_is_looked_up_last(host: Host) -> None:
     assert region(host) == 0
     assert region(host, slot=1, flags=GMEM) == -EEXIST
     assert region(host, slot=0, flags=GMEM) == -EINVAL
@@ -52,7 +54,7 @@ def test_closed_descriptor_is_looked_at_last(host: Host) -> None:
     ("design", "ret"), [("mainline-7.3", -EEXIST), ("mainline-7.2", -EEXIST), ("mainline-6.18", -EINVAL)]
 )
 def test_overlapping_binding(make_host: MakeHost, design: str, ret: int) -> None:
-    """As 7.3.4, 7.2.12 and 6.18.15 say. None keeps the file."""
+    """The errno of 7.3.4, 7.2.12 and 6.18.15. None of them keeps the file."""
     host = make_host(DESIGNS[design].kernel())
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 2, 3)
     assert region(host, flags=GMEM, gmem=file) == 0

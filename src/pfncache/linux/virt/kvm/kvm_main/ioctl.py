@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
@@ -20,6 +22,19 @@ from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 
 
+class KvmUserspaceMemoryRegion2(NamedTuple):
+    """struct kvm_userspace_memory_region2; sizes and offsets in bytes."""
+
+    slot: int
+    flags: int
+    guest_phys_addr: Gpa
+    memory_size: int
+    userspace_addr: Hva
+    guest_memfd_offset: int
+    guest_memfd: File | None
+    """The file of the descriptor; None if that is not open."""
+
+
 class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
     """The functions that kvm_vm_ioctl() calls."""
 
@@ -34,52 +49,51 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
             valid |= KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
         return -EINVAL if flags & ~valid != 0 else 0
 
-    def kvm_vm_ioctl_set_memory_region(
-        self, kvm: Kvm, slot_id: int, flags: int, gpa: Gpa, size: int, hva: Hva, gmem: File | None, gmem_offset: int
-    ) -> Errno:
-        """Handle KVM_SET_USER_MEMORY_REGION2, in bytes. `gmem` is the file of the descriptor, None if that is not open.
+    def kvm_vm_ioctl_set_memory_region(self, kvm: Kvm, mem: KvmUserspaceMemoryRegion2) -> Errno:
+        """Handle KVM_SET_USER_MEMORY_REGION2.
 
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), kvm_set_memory_region(), v7.3.4.
         Returns: 0, -EINVAL, -EEXIST, -ENOMEM or -EBADF.
         """
-        if self.check_memory_region_flags(kvm, flags) != 0:
+        if self.check_memory_region_flags(kvm, mem.flags) != 0:
             return -EINVAL
-        if self.offset_in_page(size) != 0 or self.offset_in_page(gpa) != 0 or self.offset_in_page(hva) != 0:
+        if any(self.offset_in_page(n) != 0 for n in (mem.memory_size, mem.guest_phys_addr, mem.userspace_addr)):
             return -EINVAL
-        if slot_id >= len(kvm.sets[0].entries):
+        if mem.slot >= len(kvm.sets[0].entries):
             return -EINVAL
-        has_gmem = flags & KVM_MEM_GUEST_MEMFD != 0
-        if has_gmem and self.offset_in_page(gmem_offset) != 0:
+        has_gmem = mem.flags & KVM_MEM_GUEST_MEMFD != 0
+        if has_gmem and self.offset_in_page(mem.guest_memfd_offset) != 0:
             return -EINVAL
-        old = self._kvm_memslots(kvm).entries[slot_id].slot
-        if has_gmem and gmem is None and size != 0:
+        old = self._kvm_memslots(kvm).entries[mem.slot].slot
+        if has_gmem and mem.guest_memfd is None and mem.memory_size != 0:
             # The descriptor is looked up last: any other error takes precedence.
-            ret = self.check_new_region(kvm, slot_id, gpa, size, hva)
+            ret = self.check_new_region(kvm, mem)
             return ret if ret != 0 or old is not None else -EBADF
         return self.set_memory_region(
             kvm,
-            slot_id,
-            self.gpa_to_gfn(gpa),
-            size >> self.PAGE_SHIFT,
-            hva,
-            flags & KVM_MEM_LOG_DIRTY_PAGES != 0,
-            flags & KVM_MEM_READONLY != 0,
-            gmem if has_gmem and size != 0 else None,
-            gmem_offset >> self.PAGE_SHIFT,
+            mem.slot,
+            self.gpa_to_gfn(mem.guest_phys_addr),
+            mem.memory_size >> self.PAGE_SHIFT,
+            mem.userspace_addr,
+            mem.flags & KVM_MEM_LOG_DIRTY_PAGES != 0,
+            mem.flags & KVM_MEM_READONLY != 0,
+            mem.guest_memfd if has_gmem and mem.memory_size != 0 else None,
+            mem.guest_memfd_offset >> self.PAGE_SHIFT,
         )
 
     @part_of("kvm_set_memory_region")
-    def check_new_region(self, kvm: Kvm, slot_id: int, gpa: Gpa, size: int, hva: Hva) -> Errno:
+    def check_new_region(self, kvm: Kvm, mem: KvmUserspaceMemoryRegion2) -> Errno:
         """Check what is checked of a new slot before its file is looked up.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Returns: 0, -EINVAL or -EEXIST.
         """
         slots = self._kvm_memslots(kvm)
-        if hva + size > self.PAGE_OFFSET or slots.entries[slot_id].slot is not None:
+        if mem.userspace_addr + mem.memory_size > self.PAGE_OFFSET or slots.entries[mem.slot].slot is not None:
             return -EINVAL
-        gfn = self.gpa_to_gfn(gpa)
-        return -EEXIST if self.kvm_check_memslot_overlap(slots, slot_id, gfn, gfn + (size >> self.PAGE_SHIFT)) else 0
+        start = self.gpa_to_gfn(mem.guest_phys_addr)
+        end = start + (mem.memory_size >> self.PAGE_SHIFT)
+        return -EEXIST if self.kvm_check_memslot_overlap(slots, mem.slot, start, end) else 0
 
     def kvm_vm_ioctl_set_mem_attributes(self, kvm: Kvm, gpa: Gpa, size: int, attributes: int) -> Errno:
         """Handle KVM_SET_MEMORY_ATTRIBUTES, in bytes.

@@ -25,7 +25,7 @@ from pfncache.check.liveness.lasso import loop_of
 from pfncache.check.lock_order import find_cycle
 from pfncache.check.ops import Op
 from pfncache.check.path import Choice
-from pfncache.check.program.image import ACCESS_SLOT, CODE, INSTR, INSTR_OP, REGISTERS, SLOT_SHIFT, SLOT_WORD
+from pfncache.check.program.image import ACCESS_SHIFT, ACCESS_WORD, CODE, INSTR, INSTR_OP, REGISTERS
 from pfncache.check.program.layout import Program
 from pfncache.check.verdict import Verdict
 
@@ -321,7 +321,7 @@ class Search:
         index = (int(self.out[interpreter.OUT_DETAIL]) - int(image[CODE])) // INSTR
         for slot_of, slot in self.program.slots.items():
             row = image[image[CODE] + index * INSTR :]
-            stored = row[ACCESS_SLOT + SLOT_WORD], row[ACCESS_SLOT + SLOT_SHIFT]
+            stored = row[ACCESS_WORD], row[ACCESS_SHIFT]
             if row[INSTR_OP] == Op.STORE and stored == (slot.word, slot.shift):
                 return str(slot_of)
         return "a local variable or an array"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pfncache.check.ir import Event
 from pfncache.check.ops import Op
-from pfncache.check.program.image import CODE, INSTR
+from pfncache.check.program.image import ACCESS_SHIFT, ACCESS_WORD, CODE, INSTR, INSTR_OP
 from pfncache.check.program.layout import Program
 
 State = NDArray[np.uint64]
@@ -65,9 +65,10 @@ def out_of_range(program: Program, offset: int) -> str:
     image = program.image
     code = int(image[CODE])
     start = code + (offset - code) // INSTR * INSTR
-    op, _, word, shift, *_ = image[start : start + INSTR].tolist()
+    row = image[start : start + INSTR].tolist()
+    stored = row[ACCESS_WORD], row[ACCESS_SHIFT]
     place = "a local variable or an array"
-    if op == Op.STORE:
-        names = (program.compiled.heap.text(v) for v, s in program.slots.items() if (s.word, s.shift) == (word, shift))
+    if row[INSTR_OP] == Op.STORE:
+        names = (program.compiled.heap.text(v) for v, s in program.slots.items() if (s.word, s.shift) == stored)
         place = next(names, place)
     return f"a value out of the range of its type: {place}"

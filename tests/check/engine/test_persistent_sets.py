@@ -140,7 +140,8 @@ def test_a_lock_is_taken_together_with_what_comes_next() -> None:
 
 def test_a_lock_that_others_try_is_taken_alone() -> None:
     """A trylock in between can see the acquisition, so that the first write under the lock stays a step of its own."""
-    assert places(toys.update_locked, toys.read_unlocked, toys.try_lock) == [
+    found = places(toys.update_locked, toys.read_unlocked, toys.try_lock)
+    assert found == ["mutex_lock"] * 2 + ["update"] * 3 + ["mutex_lock"]
         "mutex_lock",
         "mutex_lock",
         *["update"] * 3,

@@ -10,7 +10,8 @@ import numpy as np
 from pfncache.check.engine.numba_cache import njit, uint64
 from pfncache.check.ops import Op
 from pfncache.check.program.image import (
-    ACCESS_SLOT,
+    ACCESS_BITS,
+    ACCESS_LOW,
     ACTOR,
     ACTOR_END_BIT,
     ACTOR_FIRST_BIT,
@@ -78,20 +79,6 @@ def read(image: Any, state: Any, slot: Any) -> Any:
 
 
 @njit
-def _write(image: Any, state: Any, slot: Any, value: int) -> bool:
-    """Write a value to the slot at offset `slot` of the image. Returns False if it has not enough bits."""
-    bits = image[slot + uint64(SLOT_BITS)]
-    raw = value - image[slot + uint64(SLOT_LOW)]
-    if raw < 0 or raw >> bits != 0:
-        return False
-    shift = uint64(image[slot + uint64(SLOT_SHIFT)])
-    mask = ((uint64(1) << uint64(bits)) - uint64(1)) << shift
-    word = uint64(image[slot + uint64(SLOT_WORD)])
-    state[word] = (state[word] & ~mask) | (uint64(raw) << shift)
-    return True
-
-
-@njit
 def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int) -> int:
     """Take one step of `actor` in `state`, in place, resolving its nondeterministic choice as `choice`.
 
@@ -131,20 +118,32 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
         c = uint64(image[instr + uint64(INSTR_C)])
         pc += uint64(INSTR)
         if op == Op.LOAD:
-            slot = instr + uint64(ACCESS_SLOT)
-            registers[a] = np.int64(read(image, state, slot)) + image[slot + uint64(SLOT_LOW)]
+            word, shift = b, c
+            mask = (uint64(1) << uint64(image[instr + uint64(ACCESS_BITS)])) - uint64(1)
+            registers[a] = np.int64((state[word] >> shift) & mask) + image[instr + uint64(ACCESS_LOW)]
         elif op == Op.STORE:
-            if not _write(image, state, instr + uint64(ACCESS_SLOT), registers[a]):
+            word, shift = b, c
+            bits = image[instr + uint64(ACCESS_BITS)]
+            raw = registers[a] - image[instr + uint64(ACCESS_LOW)]
+            if raw < 0 or raw >> bits != 0:
                 out[OUT_DETAIL] = np.int64(instr)
                 return RANGE
+            mask = ((uint64(1) << uint64(bits)) - uint64(1)) << shift
+            state[word] = (state[word] & ~mask) | (uint64(raw) << shift)
         elif op == Op.LOADX:
             slot = uint64(image[VARIABLES] + (np.int64(b) + registers[c] - 1) * SLOT)
             registers[a] = np.int64(read(image, state, slot)) + image[slot + uint64(SLOT_LOW)]
         elif op == Op.STOREX:
             slot = uint64(image[VARIABLES] + (first + registers[b] - 1) * SLOT)
-            if not _write(image, state, slot, registers[c]):
+            bits = image[slot + uint64(SLOT_BITS)]
+            raw = registers[c] - image[slot + uint64(SLOT_LOW)]
+            if raw < 0 or raw >> bits != 0:
                 out[OUT_DETAIL] = np.int64(instr)
                 return RANGE
+            shift = uint64(image[slot + uint64(SLOT_SHIFT)])
+            mask = ((uint64(1) << uint64(bits)) - uint64(1)) << shift
+            word = uint64(image[slot + uint64(SLOT_WORD)])
+            state[word] = (state[word] & ~mask) | (uint64(raw) << shift)
         elif op == Op.JNZ:
             if registers[a] != 0:
                 pc = code + b * uint64(INSTR)
@@ -162,10 +161,13 @@ def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: in
             resume = uint64(image[YIELDS] + (image[row + uint64(ACTOR_FIRST_YIELD)] + first) * YIELD)
             save = uint64(image[SAVES] + image[resume + uint64(YIELD_FIRST_SAVE)] * SAVE)
             for _ in range(image[resume + uint64(YIELD_SAVES)]):
-                value = registers[uint64(image[save + uint64(SAVE_REGISTER)])]
-                if not _write(image, state, save + uint64(SAVE_SLOT), value):
+                slot = save + uint64(SAVE_SLOT)
+                raw = registers[uint64(image[save + uint64(SAVE_REGISTER)])] - image[slot + uint64(SLOT_LOW)]
+                if raw < 0 or raw >> image[slot + uint64(SLOT_BITS)] != 0:
                     out[OUT_DETAIL] = np.int64(instr)
                     return RANGE
+                shift = uint64(image[slot + uint64(SLOT_SHIFT)])
+                state[uint64(image[slot + uint64(SLOT_WORD)])] |= uint64(raw) << shift
                 save += uint64(SAVE)
             return STEPPED
         elif op == Op.MOVE:

@@ -47,9 +47,11 @@ INSTR_OP = 0
 INSTR_A = 1
 INSTR_B = 2
 INSTR_C = 3
-ACCESS_REGISTER = 1
-"""Of LOAD and STORE: the register, and from ACCESS_SLOT on the slot of the variable."""
-ACCESS_SLOT = 2
+ACCESS_WORD = 2
+"""Of LOAD and STORE: behind the register, the slot of the variable."""
+ACCESS_SHIFT = 3
+ACCESS_BITS = 4
+ACCESS_LOW = 5
 
 # A slot: bits of a state that hold a value - low
 SLOT = 4

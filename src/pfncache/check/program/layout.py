@@ -232,10 +232,19 @@ class Linker:
         masks = self._masks(counters) if self.remain is not None else []
         image = self._image(words, at_end, yields, saves, actor_rows, masks)
         program = Program(
-            self.compiled, image, words, self.slots, counters, events, self.failures, self.acquisitions,
-            np.zeros(words, dtype=np.uint64), self.packer.next,
-            _matrix(loops), self.kinds,
-        )  # fmt: skip
+            compiled=self.compiled,
+            image=image,
+            words=words,
+            slots=self.slots,
+            actor_slots=counters,
+            events=events,
+            failures=self.failures,
+            acquisitions=self.acquisitions,
+            initial=np.zeros(words, dtype=np.uint64),
+            bits=self.packer.next,
+            loops=_matrix(loops),
+            kinds=self.kinds,
+        )
         self._fill_initial(program)
         return program
 

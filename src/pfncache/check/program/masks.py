@@ -62,11 +62,14 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
     reads, writes = (backwards(successors(code), gen, nothing, nothing, barrier) for gen in (flow.reads, flow.writes))
     return {
         i - 1: Masks(
-            live(flow.live[i], flow.kept[i]), spread(reads[i]), spread(writes[i]),
-            spread(flow.later_reads[i]), spread(flow.later_writes[i]),
+            live=live(flow.live[i], flow.kept[i]),
+            reads=spread(reads[i]),
+            writes=spread(writes[i]),
+            later_reads=spread(flow.later_reads[i]),
+            later_writes=spread(flow.later_writes[i]),
         )
         for i in (0, *(n + 1 for n in sorted(visible)))
-    }  # fmt: skip
+    }
 
 
 def flow_of(code: Code, heap: Heap) -> Flow:
@@ -87,8 +90,12 @@ def flow_of(code: Code, heap: Heap) -> Flow:
     nothing, never = [0] * len(reads), [False] * len(reads)
     follow = successors(code)
     code.flow = Flow(
-        list(number), reads, writes, backwards(follow, reads, kill, nothing, never),
-        backwards(follow, nothing, kill, ends, never), backwards(follow, reads, nothing, nothing, never),
-        backwards(follow, writes, nothing, nothing, never),
-    )  # fmt: skip
+        variables=list(number),
+        reads=reads,
+        writes=writes,
+        live=backwards(follow, reads, kill, nothing, never),
+        kept=backwards(follow, nothing, kill, ends, never),
+        later_reads=backwards(follow, reads, nothing, nothing, never),
+        later_writes=backwards(follow, writes, nothing, nothing, never),
+    )
     return code.flow

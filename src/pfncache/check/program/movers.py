@@ -28,13 +28,13 @@ def touches(code: Code) -> dict[int, Touch]:
         for instr in code.instrs[i:after]:
             by_op[instr.op].append(instr)
         touch = Touch(
-            frozenset(instr.place for op in LOADS for instr in by_op[op]),
-            frozenset(instr.place for op in STORES for instr in by_op[op]),
-            held[i][0],
-            frozenset(instr.lock for instr in by_op[Op.ACQUIRE]),
-            frozenset(instr.lock for instr in by_op[Op.RELEASE]),
-            Op.BLOCK in by_op,
-            Op.CHOOSE in by_op,
+            reads=frozenset(instr.place for op in LOADS for instr in by_op[op]),
+            writes=frozenset(instr.place for op in STORES for instr in by_op[op]),
+            held=held[i][0],
+            acquires=frozenset(instr.lock for instr in by_op[Op.ACQUIRE]),
+            releases=frozenset(instr.lock for instr in by_op[Op.RELEASE]),
+            blocks=Op.BLOCK in by_op,
+            chooses=Op.CHOOSE in by_op,
         )
         found[i] = known.setdefault(touch, touch)
     code.touches = found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.linux.include.uapi import PAGE_SIZE, SHARED_GMEM, UFFD_MISSING
+from pfncache.linux.include.uapi import PAGE_SIZE, SHARED_GMEM, UFFDIO_REGISTER_MODE_MISSING
 from pfncache.machines.host import devkvm as module
 from pfncache.machines.host.deadline import Deadline
 from pfncache.machines.host.machine import KvmMachine
@@ -35,7 +35,7 @@ def _use(kvm: KvmMachine) -> None:
     kvm.write(hva, b"x")
     kvm.mmap(PAGE_SIZE, memfd)
     kvm.pin(hva)
-    kvm.userfaultfd(kvm.mmap(PAGE_SIZE), PAGE_SIZE, UFFD_MISSING)
+    kvm.userfaultfd(kvm.mmap(PAGE_SIZE), PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING)
     kvm.track_writes(kvm.mmap(PAGE_SIZE), PAGE_SIZE)
     assert vcpu.run().reason == "HLT"
     assert kvm.start(vcpu.run).result().reason == "HLT"

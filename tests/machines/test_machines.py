@@ -18,8 +18,8 @@ from pfncache.linux.include.uapi import (
     PROT_READ,
     PUNCH_HOLE,
     SHARED_GMEM,
-    UFFD_MISSING,
-    UFFD_WP,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
     StealTime,
 )
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
@@ -162,7 +162,7 @@ def test_task_waits_for_a_userfaultfd(machine: Machine) -> None:
     vm = machine.create_vm()
     vcpu = vm.create_vcpu()
     vm.set_user_memory_region(0, 0, SIZE, hva)
-    fault = machine.userfaultfd(hva, SIZE, UFFD_MISSING)
+    fault = machine.userfaultfd(hva, SIZE, UFFDIO_REGISTER_MODE_MISSING)
     task = machine.start(lambda: vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0x2000 | KVM_MSR_ENABLED))
     assert fault.wait() == hva + 0x2000
     assert task.blocked()
@@ -176,7 +176,7 @@ def test_userfaultfd_refuses_guest_memfd(machine: Machine) -> None:
     vm = machine.create_vm()
     hva = machine.mmap(SIZE, vm.create_guest_memfd(SIZE, SHARED_GMEM))
     with pytest.raises(SyscallError, match="UFFDIO_REGISTER: EINVAL"):
-        machine.userfaultfd(hva, SIZE, UFFD_WP)
+        machine.userfaultfd(hva, SIZE, UFFDIO_REGISTER_MODE_WP)
 
 
 def test_task_raises_what_its_function_raises(machine: Machine) -> None:

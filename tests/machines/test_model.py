@@ -18,7 +18,7 @@ from pfncache.linux.include.uapi import (
     PAGE_SIZE,
     PUNCH_HOLE,
     SHARED_GMEM,
-    UFFD_MISSING,
+    UFFDIO_REGISTER_MODE_MISSING,
 )
 from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.machine import ModelMachine
@@ -87,7 +87,7 @@ def test_tasks_run_in_turn_and_wait_for_each_other(model: ModelMachine) -> None:
     vm = model.create_vm()
     vcpu, hva = vm.create_vcpu(), model.mmap(SIZE)
     vm.set_user_memory_region(0, 0, SIZE, hva)
-    fault = model.userfaultfd(hva, SIZE, UFFD_MISSING)
+    fault = model.userfaultfd(hva, SIZE, UFFDIO_REGISTER_MODE_MISSING)
     lookup = model.start(lambda: vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, KVM_MSR_ENABLED))
     delete = model.start(lambda: vm.delete(0))  # waits for the lookup's SRCU section
     again = model.start(lambda: vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0))  # waits for the vCPU

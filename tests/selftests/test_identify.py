@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.linux.include.uapi import PAGE_SIZE, UFFD_MISSING
+from pfncache.linux.include.uapi import PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING
 from pfncache.machines.host import devkvm as host_module
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine
@@ -39,11 +39,18 @@ def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
     def hangs(machine: Machine) -> None:
         """Waits for ever."""
         world = anon(machine)
-        machine.userfaultfd(world.page, PAGE_SIZE, UFFD_MISSING)
+        machine.userfaultfd(world.page, PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING)
         world.enable_clock()
 
     before = set(os.listdir("/proc/self/fd"))
-    test = Selftest("group/hangs", "hangs", "nothing", hangs, (userfaultfd(UFFD_MISSING, "missing-page"),), seconds=1.0)
+    test = Selftest(
+        "group/hangs",
+        "hangs",
+        "nothing",
+        hangs,
+        (userfaultfd(UFFDIO_REGISTER_MODE_MISSING, "missing-page"),),
+        seconds=1.0,
+    )
     assert run_on(KvmMachine, test, test.seconds).kind in (Kind.HANG, Kind.SKIP)
     assert run_on(KvmMachine, SELFTESTS["clock/first-run"], 10).kind is Kind.PASS
     assert set(os.listdir("/proc/self/fd")) == before

@@ -13,7 +13,13 @@ import click
 from rich.console import Console
 
 from pfncache.kernels.debian import fetched
-from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP, SHARED_GMEM, UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.linux.include.uapi import (
+    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+    SHARED_GMEM,
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
+)
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.host.userfaultfd import supported_modes
 from pfncache.machines.vm.qemu import PROGRAM, Hardware
@@ -21,7 +27,11 @@ from pfncache.selftests import SELFTESTS
 from pfncache.selftests.identify import Host, probe
 from pfncache.user_cache import root
 
-UFFD_NAMES = {UFFD_MISSING: "missing", UFFD_WP: "write-protected", UFFD_MINOR: "minor"}
+UFFD_NAMES = {
+    UFFDIO_REGISTER_MODE_MISSING: "missing",
+    UFFDIO_REGISTER_MODE_WP: "write-protected",
+    UFFDIO_REGISTER_MODE_MINOR: "minor",
+}
 
 
 @dataclass(frozen=True)

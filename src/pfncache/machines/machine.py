@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, XEN_PRIO_2LEVEL, PvClock
+from pfncache.linux.include.uapi import KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL, KVM_MEM_GUEST_MEMFD, PROT_RW, PvClock
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.program import Program
 
@@ -335,7 +335,7 @@ class Vm(Closing):
         """KVM_XEN_HVM_SET_ATTR."""
 
     @abstractmethod
-    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL) -> None:
         """KVM_XEN_HVM_EVTCHN_SEND."""
 
     def bind(self, slot: int, gpa: int, size: int, hva: int, gmem: File, offset: int = 0) -> None:

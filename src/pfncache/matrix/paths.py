@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pfncache.linux.include.uapi import (
     KVM_ASYNC_PF_DELIVERY_AS_INT,
     KVM_MSR_ENABLED,
+    KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA,
+    KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA,
     MSR_KVM_ASYNC_PF_ACK,
     MSR_KVM_ASYNC_PF_EN,
     MSR_KVM_STEAL_TIME,
     MSR_KVM_SYSTEM_TIME_NEW,
     MSR_KVM_WALL_CLOCK_NEW,
     PAGE_SIZE,
-    XEN_ATTR_SHARED_INFO_HVA,
     XEN_COMPAT,
-    XEN_HVM_CONFIG_SHARED_INFO_HVA,
 )
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.program import STORE_RAX, STORE_RDX
@@ -83,7 +83,7 @@ def _clock(ground: Ground) -> None:
 
 def _shared_info(ground: Ground) -> None:
     ground.vm.xen_hvm_config(CONFIG)
-    ground.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, ground.page(AT))
+    ground.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, ground.page(AT))
 
 
 def _wall_clock(ground: Ground) -> None:
@@ -138,7 +138,7 @@ PATHS: dict[str, Path] = {
         Path(
             "pfncache by hva", "kvm_gpc_activate_hva(), hva_to_pfn_retry()", "virt/kvm/pfncache.c",
             "Xen's shared_info and vcpu_info, where user space gives their addresses", _shared_info,
-            at=_PAGE + XEN_COMPAT.wall_clock, needs=(xen(CONFIG | XEN_HVM_CONFIG_SHARED_INFO_HVA),),
+            at=_PAGE + XEN_COMPAT.wall_clock, needs=(xen(CONFIG | KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA),),
         ),
         Path(
             "kvm_read/write_guest", "__kvm_read_guest_page(), __kvm_write_guest_page()", "virt/kvm/kvm_main.c",

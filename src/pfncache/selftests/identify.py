@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from pfncache.designs.catalogue import DESIGNS, Design
 from pfncache.linux.include.uapi import (
+    KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+    KVM_XEN_HVM_CONFIG_SHARED_INFO,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
     SHARED_GMEM,
-    XEN_HVM_CONFIG_INTERCEPT_HCALL,
-    XEN_HVM_CONFIG_SHARED_INFO,
-    XEN_VCPU_ATTR_VCPU_INFO,
 )
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.host.machine import KvmMachine
@@ -61,7 +61,7 @@ def _design(machine: KvmMachine) -> tuple[str, str]:
     capabilities = machine.capabilities
     if capabilities.guest_memfd_flags & SHARED_GMEM != SHARED_GMEM:
         return "mainline-6.12", "no guest_memfd that can be mapped"
-    aligned = _vcpu_info_is_aligned(machine) if capabilities.xen & XEN_HVM_CONFIG_SHARED_INFO else None
+    aligned = _vcpu_info_is_aligned(machine) if capabilities.xen & KVM_XEN_HVM_CONFIG_SHARED_INFO else None
     if capabilities.pfncache_gmem:
         name = "rfc-v4" if aligned is False else "rfc-v4-on-7.3"
         return name, "pfncaches find guest_memfd pages that are not mapped"
@@ -77,9 +77,9 @@ def _design(machine: KvmMachine) -> tuple[str, str]:
 def _vcpu_info_is_aligned(machine: KvmMachine) -> bool:
     """Whether a misaligned vcpu_info is refused, since the guest and KVM change it by atomic operations."""
     world = anon(machine)
-    world.vm.xen_hvm_config(XEN_HVM_CONFIG_INTERCEPT_HCALL)
+    world.vm.xen_hvm_config(KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL)
     try:
-        world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_INFO, CLOCK_PAGE + 2)
+        world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, CLOCK_PAGE + 2)
     except SyscallError:
         return True
     return False

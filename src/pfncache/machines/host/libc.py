@@ -8,21 +8,21 @@ not stop that thread.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
+import signal
 from ctypes import Structure, c_char, c_int, c_long, c_size_t, c_ssize_t, c_ubyte, c_uint, c_void_p
 from typing import Any
 
-from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.linux.include.uapi import MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE
+from pfncache.linux.include.uapi.linux.prctl import PR_SET_PDEATHSIG
 from pfncache.machines.host.structs import NUMBERS
 from pfncache.machines.machine import SyscallError
 
 _libc = ctypes.CDLL(None, use_errno=True)
 MAP_FAILED = c_void_p(-1).value
-MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
-MAP_FIXED_NOREPLACE = 0x100000
 SYS_USERFAULTFD = 323
-PR_SET_PDEATHSIG = 1
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
@@ -126,7 +126,7 @@ def copy_from(address: int, length: int) -> bytes:
     here, there = Iovec(ctypes.addressof(buffer), length), Iovec(address, length)
     done = _process_vm_readv(os.getpid(), ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
     if check(done, "read") != length:
-        raise SyscallError(14, "read")
+        raise SyscallError(errno.EFAULT, "read")
     return buffer.raw
 
 
@@ -136,7 +136,7 @@ def copy_to(address: int, data: bytes) -> None:
     here, there = Iovec(ctypes.addressof(buffer), len(data)), Iovec(address, len(data))
     done = _process_vm_writev(os.getpid(), ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
     if check(done, "write") != len(data):
-        raise SyscallError(14, "write")
+        raise SyscallError(errno.EFAULT, "write")
 
 
 def userfaultfd(flags: int) -> int:
@@ -146,4 +146,4 @@ def userfaultfd(flags: int) -> int:
 
 def die_with_parent() -> None:
     """prctl(PR_SET_PDEATHSIG, SIGKILL): a child does not outlive its parent."""
-    check(_prctl(PR_SET_PDEATHSIG, 9), "prctl")
+    check(_prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")

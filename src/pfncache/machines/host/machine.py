@@ -11,11 +11,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pfncache.linux.include.uapi import (
+    KVM_CAP_GUEST_MEMFD,
+    KVM_CAP_GUEST_MEMFD_FLAGS,
+    KVM_CAP_MEMORY_ATTRIBUTES,
+    KVM_CAP_VM_TYPES,
+    KVM_CAP_XEN_HVM,
     KVM_MSR_ENABLED,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
     MAP_ANONYMOUS,
     MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
     MAP_PRIVATE,
     MAP_SHARED,
     MSR_KVM_SYSTEM_TIME_NEW,
@@ -24,6 +30,7 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
     SHARED_GMEM,
 )
+from pfncache.linux.include.uapi.linux.errno import EHWPOISON
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.host import bpf, libc
 from pfncache.machines.host.devkvm import KvmHost, forced_emulation, processor
@@ -31,13 +38,6 @@ from pfncache.machines.host.file import HostFile, PipePin
 from pfncache.machines.host.kmsg import Kmsg
 from pfncache.machines.host.orphan_vms import LeftVms
 from pfncache.machines.host.pagemap import PRESENT, Pagemap
-from pfncache.machines.host.structs import (
-    KVM_CAP_GUEST_MEMFD,
-    KVM_CAP_GUEST_MEMFD_FLAGS,
-    KVM_CAP_MEMORY_ATTRIBUTES,
-    KVM_CAP_VM_TYPES,
-    KVM_CAP_XEN_HVM,
-)
 from pfncache.machines.host.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.host.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.host.vm import KvmVm
@@ -46,7 +46,6 @@ from pfncache.machines.machine import Behind, File, Machine, SyscallError
 T = TypeVar("T")
 _HOLES = 1 << 44
 """Where mmap() without an address never looks."""
-_EHWPOISON = 133
 _CPUID_SVM = (0x80000001, 1 << 2)
 """The leaf, and the bit of ECX."""
 _WORKERS = 3
@@ -157,7 +156,7 @@ class KvmMachine(KvmHost, Machine):
 
     def hole(self, length: int) -> int:
         """Addresses where nothing is mapped, nor will be."""
-        flags = MAP_PRIVATE | MAP_ANONYMOUS | libc.MAP_FIXED_NOREPLACE
+        flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE
         hva = libc.mmap(self._next_hole, length, PROT_NONE, flags, -1, 0)
         libc.munmap(hva, length)
         self._next_hole += 2 * length
@@ -176,7 +175,7 @@ class KvmMachine(KvmHost, Machine):
         try:
             libc.madvise(hva, PAGE_SIZE, MADV_POPULATE_WRITE if write else MADV_POPULATE_READ)
         except SyscallError as error:
-            if error.errno in (errno.EFAULT, _EHWPOISON):
+            if error.errno in (errno.EFAULT, EHWPOISON):
                 return signal.SIGBUS
             if error.errno in (errno.ENOMEM, errno.EINVAL):
                 return signal.SIGSEGV

@@ -10,6 +10,8 @@ from ctypes import c_uint16 as u16
 from ctypes import c_uint32 as u32
 from ctypes import c_uint64 as u64
 
+from pfncache.linux.include.uapi.linux import kvm
+
 REGISTERS = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     "rip", "rflags",
@@ -304,12 +306,6 @@ NUMBERS = {
 }
 """ioctls by name. sizeof() of a wrong structure would give a number that the kernel does not know."""
 
-EXIT_REASONS = {
-    0: "UNKNOWN", 1: "EXCEPTION", 2: "IO", 3: "HYPERCALL", 4: "DEBUG", 5: "HLT", 6: "MMIO", 7: "IRQ_WINDOW_OPEN",
-    8: "SHUTDOWN", 9: "FAIL_ENTRY", 10: "INTR", 11: "SET_TPR", 12: "TPR_ACCESS", 16: "NMI", 17: "INTERNAL_ERROR",
-    24: "SYSTEM_EVENT", 29: "X86_RDMSR", 30: "X86_WRMSR", 39: "MEMORY_FAULT",
-}  # fmt: skip
-"""KVM_EXIT_*."""
-
-KVM_CAP_GUEST_MEMFD, KVM_CAP_MEMORY_ATTRIBUTES, KVM_CAP_VM_TYPES, KVM_CAP_GUEST_MEMFD_FLAGS = 234, 233, 235, 244
-KVM_CAP_XEN_HVM = 38
+_KVM_EXIT = "KVM_EXIT_"
+EXIT_REASONS = {value: name.removeprefix(_KVM_EXIT) for name, value in vars(kvm).items() if name.startswith(_KVM_EXIT)}
+"""Names of exit reasons, without the prefix KVM_EXIT_, by number."""

@@ -7,19 +7,38 @@ import os
 import select
 import struct
 
-from pfncache.linux.include.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.linux.include.uapi import (
+    PAGE_SIZE,
+    UFFD_API,
+    UFFD_EVENT_PAGEFAULT,
+    UFFD_FEATURE_MINOR_SHMEM,
+    UFFD_FEATURE_MISSING_SHMEM,
+    UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+    UFFD_FEATURE_WP_ASYNC,
+    UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+    UFFD_FEATURE_WP_UNPOPULATED,
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
+    UFFDIO_WRITEPROTECT_MODE_WP,
+)
 from pfncache.machines.host import libc
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.pagemap import PRESENT, UFFD_WP_BIT, Pagemap
 from pfncache.machines.host.structs import Uffdio, UffdioRange, UffdioRegister, UffdioWriteprotect, UffdioZeropage
 from pfncache.machines.machine import SyscallError, Userfaultfd, WriteTracking
 
-UFFD_API = 0xAA
-UFFD_EVENT_PAGEFAULT = 0x12
-_WP, _MISSING_SHMEM, _MINOR_SHMEM, _WP_SHMEM, _WP_UNPOPULATED, _WP_ASYNC = 1, 1 << 5, 1 << 10, 1 << 12, 1 << 13, 1 << 15
-FEATURES = {UFFD_MISSING: _MISSING_SHMEM, UFFD_WP: _WP | _WP_SHMEM, UFFD_MINOR: _MISSING_SHMEM | _MINOR_SHMEM}
-ASYNC = _WP | _WP_SHMEM | _WP_UNPOPULATED | _WP_ASYNC
-"""Write-protection that nobody waits for: it only records who has written."""
+FEATURES = {
+    UFFDIO_REGISTER_MODE_MISSING: UFFD_FEATURE_MISSING_SHMEM,
+    UFFDIO_REGISTER_MODE_WP: UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+    UFFDIO_REGISTER_MODE_MINOR: UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM,
+}
+"""The features that each mode of registration requires."""
+ASYNC_FEATURES = (
+    UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED
+    | UFFD_FEATURE_WP_ASYNC
+)  # fmt: skip
+"""Asynchronous write-protection: a write fault is resolved by the kernel, and recorded in the PTE."""
 _MESSAGE = struct.Struct("<B7xQQ8x")
 
 
@@ -55,8 +74,8 @@ class HostUserfaultfd(Userfaultfd):
         self.fd, _ = _open(wanted)
         try:
             ioctl(self.fd, "UFFDIO_REGISTER", UffdioRegister(self.range, mode))
-            if mode & UFFD_WP:
-                ioctl(self.fd, "UFFDIO_WRITEPROTECT", UffdioWriteprotect(self.range, 1))
+            if mode & UFFDIO_REGISTER_MODE_WP:
+                ioctl(self.fd, "UFFDIO_WRITEPROTECT", UffdioWriteprotect(self.range, UFFDIO_WRITEPROTECT_MODE_WP))
         except SyscallError:
             self.close()
             raise
@@ -75,9 +94,9 @@ class HostUserfaultfd(Userfaultfd):
     def resolve(self, hva: int) -> None:
         """Put memory there, and wake whoever waits."""
         page = UffdioRange(hva, PAGE_SIZE)
-        if self.mode & UFFD_WP:
+        if self.mode & UFFDIO_REGISTER_MODE_WP:
             ioctl(self.fd, "UFFDIO_WRITEPROTECT", UffdioWriteprotect(page, 0))
-        elif self.mode & UFFD_MINOR:
+        elif self.mode & UFFDIO_REGISTER_MODE_MINOR:
             ioctl(self.fd, "UFFDIO_CONTINUE", UffdioZeropage(page))
         else:
             ioctl(self.fd, "UFFDIO_ZEROPAGE", UffdioZeropage(page))
@@ -103,7 +122,7 @@ class AsyncWriteTracking(WriteTracking):
     def __init__(self, pagemap: Pagemap, hva: int, length: int) -> None:
         self._pagemap = pagemap
         self._hva, self._length = hva, length
-        self._userfaultfd = HostUserfaultfd(hva, length, UFFD_WP, ASYNC)
+        self._userfaultfd = HostUserfaultfd(hva, length, UFFDIO_REGISTER_MODE_WP, ASYNC_FEATURES)
 
     def written(self) -> list[bool]:
         """One entry for each page."""

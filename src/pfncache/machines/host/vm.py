@@ -8,14 +8,17 @@ import errno
 import os
 
 from pfncache.linux.include.uapi import (
+    KVM_INTERNAL_ERROR_EMULATION,
+    KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
+    KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
     KVM_MEM_GUEST_MEMFD,
+    KVM_MEMORY_EXIT_FLAG_PRIVATE,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
     MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
     PAGE_SIZE,
     PROT_RW,
-    XEN_PRIO_2LEVEL,
-    XEN_VCPU_ATTR_TIMER,
 )
 from pfncache.machines.host import firmware, libc
 from pfncache.machines.host.devkvm import KvmHost
@@ -49,8 +52,6 @@ _RFLAGS = 2
 _SPIN_SECONDS = 0.05
 _APIC_SPIV = 0xF0
 _EFER_SVME = 1 << 12
-_ERROR_EMULATION, _WITH_INSTRUCTION = 1, 1
-"""KVM_INTERNAL_ERROR_EMULATION and its flag."""
 
 
 class KvmVcpu(Vcpu):
@@ -96,13 +97,13 @@ class KvmVcpu(Vcpu):
 
     def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
         """KVM_XEN_VCPU_SET_ATTR."""
-        if attribute == XEN_VCPU_ATTR_TIMER:
-            value |= XEN_PRIO_2LEVEL << 32
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_TIMER:
+            value |= KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL << 32
         ioctl(self.fd, "KVM_XEN_VCPU_SET_ATTR", XenAttr(attribute, u=(value, expires)))
 
     def xen_vcpu_get_timer(self) -> int:
         """KVM_XEN_VCPU_GET_ATTR of the timer."""
-        timer = XenAttr(XEN_VCPU_ATTR_TIMER)
+        timer = XenAttr(KVM_XEN_VCPU_ATTR_TYPE_TIMER)
         ioctl(self.fd, "KVM_XEN_VCPU_GET_ATTR", timer)
         return int(timer.u[1])
 
@@ -149,7 +150,7 @@ class KvmVcpu(Vcpu):
             data = ctypes.string_at(self._run_address + io.data_offset, io.size * io.count)
             return Exit(reason, io.port, bool(io.direction), data)
         if reason == "MEMORY_FAULT":
-            return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
+            return Exit(reason, words[1], detail="private" if words[0] & KVM_MEMORY_EXIT_FLAG_PRIVATE else "shared")
         if reason == "INTERNAL_ERROR":
             return Exit(reason, detail=_internal_error(words))
         return Exit(reason)
@@ -292,9 +293,12 @@ class KvmVcpu(Vcpu):
 
 
 def _internal_error(words: ctypes.Array[ctypes.c_uint64]) -> str:
-    """The suberror, and the instruction that KVM could not emulate if it tells."""
-    text = f"suberror {words[0] & 0xFFFFFFFF}"
-    if words[0] & 0xFFFFFFFF != _ERROR_EMULATION or words[0] >> 32 < 1 or not words[1] & _WITH_INSTRUCTION:
+    """The suberror, and the instruction that KVM cannot emulate if the exit has it."""
+    suberror, count = words[0] & 0xFFFFFFFF, words[0] >> 32
+    text = f"suberror {suberror}"
+    if suberror != KVM_INTERNAL_ERROR_EMULATION or count < 1:
+        return text
+    if not words[1] & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES:
         return text
     size, *code = bytes(words)[16:32]
     return f"{text}, cannot emulate {bytes(code[:size]).hex(' ')}"
@@ -386,7 +390,7 @@ class KvmVm(Vm):
         """KVM_XEN_HVM_SET_ATTR."""
         ioctl(self.fd, "KVM_XEN_HVM_SET_ATTR", XenAttr(attribute, u=(value,)))
 
-    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL) -> None:
         """KVM_XEN_HVM_EVTCHN_SEND."""
         ioctl(self.fd, "KVM_XEN_HVM_EVTCHN_SEND", XenEvtchn(port, vcpu, priority))
 

@@ -10,7 +10,11 @@ from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
-from pfncache.linux.include.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.linux.include.uapi import (
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
+)
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.mmap import Mmap
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
@@ -74,10 +78,10 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         if not vma.present or not vma.readable or (write and not vma.writable):
             return False
         if mm.ptes[number].pfn >= 0:
-            return bool(registration.mode & UFFD_WP) and write and number in registration.protected
+            return bool(registration.mode & UFFDIO_REGISTER_MODE_WP) and write and number in registration.protected
         mapping = vma.mapping
         cached = mapping is not None and mapping.i_pages[vma.pgoff].page is not None
-        return bool(registration.mode & (UFFD_MINOR if cached else UFFD_MISSING))
+        return bool(registration.mode & (UFFDIO_REGISTER_MODE_MINOR if cached else UFFDIO_REGISTER_MODE_MISSING))
 
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
         """As a kernel without CONFIG_PROVE_RCU would have it: who is in no SRCU section gets them, but leaves a trace.

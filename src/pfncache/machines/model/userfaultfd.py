@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import errno
 
-from pfncache.linux.include.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.linux.include.uapi import (
+    PAGE_SIZE,
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
+)
 from pfncache.machines.machine import SyscallError, Userfaultfd, Window, WriteTracking
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.layer import Registration
@@ -20,11 +25,15 @@ class ModelUserfaultfd(Userfaultfd):
         for number in pages:
             vma = host.mm.vmas[number]
             mapping = vma.mapping
-            if not vma.present or (mapping is not None and mapping.gmem) or (mode & UFFD_MINOR and mapping is None):
+            if (
+                not vma.present
+                or (mapping is not None and mapping.gmem)
+                or (mode & UFFDIO_REGISTER_MODE_MINOR and mapping is None)
+            ):
                 raise SyscallError(errno.EINVAL, "UFFDIO_REGISTER")
         self.registration = Registration(set(pages), mode)
         host.kernel.host_registrations.append(self.registration)
-        if mode & UFFD_WP:
+        if mode & UFFDIO_REGISTER_MODE_WP:
             for number in pages:
                 self._protect(number)
 
@@ -50,9 +59,13 @@ class ModelUserfaultfd(Userfaultfd):
         number = hva // PAGE_SIZE
         vma = self.host.mm.vmas[number]
         mapping = vma.mapping
-        if self.registration.mode & UFFD_WP:
+        if self.registration.mode & UFFDIO_REGISTER_MODE_WP:
             self.registration.protected.discard(number)
-        elif self.registration.mode & UFFD_MINOR and mapping is not None and mapping.i_pages[vma.pgoff].page is None:
+        elif (
+            self.registration.mode & UFFDIO_REGISTER_MODE_MINOR
+            and mapping is not None
+            and mapping.i_pages[vma.pgoff].page is None
+        ):
             raise SyscallError(errno.EFAULT, "UFFDIO_CONTINUE")
         elif self.host.fault_in(hva) is not None:
             raise SyscallError(errno.ENOENT, "UFFDIO_ZEROPAGE")
@@ -64,7 +77,7 @@ class ModelUserfaultfd(Userfaultfd):
 
     def unregister(self) -> None:
         """No fault in the range waits any more; whoever waits already is woken where a page is missing."""
-        if self.registration.mode & UFFD_MISSING:
+        if self.registration.mode & UFFDIO_REGISTER_MODE_MISSING:
             self.registration.waiting -= self.registration.pages
         if self.registration in self.host.kernel.host_registrations:
             self.host.kernel.host_registrations.remove(self.registration)

@@ -14,7 +14,12 @@ from pfncache.linux.arch.x86.kvm.x86.emulate import X86EMUL_CONTINUE, X86EMUL_UN
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_host import KvmVcpu as VcpuRecord
 from pfncache.linux.include.linux.types import INVALID_GPA
-from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
+from pfncache.linux.include.uapi import (
+    KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+    KVM_MEM_GUEST_MEMFD,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+    PAGE_SIZE,
+)
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
@@ -64,8 +69,8 @@ class ModelVcpu(Vcpu):
 
     def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
         """KVM_XEN_VCPU_SET_ATTR."""
-        if attribute == XEN_VCPU_ATTR_TIMER:
-            value |= XEN_PRIO_2LEVEL << 32
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_TIMER:
+            value |= KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL << 32
         with self.vm.host.syscall("KVM_XEN_VCPU_SET_ATTR") as done:
             done(self.vm.host.kernel.kvm_xen_vcpu_set_attr(self.record, attribute, value, expires))
 
@@ -310,7 +315,7 @@ class ModelVm(Vm):
         with self.host.syscall("KVM_XEN_HVM_SET_ATTR") as done:
             done(self.host.kernel.kvm_xen_hvm_set_attr(self.record, attribute, value))
 
-    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL) -> None:
         """KVM_XEN_HVM_EVTCHN_SEND."""
         with self.host.syscall("KVM_XEN_HVM_EVTCHN_SEND") as done:
             done(self.host.kernel.kvm_xen_hvm_evtchn_send(self.record, port, vcpu, priority))

@@ -14,10 +14,17 @@ from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi import XEN_COMPAT, XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE, XEN_LONG_MODE, XenLayout
+from pfncache.linux.include.uapi import (
+    KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
+    PVCLOCK_TSC_STABLE_BIT,
+    XEN_COMPAT,
+    XEN_LONG_MODE,
+    XenLayout,
+)
 from pfncache.linux.include.uapi.linux.errno import ENOTCONN
 
-PVCLOCK_FLAGS, PVCLOCK_TSC_STABLE_BIT = 29, 1
+PVCLOCK_FLAGS = 29
+"""Offset of the flags in struct pvclock_vcpu_time_info."""
 
 
 @dataclass(frozen=True)
@@ -115,5 +122,5 @@ class XenLayer(X86, Xen):
         super().host_fill_pvclock(vcpu, data)
         kvm = vcpu.kvm
         assert kvm is not None
-        if kvm.xen.host_flags & XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE:
+        if kvm.xen.host_flags & KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE:
             data[PVCLOCK_FLAGS] &= ~PVCLOCK_TSC_STABLE_BIT

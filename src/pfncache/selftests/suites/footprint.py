@@ -16,7 +16,7 @@ from pfncache.linux.include.uapi import (
     MSR_KVM_SYSTEM_TIME_NEW,
     PAGE_SIZE,
     SHARED_GMEM,
-    UFFD_WP,
+    UFFDIO_REGISTER_MODE_WP,
 )
 from pfncache.machines.machine import Machine, Vcpu
 from pfncache.machines.program import PAGES, ROLES, TABLES, Program
@@ -92,7 +92,7 @@ for _row in PROGRAMS:
     )  # fmt: skip
     SUITE.add(
         f"writes-{_row}", f"the pages that KVM writes of a guest that runs {_row}", "footprint",
-        partial(_written, _row), (*NEEDS, userfaultfd(UFFD_WP, "write-protected")),
+        partial(_written, _row), (*NEEDS, userfaultfd(UFFDIO_REGISTER_MODE_WP, "write-protected")),
     )  # fmt: skip
 
 

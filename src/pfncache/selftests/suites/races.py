@@ -18,9 +18,9 @@ from pfncache.linux.include.uapi import (
     PROT_READ,
     PROT_RW,
     PUNCH_HOLE,
-    UFFD_MINOR,
-    UFFD_MISSING,
-    UFFD_WP,
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
 )
 from pfncache.machines.machine import Exit, Machine, Task, Userfaultfd
 from pfncache.selftests.selftest import Failure, Suite, check, equal, long_window, outcome, userfaultfd
@@ -40,7 +40,7 @@ from pfncache.selftests.suites.world import (
 
 PAUSED, WINDOW = Suite("paused-lookup"), Suite("long-window")
 OTHER_GPA = 3 * SIZE
-CAN_STOP = (userfaultfd(UFFD_MISSING, "missing-page"),)
+CAN_STOP = (userfaultfd(UFFDIO_REGISTER_MODE_MISSING, "missing-page"),)
 TRIES = 3
 """A window may end before what was to happen in it: then it is opened once more."""
 
@@ -54,10 +54,10 @@ class Mode:
     backing: Backing
 
 
-MISSING = Mode("missing-anon", UFFD_MISSING, ANON)
-WP_ANON = Mode("wp-anon", UFFD_WP, ANON)
-WP_MEMFD = Mode("wp-memfd", UFFD_WP, MEMFD)
-MINOR = Mode("minor-memfd", UFFD_MINOR, MEMFD)
+MISSING = Mode("missing-anon", UFFDIO_REGISTER_MODE_MISSING, ANON)
+WP_ANON = Mode("wp-anon", UFFDIO_REGISTER_MODE_WP, ANON)
+WP_MEMFD = Mode("wp-memfd", UFFDIO_REGISTER_MODE_WP, MEMFD)
+MINOR = Mode("minor-memfd", UFFDIO_REGISTER_MODE_MINOR, MEMFD)
 MODES = (MISSING, WP_ANON, WP_MEMFD, MINOR)
 
 
@@ -99,7 +99,7 @@ def _begin_run(world: World, mode: int) -> tuple[OldPage, Userfaultfd, Task[Exit
     world.enable_clock()
     world.update(1)
     old = world.pin()
-    if mode != UFFD_WP:
+    if mode != UFFDIO_REGISTER_MODE_WP:
         _dontneed(world)
     fault = world.machine.userfaultfd(world.page, PAGE_SIZE, mode)
     world.vm.set_clock(2 * SECOND)
@@ -127,7 +127,7 @@ def _stopped_in_run(mode: Mode, what: str, machine: Machine) -> None:
 def _stopped_in_msr(what: str, machine: Machine) -> None:
     """The same with the lookup of a clock that is being set up."""
     world = anon(machine)
-    fault = machine.userfaultfd(world.hva, SIZE, UFFD_MISSING)
+    fault = machine.userfaultfd(world.hva, SIZE, UFFDIO_REGISTER_MODE_MISSING)
     task = machine.start(lambda: world.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, CLOCK | 1))
     equal("where KVM waits", fault.wait() - world.hva, CLOCK_PAGE)
     check(task.blocked(), "KVM_SET_MSRS does not wait for its lookup")
@@ -163,7 +163,7 @@ for _what in INVALIDATIONS:
 def again_and_again(machine: Machine) -> None:
     """A lookup that is woken without memory waits again, and ends once there is some."""
     world = anon(machine)
-    old, fault, task = _begin_run(world, UFFD_MISSING)
+    old, fault, task = _begin_run(world, UFFDIO_REGISTER_MODE_MISSING)
     for _ in range(3):
         fault.wait()
         fault.wake(world.page)
@@ -182,7 +182,7 @@ def again_and_again(machine: Machine) -> None:
 def unmapped(machine: Machine) -> None:
     """Nothing is there any more when the lookup goes on: the update is lost, and nothing breaks."""
     world = anon(machine)
-    old, fault, task = _begin_run(world, UFFD_MISSING)
+    old, fault, task = _begin_run(world, UFFDIO_REGISTER_MODE_MISSING)
     fault.wait()
     machine.munmap(world.page, PAGE_SIZE)
     fault.wake(world.page)
@@ -205,7 +205,7 @@ def who_waits(machine: Machine) -> None:
     spare, third = machine.mmap(PAGE_SIZE), machine.mmap(PAGE_SIZE)
     file = world.vm.create_guest_memfd(PAGE_SIZE, 3)
     world.vm.bind(2, OTHER_GPA, PAGE_SIZE, third, file)
-    fault = machine.userfaultfd(world.page, PAGE_SIZE, UFFD_MISSING)
+    fault = machine.userfaultfd(world.page, PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING)
     lookup = machine.start(lambda: world.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, CLOCK | 1))
     fault.wait()
 
@@ -247,7 +247,7 @@ def who_waits(machine: Machine) -> None:
 def no_userfaultfd_on_gmem(machine: Machine) -> None:
     """A guest_memfd mapping takes no userfaultfd that waits."""
     world = GMEM.build(machine)
-    for mode in (UFFD_MISSING, UFFD_WP, UFFD_MINOR):
+    for mode in (UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP, UFFDIO_REGISTER_MODE_MINOR):
         equal(f"mode {mode}", outcome(lambda m=mode: machine.userfaultfd(world.hva, SIZE, m)), "EINVAL")  # type: ignore[misc]
 
 

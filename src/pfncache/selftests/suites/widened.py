@@ -15,13 +15,13 @@ from functools import partial
 
 from pfncache.designs.design import Design
 from pfncache.linux.include.uapi import (
+    KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
     MADV_DONTNEED,
     MADV_HWPOISON,
     PAGE_SIZE,
     PUNCH_HOLE,
-    XEN_ATTR_SHARED_INFO_HVA,
     XEN_LONG_MODE,
-    XEN_VCPU_ATTR_TIMER,
 )
 from pfncache.machines.machine import Behind, Delayed, Machine, SyscallError
 from pfncache.selftests.selftest import (
@@ -85,7 +85,7 @@ def _activation(place: Callable[[World], int], take: Take, machine: Machine) -> 
     hva = place(world)
     machine.write(hva, b"\1")
     old = machine.pin(hva)
-    task = _late(machine, lambda: world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva))
+    task = _late(machine, lambda: world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva))
     take(world, hva)
     machine.write(hva, b"\1")
     task.release()
@@ -98,7 +98,7 @@ def _refresh(place: Callable[[World], int], take: Take, machine: Machine) -> Non
     """The same with the lookup of an event that is sent after the page went for the first time."""
     world = guest(ANON, machine)
     hva = place(world)
-    world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
     _map_over(world, hva)
     machine.write(hva, b"\1")
     old = machine.pin(hva)
@@ -145,10 +145,10 @@ def _by_chance(place: Callable[[World], int], machine: Machine) -> None:
 
     def activate() -> None:
         while not done:
-            world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+            world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
 
     machine.write(hva, b"\1")
-    world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
     activator = machine.start(activate)
@@ -217,11 +217,11 @@ def _timer_of_the_dead(release: bool, machine: Machine) -> None:
         world = guest(ANON, theirs)
         hva = theirs.mmap(PAGE_SIZE)
         theirs.write(hva, b"\1")
-        world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+        world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
         world.vm.set_clock(SECOND)
-        world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_TIMER, PORT, world.vm.get_clock() + TIMER_SECONDS * SECOND)
+        world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_TIMER, PORT, world.vm.get_clock() + TIMER_SECONDS * SECOND)
         if release:
-            world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, 0)
+            world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, 0)
         return hva
 
     with machine.left_behind(build) as left:

@@ -7,27 +7,27 @@ from collections.abc import Callable
 from functools import partial
 
 from pfncache.linux.include.uapi import (
+    KVM_XEN_ATTR_TYPE_LONG_MODE,
+    KVM_XEN_ATTR_TYPE_SHARED_INFO,
+    KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA,
+    KVM_XEN_ATTR_TYPE_UPCALL_VECTOR,
+    KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
+    KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+    KVM_XEN_HVM_CONFIG_RUNSTATE,
+    KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA,
+    KVM_XEN_INVALID_GFN,
+    KVM_XEN_MSR_MIN_INDEX,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT,
+    KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO,
     MADV_DONTNEED,
     PAGE_SIZE,
     PUNCH_HOLE,
-    XEN_ATTR_LONG_MODE,
-    XEN_ATTR_SHARED_INFO,
-    XEN_ATTR_SHARED_INFO_HVA,
-    XEN_ATTR_UPCALL_VECTOR,
     XEN_COMPAT,
-    XEN_HVM_CONFIG_EVTCHN_SEND,
-    XEN_HVM_CONFIG_INTERCEPT_HCALL,
-    XEN_HVM_CONFIG_RUNSTATE,
-    XEN_HVM_CONFIG_SHARED_INFO_HVA,
-    XEN_INVALID,
     XEN_LONG_MODE,
-    XEN_MSR,
-    XEN_VCPU_ATTR_RUNSTATE_ADDR,
-    XEN_VCPU_ATTR_RUNSTATE_CURRENT,
-    XEN_VCPU_ATTR_UPCALL_VECTOR,
-    XEN_VCPU_ATTR_VCPU_INFO,
-    XEN_VCPU_ATTR_VCPU_INFO_HVA,
-    XEN_VCPU_ATTR_VCPU_TIME_INFO,
     XenLayout,
 )
 from pfncache.machines.capabilities import Capabilities
@@ -44,7 +44,7 @@ PORT = 70
 """Bit 6 of the second word, in a 64-bit guest."""
 NOWHERE = 1 << 16
 """No memslot has this gfn."""
-CONFIG = XEN_HVM_CONFIG_INTERCEPT_HCALL | XEN_HVM_CONFIG_EVTCHN_SEND
+CONFIG = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND
 
 
 def xen(flags: int = CONFIG) -> Callable[[Capabilities], str]:
@@ -59,28 +59,28 @@ def xen(flags: int = CONFIG) -> Callable[[Capabilities], str]:
     return need
 
 
-XEN, BY_HVA = (xen(),), (xen(CONFIG | XEN_HVM_CONFIG_SHARED_INFO_HVA),)
-WITH_RUNSTATE = (xen(CONFIG | XEN_HVM_CONFIG_RUNSTATE),)
+XEN, BY_HVA = (xen(),), (xen(CONFIG | KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA),)
+WITH_RUNSTATE = (xen(CONFIG | KVM_XEN_HVM_CONFIG_RUNSTATE),)
 
 
 def guest(backing: Backing, machine: Machine) -> World:
     """A VM for a 64-bit Xen guest."""
     world = backing.build(machine)
-    world.vm.xen_hvm_config(CONFIG, XEN_MSR)
-    world.vm.xen_hvm_set_attr(XEN_ATTR_LONG_MODE, 1)
+    world.vm.xen_hvm_config(CONFIG, KVM_XEN_MSR_MIN_INDEX)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_LONG_MODE, 1)
     return world
 
 
 def share(world: World) -> int:
     """Set shared_info by its gfn; returns its user address."""
-    world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO, SHARED_INFO // PAGE_SIZE)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO, SHARED_INFO // PAGE_SIZE)
     return world.hva + SHARED_INFO
 
 
 def share_by_hva(world: World) -> int:
     """Set shared_info by a user address that no memslot has, and return it."""
     hva = world.machine.mmap(PAGE_SIZE)
-    world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
     return hva
 
 
@@ -136,7 +136,7 @@ def compat(machine: Machine) -> None:
     equal("the wall clock of 32-bit guests", wall_clock_version(world, hva, XEN_COMPAT), 2)
     equal("the wall clock of 64-bit guests", wall_clock_version(world, hva), 0)
     expect("event 1024", "EINVAL", lambda: world.vm.xen_evtchn_send(1024))
-    world.vm.xen_hvm_set_attr(XEN_ATTR_LONG_MODE, 1)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_LONG_MODE, 1)
     equal("the wall clock of 64-bit guests", wall_clock_version(world, hva), 2)
     expect("event 1024", "ok", lambda: world.vm.xen_evtchn_send(1024))
     equal("whether event 1024 is pending", is_pending(world, hva, 1024), True)
@@ -212,11 +212,11 @@ def slot_delete(machine: Machine) -> None:
     world.vm.delete(SLOT)
     expect("an event", "EFAULT", lambda: world.vm.xen_evtchn_send(PORT))
     equal("whether it is pending", is_pending(world, hva), False)
-    world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, hva)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
     expect("an event", "ok", lambda: world.vm.xen_evtchn_send(PORT))
     equal("whether it is pending", is_pending(world, hva), True)
     world.vm.set_user_memory_region(SLOT, 0, SIZE, world.hva)
-    world.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO, SHARED_INFO // PAGE_SIZE)
+    world.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO, SHARED_INFO // PAGE_SIZE)
     expect("an event, when the memslot is back", "ok", lambda: world.vm.xen_evtchn_send(PORT + 1))
     equal("whether it is pending", is_pending(world, hva, PORT + 1), True)
 
@@ -249,11 +249,11 @@ def _deactivated(attribute: int, nowhere: int, share: Share, machine: Machine) -
 
 SUITE.add(
     "deactivate-gpa", "shared_info is taken away by its gpa: events are refused", "use-after-free",
-    partial(_deactivated, XEN_ATTR_SHARED_INFO, XEN_INVALID, share), BY_HVA,
+    partial(_deactivated, KVM_XEN_ATTR_TYPE_SHARED_INFO, KVM_XEN_INVALID_GFN, share), BY_HVA,
 )  # fmt: skip
 SUITE.add(
     "deactivate-hva", "shared_info is taken away by its user address: events are refused", "use-after-free",
-    partial(_deactivated, XEN_ATTR_SHARED_INFO_HVA, 0, share_by_hva), BY_HVA,
+    partial(_deactivated, KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, 0, share_by_hva), BY_HVA,
 )  # fmt: skip
 
 
@@ -269,16 +269,16 @@ def refusals(machine: Machine) -> None:
     expect("an unknown flag", "EINVAL", lambda: vm.xen_hvm_config(1 << 20))
     expect("an unknown attribute", "ENOENT", lambda: hvm(99, 0))
     expect("an unknown attribute of a vCPU", "ENOENT", lambda: per_vcpu(99, 0))
-    expect("shared_info in no memslot", "EFAULT", lambda: hvm(XEN_ATTR_SHARED_INFO, NOWHERE))
-    expect("shared_info that is not aligned", "EINVAL", lambda: hvm(XEN_ATTR_SHARED_INFO_HVA, world.hva + 8))
-    expect("shared_info where nothing is", "EFAULT", lambda: hvm(XEN_ATTR_SHARED_INFO_HVA, hole))
+    expect("shared_info in no memslot", "EFAULT", lambda: hvm(KVM_XEN_ATTR_TYPE_SHARED_INFO, NOWHERE))
+    expect("shared_info that is not aligned", "EINVAL", lambda: hvm(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, world.hva + 8))
+    expect("shared_info where nothing is", "EFAULT", lambda: hvm(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hole))
     share(world)
-    expect("vcpu_info in no memslot", "EFAULT", lambda: per_vcpu(XEN_VCPU_ATTR_VCPU_INFO, NOWHERE * PAGE_SIZE))
-    expect("vcpu_info on two pages", "EINVAL", lambda: per_vcpu(XEN_VCPU_ATTR_VCPU_INFO, PAGE_SIZE - 32))
-    expect("time on two pages", "EINVAL", lambda: per_vcpu(XEN_VCPU_ATTR_VCPU_TIME_INFO, PAGE_SIZE - 8))
-    expect("vcpu_info where nothing is", "EFAULT", lambda: per_vcpu(XEN_VCPU_ATTR_VCPU_INFO_HVA, hole))
-    expect("an exception's vector", "EINVAL", lambda: hvm(XEN_ATTR_UPCALL_VECTOR, 15))
-    expect("an exception's vector for a vCPU", "EINVAL", lambda: per_vcpu(XEN_VCPU_ATTR_UPCALL_VECTOR, 15))
+    expect("vcpu_info in no memslot", "EFAULT", lambda: per_vcpu(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, NOWHERE * PAGE_SIZE))
+    expect("vcpu_info on two pages", "EINVAL", lambda: per_vcpu(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, PAGE_SIZE - 32))
+    expect("time on two pages", "EINVAL", lambda: per_vcpu(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, PAGE_SIZE - 8))
+    expect("vcpu_info where nothing is", "EFAULT", lambda: per_vcpu(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, hole))
+    expect("an exception's vector", "EINVAL", lambda: hvm(KVM_XEN_ATTR_TYPE_UPCALL_VECTOR, 15))
+    expect("an exception's vector for a vCPU", "EINVAL", lambda: per_vcpu(KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR, 15))
     expect("event 0", "EINVAL", lambda: vm.xen_evtchn_send(0))
     expect("event 4096", "EINVAL", lambda: vm.xen_evtchn_send(4096))
     expect("event 4095", "ok", lambda: vm.xen_evtchn_send(4095))
@@ -293,7 +293,10 @@ def vcpu_info_alignment(machine: Machine) -> tuple[str, ...]:
     hva = machine.mmap(PAGE_SIZE)
     found = tuple(
         outcome(partial(world.vcpu.xen_vcpu_set_attr, attribute, address))
-        for attribute, start in ((XEN_VCPU_ATTR_VCPU_INFO, VCPU_INFO), (XEN_VCPU_ATTR_VCPU_INFO_HVA, hva))
+        for attribute, start in (
+            (KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, VCPU_INFO),
+            (KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, hva),
+        )
         for address in (start + 1, start + 2, start + 4)
     )
     equal("whether a multiple of four is accepted", (found[2], found[5]), ("ok", "ok"))
@@ -304,8 +307,8 @@ def vcpu_info_alignment(machine: Machine) -> tuple[str, ...]:
 def runstate_refusals(machine: Machine) -> None:
     """A runstate area in no memslot, and a state that there is not."""
     set_attr = guest(ANON, machine).vcpu.xen_vcpu_set_attr
-    expect("in no memslot", "EFAULT", lambda: set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, NOWHERE * PAGE_SIZE))
-    expect("state 4", "EINVAL", lambda: set_attr(XEN_VCPU_ATTR_RUNSTATE_CURRENT, 4))
+    expect("in no memslot", "EFAULT", lambda: set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, NOWHERE * PAGE_SIZE))
+    expect("state 4", "EINVAL", lambda: set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT, 4))
 
 
 @SUITE.test("no-shared-info", "splats", XEN, lacks=without_active_test)

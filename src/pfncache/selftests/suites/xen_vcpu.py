@@ -6,20 +6,20 @@ from __future__ import annotations
 from functools import partial
 
 from pfncache.linux.include.uapi import (
+    KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
+    KVM_XEN_INVALID_GPA,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO,
     PAGE_SIZE,
     RUNSTATE_BLOCKED,
     RUNSTATE_OFFLINE,
     RUNSTATE_RUNNABLE,
     RUNSTATE_RUNNING,
-    XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
-    XEN_INVALID,
     XEN_LONG_MODE,
-    XEN_VCPU_ATTR_RUNSTATE_ADDR,
-    XEN_VCPU_ATTR_RUNSTATE_CURRENT,
-    XEN_VCPU_ATTR_TIMER,
-    XEN_VCPU_ATTR_VCPU_INFO,
-    XEN_VCPU_ATTR_VCPU_INFO_HVA,
-    XEN_VCPU_ATTR_VCPU_TIME_INFO,
     XEN_VCPU_INFO_TIME,
     PvClock,
 )
@@ -68,10 +68,10 @@ def clock_at(world: World, hva: int) -> int:
 
 def _set_vcpu_info(world: World, by_hva: bool) -> int:
     if not by_hva:
-        world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_INFO, VCPU_INFO)
+        world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, VCPU_INFO)
         return world.hva + VCPU_INFO
     hva = world.machine.mmap(PAGE_SIZE) + VCPU_INFO % PAGE_SIZE
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_INFO_HVA, hva)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, hva)
     return hva
 
 
@@ -110,7 +110,7 @@ SUITE.add(
 
 def _time_info(backing: Backing, machine: Machine) -> None:
     world = guest(backing, machine)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, TIME_INFO)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
     hva = world.hva + TIME_INFO
     world.update(1)
     equal("the clock", clock_at(world, hva), 1)
@@ -119,7 +119,7 @@ def _time_info(backing: Backing, machine: Machine) -> None:
     world.update(2)
     equal("the clock in the new page", clock_at(world, hva), 2)
     equal("the clock in the old page", PvClock.parse(old.read(hva % PAGE_SIZE, 32)).system_time // SECOND, 1)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, XEN_INVALID)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, KVM_XEN_INVALID_GPA)
     world.update(3)
     equal("the clock that was taken away", clock_at(world, hva), 2)
 
@@ -131,12 +131,12 @@ for _backing in (ANON, MEMFD):
     )  # fmt: skip
 
 
-@SUITE.test("unstable-clock", "uapi", (xen(CONFIG | XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE),))
+@SUITE.test("unstable-clock", "uapi", (xen(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE),))
 def unstable_clock(machine: Machine) -> None:
     """The guest is told that its clock is not stable when its VMM wants so."""
     world = anon(machine)
-    world.vm.xen_hvm_config(CONFIG | XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, TIME_INFO)
+    world.vm.xen_hvm_config(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
     world.update(1)
     equal("the flag", machine.clock_at(world.hva + TIME_INFO).flags & 1, 0)
 
@@ -151,8 +151,8 @@ def _state(world: World, gpa: int) -> int:
 def _runstate(gpa: int, backing: Backing, machine: Machine) -> None:
     """Written when the state changes; a page that went is looked up, but not when the vCPU is being scheduled out."""
     world = guest(backing, machine)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, gpa)
-    set_state = partial(world.vcpu.xen_vcpu_set_attr, XEN_VCPU_ATTR_RUNSTATE_CURRENT)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, gpa)
+    set_state = partial(world.vcpu.xen_vcpu_set_attr, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT)
     for state in (RUNSTATE_OFFLINE, RUNSTATE_RUNNABLE, RUNSTATE_BLOCKED):
         set_state(state)
         equal("the state", _state(world, gpa), state)
@@ -172,7 +172,7 @@ def _runstate(gpa: int, backing: Backing, machine: Machine) -> None:
     equal("whether the old page has changed", old.read(0, PAGE_SIZE) != before, False)
     world.vcpu.run()
     equal("the state of a vCPU that has run", _state(world, gpa), RUNSTATE_RUNNING)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, XEN_INVALID)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, KVM_XEN_INVALID_GPA)
     set_state(RUNSTATE_OFFLINE)
     equal("the state where it was taken away", _state(world, gpa), RUNSTATE_RUNNING)
 
@@ -190,8 +190,8 @@ def runstate_half(machine: Machine) -> None:
     """A runstate area of which one half has no memory is refused, and not used."""
     world = guest(ANON, machine)
     set_attr = world.vcpu.xen_vcpu_set_attr
-    expect("at the end of the memslot", "EFAULT", lambda: set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, SIZE - 12))
-    set_attr(XEN_VCPU_ATTR_RUNSTATE_CURRENT, RUNSTATE_BLOCKED)
+    expect("at the end of the memslot", "EFAULT", lambda: set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, SIZE - 12))
+    set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT, RUNSTATE_BLOCKED)
     equal("the state", _state(world, SIZE - 12), 0)
 
 
@@ -201,7 +201,7 @@ def leave(machine: Machine) -> None:
     world = guest(ANON, machine)
     share_by_hva(world)
     _set_vcpu_info(world, True)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, TIME_INFO)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
     world.enable_clock()
     world.update(1)
     world.vm.xen_evtchn_send(PORT)
@@ -216,7 +216,7 @@ def _timer(seconds: float, machine: Machine) -> None:
     world = guest(ANON, machine)
     hva = share(world)
     _set_vcpu_info(world, False)
-    set_timer = partial(world.vcpu.xen_vcpu_set_attr, XEN_VCPU_ATTR_TIMER)
+    set_timer = partial(world.vcpu.xen_vcpu_set_attr, KVM_XEN_VCPU_ATTR_TYPE_TIMER)
     world.vm.set_clock(SECOND)
     set_timer(PORT, world.vm.get_clock() + int(seconds * SECOND))
     machine.sleep(2 * seconds + 0.05)
@@ -249,8 +249,8 @@ def stopped(machine: Machine) -> None:
     hva = share(world)
     world.vm.set_clock(SECOND)
     expires = world.vm.get_clock() + SECOND
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_TIMER, PORT, expires)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_TIMER, PORT, expires)
     equal("when it expires", world.vcpu.xen_vcpu_get_timer(), expires)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_TIMER, 0)
+    world.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_TIMER, 0)
     equal("when it expires, stopped", world.vcpu.xen_vcpu_get_timer(), 0)
     equal("whether the event is pending", is_pending(world, hva), False)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-PVCLOCK_GUEST_STOPPED = 2
+PVCLOCK_TSC_STABLE_BIT, PVCLOCK_GUEST_STOPPED = 1, 2
 _PVCLOCK = struct.Struct("<IIQQIbBxx")
 
 

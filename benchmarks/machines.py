@@ -15,7 +15,7 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.linux.include.uapi import KVM_MSR_ENABLED, MSR_KVM_SYSTEM_TIME_NEW, PAGE_SIZE, PUNCH_HOLE, SHARED_GMEM
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.machine import KvmMachine
-from pfncache.machines.host.structs import NUMBERS, ClockData, Msr
+from pfncache.machines.host.structs import NUMBERS, KvmClockData, KvmMsrs
 from pfncache.machines.machine import Machine, SyscallError, Vcpu, Vm
 from pfncache.machines.model.machine import ModelMachine
 
@@ -38,7 +38,7 @@ def layer(table: Table, kvm: KvmMachine, vm: Vm, vcpu: Vcpu) -> None:
     """The layer's own cost, for an ioctl that takes a number, one that fills a structure, one that reads one."""
     vm_fd, vcpu_fd = vm.fd, vcpu.fd  # type: ignore[attr-defined]
     check, get, set_msrs = (NUMBERS[n] for n in ("KVM_CHECK_EXTENSION", "KVM_GET_CLOCK", "KVM_SET_MSRS"))
-    clock, msr = ClockData(), Msr(1, 0, MSR_KVM_SYSTEM_TIME_NEW, 0, 0)
+    clock, msr = KvmClockData(), KvmMsrs(1, 0, MSR_KVM_SYSTEM_TIME_NEW, 0, 0)
     rows: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "KVM_CHECK_EXTENSION": (
             lambda: fcntl.ioctl(kvm.fd, check, KVM_CAP_NR_MEMSLOTS),

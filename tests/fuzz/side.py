@@ -18,7 +18,7 @@ from pfncache.linux.include.uapi import (
     PvClock,
     StealTime,
 )
-from pfncache.machines.machine import File, GuestExit, Machine, SyscallError
+from pfncache.machines.machine import GuestExit, Machine, OpenFile, SyscallError
 
 PAGES = 4
 SIZE = PAGES * PAGE_SIZE
@@ -37,7 +37,7 @@ class Side:
         self.machine = machine
         self.vm = machine.create_vm()
         self.vcpu = self.vm.create_vcpu()
-        self.files: dict[str, File] = {
+        self.files: dict[str, OpenFile] = {
             "memfd": machine.memfd(SIZE),
             "gmem": self.vm.create_guest_memfd(SIZE, SHARED_GMEM),
             "other": self.vm.create_guest_memfd(SIZE, SHARED_GMEM),

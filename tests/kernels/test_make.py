@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 
 
 def run(tree: Path, target: str, seconds: float = 30.0, told: list[str] | None = None) -> None:
-    make(tree, target, log=tree / "log", seconds=seconds, tell=(told if told is not None else []).append)
+    make(tree, target, log=tree / "log", seconds=seconds, progress=(told if told is not None else []).append)
 
 
 def makefile(tree: Path, recipe: str) -> None:
@@ -55,7 +55,7 @@ def test_an_interrupt_ends_it(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path, "all", log=tmp_path / "log", seconds=30.0, tell=interrupt)
+        make(tmp_path, "all", log=tmp_path / "log", seconds=30.0, progress=interrupt)
     assert ended(tmp_path / "pid")
 
 

@@ -92,7 +92,7 @@ def test_tasks_run_in_turn_and_wait_for_each_other(model: ModelMachine) -> None:
     delete = model.start(lambda: vm.delete(0))  # waits for the lookup's SRCU section
     again = model.start(lambda: vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0))  # waits for the vCPU
     assert (lookup.blocked(), delete.blocked(), again.blocked()) == (True, True, True)
-    with pytest.raises(TimeoutError, match="waits for ever"):
+    with pytest.raises(TimeoutError, match="is blocked forever"):
         delete.result()
     fault.resolve(fault.wait())
     assert (lookup.result(), again.result()) == (1, 1)

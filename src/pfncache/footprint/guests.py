@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfncache.machines.program import Program
+from pfncache.machines.program import GuestProgram
 
 LOAD, STORE = (("load", "data"),), (("store", "data"),)
 LINUX = "linux"
@@ -16,7 +16,7 @@ class SmallGuest:
     """A guest that runs one of our programs."""
 
     text: str
-    program: Program
+    program: GuestProgram
     clocks: bool = False
     """Whether it has asked for kvm-clock and steal time."""
     runs: bool = True
@@ -24,18 +24,18 @@ class SmallGuest:
 
 
 SMALL: dict[str, SmallGuest] = {
-    "sregs": SmallGuest("is given its registers, and not run", Program("ring3", LOAD, "spin"), runs=False),
-    "real-hlt": SmallGuest("real mode, halts", Program("real", (), "hlt")),
+    "sregs": SmallGuest("is given its registers, and not run", GuestProgram("ring3", LOAD, "spin"), runs=False),
+    "real-hlt": SmallGuest("real mode, halts", GuestProgram("real", (), "hlt")),
     "real-store-load": SmallGuest(
-        "real mode, a store and a load", Program("real", (*STORE, ("load", "data2")), "hlt")
+        "real mode, a store and a load", GuestProgram("real", (*STORE, ("load", "data2")), "hlt")
     ),
-    "ring0-store": SmallGuest("64-bit kernel mode, a store", Program("ring0", STORE, "hlt")),
-    "ring3-load": SmallGuest("64-bit user mode, a load", Program("ring3", LOAD, "spin")),
+    "ring0-store": SmallGuest("64-bit kernel mode, a store", GuestProgram("ring0", STORE, "hlt")),
+    "ring3-load": SmallGuest("64-bit user mode, a load", GuestProgram("ring3", LOAD, "spin")),
     "ring3-store-mmio": SmallGuest(
-        "64-bit user mode, a store, and one to where no memory is", Program("ring3", STORE, "mmio")
+        "64-bit user mode, a store, and one to where no memory is", GuestProgram("ring3", STORE, "mmio")
     ),
     "ring3-clocks": SmallGuest(
-        "64-bit user mode, with kvm-clock and steal time", Program("ring3", LOAD, "spin"), clocks=True
+        "64-bit user mode, with kvm-clock and steal time", GuestProgram("ring3", LOAD, "spin"), clocks=True
     ),
 }  # fmt: skip
 """By name."""

@@ -35,7 +35,7 @@ class NoProbes(Exception):
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProbeResult:
     """What the probes have seen."""
 
     accesses: tuple[Access, ...] = ()
@@ -99,7 +99,7 @@ class Probes(Closing):
     def _set(self, file: str, value: str) -> None:
         (self._instance / file).write_text(value)
 
-    def seen(self, pages: int, since: float) -> Seen:
+    def seen(self, pages: int, since: float) -> ProbeResult:
         """What was seen of the first `pages` pages since a time of the monotonic clock."""
         self._set("tracing_on", "0")
         with open(self._instance / "trace", encoding="ascii", errors="replace") as lines:
@@ -110,7 +110,7 @@ class Probes(Closing):
             for line in stats.read_text().splitlines()
             if line.startswith(("overrun:", "dropped events:"))
         )
-        return Seen(accesses, emulated, lost)
+        return ProbeResult(accesses, emulated, lost)
 
     def close(self) -> None:
         """Take the probes out."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pfncache.footprint.footprint import Footprint
 from pfncache.footprint.guests import LINUX, SMALL, SmallGuest
 from pfncache.footprint.memory import GuestMemory
-from pfncache.footprint.probes import NoProbes, Probes, Seen
+from pfncache.footprint.probes import NoProbes, ProbeResult, Probes
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.linux import LinuxGuest
 from pfncache.linux.include.uapi import (
@@ -57,7 +57,7 @@ class _Watch:
     def footprint(self, guest: str, machine: Machine, memory: GuestMemory, ended: str) -> Footprint:
         """What has been found out by now, but for what the guest's pages are to it."""
         seconds = time.monotonic() - self.began
-        seen = self._probes.seen(memory.pages, self.began) if self._probes is not None else Seen()
+        seen = self._probes.seen(memory.pages, self.began) if self._probes is not None else ProbeResult()
         return Footprint(
             guest=guest, machine=describe(machine), pages=memory.pages, touched=memory.touched(),
             written=memory.written(), ended=ended, accesses=seen.accesses, emulated=seen.emulated,

@@ -3,17 +3,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+import click
+from rich.console import Console
 from rich.table import Table
 
 from pfncache.footprint.footprint import PANICKED, UNKNOWN, Access, Footprint, ranges
+from pfncache.footprint.guests import LINUX
+from pfncache.footprint.picture import draw
 from pfncache.linux.include.uapi import PAGE_SIZE
 
 SCHEMA = 1
 _FEW = 64
 """So many pages are listed one by one."""
+
+
+class NoPicture(Exception):
+    """The picture of a footprint cannot be drawn or written."""
+
+
+def show_all(footprints: Iterable[Footprint], as_json: bool, svg: Path | None) -> None:
+    """Print each footprint when it is there, then compare runs; or print all as one JSON document. Raises NoPicture."""
+    found = []
+    for footprint in footprints:
+        found.append(footprint)
+        if not as_json:
+            show(footprint)
+    if as_json:
+        click.echo(json.dumps(document(found), indent=1))
+    else:
+        for _, group in groupby(sorted(found, key=lambda f: f.guest), lambda f: f.guest):
+            same = list(group)
+            if len(same) > 1:
+                click.echo("\n".join(agreement(same)))
+    if svg is not None:
+        _draw(found[0], svg)
+
+
+def show(footprint: Footprint) -> None:
+    """Print a footprint: heading, paths of Linux, pages."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in heading(footprint):
+        console.print(line, markup=False)
+    if not footprint.touched:
+        return
+    if footprint.guest == LINUX and footprint.accesses:
+        console.print(paths(footprint))
+    console.print(pages(footprint))
+
+
+def _draw(footprint: Footprint, svg: Path) -> None:
+    if not footprint.accesses:
+        raise NoPicture(f"no picture without times: {footprint.unprobed or 'KVM has touched nothing'}")
+    try:
+        draw(footprint, svg)
+    except ImportError:
+        raise NoPicture("a picture needs Matplotlib: pip install 'pfncache[plot]'") from None
+    except OSError as error:
+        raise NoPicture(f"{svg}: {error.strerror}") from None
 
 
 def document(footprints: list[Footprint]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pfncache.kernels import apply as applying
 from pfncache.kernels import variant
-from pfncache.kernels.flavour import Flavour, Tell
+from pfncache.kernels.flavour import Flavour, Progress
 from pfncache.kernels.image import Image
 from pfncache.kernels.make import BuildError
 from pfncache.kernels.patch_mail import PatchMail
@@ -26,7 +26,9 @@ def beyond_kvm(series: Sequence[PatchMail]) -> list[str]:
     return [name for name in names if not name.startswith((*_REBUILT, *_NOT_BUILT)) and name.endswith((".c", ".S"))]
 
 
-def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], flavour: Flavour, tell: Tell) -> Image:
+def build(
+    name: str, source: Source, stock: Image, series: Sequence[PatchMail], flavour: Flavour, progress: Progress
+) -> Image:
     """Build a variant of a kernel and keep it under a name.
 
     Nothing is kept unless everything is built. Raises SeriesError for a patch that does not apply, BuildError for what
@@ -39,8 +41,8 @@ def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], 
             tree.put(touched, Path(scratch))
             try:
                 if not tree.ready(flavour.options):
-                    flavour.configure(tree, tell)
-                modules = flavour.build(tree, tell)
+                    flavour.configure(tree, progress)
+                modules = flavour.build(tree, progress)
             except BuildError as error:
                 raise BuildError(f"{error}{_blame(series, error.path)}") from None
             if flavour.whole:

@@ -91,13 +91,13 @@ def choose(apt: Apt, wanted: str) -> Release:
     return chosen
 
 
-def fetch(apt: Apt, wanted: str, tell: Callable[[str], None]) -> Image:
+def fetch(apt: Apt, wanted: str, progress: Callable[[str], None]) -> Image:
     """Get the newest kernel that matches, or that a suite has, unless it is here already."""
     chosen = choose(apt, wanted)
     where = cache.folder("kernels") / chosen.release
     if not where.exists():
         names = packages_of(apt, chosen.release)
-        tell(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")
+        progress(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")
         with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=cache.folder("kernels")) as unpacked:
             for path in apt.download(names, Path(unpacked)):
                 command = ["dpkg-deb", "-x", str(path), unpacked]

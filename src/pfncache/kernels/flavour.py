@@ -29,7 +29,7 @@ _PREPARE_SECONDS = 900.0
 _KVM_SECONDS = 1200.0
 _ALL_SECONDS = 3600.0
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Flavour:
             return importlib.resources.files(__package__).joinpath("debug.config").read_text()
         return _NO_KEYS + "\n".join(self.wanted)
 
-    def configure(self, tree: Tree, tell: Tell) -> None:
+    def configure(self, tree: Tree, progress: Progress) -> None:
         """Write the configuration, and build what the build itself needs."""
 
         def run(*arguments: str, seconds: float = _CONFIGURE_SECONDS) -> None:
-            make(tree.path, *self._settings(tree), *arguments, log=tree.log, seconds=seconds, tell=tell)
+            make(tree.path, *self._settings(tree), *arguments, log=tree.log, seconds=seconds, progress=progress)
 
         config = tree.path / ".config"
         if self.whole:
@@ -74,10 +74,10 @@ class Flavour:
             run("modules_prepare", seconds=_PREPARE_SECONDS)
         tree.set_ready(self.options)
 
-    def build(self, tree: Tree, tell: Tell) -> list[Path]:
+    def build(self, tree: Tree, progress: Progress) -> list[Path]:
         """Build what is not built. Returns the modules."""
         targets = ["bzImage", "modules"] if self.whole else ["KCFLAGS=-g0", f"M={KVM}", "modules"]
-        make(tree.path, *self._settings(tree), *targets, log=tree.log, seconds=self.seconds, tell=tell)
+        make(tree.path, *self._settings(tree), *targets, log=tree.log, seconds=self.seconds, progress=progress)
         return [tree.path / name for name in self.modules]
 
     def _settings(self, tree: Tree) -> list[str]:

@@ -52,8 +52,8 @@ def missing() -> list[str]:
     return packages
 
 
-def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[[str], None]) -> None:
-    """Run make in a source tree; what it prints goes to a log, its last line to `tell`.
+def make(tree: Path, *arguments: str, log: Path, seconds: float, progress: Callable[[str], None]) -> None:
+    """Run make in a source tree; what it prints goes to a log, its last line to `progress`.
 
     Raises BuildError with the first error, or when it is not done in time.
     """
@@ -70,7 +70,7 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[
                     code = process.wait(0.5)
                     break
                 except subprocess.TimeoutExpired:
-                    tell(_last(log))
+                    progress(_last(log))
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -31,7 +31,7 @@ class ModuleError(Exception):
 
 
 @dataclass(frozen=True)
-class Module:
+class KernelModule:
     """A module that can be given to init_module()."""
 
     name: str
@@ -49,10 +49,10 @@ class Module:
         return [name.replace("-", "_") for name in text.split(",") if name]
 
 
-def load(image: Image, wanted: Iterable[str]) -> list[Module]:
+def load(image: Image, wanted: Iterable[str]) -> list[KernelModule]:
     """The modules that an image needs loaded for those wanted, in order.
 
-    What the image has not as a module is built in, or is not there: loading does not tell, using it does.
+    What the image has not as a module is built in, or is not there: loading does not progress, using it does.
     """
     return list(_needed(_paths(image.modules) | _paths(image.replaced), wanted).values())
 
@@ -69,8 +69,8 @@ def _paths(folder: Path | None) -> dict[str, Path]:
     return {path.name.split(".", 1)[0].replace("-", "_"): path for path in folder.rglob("*.ko*")}
 
 
-def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, Module]:
-    done: dict[str, Module] = {}
+def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, KernelModule]:
+    done: dict[str, KernelModule] = {}
 
     def visit(name: str) -> None:
         if name in done or name not in paths:
@@ -85,11 +85,11 @@ def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, Module]:
     return done
 
 
-def _read(name: str, path: Path) -> Module:
+def _read(name: str, path: Path) -> KernelModule:
     suffix = "." + path.name.split(".", 1)[1]
     if suffix not in _DECOMPRESS:
         raise ModuleError(f"{path}: no module; wanted one of {', '.join(_DECOMPRESS)}")
     try:
-        return Module(name, _DECOMPRESS[suffix](path.read_bytes()))
+        return KernelModule(name, _DECOMPRESS[suffix](path.read_bytes()))
     except (ModuleError, OSError, lzma.LZMAError) as error:
         raise ModuleError(f"{path}: {error}") from None

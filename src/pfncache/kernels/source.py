@@ -46,7 +46,7 @@ class Source:
         return self.folder / "Module.symvers"
 
 
-def get(apt: Callable[[], Apt], release: str, tell: Callable[[str], None]) -> Source:
+def get(apt: Callable[[], Apt], release: str, progress: Callable[[str], None]) -> Source:
     """The source of one of Debian's kernels; it is fetched unless it is here.
 
     Raises AptError if Debian has it no more, which is so of kernels that have been superseded in backports.
@@ -58,8 +58,8 @@ def get(apt: Callable[[], Apt], release: str, tell: Callable[[str], None]) -> So
     names = _packages(debian, release)
     with tempfile.TemporaryDirectory(prefix=".packages-", dir=cache.folder("sources")) as temporary:
         packages = Path(temporary)
-        tell(f"fetching the source of Linux {release} ({debian.size(names) >> 20} MiB)")
-        tell(f"unpacking the source of Linux {release}")
+        progress(f"fetching the source of Linux {release} ({debian.size(names) >> 20} MiB)")
+        progress(f"unpacking the source of Linux {release}")
         for path in debian.download(names, packages):
             _run("dpkg-deb", "-x", str(path), temporary)
         with cache.complete(source.folder) as part:

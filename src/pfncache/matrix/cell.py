@@ -7,7 +7,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Verdict(enum.Enum):
+class CellVerdict(enum.Enum):
     """What the guest finds of what KVM does."""
 
     WORKS = "works"
@@ -25,10 +25,10 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What was seen on a machine."""
 
-    verdict: Verdict
+    verdict: CellVerdict
     how: str = ""
     """The exit or exception of what fails, the property of what breaks, the reason of what cannot be tried."""
 

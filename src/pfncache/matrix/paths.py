@@ -25,7 +25,7 @@ from pfncache.linux.include.uapi import (
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.program import STORE_RAX, STORE_RDX
 from pfncache.matrix.cell import Refused
-from pfncache.matrix.memory import Ground
+from pfncache.matrix.memory import ProbeSetup
 from pfncache.selftests.selftest import Need
 from pfncache.selftests.suites.xen import CONFIG, xen
 
@@ -50,7 +50,7 @@ _TARGETS = {0x40000000: _ENTRY, 0x80000000: _OTHER_ENTRY}
 
 
 @dataclass(frozen=True)
-class Path:
+class AccessPath:
     """A way to guest memory."""
 
     name: str
@@ -58,7 +58,7 @@ class Path:
     file: str
     users: str
     """Who goes this way."""
-    act: Callable[[Ground], bytes | None]
+    act: Callable[[ProbeSetup], bytes | None]
     """Make KVM go it. For a path that reads: what KVM has read."""
     reads: bool = False
     at: int = AT
@@ -71,49 +71,49 @@ class Path:
     needs: tuple[Need, ...] = ()
 
 
-def _set_msr(ground: Ground, index: int, value: int) -> None:
-    if ground.vcpu.set_msr(index, value) != 1:
+def _set_msr(setup: ProbeSetup, index: int, value: int) -> None:
+    if setup.vcpu.set_msr(index, value) != 1:
         raise Refused(f"MSR {index:#x} refused")
 
 
-def _clock(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_SYSTEM_TIME_NEW, AT | KVM_MSR_ENABLED)
-    ground.vcpu.run()
+def _clock(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_SYSTEM_TIME_NEW, AT | KVM_MSR_ENABLED)
+    setup.vcpu.run()
 
 
-def _shared_info(ground: Ground) -> None:
-    ground.vm.xen_hvm_config(CONFIG)
-    ground.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, ground.page(AT))
+def _shared_info(setup: ProbeSetup) -> None:
+    setup.vm.xen_hvm_config(CONFIG)
+    setup.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, setup.page(AT))
 
 
-def _wall_clock(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_WALL_CLOCK_NEW, AT)
+def _wall_clock(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_WALL_CLOCK_NEW, AT)
 
 
-def _page_ready(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_ASYNC_PF_EN, AT | KVM_MSR_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
-    _set_msr(ground, MSR_KVM_ASYNC_PF_ACK, 1)
+def _page_ready(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_ASYNC_PF_EN, AT | KVM_MSR_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
+    _set_msr(setup, MSR_KVM_ASYNC_PF_ACK, 1)
 
 
-def _steal_time(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_STEAL_TIME, AT | KVM_MSR_ENABLED)
-    ground.vcpu.run()
+def _steal_time(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_STEAL_TIME, AT | KVM_MSR_ENABLED)
+    setup.vcpu.run()
 
 
-def _translate(ground: Ground) -> bytes:
-    gpa = ground.vcpu.translate(AT)
+def _translate(setup: ProbeSetup) -> bytes:
+    gpa = setup.vcpu.translate(AT)
     if gpa is None:
         raise Refused("#PF")
     return _TARGETS[gpa]
 
 
-def _accessed(ground: Ground) -> None:
-    if ground.vcpu.translate(AT) is None:
+def _accessed(setup: ProbeSetup) -> None:
+    if setup.vcpu.translate(AT) is None:
         raise Refused("#PF")
 
 
-def _fetch(ground: Ground) -> bytes:
-    return {_RAX: _code(STORE_RAX), _RDX: _code(STORE_RDX)}[ground.vcpu.run_code(AT, _RAX, _RDX)]
+def _fetch(setup: ProbeSetup) -> bytes:
+    return {_RAX: _code(STORE_RAX), _RDX: _code(STORE_RDX)}[setup.vcpu.run_code(AT, _RAX, _RDX)]
 
 
 def _code(instruction: bytes) -> bytes:
@@ -128,68 +128,68 @@ def _nests(capabilities: Capabilities) -> str:
     return "" if capabilities.nested_svm else "no nested SVM"
 
 
-PATHS: dict[str, Path] = {
+PATHS: dict[str, AccessPath] = {
     path.name: path
     for path in (
-        Path(
+        AccessPath(
             "pfncache", "kvm_gpc_refresh(), hva_to_pfn_retry()", "virt/kvm/pfncache.c",
             "kvm-clock; Xen's shared_info, vcpu_info and runstate", _clock,
         ),
-        Path(
+        AccessPath(
             "pfncache by hva", "kvm_gpc_activate_hva(), hva_to_pfn_retry()", "virt/kvm/pfncache.c",
             "Xen's shared_info and vcpu_info, where user space gives their addresses", _shared_info,
             at=_PAGE + XEN_COMPAT.wall_clock, needs=(xen(CONFIG | KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA),),
         ),
-        Path(
+        AccessPath(
             "kvm_read/write_guest", "__kvm_read_guest_page(), __kvm_write_guest_page()", "virt/kvm/kvm_main.c",
             "wall clock, PDPTRs, Hyper-V's hypercall and TSC pages, nested MSR and I/O permission maps", _wall_clock,
         ),
-        Path(
+        AccessPath(
             "gfn_to_hva_cache", "kvm_read_guest_offset_cached(), kvm_write_guest_offset_cached()",
             "virt/kvm/kvm_main.c",
             "tokens of async page faults, PV EOI, the virtual APIC's address, vmcs12", _page_ready,
             irqchip=True,
         ),
-        Path(
+        AccessPath(
             "steal time", "record_steal_time()", "arch/x86/kvm/x86.c",
             "steal time: a gfn_to_hva_cache's address, accessed directly", _steal_time, at=AT + 8,
         ),
-        Path(
+        AccessPath(
             "page walk", "FNAME(walk_addr_generic)", "arch/x86/kvm/mmu/paging_tmpl.h",
             "emulation, KVM_TRANSLATE, shadow paging, nested paging: a table is read", _translate,
             reads=True, mine=_ENTRY, others=_OTHER_ENTRY,
         ),
-        Path(
+        AccessPath(
             "accessed bit", "FNAME(update_accessed_dirty_bits)", "arch/x86/kvm/mmu/paging_tmpl.h",
             "the same: an accessed or dirty bit is set", _accessed, mine=_ENTRY, others=_ENTRY,
         ),
-        Path(
+        AccessPath(
             "emulator fetch", "kvm_fetch_guest_virt()", "arch/x86/kvm/x86.c",
             "every emulated instruction, MMIO's above all", _fetch,
             reads=True, mine=_code(STORE_RAX), others=_code(STORE_RDX),
         ),
-        Path(
+        AccessPath(
             "emulator read", "emulator_read_write_onepage(), read_emulate()", "arch/x86/kvm/x86.c",
-            "operands, such as the source of a move to a device", lambda ground: ground.vcpu.copy_to_device(AT),
+            "operands, such as the source of a move to a device", lambda setup: setup.vcpu.copy_to_device(AT),
             reads=True, mine=_MINE, others=_OTHERS,
         ),
-        Path(
+        AccessPath(
             "emulator write", "emulator_read_write_onepage(), write_emulate()", "arch/x86/kvm/x86.c",
             "operands, such as the destination of a move from a device",
-            lambda ground: ground.vcpu.copy_from_device(AT, _MINE),
+            lambda setup: setup.vcpu.copy_from_device(AT, _MINE),
         ),
-        Path(
+        AccessPath(
             "emulator cmpxchg", "emulator_cmpxchg_emulated()", "arch/x86/kvm/x86.c",
-            "operands of locked instructions", lambda ground: ground.vcpu.cmpxchg(AT, _MINE[:2]), needs=(_emulates,),
+            "operands of locked instructions", lambda setup: setup.vcpu.cmpxchg(AT, _MINE[:2]), needs=(_emulates,),
         ),
-        Path(
+        AccessPath(
             "kvm_vcpu_map", "__kvm_vcpu_map()", "virt/kvm/kvm_main.c",
             "nested SVM's VMCB, nested VMX's APIC pages and posted interrupts, SEV-ES's GHCB",
-            lambda ground: ground.vcpu.vmsave(_PAGE), at=_PAGE + VMCB_TR, needs=(_nests,),
+            lambda setup: setup.vcpu.vmsave(_PAGE), at=_PAGE + VMCB_TR, needs=(_nests,),
         ),
-        Path(
+        AccessPath(
             "TDP fault", "kvm_mmu_faultin_pfn(), kvm_mmu_faultin_pfn_gmem()", "arch/x86/kvm/mmu/mmu.c",
-            "the guest itself, KVM_PRE_FAULT_MEMORY", lambda ground: ground.vcpu.store(AT, _MINE),
+            "the guest itself, KVM_PRE_FAULT_MEMORY", lambda setup: setup.vcpu.store(AT, _MINE),
         ),
     )
 }  # fmt: skip

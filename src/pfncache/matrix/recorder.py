@@ -15,7 +15,7 @@ USER_MAPPING, GUEST_MEMFD, DIRECT_MAP, ALIAS = "user mapping", "guest_memfd", "d
 ORDER = (USER_MAPPING, GUEST_MEMFD, DIRECT_MAP, ALIAS)
 
 
-class Witness(Patch, Fault, Gup, Usercopy, GuestMemfd):
+class AccessRecorder(Patch, Fault, Gup, Usercopy, GuestMemfd):
     """In no kernel: take down by which means guest memory is reached, or was to be."""
 
     host_means: set[str]

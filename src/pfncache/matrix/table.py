@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfncache.designs.design import Design
-from pfncache.matrix.cell import Seen, Verdict
-from pfncache.matrix.memory import KINDS, Kind
-from pfncache.matrix.paths import PATHS, Path
+from pfncache.matrix.cell import CellVerdict, Observation
+from pfncache.matrix.memory import KINDS, GuestMemoryKind
+from pfncache.matrix.paths import PATHS, AccessPath
 from pfncache.matrix.predict import Predicted, predict
 from pfncache.matrix.probes import Cells
 
@@ -32,28 +32,28 @@ class Mark(enum.Enum):
 class Cell:
     """One path to one kind of memory."""
 
-    path: Path
-    kind: Kind
+    path: AccessPath
+    kind: GuestMemoryKind
     predicted: Predicted
-    real: Seen | None = None
+    real: Observation | None = None
     """What a kernel does; None where none was asked."""
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> Observation:
         """What the model does."""
         return self.predicted.seen
 
     @property
     def works(self) -> bool:
         """Whether KVM reaches the guest's memory."""
-        return self.seen.verdict is Verdict.WORKS
+        return self.seen.verdict is CellVerdict.WORKS
 
     @property
     def mark(self) -> Mark | None:
         """What the kernel says to it; None where none was asked."""
         if self.real is None:
             return None
-        if Verdict.UNSEEN in (self.real.verdict, self.seen.verdict):
+        if CellVerdict.UNSEEN in (self.real.verdict, self.seen.verdict):
             return Mark.UNSEEN
         if self.real.verdict is not self.seen.verdict:
             return Mark.DIFFERS
@@ -82,6 +82,11 @@ class Matrix:
     kernel: str = ""
     """The kernel that was asked; empty for none."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether the kernel differs from the model in a cell."""
+        return any(cell.mark is Mark.DIFFERS for cell in self.cells.values())
+
     def cell(self, path: str, kind: str) -> Cell:
         """One cell."""
         return self.cells[path, kind]
@@ -100,7 +105,7 @@ class Matrix:
 
     def conclusion(self) -> list[str]:
         """Which memory must stay mapped, and what else follows, a sentence each."""
-        if self.cell("TDP fault", "gmem/mapped").seen.verdict is Verdict.UNSEEN:
+        if self.cell("TDP fault", "gmem/mapped").seen.verdict is CellVerdict.UNSEEN:
             return [
                 f"{self.design.name} has no guest_memfd that user space can map: a guest's memory is what is mapped"
             ]
@@ -132,7 +137,7 @@ class Matrix:
     def _about_violations(self) -> Iterator[str]:
         broken: dict[tuple[str, str], list[str]] = {}
         for cell in self.cells.values():
-            if cell.seen.verdict is Verdict.BREAKS:
+            if cell.seen.verdict is CellVerdict.BREAKS:
                 broken.setdefault((cell.path.name, cell.seen.how), []).append(cell.kind.name)
         for (path, name), kinds in broken.items():
             yield f"{path} breaks {name} on {', '.join(kinds)}"

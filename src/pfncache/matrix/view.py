@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import TextIO
 
 from rich import box
@@ -11,18 +13,18 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pfncache.matrix.cell import Seen, Verdict
+from pfncache.matrix.cell import CellVerdict, Observation
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
-from pfncache.matrix.table import Cell, Mark, Matrix
+from pfncache.matrix.table import SCHEMA, Cell, Mark, Matrix
 
 COLOURS = {
-    Verdict.WORKS: "green",
-    Verdict.LOST: "yellow",
-    Verdict.FAILS: "yellow",
-    Verdict.ELSEWHERE: "red",
-    Verdict.BREAKS: "bold red",
-    Verdict.UNSEEN: "dim",
+    CellVerdict.WORKS: "green",
+    CellVerdict.LOST: "yellow",
+    CellVerdict.FAILS: "yellow",
+    CellVerdict.ELSEWHERE: "red",
+    CellVerdict.BREAKS: "bold red",
+    CellVerdict.UNSEEN: "dim",
 }
 SIGNS = {Mark.CONFIRMED: "✓", Mark.OTHERWISE: "≈", Mark.DIFFERS: "≠", Mark.UNSEEN: ""}
 EXITS = {"INTERNAL_ERROR": "internal", "MEMORY_FAULT": "memfault", "SHUTDOWN": "shutdown"}
@@ -38,6 +40,20 @@ LEGEND = (
     ("-", "there is no such memory"),
     ("✓ ≈ ≠", "a kernel does the same; the same but for the exit or exception; something else"),
 )
+
+
+def show_all(matrices: Iterable[Matrix], as_json: bool, out: TextIO) -> list[Matrix]:
+    """Print each matrix when it is there, then the legend; or all of them as one JSON document."""
+    found = []
+    for matrix in matrices:
+        found.append(matrix)
+        if not as_json:
+            show(matrix, out)
+    if as_json:
+        out.write(json.dumps({"schema": SCHEMA, "matrices": [matrix.as_json() for matrix in found]}, indent=1) + "\n")
+    else:
+        explain(found, out)
+    return found
 
 
 def show(matrix: Matrix, out: TextIO) -> None:
@@ -86,15 +102,15 @@ def _cell(cell: Cell) -> RenderableType:
     return text
 
 
-def word(seen: Seen) -> str:
+def word(seen: Observation) -> str:
     """A verdict in one word."""
-    if seen.verdict is Verdict.UNSEEN:
+    if seen.verdict is CellVerdict.UNSEEN:
         return "-"
-    if seen.verdict is Verdict.BREAKS:
+    if seen.verdict is CellVerdict.BREAKS:
         return f"!{seen.how.partition('-')[0]}"
-    if seen.verdict is Verdict.ELSEWHERE:
+    if seen.verdict is CellVerdict.ELSEWHERE:
         return "split"
-    return EXITS.get(seen.how, seen.how) if seen.verdict is Verdict.FAILS else seen.verdict.value
+    return EXITS.get(seen.how, seen.how) if seen.verdict is CellVerdict.FAILS else seen.verdict.value
 
 
 def _paths(matrices: list[Matrix]) -> Table:
@@ -141,7 +157,7 @@ def _kernel(matrix: Matrix) -> list[RenderableType]:
         if cell.mark in (Mark.DIFFERS, Mark.OTHERWISE):
             lines.append(f"  {cell.path.name} on {cell.kind.name}: {cell.real}, and {cell.seen} on the model")
     reasons: dict[str, int] = Counter(
-        cell.real.how for cell in cells if cell.real is not None and cell.real.verdict is Verdict.UNSEEN
+        cell.real.how for cell in cells if cell.real is not None and cell.real.verdict is CellVerdict.UNSEEN
     )
     lines += [f"  {count} cells: {reason}" for reason, count in reasons.items()]
     return [Text(line) for line in lines]

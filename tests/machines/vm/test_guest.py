@@ -23,9 +23,9 @@ from pfncache.machines.vm.guest import Guest, GuestError
 from pfncache.machines.vm.qemu import Hardware, QemuError
 from pfncache.machines.vm.snapshot import Snapshot
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.guest_kernel import GuestKernel
-from pfncache.selftests.outcome import Kind
-from pfncache.selftests.runner import run
+from pfncache.selftests.outcome import SelftestStatus
+from pfncache.selftests.runner import SelftestVerdict, run
+from pfncache.selftests.targets import GuestKernel
 from tests.kernels.trees import bzimage
 
 KERNEL = "6.12"
@@ -91,8 +91,8 @@ class TestKernel:
         names = ("clock/", "memslots/", "invalidation/", "paused-lookup/missing-anon")
         tests = [test for name, test in SELFTESTS.items() if name.startswith(names)]
         results = list(run(tests, kernel, host.design, host.capabilities.processor))
-        assert {r.test.name: r.line.notes for r in results if r.verdict == "failed"} == {}
-        assert sum(r.verdict == "ok" for r in results) > 40
+        assert {r.test.name: r.line.notes for r in results if r.verdict is SelftestVerdict.FAILED} == {}
+        assert sum(r.verdict is SelftestVerdict.OK for r in results) > 40
 
     def test_panic_is_told_and_the_next_test_runs(self, guest: Guest) -> None:
         with pytest.raises(GuestError) as error:
@@ -105,7 +105,7 @@ class TestKernel:
             guest.call(os.getpid)
         guest.start()
         assert guest.restored
-        assert GuestKernel(guest)(SELFTESTS["clock/first-run"]).kind is Kind.PASS
+        assert GuestKernel(guest)(SELFTESTS["clock/first-run"]).status is SelftestStatus.PASS
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from pfncache.footprint.vmm.roles import roles
 from pfncache.footprint.vmm.serial import COM1, Serial
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.host.machine import KvmMachine
-from pfncache.machines.host.structs import Dtable, Regs, Segment, Sregs
+from pfncache.machines.host.structs import KvmDtable, KvmRegs, KvmSegment, KvmSregs
 from pfncache.machines.machine import Closing, Exit
 
 GDT, ZERO_PAGE, TABLES, COMMAND_LINE = 0x6000, 0x7000, 0x9000, 0x20000
@@ -74,18 +74,18 @@ class LinuxGuest(Closing):
         memory.write(TABLES, struct.pack("<Q", pdpt | _PRESENT_RW))
         memory.write(pdpt, struct.pack("<4Q", *(pd + gib * PAGE_SIZE | _PRESENT_RW for gib in range(4))))
         memory.write(pd, struct.pack("<2048Q", *(number << 21 | _LARGE | _PRESENT_RW for number in range(2048))))
-        regs = Regs(rip=image.entry, rsi=ZERO_PAGE, rflags=2)
+        regs = KvmRegs(rip=image.entry, rsi=ZERO_PAGE, rflags=2)
         self._vcpu.start_at(self._long_mode(), regs)
 
-    def _long_mode(self) -> Sregs:
+    def _long_mode(self) -> KvmSregs:
         """64-bit mode with the first 4 GiB mapped to themselves, as the boot protocol wants it."""
         sregs = self._vcpu.sregs()
         sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer = 0x80000011, TABLES, 0x20, 0x500
-        sregs.cs = Segment(0, 0xFFFFFFFF, _CS, type=0xB, present=1, s=1, l=1, g=1)
+        sregs.cs = KvmSegment(0, 0xFFFFFFFF, _CS, type=0xB, present=1, s=1, l=1, g=1)
         for name in ("ds", "es", "fs", "gs", "ss"):
-            setattr(sregs, name, Segment(0, 0xFFFFFFFF, _DS, type=3, present=1, db=1, s=1, g=1))
-        sregs.gdt = Dtable(GDT, 31)
-        sregs.idt = Dtable(0, 0)
+            setattr(sregs, name, KvmSegment(0, 0xFFFFFFFF, _DS, type=3, present=1, db=1, s=1, g=1))
+        sregs.gdt = KvmDtable(GDT, 31)
+        sregs.idt = KvmDtable(0, 0)
         return sregs
 
     def boot(self, deadline: float) -> str:

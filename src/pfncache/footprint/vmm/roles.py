@@ -7,7 +7,7 @@ import struct
 
 from pfncache.footprint.memory import GuestMemory
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.host.structs import Sregs
+from pfncache.machines.host.structs import KvmSregs
 
 KERNEL_IMAGE, MODULES = 0xFFFFFFFF80000000, 0xFFFFFFFFC0000000
 """Where Linux maps itself (Documentation/arch/x86/x86_64/mm.rst): __START_KERNEL_map, up to the modules."""
@@ -17,7 +17,7 @@ _LA57 = 1 << 12
 _BITS = 9
 
 
-def roles(memory: GuestMemory, sregs: Sregs) -> dict[int, str]:
+def roles(memory: GuestMemory, sregs: KvmSregs) -> dict[int, str]:
     """Page tables, and the kernel's image, by page number."""
     found: dict[int, str] = {}
     levels = 5 if sregs.cr4 & _LA57 else 4

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make a race window wider on a kernel as it is: an eBPF program that wastes time whenever a function returns.
+"""Widen a race window of an unmodified kernel: an eBPF program on a kretprobe spends time when a function returns.
 
-bpf(2) and perf_event_open(2) as they are: no libbpf, no BTF, no module. Only one thread is delayed; others pass.
+Uses bpf(2) and perf_event_open(2) directly: no libbpf, no BTF, no module. Only one thread is delayed.
 include/uapi/linux/bpf.h, perf_event.h; Documentation/trace/kprobes.rst.
 """
 
@@ -21,17 +21,17 @@ from typing import TypeVar
 
 from pfncache.machines.host.libc import check
 from pfncache.machines.host.task import ThreadTask
-from pfncache.machines.machine import Behind, Closing, Delayed
+from pfncache.machines.machine import Closing, Delayed, StopPoint
 
 T = TypeVar("T")
 KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")
 KALLSYMS = Path("/proc/kallsyms")
 ROUNDS = 1000
-"""The verifier follows every round of a loop, which takes it longer than the loop."""
+"""Iterations of the program's loop. The verifier follows each of them, which takes longer than running it."""
 COPIES = 2
-"""So often the program is attached. Each runs to its end, after which it calls itself as often as it may: 33 times."""
-BEGUN = 0.05
-"""After so many seconds, an ioctl that is not delayed would have ended by far."""
+"""How often the program is attached. Each copy tail-calls itself up to the kernel's limit of 33 times."""
+STOPPED_SECONDS = 0.05
+"""A call that has not returned after this time counts as stopped."""
 _SYS_BPF, _SYS_PERF_EVENT_OPEN = 321, 298
 _BPF_PROG_LOAD, _BPF_PROG_TYPE_KPROBE = 5, 2
 _BPF_MAP_CREATE, _BPF_MAP_UPDATE_ELEM, _BPF_MAP_TYPE_PROG_ARRAY = 0, 2, 3
@@ -39,14 +39,14 @@ _TAIL_CALL, _GET_CURRENT_PID_TGID, _GET_STACK = 12, 14, 67
 _CALL, _EXIT, _MOV, _MOV_REGISTER, _ADD, _JUMP_LESS, _JUMP_UNEQUAL_32 = 0x85, 0x95, 0xB7, 0xBF, 0x07, 0xA5, 0x56
 _LOAD_IMMEDIATE, _PSEUDO_MAP_FD = 0x18, 1
 _STACK, _FRAME = 512, 10
-"""All the stack that a program may have, and the register that points to its end."""
+"""The size of a program's stack in bytes, and the register that points to its end."""
 _RETPROBE, _CLOEXEC = 1, 8
 _PERF_EVENT_IOC_SET_BPF, _PERF_EVENT_IOC_ENABLE = 0x40042408, 0x2400
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ProgLoad(Structure):
-    """The part of union bpf_attr for BPF_PROG_LOAD that is needed."""
+    """The fields of union bpf_attr for BPF_PROG_LOAD that are used here."""
 
     _fields_ = [
         *((name, c_uint32) for name in ["prog_type", "insn_cnt"]),
@@ -58,13 +58,13 @@ class ProgLoad(Structure):
 
 
 class MapCreate(Structure):
-    """The part of union bpf_attr for BPF_MAP_CREATE that is needed."""
+    """The fields of union bpf_attr for BPF_MAP_CREATE that are used here."""
 
     _fields_ = [(name, c_uint32) for name in ["map_type", "key_size", "value_size", "max_entries", "map_flags"]]
 
 
 class MapUpdate(Structure):
-    """The part of union bpf_attr for BPF_MAP_UPDATE_ELEM."""
+    """The fields of union bpf_attr for BPF_MAP_UPDATE_ELEM."""
 
     _fields_ = [("map_fd", c_uint32), *((name, c_uint64) for name in ["key", "value", "flags"])]
 
@@ -82,12 +82,12 @@ class PerfEventAttr(Structure):
 
 
 def available() -> bool:
-    """Whether there are kprobes that a program could be attached to by us."""
+    """Whether this process can attach a program to a kprobe."""
     return KPROBE_TYPE.exists() and os.geteuid() == 0
 
 
 def program(thread: int, rounds: int, calls: int) -> bytes:
-    """If we are the thread, walk our stack so often, and then do so again: `calls` is a map with the program itself."""
+    """Return code that walks the stack `rounds` times in one thread, and tail-calls itself through the map `calls`."""
 
     def instruction(code: int, register: int = 0, offset: int = 0, immediate: int = 0, source: int = 0) -> bytes:
         return struct.pack("<BBhi", code, source << 4 | register, offset, immediate)
@@ -134,7 +134,7 @@ def _calls_itself(calls: int, program_fd: int) -> None:
 
 
 def _symbol(function: str) -> str:
-    """A function as the compiler has called it, perhaps with a suffix."""
+    """Symbol of a function, to which the compiler may have added a suffix."""
     names = re.findall(rf"^\S+ [tT] ({function}(?:\.\S+)?)\s", KALLSYMS.read_text(), re.MULTILINE)
     return str(names[0]) if names else function
 
@@ -144,7 +144,7 @@ def _attach(program_fd: int, symbol: str) -> int:
     attributes = PerfEventAttr(
         int(KPROBE_TYPE.read_text()), sizeof(PerfEventAttr), _RETPROBE, 1, kprobe_func=addressof(name)
     )
-    # A kprobe fires on every processor, whichever one is given.
+    # A kprobe fires on every processor, whatever the argument `cpu` is.
     fd = check(_libc.syscall(_SYS_PERF_EVENT_OPEN, ctypes.byref(attributes), -1, 0, -1, _CLOEXEC), "perf_event_open")
     try:
         fcntl.ioctl(fd, _PERF_EVENT_IOC_SET_BPF, program_fd)
@@ -165,7 +165,7 @@ def _attach_to(program_fd: int, function: str) -> int:
 
 
 class ReturnDelay(Closing):
-    """A thread is delayed whenever it returns from a function of the kernel."""
+    """Delays a thread whenever a kernel function returns to it."""
 
     def __init__(self, function: str, thread: int) -> None:
         self._fds: list[int] = []
@@ -181,22 +181,22 @@ class ReturnDelay(Closing):
             raise
 
     def close(self) -> None:
-        """Detach it; whoever is inside goes on soon."""
+        """Detach the program; a thread that is delayed resumes soon."""
         while self._fds:
             os.close(self._fds.pop())
 
 
 class DelayedTask(ThreadTask[T], Delayed[T]):
-    """A thread to which a function of the kernel returns late."""
+    """A thread to which the kernel function of a stop point returns late."""
 
-    def __init__(self, function: Callable[[], T], behind: Behind) -> None:
+    def __init__(self, function: Callable[[], T], stop: StopPoint) -> None:
         self._attached = threading.Event()
         self._named = threading.Event()
         self._late = function
         super().__init__(self._begin)
         self._named.wait()
         try:
-            self._delay = ReturnDelay(behind.value, self._thread_id)
+            self._delay = ReturnDelay(stop.value, self._thread_id)
         finally:
             self._attached.set()
 
@@ -206,9 +206,9 @@ class DelayedTask(ThreadTask[T], Delayed[T]):
         self._attached.wait()
         return self._late()
 
-    def inside(self) -> bool:
-        """Whether it is still not done after as long as it would need without a delay, by far."""
-        return self.blocked(BEGUN)
+    def stopped(self) -> bool:
+        """Whether the thread has not ended after STOPPED_SECONDS."""
+        return self.blocked(STOPPED_SECONDS)
 
     def release(self) -> None:
         """Detach the delay."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The processor of a vCPU of the model, for guest programs.
 
-Without nested paging, KVM's emulator executes real mode and ring 0; ring 3 runs on the processor, with KVM walking the
-guest's page tables for every translation that is not shadowed yet. With it, KVM sees what makes the guest exit.
+Without nested paging, KVM's emulator executes real mode and ring 0; ring 3 runs on the processor, and KVM walks the
+guest's page tables for each translation that is not shadowed yet. With nested paging, KVM handles exits alone.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit
 from pfncache.machines.model.host import ModelHost
-from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, Program
+from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, GuestProgram
 
 _ENDS = {"hlt": Exit("HLT"), "mmio": Exit("MMIO", MMIO_GPA, True), "spin": Exit("INTR")}
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """What runs a vCPU's programs: the host, and the records of the VM and of the vCPU."""
+    """Runs programs on a vCPU: the host, and the records of the VM and of the vCPU."""
 
     host: ModelHost
     kvm: Kvm
     vcpu: KvmVcpu
 
-    def execute(self, program: Program) -> Exit:
+    def execute(self, program: GuestProgram) -> Exit:
         """Run a program to its end."""
         self.host.kernel.vcpu_enter_guest(self.vcpu)
         if self.host.capabilities.processor.nested_paging:
@@ -45,22 +45,22 @@ class Cpu:
             self._instruction(program, False)
         return _ENDS[program.end]
 
-    def _run_natively(self, program: Program) -> None:
-        """The processor does it all but for the end, and has set the accessed bits before KVM looks."""
+    def _run_natively(self, program: GuestProgram) -> None:
+        """The processor runs all but the last instruction, and has set accessed bits before KVM walks page tables."""
         for role in ("code", *(role for _, role in program.steps)):
             self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
         skipped = program.end == "hlt" and not self.host.capabilities.processor.next_rip
         if skipped or program.end == "mmio":
             self._instruction(program, True)
 
-    def _instruction(self, program: Program, accessed: bool) -> None:
-        """The emulator finds out where the instruction is, and reads it."""
+    def _instruction(self, program: GuestProgram, accessed: bool) -> None:
+        """The emulator translates the address of the instruction, and fetches it."""
         if program.mode != "real":
             self._walk(accessed)
         self._emulate("load", "code")
 
     def _native(self, role: str) -> None:
-        """The processor's access faults once; KVM walks the guest's page tables, and maps the page."""
+        """The processor's first access faults; KVM walks the guest's page tables, and maps the page."""
         self._walk(False)
         self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
 
@@ -70,7 +70,7 @@ class Cpu:
                 self.host.kernel.walk_addr_generic(self.vcpu, ROLES[table] * PAGE_SIZE, accessed)
 
     def _emulate(self, step: str, role: str) -> None:
-        """An access of the emulator's, instruction fetches included."""
+        """An access or an instruction fetch of the emulator."""
         with srcu_read_lock(self.kvm.srcu):
             if step == "store":
                 self.host.kernel.emulator_read_write_onepage(self.vcpu, ROLES[role] * PAGE_SIZE, b"\0", True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What KVM accepts and refuses: VM types, memslots, guest_memfd files, their mappings, and how the two are bound."""
+"""Arguments that KVM accepts and refuses: VM types, memslots, guest_memfd files, their mappings, and bindings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SLOTS, GMEM = Suite("memslots"), Suite("gmem")
 
 @SLOTS.test("vm-types", "uapi")
 def vm_types(machine: Machine) -> None:
-    """KVM_CREATE_VM makes the types that it says it has, and no other."""
+    """KVM_CREATE_VM creates the types that KVM_CAP_VM_TYPES reports, and no other."""
     for number in range(7):
         wanted = "ok" if number in machine.capabilities.vm_types else "EINVAL"
         expect(f"KVM_CREATE_VM of type {number}", wanted, lambda n=number: machine.create_vm(n))  # type: ignore[misc]
@@ -52,9 +52,9 @@ def changes(machine: Machine) -> None:
         expect("stop logging", "ok", lambda c=call: c(0, 0, SIZE, hva))  # type: ignore[misc]
         expect("the log of a slot without one", "ENOENT", lambda: vm.get_dirty_log(0, 4))
         expect("move", "ok", lambda c=call: c(0, SIZE, SIZE, hva))  # type: ignore[misc]
-        expect("nothing", "ok", lambda c=call: c(0, SIZE, SIZE, hva))  # type: ignore[misc]
+        expect("no change", "ok", lambda c=call: c(0, SIZE, SIZE, hva))  # type: ignore[misc]
         expect("delete", "ok", lambda c=call: c(0, 0, 0, 0))  # type: ignore[misc]
-        expect("delete what is not there", "EINVAL", lambda c=call: c(0, 0, 0, 0))  # type: ignore[misc]
+        expect("delete a slot that does not exist", "EINVAL", lambda c=call: c(0, 0, 0, 0))  # type: ignore[misc]
 
 
 @SLOTS.test("refusals", "uapi")
@@ -89,7 +89,7 @@ def unmapped_hva(machine: Machine) -> None:
 
 @GMEM.test("create", "uapi", (guest_memfd(0),))
 def create(machine: Machine) -> None:
-    """KVM_CREATE_GUEST_MEMFD takes the flags that it says it has, and whole pages."""
+    """KVM_CREATE_GUEST_MEMFD accepts the flags that KVM_CAP_GUEST_MEMFD_FLAGS reports, and whole pages."""
     vm, known = machine.create_vm(), machine.capabilities.guest_memfd_flags
     for flags in range(4):
         wanted = "EINVAL" if flags & ~known else "ok"
@@ -124,7 +124,7 @@ def mmap(machine: Machine) -> None:
     "touch", "private-access", (guest_memfd(SHARED_GMEM),)
 )  # fmt: skip
 def touch(machine: Machine) -> None:
-    """What is private, and what lies behind the end, is SIGBUS."""
+    """An access to private memory, or behind the end, is SIGBUS."""
     vm = machine.create_vm()
     shared = vm.create_guest_memfd(SIZE, SHARED_GMEM)
     hva = machine.mmap(SIZE + PAGE_SIZE, shared)
@@ -200,7 +200,7 @@ def presence(machine: Machine) -> None:
 
 @GMEM.test("bind", "uapi", (guest_memfd(SHARED_GMEM),))
 def bind(machine: Machine) -> str:
-    """Any user address may be bound; what has a guest_memfd does not change."""
+    """Any user address may be bound; a slot with guest_memfd cannot be changed."""
     vm = machine.create_vm()
     file, hva = vm.create_guest_memfd(SIZE, SHARED_GMEM), machine.mmap(SIZE)
 
@@ -249,10 +249,10 @@ def contents(machine: Machine) -> None:
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
     hva = machine.mmap(SIZE, file)
     vm.bind(0, 0, SIZE, hva, file)
-    machine.write(hva + PAGE_SIZE, b"from us.")
-    equal("what the guest reads", vcpu.load(PAGE_SIZE), b"from us.")
-    vcpu.store(2 * PAGE_SIZE, b"from it.")
-    equal("what we read", machine.read(hva + 2 * PAGE_SIZE, 8), b"from it.")
+    machine.write(hva + PAGE_SIZE, b"by host.")
+    equal("what the guest reads", vcpu.load(PAGE_SIZE), b"by host.")
+    vcpu.store(2 * PAGE_SIZE, b"by guest")
+    equal("what user space reads", machine.read(hva + 2 * PAGE_SIZE, 8), b"by guest")
     file.fallocate(PUNCH_HOLE, 0, SIZE)
     equal("what the guest reads of a hole", vcpu.load(PAGE_SIZE), bytes(8))
-    equal("what we read of a hole", machine.read(hva + 2 * PAGE_SIZE, 8), bytes(8))
+    equal("what user space reads of a hole", machine.read(hva + 2 * PAGE_SIZE, 8), bytes(8))

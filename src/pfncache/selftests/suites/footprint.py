@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which guest pages KVM itself touches: those that it reaches through the user mapping of a guest_memfd.
+"""Guest pages that KVM itself touches: those that it reaches through the user mapping of a guest_memfd.
 
-The guest's own accesses go to the guest_memfd directly, so that a PTE in the slot's mapping is KVM's doing. How much
-KVM does depends on the processor: where KVM emulates nothing and walks no page tables, there is little to see.
+The guest's own accesses go to the guest_memfd directly, so that a PTE in the slot's mapping is due to KVM. The number
+depends on the processor: with nested paging KVM emulates little and walks no page tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_WP,
 )
 from pfncache.machines.machine import Machine, Vcpu
-from pfncache.machines.program import PAGES, ROLES, TABLES, Program
+from pfncache.machines.program import PAGES, ROLES, TABLES, GuestProgram
 from pfncache.selftests.selftest import Suite, equal, guest_memfd, userfaultfd
 
 SUITE = Suite("footprint")
@@ -35,13 +35,13 @@ EMULATED: dict[str, tuple[Pages, Pages]] = {
     "ring3-load": (TABLES, TABLES),
     "ring3-store-mmio": (("code", *TABLES), TABLES),
 }
-"""The pages that KVM touches, and those of them that it writes, where it walks the guest's page tables itself."""
+"""The pages that KVM touches, and those of them that it writes, if it walks the guest's page tables itself."""
 SKIPPED: dict[str, Pages] = {"real-hlt": ("code",), "real-store-load": ("code",), "ring0-store": ("code", *TABLES)}
-"""With nested paging, those that it reads to skip the instruction at which the guest exits."""
+"""With nested paging and without next_rip: the pages that KVM reads to skip the instruction of the exit."""
 
 
 def _expected(machine: Machine, row: str) -> tuple[Pages, Pages]:
-    """What KVM touches and writes of a program's guest, on this machine's processor."""
+    """Return what KVM touches and writes in a program's guest, on this machine's processor."""
     processor = machine.capabilities.processor
     if not processor.nested_paging:
         return EMULATED[row]
@@ -50,8 +50,8 @@ def _expected(machine: Machine, row: str) -> tuple[Pages, Pages]:
     return (() if processor.next_rip else SKIPPED.get(row, ())), ()
 
 
-def _guest(machine: Machine, program: Program) -> tuple[Vcpu, int]:
-    """A guest with a program in its guest_memfd, which is bound at a mapping that nobody has touched."""
+def _guest(machine: Machine, program: GuestProgram) -> tuple[Vcpu, int]:
+    """A guest with a program in its guest_memfd, bound at a mapping without PTEs."""
     vm = machine.create_vm()
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
     hva, alias = machine.mmap(SIZE, file), machine.mmap(SIZE, file)

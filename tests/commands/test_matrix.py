@@ -31,7 +31,7 @@ def test_json_is_one_document(pfncache_process: Call) -> None:
         (["--design", "rfc-v5"], "no design 'rfc-v5'"),
         (["--machine", "vm"], "--machine vm and --kernel go together"),
         (["--machine", "kvm", "--kernel", "7.3"], "--machine vm and --kernel go together"),
-        (["--kernel", "1.0"], "no kernel '1.0' here"),
+        (["--kernel", "1.0"], "no kernel '1.0' in the cache"),
         (["--machine", "xen"], "'xen' is not one of"),
     ],
 )

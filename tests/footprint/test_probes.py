@@ -88,5 +88,5 @@ def test_symbols_of_a_kernel_without_modules() -> None:
 
 def test_no_tracefs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(probes, "TRACEFS", tmp_path / "none")
-    with pytest.raises(probes.NoProbes, match=r"no tracefs that we may use: .*No such file or directory"):
+    with pytest.raises(probes.NoProbes, match=r"tracefs is not accessible: .*No such file or directory"):
         probes.Probes()

@@ -85,7 +85,7 @@ def test_a_source_that_is_gone(debian: Debian) -> None:
     with pytest.raises(AptError) as error:
         source.get(lambda: debian, "6.18.15+deb13-amd64", print)
     assert str(error.value) == (
-        "Debian has no source of Linux 6.18.15+deb13-amd64 now; it has that of the newest 7.3, 6.12"
+        "Debian no longer has the source of Linux 6.18.15+deb13-amd64; it has that of the newest 7.3, 6.12"
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests that are run to see what KVM touches of them: a few instructions each, or Linux."""
+"""Guests whose footprints are measured: a few instructions each, or Linux."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LINUX = "linux"
 
 @dataclass(frozen=True)
 class SmallGuest:
-    """A guest that runs one of our programs."""
+    """A guest that runs a small program."""
 
     text: str
     program: GuestProgram
     clocks: bool = False
-    """Whether it has asked for kvm-clock and steal time."""
+    """Whether it enables kvm-clock and steal time."""
     runs: bool = True
-    """Whether it is run at all, and not only given its registers."""
+    """Whether it is run, and not only given its registers."""
 
 
 SMALL: dict[str, SmallGuest] = {
@@ -32,14 +32,14 @@ SMALL: dict[str, SmallGuest] = {
     "ring0-store": SmallGuest("64-bit kernel mode, a store", GuestProgram("ring0", STORE, "hlt")),
     "ring3-load": SmallGuest("64-bit user mode, a load", GuestProgram("ring3", LOAD, "spin")),
     "ring3-store-mmio": SmallGuest(
-        "64-bit user mode, a store, and one to where no memory is", GuestProgram("ring3", STORE, "mmio")
+        "64-bit user mode, a store, and one to an address without memory", GuestProgram("ring3", STORE, "mmio")
     ),
     "ring3-clocks": SmallGuest(
         "64-bit user mode, with kvm-clock and steal time", GuestProgram("ring3", LOAD, "spin"), clocks=True
     ),
 }  # fmt: skip
-"""By name."""
+"""Small guests, by name."""
 GUESTS = {name: guest.text for name, guest in SMALL.items()} | {
-    LINUX: "a bzImage, booted by a VMM of ours until it has no root to mount"
+    LINUX: "a bzImage, booted by a minimal VMM until it finds no root file system"
 }
-"""All of them, and what they do."""
+"""Descriptions of all guests, by name."""

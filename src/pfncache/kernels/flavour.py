@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a variant is built: Debian's kernel with other KVM modules, or a kernel that checks itself."""
+"""Kinds of builds: Debian's kernel with rebuilt KVM modules, or a whole debug kernel."""
 
 from __future__ import annotations
 
@@ -18,42 +18,43 @@ CONFIG_MODULE_SIG_KEY=""
 CONFIG_SYSTEM_TRUSTED_KEYS=""
 CONFIG_SYSTEM_REVOCATION_KEYS=""
 """
-"""What only Debian's own build has: its keys, and a Rust compiler."""
+"""Turns off what requires Debian's build: its keys, and a Rust compiler."""
 _SETTINGS = (
     "KBUILD_BUILD_USER=pfncache", "KBUILD_BUILD_HOST=pfncache", "KBUILD_BUILD_VERSION=1",
     "KBUILD_BUILD_TIMESTAMP=2026-01-01",
 )  # fmt: skip
-"""The same code gives the same vmlinuz, so that a saved state of it serves all variants."""
+"""Make builds reproducible: equal sources give an equal vmlinuz, so that variants share its saved state."""
 _CONFIGURE_SECONDS = 300.0
 _PREPARE_SECONDS = 900.0
 _KVM_SECONDS = 1200.0
 _ALL_SECONDS = 3600.0
 
 Progress = Callable[[str], None]
+"""Shows what long work is at, as a line."""
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """One way to build."""
+    """A kind of build."""
 
     name: str
     seconds: float
-    """The bound of a build."""
+    """Time bound of a build."""
     wanted: tuple[str, ...]
-    """Without these in the configuration it is not worth building."""
+    """Options without which the configuration is an error."""
     modules: tuple[str, ...]
-    """What comes out, besides a bzImage if the whole kernel is built."""
+    """Modules that are built, besides the bzImage of a whole kernel."""
     whole: bool
 
     @property
     def options(self) -> str:
-        """What is asked for beyond tinyconfig, or beyond Debian's configuration."""
+        """Options in addition to tinyconfig, or to Debian's configuration."""
         if self.whole:
             return importlib.resources.files(__package__).joinpath("debug.config").read_text()
         return _NO_KEYS + "\n".join(self.wanted)
 
     def configure(self, tree: Tree, progress: Progress) -> None:
-        """Write the configuration, and build what the build itself needs."""
+        """Write the configuration, and build the build's own programs."""
 
         def run(*arguments: str, seconds: float = _CONFIGURE_SECONDS) -> None:
             make(tree.path, *self._settings(tree), *arguments, log=tree.log, seconds=seconds, progress=progress)
@@ -75,7 +76,7 @@ class Flavour:
         tree.set_ready(self.options)
 
     def build(self, tree: Tree, progress: Progress) -> list[Path]:
-        """Build what is not built. Returns the modules."""
+        """Build what is out of date. Returns the modules."""
         targets = ["bzImage", "modules"] if self.whole else ["KCFLAGS=-g0", f"M={KVM}", "modules"]
         make(tree.path, *self._settings(tree), *targets, log=tree.log, seconds=self.seconds, progress=progress)
         return [tree.path / name for name in self.modules]
@@ -86,10 +87,10 @@ class Flavour:
 
 _KVM_MODULES = (f"{KVM}/kvm.ko", f"{KVM}/kvm-amd.ko", f"{KVM}/kvm-intel.ko")
 STOCK = Flavour("kvm", _KVM_SECONDS, ("CONFIG_KVM_SW_PROTECTED_VM=y",), _KVM_MODULES, whole=False)
-"""Debian's kernel, with KVM's modules built anew."""
+"""Debian's kernel with rebuilt KVM modules."""
 DEBUG = Flavour(
     "debug", _ALL_SECONDS,
     ("CONFIG_KVM=m", "CONFIG_KVM_SW_PROTECTED_VM=y", "CONFIG_KASAN=y", "CONFIG_PROVE_LOCKING=y"),
     (*_KVM_MODULES, "virt/lib/irqbypass.ko"), whole=True,
 )  # fmt: skip
-"""A small kernel with KASAN, lockdep and KVM_PROVE_MMU (where the source has it)."""
+"""A small kernel with KASAN, lockdep and KVM_PROVE_MMU (if the source has it)."""

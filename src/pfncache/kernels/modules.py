@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel modules as files: which ones a module needs first, told by the modules themselves."""
+"""Kernel modules as files, and their dependencies, from .modinfo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEPENDS = b"\0depends="
 
 
 def _zstd(data: bytes) -> bytes:
-    raise ModuleError("is compressed with zstd, which Python cannot read: unpack it first")
+    raise ModuleError("compressed with zstd, which is not supported: unpack it first")
 
 
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -32,15 +32,15 @@ class ModuleError(Exception):
 
 @dataclass(frozen=True)
 class KernelModule:
-    """A module that can be given to init_module()."""
+    """A module for init_module()."""
 
     name: str
-    """With underscores."""
+    """Name with underscores."""
     data: bytes
 
     @property
     def depends(self) -> list[str]:
-        """The modules whose symbols it uses, from its .modinfo."""
+        """Modules whose symbols it uses, from its .modinfo."""
         start = self.data.find(_DEPENDS)
         if start < 0:
             return []
@@ -50,15 +50,15 @@ class KernelModule:
 
 
 def load(image: Image, wanted: Iterable[str]) -> list[KernelModule]:
-    """The modules that an image needs loaded for those wanted, in order.
+    """Return the modules to load for those wanted, dependencies first.
 
-    What the image has not as a module is built in, or is not there: loading does not progress, using it does.
+    A name that is not a module of the image is skipped: it is built in, or missing, which shows when it is used.
     """
     return list(_needed(_paths(image.modules) | _paths(image.replaced), wanted).values())
 
 
 def closure(folder: Path, wanted: Iterable[str]) -> list[Path]:
-    """The files in a folder of the modules wanted, and of those that they need."""
+    """Return the files of modules in a folder, and of their dependencies."""
     paths = _paths(folder)
     return [paths[name] for name in _needed(paths, wanted)]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kinds of guest memory: what backs a memslot, and what user space has at the memslot's address."""
+"""Kinds of guest memory: what backs a memslot, and what is mapped at its user address."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NO_DIRECT_MAP = SHARED_GMEM | GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 
 
 class UserMapping(enum.Enum):
-    """What is at the memslot's user address."""
+    """Mapping at the memslot's user address."""
 
     ITSELF = "mapped"
     """The memory that backs the slot."""
     NOTHING = "unmapped"
     OTHER = "other"
-    """An anonymous page that has nothing to do with it."""
+    """An unrelated anonymous page."""
 
 
 @dataclass
@@ -42,13 +42,13 @@ class ProbeSetup:
     """The slot's user address."""
 
     def page(self, gpa: int) -> int:
-        """The user address of the page that has a guest physical address."""
+        """User address of the page that contains a guest physical address."""
         return self.hva + gpa // PAGE_SIZE * PAGE_SIZE
 
 
 @dataclass(frozen=True)
 class GuestMemoryKind:
-    """A kind of memory."""
+    """A kind of guest memory: a column of the matrix."""
 
     name: str
     text: str
@@ -56,17 +56,17 @@ class GuestMemoryKind:
     flags: int | None = None
     """The guest_memfd's; None without one."""
     private: bool = False
-    """The guest's memory is private: the VM is a SW_PROTECTED_VM, and the attribute says so."""
+    """Whether the memory is private, by attribute, in a SW_PROTECTED_VM."""
     memfd: bool = False
 
     @property
     def head(self) -> tuple[str, str]:
-        """The head of its column: what backs the slot, and what is at the user address."""
+        """Head of its column: what backs the slot, and what is at the user address."""
         return (self.name.partition("/")[0], self.name.partition("/")[2])
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """What a machine must offer."""
+        """Requirements on a machine."""
         if self.flags is None:
             return ()
         if self.private:
@@ -77,7 +77,7 @@ class GuestMemoryKind:
         return (guest_memfd_slots(self.flags),)
 
     def build(self, machine: Machine, irqchip: bool = False) -> ProbeSetup:
-        """Make a VM that has memory of this kind from gpa 0 on."""
+        """Create a VM with memory of this kind from gpa 0 on."""
         vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM if self.private else KVM_X86_DEFAULT_VM)
         if irqchip:
             vm.create_irqchip()

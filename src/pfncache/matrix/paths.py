@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ways in which KVM on x86 reaches guest memory, each with something that user space can make KVM do.
+"""Access paths of KVM x86 to guest memory, each with a request by which user space makes KVM take it.
 
 Facts: Linux 7.3.4, the functions and files that each path names.
 """
@@ -31,17 +31,17 @@ from pfncache.selftests.suites.xen import CONFIG, xen
 
 WORD = 8
 AT = 5 * PAGE_SIZE + 0x40
-"""The guest physical address that is tried: not at the start of a page, so that offsets count."""
+"""Guest physical address of the accesses: not at the start of a page, so that the offset is tested too."""
 _PAGE = AT // PAGE_SIZE * PAGE_SIZE
 VMCB_TR = 0x490
-"""Where VMSAVE puts the task register, which is not empty, in the VMCB's page."""
+"""Offset in the VMCB at which VMSAVE stores the task register, which is not zero."""
 _JUMP_HERE = bytes.fromhex("ebfe")
 _MINE, _OTHERS, _NOTHING = b"guest's ", b"user's  ", bytes(WORD)
 _RAX, _RDX = b"AAAAAAAA", b"DDDDDDDD"
 
 
 def _directory_entry(gpa: int) -> bytes:
-    """Present, writable, for ring 3 too, 2 MiB, and not accessed yet."""
+    """Page-directory entry: present, writable, user, 2 MiB, accessed bit clear."""
     return (gpa | 0x87).to_bytes(WORD, "little")
 
 
@@ -51,22 +51,22 @@ _TARGETS = {0x40000000: _ENTRY, 0x80000000: _OTHER_ENTRY}
 
 @dataclass(frozen=True)
 class AccessPath:
-    """A way to guest memory."""
+    """An access path to guest memory: a row of the matrix."""
 
     name: str
     functions: str
     file: str
     users: str
-    """Who goes this way."""
+    """Features of KVM that use the path."""
     act: Callable[[ProbeSetup], bytes | None]
-    """Make KVM go it. For a path that reads: what KVM has read."""
+    """Makes KVM take the path. Returns what KVM has read, for a path that reads."""
     reads: bool = False
     at: int = AT
-    """The guest physical address of the word that KVM reads, or that shows what it has written."""
+    """Guest physical address of the word that KVM reads, or that its write changes."""
     mine: bytes = _NOTHING
-    """What the guest has there before."""
+    """Contents in the guest's memory before the access."""
     others: bytes = _NOTHING
-    """What user space has at the user address before, if that is other memory."""
+    """Contents at the user address before the access, if that is other memory."""
     irqchip: bool = False
     needs: tuple[Need, ...] = ()
 

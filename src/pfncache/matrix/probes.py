@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Try every path on every kind of memory, on a machine. Standard library only: this also runs inside a guest."""
+"""Probe every access path on every kind of memory, on a machine. Standard library only: this also runs in a guest."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pfncache.matrix.paths import PATHS, WORD, AccessPath
 
 SECONDS = 20.0
 Cells = dict[tuple[str, str], Observation]
-"""By the names of the path and of the kind."""
+"""Results, by the names of the path and of the kind."""
 
 
 def run_all() -> Cells:
-    """Every cell on the kernel that we are on, a process for each path; where that ends badly, one for each cell."""
+    """Probe every cell on this kernel: in a process for each path, or after a crash, for each cell of the path."""
     cells: Cells = {}
     for path in PATHS:
         row = isolated(partial(_on_this_kernel, path, tuple(KINDS)), SECONDS).value
@@ -30,13 +30,13 @@ def run_all() -> Cells:
 
 
 def run_all_inside() -> Cells:
-    """The same inside a guest, on a kernel that is ours: every instruction can be emulated."""
+    """Probe every cell in a guest, with forced emulation enabled."""
     force_emulation()
     return run_all()
 
 
 def run_one(path: str, kind: str) -> Observation:
-    """One cell on the kernel that we are on, in a process of its own."""
+    """Probe one cell on this kernel, in a process of its own."""
     ended = isolated(partial(_on_this_kernel, path, (kind,)), SECONDS)
     if ended.value is None:
         return Observation(CellVerdict.BREAKS, ended.trouble.splitlines()[-1])
@@ -55,7 +55,7 @@ def _on_this_kernel(path: str, kinds: tuple[str, ...]) -> Cells:
 def probe(
     machine: Machine, path: AccessPath, kind: GuestMemoryKind, during: AbstractContextManager[object] | None = None
 ) -> Observation:
-    """One cell on a machine; `during` encloses what KVM does."""
+    """Probe one cell on a machine; `during` encloses KVM's access."""
     needs = (*kind.needs, *path.needs)
     missing = "; ".join(text for need in needs if (text := need(machine.capabilities)))
     if missing:
@@ -69,18 +69,18 @@ def probe(
 
 
 def _prepare(setup: ProbeSetup, path: AccessPath) -> None:
-    """What user space and the guest have in memory before. What the guest stores comes last."""
+    """Write the contents before the access: user space's first, then the guest's."""
     if any(path.others) and setup.machine.touch(setup.page(path.at)) is None:
         setup.machine.write(setup.hva + path.at, path.others)
     if any(path.mine):
         try:
             setup.vcpu.store(path.at, path.mine)
         except GuestExit:
-            return  # there is no memory; the path shows what that means for it
+            return  # no memory: the access shows the consequence
 
 
 def _look(setup: ProbeSetup, path: AccessPath, during: AbstractContextManager[object]) -> Observation:
-    """Make KVM go the path, and find out where that led."""
+    """Make KVM take the path, and find out which memory it has reached."""
     how, read = "", None
     try:
         with during:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The matrix of paths and kinds of memory, as a table."""
+"""Show matrices of access paths and kinds of memory as tables."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ COLOURS = {
 SIGNS = {Mark.CONFIRMED: "✓", Mark.OTHERWISE: "≈", Mark.DIFFERS: "≠", Mark.UNSEEN: ""}
 EXITS = {"INTERNAL_ERROR": "internal", "MEMORY_FAULT": "memfault", "SHUTDOWN": "shutdown"}
 WIDTH = 124
-"""Of lines, at least: what the table of a model needs."""
+"""Minimum width of lines, which the table of a model requires."""
 _UNBOUNDED = Console(width=1000)
 LEGEND = (
     ("works", "KVM reaches the guest's memory"),
     ("split", "KVM reaches the page at the memslot's user address, which is not the guest's memory"),
-    ("lost", "nothing happens, and nobody is told"),
-    ("#PF, MMIO ...", "nothing happens, and the guest gets an exception, or user space an exit"),
+    ("lost", "no effect, and no error"),
+    ("#PF, MMIO ...", "no effect, and an exception in the guest, or an exit to user space"),
     ("!name", "a property is violated, by the beginning of its name"),
     ("-", "there is no such memory"),
     ("✓ ≈ ≠", "a kernel does the same; the same but for the exit or exception; something else"),
@@ -57,20 +57,20 @@ def show_all(matrices: Iterable[Matrix], as_json: bool, out: TextIO) -> list[Mat
 
 
 def show(matrix: Matrix, out: TextIO) -> None:
-    """The table, what follows from it, and what a kernel says to it."""
+    """Print the table, the conclusions, and the comparison with a kernel."""
     lines: list[RenderableType] = [Text(f"=> {sentence}.", style="bold") for sentence in matrix.conclusion()]
     table = _table(matrix)
     _print([table, *lines, *_kernel(matrix)], out, table.__rich_measure__(_UNBOUNDED, _UNBOUNDED.options).maximum)
 
 
 def explain(matrices: list[Matrix], out: TextIO) -> None:
-    """What the rows, columns and cells of these mean."""
+    """Print the legend of rows, columns and cells."""
     if matrices:
         _print([_paths(matrices), _memory(matrices), _legend()], out)
 
 
 def _print(parts: list[RenderableType], out: TextIO, width: int = 0) -> None:
-    """As wide as it has to be, and without spaces at the ends of lines where it is not for a terminal."""
+    """Print at the full width of the table; without trailing spaces unless to a terminal."""
     console = Console(file=out, highlight=False)
     wide = Console(file=out, highlight=False, width=max(WIDTH, width, console.width if console.is_terminal else 0))
     with wide.capture() as captured:
@@ -103,7 +103,7 @@ def _cell(cell: Cell) -> RenderableType:
 
 
 def word(seen: Observation) -> str:
-    """A verdict in one word."""
+    """Return a verdict in one word."""
     if seen.verdict is CellVerdict.UNSEEN:
         return "-"
     if seen.verdict is CellVerdict.BREAKS:
@@ -114,7 +114,7 @@ def word(seen: Observation) -> str:
 
 
 def _paths(matrices: list[Matrix]) -> Table:
-    table = _list("path", "kernel function, file: who goes this way; by what it reaches memory, where it does")
+    table = _list("path", "kernel function, file: users; means by which it reaches memory")
     for path in PATHS.values():
         means = [", ".join(matrix.means(path.name)) or "nothing" for matrix in matrices]
         by = "; or ".join(dict.fromkeys(means))
@@ -132,7 +132,7 @@ def _memory(matrices: list[Matrix]) -> Table:
 
 
 def _legend() -> Table:
-    table = _list("cell", "what comes of it")
+    table = _list("cell", "meaning")
     for name, text in LEGEND:
         table.add_row(name, text)
     return table
@@ -146,7 +146,7 @@ def _list(name: str, text: str) -> Table:
 
 
 def _kernel(matrix: Matrix) -> list[RenderableType]:
-    """What a kernel says, and why some cells cannot be shown on it."""
+    """Return the comparison with a kernel, and why some cells cannot be probed on it."""
     if not matrix.kernel:
         return []
     cells = list(matrix.cells.values())

@@ -115,7 +115,7 @@ def test_a_download_that_fails_leaves_nothing(tmp_path: Path, programs: Path) ->
 def test_no_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AptError, match=r"^apt-cache is not installed: Debian's kernels can only be fetched on a Debian$"):
+    with pytest.raises(AptError, match=r"^apt-cache is not installed: Debian.s kernels can only be fetched"):
         debian.available(Apt())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks.machines``: what a call through a machine costs, beside the bare ioctl and the model."""
+"""``python -m benchmarks.machines``: cost of a call through a machine, of the bare ioctl, and on the model."""
 
 from __future__ import annotations
 

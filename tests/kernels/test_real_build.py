@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A patch of ours, in a real kernel: the model says which tests it changes, and how.
+"""A patch in a real kernel: the model predicts which tests it changes, and how.
 
 Needs what `pfncache kernel build --base 7.3` has fetched and built before: a first build takes minutes.
 """

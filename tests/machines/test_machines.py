@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every machine does: one interface, the same answers."""
+"""Behaviour that all machines share."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_is_not_mapped(machine: Machine) -> None:
     assert machine.read(hole, 9) == b"now it is"
 
 
-def test_mremap_takes_the_page_along(machine: Machine) -> None:
+def test_mremap_moves_the_page(machine: Machine) -> None:
     hva = machine.mmap(PAGE_SIZE)
     machine.write(hva, b"moved")
     target = machine.mremap(hva, PAGE_SIZE)
@@ -112,7 +112,7 @@ def test_guest_reads_and_writes(machine: Machine) -> None:
     assert vcpu.rdtsc() < vcpu.rdtsc()
 
 
-def test_guest_meets_no_memory(machine: Machine) -> None:
+def test_guest_access_without_memory(machine: Machine) -> None:
     vcpu = machine.create_vm().create_vcpu()
     for call, write in ((lambda: vcpu.load(0x1000), False), (lambda: vcpu.store(0x1000, bytes(8)), True)):
         with pytest.raises(GuestExit) as leave:
@@ -120,7 +120,7 @@ def test_guest_meets_no_memory(machine: Machine) -> None:
         assert (leave.value.exit.reason, leave.value.exit.gpa, leave.value.exit.write) == ("MMIO", 0x1000, write)
 
 
-def test_guest_meets_a_released_guest_memfd(machine: Machine) -> None:
+def test_guest_access_to_a_released_guest_memfd(machine: Machine) -> None:
     vm = machine.create_vm()
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
     vm.bind(0, 0, SIZE, machine.mmap(SIZE), file)

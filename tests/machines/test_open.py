@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``import pfncache``: what it offers, and what it does not load."""
+"""``import pfncache``: public names, and modules that it does not load."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every cell of mainline and of the series, as it is to be."""
+"""Expected verdict of every cell of mainline and of the series."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole matrix: marks, what follows, JSON."""
+"""The matrix: marks, conclusions, JSON."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The selftests on the model of each design: who passes what, and how the others fail."""
+"""The selftests on the model of each design: those that pass, and how the others fail."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The selftests on this host's kernel: it agrees with the design that is taken for it."""
+"""Identification of this host's kernel, and the selftests on it: it agrees with the model of its design."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_probe_is_repeatable(kvm_host: Host) -> None:
 
 @pytest.mark.usefixtures("kvm_host")
 def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
-    """A lookup that nobody resolves keeps the child's thread in the kernel, with a VM and a userfaultfd open."""
+    """A fault that is never resolved keeps the child's thread in the kernel, with a VM and a userfaultfd open."""
 
     def hangs(machine: Machine) -> None:
-        """Waits for ever."""
+        """Wait for a fault that is never resolved."""
         bed = anon(machine)
         machine.userfaultfd(bed.page, PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING)
         bed.enable_clock()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is written can be parsed, and the parser refuses what the grammar does."""
+"""KTAP output can be parsed; the parser refuses what the grammar does."""
 
 from __future__ import annotations
 

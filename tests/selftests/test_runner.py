@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What results mean: on the model, and on a kernel that the model predicts."""
+"""Verdicts on outcomes: on the model, and on a kernel that the model predicts."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_bug_in_a_test_is_an_error() -> None:
     assert "KeyError: 'typo'" in outcome.text
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_capabilities_are_named() -> None:
     test = selftest(needs=(guest_memfd(64), guest_memfd(128)))
     outcome = run_on(model, test, 10)
     assert (outcome.status, outcome.text) == (

@@ -45,7 +45,7 @@ def footprint(
     if (kernels is None) == (machine == "vm"):
         raise click.UsageError("--machine vm and --kernel go together: --machine vm --kernel 7.3")
     boot = measure.LinuxBoot(guest_kernel, memory, append, seconds)
-    request = measure.Request(guests or tuple(SMALL), runs, boot, images_named(kernels) if kernels else [])
+    request = measure.FootprintRequest(guests or tuple(SMALL), runs, boot, images_named(kernels) if kernels else [])
     try:
         machine = measure.check(request, machine, svg is not None)
         view.show_all(measure.footprints(request, machine, running), as_json, svg)

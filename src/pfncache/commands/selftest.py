@@ -38,7 +38,7 @@ def selftest(
         raise click.UsageError(f"--kernel is for the machine vm, not for {machine}")
     design = design_named(name) if name is not None else None
     try:
-        request = session.Request(session.select(names), names, design)
+        request = session.SelftestRequest(session.select(names), names, design)
     except session.NoSuchTest as error:
         raise unknown("selftest", str(error), SELFTESTS) from None
     images = images_named(kernels or DEFAULT_KERNELS) if kernels or machine == "vm" else []

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from rich.console import Console
 
@@ -22,7 +20,7 @@ from pfncache.kernels.image import Image
 from pfncache.machines.host.devkvm import DEVICE
 from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.machines.vm.guest import Guest
+from pfncache.machines.vm.guest import Boot, Guest
 from pfncache.machines.vm.qemu import Hardware
 
 _SMALL_SECONDS = 60.0
@@ -40,13 +38,6 @@ class BadRequest(Exception):
 
 class NotMeasured(Exception):
     """A machine cannot measure, or has failed."""
-
-
-class Boot(Protocol):
-    """Boots a kernel on some hardware for the time of a block."""
-
-    def __call__(self, image: Image, hardware: Hardware | None = None) -> AbstractContextManager[Guest]:
-        """Boot it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +66,7 @@ class LinuxBoot:
 
 
 @dataclass(frozen=True)
-class Request:
+class FootprintRequest:
     """Guests to run, how often, and on which kernels."""
 
     guests: tuple[str, ...]
@@ -85,7 +76,7 @@ class Request:
     """Kernels for QEMU; empty for the model or this host."""
 
 
-def check(request: Request, machine: str | None, picture: bool) -> str:
+def check(request: FootprintRequest, machine: str | None, picture: bool) -> str:
     """Return the machine to run on. Raises BadRequest for what cannot be run, before anything does."""
     if request.images:
         machine = "vm"
@@ -101,7 +92,7 @@ def check(request: Request, machine: str | None, picture: bool) -> str:
     return machine
 
 
-def footprints(request: Request, machine: str, boot: Boot) -> Iterator[Footprint]:
+def footprints(request: FootprintRequest, machine: str, boot: Boot) -> Iterator[Footprint]:
     """Yield the footprint of each guest, as often as it is to be run. Raises NotMeasured."""
     try:
         if machine == "model":
@@ -115,7 +106,7 @@ def footprints(request: Request, machine: str, boot: Boot) -> Iterator[Footprint
         raise NotMeasured(f"cannot measure on --machine {machine}: {error}") from None
 
 
-def _each(request: Request, measure: Callable[[str], Footprint]) -> Iterator[Footprint]:
+def _each(request: FootprintRequest, measure: Callable[[str], Footprint]) -> Iterator[Footprint]:
     err = Console(stderr=True, highlight=False)
     for name in request.guests:
         for number in range(request.runs):

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 from rich.console import Console
 
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.kernels.image import Image
-from pfncache.machines.vm.guest import Guest
+from pfncache.machines.vm.guest import Boot, Guest
 from pfncache.matrix.probes import run_all, run_all_inside
 from pfncache.matrix.table import Matrix, compute
 from pfncache.selftests.identify import Host, probe
@@ -19,8 +18,6 @@ from pfncache.selftests.targets import GuestKernel
 
 GUEST_SECONDS = 180.0
 """Bound of all probes in a guest."""
-Boot = Callable[[Image], AbstractContextManager[Guest]]
-"""Boots a kernel for the time of a block."""
 
 
 class NoUsableKvm(Exception):

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.kernels.image import Image
-from pfncache.machines.vm.guest import Guest
+from pfncache.machines.vm.guest import Boot
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.comparison import KernelResults
 from pfncache.selftests.identify import Host, probe
@@ -19,8 +18,6 @@ from pfncache.selftests.runner import SelftestResult, run
 from pfncache.selftests.selftest import Selftest
 from pfncache.selftests.targets import GuestKernel, Kernel, this_host
 
-Boot = Callable[[Image], AbstractContextManager[Guest]]
-"""Boots a kernel for the time of a block."""
 Pending = tuple[KernelResults, Iterator[SelftestResult]]
 """A column that is still empty, and its results as they arrive."""
 
@@ -30,7 +27,7 @@ class NoSuchTest(Exception):
 
 
 @dataclass(frozen=True)
-class Request:
+class SelftestRequest:
     """What to run."""
 
     tests: list[Selftest]
@@ -48,7 +45,7 @@ def select(names: Sequence[str]) -> list[Selftest]:
     return [test for name, test in SELFTESTS.items() if not names or name.startswith(tuple(names))]
 
 
-def columns(request: Request, machine: str | None, images: list[Image], boot: Boot) -> Iterator[Pending]:
+def columns(request: SelftestRequest, machine: str | None, images: list[Image], boot: Boot) -> Iterator[Pending]:
     """Yield a column for each kernel, or for this host, or for the model; a guest is closed before the next one."""
     for image in images:
         with boot(image) as guest:
@@ -66,7 +63,7 @@ def columns(request: Request, machine: str | None, images: list[Image], boot: Bo
     yield column, run(request.tests, None, design)
 
 
-def _on_kernel(request: Request, kernel: Kernel, where: str, release: str, host: Host) -> Pending:
+def _on_kernel(request: SelftestRequest, kernel: Kernel, where: str, release: str, host: Host) -> Pending:
     design = request.design or host.design
     if host.capabilities is None:
         column = KernelResults(release, design.name, f"no usable KVM {where}: {host.reason}")

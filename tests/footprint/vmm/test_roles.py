@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Page tables of a guest's that the test writes itself."""
+"""Hand-made page tables of a guest."""
 
 from __future__ import annotations
 

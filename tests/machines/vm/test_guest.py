@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A real kernel in QEMU: what works, and what is left when something does not."""
+"""A real kernel in QEMU: calls, failures, and release of all resources."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def guest(image: Image) -> Iterator[Guest]:
 @pytest.mark.slow
 @NEEDS_QEMU
 class TestKernel:
-    def test_is_what_was_asked_for(self, guest: Guest, image: Image) -> None:
+    def test_is_the_kernel_of_the_image(self, guest: Guest, image: Image) -> None:
         ended = guest.call(os.uname)
         assert ended.value is not None and (ended.value.release, ended.trouble) == (image.release, "")
 
@@ -94,7 +94,7 @@ class TestKernel:
         assert {r.test.name: r.line.notes for r in results if r.verdict is SelftestVerdict.FAILED} == {}
         assert sum(r.verdict is SelftestVerdict.OK for r in results) > 40
 
-    def test_panic_is_told_and_the_next_test_runs(self, guest: Guest) -> None:
+    def test_panic_is_reported_and_the_next_test_runs(self, guest: Guest) -> None:
         with pytest.raises(GuestError) as error:
             guest.call(Path.write_text, Path("/proc/sysrq-trigger"), "c")
         first, *console = str(error.value).splitlines()

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pfncache.kernels import modules
 from pfncache.kernels.image import Image
@@ -28,6 +29,13 @@ _GRACE = 30.0
 
 class GuestError(Exception):
     """The guest has ended or does not answer; the message has the console's last lines."""
+
+
+class Boot(Protocol):
+    """Boots a kernel in QEMU, on given or the fastest hardware, for the time of a ``with`` block."""
+
+    def __call__(self, image: Image, hardware: Hardware | None = None) -> AbstractContextManager[Guest]:
+        """Return the context manager of the running guest."""
 
 
 class Guest(Closing):

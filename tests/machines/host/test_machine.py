@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machine on /dev/kvm: bounds, and that nothing is left open."""
+"""The machine kvm: bounds of calls, and release of all resources."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_run_is_bounded(kvm: KvmMachine, thread: bool) -> None:
     assert vcpu.run().reason == "HLT"
 
 
-def test_machines_are_made_in_the_main_thread_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_machine_has_to_be_created_in_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[str] = []
 
     def make() -> None:

@@ -15,7 +15,7 @@ from pfncache.machines.host import devkvm as module
 from pfncache.machines.host.deadline import Deadline
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import SyscallError
-from pfncache.machines.program import GuestProgram
+from pfncache.machines.program import CpuMode, GuestProgram, ProgramEnd
 
 
 def _open() -> tuple[list[str], int, int]:
@@ -64,7 +64,7 @@ def test_run_is_bounded(kvm: KvmMachine, thread: bool) -> None:
     vm = kvm.create_vm()
     vcpu, hva = vm.create_vcpu(), kvm.mmap(32 * PAGE_SIZE)
     vm.set_user_memory_region(0, 0, 32 * PAGE_SIZE, hva)
-    program = GuestProgram("ring3", (), "spin")
+    program = GuestProgram(CpuMode.RING3, (), ProgramEnd.SPIN)
     for gpa, data in program.image().items():
         kvm.write(hva + gpa, data)
     started = time.monotonic()

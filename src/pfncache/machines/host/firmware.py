@@ -11,7 +11,7 @@ import struct
 
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.host.structs import KvmDtable, KvmSegment, KvmSregs
-from pfncache.machines.program import ROLES, GuestProgram
+from pfncache.machines.program import ROLES, CpuMode, GuestProgram
 
 GPA = 0xFFFF0000
 SIZE = 0x10000
@@ -80,11 +80,11 @@ def image() -> bytes:
 
 def sregs_for(program: GuestProgram, reset: KvmSregs) -> KvmSregs:
     """Return the special registers for a program with page tables of its own, or without paging."""
-    if program.mode == "real":
+    if program.mode is CpuMode.REAL:
         sregs = KvmSregs.from_buffer_copy(reset)
         sregs.cs.base = sregs.cs.selector = 0
         return sregs
-    sregs = kernel_mode(reset) if program.mode == "ring0" else user_mode(reset)
+    sregs = kernel_mode(reset) if program.mode is CpuMode.RING0 else user_mode(reset)
     sregs.cr3 = ROLES["pml4"] * PAGE_SIZE
     return sregs
 

@@ -21,7 +21,8 @@ from pfncache.machines.machine import SyscallError
 
 _libc = ctypes.CDLL(None, use_errno=True)
 MAP_FAILED = c_void_p(-1).value
-SYS_USERFAULTFD = 323
+SYS_INIT_MODULE, SYS_PERF_EVENT_OPEN, SYS_BPF, SYS_USERFAULTFD = 175, 298, 321, 323
+"""arch/x86/entry/syscalls/syscall_64.tbl."""
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:

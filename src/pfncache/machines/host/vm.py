@@ -46,7 +46,7 @@ from pfncache.machines.host.structs import (
     KvmXenHvmConfig,
 )
 from pfncache.machines.machine import Exit, GuestExit, OpenFile, SyscallError, Vcpu, Vm
-from pfncache.machines.program import ROLES, GuestProgram
+from pfncache.machines.program import ROLES, GuestProgram, ProgramEnd
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
@@ -216,7 +216,7 @@ class HostVcpu(Vcpu):
     def execute(self, program: GuestProgram) -> Exit:
         """Run a program."""
         self.set_registers(program)
-        return self._enter(_SPIN_SECONDS if program.end == "spin" else None)
+        return self._enter(_SPIN_SECONDS if program.end is ProgramEnd.SPIN else None)
 
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter."""

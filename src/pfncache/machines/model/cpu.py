@@ -14,9 +14,13 @@ from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit
 from pfncache.machines.model.host import ModelHost
-from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, GuestProgram
+from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, CpuMode, GuestAccess, GuestProgram, ProgramEnd
 
-_ENDS = {"hlt": Exit("HLT"), "mmio": Exit("MMIO", MMIO_GPA, True), "spin": Exit("INTR")}
+_ENDS = {
+    ProgramEnd.HLT: Exit("HLT"),
+    ProgramEnd.MMIO: Exit("MMIO", MMIO_GPA, True),
+    ProgramEnd.SPIN: Exit("INTR"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,16 @@ class Cpu:
         self.host.kernel.vcpu_enter_guest(self.vcpu)
         if self.host.capabilities.processor.nested_paging:
             self._run_natively(program)
-        elif program.mode == "ring3":
+        elif program.mode is CpuMode.RING3:
             self._native("code")
             for _, role in program.steps:
                 self._native(role)
-            if program.end == "mmio":
+            if program.end is ProgramEnd.MMIO:
                 self._instruction(program, False)
         else:
-            for step, role in program.steps:
+            for operation, role in program.steps:
                 self._instruction(program, False)
-                self._emulate(step, role)
+                self._emulate(operation, role)
             self._instruction(program, False)
         return _ENDS[program.end]
 
@@ -49,15 +53,15 @@ class Cpu:
         """The processor runs all but the last instruction, and has set accessed bits before KVM walks page tables."""
         for role in ("code", *(role for _, role in program.steps)):
             self.host.kernel.kvm_vcpu_guest_access(self.vcpu, ROLES[role] * PAGE_SIZE, False)
-        skipped = program.end == "hlt" and not self.host.capabilities.processor.next_rip
-        if skipped or program.end == "mmio":
+        skipped = program.end is ProgramEnd.HLT and not self.host.capabilities.processor.next_rip
+        if skipped or program.end is ProgramEnd.MMIO:
             self._instruction(program, True)
 
     def _instruction(self, program: GuestProgram, accessed: bool) -> None:
         """The emulator translates the address of the instruction, and fetches it."""
-        if program.mode != "real":
+        if program.mode is not CpuMode.REAL:
             self._walk(accessed)
-        self._emulate("load", "code")
+        self._emulate(GuestAccess.LOAD, "code")
 
     def _native(self, role: str) -> None:
         """The processor's first access faults; KVM walks the guest's page tables, and maps the page."""
@@ -69,10 +73,10 @@ class Cpu:
             with srcu_read_lock(self.kvm.srcu):
                 self.host.kernel.walk_addr_generic(self.vcpu, ROLES[table] * PAGE_SIZE, accessed)
 
-    def _emulate(self, step: str, role: str) -> None:
+    def _emulate(self, operation: GuestAccess, role: str) -> None:
         """An access or an instruction fetch of the emulator."""
         with srcu_read_lock(self.kvm.srcu):
-            if step == "store":
+            if operation is GuestAccess.STORE:
                 self.host.kernel.emulator_read_write_onepage(self.vcpu, ROLES[role] * PAGE_SIZE, b"\0", True)
             else:
                 self.host.kernel.kvm_fetch_guest_virt(self.vcpu, ROLES[role] * PAGE_SIZE)

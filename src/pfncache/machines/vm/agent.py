@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pfncache.machines.host.devkvm import DEVICE
-from pfncache.machines.host.libc import ioctl
+from pfncache.machines.host.libc import SYS_INIT_MODULE, ioctl
 from pfncache.machines.isolate import IsolatedResult, isolated
 
 PORT = "/dev/vport0p1"
@@ -27,7 +27,6 @@ MOUNTS = (
 )  # fmt: skip
 PRELOADED = ("pfncache.selftests.inside", "pfncache.selftests.identify")
 """Modules that are imported before the snapshot: emulated, an import takes longer than a test."""
-_SYS_INIT_MODULE = 175
 _PORT_SECONDS = 30.0
 _RETRY = 0.02
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,7 +52,7 @@ def _mount(kind: str, where: str) -> None:
 
 def init_module(data: bytes) -> str:
     """init_module(2). Returns the error; empty for success."""
-    if _libc.syscall(_SYS_INIT_MODULE, data, len(data), b"") < 0:
+    if _libc.syscall(SYS_INIT_MODULE, data, len(data), b"") < 0:
         return os.strerror(ctypes.get_errno())
     return ""
 

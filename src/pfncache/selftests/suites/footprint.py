@@ -19,7 +19,7 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_WP,
 )
 from pfncache.machines.machine import Machine, Vcpu
-from pfncache.machines.program import PAGES, ROLES, TABLES, GuestProgram
+from pfncache.machines.program import PAGES, ROLES, TABLES, GuestProgram, ProgramEnd
 from pfncache.selftests.selftest import Suite, equal, guest_memfd, userfaultfd
 
 SUITE = Suite("footprint")
@@ -45,7 +45,7 @@ def _expected(machine: Machine, row: str) -> tuple[Pages, Pages]:
     processor = machine.capabilities.processor
     if not processor.nested_paging:
         return EMULATED[row]
-    if PROGRAMS[row].end == "mmio":
+    if PROGRAMS[row].end is ProgramEnd.MMIO:
         return ("code", *TABLES), ()
     return (() if processor.next_rip else SKIPPED.get(row, ())), ()
 
@@ -71,7 +71,7 @@ def _touched(row: str, machine: Machine) -> None:
     vcpu.set_registers(program)
     equal("what KVM_SET_SREGS has touched", _names(machine.present(hva, SIZE)), [])
     leave = vcpu.execute(program)
-    equal("how the program ends", leave.reason, {"hlt": "HLT", "mmio": "MMIO", "spin": "INTR"}[program.end])
+    equal("how the program ends", leave.reason, program.end.value)
     equal("what KVM has touched", _names(machine.present(hva, SIZE)), sorted(_expected(machine, row)[0]))
 
 

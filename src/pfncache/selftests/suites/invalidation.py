@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,10 +28,20 @@ from pfncache.selftests.suites.testbed import (
 
 SUITE = Suite("invalidation")
 STEAL_SUITE = Suite("steal-invalidation")
-NEW, SAME, NONE = "a new page", "the same page", "no page"
 FILES = (MEMFD, GMEM)
 ALL = MAPPED
 SPARE_SLOT = 9
+
+
+class Landing(enum.Enum):
+    """Page that an update is in; the value completes a test's purpose."""
+
+    NEW = "a new page"
+    SAME = "the same page"
+    NONE = "no page"
+
+
+NEW, SAME, NONE = Landing
 
 
 @dataclass(frozen=True)
@@ -40,11 +51,11 @@ class PageEvent:
     name: str
     text: str
     happens: Callable[[Testbed, int], object]
-    lands: dict[str, str]
+    lands: dict[str, Landing]
     """By backing: the page that the next update is in; NONE if it is lost."""
     repair: Callable[[Testbed, int], object] | None = None
     """Makes updates possible again."""
-    repaired: str = NEW
+    repaired: Landing = NEW
     """The page that the update after the repair is in."""
 
 
@@ -52,7 +63,7 @@ OF_THE_MAPPING = ("munmap", "map-over", "mremap", "mprotect-read", "mprotect-non
 """Events that do not change the file behind the mapping."""
 
 
-def _everywhere(lands: str, backings: tuple[Backing, ...] = ALL) -> dict[str, str]:
+def _everywhere(lands: Landing, backings: tuple[Backing, ...] = ALL) -> dict[str, Landing]:
     return {backing.name: lands for backing in backings}
 
 
@@ -119,7 +130,7 @@ EVENTS = (
 )  # fmt: skip
 
 
-def _lands(event: PageEvent, backing: Backing, machine: Machine) -> str:
+def _lands(event: PageEvent, backing: Backing, machine: Machine) -> Landing:
     """The page that the next update is in. A cache that resolves through guest_memfd ignores the user mapping."""
     by_file = backing is GMEM and machine.capabilities.pfncache_gmem
     return SAME if by_file and event.name in OF_THE_MAPPING else event.lands[backing.name]
@@ -136,20 +147,20 @@ def _clock(event: PageEvent, backing: Backing, machine: Machine) -> None:
     bed.update(2)
     lands = _lands(event, backing, machine)
     _where(bed, old.seconds(), lands, 1, 2)
-    if event.repair is not None and lands != SAME:
+    if event.repair is not None and lands is not SAME:
         before = old.seconds()
         event.repair(bed, bed.page)
         bed.update(3)
         _where(bed, old.seconds(), event.repaired, before, 3)
 
 
-def _where(bed: Testbed, old: int, lands: str, before: int, after: int) -> None:
+def _where(bed: Testbed, old: int, lands: Landing, before: int, after: int) -> None:
     """Require that the update is in the expected page alone."""
-    if lands == SAME:
+    if lands is SAME:
         equal("the clock in the page", old, after)
         return
     equal("the clock in the old page", old, before)
-    if lands == NEW:
+    if lands is NEW:
         equal("the clock in the new page", bed.clock_seconds(bed.hva + CLOCK), after)
 
 
@@ -165,8 +176,8 @@ def _steal(event: PageEvent, backing: Backing, machine: Machine) -> None:
     event.happens(bed, page)
     bed.vcpu.run()
     lands = event.lands[backing.name]
-    equal("whether the old page has changed", pin.read(8, 4) != before, lands == SAME)
-    if lands == NEW:
+    equal("whether the old page has changed", pin.read(8, 4) != before, lands is SAME)
+    if lands is NEW:
         check(bed.steal(bed.hva + STEAL).version > 0, "steal time is not in the new page")
 
 
@@ -183,14 +194,15 @@ def _move_is_refused(machine: Machine) -> None:
 for _event in EVENTS:
     for _backing in MAPPED:
         if _backing.name in _event.lands:
+            _page = _event.lands[_backing.name].value
             SUITE.add(
                 f"{_event.name}-{_backing.name}",
-                f"{_event.text}, under a clock in {_backing.text}: the next update is in {_event.lands[_backing.name]}",
+                f"{_event.text}, under a clock in {_backing.text}: the next update is in {_page}",
                 "stale-translation", partial(_clock, _event, _backing), _backing.needs,
             )  # fmt: skip
             STEAL_SUITE.add(
                 f"{_event.name}-{_backing.name}",
-                f"{_event.text}, under steal time in {_backing.text}: the next one is in {_event.lands[_backing.name]}",
+                f"{_event.text}, under steal time in {_backing.text}: the next one is in {_page}",
                 "lost-update", partial(_steal, _event, _backing), _backing.needs,
             )  # fmt: skip
 SUITE.add(

@@ -18,7 +18,8 @@ from pfncache.linux.include.uapi import (
     PvClock,
     StealTime,
 )
-from pfncache.machines.machine import GuestExit, Machine, OpenFile, SyscallError
+from pfncache.machines.machine import GuestExit, Machine, SyscallError
+from pfncache.machines.resource import OpenFile
 
 PAGES = 4
 SIZE = PAGES * PAGE_SIZE

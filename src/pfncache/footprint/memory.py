@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from pfncache.linux.include.uapi import PAGE_SIZE, SHARED_GMEM
-from pfncache.machines.machine import Machine, SyscallError, Vm, WriteTracking
+from pfncache.machines.machine import Machine, SyscallError, Vm
+from pfncache.machines.resource import WriteTracking
 
 
 class GuestMemory:

@@ -19,7 +19,7 @@ from pfncache.footprint import instructions
 from pfncache.footprint.footprint import Access
 from pfncache.footprint.paths import DEVICES, EMULATE, INSTRUCTION, TABLES, TYPE, WATCHED, emulation, path
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 
 TRACEFS = Path("/sys/kernel/tracing")
 GROUP = "pfncache"

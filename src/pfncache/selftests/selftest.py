@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from pfncache.designs.alternatives import RefusePrivate
 from pfncache.designs.design import Design
@@ -153,6 +154,15 @@ def disposable(capabilities: Capabilities) -> str:
     return "" if capabilities.disposable else "would leave hung tasks or poisoned pages on this host; try --machine vm"
 
 
+class SelftestOptions(TypedDict, total=False):
+    """Fields of a test that have a default."""
+
+    needs: tuple[Need, ...]
+    lacks: Callable[[Design], str]
+    seconds: float
+    opt_in: str
+
+
 class Suite:
     """The tests of a group, in order."""
 
@@ -160,22 +170,16 @@ class Suite:
         self.group = group
         self.tests: list[Selftest] = []
 
-    def add(
-        self, name: str, purpose: str, watches: str, body: Body, needs: tuple[Need, ...] = (),
-        lacks: Callable[[Design], str] = lambda design: "", seconds: float = 10.0, opt_in: str = "",
-    ) -> None:  # fmt: skip
+    def add(self, name: str, purpose: str, watches: str, body: Body, **options: Unpack[SelftestOptions]) -> None:
         """Add a test, whose group is the suite's."""
-        self.tests.append(Selftest(f"{self.group}/{name}", purpose, watches, body, needs, lacks, seconds, opt_in))
+        self.tests.append(Selftest(f"{self.group}/{name}", purpose, watches, body, **options))
 
-    def test(
-        self, name: str, watches: str, needs: tuple[Need, ...] = (),
-        lacks: Callable[[Design], str] = lambda design: "", seconds: float = 10.0,
-    ) -> Callable[[Body], Body]:  # fmt: skip
+    def test(self, name: str, watches: str, **options: Unpack[SelftestOptions]) -> Callable[[Body], Body]:
         """Decorate the body of a test. Its docstring is the purpose."""
 
         def register(body: Body) -> Body:
             purpose = (body.__doc__ or "").removesuffix(".")
-            self.add(name, purpose, watches, body, needs, lacks, seconds)
+            self.add(name, purpose, watches, body, **options)
             return body
 
         return register

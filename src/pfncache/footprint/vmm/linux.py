@@ -18,7 +18,8 @@ from pfncache.footprint.vmm.serial import COM1, Serial
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.host.structs import KvmDtable, KvmRegs, KvmSegment, KvmSregs
-from pfncache.machines.machine import Closing, Exit
+from pfncache.machines.machine import Exit
+from pfncache.machines.resource import Closing
 
 GDT, ZERO_PAGE, TABLES, COMMAND_LINE = 0x6000, 0x7000, 0x9000, 0x20000
 _LAYOUT = {"GDT": (GDT, 1), "boot parameters": (ZERO_PAGE, 1), "first page tables": (TABLES, 6), "command line": (COMMAND_LINE, 1)}  # fmt: skip # noqa: E501

@@ -47,7 +47,7 @@ from pfncache.linux.include.uapi.linux.perf_event import (
 )
 from pfncache.machines.host.libc import SYS_BPF, SYS_PERF_EVENT_OPEN, check
 from pfncache.machines.host.task import ThreadTask
-from pfncache.machines.machine import Closing, Delayed, StopPoint
+from pfncache.machines.resource import Closing, Delayed, StopPoint
 
 T = TypeVar("T")
 KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")

@@ -12,7 +12,8 @@ from pfncache.machines.host import firmware, libc
 from pfncache.machines.host.deadline import Deadline
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.structs import CPUID_ENTRIES, KvmCpuid2
-from pfncache.machines.machine import Closing, SyscallError
+from pfncache.machines.machine import SyscallError
+from pfncache.machines.resource import Closing
 
 C = TypeVar("C", bound=Closing)
 DEVICE = "/dev/kvm"

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.host import libc
-from pfncache.machines.machine import OpenFile, Pin, SyscallError
+from pfncache.machines.machine import SyscallError
+from pfncache.machines.resource import OpenFile, Pin
 
 T = TypeVar("T")
 

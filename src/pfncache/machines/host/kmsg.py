@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 
 DEVICE = "/dev/kmsg"
 CLEAR_WARN_ONCE = "/sys/kernel/debug/clear_warn_once"

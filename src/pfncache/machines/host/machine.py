@@ -41,7 +41,8 @@ from pfncache.machines.host.pagemap import PRESENT, Pagemap
 from pfncache.machines.host.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.host.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.host.vm import HostVm
-from pfncache.machines.machine import Machine, OpenFile, StopPoint, SyscallError
+from pfncache.machines.machine import Machine, SyscallError
+from pfncache.machines.resource import OpenFile, StopPoint
 
 T = TypeVar("T")
 _HOLES = 1 << 44

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pfncache.linux.include.uapi import MADV_NOHUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, PAGE_SIZE, PROT_RW
 from pfncache.machines.host import libc
 from pfncache.machines.host.pagemap import PRESENT, Pagemap
-from pfncache.machines.machine import OrphanedVms
+from pfncache.machines.resource import OrphanedVms
 
 PFN_MASK = (1 << 55) - 1
 """Bits 0 to 54 of a pagemap entry; zero without CAP_SYS_ADMIN."""

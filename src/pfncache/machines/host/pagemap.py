@@ -7,7 +7,7 @@ import os
 import struct
 
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 
 PRESENT, UFFD_WP_BIT = 1 << 63, 1 << 57
 """Bits of an entry: Documentation/admin-guide/mm/pagemap.rst."""

@@ -19,7 +19,7 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
 )
 from pfncache.machines.host import libc
-from pfncache.machines.machine import Task, Window
+from pfncache.machines.resource import Task, Window
 
 T = TypeVar("T")
 WINDOW_BYTES = 1 << 30

@@ -26,7 +26,8 @@ from pfncache.machines.host import libc
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.pagemap import PRESENT, UFFD_WP_BIT, Pagemap
 from pfncache.machines.host.structs import UffdioApi, UffdioRange, UffdioRegister, UffdioWriteprotect, UffdioZeropage
-from pfncache.machines.machine import SyscallError, Userfaultfd, WriteTracking
+from pfncache.machines.machine import SyscallError
+from pfncache.machines.resource import Userfaultfd, WriteTracking
 
 FEATURES = {
     UFFDIO_REGISTER_MODE_MISSING: UFFD_FEATURE_MISSING_SHMEM,

@@ -45,8 +45,9 @@ from pfncache.machines.host.structs import (
     KvmXenAttr,
     KvmXenHvmConfig,
 )
-from pfncache.machines.machine import Exit, GuestExit, OpenFile, SyscallError, Vcpu, Vm
+from pfncache.machines.machine import Exit, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.program import ROLES, GuestProgram, ProgramEnd
+from pfncache.machines.resource import OpenFile
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05

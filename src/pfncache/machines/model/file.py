@@ -9,8 +9,9 @@ import os
 from pfncache.linux.include.linux.kvm_host import File as FileRecord
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.machine import OpenFile, Pin, SyscallError
+from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.host import ModelHost
+from pfncache.machines.resource import OpenFile, Pin
 
 
 class ModelFile(OpenFile):

@@ -32,9 +32,10 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_WP,
 )
 from pfncache.machines.capabilities import EMULATING, Capabilities, Processor
-from pfncache.machines.machine import Closing, SyscallError
+from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.layer import HostLayer
 from pfncache.machines.model.tasks import Tasks
+from pfncache.machines.resource import Closing
 
 if TYPE_CHECKING:
     from pfncache.linux.vmlinux import Vmlinux

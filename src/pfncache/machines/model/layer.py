@@ -19,9 +19,9 @@ from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.mmap import Mmap
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.pfncache import Pfncache
-from pfncache.machines.machine import StopPoint
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.model.xen_layer import XenLayer
+from pfncache.machines.resource import StopPoint
 
 
 @dataclass

@@ -26,13 +26,14 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
     PROT_WRITE,
 )
-from pfncache.machines.machine import Machine, OpenFile, OrphanedVms, StopPoint, SyscallError, Task
+from pfncache.machines.machine import Machine, SyscallError
 from pfncache.machines.model.file import ModelFile, ModelPin
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import page_text
 from pfncache.machines.model.tasks import ModelTask
 from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
 from pfncache.machines.model.vm import ModelVm, no_such_type
+from pfncache.machines.resource import OpenFile, OrphanedVms, StopPoint, Task
 
 T = TypeVar("T")
 MMAP_MIN_ADDR = 0x10000

@@ -12,7 +12,7 @@ from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.tracing import running, switch_to
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.sched import TaskStruct
-from pfncache.machines.machine import Delayed
+from pfncache.machines.resource import Delayed
 
 T = TypeVar("T")
 _MAX_ROUNDS = 1000

@@ -11,9 +11,10 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_MISSING,
     UFFDIO_REGISTER_MODE_WP,
 )
-from pfncache.machines.machine import SyscallError, Userfaultfd, Window, WriteTracking
+from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.layer import Registration
+from pfncache.machines.resource import Userfaultfd, Window, WriteTracking
 
 
 class ModelUserfaultfd(Userfaultfd):

@@ -21,12 +21,13 @@ from pfncache.linux.include.uapi import (
     PAGE_SIZE,
 )
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.machines.machine import Exit, GuestExit, OpenFile, SyscallError, Vcpu, Vm
+from pfncache.machines.machine import Exit, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import cache_text, slot_text
 from pfncache.machines.program import STORE_RAX, STORE_RDX, GuestProgram
+from pfncache.machines.resource import OpenFile
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """Maximum numbers of a VM: gfns, memslot ids, memslot objects, vCPUs."""

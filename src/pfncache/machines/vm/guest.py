@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from pfncache.kernels import modules
 from pfncache.kernels.image import Image
 from pfncache.machines.isolate import IsolatedResult
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 from pfncache.machines.vm import agent, initramfs
 from pfncache.machines.vm.qemu import Hardware, Qemu
 from pfncache.machines.vm.snapshot import Snapshot

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 from pfncache.machines.vm.monitor import Monitor, MonitorError
 
 PROGRAM = "qemu-system-x86_64"

@@ -87,7 +87,7 @@ def unmapped_hva(machine: Machine) -> None:
 # guest_memfd
 
 
-@GMEM.test("create", "uapi", (guest_memfd(0),))
+@GMEM.test("create", "uapi", needs=(guest_memfd(0),))
 def create(machine: Machine) -> None:
     """KVM_CREATE_GUEST_MEMFD accepts the flags that KVM_CAP_GUEST_MEMFD_FLAGS reports, and whole pages."""
     vm, known = machine.create_vm(), machine.capabilities.guest_memfd_flags
@@ -101,7 +101,7 @@ def create(machine: Machine) -> None:
     expect("an unaligned size", "EINVAL", lambda: vm.create_guest_memfd(SIZE + 1))
 
 
-@GMEM.test("mmap", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("mmap", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def mmap(machine: Machine) -> None:
     """Only MAP_SHARED, only with the flag for it, and never executable."""
     vm = machine.create_vm()
@@ -121,7 +121,7 @@ def mmap(machine: Machine) -> None:
 
 
 @GMEM.test(
-    "touch", "private-access", (guest_memfd(SHARED_GMEM),)
+    "touch", "private-access", needs=(guest_memfd(SHARED_GMEM),)
 )  # fmt: skip
 def touch(machine: Machine) -> None:
     """An access to private memory, or behind the end, is SIGBUS."""
@@ -139,7 +139,7 @@ def touch(machine: Machine) -> None:
     equal("read of private memory", machine.touch(private, write=False), signal.SIGBUS)
 
 
-@GMEM.test("fallocate", "uapi", (guest_memfd(0),))
+@GMEM.test("fallocate", "uapi", needs=(guest_memfd(0),))
 def fallocate(machine: Machine) -> None:
     """Holes and allocation keep the size; other modes are refused."""
     vm, known = machine.create_vm(), machine.capabilities.guest_memfd_flags
@@ -170,7 +170,7 @@ def fallocate(machine: Machine) -> None:
             )
 
 
-@GMEM.test("file-operations", "uapi", (guest_memfd(0),))
+@GMEM.test("file-operations", "uapi", needs=(guest_memfd(0),))
 def file_operations(machine: Machine) -> None:
     """It cannot be read, written or resized, and counts no blocks."""
     file = machine.create_vm().create_guest_memfd(SIZE)
@@ -183,7 +183,7 @@ def file_operations(machine: Machine) -> None:
     equal("st_blocks", file.st_blocks(), 0)
 
 
-@GMEM.test("presence", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("presence", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def presence(machine: Machine) -> None:
     """Mincore() shows what is in memory; MADV_REMOVE punches it."""
     file = machine.create_vm().create_guest_memfd(SIZE, SHARED_GMEM)
@@ -198,7 +198,7 @@ def presence(machine: Machine) -> None:
     equal("contents", machine.read(alias + PAGE_SIZE, 3), bytes(3))
 
 
-@GMEM.test("bind", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("bind", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def bind(machine: Machine) -> str:
     """Any user address may be bound; a slot with guest_memfd cannot be changed."""
     vm = machine.create_vm()
@@ -227,7 +227,7 @@ def bind(machine: Machine) -> str:
     return overlap
 
 
-@GMEM.test("bind-wrong-file", "uapi", (guest_memfd_slots(0),))
+@GMEM.test("bind-wrong-file", "uapi", needs=(guest_memfd_slots(0),))
 def bind_wrong_file(machine: Machine) -> None:
     """Another VM's guest_memfd, a memfd or a closed descriptor is refused."""
     vm, hva = machine.create_vm(), machine.mmap(SIZE)
@@ -242,7 +242,7 @@ def bind_wrong_file(machine: Machine) -> None:
     )
 
 
-@GMEM.test("contents", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("contents", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def contents(machine: Machine) -> None:
     """Guest and user space share pages; a hole reads as zeroes for both."""
     vm = machine.create_vm()

@@ -31,10 +31,12 @@ def _refusals(kind: int, machine: Machine) -> None:
     expect("an address inside a page", "EINVAL", lambda: private(8, SIZE))
 
 
-SUITE.add("default-vm", "a VM without private memory refuses the attribute", "uapi", partial(_refusals, 0), ATTRIBUTES)
+SUITE.add(
+    "default-vm", "a VM without private memory refuses the attribute", "uapi", partial(_refusals, 0), needs=ATTRIBUTES
+)
 SUITE.add(
     "refusals", "unknown attributes and ranges that are not whole pages are refused", "uapi",
-    partial(_refusals, KVM_X86_SW_PROTECTED_VM), PROTECTED,
+    partial(_refusals, KVM_X86_SW_PROTECTED_VM), needs=PROTECTED,
 )  # fmt: skip
 
 
@@ -46,7 +48,7 @@ def _load(vcpu: Vcpu, gpa: int) -> str:
         return str(leave.exit)
 
 
-@SUITE.test("no-guest-memfd", "private-access", PROTECTED)
+@SUITE.test("no-guest-memfd", "private-access", needs=PROTECTED)
 def no_guest_memfd(machine: Machine) -> None:
     """Private memory without guest_memfd: the guest's access exits to user space, until it is shared again."""
     vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM)
@@ -61,7 +63,7 @@ def no_guest_memfd(machine: Machine) -> None:
     equal("shared again", _load(vcpu, PAGE), SHARED_BYTES.decode())
 
 
-@SUITE.test("conversion", "stale-spte", PROTECTED)
+@SUITE.test("conversion", "stale-spte", needs=PROTECTED)
 def conversion(machine: Machine) -> None:
     """The guest reaches guest_memfd where its memory is private, and the user address where it is shared."""
     vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM)
@@ -84,7 +86,7 @@ def conversion(machine: Machine) -> None:
         vm.set_memory_attributes(PAGE, PAGE_SIZE, 0)
 
 
-@SUITE.test("range", "stale-spte", PROTECTED)
+@SUITE.test("range", "stale-spte", needs=PROTECTED)
 def whole_range(machine: Machine) -> None:
     """A range is converted as a whole, and no page beside it, even before its memslot exists."""
     vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM)

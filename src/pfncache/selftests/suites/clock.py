@@ -266,12 +266,12 @@ GMEM0_UNMAPPED = Backing(
 for _backing in (ANON, MEMFD, GMEM, *PRIVATE_GMEM, *PLAIN_GMEM):
     CLOCK_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its clock in {_backing.text}", "lost-update",
-        partial(_clock_found, _backing), _backing.needs,
+        partial(_clock_found, _backing), needs=_backing.needs,
     )  # fmt: skip
 for _backing in (SPLIT_GMEM, UNMAPPED_GMEM, GMEM_AT_ZERO):
     CLOCK_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its clock in {_backing.text}", "lost-update",
-        partial(_clock_found, _backing), _backing.needs, without_gmem_lookup,
+        partial(_clock_found, _backing), needs=_backing.needs, lacks=without_gmem_lookup,
     )  # fmt: skip
 for _backing in NOT_WRITABLE:
     CLOCK_SUITE.add(
@@ -283,11 +283,11 @@ for _backing in NOT_WRITABLE:
 for _backing in MAPPED_PRIVATE:
     CLOCK_SUITE.add(
         f"in-{_backing.name}", f"KVM does not access {_backing.text}", "private-access",
-        partial(_private_untouched, _backing), _backing.needs,
+        partial(_private_untouched, _backing), needs=_backing.needs,
     )  # fmt: skip
 CLOCK_SUITE.add(
     f"in-{GMEM0_UNMAPPED.name}", f"nothing breaks with {GMEM0_UNMAPPED.text}", "private-access",
-    partial(_no_memory, GMEM0_UNMAPPED), GMEM0_UNMAPPED.needs,
+    partial(_no_memory, GMEM0_UNMAPPED), needs=GMEM0_UNMAPPED.needs,
 )  # fmt: skip
 
 
@@ -319,15 +319,16 @@ def _steal_nowhere(backing: Backing, machine: Machine) -> None:
 for _backing in (*MAPPED, *PRIVATE_GMEM, *PLAIN_GMEM):
     STEAL_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its steal time in {_backing.text}", "lost-update",
-        partial(_steal_found, _backing), _backing.needs,
+        partial(_steal_found, _backing), needs=_backing.needs,
     )  # fmt: skip
 for _backing in (SPLIT_GMEM, UNMAPPED_GMEM, GMEM_AT_ZERO):
     STEAL_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its steal time in {_backing.text}", "lost-update",
-        partial(_steal_found, _backing), _backing.needs, lambda design: "steal time goes by the user mapping only",
+        partial(_steal_found, _backing), needs=_backing.needs,
+        lacks=lambda design: "steal time goes by the user mapping only",
     )  # fmt: skip
 for _backing in (*NOT_WRITABLE, MAPPED_PRIVATE[0], GMEM0_UNMAPPED):
     STEAL_SUITE.add(
         f"in-{_backing.name}", f"KVM does not change {_backing.text}", "private-access",
-        partial(_steal_nowhere, _backing), _backing.needs,
+        partial(_steal_nowhere, _backing), needs=_backing.needs,
     )  # fmt: skip

@@ -88,15 +88,15 @@ def _written(row: str, machine: Machine) -> None:
 for _row in PROGRAMS:
     SUITE.add(
         f"touches-{_row}", f"the pages that KVM touches of a guest that runs {_row}", "footprint",
-        partial(_touched, _row), NEEDS,
+        partial(_touched, _row), needs=NEEDS,
     )  # fmt: skip
     SUITE.add(
         f"writes-{_row}", f"the pages that KVM writes of a guest that runs {_row}", "footprint",
-        partial(_written, _row), (*NEEDS, userfaultfd(UFFDIO_REGISTER_MODE_WP, "write-protected")),
+        partial(_written, _row), needs=(*NEEDS, userfaultfd(UFFDIO_REGISTER_MODE_WP, "write-protected")),
     )  # fmt: skip
 
 
-@SUITE.test("clock-and-steal-time", "footprint", NEEDS)
+@SUITE.test("clock-and-steal-time", "footprint", needs=NEEDS)
 def clock_and_steal_time(machine: Machine) -> None:
     """kvm-clock and steal time are written through the user mapping, next to the page tables of the guest."""
     program = SMALL["ring3-clocks"].program

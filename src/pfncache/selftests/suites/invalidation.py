@@ -198,26 +198,26 @@ for _event in EVENTS:
             SUITE.add(
                 f"{_event.name}-{_backing.name}",
                 f"{_event.text}, under a clock in {_backing.text}: the next update is in {_page}",
-                "stale-translation", partial(_clock, _event, _backing), _backing.needs,
+                "stale-translation", partial(_clock, _event, _backing), needs=_backing.needs,
             )  # fmt: skip
             STEAL_SUITE.add(
                 f"{_event.name}-{_backing.name}",
                 f"{_event.text}, under steal time in {_backing.text}: the next one is in {_page}",
-                "lost-update", partial(_steal, _event, _backing), _backing.needs,
+                "lost-update", partial(_steal, _event, _backing), needs=_backing.needs,
             )  # fmt: skip
 SUITE.add(
     "slot-move-gmem",
     "a memslot with guest_memfd cannot be moved, and its clock is still updated",
     "uapi",
     _move_is_refused,
-    GMEM.needs,
+    needs=GMEM.needs,
 )
 
 
 @SUITE.test(
     "many-punches",
     "stale-translation",
-    GMEM.needs,
+    needs=GMEM.needs,
 )
 def many_punches(machine: Machine) -> None:
     """500 holes under a running clock: every update is in the page that is current then."""
@@ -232,7 +232,7 @@ def many_punches(machine: Machine) -> None:
 @SUITE.test(
     "foreign-release",
     "use-after-free",
-    GMEM.needs,
+    needs=GMEM.needs,
 )
 def foreign_release(machine: Machine) -> None:
     """A clock in the mapping of another VM's guest_memfd, which is closed."""

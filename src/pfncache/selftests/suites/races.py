@@ -22,7 +22,8 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_MISSING,
     UFFDIO_REGISTER_MODE_WP,
 )
-from pfncache.machines.machine import Exit, Machine, Task, Userfaultfd
+from pfncache.machines.machine import Exit, Machine
+from pfncache.machines.resource import Task, Userfaultfd
 from pfncache.selftests.selftest import SelftestFailure, Suite, check, equal, long_window, outcome, userfaultfd
 from pfncache.selftests.suites.testbed import (
     ANON,
@@ -145,20 +146,20 @@ for _mode in MODES:
             continue
         PAUSED.add(
             f"{_mode.name}-{_what}", f"a refresh waits in its lookup ({_mode.name}); meanwhile: {_what}",
-            "stale-translation", partial(_stopped_in_run, _mode, _what), (userfaultfd(_mode.mode, _mode.name),),
+            "stale-translation", partial(_stopped_in_run, _mode, _what), needs=(userfaultfd(_mode.mode, _mode.name),),
         )  # fmt: skip
 for _what in INVALIDATIONS:
     if _what not in FOR_FILES:
         PAUSED.add(
             f"activate-{_what}", f"the MSR write waits in its lookup; meanwhile: {_what}", "stale-translation",
-            partial(_stopped_in_msr, _what), CAN_STOP,
+            partial(_stopped_in_msr, _what), needs=CAN_STOP,
         )  # fmt: skip
 
 
 @PAUSED.test(
     "again-and-again",
     "livelock",
-    CAN_STOP,
+    needs=CAN_STOP,
 )
 def again_and_again(machine: Machine) -> None:
     """A lookup that is woken before its fault is resolved waits again, and ends when it is resolved."""
@@ -177,7 +178,7 @@ def again_and_again(machine: Machine) -> None:
 @PAUSED.test(
     "unmapped",
     "use-after-free",
-    CAN_STOP,
+    needs=CAN_STOP,
 )
 def unmapped(machine: Machine) -> None:
     """Nothing is mapped when the lookup continues: the update is lost, and nothing breaks."""
@@ -196,7 +197,7 @@ def unmapped(machine: Machine) -> None:
 @PAUSED.test(
     "who-waits",
     "deadlock",
-    (*CAN_STOP, *GMEM.needs),
+    needs=(*CAN_STOP, *GMEM.needs),
 )
 def who_waits(machine: Machine) -> None:
     """While a lookup waits, only its vCPU and memslot changes wait for it."""
@@ -242,7 +243,7 @@ def who_waits(machine: Machine) -> None:
 @PAUSED.test(
     "no-userfaultfd-on-gmem",
     "uapi",
-    (*CAN_STOP, *GMEM.needs),
+    needs=(*CAN_STOP, *GMEM.needs),
 )
 def no_userfaultfd_on_gmem(machine: Machine) -> None:
     """A guest_memfd mapping refuses a userfaultfd that stops faults."""
@@ -333,5 +334,6 @@ for _backing in (ANON, GMEM):
     ):
         WINDOW.add(
             f"{_name}-{_backing.name}", f"inside a long invalidation, with memory in {_backing.text}: {_text}",
-            "stale-translation", partial(_in_window, _body, _backing), (long_window, *_backing.needs), seconds=40.0,
+            "stale-translation", partial(_in_window, _body, _backing), needs=(long_window, *_backing.needs),
+            seconds=40.0,
         )  # fmt: skip

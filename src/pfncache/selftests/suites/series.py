@@ -125,24 +125,24 @@ def _lacks(backing: Backing) -> Callable[[Design], str]:
 for _backing in KINDS:
     SUITE.add(
         f"clock-{_backing.name}", f"the guest's clock in {_backing.text} is monotonic and in bounds", "lost-update",
-        partial(_clock, _backing), _backing.needs, _lacks(_backing),
+        partial(_clock, _backing), needs=_backing.needs, lacks=_lacks(_backing),
     )  # fmt: skip
 for _backing in KINDS:
     SUITE.add(
         f"punch-{_backing.name}", f"holes under a clock in {_backing.text}: each update is in the new page",
-        "stale-translation", partial(_punch, _backing), _backing.needs, _lacks(_backing),
+        "stale-translation", partial(_punch, _backing), needs=_backing.needs, lacks=_lacks(_backing),
     )  # fmt: skip
 SUITE.add(
     "convert", "private to shared to private under a clock: the guest finds it each time", "stale-translation",
     partial(_convert, False),
-    PRIVATE.needs, without_private_lookup,
+    needs=PRIVATE.needs, lacks=without_private_lookup,
 )  # fmt: skip
 for _backing in KINDS:
     SUITE.add(
         f"release-{_backing.name}", f"the file of {_backing.text} is released under a clock", "use-after-free",
-        partial(_release, _backing), _backing.needs, _lacks(_backing),
+        partial(_release, _backing), needs=_backing.needs, lacks=_lacks(_backing),
     )  # fmt: skip
 CONVERSION.add(
     "anon", "the same with anonymous memory for shared pages, as in most VMs", "wild-pointer",
-    partial(_convert, True), PRIVATE.needs, without_private_lookup,
+    partial(_convert, True), needs=PRIVATE.needs, lacks=without_private_lookup,
 )  # fmt: skip

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from pfncache.linux.include.uapi import KVM_MEM_LOG_DIRTY_PAGES, MSR_KVM_STEAL_TIME, PAGE_SIZE, PUNCH_HOLE, SHARED_GMEM
-from pfncache.machines.machine import Machine, OpenFile
+from pfncache.machines.machine import Machine
+from pfncache.machines.resource import OpenFile
 from pfncache.selftests.selftest import Suite, check, equal, guest_memfd, without_gmem_lookup
 from pfncache.selftests.suites.testbed import (
     CLOCK,
@@ -44,7 +45,7 @@ def anon_to_anon(machine: Machine) -> None:
     equal("the clock in the page", old.seconds(), 2)
 
 
-@SUITE.test("gmem-to-gmem", "stale-translation", GMEM.needs)
+@SUITE.test("gmem-to-gmem", "stale-translation", needs=GMEM.needs)
 def gmem_to_gmem(machine: Machine) -> None:
     """Another guest_memfd, mapped at the same user address."""
     bed = GMEM.build(machine)
@@ -59,7 +60,7 @@ def gmem_to_gmem(machine: Machine) -> None:
     equal("the clock in the new page", bed.clock_seconds(bed.hva + CLOCK), 2)
 
 
-@SUITE.test("gmem-to-anon", "stale-translation", GMEM.needs)
+@SUITE.test("gmem-to-anon", "stale-translation", needs=GMEM.needs)
 def gmem_to_anon(machine: Machine) -> None:
     """Ordinary memory instead of a guest_memfd."""
     bed = GMEM.build(machine)
@@ -76,7 +77,7 @@ def gmem_to_anon(machine: Machine) -> None:
 
 @SUITE.test(
     "unmapped-gmem-to-gmem", "stale-translation",
-    (guest_memfd(SHARED_GMEM),), without_gmem_lookup,
+    needs=(guest_memfd(SHARED_GMEM),), lacks=without_gmem_lookup,
 )  # fmt: skip
 def unmapped_gmem_to_gmem(machine: Machine) -> None:
     """Another guest_memfd, neither of them mapped at the user address."""
@@ -96,7 +97,7 @@ def unmapped_gmem_to_gmem(machine: Machine) -> None:
 
 @SUITE.test(
     "unmapped-gmem-offset",
-    "use-after-free", (guest_memfd(SHARED_GMEM),), without_gmem_lookup,
+    "use-after-free", needs=(guest_memfd(SHARED_GMEM),), lacks=without_gmem_lookup,
 )  # fmt: skip
 def unmapped_gmem_offset(machine: Machine) -> None:
     """Another part of the same unmapped guest_memfd, then a hole in the first part."""
@@ -118,7 +119,7 @@ def unmapped_gmem_offset(machine: Machine) -> None:
 @SUITE.test(
     "file-while-bound",
     "use-after-free",
-    GMEM.needs,
+    needs=GMEM.needs,
 )
 def file_while_bound(machine: Machine) -> None:
     """The descriptor is closed while a slot is bound to the file, then the slot is deleted."""

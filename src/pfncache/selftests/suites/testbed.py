@@ -17,7 +17,8 @@ from pfncache.linux.include.uapi import (
     PvClock,
     StealTime,
 )
-from pfncache.machines.machine import GuestExit, Machine, OpenFile, Pin, Vcpu, Vm
+from pfncache.machines.machine import GuestExit, Machine, Vcpu, Vm
+from pfncache.machines.resource import OpenFile, Pin
 from pfncache.selftests.selftest import Need, check, equal, guest_memfd
 
 PAGES = 8

@@ -23,7 +23,8 @@ from pfncache.linux.include.uapi import (
     PUNCH_HOLE,
     XEN_LONG_MODE,
 )
-from pfncache.machines.machine import Delayed, Machine, StopPoint, SyscallError
+from pfncache.machines.machine import Machine, SyscallError
+from pfncache.machines.resource import Delayed, StopPoint
 from pfncache.selftests.selftest import (
     SelftestSkipped,
     Suite,
@@ -132,7 +133,8 @@ for _how, _body in (("activation", _activation), ("refresh", _refresh)):
             SUITE.add(
                 f"{_how}-{_where_text}-{_name}",
                 f"{_how} of shared_info by user address ({_where_text}), delayed after its lookup; then {_name}",
-                "stale-translation", partial(_body, _place, _take), NEEDS, _fails(_place, _take), seconds=20.0,
+                "stale-translation", partial(_body, _place, _take), needs=NEEDS, lacks=_fails(_place, _take),
+                seconds=20.0,
             )  # fmt: skip
 
 
@@ -175,7 +177,7 @@ for _where_text, _place, _why in (
     SUITE.add(
         f"by-chance-{_where_text}",
         f"shared_info by user address ({_where_text}), whose page is replaced: how often the cache is stale",
-        "stale-translation", partial(_by_chance, _place), (*BY_HVA, parallel), seconds=10.0, opt_in=_why,
+        "stale-translation", partial(_by_chance, _place), needs=(*BY_HVA, parallel), seconds=10.0, opt_in=_why,
     )  # fmt: skip
 
 
@@ -208,8 +210,8 @@ for _backing, _name, _other, _why in (
 ):
     SUITE.add(
         f"failure-{_backing.name}-{_name}", f"a page of {_backing.text} fails; meanwhile: {_name}", "deadlock",
-        partial(_failure, _backing, _other), (*_backing.needs, delayed, disposable),
-        lambda design, why=_why: why, seconds=20.0,  # type: ignore[misc]
+        partial(_failure, _backing, _other), needs=(*_backing.needs, delayed, disposable),
+        lacks=lambda design, why=_why: why, seconds=20.0,  # type: ignore[misc]
     )  # fmt: skip
 
 
@@ -236,11 +238,11 @@ def _timer_after_exit(release: bool, machine: Machine) -> None:
 
 EXITS.add(
     "timer", "the process of a VM exits, and the VM's timer expires: no page is left to write to", "use-after-free",
-    partial(_timer_after_exit, False), (*BY_HVA, disposable),
-    lambda design: "mmu_notifier_release() leaves pfncaches valid, and the VM may outlive its address space",
+    partial(_timer_after_exit, False), needs=(*BY_HVA, disposable),
+    lacks=lambda design: "mmu_notifier_release() leaves pfncaches valid, and the VM may outlive its address space",
     opt_in="it writes to a page frame of another process",
 )  # fmt: skip
 EXITS.add(
     "timer-deactivated", "the same, with shared_info deactivated before the exit", "use-after-free",
-    partial(_timer_after_exit, True), (*BY_HVA, disposable),
+    partial(_timer_after_exit, True), needs=(*BY_HVA, disposable),
 )  # fmt: skip

@@ -119,15 +119,15 @@ def _shared_info(share: Share, backing: Backing, machine: Machine) -> None:
 for _backing in MAPPED:
     SUITE.add(
         f"shared-info-{_backing.name}", f"wall clock and events in shared_info, by gpa, in {_backing.text}",
-        "lost-update", partial(_shared_info, share, _backing), (*XEN, *_backing.needs),
+        "lost-update", partial(_shared_info, share, _backing), needs=(*XEN, *_backing.needs),
     )  # fmt: skip
 SUITE.add(
     "shared-info-hva", "wall clock and events in shared_info, by a user address in no memslot", "lost-update",
-    partial(_shared_info, share_by_hva, ANON), BY_HVA,
+    partial(_shared_info, share_by_hva, ANON), needs=BY_HVA,
 )  # fmt: skip
 
 
-@SUITE.test("compat", "uapi", XEN)
+@SUITE.test("compat", "uapi", needs=XEN)
 def compat(machine: Machine) -> None:
     """A switch to 64-bit mode writes the wall clock at its 64-bit offset too, and allows more events."""
     bed = anon(machine)
@@ -181,16 +181,16 @@ for _name, _take in (("dontneed", _dontneed), ("map-over", map_over), ("unmap-an
     for _how, _share, _needs in (("gpa", share, XEN), ("hva", share_by_hva, BY_HVA)):
         SUITE.add(
             f"{_name}-{_how}", f"{_name} of shared_info, set by {_how}: the next event is in the new page",
-            "stale-translation", partial(_page_goes, _share, _take, ANON), _needs,
+            "stale-translation", partial(_page_goes, _share, _take, ANON), needs=_needs,
         )  # fmt: skip
 for _backing in (MEMFD, GMEM):
     SUITE.add(
         f"punch-{_backing.name}", f"a hole in {_backing.text} under shared_info: the next event is in the new page",
-        "stale-translation", partial(_page_goes, share, _punch, _backing), (*XEN, *_backing.needs),
+        "stale-translation", partial(_page_goes, share, _punch, _backing), needs=(*XEN, *_backing.needs),
     )  # fmt: skip
 
 
-@SUITE.test("munmap-hva", "use-after-free", BY_HVA)
+@SUITE.test("munmap-hva", "use-after-free", needs=BY_HVA)
 def munmap_hva(machine: Machine) -> None:
     """Nothing is mapped at shared_info's user address: events are refused until memory is mapped there."""
     bed = guest(ANON, machine)
@@ -204,7 +204,7 @@ def munmap_hva(machine: Machine) -> None:
     equal("whether it is pending", is_pending(bed, hva), True)
 
 
-@SUITE.test("slot-delete", "stale-translation", BY_HVA)
+@SUITE.test("slot-delete", "stale-translation", needs=BY_HVA)
 def slot_delete(machine: Machine) -> None:
     """Without its memslot, shared_info is found by its user address, but not by its gpa."""
     bed = guest(ANON, machine)
@@ -221,7 +221,7 @@ def slot_delete(machine: Machine) -> None:
     equal("whether it is pending", is_pending(bed, hva, PORT + 1), True)
 
 
-@SUITE.test("slot-replace", "stale-translation", XEN)
+@SUITE.test("slot-replace", "stale-translation", needs=XEN)
 def slot_replace(machine: Machine) -> None:
     """The memslot is created again at another user address: events are in the memory there."""
     bed = guest(ANON, machine)
@@ -249,18 +249,18 @@ def _deactivated(attribute: int, nowhere: int, share: Share, machine: Machine) -
 
 SUITE.add(
     "deactivate-gpa", "shared_info is deactivated by its gpa: events are refused", "use-after-free",
-    partial(_deactivated, KVM_XEN_ATTR_TYPE_SHARED_INFO, KVM_XEN_INVALID_GFN, share), BY_HVA,
+    partial(_deactivated, KVM_XEN_ATTR_TYPE_SHARED_INFO, KVM_XEN_INVALID_GFN, share), needs=BY_HVA,
 )  # fmt: skip
 SUITE.add(
     "deactivate-hva", "shared_info is deactivated by its user address: events are refused", "use-after-free",
-    partial(_deactivated, KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, 0, share_by_hva), BY_HVA,
+    partial(_deactivated, KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, 0, share_by_hva), needs=BY_HVA,
 )  # fmt: skip
 
 
 # Refusals
 
 
-@SUITE.test("refusals", "uapi", BY_HVA)
+@SUITE.test("refusals", "uapi", needs=BY_HVA)
 def refusals(machine: Machine) -> None:
     """Addresses without memory, misaligned or too long areas, and unknown attributes are refused."""
     bed = guest(ANON, machine)
@@ -286,7 +286,7 @@ def refusals(machine: Machine) -> None:
     expect("an event by another ABI", "EINVAL", lambda: vm.xen_evtchn_send(PORT, priority=0))
 
 
-@SUITE.test("vcpu-info-alignment", "uapi", BY_HVA)
+@SUITE.test("vcpu-info-alignment", "uapi", needs=BY_HVA)
 def vcpu_info_alignment(machine: Machine) -> tuple[str, ...]:
     """vcpu_info has to be aligned for the atomic operations on it, as from 7.3.2 and in stable kernels of that time."""
     bed = guest(ANON, machine)
@@ -303,7 +303,7 @@ def vcpu_info_alignment(machine: Machine) -> tuple[str, ...]:
     return found
 
 
-@SUITE.test("runstate-refusals", "uapi", WITH_RUNSTATE)
+@SUITE.test("runstate-refusals", "uapi", needs=WITH_RUNSTATE)
 def runstate_refusals(machine: Machine) -> None:
     """A runstate area in no memslot, and an unknown state, are refused."""
     set_attr = guest(ANON, machine).vcpu.xen_vcpu_set_attr
@@ -311,14 +311,14 @@ def runstate_refusals(machine: Machine) -> None:
     expect("state 4", "EINVAL", lambda: set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT, 4))
 
 
-@SUITE.test("no-shared-info", "splats", XEN, lacks=without_active_test)
+@SUITE.test("no-shared-info", "splats", needs=XEN, lacks=without_active_test)
 def no_shared_info(machine: Machine) -> None:
     """An event is sent before shared_info is set: it is refused."""
     bed = guest(ANON, machine)
     expect("an event", "EINVAL", lambda: bed.vm.xen_evtchn_send(PORT))
 
 
-@SUITE.test("no-vcpu-info", "splats", XEN, lacks=without_active_test)
+@SUITE.test("no-vcpu-info", "splats", needs=XEN, lacks=without_active_test)
 def no_vcpu_info(machine: Machine) -> None:
     """An event is sent before vcpu_info is set; then the vCPU runs."""
     bed = guest(ANON, machine)

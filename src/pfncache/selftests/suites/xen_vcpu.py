@@ -100,11 +100,11 @@ def _vcpu_info(by_hva: bool, backing: Backing, machine: Machine) -> None:
 for _backing in (ANON, MEMFD):
     SUITE.add(
         f"vcpu-info-{_backing.name}", f"events and clock in vcpu_info in {_backing.text}, whose page is replaced",
-        "stale-translation", partial(_vcpu_info, False, _backing), XEN,
+        "stale-translation", partial(_vcpu_info, False, _backing), needs=XEN,
     )  # fmt: skip
 SUITE.add(
     "vcpu-info-hva", "events and clock in vcpu_info in no memslot, whose page is replaced", "stale-translation",
-    partial(_vcpu_info, True, ANON), BY_HVA,
+    partial(_vcpu_info, True, ANON), needs=BY_HVA,
 )  # fmt: skip
 
 
@@ -127,11 +127,11 @@ def _time_info(backing: Backing, machine: Machine) -> None:
 for _backing in (ANON, MEMFD):
     SUITE.add(
         f"time-info-{_backing.name}", f"the vCPU's time in {_backing.text}, whose page is replaced",
-        "stale-translation", partial(_time_info, _backing), XEN,
+        "stale-translation", partial(_time_info, _backing), needs=XEN,
     )  # fmt: skip
 
 
-@SUITE.test("unstable-clock", "uapi", (xen(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE),))
+@SUITE.test("unstable-clock", "uapi", needs=(xen(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE),))
 def unstable_clock(machine: Machine) -> None:
     """PVCLOCK_TSC_STABLE_BIT is clear if the VMM has asked for that."""
     bed = anon(machine)
@@ -181,11 +181,11 @@ for _backing in (ANON, MEMFD):
     for _name, _gpa in (("runstate", RUNSTATE), ("runstate-split", SPLIT)):
         SUITE.add(
             f"{_name}-{_backing.name}", f"{_name} in {_backing.text}, whose last page is replaced", "stale-translation",
-            partial(_runstate, _gpa, _backing), WITH_RUNSTATE,
+            partial(_runstate, _gpa, _backing), needs=WITH_RUNSTATE,
         )  # fmt: skip
 
 
-@SUITE.test("runstate-half", "uapi", WITH_RUNSTATE)
+@SUITE.test("runstate-half", "uapi", needs=WITH_RUNSTATE)
 def runstate_half(machine: Machine) -> None:
     """A runstate area whose second page has no memory is refused, and not used."""
     bed = guest(ANON, machine)
@@ -195,7 +195,7 @@ def runstate_half(machine: Machine) -> None:
     equal("the state", _state(bed, SIZE - 12), 0)
 
 
-@SUITE.test("exit", "use-after-free", BY_HVA)
+@SUITE.test("exit", "use-after-free", needs=BY_HVA)
 def leave(machine: Machine) -> None:
     """The VM is destroyed while all of its caches are valid."""
     bed = guest(ANON, machine)
@@ -235,15 +235,15 @@ def _timer(seconds: float, machine: Machine) -> None:
 
 TIMERS.add(
     "past", "a timer whose time has come is sent at once; its page is replaced", "stale-translation",
-    partial(_timer, 0.0), XEN,
+    partial(_timer, 0.0), needs=XEN,
 )  # fmt: skip
 TIMERS.add(
     "future", "a timer's interrupt sends its event; its page is replaced", "stale-translation",
-    partial(_timer, 0.1), XEN,
+    partial(_timer, 0.1), needs=XEN,
 )  # fmt: skip
 
 
-@TIMERS.test("stopped", "uapi", XEN)
+@TIMERS.test("stopped", "uapi", needs=XEN)
 def stopped(machine: Machine) -> None:
     """A timer that is stopped sends nothing."""
     bed = guest(ANON, machine)

@@ -37,7 +37,7 @@ def test_replaced_modules_come_first(tmp_path: Path) -> None:
     [
         (".ko.zst", "compressed with zstd, which is not supported: unpack it first"),
         (".ko.gz", "Not a gzipped file (b'\\x7fE')"),
-        (".ko.odd", "no module; wanted one of .ko, .ko.xz, .ko.gz, .ko.zst"),
+        (".ko.odd", "no module, whose suffix is one of .ko, .ko.xz, .ko.gz, .ko.zst"),
     ],
 )
 def test_unreadable(tmp_path: Path, suffix: str, why: str) -> None:

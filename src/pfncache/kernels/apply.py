@@ -46,11 +46,11 @@ def apply(series: Sequence[PatchMail], source: Path, into: Path) -> list[str]:
     return copied
 
 
-def _why(mail: PatchMail, said: str) -> str:
+def _why(mail: PatchMail, output: str) -> str:
     """Turn git's error into a hunk of the patch."""
-    failed = _FAILED.search(said)
+    failed = _FAILED.search(output)
     if failed is None:
-        return next(iter(_ERROR.findall(said)), said.strip())
+        return next(iter(_ERROR.findall(output)), output.strip())
     path, line = failed[1], int(failed[2])
     hunks = [hunk for hunk in mail.hunks if hunk.path == path]
     for number, hunk in enumerate(hunks, 1):

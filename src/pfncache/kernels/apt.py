@@ -110,8 +110,8 @@ class Apt:
         except subprocess.TimeoutExpired:
             raise AptError(f"{program} {arguments[0]} is not done after {_SECONDS:.0f} s") from None
         if done.returncode != 0:
-            said = _ERROR.findall(done.stderr) or [done.stderr.strip()]
-            raise AptError(f"{program} {arguments[0]}: {said[0]}")
+            output = _ERROR.findall(done.stderr) or [done.stderr.strip()]
+            raise AptError(f"{program} {arguments[0]}: {output[0]}")
         return done.stdout
 
 

@@ -40,7 +40,7 @@ class Flavour:
     name: str
     seconds: float
     """Time bound of a build."""
-    wanted: tuple[str, ...]
+    required: tuple[str, ...]
     """Options without which the configuration is an error."""
     modules: tuple[str, ...]
     """Modules that are built, besides the bzImage of a whole kernel."""
@@ -51,7 +51,7 @@ class Flavour:
         """Options in addition to tinyconfig, or to Debian's configuration."""
         if self.whole:
             return importlib.resources.files(__package__).joinpath("debug.config").read_text()
-        return _NO_KEYS + "\n".join(self.wanted)
+        return _NO_KEYS + "\n".join(self.required)
 
     def configure(self, tree: Tree, progress: Progress) -> None:
         """Write the configuration, and build the build's own programs."""
@@ -67,7 +67,7 @@ class Flavour:
         config.write_text(f"{base.read_text()}\n{self.options}\n")
         run("olddefconfig")
         lines = config.read_text().splitlines()
-        if lacking := [line for line in self.wanted if line not in lines]:
+        if lacking := [line for line in self.required if line not in lines]:
             raise BuildError(f"Linux {tree.source.release} cannot be configured with {', '.join(lacking)}")
         if not self.whole:
             (tree.path / "Module.symvers").unlink(missing_ok=True)

@@ -81,16 +81,16 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, progress: Calla
         raise first_error(log.read_text(errors="replace"), log, tree)
 
 
-def first_error(said: str, log: Path, tree: Path) -> BuildError:
+def first_error(output: str, log: Path, tree: Path) -> BuildError:
     """Return the compiler's first error, or else the linker's or make's. Paths are relative to the tree."""
-    found = _COMPILER.search(said)
+    found = _COMPILER.search(output)
     if found is not None:
         path = os.path.normpath(found[1])
         if not (tree / path).is_file():
             path = os.path.normpath(f"{KVM}/{path}")  # relative to the folder of M=
         return BuildError(f"{path}:{found[2]}: {found[3]}", path)
     for pattern in _OTHERS:
-        if other := pattern.search(said):
+        if other := pattern.search(output):
             return BuildError(f"{other[1]} (see {log})")
     return BuildError(f"make has failed: {log}")
 

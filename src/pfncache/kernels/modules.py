@@ -88,7 +88,7 @@ def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, KernelMo
 def _read(name: str, path: Path) -> KernelModule:
     suffix = "." + path.name.split(".", 1)[1]
     if suffix not in _DECOMPRESS:
-        raise ModuleError(f"{path}: no module; wanted one of {', '.join(_DECOMPRESS)}")
+        raise ModuleError(f"{path}: no module, whose suffix is one of {', '.join(_DECOMPRESS)}")
     try:
         return KernelModule(name, _DECOMPRESS[suffix](path.read_bytes()))
     except (ModuleError, OSError, lzma.LZMAError) as error:

@@ -40,8 +40,8 @@ def working() -> Iterator[Progress]:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
-        raise click.ClickException(f"{error.cmd[0]}: {said.splitlines()[0]}") from None
+        output = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
+        raise click.ClickException(f"{error.cmd[0]}: {output.splitlines()[0]}") from None
     except (AptError, BuildError, ModuleError, SeriesError, OSError, subprocess.SubprocessError) as error:
         raise click.ClickException(str(error)) from None
 

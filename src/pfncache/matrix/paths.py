@@ -36,7 +36,7 @@ _PAGE = AT // PAGE_SIZE * PAGE_SIZE
 VMCB_TR = 0x490
 """Offset in the VMCB at which VMSAVE stores the task register, which is not zero."""
 _JUMP_HERE = bytes.fromhex("ebfe")
-_MINE, _OTHERS, _NOTHING = b"guest's ", b"user's  ", bytes(WORD)
+_IN_GUEST, _AT_HVA, _NOTHING = b"guest's ", b"user's  ", bytes(WORD)
 _RAX, _RDX = b"AAAAAAAA", b"DDDDDDDD"
 
 
@@ -63,9 +63,9 @@ class AccessPath:
     reads: bool = False
     at: int = AT
     """Guest physical address of the word that KVM reads, or that its write changes."""
-    mine: bytes = _NOTHING
+    in_guest: bytes = _NOTHING
     """Contents in the guest's memory before the access."""
-    others: bytes = _NOTHING
+    at_hva: bytes = _NOTHING
     """Contents at the user address before the access, if that is other memory."""
     irqchip: bool = False
     needs: tuple[Need, ...] = ()
@@ -157,30 +157,30 @@ PATHS: dict[str, AccessPath] = {
         AccessPath(
             "page walk", "FNAME(walk_addr_generic)", "arch/x86/kvm/mmu/paging_tmpl.h",
             "emulation, KVM_TRANSLATE, shadow paging, nested paging: a table is read", _translate,
-            reads=True, mine=_ENTRY, others=_OTHER_ENTRY,
+            reads=True, in_guest=_ENTRY, at_hva=_OTHER_ENTRY,
         ),
         AccessPath(
             "accessed bit", "FNAME(update_accessed_dirty_bits)", "arch/x86/kvm/mmu/paging_tmpl.h",
-            "the same: an accessed or dirty bit is set", _accessed, mine=_ENTRY, others=_ENTRY,
+            "the same: an accessed or dirty bit is set", _accessed, in_guest=_ENTRY, at_hva=_ENTRY,
         ),
         AccessPath(
             "emulator fetch", "kvm_fetch_guest_virt()", "arch/x86/kvm/x86.c",
             "every emulated instruction, MMIO's above all", _fetch,
-            reads=True, mine=_code(STORE_RAX), others=_code(STORE_RDX),
+            reads=True, in_guest=_code(STORE_RAX), at_hva=_code(STORE_RDX),
         ),
         AccessPath(
             "emulator read", "emulator_read_write_onepage(), read_emulate()", "arch/x86/kvm/x86.c",
             "operands, such as the source of a move to a device", lambda setup: setup.vcpu.copy_to_device(AT),
-            reads=True, mine=_MINE, others=_OTHERS,
+            reads=True, in_guest=_IN_GUEST, at_hva=_AT_HVA,
         ),
         AccessPath(
             "emulator write", "emulator_read_write_onepage(), write_emulate()", "arch/x86/kvm/x86.c",
             "operands, such as the destination of a move from a device",
-            lambda setup: setup.vcpu.copy_from_device(AT, _MINE),
+            lambda setup: setup.vcpu.copy_from_device(AT, _IN_GUEST),
         ),
         AccessPath(
             "emulator cmpxchg", "emulator_cmpxchg_emulated()", "arch/x86/kvm/x86.c",
-            "operands of locked instructions", lambda setup: setup.vcpu.cmpxchg(AT, _MINE[:2]), needs=(_emulates,),
+            "operands of locked instructions", lambda setup: setup.vcpu.cmpxchg(AT, _IN_GUEST[:2]), needs=(_emulates,),
         ),
         AccessPath(
             "kvm_vcpu_map", "__kvm_vcpu_map()", "virt/kvm/kvm_main.c",
@@ -189,7 +189,7 @@ PATHS: dict[str, AccessPath] = {
         ),
         AccessPath(
             "TDP fault", "kvm_mmu_faultin_pfn(), kvm_mmu_faultin_pfn_gmem()", "arch/x86/kvm/mmu/mmu.c",
-            "the guest itself, KVM_PRE_FAULT_MEMORY", lambda setup: setup.vcpu.store(AT, _MINE),
+            "the guest itself, KVM_PRE_FAULT_MEMORY", lambda setup: setup.vcpu.store(AT, _IN_GUEST),
         ),
     )
 }  # fmt: skip

@@ -70,11 +70,11 @@ def probe(
 
 def _prepare(setup: ProbeSetup, path: AccessPath) -> None:
     """Write the contents before the access: user space's first, then the guest's."""
-    if any(path.others) and setup.machine.touch(setup.page(path.at)) is None:
-        setup.machine.write(setup.hva + path.at, path.others)
-    if any(path.mine):
+    if any(path.at_hva) and setup.machine.touch(setup.page(path.at)) is None:
+        setup.machine.write(setup.hva + path.at, path.at_hva)
+    if any(path.in_guest):
         try:
-            setup.vcpu.store(path.at, path.mine)
+            setup.vcpu.store(path.at, path.in_guest)
         except GuestExit:
             return  # no memory: the access shows the consequence
 
@@ -92,11 +92,11 @@ def _look(setup: ProbeSetup, path: AccessPath, during: AbstractContextManager[ob
     except Refused as refused:
         how = str(refused)
     if path.reads and not how:
-        return Observation(CellVerdict.WORKS if read == path.mine else CellVerdict.ELSEWHERE)
+        return Observation(CellVerdict.WORKS if read == path.in_guest else CellVerdict.ELSEWHERE)
     if not path.reads:
-        if _guest_word(setup, path.at) not in (path.mine, None):
+        if _guest_word(setup, path.at) not in (path.in_guest, None):
             return Observation(CellVerdict.WORKS)
-        if _user_word(setup, path.at) not in (path.others, None):
+        if _user_word(setup, path.at) not in (path.at_hva, None):
             return Observation(CellVerdict.ELSEWHERE)
     return Observation(CellVerdict.FAILS, how) if how else Observation(CellVerdict.LOST)
 

@@ -74,10 +74,10 @@ def check(condition: bool, text: str) -> None:
         raise SelftestFailure(text)
 
 
-def equal(what: str, got: object, want: object) -> None:
+def equal(what: str, got: object, expected: object) -> None:
     """Fail unless two values are equal."""
-    if got != want:
-        raise SelftestFailure(f"{what}: {got}, expected {want}")
+    if got != expected:
+        raise SelftestFailure(f"{what}: {got}, expected {expected}")
 
 
 def outcome(call: Callable[[], object]) -> str:
@@ -89,9 +89,9 @@ def outcome(call: Callable[[], object]) -> str:
     return "ok"
 
 
-def expect(what: str, wanted: str, call: Callable[[], object]) -> None:
+def expect(what: str, expected: str, call: Callable[[], object]) -> None:
     """Fail unless a call has the expected result: "ok" or an errno's name."""
-    equal(what, outcome(call), wanted)
+    equal(what, outcome(call), expected)
 
 
 # Requirements

@@ -84,24 +84,24 @@ class HostOrphanedVms(OrphanedVms):
 
     def _make(self, build: Build) -> int:
         """Fork the process that creates the VMs, and wait for its exit. Returns its page frame number."""
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
+        parent_end, child_end = socket.socketpair()
+        with parent_end, child_end:
             pid = os.fork()
             if pid == 0:
-                _owner(build, theirs)
-            theirs.close()
+                _owner(build, child_end)
+            child_end.close()
             try:
-                return self._take_over(ours)
+                return self._take_over(parent_end)
             except BaseException:
                 os.kill(pid, signal.SIGKILL)
                 raise
             finally:
                 os.waitpid(pid, 0)
 
-    def _take_over(self, ours: socket.socket) -> int:
-        if not select.select([ours], [], [], _BUILD_SECONDS)[0]:
+    def _take_over(self, parent_end: socket.socket) -> int:
+        if not select.select([parent_end], [], [], _BUILD_SECONDS)[0]:
             raise TimeoutError(f"no VM after {_BUILD_SECONDS:.0f} s")
-        data, self._fds, _, _ = socket.recv_fds(ours, 8, MAX_FDS)
+        data, self._fds, _, _ = socket.recv_fds(parent_end, 8, MAX_FDS)
         if not data:
             raise ChildProcessError("the process that creates the VM has failed")
         return int(struct.unpack("<Q", data)[0])
@@ -123,12 +123,12 @@ class HostOrphanedVms(OrphanedVms):
         self._frame.close()
 
 
-def _owner(build: Build, theirs: socket.socket) -> None:
+def _owner(build: Build, child_end: socket.socket) -> None:
     """Create the VMs in the child, send their file descriptors and exit. Never returns."""
     try:
         hva, fds = build()
         with Pagemap() as pagemap:
             pfn = pagemap.entries(hva, PAGE_SIZE)[0] & PFN_MASK
-        socket.send_fds(theirs, [struct.pack("<Q", pfn)], fds)
+        socket.send_fds(child_end, [struct.pack("<Q", pfn)], fds)
     finally:
         os._exit(0)

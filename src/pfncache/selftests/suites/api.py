@@ -37,8 +37,8 @@ SLOTS, GMEM = Suite("memslots"), Suite("gmem")
 def vm_types(machine: Machine) -> None:
     """KVM_CREATE_VM creates the types that KVM_CAP_VM_TYPES reports, and no other."""
     for number in range(7):
-        wanted = "ok" if number in machine.capabilities.vm_types else "EINVAL"
-        expect(f"KVM_CREATE_VM of type {number}", wanted, lambda n=number: machine.create_vm(n))  # type: ignore[misc]
+        expected = "ok" if number in machine.capabilities.vm_types else "EINVAL"
+        expect(f"KVM_CREATE_VM of type {number}", expected, lambda n=number: machine.create_vm(n))  # type: ignore[misc]
 
 
 @SLOTS.test("changes", "uapi")
@@ -92,8 +92,8 @@ def create(machine: Machine) -> None:
     """KVM_CREATE_GUEST_MEMFD accepts the flags that KVM_CAP_GUEST_MEMFD_FLAGS reports, and whole pages."""
     vm, known = machine.create_vm(), machine.capabilities.guest_memfd_flags
     for flags in range(4):
-        wanted = "EINVAL" if flags & ~known else "ok"
-        expect(f"flags {flags}", wanted, lambda f=flags: vm.create_guest_memfd(SIZE, f))  # type: ignore[misc]
+        expected = "EINVAL" if flags & ~known else "ok"
+        expect(f"flags {flags}", expected, lambda f=flags: vm.create_guest_memfd(SIZE, f))  # type: ignore[misc]
     for bit in range(64):
         if not known >> bit & 1:
             expect(f"flag {1 << bit:#x}", "EINVAL", lambda b=bit: vm.create_guest_memfd(SIZE, 1 << b))  # type: ignore[misc]
@@ -108,14 +108,14 @@ def mmap(machine: Machine) -> None:
     for flags in range(4):
         file = vm.create_guest_memfd(SIZE, flags)
         mappable = bool(flags & GUEST_MEMFD_FLAG_MMAP)
-        for how, prot, wanted in (
+        for how, prot, expected in (
             (MAP_SHARED, PROT_RW, "ok" if mappable else "ENODEV"),
             (MAP_PRIVATE, PROT_RW, "EINVAL" if mappable else "ENODEV"),
             (MAP_SHARED, PROT_RW | PROT_EXEC, "EPERM"),
         ):
             expect(
                 f"mmap of flags {flags}, MAP {how}, PROT {prot}",
-                wanted,
+                expected,
                 lambda f=file, h=how, p=prot: machine.mmap(SIZE, f, flags=h, prot=p),  # type: ignore[misc]
             )
 
@@ -147,7 +147,7 @@ def fallocate(machine: Machine) -> None:
         if flags & ~known:
             continue
         file = vm.create_guest_memfd(SIZE, flags)
-        for mode, offset, length, wanted in (
+        for mode, offset, length, expected in (
             (FALLOC_FL_KEEP_SIZE, 0, SIZE, "ok"),
             (PUNCH_HOLE, 0, SIZE, "ok"),
             (PUNCH_HOLE, PAGE_SIZE, PAGE_SIZE, "ok"),
@@ -165,7 +165,7 @@ def fallocate(machine: Machine) -> None:
         ):
             expect(
                 f"flags {flags}, mode {mode:#x}, offset {offset}, length {length}",
-                wanted,
+                expected,
                 lambda f=file, m=mode, o=offset, n=length: f.fallocate(m, o, n),  # type: ignore[misc]
             )
 

@@ -221,10 +221,10 @@ for _backing, _name, _other, _why in (
 def _timer_after_exit(release: bool, machine: Machine) -> None:
     """A process sets a Xen timer and exits, another process keeps its VM open, and the timer expires."""
 
-    def build(theirs: Machine) -> int:
-        bed = guest(ANON, theirs)
-        hva = theirs.mmap(PAGE_SIZE)
-        theirs.write(hva, b"\1")
+    def build(other: Machine) -> int:
+        bed = guest(ANON, other)
+        hva = other.mmap(PAGE_SIZE)
+        other.write(hva, b"\1")
         bed.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
         bed.vm.set_clock(SECOND)
         bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_TIMER, PORT, bed.vm.get_clock() + TIMER_SECONDS * SECOND)

@@ -17,12 +17,11 @@ def kernel() -> None:
 @click.option("--update", is_flag=True, help="Update Debian's package lists.")
 def list_kernels(update: bool) -> None:
     """List the kernels that Debian has, and those in your cache."""
-    from pfncache.kernels.session import available, working
-    from pfncache.kernels.view import show_kernels
+    from pfncache.kernels import session, view
 
-    with working() as progress:
-        kernels = available(update, progress)
-    show_kernels(kernels)
+    with session.working() as progress:
+        kernels = session.available(update, progress)
+    view.show_kernels(kernels)
 
 
 @kernel.command()
@@ -46,12 +45,11 @@ def build_kernel(base: str, path: Path | None, name: str | None, debug: bool) ->
 
     Prints which of the model's patches the series has, and what they require that the base does not provide.
     """
+    from pfncache.designs.advice import advise
     from pfncache.kernels import session
 
-    request = session.BuildRequest(base, path, name, debug)
     with session.working() as progress:
-        image = session.build_variant(request, progress, click.echo)
-    click.echo(image)
+        click.echo(session.build_variant(session.BuildRequest(base, path, name, debug), progress, advise))
 
 
 @kernel.command()

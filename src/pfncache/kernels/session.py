@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ import click
 from rich.console import Console
 
 from pfncache import user_cache as cache
-from pfncache.designs.advice import advise
 from pfncache.kernels import debian, make, source
 from pfncache.kernels.apt import Apt, AptError
 from pfncache.kernels.build import beyond_kvm, build
@@ -23,7 +22,7 @@ from pfncache.kernels.flavour import DEBUG, STOCK, Progress
 from pfncache.kernels.image import Image
 from pfncache.kernels.make import BuildError
 from pfncache.kernels.modules import ModuleError
-from pfncache.kernels.patch_mail import SeriesError, read
+from pfncache.kernels.patch_mail import PatchMail, SeriesError, read
 from pfncache.kernels.view import mib
 
 EXIT_INTERRUPTED = 130
@@ -92,8 +91,12 @@ class BuildRequest:
         return name
 
 
-def build_variant(request: BuildRequest, progress: Progress, echo: Callable[[str], None]) -> str:
-    """Build a variant, with advice on its series as it starts. Returns the line that says how to run it."""
+Advise = Callable[[Sequence[PatchMail], str], Iterable[str]]
+"""Returns lines of advice on a series and the release that it is applied to."""
+
+
+def build_variant(request: BuildRequest, progress: Progress, advise: Advise) -> str:
+    """Build a variant, and print advice on its series before. Returns the line that says how to run it."""
     try:
         series = read(request.path) if request.path is not None else []
     except SeriesError as error:
@@ -106,7 +109,7 @@ def build_variant(request: BuildRequest, progress: Progress, echo: Callable[[str
     unpacked = source.get(lambda: _apt(False, progress), release, progress)
     stock = _stock(release, progress)
     if series:
-        echo("\n".join(advise(series, stock.release)))
+        click.echo("\n".join(advise(series, stock.release)))
     if not request.debug and (others := beyond_kvm(series)):
         click.echo(f"not in KVM's modules, so built with --debug only: {', '.join(others)}", err=True)
     image = build(name, unpacked, stock, series, DEBUG if request.debug else STOCK, progress)

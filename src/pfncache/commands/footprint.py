@@ -34,18 +34,21 @@ def footprint(
     Exit status: 0 done, 1 not measured, 2 usage, 130 interrupted.
     """
     from pfncache.commands.guests import images_named, running
-    from pfncache.commands.names import unknown
-    from pfncache.footprint import measure, view
     from pfncache.footprint.guests import GUESTS, SMALL
 
     for name in guests:
         if name not in GUESTS:
+            from pfncache.commands.names import unknown
+
             raise unknown("guest", name, GUESTS)
     machine = machine or ("vm" if kernels is not None else None)
     if (kernels is None) == (machine == "vm"):
         raise click.UsageError("--machine vm and --kernel go together: --machine vm --kernel 7.3")
+    images = images_named(kernels) if kernels is not None else []
+    from pfncache.footprint import measure, view
+
     boot = measure.LinuxBoot(guest_kernel, memory, append, seconds)
-    request = measure.FootprintRequest(guests or tuple(SMALL), runs, boot, images_named(kernels) if kernels else [])
+    request = measure.FootprintRequest(guests or tuple(SMALL), runs, boot, images)
     try:
         machine = measure.check(request, machine, svg is not None)
         view.show_all(measure.footprints(request, machine, running), as_json, svg)

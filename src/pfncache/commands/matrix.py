@@ -25,13 +25,14 @@ def matrix(ctx: click.Context, name: str | None, machine: str | None, kernels: s
     Exit status: 0, 1 a kernel differs from its model, 2 usage, 4 no usable KVM, 130 interrupted.
     """
     from pfncache.commands.guests import images_named, running
-    from pfncache.commands.names import design_named
-    from pfncache.matrix import measure, view
 
     if (kernels is None) != (machine != "vm") and machine is not None:
         raise click.UsageError("--machine vm and --kernel go together: --machine vm --kernel 7.3")
-    design = design_named(name) if name is not None else None
     images = images_named(kernels) if kernels is not None else []
+    from pfncache.commands.names import design_named
+    from pfncache.matrix import measure, view
+
+    design = design_named(name) if name is not None else None
     try:
         found = view.show_all(measure.matrices(design, machine, images, running), as_json, sys.stdout)
     except measure.NoUsableKvm as error:

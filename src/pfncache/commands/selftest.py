@@ -30,18 +30,20 @@ def selftest(
     Exit status: 0 all as expected, 1 not, 2 usage, 4 all were skipped, 130 interrupted.
     """
     from pfncache.commands.guests import images_named, running
-    from pfncache.commands.names import design_named, unknown
-    from pfncache.selftests import SELFTESTS, session, view
-    from pfncache.selftests.runner import SelftestVerdict
 
     if kernels is not None and machine not in (None, "vm"):
         raise click.UsageError(f"--kernel is for the machine vm, not for {machine}")
+    images = images_named(kernels or DEFAULT_KERNELS) if kernels or machine == "vm" else []
+    from pfncache.commands.names import design_named, unknown
+
     design = design_named(name) if name is not None else None
+    from pfncache.selftests import SELFTESTS, session, view
+    from pfncache.selftests.runner import SelftestVerdict
+
     try:
         request = session.SelftestRequest(session.select(names), names, design)
     except session.NoSuchTest as error:
         raise unknown("selftest", str(error), SELFTESTS) from None
-    images = images_named(kernels or DEFAULT_KERNELS) if kernels or machine == "vm" else []
     try:
         columns = view.show(session.columns(request, machine, images, running), request.tests, as_json)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.doctor import findings
+from pfncache.doctor import findings, runnable
 from pfncache.machines.capabilities import Capabilities
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.identify import Host
@@ -56,3 +56,10 @@ def test_groups_that_are_named_exist() -> None:
     for finding in findings(MODERN):
         if finding.what in ("userfaultfd", "long invalidations"):
             assert finding.enables in groups
+
+
+def test_opt_in_tests_are_counted() -> None:
+    assert MODERN.capabilities is not None
+    everything = replace(MODERN.capabilities, xen=0x1FF, parallel=True, delayed=True, disposable=True)
+    assert ", 2 of them only by full name; " in runnable(everything)
+    assert "full name" not in runnable(MODERN.capabilities)

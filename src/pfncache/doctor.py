@@ -67,8 +67,10 @@ def findings(host: Host) -> list[Finding]:
 
 def runnable(capabilities: Capabilities) -> str:
     """Return how many selftests can run on a host."""
-    count = sum(not test.missing(capabilities) for test in SELFTESTS.values())
-    return f"{count} of {len(SELFTESTS)} selftests can run here; all of them on a model: --machine model"
+    tests = [test for test in SELFTESTS.values() if not test.missing(capabilities)]
+    opt_in = sum(bool(test.opt_in) for test in tests)
+    named = f", {opt_in} of them only by full name" if opt_in else ""
+    return f"{len(tests)} of {len(SELFTESTS)} selftests can run here{named}; on a model, all: --machine model"
 
 
 def _kvm(host: Host) -> Finding:
@@ -111,4 +113,6 @@ def _engine() -> Finding:
     remedy = "the first verify compiles for about ten seconds, and keeps the result"
     if not os.access(existing, os.W_OK):
         remedy = "set NUMBA_CACHE_DIR to a writable directory"
-    return Finding("search engine", "compiled, in numba's cache" if cached else "", "verify starts at once", remedy)
+    return Finding(
+        "search engine", "compiled, in numba's cache" if cached else "", "a verify that starts at once", remedy
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks.machines``: the time of a call through a machine, of the bare ioctl, and of the model."""
+"""``python -m benchmarks.machines``: cost of a call through a machine, of the bare ioctl, and on the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.linux.include.uapi import KVM_MSR_ENABLED, MSR_KVM_SYSTEM_TIME_NEW, PAGE_SIZE, PUNCH_HOLE, SHARED_GMEM
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.machine import KvmMachine
-from pfncache.machines.host.structs import NUMBERS, ClockData, Msr
+from pfncache.machines.host.structs import NUMBERS, KvmClockData, KvmMsrs
 from pfncache.machines.machine import Machine, SyscallError, Vcpu, Vm
 from pfncache.machines.model.machine import ModelMachine
 
@@ -24,7 +24,7 @@ KVM_CAP_NR_MEMSLOTS = 10
 
 
 def microseconds(call: Callable[[], object], calls: int = CALLS) -> float:
-    """Return the time of a call: the minimum of several rounds, which other load on the machine affects least."""
+    """The time of a call, the best of several rounds: others use this machine, too."""
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.perf_counter()
@@ -35,10 +35,10 @@ def microseconds(call: Callable[[], object], calls: int = CALLS) -> float:
 
 
 def layer(table: Table, kvm: KvmMachine, vm: Vm, vcpu: Vcpu) -> None:
-    """Add the cost of the layer: for an ioctl that takes a number, one that fills a structure, one that reads one."""
+    """The layer's own cost, for an ioctl that takes a number, one that fills a structure, one that reads one."""
     vm_fd, vcpu_fd = vm.fd, vcpu.fd  # type: ignore[attr-defined]
     check, get, set_msrs = (NUMBERS[n] for n in ("KVM_CHECK_EXTENSION", "KVM_GET_CLOCK", "KVM_SET_MSRS"))
-    clock, msr = ClockData(), Msr(1, 0, MSR_KVM_SYSTEM_TIME_NEW, 0, 0)
+    clock, msr = KvmClockData(), KvmMsrs(1, 0, MSR_KVM_SYSTEM_TIME_NEW, 0, 0)
     rows: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "KVM_CHECK_EXTENSION": (
             lambda: fcntl.ioctl(kvm.fd, check, KVM_CAP_NR_MEMSLOTS),
@@ -57,7 +57,7 @@ def layer(table: Table, kvm: KvmMachine, vm: Vm, vcpu: Vcpu) -> None:
 
 
 def both(table: Table, kvm: Machine, model: Machine) -> None:
-    """Add the times of typical operations of a test, on the kernel and on the model."""
+    """What a test does, on the kernel and on its model."""
     found: dict[str, list[float]] = {}
     for machine in (kvm, model):
         vm = machine.create_vm()
@@ -84,7 +84,7 @@ def both(table: Table, kvm: Machine, model: Machine) -> None:
 
 
 def main() -> int:
-    """Print a table for the layer, and one for the model."""
+    """One table for the layer, one for the model."""
     try:
         kvm = KvmMachine()
     except SyscallError as error:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command as a user calls it."""
+"""Fixtures of all tests: the command, in this process or in one of its own, and this host's KVM."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
+
+from pfncache.commands.main import main
 
 if TYPE_CHECKING:
     from pfncache.selftests.identify import Host
@@ -20,7 +24,7 @@ PFNCACHE = (sys.executable, "-m", "pfncache")
 
 @dataclass
 class Run:
-    """What a call of the command came to."""
+    """Exit status and output of a call of the command."""
 
     code: int
     out: str
@@ -32,9 +36,25 @@ class Run:
         return json.loads(self.out)
 
 
+Call = Callable[..., Run]
+
+
 @pytest.fixture
-def pfncache() -> Callable[..., Run]:
-    """Call the command with arguments, in a process of its own."""
+def pfncache() -> Call:
+    """Call the command with arguments, in this process. Output is that of a pipe, 80 columns wide."""
+
+    def call(*args: str) -> Run:
+        done = CliRunner().invoke(main, args, prog_name="pfncache", env={"COLUMNS": "80"})
+        if done.exception is None or isinstance(done.exception, SystemExit):
+            return Run(done.exit_code, done.stdout, done.stderr)
+        return Run(done.exit_code, done.stdout, done.stderr + "".join(traceback.format_exception(done.exception)))
+
+    return call
+
+
+@pytest.fixture
+def pfncache_process() -> Call:
+    """Call the command with arguments, in a process of its own: for one smoke test a verb, signals and crashes."""
 
     def call(*args: str, timeout: float = 120) -> Run:
         done = subprocess.run([*PFNCACHE, *args], capture_output=True, text=True, timeout=timeout, check=False)
@@ -45,7 +65,7 @@ def pfncache() -> Callable[..., Run]:
 
 @pytest.fixture(scope="module")
 def kvm_host() -> Host:
-    """This host's KVM; what needs it is skipped where there is none."""
+    """This host's KVM; a test that uses it is skipped without one."""
     from pfncache.selftests.identify import probe  # for the tests that use it alone
 
     found = probe()

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import Call
 from tests.footprint.vmm.test_bzimage import bzimage
 
-Call = Callable[..., Run]
 
-
-def test_on_the_model(pfncache: Call) -> None:
-    done = pfncache("footprint", "--machine", "model", "ring3-store-mmio")
+def test_on_the_model(pfncache_process: Call) -> None:
+    done = pfncache_process("footprint", "--machine", "model", "ring3-store-mmio")
     assert done.code == 0
     assert "KVM touched 5 of 32 pages in 2 places, and wrote 4 of them; 6 are in use" in done.out
     assert "order and path are not known: the model has no probes" in done.out

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""``pfncache kernel``."""
+
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from pfncache.commands.main import main
 from pfncache.kernels import make
+from tests.conftest import Call
 from tests.kernels import sources
 from tests.kernels.posted import BEFORE, diff, folder, mail
 
@@ -29,51 +30,53 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     sources.stock()
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["kernel", *arguments])
-
-
 @pytest.mark.usefixtures("fetched")
-def test_build_and_find_and_clear(home: Path) -> None:
+def test_build_and_find_and_clear(pfncache: Call, home: Path) -> None:
     series = folder(home / "my-series", mail("[PATCH] KVM: mine", diff(BEFORE, BEFORE.replace("= 7", "= 8"))))
-    result = run("build", "--base", "7.3", "--series", str(series))
-    assert result.exit_code == 0, result.output
-    first, patch, built = result.stdout.splitlines()
+    result = pfncache("kernel", "build", "--base", "7.3", "--series", str(series))
+    assert result.code == 0, result.err
+    first, patch, built = result.out.splitlines()
     assert first == "1 patch on Linux 7.3.4+deb13-amd64, modelled by mainline-7.3:"
     assert patch == "  1 KVM: mine: changes no function that is in the model"
     assert built.startswith("7.3.4+my-series (")
     assert built.endswith(" s): pfncache selftest --kernel 7.3.4+my-series")
-    assert run("build", "--base", "7.3").stdout.startswith("7.3.4+protected (")
-    assert run("clear").stdout.endswith(" MiB freed\n")
+    assert pfncache("kernel", "build", "--base", "7.3").out.startswith("7.3.4+protected (")
+    assert pfncache("kernel", "clear").out.endswith(" MiB freed\n")
 
 
 @pytest.mark.usefixtures("fetched")
-def test_names(home: Path) -> None:
+def test_names(pfncache: Call, home: Path) -> None:
     for name in ("a/b", ".hidden", "host"):
-        result = run("build", "--base", "7.3", "--name", name)
-        assert result.exit_code == 2
-        assert f"{name!r} is no name for a kernel; wanted one like my-series" in result.stderr
+        result = pfncache("kernel", "build", "--base", "7.3", "--name", name)
+        assert result.code == 2
+        assert f"{name!r} is no name for a kernel; use one like my-series" in result.err
 
 
 @pytest.mark.usefixtures("fetched")
-def test_a_patch_that_does_not_apply_is_a_line(home: Path) -> None:
+def test_a_patch_that_does_not_apply_is_a_line(pfncache: Call, home: Path) -> None:
     other = BEFORE.replace("cache + valid", "cache - valid")
     series = folder(home / "series", mail("[PATCH] KVM: mine", diff(other, other.replace("valid = 0", "valid = 2"))))
-    result = run("build", "--base", "7.3", "--series", str(series))
-    assert result.exit_code == 1
-    assert result.stderr.strip().splitlines()[-1] == (
+    result = pfncache("kernel", "build", "--base", "7.3", "--series", str(series))
+    assert result.code == 1
+    assert result.err.strip().splitlines()[-1] == (
         "Error: patch 1 (KVM: mine) does not apply: virt/kvm/cache.c, hunk 1 of 1, at line 2"
     )
 
 
-def test_no_series(home: Path) -> None:
-    result = run("build", "--base", "7.3", "--series", str(home / "none"))
-    assert result.exit_code == 2
-    assert f"no series '{home}/none': no such file or folder" in result.stderr
+def test_no_series(pfncache: Call, home: Path) -> None:
+    result = pfncache("kernel", "build", "--base", "7.3", "--series", str(home / "none"))
+    assert result.code == 2
+    assert f"no series '{home}/none': no such file or folder" in result.err
 
 
-def test_no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_tools(pfncache: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "missing", lambda: ["flex", "libelf-dev"])
-    result = run("build", "--base", "7.3")
-    assert result.exit_code == 1
-    assert result.stderr == "Error: to build kernels: apt-get install flex libelf-dev\n"
+    result = pfncache("kernel", "build", "--base", "7.3")
+    assert result.code == 1
+    assert result.err == "Error: to build kernels: apt-get install flex libelf-dev\n"
+
+
+def test_help_in_a_process(pfncache_process: Call) -> None:
+    run = pfncache_process("kernel", "--help")
+    assert run.code == 0
+    assert [line.split()[0] for line in run.out.splitlines()[-4:]] == ["build", "clear", "fetch", "list"]

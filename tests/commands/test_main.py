@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
@@ -14,9 +13,7 @@ from pfncache.footprint.guests import GUESTS
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
 from pfncache.selftests import SELFTESTS
-from tests.conftest import Run
-
-Command = Callable[..., Run]
+from tests.conftest import Call
 
 
 def test_help_does_not_load_the_engine() -> None:
@@ -37,7 +34,7 @@ def test_help_does_not_load_the_engine() -> None:
         ("selftests", list(SELFTESTS)),
     ],
 )
-def test_list(pfncache: Command, kind: str, names: list[str]) -> None:
+def test_list(pfncache: Call, kind: str, names: list[str]) -> None:
     run = pfncache("list", kind)
     assert run.code == 0
     assert [line.split()[0] for line in run.out.splitlines()] == names

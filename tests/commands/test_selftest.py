@@ -5,22 +5,18 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from pfncache.commands.main import main
 from pfncache.machines.host import devkvm as kvm_host
 from pfncache.selftests import SELFTESTS
-from tests.conftest import PFNCACHE, Run
+from tests.conftest import PFNCACHE, Call
 from tests.selftests.ktap import parse
 
-Command = Callable[..., Run]
 
-
-def test_pipe_gets_ktap_with_every_test(pfncache: Command) -> None:
-    run = pfncache("selftest", "--machine", "model", "series", "gmem/", "dirty-log")
+def test_pipe_gets_ktap_with_every_test(pfncache_process: Call) -> None:
+    run = pfncache_process("selftest", "--machine", "model", "series", "gmem/", "dirty-log")
     groups = parse(run.out)
     assert [g.name for g in groups] == ["series", "gmem", "dirty-log"]
     names = [f"{g.name}/{t.name}" for g in groups for t in g.subtests]
@@ -33,13 +29,13 @@ def test_pipe_gets_ktap_with_every_test(pfncache: Command) -> None:
     assert all(g.ok for g in groups)
 
 
-def test_design_is_what_the_model_runs(pfncache: Command) -> None:
+def test_design_is_what_the_model_runs(pfncache: Call) -> None:
     run = pfncache("selftest", "--machine", "model", "--design", "rfc-v4", "series")
     assert {(t.ok, t.directive) for t in parse(run.out)[0].subtests} == {(True, "")}
     assert run.code == 0
 
 
-def test_failure_is_told_and_exits_1(pfncache: Command) -> None:
+def test_failure_is_reported_and_exits_1(pfncache: Call) -> None:
     run = pfncache("selftest", "--machine", "model", "--design", "rfc-v4", "clock/in-anon", "clock/in-gmem")
     assert run.code == 1
     (group,) = parse(run.out)
@@ -50,7 +46,7 @@ def test_failure_is_told_and_exits_1(pfncache: Command) -> None:
     assert "watches: lost-update" in failed.notes
 
 
-def test_all_skipped_exits_4(pfncache: Command) -> None:
+def test_all_skipped_exits_4(pfncache: Call) -> None:
     run = pfncache("selftest", "--machine", "model", "series/clock-no-direct-map")
     assert run.code == 4
     (group,) = parse(run.out)
@@ -70,7 +66,7 @@ def test_all_skipped_exits_4(pfncache: Command) -> None:
         (("--kernel", "/dev/null/bzImage"), "no kernel '/dev/null/bzImage': no such file"),
     ],
 )
-def test_usage(pfncache: Command, args: tuple[str, ...], says: str) -> None:
+def test_usage(pfncache: Call, args: tuple[str, ...], says: str) -> None:
     run = pfncache("selftest", *args)
     assert run.code == 2
     assert says in run.err
@@ -81,32 +77,40 @@ def test_usage(pfncache: Command, args: tuple[str, ...], says: str) -> None:
     ("device", "reason"),
     [("/nonexistent", "open /nonexistent: ENOENT"), ("/dev/null", "KVM_GET_VCPU_MMAP_SIZE: ENOTTY")],
 )
-def test_no_kvm_skips_everything(monkeypatch: pytest.MonkeyPatch, device: str, reason: str) -> None:
+def test_no_kvm_skips_everything(pfncache: Call, monkeypatch: pytest.MonkeyPatch, device: str, reason: str) -> None:
     monkeypatch.setattr(kvm_host, "DEVICE", device)
-    done = CliRunner().invoke(main, ["selftest", "--machine", "kvm", "gmem", "memslots"])
-    assert done.exit_code == 4
-    groups = parse(done.output)
+    done = pfncache("selftest", "--machine", "kvm", "gmem", "memslots")
+    assert done.code == 4
+    groups = parse(done.out)
     assert {t.reason for g in groups for t in g.subtests} == {reason}
-    assert f"no usable KVM of this host: {reason}" in done.output
+    assert f"no usable KVM of this host: {reason}" in done.out
 
 
-def test_no_kvm_falls_back_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_kvm_falls_back_to_the_model(pfncache: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kvm_host, "DEVICE", "/nonexistent")
-    done = CliRunner().invoke(main, ["selftest", "memslots"])
-    assert done.exit_code == 0
-    assert "# machine: the model of mainline-7.3, mainline 7.3.4 (open /nonexistent: ENOENT)" in done.output
+    done = pfncache("selftest", "memslots")
+    assert done.code == 0
+    assert "# machine: the model of mainline-7.3, mainline 7.3.4 (open /nonexistent: ENOENT)" in done.out
 
 
-def test_terminal_gets_a_summary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pfncache.commands.selftest._is_terminal", lambda: True)
-    done = CliRunner().invoke(main, ["selftest", "--machine", "model", "series", "memslots"])
-    assert done.exit_code == 0
-    assert "KTAP" not in done.output
-    assert "memslots" in done.output
-    output = " ".join(done.output.split())
+def test_terminal_gets_a_summary(pfncache: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pfncache.selftests.view.is_terminal", lambda: True)
+    done = pfncache("selftest", "--machine", "model", "series", "memslots")
+    assert done.code == 0
+    assert "KTAP" not in done.out
+    assert "memslots" in done.out
+    output = " ".join(done.out.split())
     assert "release-private, release-unmapped: pfncache resolves guest_memfd through the user mapping only" in output
     assert "skip clock-no-direct-map, punch-no-direct-map, release-no-direct-map: no guest_memfd flags 0x4" in output
     assert "memslots 4 ok" in output
+
+
+def test_design_of_a_file(pfncache: Call, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("from pfncache.designs.catalogue import rfc_v4\nmine = rfc_v4 + []\n")
+    run = pfncache("selftest", "--machine", "model", "--design", str(path), "series/clock-unmapped")
+    assert run.code == 0
+    assert "# machine: the model of mine" in run.out
 
 
 def test_interrupt_exits_130() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machines that the machines' own tests have."""
+"""Fixtures of machines, shared with tests/machines."""
 
 from tests.machines.conftest import kvm, machine, model
 

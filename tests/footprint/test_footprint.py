@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is told from what was seen."""
+"""Properties of a footprint, derived from its accesses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pfncache.footprint.footprint import UNKNOWN, Access, Footprint, ranges
 
 
 def example() -> Footprint:
-    """Three pages touched, one of them by a path that nobody saw, and a page that was only about to be."""
+    """Three touched pages, one of them without an event, and a page with an event that was not touched."""
     return Footprint(
         guest="linux", machine="a machine", pages=16, touched=(2, 3, 9), written=(9,), ended="HLT",
         accesses=(

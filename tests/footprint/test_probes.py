@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A trace as Linux 7.3 has written it, and what is made of it."""
+"""A trace of Linux 7.3, and its evaluation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_clocks() -> None:
     assert emulated == {}
 
 
-def test_a_caller_that_nobody_knows_is_named() -> None:
+def test_an_unknown_caller_is_named() -> None:
     by_function = {watched.function: watched for watched in WATCHED}
     assert path(by_function["kvm_write_guest"], "brand_new.isra.0", "skip") == "kvm_write_guest from brand_new.isra.0"
     assert path(by_function["kvm_write_guest"], "kvm_write_wall_clock.constprop.0", "skip") == "wall clock"
@@ -88,5 +88,5 @@ def test_symbols_of_a_kernel_without_modules() -> None:
 
 def test_no_tracefs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(probes, "TRACEFS", tmp_path / "none")
-    with pytest.raises(probes.NoProbes, match=r"no tracefs that we may use: .*No such file or directory"):
+    with pytest.raises(probes.NoProbes, match=r"tracefs is not accessible: .*No such file or directory"):
         probes.Probes()

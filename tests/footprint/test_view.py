@@ -30,7 +30,7 @@ def test_heading() -> None:
         "  KVM touched 3 of 16 pages in 2 places, and wrote 1 of them; 5 are in use",
         "  of 1 page the path is not known",
         "  emulated: skip: cpuid (3), MMIO: mov (1)",
-        "  1 of them only to skip an instruction whose successor the processor does not tell",
+        "  1 of them only to skip an instruction without next_rip",
     ]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The model and this host's kernel do the same operations, and have to say and hold the same after each.
+"""Differential test: the model and this host's kernel run the same operations, and have to agree after each.
 
 A difference is shrunk, and printed as the shortest program that shows it.
 """
@@ -58,21 +58,21 @@ class Differential(RuleBasedStateMachine):
             machine.close()
 
     def both(self, name: str, *args: Any) -> None:
-        """Do an operation on both sides and compare what comes of it."""
+        """Run an operation on both sides, and compare the results."""
         Differential.operations += 1
         self.program.append(f"side.do(lambda s: s.{name}({', '.join(map(repr, args))}))")
         said = [side.do(lambda s: getattr(s, name)(*args)) for side in (self.model, self.kernel)]
         self.same(f"what {name} returns", *said)
 
     def same(self, what: str, model: object, kernel: object) -> None:
-        """Fail with the program so far if the two differ."""
+        """Fail with the operations so far if the two differ."""
         if model != kernel:
             lines = "\n".join(["side = Side(machine)", *self.program])
             raise AssertionError(f"{what}:\n  model:  {model}\n  kernel: {kernel}\nafter:\n{lines}")
 
     @initialize(gpa=gpas, area=areas)
     def begin(self, gpa: int, area: str) -> None:
-        """A slot and a clock, so that short programs have something in them."""
+        """Create a slot and a clock, so that short programs are not trivial."""
         if area == "gmem":
             self.both("bind", 0, 0, PAGES, area, 0, "gmem", 0)
         else:
@@ -186,7 +186,7 @@ class Differential(RuleBasedStateMachine):
 
     @rule(area=areas, page=pages, value=values)
     def host_write(self, area: str, page: int, value: int) -> None:
-        """We write."""
+        """User space writes."""
         self.both("write", area, page, value)
 
     @rule(slot=slots)

@@ -18,26 +18,27 @@ from pfncache.linux.include.uapi import (
     PvClock,
     StealTime,
 )
-from pfncache.machines.machine import File, GuestExit, Machine, SyscallError
+from pfncache.machines.machine import GuestExit, Machine, SyscallError
+from pfncache.machines.resource import OpenFile
 
 PAGES = 4
 SIZE = PAGES * PAGE_SIZE
 AREAS = ("anon", "memfd", "gmem", "hole")
 FILES = ("memfd", "gmem", "other")
 CLOCK, STEAL = 0x800, 0x900
-"""Where in a page the clock and the steal time are; what guest and host write is at its start."""
+"""Offsets in a page of the clock and the steal time; guest and host write at the start of pages."""
 STRIDE = 1000 * 10**9
-"""The clock is set to multiples of this: how long an operation takes does not matter."""
+"""The clock is set to multiples of this, so that the duration of operations does not matter."""
 
 
 class Side:
-    """A machine, in a state that its twin has, too."""
+    """A machine with the same state as its twin."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.vm = machine.create_vm()
         self.vcpu = self.vm.create_vcpu()
-        self.files: dict[str, File] = {
+        self.files: dict[str, OpenFile] = {
             "memfd": machine.memfd(SIZE),
             "gmem": self.vm.create_guest_memfd(SIZE, SHARED_GMEM),
             "other": self.vm.create_guest_memfd(SIZE, SHARED_GMEM),
@@ -51,11 +52,11 @@ class Side:
         self.seconds = 0
 
     def at(self, area: str, page: int) -> int:
-        """The user address of a page."""
+        """Return the user address of a page."""
         return self.areas[area] + page * PAGE_SIZE
 
     def do(self, operation: Callable[[Side], object]) -> object:
-        """Run an operation, and make what comes of it comparable."""
+        """Run an operation. Returns a comparable result."""
         try:
             value = operation(self)
         except SyscallError as error:
@@ -67,17 +68,17 @@ class Side:
     # Operations
 
     def slot(self, slot: int, gpa: int, pages: int, area: str, page: int, flags: int) -> None:
-        """KVM_SET_USER_MEMORY_REGION, within an area: what lies behind it is not the same on both sides."""
+        """KVM_SET_USER_MEMORY_REGION within an area: memory behind it differs between the sides."""
         pages = min(pages, PAGES - page)
         self.vm.set_user_memory_region(slot, gpa * PAGE_SIZE, pages * PAGE_SIZE, self.at(area, page), flags)
 
     def bind(self, slot: int, gpa: int, pages: int, area: str, page: int, file: str, offset: int) -> None:
-        """KVM_SET_USER_MEMORY_REGION2 with a guest_memfd, or with what is none."""
+        """KVM_SET_USER_MEMORY_REGION2 with a guest_memfd or another file."""
         hva, pages = self.at(area, page), min(pages, PAGES - page)
         self.vm.bind(slot, gpa * PAGE_SIZE, pages * PAGE_SIZE, hva, self.files[file], offset * PAGE_SIZE)
 
     def map(self, area: str, page: int, file: str | None, offset: int) -> None:
-        """mmap() of one page over what is there."""
+        """mmap() of one page over the existing mapping."""
         mapped = None if file is None else self.files[file]
         self.machine.mmap(PAGE_SIZE, mapped, offset * PAGE_SIZE, address=self.at(area, page))
 
@@ -86,17 +87,17 @@ class Side:
         self.files[file].fallocate(mode, page * PAGE_SIZE, pages * PAGE_SIZE)
 
     def clock(self, gpa: int | None) -> int:
-        """The guest wants its clock somewhere, or nowhere."""
+        """Enable the clock at an address, or disable it."""
         value = 0 if gpa is None else gpa * PAGE_SIZE + CLOCK | KVM_MSR_ENABLED
         return self.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, value)
 
     def steal(self, gpa: int | None) -> int:
-        """The guest wants its steal time somewhere, or nowhere."""
+        """Enable steal time at an address, or disable it."""
         value = 0 if gpa is None else gpa * PAGE_SIZE + STEAL & ~0x3F | KVM_MSR_ENABLED
         return self.vcpu.set_msr(MSR_KVM_STEAL_TIME, value)
 
     def tick(self) -> None:
-        """Whoever runs next updates the clock: without that, an update that KVM has put off might come at any time."""
+        """KVM_SET_CLOCK, so that the next run updates the clock: a deferred update could come at any time."""
         self.seconds += 1
         self.vm.set_clock(self.seconds * STRIDE)
 
@@ -116,11 +117,11 @@ class Side:
         self.vcpu.store(gpa * PAGE_SIZE, value.to_bytes(8, "little"))
 
     def write(self, area: str, page: int, value: int) -> None:
-        """We write."""
+        """User space writes."""
         self.machine.write(self.at(area, page), value.to_bytes(8, "little"))
 
     def delete(self, slot: int) -> None:
-        """A memslot goes."""
+        """Delete a memslot."""
         self.vm.delete(slot)
 
     def unmap(self, area: str, page: int) -> None:
@@ -158,7 +159,7 @@ class Side:
         return found
 
     def contents(self) -> list[object]:
-        """What is in the pages that have a PTE, without making any."""
+        """Contents of the pages with a PTE, without faulting any in."""
         found: list[object] = []
         for area, hva in self.areas.items():
             for page, present in enumerate(self.machine.present(hva, SIZE)):

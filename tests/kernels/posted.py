@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Patches as they are posted, made of two versions of a text."""
+"""Posted patches, from two versions of a text."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel's source of a few lines, whose makefile does what the kernel's does, as far as a build is concerned."""
+"""A kernel's source of a few lines, with a makefile that has the kernel's targets."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_not_here() -> None:
     with pytest.raises(NoSuchKernel) as error:
         find("6.18")
     assert str(error.value) == (
-        "no kernel '6.18' here (there is 7.3.4, 6.12.117, 6.12.107); get it with: pfncache kernel fetch 6.18"
+        "no kernel '6.18' in the cache (it has 7.3.4, 6.12.117, 6.12.107); get it with: pfncache kernel fetch 6.18"
     )
 
 

@@ -12,8 +12,8 @@ from pfncache.kernels.make import BuildError, first_error, make, missing
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make")
 
 
-def run(tree: Path, target: str, seconds: float = 30.0, told: list[str] | None = None) -> None:
-    make(tree, target, log=tree / "log", seconds=seconds, tell=(told if told is not None else []).append)
+def run(tree: Path, target: str, seconds: float = 30.0, lines: list[str] | None = None) -> None:
+    make(tree, target, log=tree / "log", seconds=seconds, progress=(lines if lines is not None else []).append)
 
 
 def makefile(tree: Path, recipe: str) -> None:
@@ -22,13 +22,13 @@ def makefile(tree: Path, recipe: str) -> None:
 
 def test_what_it_is_at_is_told(tmp_path: Path) -> None:
     makefile(tmp_path, "echo '  CC [M]  kvm_main.o'; sleep 1")
-    told: list[str] = []
-    run(tmp_path, "all", told=told)
-    assert set(told) == {"CC [M] kvm_main.o"}
+    lines: list[str] = []
+    run(tmp_path, "all", lines=lines)
+    assert set(lines) == {"CC [M] kvm_main.o"}
 
 
 def ended(path: Path) -> bool:
-    """Whether the process whose id is in a file is gone, or a zombie that nobody has waited for."""
+    """Whether the process whose id is in a file is gone, or a zombie that was not waited for."""
     stat = Path("/proc") / path.read_text().strip() / "stat"
     for _ in range(100):
         try:
@@ -55,7 +55,7 @@ def test_an_interrupt_ends_it(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path, "all", log=tmp_path / "log", seconds=30.0, tell=interrupt)
+        make(tmp_path, "all", log=tmp_path / "log", seconds=30.0, progress=interrupt)
     assert ended(tmp_path / "pid")
 
 

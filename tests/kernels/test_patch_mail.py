@@ -63,8 +63,8 @@ def test_hunks_and_functions(tmp_path: Path) -> None:
     ("make", "why"),
     [
         (lambda path: None, "no series '{}': no such file or folder"),
-        (lambda path: path.mkdir(), "no patch in {}; wanted the folder of git format-patch, or an mbox"),
-        (lambda path: path.write_text("Hello\n"), "no patch in {}; wanted the folder of git format-patch, or an mbox"),
+        (lambda path: path.mkdir(), "no patch in {}; give a folder of git format-patch, or an mbox"),
+        (lambda path: path.write_text("Hello\n"), "no patch in {}; give a folder of git format-patch, or an mbox"),
         (
             lambda path: path.write_text(mail("[PATCH] out", diff("", "x\n", "../out.c"))),
             "'out' changes '../out.c', which is not in the kernel's tree",

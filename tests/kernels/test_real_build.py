@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A patch of ours, in a real kernel: the model says which tests it changes, and how.
+"""A patch in a real kernel: the model predicts which tests it changes, and how.
 
 Needs what `pfncache kernel build --base 7.3` has fetched and built before: a first build takes minutes.
 """
@@ -27,9 +27,10 @@ from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.machines.vm import qemu
 from pfncache.machines.vm.guest import Guest
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.guest_kernel import GuestKernel
-from pfncache.selftests.runner import Result, run
+from pfncache.selftests.runner import SelftestResult, SelftestVerdict, run
+from pfncache.selftests.targets import GuestKernel
 
+OK, XFAIL, FAILED = SelftestVerdict.OK, SelftestVerdict.XFAIL, SelftestVerdict.FAILED
 BASE = "7.3"
 FILE = "virt/kvm/pfncache.c"
 FUNCTION = "gfn_to_pfn_cache_invalidate_start"
@@ -86,7 +87,7 @@ def patched(stock: Image) -> Iterator[Image]:
     shutil.rmtree(variant.folder() / NAME)
 
 
-def results(image: Image) -> dict[str, Result]:
+def results(image: Image) -> dict[str, SelftestResult]:
     """What the tests come to on a kernel, each compared with the model of our patch."""
     tests = [SELFTESTS[name] for name in TESTS]
     with Guest(image) as guest:
@@ -99,9 +100,9 @@ def results(image: Image) -> dict[str, Result]:
 
 def test_three_lines_do_what_the_model_predicts(patched: Image) -> None:
     found = results(patched)
-    assert [found[name].verdict for name in TESTS] == ["xfail", "xfail", "ok", "ok"], [r.line for r in found.values()]
+    assert [found[name].verdict for name in TESTS] == [XFAIL, XFAIL, OK, OK], [r.line for r in found.values()]
 
 
 def test_without_them_the_prediction_is_wrong(stock: Image) -> None:
     found = results(stock)
-    assert [found[name].verdict for name in TESTS] == ["failed", "failed", "ok", "ok"], [r.line for r in found.values()]
+    assert [found[name].verdict for name in TESTS] == [FAILED, FAILED, OK, OK], [r.line for r in found.values()]

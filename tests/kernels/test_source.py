@@ -69,23 +69,23 @@ def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Debian:
 
 
 def test_source_and_configuration_are_of_one_version(debian: Debian) -> None:
-    told: list[str] = []
-    found = source.get(lambda: debian, RELEASE, told.append)
+    lines: list[str] = []
+    found = source.get(lambda: debian, RELEASE, lines.append)
     assert debian.asked == ["linux-source-7.3=7.3.4-1~bpo13+1", f"linux-headers-{RELEASE}=7.3.4-1~bpo13+1"]
     assert sorted(str(p.relative_to(found.tree)) for p in found.tree.rglob("*") if p.is_file()) == [
         "drivers/gpu/Kconfig", "drivers/net/loopback.c", "virt/kvm/pfncache.c",
     ]  # fmt: skip
     assert (found.config.read_text(), found.symbols.read_text()) == ("CONFIG_KVM=m\n", "symbols\n")
     assert [p.name for p in cache.folder("sources").iterdir()] == [RELEASE]
-    assert told[0] == f"fetching the source of Linux {RELEASE} (3 MiB)"
-    assert source.get(lambda: pytest.fail("it is here"), RELEASE, told.append) == found
+    assert lines[0] == f"fetching the source of Linux {RELEASE} (3 MiB)"
+    assert source.get(lambda: pytest.fail("it is here"), RELEASE, lines.append) == found
 
 
 def test_a_source_that_is_gone(debian: Debian) -> None:
     with pytest.raises(AptError) as error:
         source.get(lambda: debian, "6.18.15+deb13-amd64", print)
     assert str(error.value) == (
-        "Debian has no source of Linux 6.18.15+deb13-amd64 now; it has that of the newest 7.3, 6.12"
+        "Debian no longer has the source of Linux 6.18.15+deb13-amd64; it has that of the newest 7.3, 6.12"
     )
 
 

@@ -77,4 +77,4 @@ def test_one_at_a_time(tree: Tree) -> None:
     other = Tree(tree.source, "kvm")
     with tree.locked(), pytest.raises(BuildError) as error, other.locked():
         pass
-    assert str(error.value) == f"somebody is building in {tree.path} right now: wait, and try again"
+    assert str(error.value) == f"another process is building in {tree.path}: try again later"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels that nobody can boot: small files where a package has large ones."""
+"""Fake kernels: small files in the place of a package's large ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Machines to test: the model always, this host's KVM where it can be used."""
+"""Machines to test: the model, and this host's KVM if it is usable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pfncache.machines.model.machine import ModelMachine
 
 @pytest.fixture
 def kvm() -> Iterator[KvmMachine]:
-    """This host."""
+    """The host as a machine; the test is skipped without KVM."""
     try:
         machine = KvmMachine()
     except SyscallError as error:
@@ -26,13 +26,13 @@ def kvm() -> Iterator[KvmMachine]:
 
 @pytest.fixture
 def model() -> Iterator[ModelMachine]:
-    """Mainline, modelled."""
+    """The model of the newest mainline."""
     with ModelMachine(DESIGNS["mainline-7.3"]) as machine:
         yield machine
 
 
 @pytest.fixture(params=["model", "kvm"])
 def machine(request: pytest.FixtureRequest) -> Machine:
-    """Either of them."""
+    """Each of the two machines in turn."""
     found: Machine = request.getfixturevalue(request.param)
     return found

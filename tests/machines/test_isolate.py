@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A test may hang, crash or leave things behind: it is ended, said to be so, and nothing of it is left."""
+"""A child that hangs, crashes or leaves processes is reported and killed, without leaks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_large_value_comes_back() -> None:
     assert isolated(lambda: b"x" * 1_000_000, 10).value == b"x" * 1_000_000
 
 
-def test_exception_is_told() -> None:
+def test_exception_is_reported() -> None:
     def fails() -> None:
         raise ZeroDivisionError("by design")
 
@@ -49,16 +49,16 @@ def test_hang_is_ended() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL])
-def test_crash_is_told(number: signal.Signals) -> None:
+def test_crash_is_reported(number: signal.Signals) -> None:
     ended = isolated(lambda: os.kill(os.getpid(), number), 10)
     assert (ended.value, ended.hung, ended.trouble) == (None, False, f"killed by {number.name}")
 
 
-def test_exit_is_told() -> None:
+def test_exit_is_reported() -> None:
     assert isolated(lambda: os._exit(3), 10).trouble == "exited with 3"
 
 
-def test_grandchildren_go_along(tmp_path: Path) -> None:
+def test_grandchildren_are_killed(tmp_path: Path) -> None:
     note = tmp_path / "pid"
 
     def leaves_a_child() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every machine does: one interface, the same answers."""
+"""Behaviour that all machines share."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from pfncache.linux.include.uapi import (
     PROT_READ,
     PUNCH_HOLE,
     SHARED_GMEM,
-    UFFD_MISSING,
-    UFFD_WP,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
     StealTime,
 )
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
@@ -71,7 +71,7 @@ def test_what_is_not_mapped(machine: Machine) -> None:
     assert machine.read(hole, 9) == b"now it is"
 
 
-def test_mremap_takes_the_page_along(machine: Machine) -> None:
+def test_mremap_moves_the_page(machine: Machine) -> None:
     hva = machine.mmap(PAGE_SIZE)
     machine.write(hva, b"moved")
     target = machine.mremap(hva, PAGE_SIZE)
@@ -112,7 +112,7 @@ def test_guest_reads_and_writes(machine: Machine) -> None:
     assert vcpu.rdtsc() < vcpu.rdtsc()
 
 
-def test_guest_meets_no_memory(machine: Machine) -> None:
+def test_guest_access_without_memory(machine: Machine) -> None:
     vcpu = machine.create_vm().create_vcpu()
     for call, write in ((lambda: vcpu.load(0x1000), False), (lambda: vcpu.store(0x1000, bytes(8)), True)):
         with pytest.raises(GuestExit) as leave:
@@ -120,7 +120,7 @@ def test_guest_meets_no_memory(machine: Machine) -> None:
         assert (leave.value.exit.reason, leave.value.exit.gpa, leave.value.exit.write) == ("MMIO", 0x1000, write)
 
 
-def test_guest_meets_a_released_guest_memfd(machine: Machine) -> None:
+def test_guest_access_to_a_released_guest_memfd(machine: Machine) -> None:
     vm = machine.create_vm()
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
     vm.bind(0, 0, SIZE, machine.mmap(SIZE), file)
@@ -162,7 +162,7 @@ def test_task_waits_for_a_userfaultfd(machine: Machine) -> None:
     vm = machine.create_vm()
     vcpu = vm.create_vcpu()
     vm.set_user_memory_region(0, 0, SIZE, hva)
-    fault = machine.userfaultfd(hva, SIZE, UFFD_MISSING)
+    fault = machine.userfaultfd(hva, SIZE, UFFDIO_REGISTER_MODE_MISSING)
     task = machine.start(lambda: vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0x2000 | KVM_MSR_ENABLED))
     assert fault.wait() == hva + 0x2000
     assert task.blocked()
@@ -176,7 +176,7 @@ def test_userfaultfd_refuses_guest_memfd(machine: Machine) -> None:
     vm = machine.create_vm()
     hva = machine.mmap(SIZE, vm.create_guest_memfd(SIZE, SHARED_GMEM))
     with pytest.raises(SyscallError, match="UFFDIO_REGISTER: EINVAL"):
-        machine.userfaultfd(hva, SIZE, UFFD_WP)
+        machine.userfaultfd(hva, SIZE, UFFDIO_REGISTER_MODE_WP)
 
 
 def test_task_raises_what_its_function_raises(machine: Machine) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``import pfncache``: what it offers, and what it does not load."""
+"""``import pfncache``: public names, and modules that it does not load."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def test_public_names() -> None:
 def test_designs_by_name_and_by_object() -> None:
     assert repr(pfncache.model("rfc-v4")) == "<model of rfc-v4: RFC v4 (2026-04-20) on the mainline of its time>"
     assert pfncache.model(DESIGNS["rfc-v4"]).design is DESIGNS["rfc-v4"]
-    with pytest.raises(ValueError, match=r"no design 'rfc-v9'; there are mainline-7\.3"):
+    with pytest.raises(ValueError, match=r"no design 'rfc-v9'; known: mainline-7\.3"):
         pfncache.model("rfc-v9")

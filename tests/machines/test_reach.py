@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What machines can make KVM do with the guest's memory: the same on a kernel and on its model."""
+"""Requests by which KVM accesses the guest's memory: equal on a kernel and on its model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_memory(machine: Machine, irqchip: bool = False) -> tuple[Vcpu, int]:
 
 
 def with_unmapped_gmem(machine: Machine) -> Vcpu:
-    """The guest has memory, KVM cannot reach it."""
+    """A guest with memory that KVM cannot reach."""
     if machine.capabilities.guest_memfd_flags & SHARED_GMEM != SHARED_GMEM:
         pytest.skip("no guest_memfd that can be mapped")
     vm = machine.create_vm()
@@ -122,7 +122,7 @@ def test_locked_exchange_that_kvm_cannot_reach(machine: Machine) -> None:
 
 @pytest.mark.parametrize("call", [lambda vcpu: vcpu.run_code(AT, b"a" * 8, b"d" * 8), lambda vcpu: vcpu.vmsave(0x3000)])
 def test_what_the_model_cannot_reach(model: ModelMachine, call: object) -> None:
-    """How that ends is the processor's business: it has no handler, or user space is told."""
+    """The exit depends on the processor: the guest has no exception handler, or user space gets an error."""
     vcpu = with_unmapped_gmem(model)
     vcpu.store(AT, STORE_RAX.ljust(8, b"\0"))
     assert callable(call)

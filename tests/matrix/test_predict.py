@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every cell of mainline and of the series, as it is to be."""
+"""Expected verdict of every cell of mainline and of the series."""
 
 from __future__ import annotations
 
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.matrix.cell import Seen, Verdict
+from pfncache.matrix.cell import CellVerdict, Observation
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import Predicted, needs_no_direct_map, predict
@@ -92,7 +92,7 @@ def test_means_of_the_series(kind: str, means: tuple[str, ...]) -> None:
 
 def test_violation_names_its_property() -> None:
     found = predict(DESIGNS["rfc-v4"], PATHS["pfncache"], KINDS["private/other"]).seen
-    assert found == Seen(Verdict.BREAKS, "private-access")
+    assert found == Observation(CellVerdict.BREAKS, "private-access")
 
 
 def test_no_direct_map_is_put_on_top_of_designs_that_lack_it() -> None:

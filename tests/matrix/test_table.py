@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole matrix: marks, what follows, JSON."""
+"""The matrix: marks, conclusions, JSON."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.matrix.cell import Seen, Verdict
+from pfncache.matrix.cell import CellVerdict, Observation
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import Predicted
 from pfncache.matrix.table import Cell, Mark, Matrix, compute
 
-WORKS, LOST = Seen(Verdict.WORKS), Seen(Verdict.LOST)
-UNSEEN = Seen(Verdict.UNSEEN, "no such memory")
-MMIO, SHUTDOWN = Seen(Verdict.FAILS, "MMIO"), Seen(Verdict.FAILS, "SHUTDOWN")
+WORKS, LOST = Observation(CellVerdict.WORKS), Observation(CellVerdict.LOST)
+UNSEEN = Observation(CellVerdict.UNSEEN, "no such memory")
+MMIO, SHUTDOWN = Observation(CellVerdict.FAILS, "MMIO"), Observation(CellVerdict.FAILS, "SHUTDOWN")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def mainline() -> Matrix:
     return compute(DESIGNS["mainline-7.3"])
 
 
-def cell(model: Seen, real: Seen | None) -> Cell:
+def cell(model: Observation, real: Observation | None) -> Cell:
     return Cell(PATHS["pfncache"], KINDS["anon/mapped"], Predicted(model, ()), real)
 
 
@@ -40,7 +40,7 @@ def cell(model: Seen, real: Seen | None) -> Cell:
         (UNSEEN, WORKS, Mark.UNSEEN),
     ],
 )
-def test_marks(model: Seen, real: Seen | None, mark: Mark | None) -> None:
+def test_marks(model: Observation, real: Observation | None, mark: Mark | None) -> None:
     assert cell(model, real).mark is mark
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.matrix.cell import Seen, Verdict
+from pfncache.matrix.cell import CellVerdict, Observation
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.table import Matrix, compute
@@ -23,13 +23,13 @@ def test_words() -> None:
     assert [
         word(seen)
         for seen in (
-            Seen(Verdict.WORKS),
-            Seen(Verdict.ELSEWHERE),
-            Seen(Verdict.LOST),
-            Seen(Verdict.FAILS, "INTERNAL_ERROR"),
-            Seen(Verdict.FAILS, "#PF"),
-            Seen(Verdict.BREAKS, "private-access"),
-            Seen(Verdict.UNSEEN, "no guest_memfd"),
+            Observation(CellVerdict.WORKS),
+            Observation(CellVerdict.ELSEWHERE),
+            Observation(CellVerdict.LOST),
+            Observation(CellVerdict.FAILS, "INTERNAL_ERROR"),
+            Observation(CellVerdict.FAILS, "#PF"),
+            Observation(CellVerdict.BREAKS, "private-access"),
+            Observation(CellVerdict.UNSEEN, "no guest_memfd"),
         )
     ] == ["works", "split", "lost", "internal", "#PF", "!private", "-"]
 
@@ -49,9 +49,9 @@ def test_table_of_the_model_has_a_line_for_each_path() -> None:
 def test_kernel_is_set_beside_it() -> None:
     model = compute(DESIGNS["mainline-7.3"])
     real = {key: cell.seen for key, cell in model.cells.items()}
-    real["pfncache", "anon/mapped"] = Seen(Verdict.LOST)
-    real["page walk", "gmem/unmapped"] = Seen(Verdict.FAILS, "SHUTDOWN")
-    real["TDP fault", "ndm/mapped"] = Seen(Verdict.UNSEEN, "no such memory")
+    real["pfncache", "anon/mapped"] = Observation(CellVerdict.LOST)
+    real["page walk", "gmem/unmapped"] = Observation(CellVerdict.FAILS, "SHUTDOWN")
+    real["TDP fault", "ndm/mapped"] = Observation(CellVerdict.UNSEEN, "no such memory")
     text = shown(compute(DESIGNS["mainline-7.3"], real, "some kernel"))
     assert "some kernel: 140 confirmed ✓, 1 ends otherwise ≈, 1 differs ≠, 1 cannot be shown here of 143 cells" in text
     assert "  pfncache on anon/mapped: lost, and works on the model" in text

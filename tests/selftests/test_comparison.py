@@ -8,21 +8,23 @@ import sys
 from rich.console import Console
 
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.comparison import Column, document, markdown, table
-from pfncache.selftests.ktap import Line
-from pfncache.selftests.outcome import Kind, Outcome
-from pfncache.selftests.runner import Result
+from pfncache.selftests.comparison import KernelResults, document, markdown, table
+from pfncache.selftests.ktap import Directive, Line
+from pfncache.selftests.outcome import SelftestOutcome, SelftestStatus
+from pfncache.selftests.runner import SelftestResult
 
-OK, SKIP = Line("", True), Line("", True, "SKIP", "no guest_memfd")
-XFAIL = Line("", False, "XFAIL", "it is known", ["it fails"])
-FAILED = Line("", False, "", "", ["it differs"])
+OK, SKIP = Line("", True), Line("", True, Directive.SKIP, "no guest_memfd")
+XFAIL = Line("", False, Directive.XFAIL, "it is known", ["it fails"])
+FAILED = Line("", False, notes=["it differs"])
 NAMES = ("clock/first-run", "clock/in-anon", "clock/in-gmem", "dirty-log/every-update")
 
 
-def column(release: str, *lines: Line) -> Column:
-    made = Column(release, "mainline-7.3", "about")
+def column(release: str, *lines: Line) -> KernelResults:
+    made = KernelResults(release, "mainline-7.3", "about")
     made.results = [
-        Result(SELFTESTS[name], Outcome(Kind.PASS, seconds=0.1234), line)
+        SelftestResult(
+            test=SELFTESTS[name], outcome=SelftestOutcome(status=SelftestStatus.PASS, seconds=0.1234), line=line
+        )
         for name, line in zip(NAMES, lines, strict=True)
     ]
     return made

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The selftests on the model of each design: who passes what, and how the others fail."""
+"""The selftests on the model of each design: those that pass, and how the others fail."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Design
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.outcome import Kind, run_on
-from pfncache.selftests.runner import Result, run
+from pfncache.selftests.outcome import SelftestStatus, run_on
+from pfncache.selftests.runner import SelftestResult, SelftestVerdict, run
 
 SERIES = [test for name, test in SELFTESTS.items() if name.startswith("series/")]
 NOTHING = "the guest finds nothing where it has asked for its clock"
 NO_DIRECT_MAP = (mainline_7_3 + [rfc.NoDirectMap]).named("no-direct-map", "mainline with NO_DIRECT_MAP")
 
 
-def results(design: Design, prefix: str = "") -> dict[str, Result]:
+def results(design: Design, prefix: str = "") -> dict[str, SelftestResult]:
     tests = [test for name, test in SELFTESTS.items() if name.startswith(prefix)]
     return {result.test.name: result for result in run(tests, None, design)}
 
@@ -32,35 +32,39 @@ def test_names_are_unique_and_described() -> None:
 def test_series_passes_under_its_own_design(name: str) -> None:
     found = results(DESIGNS[name], "series/")
     assert len(found) == 10
-    assert {result.verdict for result in found.values()} == {"ok"}
-    told = {n for n, result in found.items() if result.outcome.complaints}
-    # Attributes are set before there is a reader of memslots to protect: only who sets them is told.
-    assert told == {n for n in found if n.endswith("-private") or n == "series/convert"}
+    assert {result.verdict for result in found.values()} == {SelftestVerdict.OK}
+    logged = {n for n, result in found.items() if result.outcome.complaints}
+    # Setting attributes reads memslots outside of SRCU, before any reader exists.
+    assert logged == {n for n in found if n.endswith("-private") or n == "series/convert"}
 
 
 @pytest.mark.parametrize("test", SERIES, ids=lambda test: test.short)
 def test_series_fails_under_mainline(test: object) -> None:
     """As on a real kernel: nothing is written, and nothing breaks."""
     (result,) = run([test], None, NO_DIRECT_MAP)  # type: ignore[list-item]
-    assert (result.outcome.kind, result.outcome.text) == (Kind.FAIL, NOTHING)
-    assert result.verdict == "xfail"
+    assert (result.outcome.status, result.outcome.text) == (SelftestStatus.FAIL, NOTHING)
+    assert result.verdict is SelftestVerdict.XFAIL
 
 
 def test_mainline_skips_what_it_does_not_have() -> None:
-    skipped = {name for name, result in results(DESIGNS["mainline-7.3"], "series/").items() if result.verdict == "skip"}
+    skipped = {
+        name
+        for name, result in results(DESIGNS["mainline-7.3"], "series/").items()
+        if result.verdict is SelftestVerdict.SKIP
+    }
     assert skipped == {f"series/{what}-no-direct-map" for what in ("clock", "punch", "release")}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mainline-6.12", "mainline-7.2", "mainline-7.3", "rfc-v4-fixed"])
 def test_everything_is_as_expected(name: str) -> None:
-    unexpected = {n: r.outcome.text for n, r in results(DESIGNS[name]).items() if r.verdict == "failed"}
+    unexpected = {n: r.outcome.text for n, r in results(DESIGNS[name]).items() if r.verdict is SelftestVerdict.FAILED}
     assert unexpected == {}
 
 
 @pytest.mark.slow
 def test_rfc_v4_breaks_ordinary_memory_and_recreated_slots() -> None:
-    broken = {n: r.outcome.text for n, r in results(DESIGNS["rfc-v4"]).items() if r.verdict == "failed"}
+    broken = {n: r.outcome.text for n, r in results(DESIGNS["rfc-v4"]).items() if r.verdict is SelftestVerdict.FAILED}
     assert broken["clock/in-anon"].startswith("wild-pointer: mapping of pfn")
     assert broken["recreate/unmapped-gmem-to-gmem"] == "the clock in the first guest_memfd: 2, expected 1"
     assert broken["recreate/unmapped-gmem-offset"].startswith("use-after-free: pfn")
@@ -76,7 +80,7 @@ def test_rfc_v4_breaks_ordinary_memory_and_recreated_slots() -> None:
 
 def test_reverted_fix_fails_its_test() -> None:
     test = SELFTESTS["dirty-log/every-update"]
-    assert run_on(lambda: ModelMachine(DESIGNS["mainline-7.3"]), test, 10).kind is Kind.PASS
-    assert run_on(lambda: ModelMachine(DESIGNS["dirty-at-unmap"]), test, 10).kind is Kind.FAIL
+    assert run_on(lambda: ModelMachine(DESIGNS["mainline-7.3"]), test, 10).status is SelftestStatus.PASS
+    assert run_on(lambda: ModelMachine(DESIGNS["dirty-at-unmap"]), test, 10).status is SelftestStatus.FAIL
     leak = run_on(lambda: ModelMachine(DESIGNS["reference-leak"]), SELFTESTS["invalidation/dontneed-memfd"], 10)
     assert "pages are in use" in leak.text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The selftests on this host's kernel: it agrees with the design that is taken for it."""
+"""Identification of this host's kernel, and the selftests on it: it agrees with the model of its design."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.linux.include.uapi import PAGE_SIZE, UFFD_MISSING
+from pfncache.linux.include.uapi import PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING
 from pfncache.machines.host import devkvm as host_module
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.identify import Host, probe
-from pfncache.selftests.outcome import Kind, run_on
-from pfncache.selftests.runner import run
+from pfncache.selftests.outcome import SelftestStatus, run_on
+from pfncache.selftests.runner import SelftestVerdict, run
 from pfncache.selftests.selftest import Selftest, userfaultfd
-from pfncache.selftests.suites.world import anon
+from pfncache.selftests.suites.testbed import anon
 from pfncache.selftests.targets import this_host
 
 
@@ -34,18 +34,25 @@ def test_probe_is_repeatable(kvm_host: Host) -> None:
 
 @pytest.mark.usefixtures("kvm_host")
 def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
-    """A lookup that nobody resolves keeps the child's thread in the kernel, with a VM and a userfaultfd open."""
+    """A fault that is never resolved keeps the child's thread in the kernel, with a VM and a userfaultfd open."""
 
     def hangs(machine: Machine) -> None:
-        """Waits for ever."""
-        world = anon(machine)
-        machine.userfaultfd(world.page, PAGE_SIZE, UFFD_MISSING)
-        world.enable_clock()
+        """Wait for a fault that is never resolved."""
+        bed = anon(machine)
+        machine.userfaultfd(bed.page, PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING)
+        bed.enable_clock()
 
     before = set(os.listdir("/proc/self/fd"))
-    test = Selftest("group/hangs", "hangs", "nothing", hangs, (userfaultfd(UFFD_MISSING, "missing-page"),), seconds=1.0)
-    assert run_on(KvmMachine, test, test.seconds).kind in (Kind.HANG, Kind.SKIP)
-    assert run_on(KvmMachine, SELFTESTS["clock/first-run"], 10).kind is Kind.PASS
+    test = Selftest(
+        "group/hangs",
+        "hangs",
+        "nothing",
+        hangs,
+        (userfaultfd(UFFDIO_REGISTER_MODE_MISSING, "missing-page"),),
+        seconds=1.0,
+    )
+    assert run_on(KvmMachine, test, test.seconds).status in (SelftestStatus.HANG, SelftestStatus.SKIP)
+    assert run_on(KvmMachine, SELFTESTS["clock/first-run"], 10).status is SelftestStatus.PASS
     assert set(os.listdir("/proc/self/fd")) == before
     assert Path("/proc/self/task", str(os.getpid()), "children").read_text() == ""
 
@@ -53,12 +60,16 @@ def test_hang_inside_the_kernel_is_ended_and_the_next_test_runs() -> None:
 @pytest.mark.parametrize("group", ["series", "memslots", "gmem", "clock"])
 def test_kernel_agrees_with_its_model(kvm_host: Host, group: str) -> None:
     tests = [test for test in SELFTESTS.values() if test.group == group]
-    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict == "failed"}
+    unexpected = {
+        r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict is SelftestVerdict.FAILED
+    }
     assert unexpected == {}
 
 
 @pytest.mark.slow
 def test_kernel_agrees_with_its_model_in_the_rest(kvm_host: Host) -> None:
     tests = [test for test in SELFTESTS.values() if test.group not in ("series", "memslots", "gmem", "clock")]
-    unexpected = {r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict == "failed"}
+    unexpected = {
+        r.test.name: r.line.notes for r in run(tests, this_host, kvm_host.design) if r.verdict is SelftestVerdict.FAILED
+    }
     assert unexpected == {}

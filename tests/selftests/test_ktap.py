@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is written can be parsed, and the parser refuses what the grammar does."""
+"""KTAP output can be parsed; the parser refuses what the grammar does."""
 
 from __future__ import annotations
 
 import pytest
 
-from pfncache.selftests.ktap import Line, header
+from pfncache.selftests.ktap import Directive, Line, header
 
 from .ktap import KtapError, parse
 
@@ -49,7 +49,7 @@ def test_parser_refuses(old: str, new: str) -> None:
 
 
 def test_what_is_written_is_read_back() -> None:
-    nasty = Line("a # name\nof two lines", False, "XFAIL", "because # of\nthis", ["one\ntwo"])
+    nasty = Line("a # name\nof two lines", False, Directive.XFAIL, "because # of\nthis", ["one\ntwo"])
     text = "\n".join(
         [
             header(1),

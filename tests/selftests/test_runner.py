@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What results mean: on the model, and on a kernel that the model predicts."""
+"""Verdicts on outcomes: on the model, and on a kernel that the model predicts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from pfncache.machines.host import devkvm as kvm_module
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine
+from pfncache.selftests import SELFTESTS
 from pfncache.selftests.ktap import Line
-from pfncache.selftests.outcome import Kind, Outcome, run_on
-from pfncache.selftests.runner import judge_kernel, judge_model, run
-from pfncache.selftests.selftest import Failure, Selftest, Skip, check, equal, guest_memfd
+from pfncache.selftests.outcome import SelftestOutcome, SelftestStatus, run_on
+from pfncache.selftests.runner import SelftestVerdict, judge_kernel, judge_model, run
+from pfncache.selftests.selftest import Selftest, SelftestFailure, SelftestSkipped, check, equal, guest_memfd
 
 MAINLINE = DESIGNS["mainline-7.3"]
 PASS, FAIL, OTHER, SKIP = (
-    Outcome(Kind.PASS),
-    Outcome(Kind.FAIL, "bad"),
-    Outcome(Kind.FAIL, "worse"),
-    Outcome(Kind.SKIP, "no"),
+    SelftestOutcome(status=SelftestStatus.PASS),
+    SelftestOutcome(status=SelftestStatus.FAIL, text="bad"),
+    SelftestOutcome(status=SelftestStatus.FAIL, text="worse"),
+    SelftestOutcome(status=SelftestStatus.SKIP, text="no"),
 )
 
 
@@ -47,11 +48,11 @@ def model() -> ModelMachine:
         (FAIL, "support", False, "XFAIL"),
         (PASS, "support", False, ""),
         (SKIP, "support", True, "SKIP"),
-        (Outcome(Kind.HANG), "", False, "TIMEOUT"),
-        (Outcome(Kind.CRASH), "support", False, "ERROR"),
+        (SelftestOutcome(status=SelftestStatus.HANG), "", False, "TIMEOUT"),
+        (SelftestOutcome(status=SelftestStatus.CRASH), "support", False, "ERROR"),
     ],
 )
-def test_model(got: Outcome, lacks: str, ok: bool, directive: str) -> None:
+def test_model(got: SelftestOutcome, lacks: str, ok: bool, directive: str) -> None:
     line = judge_model(selftest(lacks=lacks), got, MAINLINE)
     assert (line.ok, line.directive) == (ok, directive)
 
@@ -67,17 +68,22 @@ def test_model(got: Outcome, lacks: str, ok: bool, directive: str) -> None:
         (SKIP, SKIP, True, "SKIP"),
         (PASS, SKIP, True, ""),
         (FAIL, SKIP, False, ""),
-        (Outcome(Kind.PASS, observation=1), Outcome(Kind.PASS, observation=2), False, ""),
-        (Outcome(Kind.HANG), PASS, False, "TIMEOUT"),
-        (Outcome(Kind.CRASH), FAIL, False, "ERROR"),
+        (
+            SelftestOutcome(status=SelftestStatus.PASS, observation=1),
+            SelftestOutcome(status=SelftestStatus.PASS, observation=2),
+            False,
+            "",
+        ),
+        (SelftestOutcome(status=SelftestStatus.HANG), PASS, False, "TIMEOUT"),
+        (SelftestOutcome(status=SelftestStatus.CRASH), FAIL, False, "ERROR"),
     ],
 )
-def test_kernel(got: Outcome, predicted: Outcome, ok: bool, directive: str) -> None:
+def test_kernel(got: SelftestOutcome, predicted: SelftestOutcome, ok: bool, directive: str) -> None:
     line = judge_kernel(selftest(), got, predicted, MAINLINE)
     assert (line.ok, line.directive) == (ok, directive)
 
 
-SPLAT = Outcome(Kind.PASS, complaints=("WARNING: here",))
+SPLAT = SelftestOutcome(status=SelftestStatus.PASS, complaints=("WARNING: here",))
 
 
 @pytest.mark.parametrize(
@@ -85,21 +91,26 @@ SPLAT = Outcome(Kind.PASS, complaints=("WARNING: here",))
     [
         (SPLAT, PASS, False, ""),
         (SPLAT, SKIP, False, ""),
-        (Outcome(Kind.FAIL, "bad", complaints=("BUG: here",)), FAIL, False, ""),
-        (SPLAT, Outcome(Kind.FAIL, "warn-on: there", splat=True), False, "XFAIL"),
-        (SPLAT, Outcome(Kind.PASS, complaints=("WARNING: noted",)), True, ""),
+        (SelftestOutcome(status=SelftestStatus.FAIL, text="bad", complaints=("BUG: here",)), FAIL, False, ""),
+        (SPLAT, SelftestOutcome(status=SelftestStatus.FAIL, text="warn-on: there", splat=True), False, "XFAIL"),
+        (SPLAT, SelftestOutcome(status=SelftestStatus.PASS, complaints=("WARNING: noted",)), True, ""),
     ],
 )
-def test_a_kernel_that_complains(got: Outcome, predicted: Outcome, ok: bool, directive: str) -> None:
+def test_a_kernel_that_complains(got: SelftestOutcome, predicted: SelftestOutcome, ok: bool, directive: str) -> None:
     line = judge_kernel(selftest(), got, predicted, MAINLINE)
     assert (line.ok, line.directive) == (ok, directive)
-    assert f"the kernel says: {got.complaints[0]}" in line.notes
+    assert f"kernel log: {got.complaints[0]}" in line.notes
 
 
 def test_difference_from_the_model_is_explained() -> None:
     line: Line = judge_kernel(selftest(), PASS, FAIL, MAINLINE)
     assert "the model of mainline-7.3 fails: bad" in line.notes
-    line = judge_kernel(selftest(), Outcome(Kind.PASS, observation="a"), Outcome(Kind.PASS, observation="b"), MAINLINE)
+    line = judge_kernel(
+        selftest(),
+        SelftestOutcome(status=SelftestStatus.PASS, observation="a"),
+        SelftestOutcome(status=SelftestStatus.PASS, observation="b"),
+        MAINLINE,
+    )
     assert line.notes == ["a, but b on the model of mainline-7.3"]
 
 
@@ -118,7 +129,7 @@ def _body(name: str) -> object:
         machine.kernel.put_page(machine.kernel.mem_map[0])
 
     def skips(machine: Machine) -> None:
-        raise Skip("nothing to see")
+        raise SelftestSkipped("nothing to see")
 
     def leaks(machine: Machine) -> None:
         assert isinstance(machine, ModelMachine)
@@ -132,17 +143,17 @@ def _body(name: str) -> object:
 @pytest.mark.parametrize(
     ("body", "kind", "text"),
     [
-        ("fails", Kind.FAIL, "the check's text"),
-        ("differs", Kind.FAIL, "a thing: 1, expected 2"),
-        ("refused", Kind.FAIL, "unexpected KVM_CREATE_VM of type 99: EINVAL"),
-        ("splat", Kind.FAIL, "refcount-imbalance: a reference of page0 is dropped, but it has none"),
-        ("skips", Kind.SKIP, "nothing to see"),
-        ("leaks", Kind.FAIL, "refcount-imbalance: everything is closed, but pages are in use"),
+        ("fails", SelftestStatus.FAIL, "the check's text"),
+        ("differs", SelftestStatus.FAIL, "a thing: 1, expected 2"),
+        ("refused", SelftestStatus.FAIL, "unexpected KVM_CREATE_VM of type 99: EINVAL"),
+        ("splat", SelftestStatus.FAIL, "refcount-imbalance: a reference of page0 is dropped, but it has none"),
+        ("skips", SelftestStatus.SKIP, "nothing to see"),
+        ("leaks", SelftestStatus.FAIL, "refcount-imbalance: everything is closed, but pages are in use"),
     ],
 )
-def test_outcomes(body: str, kind: Kind, text: str) -> None:
+def test_outcomes(body: str, kind: SelftestStatus, text: str) -> None:
     outcome = run_on(model, selftest(_body(body)), 10)
-    assert outcome.kind is kind
+    assert outcome.status is kind
     assert outcome.text.startswith(text)
 
 
@@ -151,20 +162,23 @@ def test_bug_in_a_test_is_an_error() -> None:
         raise KeyError("typo")
 
     outcome = run_on(model, selftest(broken), 10)
-    assert outcome.kind is Kind.CRASH
+    assert outcome.status is SelftestStatus.CRASH
     assert "KeyError: 'typo'" in outcome.text
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_capabilities_are_named() -> None:
     test = selftest(needs=(guest_memfd(64), guest_memfd(128)))
     outcome = run_on(model, test, 10)
-    assert (outcome.kind, outcome.text) == (Kind.SKIP, "no guest_memfd flags 0x40; no guest_memfd flags 0x80")
+    assert (outcome.status, outcome.text) == (
+        SelftestStatus.SKIP,
+        "no guest_memfd flags 0x40; no guest_memfd flags 0x80",
+    )
 
 
 def test_no_kvm_is_a_skip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kvm_module, "DEVICE", "/nonexistent")
     outcome = run_on(KvmMachine, selftest(), 10)
-    assert (outcome.kind, outcome.text) == (Kind.SKIP, "open /nonexistent: ENOENT")
+    assert (outcome.status, outcome.text) == (SelftestStatus.SKIP, "open /nonexistent: ENOENT")
 
 
 def test_the_next_test_runs_after_a_hang_and_a_crash() -> None:
@@ -174,16 +188,43 @@ def test_the_next_test_runs_after_a_hang_and_a_crash() -> None:
     def crashes(machine: Machine) -> None:
         os.abort()
 
-    kinds = [run_on(model, selftest(body), 0.5).kind for body in (hangs, crashes)]
-    assert kinds == [Kind.HANG, Kind.CRASH]
+    kinds = [run_on(model, selftest(body), 0.5).status for body in (hangs, crashes)]
+    assert kinds == [SelftestStatus.HANG, SelftestStatus.CRASH]
     (result,) = run([selftest()], None, MAINLINE)
-    assert result.verdict == "ok"
+    assert result.verdict is SelftestVerdict.OK
 
 
 def test_verdicts() -> None:
     def fails(machine: Machine) -> None:
-        raise Failure("no")
+        raise SelftestFailure("no")
 
     tests = [selftest(), selftest(fails), selftest(fails, lacks="support"), selftest(needs=(guest_memfd(64),))]
     design: Design = MAINLINE
-    assert [result.verdict for result in run(tests, None, design)] == ["ok", "failed", "xfail", "skip"]
+    assert [result.verdict for result in run(tests, None, design)] == [
+        SelftestVerdict.OK, SelftestVerdict.FAILED, SelftestVerdict.XFAIL, SelftestVerdict.SKIP,
+    ]  # fmt: skip
+
+
+def test_opt_in_test_runs_on_a_kernel_by_its_full_name_only() -> None:
+    ran: list[str] = []
+
+    def kernel(test: Selftest) -> SelftestOutcome:
+        ran.append(test.name)
+        return PASS
+
+    test = selftest(opt_in="it breaks the host")
+    for names in ((), ("group",), ("group/",)):
+        (result,) = run([test], kernel, MAINLINE, opted_in=names)
+        assert result.verdict is SelftestVerdict.SKIP
+        assert result.line.reason == "opt-in: it breaks the host; to run it, name it: pfncache selftest group/test"
+    assert ran == []
+    (result,) = run([test], kernel, MAINLINE, opted_in=("group/test",))
+    assert (result.verdict, ran) == (SelftestVerdict.OK, ["group/test"])
+    (result,) = run([test], None, MAINLINE)
+    assert result.verdict is SelftestVerdict.OK, "on the model it is harmless"
+
+
+def test_what_writes_to_freed_memory_is_opt_in() -> None:
+    marked = {test.name for test in SELFTESTS.values() if test.opt_in}
+    assert marked == {"process-exit/timer", "widened/by-chance-no-slot"}
+    assert all("opt-in" in SELFTESTS[name].summary for name in marked)

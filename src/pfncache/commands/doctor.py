@@ -3,115 +3,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import click
-from rich.console import Console
-
-from pfncache.kernels.debian import fetched
-from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP, SHARED_GMEM, UFFD_MINOR, UFFD_MISSING, UFFD_WP
-from pfncache.machines.capabilities import Capabilities
-from pfncache.machines.host.userfaultfd import supported_modes
-from pfncache.machines.vm.qemu import PROGRAM, Hardware
-from pfncache.selftests import SELFTESTS
-from pfncache.selftests.identify import Host, probe
-from pfncache.user_cache import root
-
-UFFD_NAMES = {UFFD_MISSING: "missing", UFFD_WP: "write-protected", UFFD_MINOR: "minor"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line."""
-
-    what: str
-    found: str
-    """What there is; empty for nothing."""
-    enables: str
-    remedy: str = ""
-    """How to get it."""
-
-
-def _kvm(host: Host) -> Finding:
-    remedy = {
-        "ENOENT": "load kvm_intel or kvm_amd; in a VM, have its host allow nested virtualisation",
-        "EACCES": "join the group of /dev/kvm (kvm)",
-        "EPERM": "join the group of /dev/kvm (kvm), or give the container the device",
-    }
-    name = host.reason.rsplit(" ", 1)[-1]
-    found = f"/dev/kvm; modelled by {host.design.name}: {host.reason}" if host.capabilities else ""
-    fix = f"{host.reason}: {remedy.get(name, 'this /dev/kvm is not usable')}"
-    return Finding("KVM", found, "selftest --machine kvm, fuzzing", fix)
-
-
-def _runnable(capabilities: Capabilities) -> str:
-    count = sum(not test.missing(capabilities) for test in SELFTESTS.values())
-    return f"{count} of {len(SELFTESTS)} selftests"
-
-
-def _gmem(capabilities: Capabilities) -> Iterator[Finding]:
-    flags = capabilities.guest_memfd_flags
-    found = f"flags {flags:#x}" if capabilities.guest_memfd else ""
-    yield Finding("guest_memfd", found, "gmem, and guest_memfd in every group", "a kernel with CONFIG_KVM_GUEST_MEMFD")
-    shared = "MMAP and INIT_SHARED" if flags & SHARED_GMEM == SHARED_GMEM else ""
-    yield Finding("guest_memfd, mapped", shared, "clocks in guest_memfd, footprint", "Linux 6.18 or newer")
-    bare = "NO_DIRECT_MAP" if flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP else ""
-    yield Finding("guest_memfd, unmapped", bare, "series/*-no-direct-map", "in no released kernel; try --machine model")
-    private = f"attributes {capabilities.memory_attributes:#x}" if capabilities.memory_attributes else ""
-    remedy = "CONFIG_KVM_SW_PROTECTED_VM and nested paging: pfncache kernel build"
-    yield Finding("private memory", private, "series/*-private, conversion", remedy)
-
-
-def _others(capabilities: Capabilities | None) -> Iterator[Finding]:
-    modes = capabilities.userfaultfd if capabilities is not None else supported_modes()
-    named = ", ".join(name for mode, name in UFFD_NAMES.items() if modes & mode)
-    yield Finding("userfaultfd", named, "paused-lookup", "as root, or sysctl vm.unprivileged_userfaultfd=1")
-    if capabilities is not None:
-        window = "enough free memory" if capabilities.notifier_window else ""
-        yield Finding("long invalidations", window, "long-window", "2 GiB of free memory")
-    found = f"{shutil.which(PROGRAM)}, {'by KVM' if Hardware.here().accelerated else 'emulating'}"
-    yield Finding("QEMU", found if shutil.which(PROGRAM) else "", "selftest --kernel", "install qemu-system-x86")
-    kernels = ", ".join(image.name for image in fetched())
-    yield Finding("kernels for QEMU", kernels, "selftest --kernel", "pfncache kernel fetch 6.12 6.18 7.3")
-
-
-def _engine() -> Finding:
-    place = Path(os.environ.get("NUMBA_CACHE_DIR") or root() / "engine")
-    cached = place.is_dir() and next(place.rglob("engine*.nbi"), None) is not None
-    there = next(p for p in (place, *place.parents) if p.exists())
-    writable = os.access(there, os.W_OK)
-    remedy = "the first verify compiles for about ten seconds, and keeps it"
-    if not writable:
-        remedy = "set NUMBA_CACHE_DIR to a directory that you can write"
-    return Finding("search engine", "compiled, in numba's cache" if cached else "", "verify starts at once", remedy)
-
-
-def findings(host: Host) -> list[Finding]:
-    """Everything that matters, in the order in which a newcomer wants it."""
-    found = [_kvm(host)]
-    if host.capabilities is not None:
-        found += _gmem(host.capabilities)
-    return [*found, *_others(host.capabilities), _engine()]
 
 
 @click.command()
 def doctor() -> None:
-    """Say what this host offers, which tests that enables, and how to get what is missing.
+    """Show what this host offers, which tests that enables, and how to get what is missing.
 
-    The model and the checker need nothing of it. Exit status: 0.
+    The model and the checker require none of it. Exit status: 0.
     """
+    from rich.console import Console
+
+    from pfncache.doctor import findings, runnable
+    from pfncache.selftests.identify import probe
+
     host = probe()
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings(host):
-        if finding.found:
-            console.print(f"[green]yes[/]  {finding.what:<22} {finding.found}; for {finding.enables}")
-        else:
-            console.print(
-                f"[yellow]no[/]   {finding.what:<22} wanted for {finding.enables}; to get it: {finding.remedy}"
-            )
+        console.print(finding.markup)
     if host.capabilities is not None:
-        console.print(f"{_runnable(host.capabilities)} can run here; all of them on a model: --machine model")
+        console.print(runnable(host.capabilities))

@@ -1,34 +1,48 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests for commands: started with a word of what is going on, ended whatever happens, their failures in a line."""
+"""Kernels that a user names with --kernel, booted in QEMU. Shared by the verbs that run on the machine vm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from pfncache.kernels.find import NoSuchKernel, find
-from pfncache.kernels.modules import ModuleError
-from pfncache.machines.vm.guest import Guest, GuestError
-from pfncache.machines.vm.monitor import MonitorError
-from pfncache.machines.vm.qemu import Hardware, QemuError
+if TYPE_CHECKING:
+    from pfncache.kernels.image import Image
+    from pfncache.machines.vm.guest import Guest
+    from pfncache.machines.vm.qemu import Hardware
+
+
+def images_named(kernels: str) -> list[Image]:
+    """Find the kernels of a list with commas; a usage error for an unknown one, before any is booted."""
+    from pfncache.kernels.find import NoSuchKernel, find
+
+    try:
+        return [find(name) for name in kernels.split(",")]
+    except NoSuchKernel as error:
+        raise click.UsageError(str(error)) from None
 
 
 @contextmanager
-def running(name: str, hardware: Hardware | None = None) -> Iterator[Guest]:
-    """The kernel that a user has named, in QEMU, on some hardware or on the usual."""
+def running(image: Image, hardware: Hardware | None = None) -> Iterator[Guest]:
+    """Boot a kernel in QEMU, show the progress on standard error, and close it whatever happens."""
+    from rich.console import Console
+
+    from pfncache.kernels.modules import ModuleError
+    from pfncache.machines.vm import qemu
+    from pfncache.machines.vm.guest import Guest, GuestError
+    from pfncache.machines.vm.monitor import MonitorError
+
+    err = Console(stderr=True, highlight=False)
     try:
-        image = find(name)
-        err = Console(stderr=True, highlight=False)
+        qemu.program()
         with err.status(f"starting Linux {image.release} in QEMU ..."):
             guest = Guest(image, hardware)
         with guest:
             if guest.unsaved:
                 err.print(f"the next start will boot again: {guest.unsaved}")
             yield guest
-    except NoSuchKernel as error:
-        raise click.UsageError(str(error)) from None
-    except (GuestError, MonitorError, QemuError, ModuleError, OSError) as error:
+    except (GuestError, MonitorError, qemu.QemuError, ModuleError, OSError) as error:
         raise click.ClickException(str(error)) from None

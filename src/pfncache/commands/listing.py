@@ -17,7 +17,7 @@ LISTS = {
     "scenarios": [(s.name, s.hazard) for s in SCENARIOS.values()],
     "properties": [(p.name, p.meaning) for p in PROPERTIES.values()],
     "guests": list(GUESTS.items()),
-    "selftests": [(t.name, f"{t.purpose} [{t.watches}]") for t in SELFTESTS.values()],
+    "selftests": [(t.name, t.summary) for t in SELFTESTS.values()],
 }
 
 

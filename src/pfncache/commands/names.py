@@ -35,3 +35,11 @@ def designs_named(names: Iterable[str]) -> list[Design]:
         else:
             raise unknown("design", name, DESIGNS)
     return chosen
+
+
+def design_named(name: str) -> Design:
+    """Return the one design that a user named; a usage error if the name stands for several."""
+    designs = designs_named([name])
+    if len(designs) != 1:
+        raise click.UsageError(f"{name}: defines {len(designs)} designs; name one of them")
+    return designs[0]

@@ -3,123 +3,52 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from collections import Counter
-from collections.abc import Iterator
-
 import click
-from rich.console import Console
-
-from pfncache.commands.guests import running
-from pfncache.commands.names import unknown
-from pfncache.designs.catalogue import DESIGNS
-from pfncache.designs.design import Design
-from pfncache.selftests import SELFTESTS
-from pfncache.selftests import view as report
-from pfncache.selftests.comparison import Column, document, table
-from pfncache.selftests.guest_kernel import GuestKernel
-from pfncache.selftests.identify import Host, probe
-from pfncache.selftests.runner import Result, run
-from pfncache.selftests.selftest import Selftest
-from pfncache.selftests.targets import Kernel, this_host
 
 DEFAULT_KERNELS = "6.12,6.18,7.3"
-"""Without and with guest_memfd that can be mapped, and the newest."""
+"""Without guest_memfd that can be mapped, with it, and the newest."""
 EXIT_FAILED, EXIT_SKIPPED, EXIT_INTERRUPTED = 1, 4, 130
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
-@click.option("--machine", type=click.Choice(["model", "kvm", "vm"]), help="Default: kvm where /dev/kvm can be used.")
-@click.option(
-    "--kernel",
-    "kernels",
-    metavar="K[,K...]",
-    help=f"In QEMU; several make a table. See `pfncache kernel`. Of --machine vm: {DEFAULT_KERNELS}.",
-)
-@click.option("--design", "design_name", metavar="DESIGN", help="The model; of a kernel: what it has to agree with.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--machine", type=click.Choice(["model", "kvm", "vm"]), help="Default: vm with --kernel; else kvm if /dev/kvm is usable, else model.")  # fmt: skip # noqa: E501
+@click.option("--kernel", "kernels", metavar="K[,K...]", help=f"Kernels to boot in QEMU, see `pfncache kernel`. Default of --machine vm: {DEFAULT_KERNELS}.")  # fmt: skip # noqa: E501
+@click.option("--design", "name", metavar="DESIGN|FILE.py", help="Design of the model, also to predict a kernel's outcomes. Default: mainline-7.3; on a kernel, the one that its probes identify.")  # fmt: skip # noqa: E501
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of KTAP or the summary.")
 @click.pass_context
 def selftest(
-    ctx: click.Context, names: tuple[str, ...], machine: str | None, kernels: str | None, design_name: str | None,
+    ctx: click.Context, names: tuple[str, ...], machine: str | None, kernels: str | None, name: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Run the selftests whose names start with NAME, or all of them.
 
-    On a kernel, the model of a design says what to expect of each. A pipe gets KTAP.
+    On a kernel, the outcome of each test is compared with that on the model of the kernel's design. A terminal gets a
+    summary, with several kernels a table; a pipe gets KTAP. A test that `pfncache list selftests` marks as opt-in runs
+    on a kernel only if NAME is its full name.
+
     Exit status: 0 all as expected, 1 not, 2 usage, 4 all were skipped, 130 interrupted.
     """
-    if design_name is not None and design_name not in DESIGNS:
-        raise unknown("design", design_name, DESIGNS)
+    from pfncache.commands.guests import images_named, running
+
     if kernels is not None and machine not in (None, "vm"):
         raise click.UsageError(f"--kernel is for the machine vm, not for {machine}")
-    if machine == "vm" and kernels is None:
-        kernels = DEFAULT_KERNELS
-    tests = _tests(names)
-    design = DESIGNS[design_name] if design_name else None
-    show = report.silent if as_json else report.summary if _is_terminal() else report.ktap
-    columns: list[Column] = []
+    images = images_named(kernels or DEFAULT_KERNELS) if kernels or machine == "vm" else []
+    from pfncache.commands.names import design_named, unknown
+
+    design = design_named(name) if name is not None else None
+    from pfncache.selftests import SELFTESTS, session, view
+    from pfncache.selftests.runner import SelftestVerdict
+
     try:
-        for column, results in _subjects(tests, machine, kernels, design):
-            columns.append(column)
-            for result in show(tests, results, f"machine: {column.about}"):
-                column.results.append(result)
+        request = session.SelftestRequest(session.select(names), names, design)
+    except session.NoSuchTest as error:
+        raise unknown("selftest", str(error), SELFTESTS) from None
+    try:
+        columns = view.show(session.columns(request, machine, images, running), request.tests, as_json)
     except KeyboardInterrupt:
         ctx.exit(EXIT_INTERRUPTED)
-    if as_json:
-        click.echo(json.dumps(document(columns), indent=1))
-    elif len(columns) > 1 and _is_terminal():
-        Console(highlight=False).print(table(columns))
-    counts = Counter(result.verdict for column in columns for result in column.results)
-    if counts["failed"]:
+    verdicts = {result.verdict for column in columns for result in column.results}
+    if SelftestVerdict.FAILED in verdicts:
         ctx.exit(EXIT_FAILED)
-    ctx.exit(EXIT_SKIPPED if counts["skip"] == counts.total() else 0)
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty()
-
-
-def _tests(names: tuple[str, ...]) -> list[Selftest]:
-    if not names:
-        return list(SELFTESTS.values())
-    chosen: dict[str, Selftest] = {}
-    for name in names:
-        found = {n: test for n, test in SELFTESTS.items() if n.startswith(name)}
-        if not found:
-            raise unknown("selftest", name, SELFTESTS)
-        chosen.update(found)
-    return [test for name, test in SELFTESTS.items() if name in chosen]
-
-
-def _subjects(
-    tests: list[Selftest], machine: str | None, kernels: str | None, design: Design | None
-) -> Iterator[tuple[Column, Iterator[Result]]]:
-    """What the tests are to run on, each with their results as they come."""
-    if kernels is not None:
-        for name in kernels.split(","):
-            with running(name) as guest:
-                kernel = GuestKernel(guest)
-                release = guest.image.release
-                yield _on_kernel(tests, kernel, f"of Linux {release} in QEMU", release, kernel.probe(), design)
-        return
-    host = probe() if machine != "model" else None
-    if host is not None and (machine == "kvm" or host.capabilities is not None):
-        yield _on_kernel(tests, this_host, "of this host", os.uname().release, host, design)
-        return
-    design = design or DESIGNS["mainline-7.3"]
-    why = f" ({host.reason})" if host is not None else ""
-    column = Column("", design.name, f"the model of {design.name}, {design.title}{why}")
-    yield column, run(tests, None, design)
-
-
-def _on_kernel(
-    tests: list[Selftest], kernel: Kernel, where: str, release: str, host: Host, told: Design | None
-) -> tuple[Column, Iterator[Result]]:
-    design = told or host.design
-    if host.capabilities is None:
-        return Column(release, design.name, f"no usable KVM {where}: {host.reason}"), run(tests, kernel, design)
-    about = f"the KVM {where}, modelled by {design.name} ({'as told' if told else host.reason})"
-    return Column(release, design.name, about), run(tests, kernel, design, host.capabilities.processor)
+    ctx.exit(EXIT_SKIPPED if verdicts == {SelftestVerdict.SKIP} else 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was found out: the pages of a guest that KVM itself has touched."""
+"""Footprint of a guest: the pages that KVM itself has touched."""
 
 from __future__ import annotations
 
@@ -8,71 +8,71 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Access:
-    """KVM was seen to reach a page by a path, for the first time."""
+    """First access of KVM to a page by a path."""
 
     gfn: int
     path: str
     write: bool
     count: int
-    """How often it was."""
+    """Number of accesses by this path."""
     order: int
-    """Among all accesses, from 1."""
+    """Number of the access, from 1, among all."""
     seconds: float
     """Since the measurement began."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """One guest, run once."""
+    """Footprint of one run of a guest."""
 
     guest: str
     machine: str
-    """On what: the model of a design, a kernel's release; and what its processor leaves to KVM."""
+    """The model of a design or a kernel's release, and the processor's virtualisation features."""
     pages: int
-    """How many the guest has."""
+    """Number of the guest's pages."""
     touched: tuple[int, ...]
-    """The gfns with a PTE in the memslot's user mapping, which only KVM has used."""
+    """Gfns with a PTE in the memslot's user mapping, which only KVM uses."""
     written: tuple[int, ...] | None
-    """Those of them that were written through it; None where writes cannot be tracked."""
+    """Those of them that were written through it; None if writes cannot be recorded."""
     ended: str
-    """How the guest ended."""
+    """How the run ended."""
     accesses: tuple[Access, ...] = ()
-    """In order; without probes there are none."""
+    """Accesses in order; empty without probes."""
     emulated: dict[str, int] = field(default_factory=dict)
-    """The instructions that KVM has emulated or skipped, the pages of devices they were for, and how often."""
+    """Counts of instructions that KVM has emulated or skipped, and of accesses to devices by page."""
     unprobed: str = ""
-    """Why there were no probes; empty if there were."""
+    """Why there are no probes; empty with probes."""
     blind: tuple[str, ...] = ()
-    """Functions that the kernel has not, or does not let be probed."""
+    """Functions that the kernel lacks or does not allow to be probed."""
     lost: int = 0
-    """Events that did not fit in the trace buffer."""
+    """Events lost because the trace buffer was full."""
     roles: dict[int, str] = field(default_factory=dict)
-    """What a page is to the guest, where we know."""
+    """Known uses of pages by the guest."""
     populated: int = 0
-    """How many pages the guest_memfd has at the end: those that anybody has touched."""
+    """Allocated pages of the guest_memfd at the end."""
     exits: int = 0
-    """How often KVM_RUN came back to user space."""
+    """Number of exits of KVM_RUN to user space."""
     seconds: float = 0.0
     console: tuple[str, ...] = ()
-    """What the guest has printed."""
+    """Console output of the guest."""
 
     @property
     def unexplained(self) -> tuple[int, ...]:
-        """Touched pages that no probe has seen."""
+        """Touched pages without an event of a probe."""
         seen = {access.gfn for access in self.accesses}
         return tuple(gfn for gfn in self.touched if gfn not in seen)
 
     @property
     def unmapped(self) -> tuple[int, ...]:
-        """Pages that a probe has seen, and that have no PTE."""
+        """Pages with an event of a probe, but without a PTE."""
         return tuple(sorted({access.gfn for access in self.accesses} - set(self.touched)))
 
     def of(self, gfn: int) -> list[Access]:
-        """The accesses to a page, in order."""
+        """Return the accesses to a page, in order."""
         return [access for access in self.accesses if access.gfn == gfn]
 
     def by_path(self) -> dict[str, set[int]]:
-        """The touched pages that each path has reached, the path with most pages first."""
+        """Return the touched pages of each path, the path with most pages first."""
         found: dict[str, set[int]] = {}
         touched = set(self.touched)
         for access in self.accesses:
@@ -85,11 +85,11 @@ class Footprint:
 
 UNKNOWN = "path unknown"
 PANICKED = "panicked: "
-"""How the end of a guest begins that has got as far as it can."""
+"""Prefix of `ended` for a guest that has booted up to the mount of its root."""
 
 
 def ranges(gfns: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Runs of consecutive page numbers, as (first, last)."""
+    """Return ranges of consecutive page numbers, as (first, last)."""
     found: list[tuple[int, int]] = []
     for gfn in sorted(gfns):
         if found and found[-1][1] == gfn - 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names for the instructions that KVM emulates or skips, as far as a footprint needs them."""
+"""Names of the instructions that KVM emulates or skips while a guest boots."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _TWO_BYTES = {
     0x23: "mov to dr", 0x30: "wrmsr", 0x31: "rdtsc", 0x32: "rdmsr", 0x33: "rdpmc", 0xA2: "cpuid",
 }  # fmt: skip
 _SYSTEM = {0xC1: "vmcall", 0xC8: "monitor", 0xC9: "mwait", 0xD1: "xsetbv", 0xD9: "vmmcall", 0xF8: "swapgs"}
-"""0f 01 and a byte that is no operand."""
+"""Opcode 0f 01 with a byte that is no operand."""
 _TABLES = {0: "sgdt", 1: "sidt", 2: "lgdt", 3: "lidt", 4: "smsw", 6: "lmsw", 7: "invlpg"}
-"""0f 01 and an operand, by the opcode's extension."""
+"""Opcode 0f 01 with an operand, by the opcode's extension."""
 _ONE_BYTE = {
     **dict.fromkeys((0xE4, 0xE5, 0xEC, 0xED), "in"), **dict.fromkeys((0xE6, 0xE7, 0xEE, 0xEF), "out"),
     **dict.fromkeys((0x6C, 0x6D), "ins"), **dict.fromkeys((0x6E, 0x6F), "outs"), 0xF4: "hlt",
@@ -21,7 +21,7 @@ _ONE_BYTE = {
 
 
 def name(code: bytes, long_mode: bool = True) -> str:
-    """What an instruction is, from its bytes; their beginning in hexadecimal if it is none of those that we know."""
+    """Return the name of an instruction; its first bytes in hexadecimal if it is not known."""
     start = 0
     while start < len(code) and (code[start] in _PREFIXES or (long_mode and code[start] in _REX)):
         start += 1

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's memory, laid out so that KVM's own accesses can be told from the guest's and from ours."""
+"""A guest's memory with two mappings, by which KVM's own accesses are distinguished from the guest's and the VMM's."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.uapi import PAGE_SIZE, SHARED_GMEM
-from pfncache.machines.machine import Machine, SyscallError, Vm, WriteTracking
+from pfncache.machines.machine import Machine, SyscallError, Vm
+from pfncache.machines.resource import WriteTracking
 
 
 class GuestMemory:
     """Memory from gpa 0 on, in a guest_memfd with two mappings.
 
-    The memslot has one of them, which we never use: a PTE in it was made by KVM. No PTE comes along with another's:
+    The memslot has one of them, which the VMM does not use, so that each PTE in it is due to KVM, one access each:
     guest_memfd's mappings have no fault-around (its vm_ops have no map_pages), and its folios are single pages.
     """
 
@@ -23,35 +24,35 @@ class GuestMemory:
         self._tracking: WriteTracking | None = None
 
     def track(self) -> None:
-        """Record from now on which pages KVM writes, where the kernel can: we have written what we have to write."""
+        """Record from now on which pages KVM writes, if the kernel supports it."""
         try:
             self._tracking = self._machine.track_writes(self._slot, self.size)
         except SyscallError:
             self._tracking = None
 
     def read(self, gpa: int, length: int) -> bytes:
-        """Read it without leaving a trace."""
+        """Read memory through the VMM's mapping."""
         return self._machine.read(self._ours + gpa, length)
 
     def write(self, gpa: int, data: bytes) -> None:
-        """Write it without leaving a trace."""
+        """Write memory through the VMM's mapping."""
         self._machine.write(self._ours + gpa, data)
 
     def touched(self) -> tuple[int, ...]:
-        """The pages that KVM has reached through the user mapping, by number."""
+        """Return the pages that KVM has reached through the slot's mapping, by number."""
         return _numbers(self._machine.present(self._slot, self.size))
 
     def written(self) -> tuple[int, ...] | None:
-        """Those that it has written; None where that cannot be tracked."""
+        """Return those that KVM has written; None if that cannot be recorded."""
         return None if self._tracking is None else _numbers(self._tracking.written())
 
     def populated(self) -> int:
-        """How many pages the guest_memfd has."""
+        """Return the number of allocated pages of the guest_memfd."""
         return sum(self._machine.mincore(self._ours, self.size))
 
     @property
     def pages(self) -> int:
-        """How many there are."""
+        """Number of pages."""
         return self.size // PAGE_SIZE
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ways by which KVM x86 reaches guest memory through the user mapping, and where to watch them.
+"""Functions by which KVM x86 reaches guest memory through the user mapping, to be probed.
 
 Found by reading virt/kvm/kvm_main.c, virt/kvm/pfncache.c, arch/x86/kvm/x86.c and arch/x86/kvm/mmu/paging_tmpl.h of 6.18
-and 7.3. A function that is watched takes the page as an argument; who calls it says what for.
+and 7.3. A probed function has the page as an argument; its caller determines the purpose.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Watched:
-    """A function at whose entry KVM is about to reach a page."""
+    """A probed function, at whose entry KVM is about to access a page."""
 
     function: str
     page: str
-    """The page as an expression over the arguments, for a kprobe: gfn=..., or gpa=... for an address."""
+    """The page as a kprobe argument: gfn=..., or gpa=... for an address."""
     write: bool
     path: str | None = ""
-    """What it does that for. Empty if it depends on the caller; None if callers that are not named do not count."""
+    """Purpose of the access. Empty if it depends on the caller; None if only the callers below count."""
     callers: Mapping[str, str] = field(default_factory=dict)
-    """What its callers do that for; an asterisk for emulation, whose reason x86_emulate_instruction() is told.
+    """Purposes by caller; an asterisk for emulation, whose reason is an argument of x86_emulate_instruction().
 
-    Empty if the caller is watched itself: it does not count twice."""
+    Empty if the caller is probed itself, so that the access is not counted twice."""
     when: str = ""
-    """A condition, as tracefs has them."""
+    """A tracefs filter."""
 
 
 WATCHED = (
@@ -64,30 +64,30 @@ CALLERS = {
     "apic_sync_pv_eoi_from_guest": "PV EOI", "kvm_lapic_sync_to_vapic": "PV EOI", "kvm_lapic_sync_from_vapic": "PV EOI",
     "kvm_write_wall_clock": "wall clock",
 }  # fmt: skip
-"""What other callers do that for."""
+"""Purposes of further callers."""
 
 EMULATE, TYPE = "x86_emulate_instruction", "emulation_type"
-"""It is told why it emulates: EMULTYPE_* of arch/x86/include/asm/kvm_host.h."""
+"""Function and argument with the reason of an emulation: EMULTYPE_* of arch/x86/include/asm/kvm_host.h."""
 _SKIP, _PAGE_FAULT = 1 << 2, 1 << 6
 
 
 def emulation(kind: int) -> str:
-    """What is emulated."""
+    """Return the reason of an emulation."""
     if kind & _SKIP:
         return "skip"
     return "MMIO" if kind & _PAGE_FAULT else "emulation"
 
 
 INSTRUCTION = "kvm/kvm_emulate_insn"
-"""Tracepoint: which instruction that was."""
+"""Tracepoint: the emulated instruction."""
 DEVICES = "kvm/kvm_mmio"
-"""Tracepoint: where the guest's access to a device has gone."""
+"""Tracepoint: an access of the guest to a device."""
 TABLES = ("kvmmmu/kvm_mmu_set_accessed_bit", "kvmmmu/kvm_mmu_set_dirty_bit")
 """Tracepoints: the walker writes a page-table entry."""
 
 
 def path(watched: Watched, caller: str, emulating: str) -> str:
-    """What KVM reaches a page for when `caller` has called a watched function; empty if that does not count."""
+    """Return the purpose of an access by a probed function and its caller; empty if it does not count."""
     plain = caller.split(".", maxsplit=1)[0]  # without .constprop.0 and the like
     text = watched.callers.get(plain)
     if text is None:

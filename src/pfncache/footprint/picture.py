@@ -11,13 +11,13 @@ from pfncache.linux.include.uapi import PAGE_SIZE
 
 _MIB = 1 << 20
 _ROWS = 80
-"""Up to so many touched pages, each has a row of its own; of more, the place in memory alone is shown."""
+"""Maximum number of touched pages that are labelled."""
 _IMAGE = "#dddddd"
 _TOUCHED = "#b3446c"
 
 
 def draw(footprint: Footprint, path: Path) -> None:
-    """Write an SVG, or what else the file's suffix says. Raises ImportError without Matplotlib.
+    """Write an SVG, or another format by the file's suffix. Raises ImportError without Matplotlib.
 
     On the left is all of the guest's memory; on the right are the touched pages, from the lowest to the highest, with
     the first time that KVM reached each by each path.
@@ -44,7 +44,7 @@ def draw(footprint: Footprint, path: Path) -> None:
 
 
 def _all_memory(axes: Any, footprint: Footprint) -> None:
-    """Where in memory the touched pages are, and the kernel."""
+    """Draw the positions of touched pages and of the kernel in memory."""
     image = tuple(gfn for gfn, role in footprint.roles.items() if "kernel" in role)
     for first, last in ranges(image):
         axes.axhspan(_mib(first), _mib(last + 1), color=_IMAGE, linewidth=0)
@@ -57,7 +57,7 @@ def _all_memory(axes: Any, footprint: Footprint) -> None:
 
 
 def _touches(axes: Any, footprint: Footprint, colours: list[Any]) -> None:
-    """One row for each touched page: the first time of each path, then a line, as KVM may come again."""
+    """Draw a row for each touched page: a dot at the first access by each path, and a line from the first on."""
     row = {gfn: number for number, gfn in enumerate(footprint.touched)}
     seen = [access for access in footprint.accesses if access.gfn in row]
     end = max((access.order for access in seen), default=1) * 1.5

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kprobes at the functions by which KVM reaches guest memory, in a trace buffer of our own.
+"""Kprobes at the functions by which KVM reaches guest memory, in a tracefs instance of their own.
 
-Needs root, tracefs, and a kernel with BTF, by which a probe finds arguments and their members by name.
+Requires root, tracefs, and a kernel with BTF, by which a probe refers to arguments and members by name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pfncache.footprint import instructions
 from pfncache.footprint.footprint import Access
 from pfncache.footprint.paths import DEVICES, EMULATE, INSTRUCTION, TABLES, TYPE, WATCHED, emulation, path
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 
 TRACEFS = Path("/sys/kernel/tracing")
 GROUP = "pfncache"
@@ -31,25 +31,25 @@ _TABLE = re.compile(r" (\d+\.\d+): kvm_mmu_set_\w+: gpa ([0-9a-f]+)")
 
 
 class NoProbes(Exception):
-    """Why this host has none."""
+    """The host does not support the probes: why."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the probes have seen."""
+class ProbeResult:
+    """Evaluated events of the probes."""
 
     accesses: tuple[Access, ...] = ()
-    """Each page and path once, in the order of their first times."""
+    """Each page and path once, in the order of first accesses."""
     emulated: dict[str, int] = field(default_factory=dict)
-    """The instructions that KVM has emulated or skipped, the pages of devices they were for, and how often."""
+    """Counts of instructions that KVM has emulated or skipped, and of accesses to devices by page."""
     lost: int = 0
-    """Events that did not fit in the buffer."""
+    """Events lost because the buffer was full."""
 
 
 class Probes(Closing):
-    """Probes that are in place until they are closed, with a buffer of so many MiB for each processor.
+    """Kprobes until they are closed, with a buffer of `megabytes` MiB for each processor.
 
-    They see what the calling thread makes KVM do. Raises NoProbes.
+    They are limited to the calling thread. Raises NoProbes.
     """
 
     def __init__(self, megabytes: int = 1) -> None:
@@ -57,19 +57,19 @@ class Probes(Closing):
         self._group = f"{GROUP}_{os.getpid()}"
         self._defined: list[str] = []
         self.blind: list[str] = []
-        """Functions that the kernel has not, or does not let be probed."""
+        """Functions that the kernel lacks or does not allow to be probed."""
         try:
             self._instance.mkdir()
         except OSError as error:
-            raise NoProbes(f"no tracefs that we may use: {TRACEFS}: {error.strerror}") from None
+            raise NoProbes(f"tracefs is not accessible: {TRACEFS}: {error.strerror}") from None
         try:
             self._set("buffer_size_kb", str(megabytes << 10))
             self._set("trace_clock", "mono")
-            self._set("set_event_pid", str(threading.get_native_id()))  # other VMs of the host are not ours to watch
+            self._set("set_event_pid", str(threading.get_native_id()))  # not other VMs of the host
             self._define()
         except OSError as error:
             self.close()
-            raise NoProbes(f"tracefs does not do as it is told: {error}") from None
+            raise NoProbes(f"tracefs refuses the setup: {error}") from None
         except BaseException:
             self.close()
             raise
@@ -77,10 +77,10 @@ class Probes(Closing):
     def _define(self) -> None:
         self._probe(EMULATE, f"type={TYPE}")
         for watched in WATCHED:
-            # On the top of the stack is where the caller goes on.
+            # At entry, the top of the stack is the return address.
             self._probe(watched.function, f"{watched.page}:x64 caller=$stack0:x64", watched.when)
         if len(self._defined) <= 1:
-            raise NoProbes(f"the kernel takes none of our probes ({self.blind[0]})")
+            raise NoProbes(f"the kernel accepts none of the probes ({self.blind[0]})")
         for event in (INSTRUCTION, DEVICES, *TABLES):
             if (self._instance / "events" / event).is_dir():
                 self._set(f"events/{event}/enable", "1")
@@ -99,8 +99,8 @@ class Probes(Closing):
     def _set(self, file: str, value: str) -> None:
         (self._instance / file).write_text(value)
 
-    def seen(self, pages: int, since: float) -> Seen:
-        """What was seen of the first `pages` pages since a time of the monotonic clock."""
+    def seen(self, pages: int, since: float) -> ProbeResult:
+        """Stop tracing, and evaluate events on the first `pages` pages since a time of the monotonic clock."""
         self._set("tracing_on", "0")
         with open(self._instance / "trace", encoding="ascii", errors="replace") as lines:
             accesses, emulated = collect(lines, Symbols(), pages, since)
@@ -110,10 +110,10 @@ class Probes(Closing):
             for line in stats.read_text().splitlines()
             if line.startswith(("overrun:", "dropped events:"))
         )
-        return Seen(accesses, emulated, lost)
+        return ProbeResult(accesses, emulated, lost)
 
     def close(self) -> None:
-        """Take the probes out."""
+        """Remove the probes."""
         while self._defined:
             function = self._defined.pop()
             self._set(f"events/{self._group}/{function}/enable", "0")
@@ -123,7 +123,7 @@ class Probes(Closing):
 
 
 def _append(line: str) -> None:
-    """Tracefs takes no O_CREAT and no lseek(), both of which open(..., "a") would do."""
+    """Append a line. tracefs refuses O_CREAT and lseek(), which open(..., "a") uses."""
     fd = os.open(TRACEFS / "kprobe_events", os.O_WRONLY | os.O_APPEND)
     try:
         os.write(fd, f"{line}\n".encode())
@@ -132,7 +132,7 @@ def _append(line: str) -> None:
 
 
 class Symbols:
-    """KVM's functions by address, from /proc/kallsyms; all of the kernel's if KVM is no module."""
+    """KVM's functions by address, from /proc/kallsyms; the whole kernel's if KVM is built in."""
 
     def __init__(self, text: str | None = None) -> None:
         lines = (text or Path("/proc/kallsyms").read_text()).splitlines()
@@ -143,7 +143,7 @@ class Symbols:
         self._known: dict[str, str] = {}
 
     def __getitem__(self, address: str) -> str:
-        """The function in which an address is that has been printed as 0x..."""
+        """Return the function that contains an address, given as 0x..."""
         if address not in self._known:
             place = bisect_right(self._starts, int(address, 16)) - 1
             self._known[address] = self._names[place] if place >= 0 else address
@@ -153,7 +153,7 @@ class Symbols:
 def collect(
     lines: Iterable[str], symbols: Symbols, pages: int, since: float
 ) -> tuple[tuple[Access, ...], dict[str, int]]:
-    """Each page and path of a trace once, and the instructions."""
+    """Return each page and path of a trace once, and the counts of emulated instructions."""
     first: dict[tuple[int, str, bool], tuple[int, float]] = {}
     counts: Counter[tuple[int, str, bool]] = Counter()
     emulated: Counter[str] = Counter()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run a guest, and see what KVM has touched of it. Standard library only: it runs inside the vm machine too."""
+"""Run a guest and measure its footprint. Standard library only: this also runs inside a guest of QEMU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pfncache.footprint.footprint import Footprint
 from pfncache.footprint.guests import LINUX, SMALL, SmallGuest
 from pfncache.footprint.memory import GuestMemory
-from pfncache.footprint.probes import NoProbes, Probes, Seen
+from pfncache.footprint.probes import NoProbes, ProbeResult, Probes
 from pfncache.footprint.vmm.bzimage import BzImage
 from pfncache.footprint.vmm.linux import LinuxGuest
 from pfncache.linux.include.uapi import (
@@ -27,27 +27,27 @@ from pfncache.machines.machine import Machine
 from pfncache.machines.program import PAGES, ROLES
 
 _TRACE_MEGABYTES = 128
-"""For Linux: some hundred thousand events."""
+"""Trace buffer for Linux, of each processor: several hundred thousand events."""
 
 
 class CannotMeasure(Exception):
-    """What the machine lacks for it."""
+    """The machine lacks what a measurement requires."""
 
 
 def on_this_host(guest: str) -> Footprint:
-    """The footprint of a small guest on the KVM of the kernel that we are on."""
+    """Measure a small guest on this kernel's KVM."""
     with KvmMachine() as machine:
         return small(machine, SMALL[guest], guest)
 
 
 def linux_on_this_host(kernel: bytes, megabytes: int, append: str, seconds: float) -> Footprint:
-    """The footprint of Linux as a guest on the KVM of the kernel that we are on, for at most `seconds`."""
+    """Measure Linux as a guest on this kernel's KVM, for at most `seconds`."""
     with KvmMachine() as machine:
         return linux(machine, BzImage.parse(kernel), megabytes, append, seconds)
 
 
 class _Watch:
-    """Probes, where the machine has them, from now on."""
+    """Probes from now on, if the machine supports them."""
 
     def __init__(self, probes: Probes | None, why_not: str) -> None:
         self._probes = probes
@@ -55,9 +55,9 @@ class _Watch:
         self.began = time.monotonic()
 
     def footprint(self, guest: str, machine: Machine, memory: GuestMemory, ended: str) -> Footprint:
-        """What has been found out by now, but for what the guest's pages are to it."""
+        """Return the footprint up to now, without the roles of pages."""
         seconds = time.monotonic() - self.began
-        seen = self._probes.seen(memory.pages, self.began) if self._probes is not None else Seen()
+        seen = self._probes.seen(memory.pages, self.began) if self._probes is not None else ProbeResult()
         return Footprint(
             guest=guest, machine=describe(machine), pages=memory.pages, touched=memory.touched(),
             written=memory.written(), ended=ended, accesses=seen.accesses, emulated=seen.emulated,
@@ -87,17 +87,16 @@ def _need_gmem(machine: Machine) -> None:
 
 
 def describe(machine: Machine) -> str:
-    """Which kernel, and what its processor leaves to KVM."""
+    """Describe the kernel, and the processor's virtualisation features."""
     processor = machine.capabilities.processor
     name = f"Linux {os.uname().release}" if isinstance(machine, KvmMachine) else machine.name
     if not processor.nested_paging:
         return f"{name}, KVM walks the guest's page tables"
-    skips = "tells the next instruction" if processor.next_rip else "does not tell the next instruction"
-    return f"{name}, nested paging, the processor {skips}"
+    return f"{name}, nested paging {'with' if processor.next_rip else 'without'} next_rip"
 
 
 def small(machine: Machine, guest: SmallGuest, name: str) -> Footprint:
-    """The footprint of a small guest, on any machine."""
+    """Measure a small guest, on any machine."""
     _need_gmem(machine)
     program = guest.program
     vm = machine.create_vm()
@@ -117,7 +116,7 @@ def small(machine: Machine, guest: SmallGuest, name: str) -> Footprint:
 
 
 def linux(machine: KvmMachine, image: BzImage, megabytes: int, append: str, seconds: float) -> Footprint:
-    """The footprint of Linux, booted until it has no root to mount, or for at most `seconds`."""
+    """Measure Linux, booted until it finds no root file system, or for at most `seconds`."""
     _need_gmem(machine)
     with LinuxGuest(machine, image, megabytes, append) as guest:
         guest.memory.track()

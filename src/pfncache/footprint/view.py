@@ -1,23 +1,75 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Footprints as text, and as JSON."""
+"""Show footprints as text or JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+import click
+from rich.console import Console
 from rich.table import Table
 
 from pfncache.footprint.footprint import PANICKED, UNKNOWN, Access, Footprint, ranges
+from pfncache.footprint.guests import LINUX
+from pfncache.footprint.picture import draw
 from pfncache.linux.include.uapi import PAGE_SIZE
 
 SCHEMA = 1
 _FEW = 64
-"""So many pages are listed one by one."""
+"""Maximum number of pages that are listed one by one."""
+
+
+class NoPicture(Exception):
+    """The picture of a footprint cannot be drawn or written."""
+
+
+def show_all(footprints: Iterable[Footprint], as_json: bool, svg: Path | None) -> None:
+    """Print each footprint when it is there, then compare runs; or print all as one JSON document. Raises NoPicture."""
+    found = []
+    for footprint in footprints:
+        found.append(footprint)
+        if not as_json:
+            show(footprint)
+    if as_json:
+        click.echo(json.dumps(document(found), indent=1))
+    else:
+        for _, group in groupby(sorted(found, key=lambda f: f.guest), lambda f: f.guest):
+            same = list(group)
+            if len(same) > 1:
+                click.echo("\n".join(agreement(same)))
+    if svg is not None:
+        _draw(found[0], svg)
+
+
+def show(footprint: Footprint) -> None:
+    """Print a footprint: heading, paths of Linux, pages."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in heading(footprint):
+        console.print(line, markup=False)
+    if not footprint.touched:
+        return
+    if footprint.guest == LINUX and footprint.accesses:
+        console.print(paths(footprint))
+    console.print(pages(footprint))
+
+
+def _draw(footprint: Footprint, svg: Path) -> None:
+    if not footprint.accesses:
+        raise NoPicture(f"no picture without times: {footprint.unprobed or 'KVM has touched nothing'}")
+    try:
+        draw(footprint, svg)
+    except ImportError:
+        raise NoPicture("a picture needs Matplotlib: pip install 'pfncache[plot]'") from None
+    except OSError as error:
+        raise NoPicture(f"{svg}: {error.strerror}") from None
 
 
 def document(footprints: list[Footprint]) -> dict[str, Any]:
-    """The JSON of a run."""
+    """Return the JSON document of a run."""
     return {"schema": SCHEMA, "footprints": [_as_json(footprint) for footprint in footprints]}
 
 
@@ -65,7 +117,7 @@ def _by_page(footprint: Footprint) -> dict[int, list[Access]]:
 
 
 def heading(footprint: Footprint) -> Iterator[str]:
-    """What was run, how it ended, and how much KVM has touched."""
+    """Return lines: the guest, how it ended, and how much KVM has touched."""
     yield f"{footprint.guest} on {footprint.machine}"
     yield f"  ended: {footprint.ended} ({footprint.seconds:.1f} s, KVM_RUN x{footprint.exits:,})"
     written = "" if footprint.written is None else f", and wrote {len(footprint.written):,} of them"
@@ -90,18 +142,18 @@ def heading(footprint: Footprint) -> Iterator[str]:
     if footprint.console and not footprint.ended.startswith(PANICKED):
         yield f"  the console's last line: {footprint.console[-1]}"
     if footprint.accesses and (rest := without_skips(footprint)) != count:
-        yield f"  {count - rest:,} of them only to skip an instruction whose successor the processor does not tell"
+        yield f"  {count - rest:,} of them only to skip an instruction without next_rip"
 
 
 def without_skips(footprint: Footprint) -> int:
-    """How many pages would be touched if the processor told the next instruction."""
+    """Return how many pages would be touched on a processor with next_rip."""
     skipped = {access.gfn for access in footprint.accesses if access.path.startswith("skip: ")}
     other = {access.gfn for access in footprint.accesses if not access.path.startswith("skip: ")}
     return len(set(footprint.touched) - (skipped - other))
 
 
 def paths(footprint: Footprint) -> Table:
-    """For each path: how many pages, and how often."""
+    """Return a table of paths: pages and accesses."""
     table = Table(title="Paths", title_justify="left")
     for name in ("path", "pages", "of them alone", "times"):
         table.add_column(name, justify="left" if name == "path" else "right")
@@ -114,7 +166,7 @@ def paths(footprint: Footprint) -> Table:
 
 
 def pages(footprint: Footprint) -> Table:
-    """The touched pages: each, if they are few; or else ranges in which all have the same role and the same paths."""
+    """Return a table of touched pages; of many, ranges with the same role and the same paths."""
     columns = ["gpa", "pages", "role", "KVM"]
     if footprint.accesses:
         columns += ["first", "at", "paths (times)"]
@@ -129,7 +181,7 @@ def pages(footprint: Footprint) -> Table:
 
 
 def _seen(accesses: list[Access]) -> list[str]:
-    """When first, and by which paths."""
+    """Return order, time and paths of accesses."""
     if not accesses:
         return ["", "", UNKNOWN]
     counts: dict[str, int] = {}
@@ -159,7 +211,7 @@ def _runs(footprint: Footprint, by_page: dict[int, list[Access]]) -> list[list[i
 
 
 def agreement(footprints: list[Footprint]) -> Iterator[str]:
-    """How far several footprints of the same guest agree."""
+    """Return how far several footprints of the same guest agree."""
     sets = [set(footprint.touched) for footprint in footprints]
     every, some = set.intersection(*sets), set.union(*sets)
     counts = ", ".join(f"{len(pages):,}" for pages in sets)

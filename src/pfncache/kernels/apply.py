@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series applied to a source tree, by git and without fuzz. The tree itself stays as it is."""
+"""Apply a series to copies of a source tree's files, by git and without fuzz."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SECONDS = 60.0
 
 
 def apply(series: Sequence[PatchMail], source: Path, into: Path) -> list[str]:
-    """Apply a series to copies of those files of a source tree that it touches, in an empty folder.
+    """Copy the files that a series touches from a source tree to an empty folder, and apply the series there.
 
-    Returns the files' names; one that is not in the folder was removed. Raises SeriesError for the first patch that
-    does not apply: which one, and which of its hunks.
+    Returns the files' names; a file that is not in the folder was removed. Raises SeriesError for the first patch
+    that does not apply, with the hunk.
     """
     copied: list[str] = []
     for mail in series:
@@ -46,11 +46,11 @@ def apply(series: Sequence[PatchMail], source: Path, into: Path) -> list[str]:
     return copied
 
 
-def _why(mail: PatchMail, said: str) -> str:
-    """What git says, as a hunk of the patch."""
-    failed = _FAILED.search(said)
+def _why(mail: PatchMail, output: str) -> str:
+    """Turn git's error into a hunk of the patch."""
+    failed = _FAILED.search(output)
     if failed is None:
-        return next(iter(_ERROR.findall(said)), said.strip())
+        return next(iter(_ERROR.findall(output)), output.strip())
     path, line = failed[1], int(failed[2])
     hunks = [hunk for hunk in mail.hunks if hunk.path == path]
     for number, hunk in enumerate(hunks, 1):

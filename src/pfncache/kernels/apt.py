@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's packages of any suite, by the system's apt with a state of its own: nothing is installed or changed.
+"""Debian's packages of any suite, by the system's apt with separate lists: nothing is installed or changed.
 
-The mirror is the one that the system's apt is configured with; only the suite differs. Packages are verified as apt
-verifies them: by the signature of their suite.
+The mirror is that of the system's apt; only the suite differs. Packages are verified as by apt, by the signature of
+their suite.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from pfncache import user_cache as cache
 
 SUITES = ("bookworm", "trixie", "trixie-backports", "sid")
-"""Where there are kernels since 6.1."""
+"""Suites with kernels since 6.1."""
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SECONDS = 600.0
 _ERROR = re.compile(r"^[EW]: (.*)$", re.MULTILINE)
 
 
 class AptError(Exception):
-    """There is no apt, no Debian mirror, no network, or no such package: in a line."""
+    """No apt, Debian mirror, network or package. The message is one line."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Package:
 
 
 class Apt:
-    """apt with its own lists."""
+    """apt with its own package lists."""
 
     def __init__(self) -> None:
         self._folder = cache.folder("apt")
@@ -46,11 +46,11 @@ class Apt:
 
     @property
     def updated(self) -> bool:
-        """Whether there are lists."""
+        """Whether the lists were downloaded."""
         return any((self._folder / "lists").glob("*Packages*"))
 
     def update(self) -> None:
-        """Get the lists of every suite."""
+        """Download the lists of every suite."""
         if not _KEYRING.exists():
             raise AptError(f"no {_KEYRING}: install debian-archive-keyring")
         (self._folder / "sources" / "debian.sources").write_text(
@@ -60,7 +60,7 @@ class Apt:
         self._run("apt-get", "update", "--error-on=any")
 
     def packages(self, pattern: str) -> Iterator[Package]:
-        """The packages whose whole names match a regular expression, each in every version that there is."""
+        """Yield the packages whose full names match a regular expression, in every available version."""
         names = [line.split(" ")[0] for line in self._run("apt-cache", "search", "--names-only", pattern).splitlines()]
         wanted = [name for name in names if re.fullmatch(pattern, name)]
         if not wanted:
@@ -72,26 +72,26 @@ class Apt:
                 yield Package(name, version, where.split("/")[0])
 
     def download(self, names: Iterable[str], into: Path) -> list[Path]:
-        """Get packages, the newest version of each: their files."""
+        """Download the newest versions of packages. Returns their files."""
         self._run("apt-get", "download", *names, cwd=into)
         return sorted(into.glob("*.deb"))
 
     def size(self, names: Iterable[str]) -> int:
-        """The bytes of packages, as they are downloaded."""
+        """Return the download size of packages in bytes."""
         shown = self._run("apt-cache", "show", "--no-all-versions", *names)
         return sum(int(size) for size in re.findall(r"^Size: (\d+)$", shown, re.MULTILINE))
 
     def _run(self, program: str, *arguments: str, cwd: Path | None = None) -> str:
         """Run one of apt's programs."""
         if shutil.which(program) is None:
-            raise AptError(f"no {program} here: Debian's kernels can only be fetched on a Debian")
+            raise AptError(f"{program} is not installed: Debian's kernels can only be fetched on a Debian")
         options = {
             "Dir::Etc::SourceList": "/dev/null",
             "Dir::Etc::SourceParts": str(self._folder / "sources"),
             "Dir::State::Lists": str(self._folder / "lists"),
             "Dir::State::Status": "/dev/null",
             "Dir::Cache": str(self._folder),
-            "Dir::Cache::pkgcache": "pkgcache.bin",  # images of Debian in a container have it turned off
+            "Dir::Cache::pkgcache": "pkgcache.bin",  # Debian's container images turn it off
             "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
             "APT::Sandbox::User": "",
             "APT::Get::List-Cleanup": "0",
@@ -110,19 +110,19 @@ class Apt:
         except subprocess.TimeoutExpired:
             raise AptError(f"{program} {arguments[0]} is not done after {_SECONDS:.0f} s") from None
         if done.returncode != 0:
-            said = _ERROR.findall(done.stderr) or [done.stderr.strip()]
-            raise AptError(f"{program} {arguments[0]}: {said[0]}")
+            output = _ERROR.findall(done.stderr) or [done.stderr.strip()]
+            raise AptError(f"{program} {arguments[0]}: {output[0]}")
         return done.stdout
 
 
 def _mirror() -> str:
-    """The mirror from which the system gets its own packages."""
+    """Return the mirror of the system's own packages."""
     fields = "$(ORIGIN)|$(COMPONENT)|$(LABEL)|$(REPO_URI)"
     try:
         command = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise AptError(f"apt does not say where it gets packages: {error}") from None
+        raise AptError(f"apt does not report its mirror: {error}") from None
     for line in done.stdout.splitlines():
         origin, component, label, uri = line.split("|", 3)
         if (origin, component, label) == ("Debian", "main", "Debian"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel with a user's series: Debian's source, the series, make, and what comes out kept under a name."""
+"""Build a kernel with a user's series: apply it to Debian's source, run make, and keep the result under a name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pfncache.kernels import apply as applying
 from pfncache.kernels import variant
-from pfncache.kernels.flavour import Flavour, Tell
+from pfncache.kernels.flavour import Flavour, Progress
 from pfncache.kernels.image import Image
 from pfncache.kernels.make import BuildError
 from pfncache.kernels.patch_mail import PatchMail
@@ -21,16 +21,18 @@ _NOT_BUILT = ("tools/", "Documentation/", "samples/")
 
 
 def beyond_kvm(series: Sequence[PatchMail]) -> list[str]:
-    """The files of a series that are in neither KVM's modules nor a header: only a whole kernel has them."""
+    """Return the files of a series that are neither in KVM's modules nor headers: they need a whole kernel."""
     names = dict.fromkeys(name for mail in series for name in mail.files)
     return [name for name in names if not name.startswith((*_REBUILT, *_NOT_BUILT)) and name.endswith((".c", ".S"))]
 
 
-def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], flavour: Flavour, tell: Tell) -> Image:
+def build(
+    name: str, source: Source, stock: Image, series: Sequence[PatchMail], flavour: Flavour, progress: Progress
+) -> Image:
     """Build a variant of a kernel and keep it under a name.
 
-    Nothing is kept unless everything is built. Raises SeriesError for a patch that does not apply, BuildError for what
-    does not compile, with the patch that has touched the file.
+    Nothing is kept if a part fails. Raises SeriesError for a patch that does not apply, BuildError for a file that does
+    not compile, with the patch that touches it.
     """
     tree = Tree(source, flavour.name)
     with tempfile.TemporaryDirectory(prefix="pfncache-series-") as scratch:
@@ -39,8 +41,8 @@ def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], 
             tree.put(touched, Path(scratch))
             try:
                 if not tree.ready(flavour.options):
-                    flavour.configure(tree, tell)
-                modules = flavour.build(tree, tell)
+                    flavour.configure(tree, progress)
+                modules = flavour.build(tree, progress)
             except BuildError as error:
                 raise BuildError(f"{error}{_blame(series, error.path)}") from None
             if flavour.whole:
@@ -50,6 +52,6 @@ def build(name: str, source: Source, stock: Image, series: Sequence[PatchMail], 
 
 
 def _blame(series: Sequence[PatchMail], path: str) -> str:
-    """The patches that have touched a file."""
+    """Return the patches that touch a file, as a suffix of an error."""
     found = [f"{mail.number} ({mail.subject})" for mail in series if path in mail.files]
     return f"; touched by patch {', '.join(found)}" if found else ""

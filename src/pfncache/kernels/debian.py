@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's kernels: which there are, and what is kept of one that was fetched."""
+"""Debian's kernels: those that are available, and those in the cache."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from pfncache.kernels.modules import closure
 _NAME = r"linux-image-([0-9]+\.[0-9]+\.[0-9][^ ]*)-amd64"
 _OTHER = ("-cloud", "-rt", "-dbg")
 _PARTS = ("linux-image-{}", "linux-binary-{}", "linux-modules-{}", "linux-base-{}")
-"""The packages that a kernel consists of; older ones have all in the first."""
+"""Packages of a kernel; older kernels have everything in the first."""
 KEPT = ("kvm", "kvm_amd", "kvm_intel", "virtio_pci", "virtio_console", "hwpoison_inject")
-"""The modules that we keep, with those that they need."""
+"""Modules that are kept, with their dependencies."""
 _UNPACK_SECONDS = 300.0
 _SUITE = "suite"
 
 
 @dataclass(frozen=True)
 class Release:
-    """A kernel that Debian has."""
+    """An available kernel of Debian."""
 
     release: str
     """uname -r."""
@@ -36,22 +36,22 @@ class Release:
 
 
 def version_of(release: str) -> tuple[int, ...]:
-    """The numbers of a release, up to what is not one."""
+    """Return the leading numbers of a release."""
     return tuple(int(number) for number in re.match(r"[0-9.]*", release)[0].strip(".").split("."))  # type: ignore[index]
 
 
 def _age(release: str) -> list[int]:
-    """What sorts releases by age: all their numbers, since 6.1.0-50 is newer than 6.1.0-47."""
+    """Return a sort key by age: all numbers, since 6.1.0-50 is newer than 6.1.0-47."""
     return [int(number) for number in re.findall(r"[0-9]+", release)]
 
 
 def matches(release: str, wanted: str) -> bool:
-    """Whether a release is what a user means by the beginning of one: 7.3 is 7.3.4, and is not 7.30."""
+    """Whether a release is meant by its beginning: 7.3 means 7.3.4, but not 7.30."""
     return release == wanted or (release.startswith(wanted) and not release[len(wanted)].isdigit())
 
 
 def available(apt: Apt) -> list[Release]:
-    """The kernels that Debian has, the newest first, each with the first suite that has it."""
+    """Return Debian's kernels, the newest first, each with the first suite that has it."""
     found: dict[str, Release] = {}
     for package in apt.packages(_NAME):
         release = package.name.removeprefix("linux-image-")
@@ -61,7 +61,7 @@ def available(apt: Apt) -> list[Release]:
 
 
 def fetched() -> list[Image]:
-    """The kernels that are in the cache, the newest first."""
+    """Return the kernels in the cache, the newest first."""
     folders = [path for path in cache.folder("kernels").iterdir() if not path.name.startswith(".")]
     return [_image(path) for path in sorted(folders, key=lambda path: _age(path.name), reverse=True)]
 
@@ -71,18 +71,18 @@ def _image(folder: Path) -> Image:
 
 
 def suite_of(image: Image) -> str:
-    """The suite that a fetched kernel came from."""
+    """Return the suite of a fetched kernel."""
     return (image.vmlinuz.parent / _SUITE).read_text()
 
 
 def packages_of(apt: Apt, release: str) -> list[str]:
-    """The packages of a kernel."""
+    """Return the packages of a kernel."""
     pattern = "|".join(re.escape(part.format(release)) for part in _PARTS)
     return sorted({package.name for package in apt.packages(pattern)})
 
 
 def choose(apt: Apt, wanted: str) -> Release:
-    """The newest kernel that matches, or that a suite has."""
+    """Return the newest kernel that matches, or of a suite. Raises AptError without one."""
     kernels = available(apt)
     chosen = next((k for k in kernels if matches(k.release, wanted) or k.suite == wanted), None)
     if chosen is None:
@@ -91,13 +91,13 @@ def choose(apt: Apt, wanted: str) -> Release:
     return chosen
 
 
-def fetch(apt: Apt, wanted: str, tell: Callable[[str], None]) -> Image:
-    """Get the newest kernel that matches, or that a suite has, unless it is here already."""
+def fetch(apt: Apt, wanted: str, progress: Callable[[str], None]) -> Image:
+    """Fetch the newest kernel that matches, or of a suite, unless it is in the cache."""
     chosen = choose(apt, wanted)
     where = cache.folder("kernels") / chosen.release
     if not where.exists():
         names = packages_of(apt, chosen.release)
-        tell(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")
+        progress(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")
         with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=cache.folder("kernels")) as unpacked:
             for path in apt.download(names, Path(unpacked)):
                 command = ["dpkg-deb", "-x", str(path), unpacked]
@@ -109,7 +109,7 @@ def fetch(apt: Apt, wanted: str, tell: Callable[[str], None]) -> Image:
 
 
 def _keep(unpacked: Path, release: str, into: Path) -> None:
-    """Keep the kernel, its configuration and a few of its modules."""
+    """Copy the kernel, its configuration and the modules of KEPT."""
     modules = next(path for path in unpacked.glob(f"**/lib/modules/{release}") if path.is_dir())
     for name in ("vmlinuz", "config", "System.map"):
         source = next(p for p in (unpacked / "boot" / f"{name}-{release}", modules / name) if p.exists())

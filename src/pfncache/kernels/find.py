@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a user means by a kernel."""
+"""Find the kernel that a user has named."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _MAGIC_AT, _VERSION_AT, _SETUP = 0x202, 0x20E, 0x200
 
 
 class NoSuchKernel(Exception):
-    """What was asked for, and how to get it."""
+    """No kernel of that name; the message says how to get it."""
 
 
 def find(name: str) -> Image:
-    """The kernel that is meant: "host", a bzImage by its path, one built by name, a fetched one by suite or beginning.
+    """Return a kernel by name: "host", a path of a bzImage, a variant's name, a suite, or the beginning of a release.
 
     A bzImage's modules are in lib/modules/RELEASE beside it, or else in /lib/modules/RELEASE.
     """
@@ -33,7 +33,7 @@ def find(name: str) -> Image:
         if debian.matches(image.release, name) or debian.suite_of(image) == name:
             return image
     have = ", ".join([*(image.name for image in images), *variant.names()]) or "none yet"
-    raise NoSuchKernel(f"no kernel {name!r} here (there is {have}); get it with: pfncache kernel fetch {name}")
+    raise NoSuchKernel(f"no kernel {name!r} in the cache (it has {have}); get it with: pfncache kernel fetch {name}")
 
 
 def _host() -> Image:
@@ -54,7 +54,7 @@ def _bzimage(path: Path) -> Image:
 
 
 def release_of(path: Path) -> str:
-    """Uname -r of a bzImage, from its setup header (Documentation/arch/x86/boot.rst: kernel_version)."""
+    """Return the release of a bzImage, from its setup header (Documentation/arch/x86/boot.rst: kernel_version)."""
     data = path.read_bytes()
     if data[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
         raise NoSuchKernel(f"{path} is no bzImage")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a variant is built: Debian's kernel with other KVM modules, or a kernel that checks itself."""
+"""Kinds of builds: Debian's kernel with rebuilt KVM modules, or a whole debug kernel."""
 
 from __future__ import annotations
 
@@ -18,45 +18,46 @@ CONFIG_MODULE_SIG_KEY=""
 CONFIG_SYSTEM_TRUSTED_KEYS=""
 CONFIG_SYSTEM_REVOCATION_KEYS=""
 """
-"""What only Debian's own build has: its keys, and a Rust compiler."""
+"""Turns off what requires Debian's build: its keys, and a Rust compiler."""
 _SETTINGS = (
     "KBUILD_BUILD_USER=pfncache", "KBUILD_BUILD_HOST=pfncache", "KBUILD_BUILD_VERSION=1",
     "KBUILD_BUILD_TIMESTAMP=2026-01-01",
 )  # fmt: skip
-"""The same code gives the same vmlinuz, so that a saved state of it serves all variants."""
+"""Make builds reproducible: equal sources give an equal vmlinuz, so that variants share its saved state."""
 _CONFIGURE_SECONDS = 300.0
 _PREPARE_SECONDS = 900.0
 _KVM_SECONDS = 1200.0
 _ALL_SECONDS = 3600.0
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
+"""Shows what long work is at, as a line."""
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """One way to build."""
+    """A kind of build."""
 
     name: str
     seconds: float
-    """The bound of a build."""
-    wanted: tuple[str, ...]
-    """Without these in the configuration it is not worth building."""
+    """Time bound of a build."""
+    required: tuple[str, ...]
+    """Options without which the configuration is an error."""
     modules: tuple[str, ...]
-    """What comes out, besides a bzImage if the whole kernel is built."""
+    """Modules that are built, besides the bzImage of a whole kernel."""
     whole: bool
 
     @property
     def options(self) -> str:
-        """What is asked for beyond tinyconfig, or beyond Debian's configuration."""
+        """Options in addition to tinyconfig, or to Debian's configuration."""
         if self.whole:
             return importlib.resources.files(__package__).joinpath("debug.config").read_text()
-        return _NO_KEYS + "\n".join(self.wanted)
+        return _NO_KEYS + "\n".join(self.required)
 
-    def configure(self, tree: Tree, tell: Tell) -> None:
-        """Write the configuration, and build what the build itself needs."""
+    def configure(self, tree: Tree, progress: Progress) -> None:
+        """Write the configuration, and build the build's own programs."""
 
         def run(*arguments: str, seconds: float = _CONFIGURE_SECONDS) -> None:
-            make(tree.path, *self._settings(tree), *arguments, log=tree.log, seconds=seconds, tell=tell)
+            make(tree.path, *self._settings(tree), *arguments, log=tree.log, seconds=seconds, progress=progress)
 
         config = tree.path / ".config"
         if self.whole:
@@ -66,7 +67,7 @@ class Flavour:
         config.write_text(f"{base.read_text()}\n{self.options}\n")
         run("olddefconfig")
         lines = config.read_text().splitlines()
-        if lacking := [line for line in self.wanted if line not in lines]:
+        if lacking := [line for line in self.required if line not in lines]:
             raise BuildError(f"Linux {tree.source.release} cannot be configured with {', '.join(lacking)}")
         if not self.whole:
             (tree.path / "Module.symvers").unlink(missing_ok=True)
@@ -74,10 +75,10 @@ class Flavour:
             run("modules_prepare", seconds=_PREPARE_SECONDS)
         tree.set_ready(self.options)
 
-    def build(self, tree: Tree, tell: Tell) -> list[Path]:
-        """Build what is not built. Returns the modules."""
+    def build(self, tree: Tree, progress: Progress) -> list[Path]:
+        """Build what is out of date. Returns the modules."""
         targets = ["bzImage", "modules"] if self.whole else ["KCFLAGS=-g0", f"M={KVM}", "modules"]
-        make(tree.path, *self._settings(tree), *targets, log=tree.log, seconds=self.seconds, tell=tell)
+        make(tree.path, *self._settings(tree), *targets, log=tree.log, seconds=self.seconds, progress=progress)
         return [tree.path / name for name in self.modules]
 
     def _settings(self, tree: Tree) -> list[str]:
@@ -86,10 +87,10 @@ class Flavour:
 
 _KVM_MODULES = (f"{KVM}/kvm.ko", f"{KVM}/kvm-amd.ko", f"{KVM}/kvm-intel.ko")
 STOCK = Flavour("kvm", _KVM_SECONDS, ("CONFIG_KVM_SW_PROTECTED_VM=y",), _KVM_MODULES, whole=False)
-"""Debian's kernel, with KVM's modules built anew."""
+"""Debian's kernel with rebuilt KVM modules."""
 DEBUG = Flavour(
     "debug", _ALL_SECONDS,
     ("CONFIG_KVM=m", "CONFIG_KVM_SW_PROTECTED_VM=y", "CONFIG_KASAN=y", "CONFIG_PROVE_LOCKING=y"),
     (*_KVM_MODULES, "virt/lib/irqbypass.ko"), whole=True,
 )  # fmt: skip
-"""A small kernel with KASAN, lockdep and KVM_PROVE_MMU (where the source has it)."""
+"""A small kernel with KASAN, lockdep and KVM_PROVE_MMU (if the source has it)."""

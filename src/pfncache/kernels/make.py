@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's make: bounded in time, ended with all its children, and its first error found."""
+"""Run the kernel's make with a time bound, end it with all its children, and find its first error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TOOLS = {
     "make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc", "pahole": "dwarves",
     "xz": "xz-utils", "git": "git", "perl": "perl",
 }  # fmt: skip
-"""Programs, and the packages that bring them. Without pahole the configuration, and so `struct module`, is another."""
+"""Packages by program. Without pahole the configuration, and so `struct module`, differs from Debian's."""
 HEADERS = {"libelf.h": "libelf-dev", "openssl/ssl.h": "libssl-dev"}
 KVM = "arch/x86/kvm"
 _PROBE_SECONDS = 30.0
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 _TIMED_OUT = 124
-"""What timeout(1) says; it passes a SIGTERM on to all children."""
+"""Exit status of timeout(1), which also forwards SIGTERM to all children."""
 _COMPILER = re.compile(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
 _OTHERS = (
     re.compile(r"^ERROR: (modpost: .*)$", re.MULTILINE),
@@ -31,16 +31,16 @@ _OTHERS = (
 
 
 class BuildError(Exception):
-    """A kernel that cannot be built: the first error."""
+    """A failed build; the message is the first error."""
 
     def __init__(self, message: str, path: str = "") -> None:
         super().__init__(message)
         self.path = path
-        """The source file that the compiler has refused."""
+        """Source file of the compiler's error; empty for another error."""
 
 
 def missing() -> list[str]:
-    """The packages that a build needs and that are not here."""
+    """Return the packages that a build requires and that are not installed."""
     packages = [package for program, package in TOOLS.items() if shutil.which(program) is None]
     if "gcc" not in packages:
         for header, package in HEADERS.items():
@@ -52,10 +52,10 @@ def missing() -> list[str]:
     return packages
 
 
-def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[[str], None]) -> None:
-    """Run make in a source tree; what it prints goes to a log, its last line to `tell`.
+def make(tree: Path, *arguments: str, log: Path, seconds: float, progress: Callable[[str], None]) -> None:
+    """Run make in a source tree. Its output goes to a log, the last line to `progress`.
 
-    Raises BuildError with the first error, or when it is not done in time.
+    Raises BuildError with the first error, or at the time bound.
     """
     jobs = len(os.sched_getaffinity(0))
     with log.open("wb") as output:
@@ -70,7 +70,7 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[
                     code = process.wait(0.5)
                     break
                 except subprocess.TimeoutExpired:
-                    tell(_last(log))
+                    progress(_last(log))
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -81,22 +81,22 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, tell: Callable[
         raise first_error(log.read_text(errors="replace"), log, tree)
 
 
-def first_error(said: str, log: Path, tree: Path) -> BuildError:
-    """The compiler's first error, or else the linker's or make's. Paths are those in the tree."""
-    found = _COMPILER.search(said)
+def first_error(output: str, log: Path, tree: Path) -> BuildError:
+    """Return the compiler's first error, or else the linker's or make's. Paths are relative to the tree."""
+    found = _COMPILER.search(output)
     if found is not None:
         path = os.path.normpath(found[1])
         if not (tree / path).is_file():
-            path = os.path.normpath(f"{KVM}/{path}")  # make has gone there
+            path = os.path.normpath(f"{KVM}/{path}")  # relative to the folder of M=
         return BuildError(f"{path}:{found[2]}: {found[3]}", path)
     for pattern in _OTHERS:
-        if other := pattern.search(said):
+        if other := pattern.search(output):
             return BuildError(f"{other[1]} (see {log})")
     return BuildError(f"make has failed: {log}")
 
 
 def _last(log: Path) -> str:
-    """The last line of a log."""
+    """Return the last complete line of a log."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 500))
         lines = file.read().decode(errors="replace").split("\n")

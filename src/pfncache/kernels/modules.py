@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel modules as files: which ones a module needs first, told by the modules themselves."""
+"""Kernel modules as files, and their dependencies, from .modinfo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEPENDS = b"\0depends="
 
 
 def _zstd(data: bytes) -> bytes:
-    raise ModuleError("is compressed with zstd, which Python cannot read: unpack it first")
+    raise ModuleError("compressed with zstd, which is not supported: unpack it first")
 
 
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -31,16 +31,16 @@ class ModuleError(Exception):
 
 
 @dataclass(frozen=True)
-class Module:
-    """A module that can be given to init_module()."""
+class KernelModule:
+    """A module for init_module()."""
 
     name: str
-    """With underscores."""
+    """Name with underscores."""
     data: bytes
 
     @property
     def depends(self) -> list[str]:
-        """The modules whose symbols it uses, from its .modinfo."""
+        """Modules whose symbols it uses, from its .modinfo."""
         start = self.data.find(_DEPENDS)
         if start < 0:
             return []
@@ -49,16 +49,16 @@ class Module:
         return [name.replace("-", "_") for name in text.split(",") if name]
 
 
-def load(image: Image, wanted: Iterable[str]) -> list[Module]:
-    """The modules that an image needs loaded for those wanted, in order.
+def load(image: Image, wanted: Iterable[str]) -> list[KernelModule]:
+    """Return the modules to load for those wanted, dependencies first.
 
-    What the image has not as a module is built in, or is not there: loading does not tell, using it does.
+    A name that is not a module of the image is skipped: it is built in, or missing, which shows when it is used.
     """
     return list(_needed(_paths(image.modules) | _paths(image.replaced), wanted).values())
 
 
 def closure(folder: Path, wanted: Iterable[str]) -> list[Path]:
-    """The files in a folder of the modules wanted, and of those that they need."""
+    """Return the files of modules in a folder, and of their dependencies."""
     paths = _paths(folder)
     return [paths[name] for name in _needed(paths, wanted)]
 
@@ -69,8 +69,8 @@ def _paths(folder: Path | None) -> dict[str, Path]:
     return {path.name.split(".", 1)[0].replace("-", "_"): path for path in folder.rglob("*.ko*")}
 
 
-def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, Module]:
-    done: dict[str, Module] = {}
+def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, KernelModule]:
+    done: dict[str, KernelModule] = {}
 
     def visit(name: str) -> None:
         if name in done or name not in paths:
@@ -85,11 +85,11 @@ def _needed(paths: dict[str, Path], wanted: Iterable[str]) -> dict[str, Module]:
     return done
 
 
-def _read(name: str, path: Path) -> Module:
+def _read(name: str, path: Path) -> KernelModule:
     suffix = "." + path.name.split(".", 1)[1]
     if suffix not in _DECOMPRESS:
-        raise ModuleError(f"{path}: no module; wanted one of {', '.join(_DECOMPRESS)}")
+        raise ModuleError(f"{path}: no module, whose suffix is one of {', '.join(_DECOMPRESS)}")
     try:
-        return Module(name, _DECOMPRESS[suffix](path.read_bytes()))
+        return KernelModule(name, _DECOMPRESS[suffix](path.read_bytes()))
     except (ModuleError, OSError, lzma.LZMAError) as error:
         raise ModuleError(f"{path}: {error}") from None

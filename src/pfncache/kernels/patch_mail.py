@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A patch series as a user has it: the folder of git format-patch, an mbox, or one mail."""
+"""Parse a patch series: a folder of git format-patch, an mbox, or a single mail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FUNCTION = re.compile(r"^[A-Za-z_][^;={}]*?\b(\w+)\(")
 
 
 class SeriesError(Exception):
-    """A series that cannot be read or does not apply: which patch, and where."""
+    """A series that cannot be read or does not apply; the message names the patch and the place."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Hunk:
 
     path: str
     line: int
-    """The first line, in the file as the patch expects it."""
+    """First line, in the old file."""
     heading: str
-    """What diff found above it, most often the function's first line."""
+    """Heading by diff, most often the function's first line."""
     body: tuple[str, ...]
 
     @property
     def functions(self) -> set[str]:
-        """The functions that the hunk is in, or begins: by diff's heading, and by lines at the left margin."""
+        """Functions that the hunk is in or defines, by diff's heading and by unindented lines."""
         lines = [self.heading, *(line[1:] for line in self.body)]
         return {match[1] for line in lines if (match := _FUNCTION.match(line)) is not None}
 
@@ -51,29 +51,29 @@ class PatchMail:
 
     number: int
     subject: str
-    """Without what is in brackets before it."""
+    """Subject without the prefix in brackets."""
     version: int
-    """What the brackets say: 4 for [PATCH RFC v4 1/7]."""
+    """Version from the prefix: 4 for [PATCH RFC v4 1/7]."""
     diff: bytes
 
     @cached_property
     def files(self) -> list[str]:
-        """The files that it changes, makes or removes."""
+        """Files that it changes, creates or removes."""
         return list(dict.fromkeys(_FILE.findall(self.diff.decode(errors="replace"))))
 
     @cached_property
     def hunks(self) -> list[Hunk]:
-        """Its hunks, in order."""
+        """Hunks in order."""
         return list(_hunks(self.diff.decode(errors="replace").splitlines()))
 
     @property
     def functions(self) -> set[str]:
-        """The functions that it touches."""
+        """Functions that it touches."""
         return {name for hunk in self.hunks for name in hunk.functions}
 
 
 def read(path: Path) -> list[PatchMail]:
-    """The patches at a path, in the order of their numbers. Raises SeriesError if there are none."""
+    """Return the patches at a path, in the order of their numbers. Raises SeriesError without any."""
     if not path.exists():
         raise SeriesError(f"no series {str(path)!r}: no such file or folder")
     if path.is_dir():
@@ -82,7 +82,7 @@ def read(path: Path) -> list[PatchMail]:
         files = [path]
     found = [mail for file in files for mail in _mails(file)]
     if not found:
-        raise SeriesError(f"no patch in {path}; wanted the folder of git format-patch, or an mbox")
+        raise SeriesError(f"no patch in {path}; give a folder of git format-patch, or an mbox")
     found.sort(key=lambda mail: mail.number)
     for mail in found:
         for name in mail.files:
@@ -104,7 +104,7 @@ def _mails(path: Path) -> Iterator[PatchMail]:
         prefix, subject = _PREFIX.match(str(message["Subject"] or path.stem)).groups()  # type: ignore[union-attr]
         diff = _body(message)
         if subject.lower().startswith("re:") or _DIFF.search(diff) is None:
-            continue  # a cover letter, or an answer
+            continue  # a cover letter, or a reply
         number, version = _NUMBER.search(prefix), _VERSION.search(prefix)
         yield PatchMail(
             int(number[1]) if number else place,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's source of a kernel, with the configuration and the symbols of the kernel that Debian has built of it."""
+"""Debian's source of a kernel, with the configuration and the exported symbols of Debian's build."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ _UNUSED = (
     "*/drivers/gpu/*.[ch]", "*/drivers/media/*.[ch]", "*/drivers/net/ethernet/*.[ch]",
     "*/drivers/net/wireless/*.[ch]", "*/drivers/staging/*.[ch]", "*/sound/*.[ch]", "*/boot/dts/*.dts*",
 )  # fmt: skip
-"""Half of the tree, and nothing that KVM or a kernel for QEMU is built of. Kconfig files stay."""
+"""Half of the tree, not needed to build KVM or a kernel for QEMU. Kconfig files are kept."""
 _UNPACK_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """A kernel's source, unpacked and never changed."""
+    """A kernel's unpacked source, which is never changed."""
 
     release: str
-    """uname -r of the kernel that Debian has built of it."""
+    """uname -r of Debian's kernel."""
     folder: Path
 
     @property
     def tree(self) -> Path:
-        """The source, with Debian's patches."""
+        """Source with Debian's patches."""
         return self.folder / "source"
 
     @property
     def config(self) -> Path:
-        """Debian's configuration of the kernel."""
+        """Debian's configuration."""
         return self.folder / "config"
 
     @property
     def symbols(self) -> Path:
-        """Module.symvers: what the kernel exports."""
+        """Module.symvers: symbols that the kernel exports."""
         return self.folder / "Module.symvers"
 
 
-def get(apt: Callable[[], Apt], release: str, tell: Callable[[str], None]) -> Source:
-    """The source of one of Debian's kernels; it is fetched unless it is here.
+def get(apt: Callable[[], Apt], release: str, progress: Callable[[str], None]) -> Source:
+    """Return the source of a kernel of Debian; it is fetched unless it is in the cache.
 
-    Raises AptError if Debian has it no more, which is so of kernels that have been superseded in backports.
+    Raises AptError if Debian no longer has it, such as for kernels that were superseded in backports.
     """
     source = Source(release, cache.folder("sources") / release)
     if source.tree.exists():
@@ -58,8 +58,8 @@ def get(apt: Callable[[], Apt], release: str, tell: Callable[[str], None]) -> So
     names = _packages(debian, release)
     with tempfile.TemporaryDirectory(prefix=".packages-", dir=cache.folder("sources")) as temporary:
         packages = Path(temporary)
-        tell(f"fetching the source of Linux {release} ({debian.size(names) >> 20} MiB)")
-        tell(f"unpacking the source of Linux {release}")
+        progress(f"fetching the source of Linux {release} ({debian.size(names) >> 20} MiB)")
+        progress(f"unpacking the source of Linux {release}")
         for path in debian.download(names, packages):
             _run("dpkg-deb", "-x", str(path), temporary)
         with cache.complete(source.folder) as part:
@@ -74,18 +74,18 @@ def get(apt: Callable[[], Apt], release: str, tell: Callable[[str], None]) -> So
 
 
 def _packages(apt: Apt, release: str) -> list[str]:
-    """The packages of a kernel's source and configuration, of one version."""
+    """Return the packages of a kernel's source and headers, of equal versions."""
     headers = {p.version: p for p in apt.packages(rf"linux-headers-{_literal(release)}")}
     number = ".".join(map(str, version_of(release)[:2]))
     for package in apt.packages(rf"linux-source-{_literal(number)}"):
         if package.version in headers:
             return [f"{package.name}={package.version}", f"{headers[package.version].name}={package.version}"]
     has = ", ".join(dict.fromkeys(p.name.removeprefix("linux-source-") for p in apt.packages(r"linux-source-[0-9.]+")))
-    raise AptError(f"Debian has no source of Linux {release} now; it has that of the newest {has or '(none)'}")
+    raise AptError(f"Debian no longer has the source of Linux {release}; it has that of the newest {has or '(none)'}")
 
 
 def _literal(text: str) -> str:
-    """A regular expression for a text, as apt's and as Python's."""
+    """Escape a text in a regular expression of both apt and Python."""
     return text.replace(".", "[.]").replace("+", "[+]")
 
 

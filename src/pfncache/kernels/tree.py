@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A tree in which variants of a kernel are built one after another, each by what differs from the one before."""
+"""A build tree that is reused for the variants of a kernel, so that each build is incremental."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COPY_SECONDS = 600.0
 
 
 class Tree:
-    """Hard links to a source: a file that a series changes takes the place of its link, so that the source stays."""
+    """Hard links to a source. A file that a series changes replaces its link, so that the source is not changed."""
 
     def __init__(self, source: Source, flavour: str) -> None:
         self.source = source
@@ -29,12 +29,12 @@ class Tree:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one who builds here; the tree is made if it is not there."""
+        """Lock the tree for a build; it is created if it does not exist."""
         with self.path.with_suffix(".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise BuildError(f"somebody is building in {self.path} right now: wait, and try again") from None
+                raise BuildError(f"another process is building in {self.path}: try again later") from None
             if not self.path.exists():
                 with cache.complete(self.path) as part:
                     command = ["cp", "-al", f"{self.source.tree}/.", str(part)]
@@ -42,17 +42,17 @@ class Tree:
             yield
 
     def ready(self, config: str) -> bool:
-        """Whether it is configured so, as its Kconfig files are now, and the build's own programs are built."""
+        """Whether it has this configuration, up to date with its Kconfig files, and its own programs are built."""
         return self._ready.exists() and self._ready.read_text() == config
 
     def set_ready(self, config: str) -> None:
-        """Note that it is."""
+        """Record that it is configured."""
         self._ready.write_text(config)
 
     def put(self, names: Sequence[str], changed: Path) -> None:
-        """Have what the source has, but for these files, which are as in a folder: changed, new, or not there.
+        """Restore the source's files, then take these files from the folder `changed`; a missing one is removed.
 
-        Only files that differ from what is here are written, so that make rebuilds what depends on them.
+        Only files that differ are written, so that make rebuilds no more than what depends on them.
         """
         before = self._changed.read_text().splitlines() if self._changed.exists() else []
         concerned = sorted({*before, *names})

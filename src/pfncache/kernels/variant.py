@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was built, in the user's cache: KVM's modules, and the kernel that they are for."""
+"""Variants that were built, in the user's cache: KVM's modules, and the kernel that they belong to."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _STRIP_SECONDS = 60.0
 
 
 def folder() -> Path:
-    """Where variants are."""
+    """Return the folder of variants."""
     return cache.folder("variants")
 
 
 def save(name: str, release: str, vmlinuz: Path, modules: Path | None, replaced: Iterable[Path]) -> Image:
-    """Keep a variant under a name, in the place of one that had it. A vmlinuz without modules is kept with it."""
+    """Save a variant under a name, which replaces a previous one. A vmlinuz without modules is copied."""
     where = folder() / name
     with cache.complete(where) as part:
         for path in replaced:
@@ -36,12 +36,12 @@ def save(name: str, release: str, vmlinuz: Path, modules: Path | None, replaced:
 
 
 def names() -> list[str]:
-    """The variants that there are."""
+    """Return the names of variants."""
     return sorted(path.parent.name for path in folder().glob(f"[!.]*/{_FILE}"))
 
 
 def load(name: str) -> Image:
-    """A variant, by its name."""
+    """Return a variant by name."""
     where = folder() / name
     described = json.loads((where / _FILE).read_text())
     stock = Path(described["stock"]) if described["stock"] else where

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a machine has, and what it can do: asked of it, never told from a version."""
+"""Capabilities of a machine, found by probing it, never by its version."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Processor:
-    """What the vCPUs run on: how much of a guest's work is left to KVM."""
+    """Virtualisation features of the processor: the fewer it has, the more KVM has to emulate."""
 
     nested_paging: bool = False
     """Whether the processor walks the guest's page tables, and runs real mode and ring 0."""
     next_rip: bool = False
-    """Whether it says where the next instruction is, so that KVM need not read the one that it skips."""
+    """Whether an exit reports the next instruction's address, so that KVM need not decode the one that it skips."""
 
 
 EMULATING = Processor()
@@ -22,35 +22,35 @@ EMULATING = Processor()
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a machine offers, asked of it and not told from a version."""
+    """Capabilities of a machine."""
 
     guest_memfd: bool = False
     guest_memfd_for_all: bool = False
-    """Whether memslots of VMs without private memory may have one."""
+    """Whether memslots of VMs without private memory may have a guest_memfd."""
     guest_memfd_flags: int = 0
     memory_attributes: int = 0
     vm_types: frozenset[int] = frozenset({0})
     userfaultfd: int = 0
-    """The UFFD_* modes that can pause an access of the kernel."""
+    """The UFFDIO_REGISTER_MODE_* that can stop an access of the kernel."""
     notifier_window: bool = False
     """Whether a long MMU-notifier window can be opened."""
     pfncache_gmem: bool = False
-    """Whether pfncaches find guest_memfd pages that user space has not mapped."""
+    """Whether pfncaches resolve guest_memfd pages that user space has not mapped."""
     processor: Processor = EMULATING
     forced_emulation: bool = False
-    """Whether the guest can have KVM emulate an instruction, by a prefix (KVM's parameter force_emulation_prefix)."""
+    """Whether a prefix makes KVM emulate an instruction (KVM's parameter force_emulation_prefix)."""
     nested_svm: bool = False
     """Whether guests can be hypervisors that use SVM."""
     xen: int = 0
-    """KVM_CAP_XEN_HVM: the XEN_HVM_CONFIG_* that there are."""
+    """Result of KVM_CAP_XEN_HVM: the supported KVM_XEN_HVM_CONFIG_*."""
     delayed: bool = False
-    """Whether tasks can be stopped behind their lookup of a page."""
+    """Whether tasks can be stopped when a kernel function returns (StopPoint)."""
     parallel: bool = False
-    """Whether threads run at the same time, so that races may be met by chance."""
-    expendable: bool = False
-    """Whether nobody minds when tasks of it hang for ever, and pages of it fail."""
+    """Whether threads run at the same time, so that races can happen by chance."""
+    disposable: bool = False
+    """Whether the kernel may be left with hung tasks and poisoned pages."""
 
     @property
     def emulates_any(self) -> bool:
-        """Whether KVM emulates whatever instruction one wants."""
+        """Whether any instruction can be made to be emulated by KVM."""
         return not self.processor.nested_paging or self.forced_emulation

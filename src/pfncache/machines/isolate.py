@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run something in a process of its own, with a bound: it may hang or crash, and nothing of it is left."""
+"""Run a function in a child process with a time bound. A hang or a crash is reported; the process is killed."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from typing import Generic, TypeVar
 from pfncache.machines.host.libc import die_with_parent
 
 T = TypeVar("T")
-_AFTER_KILL = 5.0
-"""A killed process that the kernel does not let go by then is left behind, and said to be."""
+_KILL_SECONDS = 5.0
+"""Time from SIGKILL until a process that has not exited counts as unkillable."""
 
 
 @dataclass(frozen=True)
-class Ended(Generic[T]):
-    """How it ended."""
+class IsolatedResult(Generic[T]):
+    """Result of a child process."""
 
     value: T | None
     trouble: str = ""
-    """Empty, or what went wrong: a signal, an exception, a hang."""
+    """Signal, exception or time-out; empty if there was none."""
     hung: bool = False
     seconds: float = 0.0
-    left: bool = False
-    """Whether its process is still there, since the kernel does not let it go."""
+    unkillable: bool = False
+    """Whether the process still exists, because it blocks in the kernel."""
 
 
-def isolated(function: Callable[[], T], seconds: float) -> Ended[T]:
-    """Run a function in a child process, and kill the child and its children when time is up."""
+def isolated(function: Callable[[], T], seconds: float) -> IsolatedResult[T]:
+    """Run a function in a child process; kill the process group afterwards, or when time is up."""
     started = time.monotonic()
     reader, writer = os.pipe()
     pid = os.fork()
@@ -46,14 +46,14 @@ def isolated(function: Callable[[], T], seconds: float) -> Ended[T]:
     child = os.pidfd_open(pid)
     try:
         data, in_time = _collect(reader, started + seconds)
-        # Its own threads or children may live on: the group goes as a whole.
+        # Threads or children of the child may still run: kill the whole group.
         _kill(pid)
-        if not select.select([child], [], [], _AFTER_KILL)[0]:
+        if not select.select([child], [], [], _KILL_SECONDS)[0]:
             value, _ = pickle.loads(data) if data and in_time else (None, "")
             spent = time.monotonic() - started
-            return Ended(value, f"cannot be killed (process {pid})", value is None, spent, left=True)
+            return IsolatedResult(value, f"cannot be killed (process {pid})", value is None, spent, unkillable=True)
         _, status = os.waitpid(pid, 0)
-    except BaseException:  # Ctrl-C is for us alone: the child is in a group of its own
+    except BaseException:  # Ctrl-C does not reach the child, which is in a group of its own
         _kill(pid)
         os.waitpid(pid, 0)
         raise
@@ -62,23 +62,23 @@ def isolated(function: Callable[[], T], seconds: float) -> Ended[T]:
         os.close(reader)
     spent = time.monotonic() - started
     if not in_time:
-        return Ended(None, f"not done after {seconds:.0f} s", True, spent)
+        return IsolatedResult(None, f"not done after {seconds:.0f} s", True, spent)
     if data:
         value, trouble = pickle.loads(data)
-        return Ended(value, trouble, False, spent)
+        return IsolatedResult(value, trouble, False, spent)
     number = os.waitstatus_to_exitcode(status)
     how = f"killed by {signal.Signals(-number).name}" if number < 0 else f"exited with {number}"
-    return Ended(None, how, False, spent)
+    return IsolatedResult(None, how, False, spent)
 
 
 def _child(function: Callable[[], T], writer: int) -> None:
-    """Never returns."""
+    """Run the function in the child, send its result and exit. Never returns."""
     try:
         os.setpgid(0, 0)
         die_with_parent()
-        faulthandler.disable()  # the parent tells of a crash, in a line
+        faulthandler.disable()  # the parent reports a crash, in a line
         result: tuple[T | None, str] = (function(), "")
-    except BaseException:  # whatever it is, the parent is told
+    except BaseException:  # of any kind: it is sent to the parent
         result = (None, traceback.format_exc(limit=-3).strip())
     with os.fdopen(writer, "wb") as pipe:
         pipe.write(pickle.dumps(result))
@@ -86,7 +86,7 @@ def _child(function: Callable[[], T], writer: int) -> None:
 
 
 def _collect(reader: int, deadline: float) -> tuple[bytes, bool]:
-    """What the child writes until it closes the pipe, and whether that was in time."""
+    """Read the pipe until the child closes it. Returns the data, and whether that was in time."""
     data = b""
     while True:
         left = deadline - time.monotonic()
@@ -99,7 +99,7 @@ def _collect(reader: int, deadline: float) -> tuple[bytes, bool]:
 
 
 def _kill(pid: int) -> None:
-    """Kill the child's process group. It may be gone, and may not have made its group yet."""
+    """Kill the child's process group, or the child alone before it has made its group; neither need exist."""
     for kill in (os.killpg, os.kill):
         try:
             kill(pid, signal.SIGKILL)

@@ -1,30 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a machine is: a host with KVM and one process of ours on it.
+"""Interface of a machine: a host with KVM, and one user process on it.
 
-Every machine raises :class:`SyscallError` for what the kernel refuses, with the errno's name, and closes everything it
-has given out when it is closed. Addresses are numbers; what is behind them is read and written through the machine.
+Every machine raises :class:`SyscallError`, with the errno's name, if the kernel refuses a call. Closing a machine
+closes everything that it has returned. Addresses are numbers; memory is read and written through the machine.
 """
 
 from __future__ import annotations
 
-import enum
 import errno
 import signal
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import TypeVar
 
-from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PROT_RW, XEN_PRIO_2LEVEL, PvClock
+from pfncache.linux.include.uapi import KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL, KVM_MEM_GUEST_MEMFD, PROT_RW, PvClock
 from pfncache.machines.capabilities import Capabilities
-from pfncache.machines.program import Program
+from pfncache.machines.program import GuestProgram
+from pfncache.machines.resource import (
+    Closing,
+    Delayed,
+    OpenFile,
+    OrphanedVms,
+    Pin,
+    StopPoint,
+    Task,
+    Userfaultfd,
+    Window,
+    WriteTracking,
+)
 
 T = TypeVar("T")
 
 
 class SyscallError(OSError):
-    """A system call failed: which one, and the name of the errno."""
+    """A failed system call, with the name of its errno."""
 
     def __init__(self, number: int, call: str) -> None:
         super().__init__(number, call)
@@ -32,7 +42,7 @@ class SyscallError(OSError):
 
     @property
     def name(self) -> str:
-        """The errno's name, as the kernel has it."""
+        """Name of the errno, as in the kernel."""
         if self.errno == errno.EOPNOTSUPP:
             return "EOPNOTSUPP"  # Python knows the number as ENOTSUP
         return errno.errorcode.get(self.errno or 0, str(self.errno))
@@ -43,7 +53,7 @@ class SyscallError(OSError):
 
 @dataclass(frozen=True)
 class Exit:
-    """Why KVM_RUN came back to user space."""
+    """An exit of KVM_RUN to user space."""
 
     reason: str
     """KVM_EXIT_* without the prefix: HLT, MMIO, MEMORY_FAULT, INTR ..."""
@@ -59,7 +69,7 @@ class Exit:
 
 
 class GuestExit(Exception):
-    """The guest did not get on with its access: KVM_RUN came back to user space instead."""
+    """A guest's access did not complete: KVM_RUN exited to user space instead."""
 
     def __init__(self, exit: Exit) -> None:
         super().__init__(exit)
@@ -69,214 +79,84 @@ class GuestExit(Exception):
         return str(self.exit)
 
 
-class Closing(ABC):
-    """Something that is closed at the end of a ``with`` block."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give it back; once more does nothing."""
-
-
-class File(Closing):
-    """A memfd or a guest_memfd: an open file descriptor."""
-
-    name: str
-    size: int
-
-    @abstractmethod
-    def fallocate(self, mode: int, offset: int, length: int) -> None:
-        """fallocate()."""
-
-    @abstractmethod
-    def ftruncate(self, size: int) -> None:
-        """ftruncate()."""
-
-    @abstractmethod
-    def pread(self, length: int, offset: int) -> bytes:
-        """pread()."""
-
-    @abstractmethod
-    def pwrite(self, data: bytes, offset: int) -> int:
-        """pwrite()."""
-
-    @abstractmethod
-    def lseek(self, offset: int, whence: int) -> int:
-        """lseek()."""
-
-    @abstractmethod
-    def st_blocks(self) -> int:
-        """fstat().st_blocks."""
-
-
-class Pin(Closing):
-    """A page that is kept although its mapping may go: what lands in it afterwards is a write to an old page."""
-
-    @abstractmethod
-    def read(self, offset: int, length: int) -> bytes:
-        """What the page holds now."""
-
-
-class Task(ABC, Generic[T]):
-    """Something that runs beside us."""
-
-    @abstractmethod
-    def blocked(self, seconds: float = 0.15) -> bool:
-        """Whether it is still not done after as long as it would need by far."""
-
-    @abstractmethod
-    def result(self, seconds: float = 5.0) -> T:
-        """What it returned, or raise what it raised; TimeoutError if it does not end."""
-
-
-class Behind(enum.Enum):
-    """Where a task may be stopped: when it returns from a function of the kernel."""
-
-    LOOKUP = "hva_to_pfn"
-    """A page is looked up by its user address; nothing is made of it yet."""
-    UNMAP = "try_to_unmap"
-    """A page that fails is out of user page tables, and locked; its owner is not told yet."""
-
-
-class Delayed(Task[T], Generic[T]):
-    """A task that stops whenever it returns from a function of the kernel."""
-
-    @abstractmethod
-    def inside(self) -> bool:
-        """Whether it has stopped there."""
-
-    @abstractmethod
-    def release(self) -> None:
-        """Let it go on, and stop no more. On a kernel it goes on by itself, some time later."""
-
-
-class Left(Closing):
-    """VMs whose process has exited, and memory of ours in a page frame that was its."""
-
-    @abstractmethod
-    def written(self, seconds: float) -> list[int]:
-        """Let time pass: the offsets in the page frame of the bytes that have changed, although it is ours."""
-
-
-class Userfaultfd(Closing):
-    """A range of memory on whose faults the kernel waits for us."""
-
-    @abstractmethod
-    def wait(self, seconds: float = 5.0) -> int:
-        """The page address of the next fault; TimeoutError if nobody faults."""
-
-    @abstractmethod
-    def resolve(self, hva: int) -> None:
-        """Let whoever faulted at the page go on, with memory there: a zeroed page, the file's page, or writable."""
-
-    @abstractmethod
-    def wake(self, hva: int) -> None:
-        """Let whoever faulted at the page look again, whatever is there now."""
-
-    @abstractmethod
-    def unregister(self) -> None:
-        """No fault in the range will wait any more. Whoever waits already may have to be woken."""
-
-
-class WriteTracking(Closing):
-    """Which pages of a range were written since it began."""
-
-    @abstractmethod
-    def written(self) -> list[bool]:
-        """One entry for each page."""
-
-
-class Window(Closing):
-    """An MMU-notifier invalidation between its start and its end: mn_active_invalidate_count is not zero."""
-
-    @abstractmethod
-    def is_open(self) -> bool:
-        """Whether it has not ended yet."""
-
-
 class Vcpu(Closing):
     """A virtual CPU."""
 
     @abstractmethod
     def set_msr(self, index: int, value: int) -> int:
-        """KVM_SET_MSRS of one: how many were set."""
+        """KVM_SET_MSRS of one MSR. Returns how many were set."""
 
     @abstractmethod
     def get_msr(self, index: int) -> int:
-        """KVM_GET_MSRS of one."""
+        """KVM_GET_MSRS of one MSR."""
 
     @abstractmethod
     def kvmclock_ctrl(self) -> None:
-        """KVM_KVMCLOCK_CTRL: the guest was stopped by its host."""
+        """KVM_KVMCLOCK_CTRL: set PVCLOCK_GUEST_STOPPED with the next update."""
 
     @abstractmethod
     def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
-        """KVM_XEN_VCPU_SET_ATTR; `expires` is for the timer alone, whose value is its port."""
+        """KVM_XEN_VCPU_SET_ATTR. `expires` is for the timer alone, and its value is the port."""
 
     @abstractmethod
     def xen_vcpu_get_timer(self) -> int:
-        """KVM_XEN_VCPU_GET_ATTR of the timer: when it expires; 0 if it does not. What has expired is delivered."""
+        """KVM_XEN_VCPU_GET_ATTR of the timer, which delivers an expired one. Returns the expiry time; 0 if not set."""
 
     @abstractmethod
     def run(self, immediate_exit: bool = False) -> Exit:
-        """KVM_RUN of a guest that has nothing to do and halts."""
+        """KVM_RUN of a guest that halts at once."""
 
     @abstractmethod
     def load(self, gpa: int) -> bytes:
-        """The guest reads eight bytes, natively; GuestExit if it cannot."""
+        """The guest reads eight bytes, without emulation; GuestExit on failure."""
 
     @abstractmethod
     def store(self, gpa: int, data: bytes) -> None:
-        """The guest writes eight bytes, natively; GuestExit if it cannot."""
+        """The guest writes eight bytes, without emulation; GuestExit on failure."""
 
     @abstractmethod
-    def set_registers(self, program: Program) -> None:
-        """Give the vCPU the registers that a program needs."""
+    def set_registers(self, program: GuestProgram) -> None:
+        """Set the registers that a program requires."""
 
     @abstractmethod
-    def execute(self, program: Program) -> Exit:
-        """Run a program that is in the guest's memory, with the registers that it needs."""
+    def execute(self, program: GuestProgram) -> Exit:
+        """Set the registers of a program that is in the guest's memory, and run it."""
 
     @abstractmethod
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter."""
 
-    # What KVM does for the guest, by which it reaches the guest's memory itself
+    # Operations in which KVM itself accesses the guest's memory
 
     @abstractmethod
     def translate(self, entry: int) -> int | None:
-        """KVM_TRANSLATE of an address that the page-directory entry at gpa `entry` maps: where to; None: a fault."""
+        """KVM_TRANSLATE of an address that the page-directory entry at gpa `entry` maps; None for a fault."""
 
     @abstractmethod
     def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
-        """The guest runs code at `gpa` that stores a register to a device: what arrives there. KVM reads the code.
+        """The guest runs code at `gpa` that stores a register to a device; KVM reads the code. Returns what was stored.
 
-        GuestExit if nothing arrives.
+        GuestExit if nothing was stored.
         """
 
     @abstractmethod
     def copy_to_device(self, gpa: int) -> bytes:
-        """The guest moves eight bytes from `gpa` to a device, which KVM emulates; GuestExit if it cannot read them."""
+        """The guest moves eight bytes from `gpa` to a device, emulated by KVM; GuestExit if KVM cannot read them."""
 
     @abstractmethod
     def copy_from_device(self, gpa: int, data: bytes) -> None:
-        """The guest moves eight bytes from a device to `gpa`, which KVM emulates; GuestExit if it cannot write them."""
+        """The guest moves eight bytes from a device to `gpa`, emulated by KVM; GuestExit on failure."""
 
     @abstractmethod
     def cmpxchg(self, gpa: int, data: bytes) -> None:
-        """The guest exchanges two bytes, which are zero, with a lock, where KVM emulates it; GuestExit if it cannot."""
+        """LOCK CMPXCHG of two zero bytes in the guest, emulated by KVM; GuestExit on failure."""
 
     @abstractmethod
     def vmsave(self, gpa: int) -> None:
-        """The guest, a hypervisor itself, saves its state at `gpa`; GuestExit if it cannot. Needs nested SVM."""
+        """VMSAVE at `gpa` in the guest; GuestExit on failure. Requires nested SVM."""
 
     def clock(self, gpa: int) -> tuple[PvClock, int]:
-        """What the guest finds at `gpa` when it looks for its clock, and the time that it tells from it."""
+        """Read the clock at `gpa` as a guest does. Returns the structure and the time computed from it."""
         while True:
             words = [self.load(gpa + offset) for offset in range(0, PvClock.SIZE, 8)]
             tsc = self.rdtsc()
@@ -290,14 +170,14 @@ class Vm(Closing):
 
     @abstractmethod
     def create_irqchip(self) -> None:
-        """KVM_CREATE_IRQCHIP: vCPUs that are made afterwards have a local APIC, which is enabled. They do not halt."""
+        """KVM_CREATE_IRQCHIP: later vCPUs have an enabled local APIC, so that HLT does not exit."""
 
     @abstractmethod
     def create_vcpu(self) -> Vcpu:
         """KVM_CREATE_VCPU."""
 
     @abstractmethod
-    def create_guest_memfd(self, size: int, flags: int = 0) -> File:
+    def create_guest_memfd(self, size: int, flags: int = 0) -> OpenFile:
         """KVM_CREATE_GUEST_MEMFD."""
 
     @abstractmethod
@@ -306,9 +186,9 @@ class Vm(Closing):
 
     @abstractmethod
     def set_user_memory_region2(
-        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: File | None = None, offset: int = 0
+        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: OpenFile | None = None, offset: int = 0
     ) -> None:
-        """KVM_SET_USER_MEMORY_REGION2, with the guest_memfd if the flags ask for one."""
+        """KVM_SET_USER_MEMORY_REGION2, with a guest_memfd if flags have KVM_MEM_GUEST_MEMFD."""
 
     @abstractmethod
     def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:
@@ -324,7 +204,7 @@ class Vm(Closing):
 
     @abstractmethod
     def get_dirty_log(self, slot: int, pages: int) -> set[int]:
-        """KVM_GET_DIRTY_LOG: the pages of the slot that were written since the last call."""
+        """KVM_GET_DIRTY_LOG. Returns the pages of the slot that were written since the last call."""
 
     @abstractmethod
     def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
@@ -335,15 +215,15 @@ class Vm(Closing):
         """KVM_XEN_HVM_SET_ATTR."""
 
     @abstractmethod
-    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL) -> None:
         """KVM_XEN_HVM_EVTCHN_SEND."""
 
-    def bind(self, slot: int, gpa: int, size: int, hva: int, gmem: File, offset: int = 0) -> None:
-        """A memslot that is backed by a guest_memfd."""
+    def bind(self, slot: int, gpa: int, size: int, hva: int, gmem: OpenFile, offset: int = 0) -> None:
+        """Create a memslot that is backed by a guest_memfd."""
         self.set_user_memory_region2(slot, gpa, size, hva, KVM_MEM_GUEST_MEMFD, gmem, offset)
 
     def delete(self, slot: int) -> None:
-        """A memslot goes."""
+        """Delete a memslot."""
         self.set_user_memory_region(slot, 0, 0, 0)
 
 
@@ -359,15 +239,15 @@ class Machine(Closing):
         """KVM_CREATE_VM."""
 
     @abstractmethod
-    def memfd(self, size: int) -> File:
+    def memfd(self, size: int) -> OpenFile:
         """memfd_create()."""
 
     @abstractmethod
     def mmap(
-        self, length: int, file: File | None = None, offset: int = 0, *, prot: int = PROT_RW,
+        self, length: int, file: OpenFile | None = None, offset: int = 0, *, prot: int = PROT_RW,
         flags: int | None = None, address: int | None = None,
     ) -> int:  # fmt: skip
-        """mmap(): anonymous and private, or of a file and shared, unless flags say otherwise; fixed at an address."""
+        """mmap(). Default flags: private if anonymous, shared for a file, and MAP_FIXED with an address."""
 
     @abstractmethod
     def munmap(self, hva: int, length: int) -> None:
@@ -383,23 +263,23 @@ class Machine(Closing):
 
     @abstractmethod
     def mremap(self, hva: int, length: int) -> int:
-        """mremap() to another address, which is returned."""
+        """mremap() to another address. Returns that address."""
 
     @abstractmethod
     def hole(self, length: int) -> int:
-        """Addresses where nothing is mapped, nor will be."""
+        """Reserve addresses at which nothing is, or will be, mapped."""
 
     @abstractmethod
     def read(self, hva: int, length: int) -> bytes:
-        """Read our memory; SyscallError EFAULT where that would be fatal."""
+        """Read the process's memory; EFAULT if an access would raise a signal."""
 
     @abstractmethod
     def write(self, hva: int, data: bytes) -> None:
-        """Write our memory; SyscallError EFAULT where that would be fatal."""
+        """Write the process's memory; EFAULT if an access would raise a signal."""
 
     @abstractmethod
     def touch(self, hva: int, write: bool = True) -> signal.Signals | None:
-        """Fault a page in as an access would: None, or the signal that it would have been answered with."""
+        """Fault a page in. Returns the signal that an access would raise, or None."""
 
     @abstractmethod
     def present(self, hva: int, length: int) -> list[bool]:
@@ -411,26 +291,26 @@ class Machine(Closing):
 
     @abstractmethod
     def pin(self, hva: int) -> Pin:
-        """Keep the page that is at an address."""
+        """Pin the page at an address."""
 
     @abstractmethod
     def start(self, function: Callable[[], T]) -> Task[T]:
-        """Run something beside us."""
+        """Start a concurrent task."""
 
     @abstractmethod
-    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> Delayed[T]:
-        """Run something beside us that stops at a place in the kernel."""
+    def delayed(self, function: Callable[[], T], stop: StopPoint = StopPoint.LOOKUP) -> Delayed[T]:
+        """Start a concurrent task that stops at a place in the kernel."""
 
     @abstractmethod
-    def left_behind(self, build: Callable[[Machine], int]) -> Left:
-        """Another process runs `build`, leaves us the VMs that it has made, and exits.
+    def orphan_vms(self, build: Callable[[Machine], int]) -> OrphanedVms:
+        """Run `build` in another process, take over the VMs that it creates, and let it exit.
 
-        `build` returns a user address; the page frame that was there is ours afterwards.
+        `build` returns a user address; afterwards, its page frame is mapped in this process.
         """
 
     @abstractmethod
     def sleep(self, seconds: float) -> None:
-        """Let time pass, and the kernel do what it has put off."""
+        """Let time pass, so that the kernel runs deferred work."""
 
     @abstractmethod
     def userfaultfd(self, hva: int, length: int, mode: int) -> Userfaultfd:
@@ -438,20 +318,20 @@ class Machine(Closing):
 
     @abstractmethod
     def track_writes(self, hva: int, length: int) -> WriteTracking:
-        """Begin to track who writes through a range of addresses, the kernel included."""
+        """Begin to record writes through a range of addresses, the kernel's included."""
 
     @abstractmethod
     def notifier_window(self) -> Window:
-        """Begin an invalidation, of memory that no memslot has, which takes long."""
+        """Begin a long invalidation of memory that is in no memslot."""
 
     def note(self, text: str) -> None:
-        """Something to tell with the result of a test: a number that is not the same twice."""
+        """Add a diagnostic to the result of a test: a count that differs from run to run."""
         self.notes = (*self.notes, text)
 
     def dmesg(self) -> tuple[str, ...]:
-        """What the kernel has complained of, where we get to know."""
+        """Warnings and bugs in the kernel log since the machine was opened; empty if it cannot be read."""
         return ()
 
     def clock_at(self, hva: int) -> PvClock:
-        """The clock structure at one of our addresses."""
+        """The clock structure at a user address."""
         return PvClock.parse(self.read(hva, PvClock.SIZE))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Machines by name, for the Python prompt."""
+"""Constructors of machines, exported as :func:`pfncache.model` and :func:`pfncache.kvm`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pfncache.machines.model.machine import ModelMachine
 
 
 def model(design: str | Design = "mainline-7.3") -> ModelMachine:
-    """A host that runs the kernel of a design, such as "rfc-v4"."""
+    """Return a machine that runs the model of a design, such as "rfc-v4"."""
     if isinstance(design, str):
         if design not in DESIGNS:
-            raise ValueError(f"no design {design!r}; there are {', '.join(DESIGNS)}")
+            raise ValueError(f"no design {design!r}; known: {', '.join(DESIGNS)}")
         design = DESIGNS[design]
     return ModelMachine(design)
 
 
 def kvm() -> KvmMachine:
-    """The host that we run on."""
+    """Return this host as a machine."""
     return KvmMachine()

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small guest programs, and where their code, data and page tables are: to see which pages KVM itself touches.
+"""Small guest programs with known pages for code, data and page tables, to find out which pages KVM itself touches.
 
-A guest of this kind has its memory in one memslot from gpa 0 on. What the processor reaches by itself, nested paging
-finds in guest_memfd; what KVM reaches, it finds through the slot's user address.
+The guest's memory is one memslot from gpa 0 on. The processor reaches it in guest_memfd, by nested paging or shadow
+page tables; KVM itself reaches it through the slot's user address.
 """
 
 from __future__ import annotations
 
+import enum
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,49 +16,73 @@ from pfncache.linux.include.uapi import PAGE_SIZE
 
 PAGES = 32
 ROLES = {"code": 1, "data": 3, "data2": 4, "clock": 5, "steal": 6, "pml4": 16, "pdpt": 17, "pd": 18, "pt": 19}
-"""Page numbers."""
+"""Guest frame number of each role."""
 TABLES = ("pml4", "pdpt", "pd", "pt")
 MMIO_PAGE = 100
-"""The virtual page that is mapped to MMIO_GPA, where there is no memory."""
+"""Virtual page number that is mapped to MMIO_GPA."""
 MMIO_GPA = 0x1000000
+"""Guest physical address without memory."""
 STORE_RAX, STORE_RDX = bytes.fromhex("488901"), bytes.fromhex("488911")
-"""mov [rcx], rax and mov [rcx], rdx: what is to be run to tell one page of code from another."""
+"""mov [rcx], rax and mov [rcx], rdx: code by which two pages of code differ."""
+
+
+class CpuMode(enum.Enum):
+    """Processor mode of a program; the ring modes are 64-bit, with page tables."""
+
+    REAL = "real"
+    RING0 = "ring0"
+    RING3 = "ring3"
+
+
+class GuestAccess(enum.Enum):
+    """A memory access of a program."""
+
+    LOAD = "load"
+    STORE = "store"
+
+
+class ProgramEnd(enum.Enum):
+    """End of a program; the value is the reason of the exit."""
+
+    HLT = "HLT"
+    MMIO = "MMIO"
+    """By a store to MMIO_GPA."""
+    SPIN = "INTR"
+    """By an interrupt of KVM_RUN, in an endless loop."""
 
 
 @dataclass(frozen=True)
-class Program:
-    """What a guest does: accesses to pages by role, then how it ends."""
+class GuestProgram:
+    """A guest program: accesses to pages by role, and its end."""
 
-    mode: str
-    """real, ring0 or ring3; the latter two are 64-bit and have page tables."""
-    steps: tuple[tuple[str, str], ...]
-    """("load" | "store", role)."""
-    end: str
-    """hlt, mmio (a store where there is no memory) or spin (until KVM_RUN is interrupted)."""
+    mode: CpuMode
+    steps: tuple[tuple[GuestAccess, str], ...]
+    """Accesses, each with the role of its page."""
+    end: ProgramEnd
 
     def code(self) -> bytes:
-        """The machine code."""
+        """Return the machine code."""
         code = b""
         for step, role in self.steps:
             address = ROLES[role] * PAGE_SIZE
-            if self.mode == "real":
+            if self.mode is CpuMode.REAL:
                 # mov word [address], 0x1234 / mov ax, [address]
-                code += (b"\xc7\x06" if step == "store" else b"\xa1") + struct.pack("<H", address)
-                code += b"\x34\x12" if step == "store" else b""
+                code += (b"\xc7\x06" if step is GuestAccess.STORE else b"\xa1") + struct.pack("<H", address)
+                code += b"\x34\x12" if step is GuestAccess.STORE else b""
             else:
                 # mov rbx, address; mov dword [rbx], 0x11223344 / mov eax, [rbx]
                 code += b"\x48\xbb" + struct.pack("<Q", address)
-                code += b"\xc7\x03\x44\x33\x22\x11" if step == "store" else b"\x8b\x03"
-        if self.end == "mmio":
+                code += b"\xc7\x03\x44\x33\x22\x11" if step is GuestAccess.STORE else b"\x8b\x03"
+        if self.end is ProgramEnd.MMIO:
             # mov rcx, address; mov [rcx], eax
             code += b"\x48\xb9" + struct.pack("<Q", MMIO_PAGE * PAGE_SIZE) + b"\x89\x01"
-        return code + (b"\xf4" if self.end == "hlt" else b"\xeb\xfe")
+        return code + (b"\xf4" if self.end is ProgramEnd.HLT else b"\xeb\xfe")
 
     def image(self) -> dict[int, bytes]:
-        """What has to be in memory, by gpa."""
+        """Return the initial contents of memory, by gpa."""
         user_rw = 7
         image = {ROLES["code"] * PAGE_SIZE: self.code()}
-        if self.mode != "real":
+        if self.mode is not CpuMode.REAL:
             for table, below in pairwise(TABLES):
                 image[ROLES[table] * PAGE_SIZE] = struct.pack("<Q", ROLES[below] * PAGE_SIZE | user_rw)
             entries = [page * PAGE_SIZE | user_rw for page in range(PAGES)]

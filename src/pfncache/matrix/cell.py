@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What comes of one path to one kind of memory. Standard library only: this is sent out of a guest."""
+"""Result of one access path on one kind of memory. Standard library only: a guest sends it to the host."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import enum
 from dataclasses import dataclass
 
 
-class Verdict(enum.Enum):
-    """What the guest finds of what KVM does."""
+class CellVerdict(enum.Enum):
+    """Effect of KVM's access, as the guest observes it."""
 
     WORKS = "works"
     """KVM reaches the guest's memory."""
     ELSEWHERE = "elsewhere"
-    """KVM reaches the page at the user address, which is not the guest's memory: split brain."""
+    """KVM reaches the page at the slot's user address, which is not the guest's memory."""
     LOST = "lost"
-    """Nothing happens, and nobody is told."""
+    """No effect, and no error."""
     FAILS = "fails"
-    """Nothing happens, and somebody is told: an exit, or an exception of the guest's."""
+    """No effect, and an error: an exit, or an exception in the guest."""
     BREAKS = "breaks"
     """A property is violated."""
     UNSEEN = "unseen"
-    """It cannot be tried here."""
+    """The access cannot be tried on this machine."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was seen on a machine."""
+class Observation:
+    """Result of a probe on a machine."""
 
-    verdict: Verdict
+    verdict: CellVerdict
     how: str = ""
-    """The exit or exception of what fails, the property of what breaks, the reason of what cannot be tried."""
+    """Exit or exception for FAILS, property for BREAKS, missing capability for UNSEEN; else empty."""
 
     def __str__(self) -> str:
         return f"{self.verdict.value}: {self.how}" if self.how else self.verdict.value
 
 
 class Refused(Exception):
-    """KVM refuses, or the guest gets an exception: what its text says."""
+    """KVM refuses a request, or the guest gets an exception, which is its text."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ways in which KVM on x86 reaches guest memory, each with something that user space can make KVM do.
+"""Access paths of KVM x86 to guest memory, each with a request by which user space makes KVM take it.
 
 Facts: Linux 7.3.4, the functions and files that each path names.
 """
@@ -12,36 +12,36 @@ from dataclasses import dataclass
 from pfncache.linux.include.uapi import (
     KVM_ASYNC_PF_DELIVERY_AS_INT,
     KVM_MSR_ENABLED,
+    KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA,
+    KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA,
     MSR_KVM_ASYNC_PF_ACK,
     MSR_KVM_ASYNC_PF_EN,
     MSR_KVM_STEAL_TIME,
     MSR_KVM_SYSTEM_TIME_NEW,
     MSR_KVM_WALL_CLOCK_NEW,
     PAGE_SIZE,
-    XEN_ATTR_SHARED_INFO_HVA,
     XEN_COMPAT,
-    XEN_HVM_CONFIG_SHARED_INFO_HVA,
 )
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.program import STORE_RAX, STORE_RDX
 from pfncache.matrix.cell import Refused
-from pfncache.matrix.memory import Ground
+from pfncache.matrix.memory import ProbeSetup
 from pfncache.selftests.selftest import Need
 from pfncache.selftests.suites.xen import CONFIG, xen
 
 WORD = 8
 AT = 5 * PAGE_SIZE + 0x40
-"""The guest physical address that is tried: not at the start of a page, so that offsets count."""
+"""Guest physical address of the accesses: not at the start of a page, so that the offset is tested too."""
 _PAGE = AT // PAGE_SIZE * PAGE_SIZE
 VMCB_TR = 0x490
-"""Where VMSAVE puts the task register, which is not empty, in the VMCB's page."""
+"""Offset in the VMCB at which VMSAVE stores the task register, which is not zero."""
 _JUMP_HERE = bytes.fromhex("ebfe")
-_MINE, _OTHERS, _NOTHING = b"guest's ", b"user's  ", bytes(WORD)
+_IN_GUEST, _AT_HVA, _NOTHING = b"guest's ", b"user's  ", bytes(WORD)
 _RAX, _RDX = b"AAAAAAAA", b"DDDDDDDD"
 
 
 def _directory_entry(gpa: int) -> bytes:
-    """Present, writable, for ring 3 too, 2 MiB, and not accessed yet."""
+    """Page-directory entry: present, writable, user, 2 MiB, accessed bit clear."""
     return (gpa | 0x87).to_bytes(WORD, "little")
 
 
@@ -50,70 +50,70 @@ _TARGETS = {0x40000000: _ENTRY, 0x80000000: _OTHER_ENTRY}
 
 
 @dataclass(frozen=True)
-class Path:
-    """A way to guest memory."""
+class AccessPath:
+    """An access path to guest memory: a row of the matrix."""
 
     name: str
     functions: str
     file: str
     users: str
-    """Who goes this way."""
-    act: Callable[[Ground], bytes | None]
-    """Make KVM go it. For a path that reads: what KVM has read."""
+    """Features of KVM that use the path."""
+    act: Callable[[ProbeSetup], bytes | None]
+    """Makes KVM take the path. Returns what KVM has read, for a path that reads."""
     reads: bool = False
     at: int = AT
-    """The guest physical address of the word that KVM reads, or that shows what it has written."""
-    mine: bytes = _NOTHING
-    """What the guest has there before."""
-    others: bytes = _NOTHING
-    """What user space has at the user address before, if that is other memory."""
+    """Guest physical address of the word that KVM reads, or that its write changes."""
+    in_guest: bytes = _NOTHING
+    """Contents in the guest's memory before the access."""
+    at_hva: bytes = _NOTHING
+    """Contents at the user address before the access, if that is other memory."""
     irqchip: bool = False
     needs: tuple[Need, ...] = ()
 
 
-def _set_msr(ground: Ground, index: int, value: int) -> None:
-    if ground.vcpu.set_msr(index, value) != 1:
+def _set_msr(setup: ProbeSetup, index: int, value: int) -> None:
+    if setup.vcpu.set_msr(index, value) != 1:
         raise Refused(f"MSR {index:#x} refused")
 
 
-def _clock(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_SYSTEM_TIME_NEW, AT | KVM_MSR_ENABLED)
-    ground.vcpu.run()
+def _clock(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_SYSTEM_TIME_NEW, AT | KVM_MSR_ENABLED)
+    setup.vcpu.run()
 
 
-def _shared_info(ground: Ground) -> None:
-    ground.vm.xen_hvm_config(CONFIG)
-    ground.vm.xen_hvm_set_attr(XEN_ATTR_SHARED_INFO_HVA, ground.page(AT))
+def _shared_info(setup: ProbeSetup) -> None:
+    setup.vm.xen_hvm_config(CONFIG)
+    setup.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, setup.page(AT))
 
 
-def _wall_clock(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_WALL_CLOCK_NEW, AT)
+def _wall_clock(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_WALL_CLOCK_NEW, AT)
 
 
-def _page_ready(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_ASYNC_PF_EN, AT | KVM_MSR_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
-    _set_msr(ground, MSR_KVM_ASYNC_PF_ACK, 1)
+def _page_ready(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_ASYNC_PF_EN, AT | KVM_MSR_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
+    _set_msr(setup, MSR_KVM_ASYNC_PF_ACK, 1)
 
 
-def _steal_time(ground: Ground) -> None:
-    _set_msr(ground, MSR_KVM_STEAL_TIME, AT | KVM_MSR_ENABLED)
-    ground.vcpu.run()
+def _steal_time(setup: ProbeSetup) -> None:
+    _set_msr(setup, MSR_KVM_STEAL_TIME, AT | KVM_MSR_ENABLED)
+    setup.vcpu.run()
 
 
-def _translate(ground: Ground) -> bytes:
-    gpa = ground.vcpu.translate(AT)
+def _translate(setup: ProbeSetup) -> bytes:
+    gpa = setup.vcpu.translate(AT)
     if gpa is None:
         raise Refused("#PF")
     return _TARGETS[gpa]
 
 
-def _accessed(ground: Ground) -> None:
-    if ground.vcpu.translate(AT) is None:
+def _accessed(setup: ProbeSetup) -> None:
+    if setup.vcpu.translate(AT) is None:
         raise Refused("#PF")
 
 
-def _fetch(ground: Ground) -> bytes:
-    return {_RAX: _code(STORE_RAX), _RDX: _code(STORE_RDX)}[ground.vcpu.run_code(AT, _RAX, _RDX)]
+def _fetch(setup: ProbeSetup) -> bytes:
+    return {_RAX: _code(STORE_RAX), _RDX: _code(STORE_RDX)}[setup.vcpu.run_code(AT, _RAX, _RDX)]
 
 
 def _code(instruction: bytes) -> bytes:
@@ -128,68 +128,68 @@ def _nests(capabilities: Capabilities) -> str:
     return "" if capabilities.nested_svm else "no nested SVM"
 
 
-PATHS: dict[str, Path] = {
+PATHS: dict[str, AccessPath] = {
     path.name: path
     for path in (
-        Path(
+        AccessPath(
             "pfncache", "kvm_gpc_refresh(), hva_to_pfn_retry()", "virt/kvm/pfncache.c",
             "kvm-clock; Xen's shared_info, vcpu_info and runstate", _clock,
         ),
-        Path(
+        AccessPath(
             "pfncache by hva", "kvm_gpc_activate_hva(), hva_to_pfn_retry()", "virt/kvm/pfncache.c",
             "Xen's shared_info and vcpu_info, where user space gives their addresses", _shared_info,
-            at=_PAGE + XEN_COMPAT.wall_clock, needs=(xen(CONFIG | XEN_HVM_CONFIG_SHARED_INFO_HVA),),
+            at=_PAGE + XEN_COMPAT.wall_clock, needs=(xen(CONFIG | KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA),),
         ),
-        Path(
+        AccessPath(
             "kvm_read/write_guest", "__kvm_read_guest_page(), __kvm_write_guest_page()", "virt/kvm/kvm_main.c",
             "wall clock, PDPTRs, Hyper-V's hypercall and TSC pages, nested MSR and I/O permission maps", _wall_clock,
         ),
-        Path(
+        AccessPath(
             "gfn_to_hva_cache", "kvm_read_guest_offset_cached(), kvm_write_guest_offset_cached()",
             "virt/kvm/kvm_main.c",
             "tokens of async page faults, PV EOI, the virtual APIC's address, vmcs12", _page_ready,
             irqchip=True,
         ),
-        Path(
+        AccessPath(
             "steal time", "record_steal_time()", "arch/x86/kvm/x86.c",
             "steal time: a gfn_to_hva_cache's address, accessed directly", _steal_time, at=AT + 8,
         ),
-        Path(
+        AccessPath(
             "page walk", "FNAME(walk_addr_generic)", "arch/x86/kvm/mmu/paging_tmpl.h",
             "emulation, KVM_TRANSLATE, shadow paging, nested paging: a table is read", _translate,
-            reads=True, mine=_ENTRY, others=_OTHER_ENTRY,
+            reads=True, in_guest=_ENTRY, at_hva=_OTHER_ENTRY,
         ),
-        Path(
+        AccessPath(
             "accessed bit", "FNAME(update_accessed_dirty_bits)", "arch/x86/kvm/mmu/paging_tmpl.h",
-            "the same: an accessed or dirty bit is set", _accessed, mine=_ENTRY, others=_ENTRY,
+            "the same: an accessed or dirty bit is set", _accessed, in_guest=_ENTRY, at_hva=_ENTRY,
         ),
-        Path(
+        AccessPath(
             "emulator fetch", "kvm_fetch_guest_virt()", "arch/x86/kvm/x86.c",
             "every emulated instruction, MMIO's above all", _fetch,
-            reads=True, mine=_code(STORE_RAX), others=_code(STORE_RDX),
+            reads=True, in_guest=_code(STORE_RAX), at_hva=_code(STORE_RDX),
         ),
-        Path(
+        AccessPath(
             "emulator read", "emulator_read_write_onepage(), read_emulate()", "arch/x86/kvm/x86.c",
-            "operands, such as the source of a move to a device", lambda ground: ground.vcpu.copy_to_device(AT),
-            reads=True, mine=_MINE, others=_OTHERS,
+            "operands, such as the source of a move to a device", lambda setup: setup.vcpu.copy_to_device(AT),
+            reads=True, in_guest=_IN_GUEST, at_hva=_AT_HVA,
         ),
-        Path(
+        AccessPath(
             "emulator write", "emulator_read_write_onepage(), write_emulate()", "arch/x86/kvm/x86.c",
             "operands, such as the destination of a move from a device",
-            lambda ground: ground.vcpu.copy_from_device(AT, _MINE),
+            lambda setup: setup.vcpu.copy_from_device(AT, _IN_GUEST),
         ),
-        Path(
+        AccessPath(
             "emulator cmpxchg", "emulator_cmpxchg_emulated()", "arch/x86/kvm/x86.c",
-            "operands of locked instructions", lambda ground: ground.vcpu.cmpxchg(AT, _MINE[:2]), needs=(_emulates,),
+            "operands of locked instructions", lambda setup: setup.vcpu.cmpxchg(AT, _IN_GUEST[:2]), needs=(_emulates,),
         ),
-        Path(
+        AccessPath(
             "kvm_vcpu_map", "__kvm_vcpu_map()", "virt/kvm/kvm_main.c",
             "nested SVM's VMCB, nested VMX's APIC pages and posted interrupts, SEV-ES's GHCB",
-            lambda ground: ground.vcpu.vmsave(_PAGE), at=_PAGE + VMCB_TR, needs=(_nests,),
+            lambda setup: setup.vcpu.vmsave(_PAGE), at=_PAGE + VMCB_TR, needs=(_nests,),
         ),
-        Path(
+        AccessPath(
             "TDP fault", "kvm_mmu_faultin_pfn(), kvm_mmu_faultin_pfn_gmem()", "arch/x86/kvm/mmu/mmu.c",
-            "the guest itself, KVM_PRE_FAULT_MEMORY", lambda ground: ground.vcpu.store(AT, _MINE),
+            "the guest itself, KVM_PRE_FAULT_MEMORY", lambda setup: setup.vcpu.store(AT, _IN_GUEST),
         ),
     )
 }  # fmt: skip

@@ -12,35 +12,37 @@ from pfncache.designs.design import Design, Patch
 from pfncache.designs.rfc import NoDirectMap
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.matrix.cell import Seen
-from pfncache.matrix.memory import Kind
-from pfncache.matrix.paths import Path
+from pfncache.matrix.cell import Observation
+from pfncache.matrix.memory import GuestMemoryKind
+from pfncache.matrix.paths import AccessPath
 from pfncache.matrix.probes import probe
-from pfncache.matrix.recorder import ORDER, Witness
+from pfncache.matrix.recorder import ORDER, AccessRecorder
 from pfncache.properties.private_access import PrivateAccessProbe
 
 
 class _WatchPrivate(Patch, PrivateAccessProbe):
-    """In no kernel: KVM's access to private memory is reported, as the checker does."""
+    """Not in any kernel: report KVM's access to private memory as a violation, as the checker does."""
 
 
 @dataclass(frozen=True)
 class Predicted:
     """A cell of a design."""
 
-    seen: Seen
+    seen: Observation
     means: tuple[str, ...]
-    """By what KVM reached memory, or tried to: the user mapping, guest_memfd, the direct map, a kernel alias."""
+    """Means by which KVM has tried to reach memory: user mapping, guest_memfd, direct map, kernel alias."""
     with_no_direct_map: bool = False
-    """The patch that makes NO_DIRECT_MAP was put on top of the design, which does not have it."""
+    """Whether the patch for NO_DIRECT_MAP was added to the design, which lacks it."""
 
 
-def predict(design: Design, path: Path, kind: Kind) -> Predicted:
+def predict(design: Design, path: AccessPath, kind: GuestMemoryKind) -> Predicted:
     """Run the model. KVM's access to private memory counts as a violation."""
     extra = needs_no_direct_map(design, kind)
-    watched = (design + [*([NoDirectMap] if extra else []), Witness, _WatchPrivate]).named(design.name, design.title)
+    watched = (design + [*([NoDirectMap] if extra else []), AccessRecorder, _WatchPrivate]).named(
+        design.name, design.title
+    )
     machine = ModelMachine(watched)
-    kernel = cast("Witness", machine.kernel)
+    kernel = cast("AccessRecorder", machine.kernel)
     kernel.host_means = set()
     found: set[str] = set()
 
@@ -52,13 +54,13 @@ def predict(design: Design, path: Path, kind: Kind) -> Predicted:
         finally:
             found.update(kernel.host_means)
 
-    # Where a property breaks, the kernel is left as it is, locks held.
+    # After a violation the kernel keeps its state, with locks held: the machine is not closed.
     seen = probe(machine, path, kind, during())
     return Predicted(seen, tuple(means for means in ORDER if means in found), extra)
 
 
-def needs_no_direct_map(design: Design, kind: Kind) -> bool:
-    """Whether a kind of memory takes a patch that the design does not have."""
+def needs_no_direct_map(design: Design, kind: GuestMemoryKind) -> bool:
+    """Whether a kind of memory requires the patch NoDirectMap, and the design lacks it."""
     if kind.flags is None or not kind.flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP or not design.has("gmem-mmap"):
         return False
     return not any(issubclass(patch, NoDirectMap) for patch in design.patches)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Try every path on every kind of memory, on a machine. Standard library only: this also runs inside a guest."""
+"""Probe every access path on every kind of memory, on a machine. Standard library only: this also runs in a guest."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pfncache.machines.host.devkvm import force_emulation
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.isolate import isolated
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
-from pfncache.matrix.cell import Refused, Seen, Verdict
-from pfncache.matrix.memory import KINDS, Ground, Kind
-from pfncache.matrix.paths import PATHS, WORD, Path
+from pfncache.matrix.cell import CellVerdict, Observation, Refused
+from pfncache.matrix.memory import KINDS, GuestMemoryKind, ProbeSetup
+from pfncache.matrix.paths import PATHS, WORD, AccessPath
 
 SECONDS = 20.0
-Cells = dict[tuple[str, str], Seen]
-"""By the names of the path and of the kind."""
+Cells = dict[tuple[str, str], Observation]
+"""Results, by the names of the path and of the kind."""
 
 
 def run_all() -> Cells:
-    """Every cell on the kernel that we are on, a process for each path; where that ends badly, one for each cell."""
+    """Probe every cell on this kernel: in a process for each path, or after a crash, for each cell of the path."""
     cells: Cells = {}
     for path in PATHS:
         row = isolated(partial(_on_this_kernel, path, tuple(KINDS)), SECONDS).value
@@ -30,16 +30,16 @@ def run_all() -> Cells:
 
 
 def run_all_inside() -> Cells:
-    """The same inside a guest, on a kernel that is ours: every instruction can be emulated."""
+    """Probe every cell in a guest, with forced emulation enabled."""
     force_emulation()
     return run_all()
 
 
-def run_one(path: str, kind: str) -> Seen:
-    """One cell on the kernel that we are on, in a process of its own."""
+def run_one(path: str, kind: str) -> Observation:
+    """Probe one cell on this kernel, in a process of its own."""
     ended = isolated(partial(_on_this_kernel, path, (kind,)), SECONDS)
     if ended.value is None:
-        return Seen(Verdict.BREAKS, ended.trouble.splitlines()[-1])
+        return Observation(CellVerdict.BREAKS, ended.trouble.splitlines()[-1])
     return ended.value[path, kind]
 
 
@@ -47,42 +47,44 @@ def _on_this_kernel(path: str, kinds: tuple[str, ...]) -> Cells:
     try:
         machine = KvmMachine()
     except SyscallError as error:
-        return {(path, kind): Seen(Verdict.UNSEEN, str(error)) for kind in kinds}
+        return {(path, kind): Observation(CellVerdict.UNSEEN, str(error)) for kind in kinds}
     with machine:
         return {(path, kind): probe(machine, PATHS[path], KINDS[kind]) for kind in kinds}
 
 
-def probe(machine: Machine, path: Path, kind: Kind, during: AbstractContextManager[object] | None = None) -> Seen:
-    """One cell on a machine; `during` encloses what KVM does."""
+def probe(
+    machine: Machine, path: AccessPath, kind: GuestMemoryKind, during: AbstractContextManager[object] | None = None
+) -> Observation:
+    """Probe one cell on a machine; `during` encloses KVM's access."""
     needs = (*kind.needs, *path.needs)
     missing = "; ".join(text for need in needs if (text := need(machine.capabilities)))
     if missing:
-        return Seen(Verdict.UNSEEN, missing)
+        return Observation(CellVerdict.UNSEEN, missing)
     try:
-        ground = kind.build(machine, path.irqchip)
-        _prepare(ground, path)
-        return _look(ground, path, during or nullcontext())
+        setup = kind.build(machine, path.irqchip)
+        _prepare(setup, path)
+        return _look(setup, path, during or nullcontext())
     except PropertyViolated as splat:
-        return Seen(Verdict.BREAKS, splat.kind)
+        return Observation(CellVerdict.BREAKS, splat.kind)
 
 
-def _prepare(ground: Ground, path: Path) -> None:
-    """What user space and the guest have in memory before. What the guest stores comes last."""
-    if any(path.others) and ground.machine.touch(ground.page(path.at)) is None:
-        ground.machine.write(ground.hva + path.at, path.others)
-    if any(path.mine):
+def _prepare(setup: ProbeSetup, path: AccessPath) -> None:
+    """Write the contents before the access: user space's first, then the guest's."""
+    if any(path.at_hva) and setup.machine.touch(setup.page(path.at)) is None:
+        setup.machine.write(setup.hva + path.at, path.at_hva)
+    if any(path.in_guest):
         try:
-            ground.vcpu.store(path.at, path.mine)
+            setup.vcpu.store(path.at, path.in_guest)
         except GuestExit:
-            return  # there is no memory; the path shows what that means for it
+            return  # no memory: the access shows the consequence
 
 
-def _look(ground: Ground, path: Path, during: AbstractContextManager[object]) -> Seen:
-    """Make KVM go the path, and find out where that led."""
+def _look(setup: ProbeSetup, path: AccessPath, during: AbstractContextManager[object]) -> Observation:
+    """Make KVM take the path, and find out which memory it has reached."""
     how, read = "", None
     try:
         with during:
-            read = path.act(ground)
+            read = path.act(setup)
     except GuestExit as leave:
         how = leave.exit.reason
     except SyscallError as error:
@@ -90,23 +92,23 @@ def _look(ground: Ground, path: Path, during: AbstractContextManager[object]) ->
     except Refused as refused:
         how = str(refused)
     if path.reads and not how:
-        return Seen(Verdict.WORKS if read == path.mine else Verdict.ELSEWHERE)
+        return Observation(CellVerdict.WORKS if read == path.in_guest else CellVerdict.ELSEWHERE)
     if not path.reads:
-        if _guest_word(ground, path.at) not in (path.mine, None):
-            return Seen(Verdict.WORKS)
-        if _user_word(ground, path.at) not in (path.others, None):
-            return Seen(Verdict.ELSEWHERE)
-    return Seen(Verdict.FAILS, how) if how else Seen(Verdict.LOST)
+        if _guest_word(setup, path.at) not in (path.in_guest, None):
+            return Observation(CellVerdict.WORKS)
+        if _user_word(setup, path.at) not in (path.at_hva, None):
+            return Observation(CellVerdict.ELSEWHERE)
+    return Observation(CellVerdict.FAILS, how) if how else Observation(CellVerdict.LOST)
 
 
-def _guest_word(ground: Ground, gpa: int) -> bytes | None:
+def _guest_word(setup: ProbeSetup, gpa: int) -> bytes | None:
     try:
-        return ground.vcpu.load(gpa)
+        return setup.vcpu.load(gpa)
     except GuestExit:
         return None
 
 
-def _user_word(ground: Ground, gpa: int) -> bytes | None:
-    if ground.machine.touch(ground.page(gpa), write=False) is not None:
+def _user_word(setup: ProbeSetup, gpa: int) -> bytes | None:
+    if setup.machine.touch(setup.page(gpa), write=False) is not None:
         return None
-    return ground.machine.read(ground.hva + gpa, WORD)
+    return setup.machine.read(setup.hva + gpa, WORD)

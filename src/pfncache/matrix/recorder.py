@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What KVM asks for on its way to guest memory, on the model."""
+"""Record the means by which KVM reaches guest memory, on the model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ USER_MAPPING, GUEST_MEMFD, DIRECT_MAP, ALIAS = "user mapping", "guest_memfd", "d
 ORDER = (USER_MAPPING, GUEST_MEMFD, DIRECT_MAP, ALIAS)
 
 
-class Witness(Patch, Fault, Gup, Usercopy, GuestMemfdPage):
-    """In no kernel: take down by which means guest memory is reached, or was to be."""
+class AccessRecorder(Patch, Fault, Gup, Usercopy, GuestMemfdPage):
+    """Not in any kernel: record the means of each access to guest memory, failed ones included."""
 
     host_means: set[str]
 

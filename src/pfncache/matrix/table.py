@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole matrix of a design, what a kernel says to it, and what follows."""
+"""The matrix of a design, its comparison with a kernel, and conclusions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfncache.designs.design import Design
-from pfncache.matrix.cell import Seen, Verdict
-from pfncache.matrix.memory import KINDS, Kind
-from pfncache.matrix.paths import PATHS, Path
+from pfncache.matrix.cell import CellVerdict, Observation
+from pfncache.matrix.memory import KINDS, GuestMemoryKind
+from pfncache.matrix.paths import PATHS, AccessPath
 from pfncache.matrix.predict import Predicted, predict
 from pfncache.matrix.probes import Cells
 
@@ -19,48 +19,48 @@ SCHEMA = 1
 
 
 class Mark(enum.Enum):
-    """What a kernel says to a cell."""
+    """Comparison of a cell with a kernel."""
 
     CONFIRMED = "confirmed"
     OTHERWISE = "ends otherwise"
-    """The same verdict, but another exit or exception."""
+    """The same verdict with another exit or exception."""
     DIFFERS = "differs"
     UNSEEN = "cannot be shown here"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One path to one kind of memory."""
+    """One access path on one kind of memory."""
 
-    path: Path
-    kind: Kind
+    path: AccessPath
+    kind: GuestMemoryKind
     predicted: Predicted
-    real: Seen | None = None
-    """What a kernel does; None where none was asked."""
+    real: Observation | None = None
+    """Result on a kernel; None without one."""
 
     @property
-    def seen(self) -> Seen:
-        """What the model does."""
+    def seen(self) -> Observation:
+        """Result on the model."""
         return self.predicted.seen
 
     @property
     def works(self) -> bool:
         """Whether KVM reaches the guest's memory."""
-        return self.seen.verdict is Verdict.WORKS
+        return self.seen.verdict is CellVerdict.WORKS
 
     @property
     def mark(self) -> Mark | None:
-        """What the kernel says to it; None where none was asked."""
+        """Comparison with the kernel; None without one."""
         if self.real is None:
             return None
-        if Verdict.UNSEEN in (self.real.verdict, self.seen.verdict):
+        if CellVerdict.UNSEEN in (self.real.verdict, self.seen.verdict):
             return Mark.UNSEEN
         if self.real.verdict is not self.seen.verdict:
             return Mark.DIFFERS
         return Mark.CONFIRMED if self.real.how == self.seen.how else Mark.OTHERWISE
 
     def as_json(self) -> dict[str, Any]:
-        """The cell as the JSON schema has it."""
+        """Return the cell as the JSON schema defines it."""
         found: dict[str, Any] = {
             "path": self.path.name,
             "memory": self.kind.name,
@@ -75,12 +75,17 @@ class Cell:
 
 @dataclass
 class Matrix:
-    """Every path to every kind of memory, under a design."""
+    """Every access path on every kind of memory, under a design."""
 
     design: Design
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     kernel: str = ""
-    """The kernel that was asked; empty for none."""
+    """The kernel that was probed; empty without one."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the kernel differs from the model in a cell."""
+        return any(cell.mark is Mark.DIFFERS for cell in self.cells.values())
 
     def cell(self, path: str, kind: str) -> Cell:
         """One cell."""
@@ -91,16 +96,16 @@ class Matrix:
         return [self.cells[path, kind] for kind in KINDS]
 
     def means(self, path: str) -> list[str]:
-        """By what a path reaches memory, where it does."""
+        """Return the means by which a path reaches memory."""
         return list(dict.fromkeys(means for cell in self.row(path) if cell.works for means in cell.predicted.means))
 
     def lost(self, have: str, lack: str) -> list[str]:
-        """The paths that work on one kind of memory, and do not on another."""
+        """Return the paths that work on one kind of memory, but not on another."""
         return [path for path in PATHS if self.cell(path, have).works and not self.cell(path, lack).works]
 
     def conclusion(self) -> list[str]:
-        """Which memory must stay mapped, and what else follows, a sentence each."""
-        if self.cell("TDP fault", "gmem/mapped").seen.verdict is Verdict.UNSEEN:
+        """Return the conclusions, a sentence each: first, which memory must stay mapped."""
+        if self.cell("TDP fault", "gmem/mapped").seen.verdict is CellVerdict.UNSEEN:
             return [
                 f"{self.design.name} has no guest_memfd that user space can map: a guest's memory is what is mapped"
             ]
@@ -132,13 +137,13 @@ class Matrix:
     def _about_violations(self) -> Iterator[str]:
         broken: dict[tuple[str, str], list[str]] = {}
         for cell in self.cells.values():
-            if cell.seen.verdict is Verdict.BREAKS:
+            if cell.seen.verdict is CellVerdict.BREAKS:
                 broken.setdefault((cell.path.name, cell.seen.how), []).append(cell.kind.name)
         for (path, name), kinds in broken.items():
             yield f"{path} breaks {name} on {', '.join(kinds)}"
 
     def as_json(self) -> dict[str, Any]:
-        """The matrix as the JSON schema has it."""
+        """Return the matrix as the JSON schema defines it."""
         return {
             "schema": SCHEMA,
             "design": self.design.name,
@@ -165,7 +170,7 @@ def _these(paths: list[str]) -> str:
 
 
 def compute(design: Design, real: Cells | None = None, kernel: str = "") -> Matrix:
-    """Run the model for every cell, and set a kernel's results beside it."""
+    """Run the model for every cell, and compare with a kernel's results."""
     matrix = Matrix(design, kernel=kernel)
     for path in PATHS.values():
         for kind in KINDS.values():

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The matrix of paths and kinds of memory, as a table."""
+"""Show matrices of access paths and kinds of memory as tables."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import TextIO
 
 from rich import box
@@ -11,50 +13,64 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pfncache.matrix.cell import Seen, Verdict
+from pfncache.matrix.cell import CellVerdict, Observation
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
-from pfncache.matrix.table import Cell, Mark, Matrix
+from pfncache.matrix.table import SCHEMA, Cell, Mark, Matrix
 
 COLOURS = {
-    Verdict.WORKS: "green",
-    Verdict.LOST: "yellow",
-    Verdict.FAILS: "yellow",
-    Verdict.ELSEWHERE: "red",
-    Verdict.BREAKS: "bold red",
-    Verdict.UNSEEN: "dim",
+    CellVerdict.WORKS: "green",
+    CellVerdict.LOST: "yellow",
+    CellVerdict.FAILS: "yellow",
+    CellVerdict.ELSEWHERE: "red",
+    CellVerdict.BREAKS: "bold red",
+    CellVerdict.UNSEEN: "dim",
 }
 SIGNS = {Mark.CONFIRMED: "✓", Mark.OTHERWISE: "≈", Mark.DIFFERS: "≠", Mark.UNSEEN: ""}
 EXITS = {"INTERNAL_ERROR": "internal", "MEMORY_FAULT": "memfault", "SHUTDOWN": "shutdown"}
 WIDTH = 124
-"""Of lines, at least: what the table of a model needs."""
+"""Minimum width of lines, which the table of a model requires."""
 _UNBOUNDED = Console(width=1000)
 LEGEND = (
     ("works", "KVM reaches the guest's memory"),
     ("split", "KVM reaches the page at the memslot's user address, which is not the guest's memory"),
-    ("lost", "nothing happens, and nobody is told"),
-    ("#PF, MMIO ...", "nothing happens, and the guest gets an exception, or user space an exit"),
+    ("lost", "no effect, and no error"),
+    ("#PF, MMIO ...", "no effect, and an exception in the guest, or an exit to user space"),
     ("!name", "a property is violated, by the beginning of its name"),
     ("-", "there is no such memory"),
     ("✓ ≈ ≠", "a kernel does the same; the same but for the exit or exception; something else"),
 )
 
 
+def show_all(matrices: Iterable[Matrix], as_json: bool, out: TextIO) -> list[Matrix]:
+    """Print each matrix when it is there, then the legend; or all of them as one JSON document."""
+    found = []
+    for matrix in matrices:
+        found.append(matrix)
+        if not as_json:
+            show(matrix, out)
+    if as_json:
+        out.write(json.dumps({"schema": SCHEMA, "matrices": [matrix.as_json() for matrix in found]}, indent=1) + "\n")
+    else:
+        explain(found, out)
+    return found
+
+
 def show(matrix: Matrix, out: TextIO) -> None:
-    """The table, what follows from it, and what a kernel says to it."""
+    """Print the table, the conclusions, and the comparison with a kernel."""
     lines: list[RenderableType] = [Text(f"=> {sentence}.", style="bold") for sentence in matrix.conclusion()]
     table = _table(matrix)
     _print([table, *lines, *_kernel(matrix)], out, table.__rich_measure__(_UNBOUNDED, _UNBOUNDED.options).maximum)
 
 
 def explain(matrices: list[Matrix], out: TextIO) -> None:
-    """What the rows, columns and cells of these mean."""
+    """Print the legend of rows, columns and cells."""
     if matrices:
         _print([_paths(matrices), _memory(matrices), _legend()], out)
 
 
 def _print(parts: list[RenderableType], out: TextIO, width: int = 0) -> None:
-    """As wide as it has to be, and without spaces at the ends of lines where it is not for a terminal."""
+    """Print at the full width of the table; without trailing spaces unless to a terminal."""
     console = Console(file=out, highlight=False)
     wide = Console(file=out, highlight=False, width=max(WIDTH, width, console.width if console.is_terminal else 0))
     with wide.capture() as captured:
@@ -86,19 +102,19 @@ def _cell(cell: Cell) -> RenderableType:
     return text
 
 
-def word(seen: Seen) -> str:
-    """A verdict in one word."""
-    if seen.verdict is Verdict.UNSEEN:
+def word(seen: Observation) -> str:
+    """Return a verdict in one word."""
+    if seen.verdict is CellVerdict.UNSEEN:
         return "-"
-    if seen.verdict is Verdict.BREAKS:
+    if seen.verdict is CellVerdict.BREAKS:
         return f"!{seen.how.partition('-')[0]}"
-    if seen.verdict is Verdict.ELSEWHERE:
+    if seen.verdict is CellVerdict.ELSEWHERE:
         return "split"
-    return EXITS.get(seen.how, seen.how) if seen.verdict is Verdict.FAILS else seen.verdict.value
+    return EXITS.get(seen.how, seen.how) if seen.verdict is CellVerdict.FAILS else seen.verdict.value
 
 
 def _paths(matrices: list[Matrix]) -> Table:
-    table = _list("path", "kernel function, file: who goes this way; by what it reaches memory, where it does")
+    table = _list("path", "kernel function, file: users; means by which it reaches memory")
     for path in PATHS.values():
         means = [", ".join(matrix.means(path.name)) or "nothing" for matrix in matrices]
         by = "; or ".join(dict.fromkeys(means))
@@ -116,7 +132,7 @@ def _memory(matrices: list[Matrix]) -> Table:
 
 
 def _legend() -> Table:
-    table = _list("cell", "what comes of it")
+    table = _list("cell", "meaning")
     for name, text in LEGEND:
         table.add_row(name, text)
     return table
@@ -130,7 +146,7 @@ def _list(name: str, text: str) -> Table:
 
 
 def _kernel(matrix: Matrix) -> list[RenderableType]:
-    """What a kernel says, and why some cells cannot be shown on it."""
+    """Return the comparison with a kernel, and why some cells cannot be probed on it."""
     if not matrix.kernel:
         return []
     cells = list(matrix.cells.values())
@@ -141,7 +157,7 @@ def _kernel(matrix: Matrix) -> list[RenderableType]:
         if cell.mark in (Mark.DIFFERS, Mark.OTHERWISE):
             lines.append(f"  {cell.path.name} on {cell.kind.name}: {cell.real}, and {cell.seen} on the model")
     reasons: dict[str, int] = Counter(
-        cell.real.how for cell in cells if cell.real is not None and cell.real.verdict is Verdict.UNSEEN
+        cell.real.how for cell in cells if cell.real is not None and cell.real.verdict is CellVerdict.UNSEEN
     )
     lines += [f"  {count} cells: {reason}" for reason, count in reasons.items()]
     return [Text(line) for line in lines]

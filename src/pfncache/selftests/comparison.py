@@ -12,25 +12,33 @@ from typing import Any
 
 from rich.table import Table
 
-from pfncache.selftests.runner import Result
+from pfncache.selftests.runner import SelftestResult, SelftestVerdict
 
 SCHEMA = 1
-MARKS = {"ok": "ok", "xfail": "XFAIL", "skip": "-", "failed": "not ok"}
+MARKS = {
+    SelftestVerdict.OK.value: "ok",
+    SelftestVerdict.XFAIL.value: "XFAIL",
+    SelftestVerdict.SKIP.value: "-",
+    SelftestVerdict.FAILED.value: "not ok",
+}
+"""Text of a cell, by the verdict in the JSON document."""
+_LISTED = (SelftestVerdict.XFAIL.value, SelftestVerdict.FAILED.value)
+"""Verdicts whose tests have a row of their own."""
 
 
 @dataclass
-class Column:
-    """What came of the tests on one kernel, or on a model."""
+class KernelResults:
+    """Results of the tests on one kernel, or on a model."""
 
     release: str
     """uname -r; empty for a model."""
     design: str
-    """What models it."""
+    """Name of the design that models it."""
     about: str
-    results: list[Result] = field(default_factory=list)
+    results: list[SelftestResult] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """The column as the JSON schema has it."""
+        """Return the column as the JSON schema defines it."""
         return {
             "release": self.release,
             "design": self.design,
@@ -38,7 +46,7 @@ class Column:
             "results": [
                 {
                     "test": result.test.name,
-                    "verdict": result.verdict,
+                    "verdict": result.verdict.value,
                     "reason": result.line.reason,
                     "notes": result.line.notes,
                     "seconds": round(result.outcome.seconds, 3),
@@ -48,8 +56,8 @@ class Column:
         }
 
 
-def document(columns: list[Column]) -> dict[str, Any]:
-    """The JSON of a run."""
+def document(columns: list[KernelResults]) -> dict[str, Any]:
+    """Return the JSON document of a run."""
     return {"schema": SCHEMA, "kernels": [column.as_json() for column in columns]}
 
 
@@ -59,7 +67,7 @@ def _head(kernel: dict[str, Any]) -> str:
 
 
 def _rows(kernels: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """A row for each group whose tests all come out alike on each kernel, else one for each test."""
+    """Return a row for each group, and for each test that fails somewhere in a group with mixed verdicts."""
     verdicts = [{r["test"]: r["verdict"] for r in kernel["results"]} for kernel in kernels]
     rows: list[tuple[str, list[str]]] = []
     for group, members in groupby(verdicts[0], lambda name: name.split("/")[0]):
@@ -69,7 +77,7 @@ def _rows(kernels: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
             rows.append((f"{group} ({len(tests)})", [MARKS[next(iter(count))] for count in counts]))
             continue
         rows.append((f"{group} ({len(tests)})", [_summary(count) for count in counts]))
-        different = [test for test in tests if any(column[test] in ("xfail", "failed") for column in verdicts)]
+        different = [test for test in tests if any(column[test] in _LISTED for column in verdicts)]
         rows += [(f"  {test}", [MARKS[column[test]] for column in verdicts]) for test in different]
     return rows
 
@@ -78,8 +86,8 @@ def _summary(count: Counter[str]) -> str:
     return ", ".join(f"{count[verdict]} {mark}" for verdict, mark in MARKS.items() if count[verdict])
 
 
-def table(columns: list[Column]) -> Table:
-    """For a terminal."""
+def table(columns: list[KernelResults]) -> Table:
+    """Return the table for a terminal."""
     kernels = [column.as_json() for column in columns]
     drawn = Table("", *map(_head, kernels))
     for name, cells in _rows(kernels):
@@ -88,14 +96,14 @@ def table(columns: list[Column]) -> Table:
 
 
 def markdown(kernels: list[dict[str, Any]]) -> str:
-    """For docs/: the table, and what each XFAIL is."""
+    """Return the table for docs/, and the reason of each XFAIL."""
     lines = [f"| | {' | '.join(map(_head, kernels))} |", f"|---|{'---|' * len(kernels)}"]
     lines.append(f"| modelled by | {' | '.join(kernel['design'] for kernel in kernels)} |")
     lines += [f"| {name.replace('  ', '&nbsp;&nbsp;')} | {' | '.join(cells)} |" for name, cells in _rows(kernels)]
     why: dict[tuple[str, str], list[str]] = {}
     for kernel in kernels:
         for result in kernel["results"]:
-            if result["verdict"] == "xfail":
+            if result["verdict"] == SelftestVerdict.XFAIL.value:
                 tests = why.setdefault((result["reason"], "; ".join(result["notes"])), [])
                 tests += [] if result["test"] in tests else [result["test"]]
     lines += ["", *(f"* XFAIL {', '.join(t)}: {reason} ({notes})." for (reason, notes), t in why.items())]

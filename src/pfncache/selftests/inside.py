@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is called inside a guest. Standard library only, and nothing of the checker."""
+"""Entry point of selftests inside a guest, called by name through the agent.
+
+A module apart from targets.py: the guest has Python's standard library alone, so that nothing here may import what
+starts guests (qemu.qmp), nor the checker.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,9 @@ from functools import partial
 
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.outcome import Outcome, perform
+from pfncache.selftests.outcome import SelftestOutcome, perform
 
 
-def perform_named(name: str) -> Outcome:
-    """Run a selftest, by name, on the kernel that we are on."""
-    return perform(partial(KvmMachine, expendable=True), SELFTESTS[name])
+def perform_named(name: str) -> SelftestOutcome:
+    """Run the selftest of that name on the kernel of this guest, which is disposable."""
+    return perform(partial(KvmMachine, disposable=True), SELFTESTS[name])

@@ -1,28 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KTAP, version 1: results as the kernel's own tests print them. Documentation/dev-tools/ktap.rst."""
+"""KTAP, version 1: the output format of the kernel's own tests. Documentation/dev-tools/ktap.rst."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 VERSION = "KTAP version 1"
 INDENT = "  "
 
 
+class Directive(enum.StrEnum):
+    """Directive of a result line; the value is its text."""
+
+    NONE = ""
+    SKIP = "SKIP"
+    XFAIL = "XFAIL"
+    TIMEOUT = "TIMEOUT"
+    ERROR = "ERROR"
+
+
 @dataclass
 class Line:
-    """One result: a test's, or that of a group with the tests in it."""
+    """Result line of a test, or of a group of tests."""
 
     name: str
     ok: bool
-    directive: str = ""
-    """SKIP, XFAIL, TIMEOUT or ERROR."""
+    directive: Directive = Directive.NONE
     reason: str = ""
     notes: list[str] = field(default_factory=list)
     """Diagnostic lines before the result."""
 
     def render(self, number: int, depth: int) -> str:
-        """The line with its diagnostics."""
+        """Return the line with its diagnostics."""
         indent = INDENT * depth
         text = f"{'ok' if self.ok else 'not ok'} {number} {_plain(self.name)}"
         if self.directive:
@@ -32,12 +42,12 @@ class Line:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing looks like a directive or like another line."""
+    """Replace what a parser takes for a directive or for another line."""
     return " ".join(text.replace("#", "no.").split())
 
 
 def header(count: int, depth: int = 0, name: str = "") -> str:
-    """The version line and the plan, of the whole or of a group."""
+    """Return the version line and the plan, of the document or of a group."""
     indent = INDENT * depth
     lines = [f"{indent}{VERSION}"]
     if name:

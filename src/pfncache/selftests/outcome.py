@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What comes of a selftest on a machine. Standard library only: this also runs inside a guest."""
+"""Outcome of a selftest on a machine. Standard library only: this also runs inside a guest."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.report import PropertyViolated
-from pfncache.machines.isolate import Ended, isolated
+from pfncache.machines.isolate import IsolatedResult, isolated
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
-from pfncache.selftests.selftest import Failure, Selftest, Skip
+from pfncache.selftests.selftest import Selftest, SelftestFailure, SelftestSkipped
 
 
-class Kind(enum.Enum):
-    """What came of a test on one machine."""
+class SelftestStatus(enum.Enum):
+    """Status of a test on one machine; the value completes a sentence about the machine."""
 
     PASS = "passes"
     FAIL = "fails"
@@ -24,62 +24,62 @@ class Kind(enum.Enum):
     CRASH = "crashes"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a test on one machine, and in words."""
+@dataclass(frozen=True, kw_only=True)
+class SelftestOutcome:
+    """Status of a test on one machine, with what was observed."""
 
-    kind: Kind
+    status: SelftestStatus
     text: str = ""
+    """Why it does not pass; empty if it does."""
     observation: object = None
+    """What the test's body returned."""
     complaints: tuple[str, ...] = ()
-    """What the kernel said besides."""
+    """Warnings and bugs in the kernel log."""
     notes: tuple[str, ...] = ()
-    """What the test has to tell besides."""
+    """Diagnostics of the test, such as counts."""
     seconds: float = 0.0
     splat: bool = False
-    """Whether it fails because the model's kernel has stopped with a complaint."""
+    """Whether the model's kernel has stopped at a violated property."""
 
 
-Open = Callable[[], Machine]
+OpenMachine = Callable[[], Machine]
 
 
-def run_on(machine: Open, test: Selftest, seconds: float) -> Outcome:
+def run_on(open_machine: OpenMachine, test: Selftest, seconds: float) -> SelftestOutcome:
     """Run a test on a fresh machine, in a process of its own."""
-    return outcome_of(isolated(lambda: perform(machine, test), seconds))
+    return outcome_of(isolated(lambda: perform(open_machine, test), seconds))
 
 
-def outcome_of(ended: Ended[Outcome]) -> Outcome:
-    """What a test came to whose process has ended."""
-    if ended.hung:
-        return Outcome(Kind.HANG, ended.trouble, seconds=ended.seconds)
-    if ended.value is None:
-        return Outcome(Kind.CRASH, ended.trouble, seconds=ended.seconds)
-    return replace(ended.value, seconds=ended.seconds)
+def outcome_of(result: IsolatedResult[SelftestOutcome]) -> SelftestOutcome:
+    """Outcome of a test whose process has ended, hung or crashed."""
+    if result.hung:
+        return SelftestOutcome(status=SelftestStatus.HANG, text=result.trouble, seconds=result.seconds)
+    if result.value is None:
+        return SelftestOutcome(status=SelftestStatus.CRASH, text=result.trouble, seconds=result.seconds)
+    return replace(result.value, seconds=result.seconds)
 
 
-def perform(open_machine: Open, test: Selftest) -> Outcome:
+def perform(open_machine: OpenMachine, test: Selftest) -> SelftestOutcome:
     """Run a test on a fresh machine, in this process."""
     try:
         machine = open_machine()
     except SyscallError as error:
-        return Outcome(Kind.SKIP, str(error))
+        return SelftestOutcome(status=SelftestStatus.SKIP, text=str(error))
     missing = test.missing(machine.capabilities)
     if missing:
         machine.close()
-        return Outcome(Kind.SKIP, missing)
+        return SelftestOutcome(status=SelftestStatus.SKIP, text=missing)
+    status, text, observation, splat = SelftestStatus.FAIL, "", None, False
     try:
         with machine:
             observation = test.body(machine)
-    except (Failure, PropertyViolated, WouldBlock, TimeoutError, GuestExit) as failure:
-        return Outcome(
-            Kind.FAIL,
-            str(failure),
-            complaints=machine.dmesg(),
-            notes=machine.notes,
-            splat=isinstance(failure, PropertyViolated),
-        )
-    except Skip as skip:
-        return Outcome(Kind.SKIP, str(skip))
+        status = SelftestStatus.PASS
+    except (SelftestFailure, PropertyViolated, WouldBlock, TimeoutError, GuestExit) as failure:
+        text, splat = str(failure), isinstance(failure, PropertyViolated)
+    except SelftestSkipped as skipped:
+        return SelftestOutcome(status=SelftestStatus.SKIP, text=str(skipped))
     except SyscallError as error:
-        return Outcome(Kind.FAIL, f"unexpected {error}", complaints=machine.dmesg())
-    return Outcome(Kind.PASS, "", observation, machine.dmesg(), machine.notes)
+        text = f"unexpected {error}"
+    return SelftestOutcome(
+        status=status, text=text, observation=observation, complaints=machine.dmesg(), notes=machine.notes, splat=splat
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bzImage that the test writes itself."""
+"""A hand-made bzImage."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The VMM, with a kernel of a few instructions that talks to the serial port; and with Linux where there is QEMU."""
+"""The VMM, with a kernel of a few instructions that writes to the serial port, and with Linux if there is QEMU."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = b"Kernel panic - not syncing: of a test\n---[ end Kernel panic\n"
 
 
 def _talks(text: bytes) -> bytes:
-    """Mov dx, 0x3f8; then mov al, character; out dx, al for each; then wait for ever."""
+    """Mov dx, 0x3f8; then mov al, character; out dx, al for each; then loop."""
     return b"\x66\xba\xf8\x03" + b"".join(b"\xb0" + bytes([c]) + b"\xee" for c in text) + b"\xeb\xfe"
 
 
@@ -60,7 +60,7 @@ def test_a_kernel_that_resets(kvm: KvmMachine) -> None:
         assert guest.boot(time.monotonic() + 20) == "has reset itself"
 
 
-def test_nobody_answers(kvm: KvmMachine) -> None:
+def test_unknown_ports_read_as_all_ones(kvm: KvmMachine) -> None:
     """In al, 0x80; cmp al, 0xff; jne +4; mov al, 0xfe; out 0x64, al; then ud2."""
     code = b"\xe4\x80\x3c\xff\x75\x04\xb0\xfe\xe6\x64\x0f\x0b"
     with LinuxGuest(_need_gmem(kvm), _image(code), 96) as guest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Page tables of a guest's that the test writes itself."""
+"""Hand-made page tables of a guest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from pfncache.footprint.memory import GuestMemory
 from pfncache.footprint.vmm.roles import roles
-from pfncache.machines.host.structs import Sregs
+from pfncache.machines.host.structs import KvmSregs
 from pfncache.machines.model.machine import ModelMachine
 
 NX = 1 << 63
@@ -33,7 +33,7 @@ def test_the_kernel_and_the_page_tables(model: ModelMachine, levels: int) -> Non
         5: {0: 10 << 12 | 1, 1: 11 << 12 | 1 | NX, 2: 12 << 12 | 3 | NX, 3: 13 << 12 | 3, 4: 14 << 12},
         6: {511: 1 << 12 | 3},
     }
-    sregs = Sregs(cr3=(1 if levels == 4 else 6) << 12 | 8, cr4=0x20 if levels == 4 else 0x1020)
+    sregs = KvmSregs(cr3=(1 if levels == 4 else 6) << 12 | 8, cr4=0x20 if levels == 4 else 0x1020)
     found = roles(_memory(model, tables), sregs)
     expected = {
         **dict.fromkeys((1, 2, 3, 4, 5), "page table"),
@@ -44,6 +44,6 @@ def test_the_kernel_and_the_page_tables(model: ModelMachine, levels: int) -> Non
 
 def test_a_large_page_ends_with_the_memory(model: ModelMachine) -> None:
     tables = {1: {511: 2 << 12 | 3}, 2: {510: 3 << 12 | 3}, 3: {0: 0x83}}
-    found = roles(_memory(model, tables), Sregs(cr3=1 << 12))
+    found = roles(_memory(model, tables), KvmSregs(cr3=1 << 12))
     assert found.pop(1) == found.pop(2) == found.pop(3) == "page table"
     assert found == dict.fromkeys([0, *range(4, 32)], "kernel image")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The serial port, as Linux's 8250 driver tries it."""
+"""The serial port, as probed by Linux's 8250 driver."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read a cpio archive, independently of what writes it."""
+"""A reader of cpio archives, independent of the writer."""
 
 from __future__ import annotations
 

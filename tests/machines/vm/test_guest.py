@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A real kernel in QEMU: what works, and what is left when something does not."""
+"""A real kernel in QEMU: calls, failures, and release of all resources."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pfncache.machines.vm.guest import Guest, GuestError
 from pfncache.machines.vm.qemu import Hardware, QemuError
 from pfncache.machines.vm.snapshot import Snapshot
 from pfncache.selftests import SELFTESTS
-from pfncache.selftests.guest_kernel import GuestKernel
-from pfncache.selftests.outcome import Kind
-from pfncache.selftests.runner import run
+from pfncache.selftests.outcome import SelftestStatus
+from pfncache.selftests.runner import SelftestVerdict, run
+from pfncache.selftests.targets import GuestKernel
 from tests.kernels.trees import bzimage
 
 KERNEL = "6.12"
@@ -67,7 +67,7 @@ def guest(image: Image) -> Iterator[Guest]:
 @pytest.mark.slow
 @NEEDS_QEMU
 class TestKernel:
-    def test_is_what_was_asked_for(self, guest: Guest, image: Image) -> None:
+    def test_is_the_kernel_of_the_image(self, guest: Guest, image: Image) -> None:
         ended = guest.call(os.uname)
         assert ended.value is not None and (ended.value.release, ended.trouble) == (image.release, "")
 
@@ -91,10 +91,10 @@ class TestKernel:
         names = ("clock/", "memslots/", "invalidation/", "paused-lookup/missing-anon")
         tests = [test for name, test in SELFTESTS.items() if name.startswith(names)]
         results = list(run(tests, kernel, host.design, host.capabilities.processor))
-        assert {r.test.name: r.line.notes for r in results if r.verdict == "failed"} == {}
-        assert sum(r.verdict == "ok" for r in results) > 40
+        assert {r.test.name: r.line.notes for r in results if r.verdict is SelftestVerdict.FAILED} == {}
+        assert sum(r.verdict is SelftestVerdict.OK for r in results) > 40
 
-    def test_panic_is_told_and_the_next_test_runs(self, guest: Guest) -> None:
+    def test_panic_is_reported_and_the_next_test_runs(self, guest: Guest) -> None:
         with pytest.raises(GuestError) as error:
             guest.call(Path.write_text, Path("/proc/sysrq-trigger"), "c")
         first, *console = str(error.value).splitlines()
@@ -105,7 +105,7 @@ class TestKernel:
             guest.call(os.getpid)
         guest.start()
         assert guest.restored
-        assert GuestKernel(guest)(SELFTESTS["clock/first-run"]).kind is Kind.PASS
+        assert GuestKernel(guest)(SELFTESTS["clock/first-run"]).status is SelftestStatus.PASS
 
 
 @pytest.mark.slow

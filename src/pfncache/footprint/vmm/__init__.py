@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A minimal VMM: what it takes to boot Linux as a guest, on this host's KVM."""
+"""A minimal VMM that boots Linux as a guest on this host's KVM."""

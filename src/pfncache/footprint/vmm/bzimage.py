@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bzImage and the boot parameters that it is given (Documentation/arch/x86/boot.rst, zero-page.rst)."""
+"""A bzImage and its boot parameters (Documentation/arch/x86/boot.rst, zero-page.rst)."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from pfncache.linux.include.uapi import PAGE_SIZE
 SECTOR = 512
 HEADER, MAGIC = 0x1F1, 0x202
 ENTRY64 = 0x200
-"""The 64-bit entry point, from the start of the protected-mode kernel."""
+"""Offset of the 64-bit entry point in the protected-mode kernel."""
 _XLF_KERNEL_64 = 1
 _OLDEST = 0x20C
-"""The first protocol with xloadflags."""
+"""First version of the boot protocol with xloadflags."""
 _LOADER_UNDEFINED = 0xFF
 _E820_COUNT, _E820_TABLE, _E820_MOST = 0x1E8, 0x2D0, 128
 E820_RAM = 1
 
 
 class BadImage(Exception):
-    """Not a kernel that can be booted in 64-bit mode: why."""
+    """Not a kernel that can be booted in 64-bit mode."""
 
 
 @dataclass(frozen=True)
 class BzImage:
-    """What the setup header says, and the protected-mode kernel."""
+    """Setup header and protected-mode kernel of a bzImage."""
 
     header: bytes
-    """The setup header, which goes into the boot parameters."""
+    """The setup header, a part of the boot parameters."""
     kernel: bytes
     load: int
-    """Where the kernel prefers to be loaded, in bytes from 0."""
+    """Preferred load address of the kernel."""
     init_size: int
-    """How much memory it needs there until it has found out what memory there is."""
+    """Memory in bytes that the kernel requires there before it has parsed the memory map."""
 
     @classmethod
     def parse(cls, data: bytes) -> BzImage:
-        """Read a bzImage. Raises BadImage."""
+        """Parse a bzImage. Raises BadImage."""
         if len(data) < 0x268 or data[MAGIC : MAGIC + 4] != b"HdrS":
             raise BadImage("no bzImage: no setup header")
         version, xloadflags = struct.unpack_from("<H", data, 0x206)[0], struct.unpack_from("<H", data, 0x236)[0]
@@ -54,11 +54,11 @@ class BzImage:
 
     @property
     def entry(self) -> int:
-        """The address of the 64-bit entry point."""
+        """Address of the 64-bit entry point."""
         return self.load + ENTRY64
 
     def zero_page(self, command_line: int, memory: Iterable[tuple[int, int]]) -> bytes:
-        """The boot parameters: where the command line is, and the (start, size) of each piece of memory."""
+        """Return the boot parameters, from the address of the command line and (start, size) of each memory range."""
         page = bytearray(PAGE_SIZE)
         page[HEADER : HEADER + len(self.header)] = self.header
         page[0x210] = _LOADER_UNDEFINED

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Linux as a guest: loaded, started at its 64-bit entry point, and served until it stops.
 
-The machine is the least that Linux boots on: KVM's interrupt controllers and timer, a serial port, and nothing else.
-There is no firmware, no PCI and no ACPI. Every other port reads as if nobody were there.
+The guest's hardware is KVM's interrupt controllers and timer and a serial port, without firmware, PCI or ACPI. Every
+other port reads as all ones.
 """
 
 from __future__ import annotations
@@ -17,34 +17,35 @@ from pfncache.footprint.vmm.roles import roles
 from pfncache.footprint.vmm.serial import COM1, Serial
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.host.machine import KvmMachine
-from pfncache.machines.host.structs import Dtable, Regs, Segment, Sregs
-from pfncache.machines.machine import Closing, Exit
+from pfncache.machines.host.structs import KvmDtable, KvmRegs, KvmSegment, KvmSregs
+from pfncache.machines.machine import Exit
+from pfncache.machines.resource import Closing
 
 GDT, ZERO_PAGE, TABLES, COMMAND_LINE = 0x6000, 0x7000, 0x9000, 0x20000
 _LAYOUT = {"GDT": (GDT, 1), "boot parameters": (ZERO_PAGE, 1), "first page tables": (TABLES, 6), "command line": (COMMAND_LINE, 1)}  # fmt: skip # noqa: E501
-"""What we give the guest: where, and how many pages."""
+"""Address and number of pages of what the VMM puts in the guest's memory."""
 LOW, HIGH = 0x9F000, 0x100000
-"""The end of the memory below the hole for video and ROMs, and the end of the hole."""
+"""Start and end of the hole for video memory and ROMs."""
 TSS = 0x7FFF0000
-"""Beyond the guest's memory, and a positive C int, as ioctl() takes it."""
+"""Address for KVM_SET_TSS_ADDR: beyond the guest's memory, and a positive C int, as Python's ioctl() requires."""
 COMMAND = "console=ttyS0 panic=0 pci=off i8042.nokbd i8042.noaux noxsave"
-"""noxsave: in QEMU 7.2 KVM does not see XSETBV, it seems; Linux finds XSAVE sizes that do not agree, and crashes."""
+"""noxsave: emulated by QEMU 7.2, KVM seems to miss XSETBV; Linux finds inconsistent XSAVE sizes, and crashes."""
 GIVES_UP = "end Kernel panic"
-"""The last thing that Linux says."""
+"""End of the last line that Linux prints."""
 _KEYBOARD, _RESET, _CMOS = 0x64, 0xFE, (0x70, 0x71)
 _ROOM = 64
-"""What Linux needs beside its image, in MiB."""
-_NOBODY = 0xFFFFFFFFFFFFFFFF
+"""Memory that Linux requires beside its image, in MiB."""
+_ALL_ONES = 0xFFFFFFFFFFFFFFFF
 _CS, _DS = 0x10, 0x18
 _PRESENT_RW, _LARGE = 3, 1 << 7
 
 
 class NotEnough(Exception):
-    """The kernel needs more memory: how much."""
+    """The kernel requires more memory."""
 
 
 def needed(image: BzImage, megabytes: int) -> None:
-    """Raise NotEnough unless a kernel has room in so much memory."""
+    """Raise NotEnough unless a kernel fits into `megabytes` MiB of memory."""
     least = -(-(image.load + max(image.init_size, len(image.kernel))) >> 20) + _ROOM
     if megabytes < least:
         raise NotEnough(f"this kernel needs {least} MiB")
@@ -74,22 +75,22 @@ class LinuxGuest(Closing):
         memory.write(TABLES, struct.pack("<Q", pdpt | _PRESENT_RW))
         memory.write(pdpt, struct.pack("<4Q", *(pd + gib * PAGE_SIZE | _PRESENT_RW for gib in range(4))))
         memory.write(pd, struct.pack("<2048Q", *(number << 21 | _LARGE | _PRESENT_RW for number in range(2048))))
-        regs = Regs(rip=image.entry, rsi=ZERO_PAGE, rflags=2)
+        regs = KvmRegs(rip=image.entry, rsi=ZERO_PAGE, rflags=2)
         self._vcpu.start_at(self._long_mode(), regs)
 
-    def _long_mode(self) -> Sregs:
-        """64-bit mode with the first 4 GiB mapped to themselves, as the boot protocol wants it."""
+    def _long_mode(self) -> KvmSregs:
+        """Special registers for 64-bit mode with the first 4 GiB identity-mapped, as the boot protocol requires."""
         sregs = self._vcpu.sregs()
         sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer = 0x80000011, TABLES, 0x20, 0x500
-        sregs.cs = Segment(0, 0xFFFFFFFF, _CS, type=0xB, present=1, s=1, l=1, g=1)
+        sregs.cs = KvmSegment(0, 0xFFFFFFFF, _CS, type=0xB, present=1, s=1, l=1, g=1)
         for name in ("ds", "es", "fs", "gs", "ss"):
-            setattr(sregs, name, Segment(0, 0xFFFFFFFF, _DS, type=3, present=1, db=1, s=1, g=1))
-        sregs.gdt = Dtable(GDT, 31)
-        sregs.idt = Dtable(0, 0)
+            setattr(sregs, name, KvmSegment(0, 0xFFFFFFFF, _DS, type=3, present=1, db=1, s=1, g=1))
+        sregs.gdt = KvmDtable(GDT, 31)
+        sregs.idt = KvmDtable(0, 0)
         return sregs
 
     def boot(self, deadline: float) -> str:
-        """Run it until it stops, or until a time of the monotonic clock. Returns how it ended."""
+        """Run the guest until it stops, or until a time of the monotonic clock. Returns how it ended."""
         while time.monotonic() < deadline:
             leave = self._vcpu.enter()
             self.exits += 1
@@ -98,17 +99,17 @@ class LinuxGuest(Closing):
                     return ended
             elif leave.reason == "MMIO":
                 if not leave.write:
-                    self._vcpu.answer(_NOBODY)
+                    self._vcpu.answer(_ALL_ONES)
             elif leave.reason != "INTR":
                 return f"stopped: {leave}"
         return "still running when time was up"
 
     def _port(self, leave: Exit) -> str:
-        """Serve an access to a port. Returns how the guest has ended by it, or nothing."""
+        """Handle an access to a port. Returns how the guest has ended by it; empty if it has not."""
         port, offset = leave.gpa, leave.gpa - COM1
         serial = 0 <= offset < 8
         if not leave.write:
-            self._vcpu.answer(self.serial.read(offset) if serial else 0 if port in _CMOS else _NOBODY)
+            self._vcpu.answer(self.serial.read(offset) if serial else 0 if port in _CMOS else _ALL_ONES)
             return ""
         if serial:
             for value in leave.data:
@@ -120,7 +121,7 @@ class LinuxGuest(Closing):
         return ""
 
     def roles(self) -> dict[int, str]:
-        """What the guest uses each page for that we know of: at first, by what we have put there, and in the end."""
+        """Return the known roles of pages: what the VMM has put there, then the role at the end of the run."""
         pieces = {**_LAYOUT, "bzImage": (self._image.load, -(-len(self._image.kernel) // PAGE_SIZE))}
         found = roles(self.memory, self._vcpu.sregs())
         for role, (gpa, count) in pieces.items():
@@ -129,6 +130,6 @@ class LinuxGuest(Closing):
         return found
 
     def close(self) -> None:
-        """End it."""
+        """Destroy the guest."""
         self._vcpu.close()
         self._vm.close()

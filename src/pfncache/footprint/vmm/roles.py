@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a 64-bit Linux guest uses its pages for, told from its page tables."""
+"""Roles of a 64-bit Linux guest's pages, from its page tables."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import struct
 
 from pfncache.footprint.memory import GuestMemory
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.host.structs import Sregs
+from pfncache.machines.host.structs import KvmSregs
 
 KERNEL_IMAGE, MODULES = 0xFFFFFFFF80000000, 0xFFFFFFFFC0000000
-"""Where Linux maps itself (Documentation/arch/x86/x86_64/mm.rst): __START_KERNEL_map, up to the modules."""
+"""Addresses at which Linux maps itself (Documentation/arch/x86/x86_64/mm.rst): __START_KERNEL_map to modules."""
 _PRESENT, _WRITABLE, _LARGE, _NO_EXECUTE = 1, 2, 1 << 7, 1 << 63
 _ADDRESS = 0x000FFFFFFFFFF000
 _LA57 = 1 << 12
 _BITS = 9
 
 
-def roles(memory: GuestMemory, sregs: Sregs) -> dict[int, str]:
-    """Page tables, and the kernel's image, by page number."""
+def roles(memory: GuestMemory, sregs: KvmSregs) -> dict[int, str]:
+    """Return page tables and the pages of the kernel's image, by page number."""
     found: dict[int, str] = {}
     levels = 5 if sregs.cr4 & _LA57 else 4
     _walk(memory, sregs.cr3 & _ADDRESS, levels, 0, found)
@@ -41,7 +41,7 @@ def _walk(memory: GuestMemory, table: int, level: int, virtual: int, found: dict
 
 
 def _canonical(address: int) -> int:
-    """The upper half, which a walk that starts at 0 finds at the end of what the tables can map."""
+    """Return the canonical address: a walk that starts at 0 reaches the upper half after the lower one."""
     for bits in (48, 57):
         if address >> (bits - 1) == 1:
             return address | (1 << 64) - (1 << bits)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A serial port as far as a console needs one: a 16550A that is always ready to send, and has nothing to receive."""
+"""A serial port for a console: a 16550A that is always ready to send, and never receives."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ COM1 = 0x3F8
 _DATA, _IER, _IIR, _LCR, _MCR, _LSR, _MSR, _SCR = range(8)
 _DLAB, _LOOPBACK = 0x80, 0x10
 _EMPTY = 0x60
-"""Line status: nothing left to send."""
+"""Line status: transmitter empty."""
 _NO_INTERRUPT, _FIFOS = 0x01, 0xC0
 _CONNECTED = 0xB0
 """Modem status: carrier, data set ready, clear to send."""
 
 
 class Serial:
-    """The registers, and what was sent."""
+    """Registers of the port, and the data that was sent."""
 
     def __init__(self) -> None:
         self.sent = bytearray()
@@ -24,17 +24,17 @@ class Serial:
 
     @property
     def lines(self) -> list[str]:
-        """What was sent, as text."""
+        """Sent data as lines of text."""
         return self.sent.decode(errors="replace").replace("\r", "").splitlines()
 
     def write(self, offset: int, value: int) -> None:
-        """The guest writes a register."""
+        """Handle a write of the guest to a register."""
         if self._registers[_LCR] & _DLAB and offset in (_DATA, _IER):
             self._divisor[offset] = value
         elif offset == _DATA:
             if not self._registers[_MCR] & _LOOPBACK:
                 self.sent.append(value)
-        elif offset == _IIR:  # written, it is the FIFO control
+        elif offset == _IIR:  # written: the FIFO control register
             self._fifo = bool(value & 1)
         elif offset == _IER:
             self._registers[_IER] = value & 0x0F
@@ -42,7 +42,7 @@ class Serial:
             self._registers[offset] = value
 
     def read(self, offset: int) -> int:
-        """The guest reads a register."""
+        """Handle a read of the guest from a register."""
         if self._registers[_LCR] & _DLAB and offset in (_DATA, _IER):
             return self._divisor[offset]
         if offset == _DATA:
@@ -56,7 +56,7 @@ class Serial:
         return self._registers[offset]
 
     def _modem_status(self) -> int:
-        """In loopback, the four outputs are the four inputs, in the order that the data sheet gives."""
+        """Modem status; in loopback mode, the outputs of the modem control register are its inputs."""
         mcr = self._registers[_MCR]
         if not mcr & _LOOPBACK:
             return _CONNECTED

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The /dev/kvm of the host that we run on."""
+"""The machine kvm: the host's /dev/kvm and this process."""

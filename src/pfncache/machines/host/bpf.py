@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make a race window wider on a kernel as it is: an eBPF program that wastes time whenever a function returns.
+"""Widen a race window of an unmodified kernel: an eBPF program on a kretprobe spends time when a function returns.
 
-bpf(2) and perf_event_open(2) as they are: no libbpf, no BTF, no module. Only one thread is delayed; others pass.
+Uses bpf(2) and perf_event_open(2) directly: no libbpf, no BTF, no module. Only one thread is delayed.
 include/uapi/linux/bpf.h, perf_event.h; Documentation/trace/kprobes.rst.
 """
 
@@ -19,34 +19,57 @@ from ctypes import Structure, addressof, c_uint32, c_uint64, create_string_buffe
 from pathlib import Path
 from typing import TypeVar
 
-from pfncache.machines.host.libc import check
+from pfncache.linux.include.uapi.linux.bpf import (
+    BPF_ALU64,
+    BPF_CALL,
+    BPF_DW,
+    BPF_EXIT,
+    BPF_JLT,
+    BPF_JMP32,
+    BPF_JNE,
+    BPF_MAP_CREATE,
+    BPF_MAP_TYPE_PROG_ARRAY,
+    BPF_MAP_UPDATE_ELEM,
+    BPF_MOV,
+    BPF_PROG_LOAD,
+    BPF_PROG_TYPE_KPROBE,
+    BPF_PSEUDO_MAP_FD,
+    BPF_REG_10,
+    BPF_FUNC_get_current_pid_tgid,
+    BPF_FUNC_get_stack,
+    BPF_FUNC_tail_call,
+)
+from pfncache.linux.include.uapi.linux.bpf_common import BPF_ADD, BPF_IMM, BPF_JMP, BPF_K, BPF_LD, BPF_X
+from pfncache.linux.include.uapi.linux.perf_event import (
+    PERF_EVENT_IOC_ENABLE,
+    PERF_EVENT_IOC_SET_BPF,
+    PERF_FLAG_FD_CLOEXEC,
+)
+from pfncache.machines.host.libc import SYS_BPF, SYS_PERF_EVENT_OPEN, check
 from pfncache.machines.host.task import ThreadTask
-from pfncache.machines.machine import Behind, Closing, Delayed
+from pfncache.machines.resource import Closing, Delayed, StopPoint
 
 T = TypeVar("T")
 KPROBE_TYPE = Path("/sys/bus/event_source/devices/kprobe/type")
 KALLSYMS = Path("/proc/kallsyms")
 ROUNDS = 1000
-"""The verifier follows every round of a loop, which takes it longer than the loop."""
+"""Iterations of the program's loop. The verifier follows each of them, which takes longer than running it."""
 COPIES = 2
-"""So often the program is attached. Each runs to its end, after which it calls itself as often as it may: 33 times."""
-BEGUN = 0.05
-"""After so many seconds, an ioctl that is not delayed would have ended by far."""
-_SYS_BPF, _SYS_PERF_EVENT_OPEN = 321, 298
-_BPF_PROG_LOAD, _BPF_PROG_TYPE_KPROBE = 5, 2
-_BPF_MAP_CREATE, _BPF_MAP_UPDATE_ELEM, _BPF_MAP_TYPE_PROG_ARRAY = 0, 2, 3
-_TAIL_CALL, _GET_CURRENT_PID_TGID, _GET_STACK = 12, 14, 67
-_CALL, _EXIT, _MOV, _MOV_REGISTER, _ADD, _JUMP_LESS, _JUMP_UNEQUAL_32 = 0x85, 0x95, 0xB7, 0xBF, 0x07, 0xA5, 0x56
-_LOAD_IMMEDIATE, _PSEUDO_MAP_FD = 0x18, 1
-_STACK, _FRAME = 512, 10
-"""All the stack that a program may have, and the register that points to its end."""
-_RETPROBE, _CLOEXEC = 1, 8
-_PERF_EVENT_IOC_SET_BPF, _PERF_EVENT_IOC_ENABLE = 0x40042408, 0x2400
+"""How often the program is attached. Each copy tail-calls itself up to the kernel's limit of 33 times."""
+STOPPED_SECONDS = 0.05
+"""A call that has not returned after this time counts as stopped."""
+_STACK = 512
+"""Size of a program's stack in bytes."""
+_RETPROBE = 1
+"""Bit of a kprobe event's config: probe the return (/sys/bus/event_source/devices/kprobe/format/retprobe)."""
+_MOV, _MOV_REGISTER, _ADD = BPF_ALU64 | BPF_MOV | BPF_K, BPF_ALU64 | BPF_MOV | BPF_X, BPF_ALU64 | BPF_ADD | BPF_K
+_JUMP_LESS, _JUMP_UNEQUAL_32 = BPF_JMP | BPF_JLT | BPF_K, BPF_JMP32 | BPF_JNE | BPF_K
+_CALL, _EXIT, _LOAD_IMMEDIATE = BPF_JMP | BPF_CALL, BPF_JMP | BPF_EXIT, BPF_LD | BPF_DW | BPF_IMM
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ProgLoad(Structure):
-    """The part of union bpf_attr for BPF_PROG_LOAD that is needed."""
+    """The fields of union bpf_attr for BPF_PROG_LOAD that are used here."""
 
     _fields_ = [
         *((name, c_uint32) for name in ["prog_type", "insn_cnt"]),
@@ -58,13 +81,13 @@ class ProgLoad(Structure):
 
 
 class MapCreate(Structure):
-    """The part of union bpf_attr for BPF_MAP_CREATE that is needed."""
+    """The fields of union bpf_attr for BPF_MAP_CREATE that are used here."""
 
     _fields_ = [(name, c_uint32) for name in ["map_type", "key_size", "value_size", "max_entries", "map_flags"]]
 
 
 class MapUpdate(Structure):
-    """The part of union bpf_attr for BPF_MAP_UPDATE_ELEM."""
+    """The fields of union bpf_attr for BPF_MAP_UPDATE_ELEM."""
 
     _fields_ = [("map_fd", c_uint32), *((name, c_uint64) for name in ["key", "value", "flags"])]
 
@@ -82,12 +105,12 @@ class PerfEventAttr(Structure):
 
 
 def available() -> bool:
-    """Whether there are kprobes that a program could be attached to by us."""
+    """Whether this process can attach a program to a kprobe."""
     return KPROBE_TYPE.exists() and os.geteuid() == 0
 
 
 def program(thread: int, rounds: int, calls: int) -> bytes:
-    """If we are the thread, walk our stack so often, and then do so again: `calls` is a map with the program itself."""
+    """Return code that walks the stack `rounds` times in one thread, and tail-calls itself through the map `calls`."""
 
     def instruction(code: int, register: int = 0, offset: int = 0, immediate: int = 0, source: int = 0) -> bytes:
         return struct.pack("<BBhi", code, source << 4 | register, offset, immediate)
@@ -95,22 +118,22 @@ def program(thread: int, rounds: int, calls: int) -> bytes:
     return b"".join(
         (
             instruction(_MOV_REGISTER, 6, source=1),  # the context
-            instruction(_CALL, immediate=_GET_CURRENT_PID_TGID),
+            instruction(_CALL, immediate=BPF_FUNC_get_current_pid_tgid),
             instruction(_JUMP_UNEQUAL_32, 0, 14, thread),  # to the end
             instruction(_MOV, 7, immediate=0),
             instruction(_MOV_REGISTER, 1, source=6),
-            instruction(_MOV_REGISTER, 2, source=_FRAME),
+            instruction(_MOV_REGISTER, 2, source=BPF_REG_10),
             instruction(_ADD, 2, immediate=-_STACK),
             instruction(_MOV, 3, immediate=_STACK),
             instruction(_MOV, 4, immediate=0),
-            instruction(_CALL, immediate=_GET_STACK),
+            instruction(_CALL, immediate=BPF_FUNC_get_stack),
             instruction(_ADD, 7, immediate=1),
             instruction(_JUMP_LESS, 7, -8, rounds),
             instruction(_MOV_REGISTER, 1, source=6),
-            instruction(_LOAD_IMMEDIATE, 2, immediate=calls, source=_PSEUDO_MAP_FD),
+            instruction(_LOAD_IMMEDIATE, 2, immediate=calls, source=BPF_PSEUDO_MAP_FD),
             instruction(0),
             instruction(_MOV, 3, immediate=0),
-            instruction(_CALL, immediate=_TAIL_CALL),
+            instruction(_CALL, immediate=BPF_FUNC_tail_call),
             instruction(_MOV, 0, immediate=0),
             instruction(_EXIT),
         )
@@ -118,23 +141,23 @@ def program(thread: int, rounds: int, calls: int) -> bytes:
 
 
 def _bpf(command: int, attributes: Structure, name: str) -> int:
-    return check(_libc.syscall(_SYS_BPF, command, ctypes.byref(attributes), sizeof(attributes)), name)
+    return check(_libc.syscall(SYS_BPF, command, ctypes.byref(attributes), sizeof(attributes)), name)
 
 
 def _load(code: bytes) -> int:
     instructions, license_name = create_string_buffer(code, len(code)), create_string_buffer(b"GPL")
     count = len(code) // 8
-    attributes = ProgLoad(_BPF_PROG_TYPE_KPROBE, count, addressof(instructions), addressof(license_name))
-    return _bpf(_BPF_PROG_LOAD, attributes, "BPF_PROG_LOAD")
+    attributes = ProgLoad(BPF_PROG_TYPE_KPROBE, count, addressof(instructions), addressof(license_name))
+    return _bpf(BPF_PROG_LOAD, attributes, "BPF_PROG_LOAD")
 
 
 def _calls_itself(calls: int, program_fd: int) -> None:
     key, value = c_uint32(0), c_uint32(program_fd)
-    _bpf(_BPF_MAP_UPDATE_ELEM, MapUpdate(calls, addressof(key), addressof(value)), "BPF_MAP_UPDATE_ELEM")
+    _bpf(BPF_MAP_UPDATE_ELEM, MapUpdate(calls, addressof(key), addressof(value)), "BPF_MAP_UPDATE_ELEM")
 
 
 def _symbol(function: str) -> str:
-    """A function as the compiler has called it, perhaps with a suffix."""
+    """Symbol of a function, to which the compiler may have added a suffix."""
     names = re.findall(rf"^\S+ [tT] ({function}(?:\.\S+)?)\s", KALLSYMS.read_text(), re.MULTILINE)
     return str(names[0]) if names else function
 
@@ -144,11 +167,12 @@ def _attach(program_fd: int, symbol: str) -> int:
     attributes = PerfEventAttr(
         int(KPROBE_TYPE.read_text()), sizeof(PerfEventAttr), _RETPROBE, 1, kprobe_func=addressof(name)
     )
-    # A kprobe fires on every processor, whichever one is given.
-    fd = check(_libc.syscall(_SYS_PERF_EVENT_OPEN, ctypes.byref(attributes), -1, 0, -1, _CLOEXEC), "perf_event_open")
+    # A kprobe fires on every processor, whatever the argument `cpu` is.
+    result = _libc.syscall(SYS_PERF_EVENT_OPEN, ctypes.byref(attributes), -1, 0, -1, PERF_FLAG_FD_CLOEXEC)
+    fd = check(result, "perf_event_open")
     try:
-        fcntl.ioctl(fd, _PERF_EVENT_IOC_SET_BPF, program_fd)
-        fcntl.ioctl(fd, _PERF_EVENT_IOC_ENABLE, 0)
+        fcntl.ioctl(fd, PERF_EVENT_IOC_SET_BPF, program_fd)
+        fcntl.ioctl(fd, PERF_EVENT_IOC_ENABLE, 0)
     except OSError:
         os.close(fd)
         raise
@@ -165,12 +189,12 @@ def _attach_to(program_fd: int, function: str) -> int:
 
 
 class ReturnDelay(Closing):
-    """A thread is delayed whenever it returns from a function of the kernel."""
+    """Delays a thread whenever a kernel function returns to it."""
 
     def __init__(self, function: str, thread: int) -> None:
         self._fds: list[int] = []
         try:
-            calls = _bpf(_BPF_MAP_CREATE, MapCreate(_BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1), "BPF_MAP_CREATE")
+            calls = _bpf(BPF_MAP_CREATE, MapCreate(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1), "BPF_MAP_CREATE")
             self._fds.append(calls)
             loaded = _load(program(thread, ROUNDS, calls))
             self._fds.append(loaded)
@@ -181,22 +205,22 @@ class ReturnDelay(Closing):
             raise
 
     def close(self) -> None:
-        """Detach it; whoever is inside goes on soon."""
+        """Detach the program; a thread that is delayed resumes soon."""
         while self._fds:
             os.close(self._fds.pop())
 
 
 class DelayedTask(ThreadTask[T], Delayed[T]):
-    """A thread to which a function of the kernel returns late."""
+    """A thread to which the kernel function of a stop point returns late."""
 
-    def __init__(self, function: Callable[[], T], behind: Behind) -> None:
+    def __init__(self, function: Callable[[], T], stop: StopPoint) -> None:
         self._attached = threading.Event()
         self._named = threading.Event()
         self._late = function
         super().__init__(self._begin)
         self._named.wait()
         try:
-            self._delay = ReturnDelay(behind.value, self._thread_id)
+            self._delay = ReturnDelay(stop.value, self._thread_id)
         finally:
             self._attached.set()
 
@@ -206,9 +230,9 @@ class DelayedTask(ThreadTask[T], Delayed[T]):
         self._attached.wait()
         return self._late()
 
-    def inside(self) -> bool:
-        """Whether it is still not done after as long as it would need without a delay, by far."""
-        return self.blocked(BEGUN)
+    def stopped(self) -> bool:
+        """Whether the thread has not ended after STOPPED_SECONDS."""
+        return self.blocked(STOPPED_SECONDS)
 
     def release(self) -> None:
         """Detach the delay."""

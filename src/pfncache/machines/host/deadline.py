@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bound for a system call that may not come back: a timer of the kernel's that signals the calling thread."""
+"""Time bound of a system call that may block: a POSIX timer that signals the calling thread."""
 
 from __future__ import annotations
 
 import ctypes
 import signal
 import threading
+import time
 from ctypes import Structure, byref, c_char, c_int, c_long, c_void_p
 from types import FrameType
 
 from pfncache.machines.host.libc import check
 
 SIGEV_THREAD_ID = 4
-CLOCK_MONOTONIC = 1
+"""include/uapi/asm-generic/siginfo.h."""
 SIGNAL = signal.SIGRTMIN
 _libc = ctypes.CDLL(None, use_errno=True)
 _timer_settime = _libc.timer_settime
-_AGAIN = 0.01
-"""A signal that comes just before the call starts would be lost; so it is repeated."""
+_REPEAT_SECONDS = 0.01
+"""Interval of further signals: one that arrives just before the call starts has no effect."""
 
 
 class Sigevent(Structure):
@@ -39,21 +40,21 @@ class Itimerspec(Structure):
 
 
 def _ignore(signum: int, frame: FrameType | None) -> None:
-    """Nothing: that the system call comes back with EINTR is all that is wanted."""
+    """Do nothing: the signal is sent to make the system call return EINTR."""
 
 
 def _spec(seconds: float) -> Itimerspec:
-    return Itimerspec(0, int(_AGAIN * 1e9), int(seconds), int(seconds % 1 * 1e9))
+    return Itimerspec(0, int(_REPEAT_SECONDS * 1e9), int(seconds), int(seconds % 1 * 1e9))
 
 
 class Deadline:
-    """Bounds of calls, one timer for each thread that makes them. To be made in the main thread."""
+    """Bounds of calls, one timer for each calling thread. The first one has to be created in the main thread."""
 
     def __init__(self, seconds: float) -> None:
         if threading.current_thread() is threading.main_thread():
             signal.signal(SIGNAL, _ignore)
         elif signal.getsignal(SIGNAL) is not _ignore:
-            raise RuntimeError("the first machine has to be made in the main thread, which handles its signal")
+            raise RuntimeError("the first machine has to be created in the main thread, which handles its signal")
         self._usual = byref(_spec(seconds))
         self._never = byref(Itimerspec())
         self._timers: dict[int, c_void_p] = {}
@@ -64,16 +65,16 @@ class Deadline:
         if timer is None:
             event = Sigevent(None, SIGNAL, SIGEV_THREAD_ID, thread)
             timer = self._timers[thread] = c_void_p()
-            check(_libc.timer_create(CLOCK_MONOTONIC, byref(event), byref(timer)), "timer_create")
+            check(_libc.timer_create(time.CLOCK_MONOTONIC, byref(event), byref(timer)), "timer_create")
         return timer
 
     def start(self, seconds: float | None = None) -> None:
-        """Signal this thread when time is up, again and again until stop()."""
+        """Signal this thread when time is up, repeatedly until stop()."""
         spec = self._usual if seconds is None else byref(_spec(seconds))
         check(_timer_settime(self._timer(), 0, spec, None), "timer_settime")
 
     def stop(self) -> None:
-        """The call has come back."""
+        """Disarm the timer."""
         check(_timer_settime(self._timer(), 0, self._never, None), "timer_settime")
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What VMs of this host stand on: /dev/kvm, and what of ours is to be closed and unmapped at the end."""
+"""/dev/kvm, and the files and mappings of this process that are released when it is closed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from pfncache.machines.capabilities import Processor
 from pfncache.machines.host import firmware, libc
 from pfncache.machines.host.deadline import Deadline
 from pfncache.machines.host.libc import ioctl
-from pfncache.machines.host.structs import CPUID_ENTRIES, Cpuid
-from pfncache.machines.machine import Closing, SyscallError
+from pfncache.machines.host.structs import CPUID_ENTRIES, KvmCpuid2
+from pfncache.machines.machine import SyscallError
+from pfncache.machines.resource import Closing
 
 C = TypeVar("C", bound=Closing)
 DEVICE = "/dev/kvm"
 RUN_SECONDS = 1.0
 """The bound of every KVM_RUN."""
-
-
 _PARAMETERS = Path("/sys/module")
 _FORCED_EMULATION = _PARAMETERS / "kvm" / "parameters" / "force_emulation_prefix"
 _VENDORS = {"kvm_amd": ("npt", "nrips"), "kvm_intel": ("ept", "")}
-"""Their parameters for nested paging and, where a processor may lack it, for the next instruction's address."""
+"""By module: its parameters for nested paging and, where a processor may lack it, for next_rip."""
 
 
 def processor() -> Processor:
-    """What the vCPUs of this host run on, as the vendor's module has found out; without one, KVM does it all."""
+    """Virtualisation features of this host, from the parameters of the vendor's module; none without such a module."""
     for module, (paging, next_rip) in _VENDORS.items():
         folder = _PARAMETERS / module / "parameters"
         if folder.is_dir():
@@ -36,12 +35,12 @@ def processor() -> Processor:
 
 
 def force_emulation() -> None:
-    """Have KVM emulate instructions that have the prefix for it. As root, and on a kernel that is ours."""
+    """Enable KVM's parameter force_emulation_prefix. Requires root, and changes the kernel for all VMs."""
     _FORCED_EMULATION.write_text("1")
 
 
 def forced_emulation() -> bool:
-    """Whether KVM does so."""
+    """Whether KVM's parameter force_emulation_prefix is enabled."""
     return _FORCED_EMULATION.is_file() and _FORCED_EMULATION.read_text().strip() not in ("0", "N")
 
 
@@ -50,7 +49,7 @@ def _is_set(parameter: Path) -> bool:
 
 
 class KvmHost(Closing):
-    """An open /dev/kvm. To be made in the main thread: bounding KVM_RUN takes a signal, SIGRTMIN."""
+    """An open /dev/kvm. Has to be created in the main thread: KVM_RUN is bounded by a signal, SIGRTMIN."""
 
     name = "kvm"
 
@@ -65,7 +64,7 @@ class KvmHost(Closing):
         self.deadline = Deadline(RUN_SECONDS)
         try:
             self.vcpu_mmap_size = ioctl(self.fd, "KVM_GET_VCPU_MMAP_SIZE")
-            self.cpuid = Cpuid(CPUID_ENTRIES)
+            self.cpuid = KvmCpuid2(CPUID_ENTRIES)
             ioctl(self.fd, "KVM_GET_SUPPORTED_CPUID", self.cpuid)
         except SyscallError:
             self.close()
@@ -77,22 +76,22 @@ class KvmHost(Closing):
         return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
 
     def supports(self, leaf: int, ecx: int) -> bool:
-        """Whether guests can be given a feature that a leaf of CPUID has in ECX."""
+        """Whether guests may have a feature, by its bit in ECX of a CPUID leaf."""
         entries = self.cpuid.entries[: self.cpuid.nent]
         return any(entry.function == leaf and entry.ecx & ecx for entry in entries)
 
     def opened(self, closing: C) -> C:
-        """Remember to close something."""
+        """Register something to be closed with the host."""
         self._open.append(closing)
         return closing
 
     def mapped(self, hva: int, length: int) -> int:
-        """Remember to unmap something."""
+        """Register a mapping to be unmapped with the host."""
         self._mappings.append((hva, length))
         return hva
 
     def close(self) -> None:
-        """Close and unmap everything that was given out, the last first."""
+        """Close and unmap everything that was registered, in reverse order."""
         while self._open:
             self._open.pop().close()
         while self._mappings:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files of this host, and pages that a pipe keeps."""
+"""Files of this host, and pages that are pinned by a pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.host import libc
-from pfncache.machines.machine import File, Pin, SyscallError
+from pfncache.machines.machine import SyscallError
+from pfncache.machines.resource import OpenFile, Pin
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ def _named(call: str, function: Callable[..., T], *args: object) -> T:
         raise SyscallError(error.errno or 0, call) from None
 
 
-class HostFile(File):
+class HostFile(OpenFile):
     """A file descriptor."""
 
     def __init__(self, name: str, fd: int, size: int) -> None:
@@ -64,7 +65,7 @@ class HostFile(File):
 
 
 class PipePin(Pin):
-    """A page in a pipe. Its contents are read by duplicating the pipe's, which leaves the page where it is."""
+    """A page in a pipe. Reading it duplicates the pipe's contents by tee(), which leaves the page in the pipe."""
 
     def __init__(self, hva: int) -> None:
         self._page = os.pipe()
@@ -72,7 +73,7 @@ class PipePin(Pin):
         libc.vmsplice(self._page[1], hva, PAGE_SIZE)
 
     def read(self, offset: int, length: int) -> bytes:
-        """What the page holds now."""
+        """Contents of the page."""
         left = libc.tee(self._page[0], self._copy[1], PAGE_SIZE)
         data = b""
         while left > len(data):
@@ -80,7 +81,7 @@ class PipePin(Pin):
         return data[offset : offset + length]
 
     def close(self) -> None:
-        """Let the page go."""
+        """Unpin the page."""
         for fd in (*self._page, *self._copy):
             os.close(fd)
         self._page = self._copy = ()  # type: ignore[assignment]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the guest runs: a page at the reset vector that halts, and a few instructions in 64-bit user mode.
+"""Code that guests run: a page at the reset vector that halts, and a few instructions in 64-bit user mode.
 
-The firmware has a memslot of its own, of ordinary memory, at the end of the first 4 GiB: whatever a test does to the
-guest's other memory, the guest can run. It reports by a store to an address without memory, which is an MMIO exit.
+The firmware has an anonymous memslot of its own at the end of the first 4 GiB, so that the guest can run whatever a
+test does to its other memory. It reports by a store to an address without memory, which is an MMIO exit.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 import struct
 
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.host.structs import Dtable, Segment, Sregs
-from pfncache.machines.program import ROLES, Program
+from pfncache.machines.host.structs import KvmDtable, KvmSegment, KvmSregs
+from pfncache.machines.program import ROLES, CpuMode, GuestProgram
 
 GPA = 0xFFFF0000
 SIZE = 0x10000
 SLOT = 500
 REPORT = 0x3FFFF000
-"""Where no test has memory: the end of what the guest's page tables map."""
+"""Guest physical address of reports, without memory: the last page that the guest's page tables map."""
 
 _PML4, _PDPT, _PD_LOW, _PD_TOP, _GDT, _TSS, _CODE, _RESET = 0, 0x1000, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000, 0xFFF0
 WALK_PML4, WALK_PDPT, REAL_CODE = 0x7000, 0x8000, 0x9000
-"""Page tables whose directory is elsewhere, and code for real mode: offsets."""
+"""Offsets: page tables for KVM_TRANSLATE, and code for real mode."""
 USER_RW = 7
-"""Present, writable, for ring 3 too."""
+"""Flags of a page-table entry: present, writable, user."""
 _LARGE = 1 << 7
 _HLT = bytes.fromhex("f4 ebfd")  # hlt; jmp back
 _PROGRAMS = {
@@ -38,7 +38,7 @@ _PROGRAMS = {
 _REAL_CMPXCHG = bytes.fromhex("f0 0fb10f f4")  # lock cmpxchg [bx], cx; hlt
 _STEP = 32
 ENTRY = {name: GPA + _CODE + number * _STEP for number, name in enumerate(_PROGRAMS)}
-"""Where each program starts: rbx is the address, rax the value to store, rcx is REPORT."""
+"""Address of each program. Registers: rbx is the operand's address, rax the value to store, rcx is REPORT."""
 
 _CODE64, _DATA, _TSS_BUSY = 0xB, 0x3, 0xB
 _USER_CS, _USER_DS, _TR = 0x2B, 0x33, 0x18
@@ -55,7 +55,7 @@ _GDT_ENTRIES = (
 
 
 def image() -> bytes:
-    """The firmware's memory: page tables that map the first GiB and the firmware itself, code, descriptors."""
+    """Return the firmware's memory: page tables for the first GiB and the firmware itself, code, descriptors."""
     memory = bytearray(SIZE)
 
     def entry(offset: int, value: int) -> None:
@@ -78,19 +78,19 @@ def image() -> bytes:
     return bytes(memory)
 
 
-def sregs_for(program: Program, reset: Sregs) -> Sregs:
-    """The special registers for a program that has page tables of its own, or none."""
-    if program.mode == "real":
-        sregs = Sregs.from_buffer_copy(reset)
+def sregs_for(program: GuestProgram, reset: KvmSregs) -> KvmSregs:
+    """Return the special registers for a program with page tables of its own, or without paging."""
+    if program.mode is CpuMode.REAL:
+        sregs = KvmSregs.from_buffer_copy(reset)
         sregs.cs.base = sregs.cs.selector = 0
         return sregs
-    sregs = kernel_mode(reset) if program.mode == "ring0" else user_mode(reset)
+    sregs = kernel_mode(reset) if program.mode is CpuMode.RING0 else user_mode(reset)
     sregs.cr3 = ROLES["pml4"] * PAGE_SIZE
     return sregs
 
 
-def kernel_mode(reset: Sregs) -> Sregs:
-    """The special registers for 64-bit ring 0 on the firmware's page tables, from those after reset."""
+def kernel_mode(reset: KvmSregs) -> KvmSregs:
+    """Return the special registers for 64-bit ring 0 on the firmware's page tables, from those after reset."""
     sregs = user_mode(reset)
     sregs.cs = _segment(_KERNEL_CS, _CODE64, 0, code=True)
     for name in ("ds", "es", "fs", "gs", "ss"):
@@ -98,21 +98,21 @@ def kernel_mode(reset: Sregs) -> Sregs:
     return sregs
 
 
-def _segment(selector: int, kind: int, dpl: int, code: bool) -> Segment:
-    return Segment(
+def _segment(selector: int, kind: int, dpl: int, code: bool) -> KvmSegment:
+    return KvmSegment(
         0, 0xFFFFFFFF, selector, type=kind, present=1, dpl=dpl, db=0 if code else 1, s=1, l=1 if code else 0, g=1
     )
 
 
-def user_mode(reset: Sregs) -> Sregs:
-    """The special registers for 64-bit user mode on the firmware's page tables, from those after reset."""
-    sregs = Sregs.from_buffer_copy(reset)
+def user_mode(reset: KvmSregs) -> KvmSregs:
+    """Return the special registers for 64-bit user mode on the firmware's page tables, from those after reset."""
+    sregs = KvmSregs.from_buffer_copy(reset)
     sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer = 0x80050033, GPA + _PML4, 0x620, 0xD01
     sregs.cs = _segment(_USER_CS, _CODE64, 3, code=True)
     for name in ("ds", "es", "fs", "gs", "ss"):
         setattr(sregs, name, _segment(_USER_DS, _DATA, 3, code=False))
-    sregs.tr = Segment(GPA + _TSS, 0x67, _TR, type=_TSS_BUSY, present=1)
-    sregs.ldt = Segment(unusable=1)
-    sregs.gdt = Dtable(GPA + _GDT, len(_GDT_ENTRIES) * 8 - 1)
-    sregs.idt = Dtable(0, 0)
+    sregs.tr = KvmSegment(GPA + _TSS, 0x67, _TR, type=_TSS_BUSY, present=1)
+    sregs.ldt = KvmSegment(unusable=1)
+    sregs.gdt = KvmDtable(GPA + _GDT, len(_GDT_ENTRIES) * 8 - 1)
+    sregs.idt = KvmDtable(0, 0)
     return sregs

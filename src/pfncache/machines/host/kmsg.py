@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""/dev/kmsg: what the kernel complains of while a machine is open. Documentation/ABI/testing/dev-kmsg."""
+"""Warnings and bugs in the kernel log while a machine is open. Documentation/ABI/testing/dev-kmsg."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import os
 import re
 from collections.abc import Iterable
 
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 
 DEVICE = "/dev/kmsg"
 CLEAR_WARN_ONCE = "/sys/kernel/debug/clear_warn_once"
 _RECORD = 8192
-"""No record is longer."""
+"""Maximum length of a record in bytes."""
 _COMPLAINT = re.compile(
     r"\b(BUG|WARNING): |\bkernel BUG at |\bOops: |general protection fault|DEBUG_LOCKS_WARN_ON"
     r"|INFO: (task .* blocked for more than|rcu.* detected stall|inconsistent lock state|trying to register)"
@@ -21,11 +21,11 @@ _COMPLAINT = re.compile(
 _WHERE = re.compile(
     r", CPU#\d+: .*|CPU: \d+ PID: \d+ at |\S*/\.\./|\+0x[0-9a-f]+/0x[0-9a-f]+|\b(?:0x)?[0-9a-f]{16}\b|/\d+/(?=0x)"
 )
-"""What differs from one time to the next."""
+"""Parts of a message that differ from run to run."""
 
 
 def complaints(records: Iterable[str]) -> tuple[str, ...]:
-    """The complaints in records of /dev/kmsg, each once, without numbers that differ each time.
+    """Return the warnings and bugs in records of /dev/kmsg, each once, without what differs from run to run.
 
     A record is "priority,sequence,microseconds,flags;message", with lines that begin with a space for a dictionary.
     """
@@ -38,7 +38,7 @@ def complaints(records: Iterable[str]) -> tuple[str, ...]:
 
 
 class Kmsg(Closing):
-    """The kernel's log from now on; empty for whoever may not read it, which takes CAP_SYSLOG."""
+    """The kernel log from now on; empty without CAP_SYSLOG."""
 
     def __init__(self) -> None:
         self._complaints: tuple[str, ...] = ()
@@ -48,10 +48,10 @@ class Kmsg(Closing):
         except OSError:
             self._fd = -1
             return
-        _forget_warnings()
+        _clear_warn_once()
 
     def complaints(self) -> tuple[str, ...]:
-        """What there was up to now, or up to when it was closed."""
+        """Warnings and bugs up to now, or until it was closed."""
         if self._fd >= 0:
             self._complaints = tuple(dict.fromkeys((*self._complaints, *complaints(self._records()))))
         return self._complaints
@@ -63,7 +63,7 @@ class Kmsg(Closing):
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno != errno.EPIPE:  # EPIPE: records were overwritten before we have read them
+                if error.errno != errno.EPIPE:  # EPIPE: records were overwritten before they were read
                     raise
 
     def close(self) -> None:
@@ -74,8 +74,8 @@ class Kmsg(Closing):
             self._fd = -1
 
 
-def _forget_warnings() -> None:
-    """A warning that is given once only was perhaps given to somebody else: let the kernel give it again."""
+def _clear_warn_once() -> None:
+    """Make the kernel repeat WARN_ONCE warnings that it has given before."""
     if os.access(CLEAR_WARN_ONCE, os.W_OK):
         with open(CLEAR_WARN_ONCE, "w") as file:
             file.write("1")

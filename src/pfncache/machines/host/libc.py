@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""System calls that Python's own library does not have, by way of libc. Errors are raised with their errno's name.
+"""System calls that Python's standard library lacks, through libc. Errors are raised as SyscallError.
 
-libc is called without the interpreter's lock: a call that faults on memory which another thread has to provide does
-not stop that thread.
+ctypes releases the interpreter lock during a call, so that a call can fault on memory that another thread provides.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
+import signal
 from ctypes import Structure, c_char, c_int, c_long, c_size_t, c_ssize_t, c_ubyte, c_uint, c_void_p
 from typing import Any
 
-from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.linux.include.uapi import MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE
+from pfncache.linux.include.uapi.linux.prctl import PR_SET_PDEATHSIG
 from pfncache.machines.host.structs import NUMBERS
 from pfncache.machines.machine import SyscallError
 
 _libc = ctypes.CDLL(None, use_errno=True)
 MAP_FAILED = c_void_p(-1).value
-MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
-MAP_FIXED_NOREPLACE = 0x100000
-SYS_USERFAULTFD = 323
-PR_SET_PDEATHSIG = 1
+SYS_INIT_MODULE, SYS_PERF_EVENT_OPEN, SYS_BPF, SYS_USERFAULTFD = 175, 298, 321, 323
+"""arch/x86/entry/syscalls/syscall_64.tbl."""
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
@@ -53,14 +53,14 @@ class Iovec(Structure):
 
 
 def check(result: int | None, call: str) -> int:
-    """Raise the errno of a call that has failed."""
+    """Return a call's result, or raise its errno."""
     if result is None or result < 0 or result == MAP_FAILED:
         raise SyscallError(ctypes.get_errno(), call)
     return result
 
 
 def ioctl(fd: int, name: str, argument: Structure | int = 0) -> int:
-    """An ioctl by name; a structure is filled in by the kernel where the ioctl says so."""
+    """Call an ioctl by name. The kernel writes to the structure of a _IOR or _IOWR ioctl."""
     try:
         if isinstance(argument, int):
             return fcntl.ioctl(fd, NUMBERS[name], argument)
@@ -97,7 +97,7 @@ def mremap(address: int, length: int, target: int) -> int:
 
 
 def mincore(address: int, length: int) -> list[bool]:
-    """mincore(), page by page."""
+    """mincore(). Returns an entry for each page."""
     vector = (c_ubyte * (length // PAGE_SIZE))()
     check(_mincore(address, length, ctypes.addressof(vector)), "mincore")
     return [bool(entry & 1) for entry in vector]
@@ -109,34 +109,34 @@ def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
 
 
 def vmsplice(pipe: int, address: int, length: int) -> None:
-    """Put the pages at an address into a pipe: the pages, not their contents."""
+    """vmsplice(): move references to pages, not their contents, into a pipe."""
     vector = Iovec(address, length)
     if check(_vmsplice(pipe, ctypes.addressof(vector), 1, 0), "vmsplice") != length:
         raise SyscallError(0, "vmsplice (short)")
 
 
 def tee(source: int, target: int, length: int) -> int:
-    """Duplicate what is in a pipe."""
+    """tee(): duplicate the contents of a pipe."""
     return check(_tee(source, target, length, 0), "tee")
 
 
 def copy_from(address: int, length: int) -> bytes:
-    """Read our own memory; a page that cannot be had is EFAULT, not a signal."""
+    """Read this process's memory; an inaccessible page is EFAULT, not a signal."""
     buffer = (c_char * length)()
     here, there = Iovec(ctypes.addressof(buffer), length), Iovec(address, length)
     done = _process_vm_readv(os.getpid(), ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
     if check(done, "read") != length:
-        raise SyscallError(14, "read")
+        raise SyscallError(errno.EFAULT, "read")
     return buffer.raw
 
 
 def copy_to(address: int, data: bytes) -> None:
-    """Write our own memory; a page that cannot be had is EFAULT, not a signal."""
+    """Write this process's memory; an inaccessible page is EFAULT, not a signal."""
     buffer = (c_char * len(data)).from_buffer_copy(data)
     here, there = Iovec(ctypes.addressof(buffer), len(data)), Iovec(address, len(data))
     done = _process_vm_writev(os.getpid(), ctypes.addressof(here), 1, ctypes.addressof(there), 1, 0)
     if check(done, "write") != len(data):
-        raise SyscallError(14, "write")
+        raise SyscallError(errno.EFAULT, "write")
 
 
 def userfaultfd(flags: int) -> int:
@@ -146,4 +146,4 @@ def userfaultfd(flags: int) -> int:
 
 def die_with_parent() -> None:
     """prctl(PR_SET_PDEATHSIG, SIGKILL): a child does not outlive its parent."""
-    check(_prctl(PR_SET_PDEATHSIG, 9), "prctl")
+    check(_prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host that we run on: /dev/kvm and our own process."""
+"""The host as a machine: /dev/kvm and this process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pfncache.linux.include.uapi import (
+    KVM_CAP_GUEST_MEMFD,
+    KVM_CAP_GUEST_MEMFD_FLAGS,
+    KVM_CAP_MEMORY_ATTRIBUTES,
+    KVM_CAP_VM_TYPES,
+    KVM_CAP_XEN_HVM,
     KVM_MSR_ENABLED,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
     MAP_ANONYMOUS,
     MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
     MAP_PRIVATE,
     MAP_SHARED,
     MSR_KVM_SYSTEM_TIME_NEW,
@@ -24,45 +30,39 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
     SHARED_GMEM,
 )
+from pfncache.linux.include.uapi.linux.errno import EHWPOISON
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.host import bpf, libc
 from pfncache.machines.host.devkvm import KvmHost, forced_emulation, processor
 from pfncache.machines.host.file import HostFile, PipePin
 from pfncache.machines.host.kmsg import Kmsg
-from pfncache.machines.host.orphan_vms import LeftVms
+from pfncache.machines.host.orphan_vms import HostOrphanedVms
 from pfncache.machines.host.pagemap import PRESENT, Pagemap
-from pfncache.machines.host.structs import (
-    KVM_CAP_GUEST_MEMFD,
-    KVM_CAP_GUEST_MEMFD_FLAGS,
-    KVM_CAP_MEMORY_ATTRIBUTES,
-    KVM_CAP_VM_TYPES,
-    KVM_CAP_XEN_HVM,
-)
 from pfncache.machines.host.task import WINDOW_BYTES, ThreadTask, Worker, ZapWindow
 from pfncache.machines.host.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
-from pfncache.machines.host.vm import KvmVm
-from pfncache.machines.machine import Behind, File, Machine, SyscallError
+from pfncache.machines.host.vm import HostVm
+from pfncache.machines.machine import Machine, SyscallError
+from pfncache.machines.resource import OpenFile, StopPoint
 
 T = TypeVar("T")
 _HOLES = 1 << 44
-"""Where mmap() without an address never looks."""
-_EHWPOISON = 133
+"""Start of addresses that mmap() without an address does not use."""
 _CPUID_SVM = (0x80000001, 1 << 2)
-"""The leaf, and the bit of ECX."""
+"""CPUID leaf, and bit of ECX."""
 _WORKERS = 3
-"""As many as anybody starts inside a window."""
+"""Threads that are created before a window, the maximum that a test starts inside of one."""
 
 
 class KvmMachine(KvmHost, Machine):
-    """The host that we run on, with the interface of every machine."""
+    """The host, with the interface of a machine."""
 
     _kmsg: Kmsg | None = None
 
-    def __init__(self, expendable: bool = False) -> None:
-        """`expendable`: the kernel is thrown away afterwards. A page that fails then does not end us."""
+    def __init__(self, disposable: bool = False) -> None:
+        """`disposable`: the kernel may be left with hung tasks and poisoned pages. SIGBUS is ignored then."""
         super().__init__()
-        self._expendable = expendable
-        if expendable:
+        self._disposable = disposable
+        if disposable:
             signal.signal(signal.SIGBUS, lambda number, frame: None)
         self._next_hole = _HOLES
         self._workers: list[Worker] = []
@@ -95,30 +95,30 @@ class KvmMachine(KvmHost, Machine):
             nested_svm=self.supports(*_CPUID_SVM),
             delayed=bpf.available(),
             parallel=(os.cpu_count() or 1) > 1,
-            expendable=self._expendable,
+            disposable=self._disposable,
             xen=self.check_extension(KVM_CAP_XEN_HVM),
         )
 
     def _default_vm_has(self, capability: int) -> bool:
-        with KvmVm(self, 0) as vm:
+        with HostVm(self, 0) as vm:
             return vm.check_extension(capability) > 0
 
     def _pfncache_finds_gmem(self) -> bool:
-        """Whether a clock in a guest_memfd is written that is not mapped where its memslot says."""
-        with KvmVm(self, 0) as vm:
+        """Whether KVM writes a clock in a guest_memfd that is not mapped at the slot's user address."""
+        with HostVm(self, 0) as vm:
             vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(PAGE_SIZE, SHARED_GMEM)
             vm.bind(0, 0, PAGE_SIZE, self.hole(PAGE_SIZE), file)
             vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, KVM_MSR_ENABLED)
             vcpu.run()
             return self.clock_at(self.mmap(PAGE_SIZE, file)).written
 
-    def create_vm(self, vm_type: int = 0) -> KvmVm:
+    def create_vm(self, vm_type: int = 0) -> HostVm:
         """KVM_CREATE_VM."""
-        return KvmVm(self, vm_type)
+        return HostVm(self, vm_type)
 
     def fds(self) -> list[int]:
-        """The file descriptors of the VMs and of their vCPUs."""
-        vms = [vm for vm in self._open if isinstance(vm, KvmVm)]
+        """Return the file descriptors of the VMs and of their vCPUs."""
+        vms = [vm for vm in self._open if isinstance(vm, HostVm)]
         return [fd for vm in vms for fd in (vm.fd, *(vcpu.fd for vcpu in vm.vcpus)) if fd >= 0]
 
     def memfd(self, size: int) -> HostFile:
@@ -128,7 +128,7 @@ class KvmMachine(KvmHost, Machine):
         return file
 
     def mmap(
-        self, length: int, file: File | None = None, offset: int = 0, *, prot: int = PROT_RW,
+        self, length: int, file: OpenFile | None = None, offset: int = 0, *, prot: int = PROT_RW,
         flags: int | None = None, address: int | None = None,
     ) -> int:  # fmt: skip
         """mmap()."""
@@ -156,27 +156,27 @@ class KvmMachine(KvmHost, Machine):
         return self.mapped(libc.mremap(hva, length, self.hole(length)), length)
 
     def hole(self, length: int) -> int:
-        """Addresses where nothing is mapped, nor will be."""
-        flags = MAP_PRIVATE | MAP_ANONYMOUS | libc.MAP_FIXED_NOREPLACE
+        """Reserve addresses at which nothing is, or will be, mapped."""
+        flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE
         hva = libc.mmap(self._next_hole, length, PROT_NONE, flags, -1, 0)
         libc.munmap(hva, length)
         self._next_hole += 2 * length
         return hva
 
     def read(self, hva: int, length: int) -> bytes:
-        """Read our memory."""
+        """Read this process's memory."""
         return libc.copy_from(hva, length)
 
     def write(self, hva: int, data: bytes) -> None:
-        """Write our memory."""
+        """Write this process's memory."""
         libc.copy_to(hva, data)
 
     def touch(self, hva: int, write: bool = True) -> signal.Signals | None:
-        """Fault a page in; the kernel says what an access would have met, without one."""
+        """Fault a page in by MADV_POPULATE_*, whose error stands for the signal of an access."""
         try:
             libc.madvise(hva, PAGE_SIZE, MADV_POPULATE_WRITE if write else MADV_POPULATE_READ)
         except SyscallError as error:
-            if error.errno in (errno.EFAULT, _EHWPOISON):
+            if error.errno in (errno.EFAULT, EHWPOISON):
                 return signal.SIGBUS
             if error.errno in (errno.ENOMEM, errno.EINVAL):
                 return signal.SIGSEGV
@@ -192,26 +192,26 @@ class KvmMachine(KvmHost, Machine):
         return libc.mincore(hva, length)
 
     def pin(self, hva: int) -> PipePin:
-        """Keep the page that is at an address."""
+        """Pin the page at an address."""
         return self.opened(PipePin(hva))
 
     def start(self, function: Callable[[], T]) -> ThreadTask[T]:
-        """Run something in a thread."""
+        """Start a thread."""
         return ThreadTask(function, self._workers.pop() if self._workers else None)
 
-    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> bpf.DelayedTask[T]:
-        """Run something in a thread to which a function of the kernel returns late."""
-        return bpf.DelayedTask(function, behind)
+    def delayed(self, function: Callable[[], T], stop: StopPoint = StopPoint.LOOKUP) -> bpf.DelayedTask[T]:
+        """Start a thread to which a kernel function returns late."""
+        return bpf.DelayedTask(function, stop)
 
-    def left_behind(self, build: Callable[[Machine], int]) -> LeftVms:
-        """Fork a process, take its VMs over, and look for its page."""
+    def orphan_vms(self, build: Callable[[Machine], int]) -> HostOrphanedVms:
+        """Fork a process, take over its VMs, and map its page frame after it has exited."""
 
         def make() -> tuple[int, list[int]]:
-            machine = KvmMachine(self._expendable)
+            machine = KvmMachine(self._disposable)
             hva = build(machine)
             return hva, machine.fds()
 
-        return self.opened(LeftVms(make))
+        return self.opened(HostOrphanedVms(make))
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -222,23 +222,23 @@ class KvmMachine(KvmHost, Machine):
         return self.opened(HostUserfaultfd(hva, length, mode))
 
     def track_writes(self, hva: int, length: int) -> AsyncWriteTracking:
-        """Begin to track writes."""
+        """Begin to record writes."""
         return self.opened(AsyncWriteTracking(self._pagemap, hva, length))
 
     def notifier_window(self) -> ZapWindow:
-        """Begin to unmap much memory.
+        """Begin to unmap WINDOW_BYTES of memory.
 
-        Until Linux 6.17 that holds mmap_lock, which a new thread's stack needs: threads are made before.
+        Until Linux 6.17 that holds mmap_lock, which creating a thread needs: threads are created before.
         """
         self._workers += [Worker() for _ in range(_WORKERS - len(self._workers))]
         return self.opened(ZapWindow())
 
     def dmesg(self) -> tuple[str, ...]:
-        """What the kernel has complained of since the machine was opened, whoever made it do so."""
+        """Warnings and bugs in the kernel log since the machine was opened, of other processes too."""
         return self._kmsg.complaints() if self._kmsg is not None else ()
 
     def close(self) -> None:
-        """Close everything, and hear what the kernel says to that."""
+        """Close everything, then read the rest of the kernel log."""
         super().close()
         if self._kmsg is not None:
             self._kmsg.close()

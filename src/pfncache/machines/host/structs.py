@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The structures of KVM's and userfaultfd's ioctls, and the ioctls' numbers, which hold the structures' sizes."""
+"""Structures of KVM's and userfaultfd's ioctls, and the ioctls' numbers, which depend on the structures' sizes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from ctypes import c_uint16 as u16
 from ctypes import c_uint32 as u32
 from ctypes import c_uint64 as u64
 
+from pfncache.linux.include.uapi.linux import kvm
+
 REGISTERS = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     "rip", "rflags",
 )  # fmt: skip
 
 
-class UserspaceMemoryRegion(Structure):
+class KvmUserspaceMemoryRegion(Structure):
     """struct kvm_userspace_memory_region."""
 
     _fields_ = [
@@ -28,7 +30,7 @@ class UserspaceMemoryRegion(Structure):
     ]
 
 
-class UserspaceMemoryRegion2(Structure):
+class KvmUserspaceMemoryRegion2(Structure):
     """struct kvm_userspace_memory_region2."""
 
     _fields_ = [
@@ -44,31 +46,31 @@ class UserspaceMemoryRegion2(Structure):
     ]
 
 
-class CreateGuestMemfd(Structure):
+class KvmCreateGuestMemfd(Structure):
     """struct kvm_create_guest_memfd."""
 
     _fields_ = [("size", u64), ("flags", u64), ("reserved", u64 * 6)]
 
 
-class MemoryAttributes(Structure):
+class KvmMemoryAttributes(Structure):
     """struct kvm_memory_attributes."""
 
     _fields_ = [("address", u64), ("size", u64), ("attributes", u64), ("flags", u64)]
 
 
-class DirtyLog(Structure):
+class KvmDirtyLog(Structure):
     """struct kvm_dirty_log."""
 
     _fields_ = [("slot", u32), ("padding1", u32), ("dirty_bitmap", u64)]
 
 
-class Regs(Structure):
+class KvmRegs(Structure):
     """struct kvm_regs."""
 
     _fields_ = [(name, u64) for name in REGISTERS]
 
 
-class Segment(Structure):
+class KvmSegment(Structure):
     """struct kvm_segment."""
 
     _fields_ = [
@@ -79,31 +81,31 @@ class Segment(Structure):
     ]
 
 
-class Dtable(Structure):
+class KvmDtable(Structure):
     """struct kvm_dtable."""
 
     _fields_ = [("base", u64), ("limit", u16), ("padding", u16 * 3)]
 
 
-class Sregs(Structure):
+class KvmSregs(Structure):
     """struct kvm_sregs."""
 
     _fields_ = [
-        *((name, Segment) for name in ["cs", "ds", "es", "fs", "gs", "ss", "tr", "ldt"]),
-        ("gdt", Dtable),
-        ("idt", Dtable),
+        *((name, KvmSegment) for name in ["cs", "ds", "es", "fs", "gs", "ss", "tr", "ldt"]),
+        ("gdt", KvmDtable),
+        ("idt", KvmDtable),
         *((name, u64) for name in ["cr0", "cr2", "cr3", "cr4", "cr8", "efer", "apic_base"]),
         ("interrupt_bitmap", u64 * 4),
     ]
 
 
-class Msr(Structure):
+class KvmMsrs(Structure):
     """struct kvm_msrs with room for one entry."""
 
     _fields_ = [("nmsrs", u32), ("pad", u32), ("index", u32), ("reserved", u32), ("data", u64)]
 
 
-class ClockData(Structure):
+class KvmClockData(Structure):
     """struct kvm_clock_data."""
 
     _fields_ = [
@@ -116,7 +118,7 @@ class ClockData(Structure):
     ]
 
 
-class CpuidEntry(Structure):
+class KvmCpuidEntry2(Structure):
     """struct kvm_cpuid_entry2."""
 
     _fields_ = [
@@ -128,14 +130,14 @@ class CpuidEntry(Structure):
 CPUID_ENTRIES = 256
 
 
-class Cpuid(Structure):
-    """struct kvm_cpuid2 with room for many entries."""
+class KvmCpuid2(Structure):
+    """struct kvm_cpuid2 with room for CPUID_ENTRIES entries."""
 
-    _fields_ = [("nent", u32), ("padding", u32), ("entries", CpuidEntry * CPUID_ENTRIES)]
+    _fields_ = [("nent", u32), ("padding", u32), ("entries", KvmCpuidEntry2 * CPUID_ENTRIES)]
 
 
-class Run(Structure):
-    """The start of struct kvm_run, up to what the exits that matter have to say."""
+class KvmRun(Structure):
+    """The start of struct kvm_run, with the first 256 bytes of its exit data."""
 
     _fields_ = [
         ("request_interrupt_window", u8),
@@ -151,13 +153,13 @@ class Run(Structure):
     ]
 
 
-class Mmio(Structure):
+class KvmRunMmio(Structure):
     """The mmio member of struct kvm_run."""
 
     _fields_ = [("phys_addr", u64), ("data", u8 * 8), ("len", u32), ("is_write", u8)]
 
 
-class Translation(Structure):
+class KvmTranslation(Structure):
     """struct kvm_translation."""
 
     _fields_ = [
@@ -168,25 +170,25 @@ class Translation(Structure):
     ]
 
 
-class LapicState(Structure):
+class KvmLapicState(Structure):
     """struct kvm_lapic_state."""
 
     _fields_ = [("regs", u8 * 0x400)]
 
 
-class Io(Structure):
+class KvmRunIo(Structure):
     """The io member of struct kvm_run."""
 
     _fields_ = [("direction", u8), ("size", u8), ("port", u16), ("count", u32), ("data_offset", u64)]
 
 
-class PitConfig(Structure):
+class KvmPitConfig(Structure):
     """struct kvm_pit_config."""
 
     _fields_ = [("flags", u32), ("pad", u32 * 15)]
 
 
-class Uffdio(Structure):
+class UffdioApi(Structure):
     """struct uffdio_api."""
 
     _fields_ = [("api", u64), ("features", u64), ("ioctls", u64)]
@@ -205,7 +207,7 @@ class UffdioRegister(Structure):
 
 
 class UffdioZeropage(Structure):
-    """struct uffdio_zeropage, and struct uffdio_continue, which has the same shape."""
+    """struct uffdio_zeropage, and struct uffdio_continue, which has the same layout."""
 
     _fields_ = [("range", UffdioRange), ("mode", u64), ("done", s64)]
 
@@ -216,7 +218,7 @@ class UffdioWriteprotect(Structure):
     _fields_ = [("range", UffdioRange), ("mode", u64)]
 
 
-class XenHvmConfig(Structure):
+class KvmXenHvmConfig(Structure):
     """struct kvm_xen_hvm_config."""
 
     _fields_ = [
@@ -230,13 +232,13 @@ class XenHvmConfig(Structure):
     ]
 
 
-class XenAttr(Structure):
-    """struct kvm_xen_hvm_attr, and struct kvm_xen_vcpu_attr, which has the same shape."""
+class KvmXenAttr(Structure):
+    """struct kvm_xen_hvm_attr, and struct kvm_xen_vcpu_attr, which has the same layout."""
 
     _fields_ = [("type", u16), ("pad", u16 * 3), ("u", u64 * 8)]
 
 
-class XenEvtchn(Structure):
+class KvmIrqRoutingXenEvtchn(Structure):
     """struct kvm_irq_routing_xen_evtchn."""
 
     _fields_ = [("port", u32), ("vcpu", u32), ("priority", u32)]
@@ -259,57 +261,51 @@ def _iowr(number: int, structure: type[Structure], group: int = 0xAE, size: int 
 
 
 FLEXIBLE = 8
-"""The size of a structure that ends in an array of any length, as an ioctl's number has it."""
+"""sizeof() of a structure with a flexible array member, for an ioctl's number."""
 
 NUMBERS = {
     "KVM_CREATE_VM": _io(0x01),
     "KVM_CHECK_EXTENSION": _io(0x03),
     "KVM_GET_VCPU_MMAP_SIZE": _io(0x04),
-    "KVM_GET_SUPPORTED_CPUID": _iowr(0x05, Cpuid, size=FLEXIBLE),
+    "KVM_GET_SUPPORTED_CPUID": _iowr(0x05, KvmCpuid2, size=FLEXIBLE),
     "KVM_CREATE_VCPU": _io(0x41),
-    "KVM_GET_DIRTY_LOG": _iow(0x42, DirtyLog),
-    "KVM_SET_USER_MEMORY_REGION": _iow(0x46, UserspaceMemoryRegion),
+    "KVM_GET_DIRTY_LOG": _iow(0x42, KvmDirtyLog),
+    "KVM_SET_USER_MEMORY_REGION": _iow(0x46, KvmUserspaceMemoryRegion),
     "KVM_SET_TSS_ADDR": _io(0x47),
-    "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, UserspaceMemoryRegion2),
+    "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, KvmUserspaceMemoryRegion2),
     "KVM_CREATE_IRQCHIP": _io(0x60),
-    "KVM_CREATE_PIT2": _iow(0x77, PitConfig),
-    "KVM_XEN_HVM_CONFIG": _iow(0x7A, XenHvmConfig),
-    "KVM_SET_CLOCK": _iow(0x7B, ClockData),
-    "KVM_GET_CLOCK": _ior(0x7C, ClockData),
+    "KVM_CREATE_PIT2": _iow(0x77, KvmPitConfig),
+    "KVM_XEN_HVM_CONFIG": _iow(0x7A, KvmXenHvmConfig),
+    "KVM_SET_CLOCK": _iow(0x7B, KvmClockData),
+    "KVM_GET_CLOCK": _ior(0x7C, KvmClockData),
     "KVM_RUN": _io(0x80),
-    "KVM_TRANSLATE": _iowr(0x85, Translation),
-    "KVM_GET_LAPIC": _ior(0x8E, LapicState),
-    "KVM_SET_LAPIC": _iow(0x8F, LapicState),
-    "KVM_GET_REGS": _ior(0x81, Regs),
-    "KVM_SET_REGS": _iow(0x82, Regs),
-    "KVM_GET_SREGS": _ior(0x83, Sregs),
-    "KVM_SET_SREGS": _iow(0x84, Sregs),
-    "KVM_GET_MSRS": _iowr(0x88, Msr, size=FLEXIBLE),
-    "KVM_SET_MSRS": _iow(0x89, Msr, size=FLEXIBLE),
-    "KVM_SET_CPUID2": _iow(0x90, Cpuid, size=FLEXIBLE),
+    "KVM_TRANSLATE": _iowr(0x85, KvmTranslation),
+    "KVM_GET_LAPIC": _ior(0x8E, KvmLapicState),
+    "KVM_SET_LAPIC": _iow(0x8F, KvmLapicState),
+    "KVM_GET_REGS": _ior(0x81, KvmRegs),
+    "KVM_SET_REGS": _iow(0x82, KvmRegs),
+    "KVM_GET_SREGS": _ior(0x83, KvmSregs),
+    "KVM_SET_SREGS": _iow(0x84, KvmSregs),
+    "KVM_GET_MSRS": _iowr(0x88, KvmMsrs, size=FLEXIBLE),
+    "KVM_SET_MSRS": _iow(0x89, KvmMsrs, size=FLEXIBLE),
+    "KVM_SET_CPUID2": _iow(0x90, KvmCpuid2, size=FLEXIBLE),
     "KVM_KVMCLOCK_CTRL": _io(0xAD),
-    "KVM_XEN_HVM_SET_ATTR": _iow(0xC9, XenAttr),
-    "KVM_XEN_VCPU_GET_ATTR": _iowr(0xCA, XenAttr),
-    "KVM_XEN_VCPU_SET_ATTR": _iow(0xCB, XenAttr),
-    "KVM_XEN_HVM_EVTCHN_SEND": _iow(0xD0, XenEvtchn),
-    "KVM_SET_MEMORY_ATTRIBUTES": _iow(0xD2, MemoryAttributes),
-    "KVM_CREATE_GUEST_MEMFD": _iowr(0xD4, CreateGuestMemfd),
+    "KVM_XEN_HVM_SET_ATTR": _iow(0xC9, KvmXenAttr),
+    "KVM_XEN_VCPU_GET_ATTR": _iowr(0xCA, KvmXenAttr),
+    "KVM_XEN_VCPU_SET_ATTR": _iow(0xCB, KvmXenAttr),
+    "KVM_XEN_HVM_EVTCHN_SEND": _iow(0xD0, KvmIrqRoutingXenEvtchn),
+    "KVM_SET_MEMORY_ATTRIBUTES": _iow(0xD2, KvmMemoryAttributes),
+    "KVM_CREATE_GUEST_MEMFD": _iowr(0xD4, KvmCreateGuestMemfd),
     "UFFDIO_REGISTER": _iowr(0x00, UffdioRegister, 0xAA),
     "UFFDIO_UNREGISTER": _ior(0x01, UffdioRange, 0xAA),
     "UFFDIO_WAKE": _ior(0x02, UffdioRange, 0xAA),
     "UFFDIO_ZEROPAGE": _iowr(0x04, UffdioZeropage, 0xAA),
     "UFFDIO_WRITEPROTECT": _iowr(0x06, UffdioWriteprotect, 0xAA),
     "UFFDIO_CONTINUE": _iowr(0x07, UffdioZeropage, 0xAA),
-    "UFFDIO_API": _iowr(0x3F, Uffdio, 0xAA),
+    "UFFDIO_API": _iowr(0x3F, UffdioApi, 0xAA),
 }
-"""ioctls by name. sizeof() of a wrong structure would give a number that the kernel does not know."""
+"""ioctl numbers by name. A structure of the wrong size gives a number that the kernel does not know."""
 
-EXIT_REASONS = {
-    0: "UNKNOWN", 1: "EXCEPTION", 2: "IO", 3: "HYPERCALL", 4: "DEBUG", 5: "HLT", 6: "MMIO", 7: "IRQ_WINDOW_OPEN",
-    8: "SHUTDOWN", 9: "FAIL_ENTRY", 10: "INTR", 11: "SET_TPR", 12: "TPR_ACCESS", 16: "NMI", 17: "INTERNAL_ERROR",
-    24: "SYSTEM_EVENT", 29: "X86_RDMSR", 30: "X86_WRMSR", 39: "MEMORY_FAULT",
-}  # fmt: skip
-"""KVM_EXIT_*."""
-
-KVM_CAP_GUEST_MEMFD, KVM_CAP_MEMORY_ATTRIBUTES, KVM_CAP_VM_TYPES, KVM_CAP_GUEST_MEMFD_FLAGS = 234, 233, 235, 244
-KVM_CAP_XEN_HVM = 38
+_KVM_EXIT = "KVM_EXIT_"
+EXIT_REASONS = {value: name.removeprefix(_KVM_EXIT) for name, value in vars(kvm).items() if name.startswith(_KVM_EXIT)}
+"""Names of exit reasons, without the prefix KVM_EXIT_, by number."""

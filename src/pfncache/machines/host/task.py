@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs beside us: threads, and an invalidation that takes long."""
+"""Concurrent tasks: threads, and a long invalidation."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
 )
 from pfncache.machines.host import libc
-from pfncache.machines.machine import Task, Window
+from pfncache.machines.resource import Task, Window
 
 T = TypeVar("T")
 WINDOW_BYTES = 1 << 30
-"""So much populated memory takes long enough to unmap."""
-_BEGUN = 0.005
+"""Populated memory that takes long enough to unmap for tests to run meanwhile."""
+_BEGIN_SECONDS = 0.005
+"""From the start of the thread until its madvise() has begun."""
 
 
 class Worker:
-    """A thread that waits for work. It is a daemon: one that the kernel does not let go must not keep the process."""
+    """A thread that waits for one piece of work. A daemon: one that blocks in the kernel must not keep the process."""
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -38,12 +39,12 @@ class Worker:
         self._work.get()()
 
     def do(self, work: Callable[[], None]) -> None:
-        """The one thing that it does."""
+        """Run this in the thread. Called once."""
         self._work.put(work)
 
 
 class ThreadTask(Task[T], Generic[T]):
-    """What a thread does."""
+    """A task in a thread."""
 
     def __init__(self, function: Callable[[], T], worker: Worker | None = None) -> None:
         self._function = function
@@ -55,16 +56,16 @@ class ThreadTask(Task[T], Generic[T]):
     def _call(self) -> None:
         try:
             self._returned.append(self._function())
-        except BaseException as error:  # handed to whoever asks for the result
+        except BaseException as error:  # raised by result()
             self._raised = error
         self._done.set()
 
     def blocked(self, seconds: float = 0.15) -> bool:
-        """Whether the thread is still at it after so long."""
+        """Whether the thread has not ended after this time."""
         return not self._done.wait(seconds)
 
     def result(self, seconds: float = 5.0) -> T:
-        """Wait for the thread."""
+        """Wait for the thread. Returns its result, or raises its exception."""
         if self.blocked(seconds):
             raise TimeoutError(f"still running after {seconds} s")
         if self._raised is not None:
@@ -73,7 +74,7 @@ class ThreadTask(Task[T], Generic[T]):
 
 
 class ZapWindow(Window):
-    """MADV_DONTNEED of much populated memory in another thread: one invalidation, open while that takes."""
+    """MADV_DONTNEED of WINDOW_BYTES in another thread: a single invalidation that is open meanwhile."""
 
     def __init__(self) -> None:
         self._base = libc.mmap(None, WINDOW_BYTES, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -87,14 +88,14 @@ class ZapWindow(Window):
 
         self._task = ThreadTask(zap)
         begins.wait()
-        time.sleep(_BEGUN)
+        time.sleep(_BEGIN_SECONDS)
 
     def is_open(self) -> bool:
-        """Whether the unmapping still runs."""
+        """Whether madvise() has not returned."""
         return self._task.blocked(0)
 
     def close(self) -> None:
-        """Wait for the end."""
+        """Wait for the end, and unmap the memory."""
         if self._base:
             self._task.result()
             libc.munmap(self._base, WINDOW_BYTES)

@@ -8,14 +8,17 @@ import errno
 import os
 
 from pfncache.linux.include.uapi import (
+    KVM_INTERNAL_ERROR_EMULATION,
+    KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
+    KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
     KVM_MEM_GUEST_MEMFD,
+    KVM_MEMORY_EXIT_FLAG_PRIVATE,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
     MAP_ANONYMOUS,
     MAP_PRIVATE,
     MAP_SHARED,
     PAGE_SIZE,
     PROT_RW,
-    XEN_PRIO_2LEVEL,
-    XEN_VCPU_ATTR_TIMER,
 )
 from pfncache.machines.host import firmware, libc
 from pfncache.machines.host.devkvm import KvmHost
@@ -23,69 +26,69 @@ from pfncache.machines.host.file import HostFile
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.structs import (
     EXIT_REASONS,
-    ClockData,
-    CreateGuestMemfd,
-    DirtyLog,
-    Io,
-    LapicState,
-    MemoryAttributes,
-    Mmio,
-    Msr,
-    PitConfig,
-    Regs,
-    Run,
-    Sregs,
-    Translation,
-    UserspaceMemoryRegion,
-    UserspaceMemoryRegion2,
-    XenAttr,
-    XenEvtchn,
-    XenHvmConfig,
+    KvmClockData,
+    KvmCreateGuestMemfd,
+    KvmDirtyLog,
+    KvmIrqRoutingXenEvtchn,
+    KvmLapicState,
+    KvmMemoryAttributes,
+    KvmMsrs,
+    KvmPitConfig,
+    KvmRegs,
+    KvmRun,
+    KvmRunIo,
+    KvmRunMmio,
+    KvmSregs,
+    KvmTranslation,
+    KvmUserspaceMemoryRegion,
+    KvmUserspaceMemoryRegion2,
+    KvmXenAttr,
+    KvmXenHvmConfig,
 )
-from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
-from pfncache.machines.program import ROLES, Program
+from pfncache.machines.machine import Exit, GuestExit, SyscallError, Vcpu, Vm
+from pfncache.machines.program import ROLES, GuestProgram, ProgramEnd
+from pfncache.machines.resource import OpenFile
 
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
+"""Bound of KVM_RUN for a program that does not end."""
 _APIC_SPIV = 0xF0
 _EFER_SVME = 1 << 12
-_ERROR_EMULATION, _WITH_INSTRUCTION = 1, 1
-"""KVM_INTERNAL_ERROR_EMULATION and its flag."""
 
 
-class KvmVcpu(Vcpu):
+class HostVcpu(Vcpu):
     """A virtual CPU: its file descriptor and struct kvm_run."""
 
-    def __init__(self, vm: KvmVm, number: int) -> None:
+    def __init__(self, vm: HostVm, number: int) -> None:
         self.vm = vm
         self.number = number
         self.fd = ioctl(vm.fd, "KVM_CREATE_VCPU", number)
         self._run_size = vm.host.vcpu_mmap_size
         self._run_address = libc.mmap(None, self._run_size, PROT_RW, MAP_SHARED, self.fd, 0)
-        self._run = Run.from_address(self._run_address)
+        self._run = KvmRun.from_address(self._run_address)
         vm.vcpus.append(self)
         ioctl(self.fd, "KVM_SET_CPUID2", vm.host.cpuid)
-        self._reset = Sregs()
+        self._reset = KvmSregs()
         ioctl(self.fd, "KVM_GET_SREGS", self._reset)
         self._user = firmware.user_mode(self._reset)
         if vm.irqchip:
-            lapic = LapicState()
+            lapic = KvmLapicState()
             ioctl(self.fd, "KVM_GET_LAPIC", lapic)
             lapic.regs[_APIC_SPIV + 1] |= 1  # software enable
             ioctl(self.fd, "KVM_SET_LAPIC", lapic)
-        self._loaded: Sregs | None = self._reset
-        """The special registers that the vCPU has now."""
+        self._loaded: KvmSregs | None = self._reset
+        """Special registers that were last set; None if the guest may have changed them."""
 
     def __repr__(self) -> str:
         return f"<vCPU {self.number} of {self.vm!r}>"
 
     def set_msr(self, index: int, value: int) -> int:
-        """KVM_SET_MSRS of one: how many were set."""
-        return ioctl(self.fd, "KVM_SET_MSRS", Msr(1, 0, index, 0, value))
+        """KVM_SET_MSRS of one MSR. Returns how many were set."""
+        return ioctl(self.fd, "KVM_SET_MSRS", KvmMsrs(1, 0, index, 0, value))
 
     def get_msr(self, index: int) -> int:
-        """KVM_GET_MSRS of one."""
-        msr = Msr(1, 0, index, 0, 0)
+        """KVM_GET_MSRS of one MSR."""
+        msr = KvmMsrs(1, 0, index, 0, 0)
         if ioctl(self.fd, "KVM_GET_MSRS", msr) != 1:
             raise SyscallError(errno.EINVAL, "KVM_GET_MSRS")
         return int(msr.data)
@@ -96,27 +99,27 @@ class KvmVcpu(Vcpu):
 
     def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
         """KVM_XEN_VCPU_SET_ATTR."""
-        if attribute == XEN_VCPU_ATTR_TIMER:
-            value |= XEN_PRIO_2LEVEL << 32
-        ioctl(self.fd, "KVM_XEN_VCPU_SET_ATTR", XenAttr(attribute, u=(value, expires)))
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_TIMER:
+            value |= KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL << 32
+        ioctl(self.fd, "KVM_XEN_VCPU_SET_ATTR", KvmXenAttr(attribute, u=(value, expires)))
 
     def xen_vcpu_get_timer(self) -> int:
         """KVM_XEN_VCPU_GET_ATTR of the timer."""
-        timer = XenAttr(XEN_VCPU_ATTR_TIMER)
+        timer = KvmXenAttr(KVM_XEN_VCPU_ATTR_TYPE_TIMER)
         ioctl(self.fd, "KVM_XEN_VCPU_GET_ATTR", timer)
         return int(timer.u[1])
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN at the reset vector, where the guest halts."""
         if self._load_sregs(self._reset):
-            ioctl(self.fd, "KVM_SET_REGS", Regs(rip=0xFFF0, rflags=_RFLAGS))
+            ioctl(self.fd, "KVM_SET_REGS", KvmRegs(rip=0xFFF0, rflags=_RFLAGS))
         self._run.immediate_exit = immediate_exit
         leave = self._enter()
         self._run.immediate_exit = 0
         return leave
 
-    def _load_sregs(self, sregs: Sregs) -> bool:
-        """Give the vCPU special registers; False if it has them already."""
+    def _load_sregs(self, sregs: KvmSregs) -> bool:
+        """KVM_SET_SREGS, unless the vCPU has them already. Returns whether it was called."""
         if self._loaded is sregs:
             return False
         ioctl(self.fd, "KVM_SET_SREGS", sregs)
@@ -142,57 +145,57 @@ class KvmVcpu(Vcpu):
         reason = EXIT_REASONS.get(self._run.exit_reason, str(self._run.exit_reason))
         words = self._run.exit
         if reason == "MMIO":
-            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            mmio = KvmRunMmio.from_buffer(self._run, KvmRun.exit.offset)
             return Exit(reason, mmio.phys_addr, bool(mmio.is_write), bytes(mmio.data)[: mmio.len])
         if reason == "IO":
-            io = Io.from_buffer(self._run, Run.exit.offset)
+            io = KvmRunIo.from_buffer(self._run, KvmRun.exit.offset)
             data = ctypes.string_at(self._run_address + io.data_offset, io.size * io.count)
             return Exit(reason, io.port, bool(io.direction), data)
         if reason == "MEMORY_FAULT":
-            return Exit(reason, words[1], detail="private" if words[0] & 8 else "shared")
+            return Exit(reason, words[1], detail="private" if words[0] & KVM_MEMORY_EXIT_FLAG_PRIVATE else "shared")
         if reason == "INTERNAL_ERROR":
             return Exit(reason, detail=_internal_error(words))
         return Exit(reason)
 
-    def start_at(self, sregs: Sregs, regs: Regs) -> None:
-        """Give the vCPU its registers, for :meth:`enter`."""
+    def start_at(self, sregs: KvmSregs, regs: KvmRegs) -> None:
+        """Set the registers for :meth:`enter`."""
         self._load_sregs(sregs)
         ioctl(self.fd, "KVM_SET_REGS", regs)
 
-    def sregs(self) -> Sregs:
+    def sregs(self) -> KvmSregs:
         """KVM_GET_SREGS."""
-        sregs = Sregs()
+        sregs = KvmSregs()
         ioctl(self.fd, "KVM_GET_SREGS", sregs)
         return sregs
 
     def enter(self) -> Exit:
-        """KVM_RUN from where the guest is. Of an IO exit, gpa is the port."""
+        """KVM_RUN with the current registers. In an IO exit, gpa is the port."""
         self._loaded = None
         return self._enter()
 
     def answer(self, value: int) -> None:
-        """What the guest has read with the MMIO or IO exit that it is at: as many low bytes as it wants."""
+        """Complete the read of the current MMIO or IO exit with the low bytes of a value."""
         if EXIT_REASONS.get(self._run.exit_reason) == "MMIO":
-            mmio = Mmio.from_buffer(self._run, Run.exit.offset)
+            mmio = KvmRunMmio.from_buffer(self._run, KvmRun.exit.offset)
             ctypes.memmove(mmio.data, value.to_bytes(8, "little"), mmio.len)
             return
-        io = Io.from_buffer(self._run, Run.exit.offset)
+        io = KvmRunIo.from_buffer(self._run, KvmRun.exit.offset)
         data = value.to_bytes(8, "little")[: io.size] * io.count
         ctypes.memmove(self._run_address + io.data_offset, data, len(data))
 
     def _execute(self, program: str, gpa: int, value: int = 0) -> bytes:
-        """Run a program of the firmware up to its report, and return what it reports."""
+        """Run a program of the firmware. Returns the data of its report."""
         self._load_sregs(self._user)
         ioctl(
             self.fd,
             "KVM_SET_REGS",
-            Regs(rip=firmware.ENTRY[program], rflags=_RFLAGS, rbx=gpa, rax=value, rcx=firmware.REPORT),
+            KvmRegs(rip=firmware.ENTRY[program], rflags=_RFLAGS, rbx=gpa, rax=value, rcx=firmware.REPORT),
         )
         leave = self._enter()
         if leave.reason == "MMIO" and leave.gpa == firmware.REPORT and leave.write:
             return leave.data
         if leave.reason == "MMIO":
-            # KVM wants to finish the instruction before the registers are given new values.
+            # KVM completes the instruction before new registers may be set.
             self._run.immediate_exit = 1
             self._enter()
             self._run.immediate_exit = 0
@@ -206,33 +209,33 @@ class KvmVcpu(Vcpu):
         """The guest writes eight bytes in user mode."""
         self._execute("store", gpa, int.from_bytes(data, "little"))
 
-    def set_registers(self, program: Program) -> None:
+    def set_registers(self, program: GuestProgram) -> None:
         """KVM_SET_SREGS and KVM_SET_REGS."""
         self._load_sregs(firmware.sregs_for(program, self._reset))
-        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=ROLES["code"] * PAGE_SIZE, rflags=_RFLAGS))
+        ioctl(self.fd, "KVM_SET_REGS", KvmRegs(rip=ROLES["code"] * PAGE_SIZE, rflags=_RFLAGS))
 
-    def execute(self, program: Program) -> Exit:
+    def execute(self, program: GuestProgram) -> Exit:
         """Run a program."""
         self.set_registers(program)
-        return self._enter(_SPIN_SECONDS if program.end == "spin" else None)
+        return self._enter(_SPIN_SECONDS if program.end is ProgramEnd.SPIN else None)
 
     def rdtsc(self) -> int:
         """The guest reads its time-stamp counter."""
         return int.from_bytes(self._execute("rdtsc", 0), "little")
 
     def translate(self, entry: int) -> int | None:
-        """KVM_TRANSLATE, with page tables of the firmware's above the entry."""
+        """KVM_TRANSLATE, with the firmware's upper page tables."""
         table, offset = entry // PAGE_SIZE * PAGE_SIZE, entry % PAGE_SIZE
         self.vm.patch_firmware(firmware.WALK_PDPT, (table | firmware.USER_RW).to_bytes(8, "little"))
         sregs = firmware.user_mode(self._reset)
         sregs.cr3 = firmware.GPA + firmware.WALK_PML4
         self._load_sregs(sregs)
-        translation = Translation(linear_address=offset // 8 << 21)
+        translation = KvmTranslation(linear_address=offset // 8 << 21)
         ioctl(self.fd, "KVM_TRANSLATE", translation)
         return int(translation.physical_address) if translation.valid else None
 
     def run_code(self, gpa: int, rax: bytes, rdx: bytes) -> bytes:
-        """Code at gpa, in user mode."""
+        """Run code at gpa in user mode."""
         values = {"rax": int.from_bytes(rax, "little"), "rdx": int.from_bytes(rdx, "little")}
         leave = self._enter_at(self._user, gpa, rcx=firmware.REPORT, **values)
         if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
@@ -240,24 +243,24 @@ class KvmVcpu(Vcpu):
         return leave.data
 
     def copy_to_device(self, gpa: int) -> bytes:
-        """MOVSQ from gpa to where the firmware reports."""
+        """MOVSQ from gpa to the address of reports."""
         leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=gpa, rdi=firmware.REPORT)
         if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
             raise GuestExit(leave)
         return leave.data
 
     def copy_from_device(self, gpa: int, data: bytes) -> None:
-        """MOVSQ from where the firmware reports to gpa, then a report."""
+        """MOVSQ from the address of reports to gpa, then a report."""
         rcx = firmware.REPORT
         leave = self._enter_at(self._user, firmware.ENTRY["movs"], rsi=rcx + 8, rdi=gpa, rcx=rcx)
         if leave.reason == "MMIO" and leave.gpa == rcx + 8:
-            Mmio.from_buffer(self._run, Run.exit.offset).data[:] = data
+            KvmRunMmio.from_buffer(self._run, KvmRun.exit.offset).data[:] = data
             leave = self._enter()
         if leave.reason != "MMIO" or leave.gpa != rcx:
             raise GuestExit(leave)
 
     def cmpxchg(self, gpa: int, data: bytes) -> None:
-        """LOCK CMPXCHG, in real mode or behind the prefix that forces emulation."""
+        """LOCK CMPXCHG, in real mode or with the prefix that forces emulation."""
         value = int.from_bytes(data, "little")
         if self.vm.host.nested_paging:
             rcx = firmware.REPORT
@@ -277,9 +280,9 @@ class KvmVcpu(Vcpu):
         if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
             raise GuestExit(leave)
 
-    def _enter_at(self, sregs: Sregs, rip: int, **registers: int) -> Exit:
+    def _enter_at(self, sregs: KvmSregs, rip: int, **registers: int) -> Exit:
         self._load_sregs(sregs)
-        ioctl(self.fd, "KVM_SET_REGS", Regs(rip=rip, rflags=_RFLAGS, **registers))
+        ioctl(self.fd, "KVM_SET_REGS", KvmRegs(rip=rip, rflags=_RFLAGS, **registers))
         return self._enter()
 
     def close(self) -> None:
@@ -292,23 +295,26 @@ class KvmVcpu(Vcpu):
 
 
 def _internal_error(words: ctypes.Array[ctypes.c_uint64]) -> str:
-    """The suberror, and the instruction that KVM could not emulate if it tells."""
-    text = f"suberror {words[0] & 0xFFFFFFFF}"
-    if words[0] & 0xFFFFFFFF != _ERROR_EMULATION or words[0] >> 32 < 1 or not words[1] & _WITH_INSTRUCTION:
+    """The suberror, and the instruction that KVM cannot emulate if the exit has it."""
+    suberror, count = words[0] & 0xFFFFFFFF, words[0] >> 32
+    text = f"suberror {suberror}"
+    if suberror != KVM_INTERNAL_ERROR_EMULATION or count < 1:
+        return text
+    if not words[1] & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES:
         return text
     size, *code = bytes(words)[16:32]
     return f"{text}, cannot emulate {bytes(code[:size]).hex(' ')}"
 
 
-class KvmVm(Vm):
-    """A virtual machine: its file descriptor, with a firmware in a memslot of its own."""
+class HostVm(Vm):
+    """A virtual machine: its file descriptor, with the firmware in a memslot of its own."""
 
     def __init__(self, host: KvmHost, vm_type: int) -> None:
         self.host = host
         self.vm_type = vm_type
         self.fd = ioctl(host.fd, "KVM_CREATE_VM", vm_type)
         host.opened(self)
-        self.vcpus: list[KvmVcpu] = []
+        self.vcpus: list[HostVcpu] = []
         self.irqchip = False
         anonymous = libc.mmap(None, firmware.SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         self._firmware = host.mapped(anonymous, firmware.SIZE)
@@ -319,7 +325,7 @@ class KvmVm(Vm):
         return f"<VM of type {self.vm_type} on {self.host.name}>"
 
     def patch_firmware(self, offset: int, data: bytes) -> None:
-        """Change a part of the firmware's memory."""
+        """Write to the firmware's memory."""
         libc.copy_to(self._firmware + offset, data)
 
     def create_irqchip(self) -> None:
@@ -328,67 +334,67 @@ class KvmVm(Vm):
         self.irqchip = True
 
     def create_pc(self, tss: int) -> None:
-        """The PC's interrupt controllers and timer in KVM, before the first vCPU; on Intel, three pages at `tss`."""
+        """Create KVM's interrupt controllers and timer, before the first vCPU; Intel uses three pages at `tss`."""
         ioctl(self.fd, "KVM_SET_TSS_ADDR", tss)
         ioctl(self.fd, "KVM_CREATE_IRQCHIP")
-        ioctl(self.fd, "KVM_CREATE_PIT2", PitConfig())
+        ioctl(self.fd, "KVM_CREATE_PIT2", KvmPitConfig())
 
     def check_extension(self, capability: int) -> int:
         """KVM_CHECK_EXTENSION of this VM."""
         return ioctl(self.fd, "KVM_CHECK_EXTENSION", capability)
 
-    def create_vcpu(self) -> KvmVcpu:
+    def create_vcpu(self) -> HostVcpu:
         """KVM_CREATE_VCPU."""
-        return KvmVcpu(self, len(self.vcpus))
+        return HostVcpu(self, len(self.vcpus))
 
     def create_guest_memfd(self, size: int, flags: int = 0) -> HostFile:
         """KVM_CREATE_GUEST_MEMFD."""
-        fd = ioctl(self.fd, "KVM_CREATE_GUEST_MEMFD", CreateGuestMemfd(size, flags))
+        fd = ioctl(self.fd, "KVM_CREATE_GUEST_MEMFD", KvmCreateGuestMemfd(size, flags))
         return self.host.opened(HostFile(f"guest_memfd (flags {flags})", fd, size))
 
     def set_user_memory_region(self, slot: int, gpa: int, size: int, hva: int, flags: int = 0) -> None:
         """KVM_SET_USER_MEMORY_REGION."""
-        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", UserspaceMemoryRegion(slot, flags, gpa, size, hva))
+        ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", KvmUserspaceMemoryRegion(slot, flags, gpa, size, hva))
 
     def set_user_memory_region2(
-        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: File | None = None, offset: int = 0
+        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: OpenFile | None = None, offset: int = 0
     ) -> None:
         """KVM_SET_USER_MEMORY_REGION2."""
         fd = gmem.fd if isinstance(gmem, HostFile) else -1 if flags & KVM_MEM_GUEST_MEMFD else 0
-        region = UserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, fd & 0xFFFFFFFF)
+        region = KvmUserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, fd & 0xFFFFFFFF)
         ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION2", region)
 
     def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:
         """KVM_SET_MEMORY_ATTRIBUTES."""
-        ioctl(self.fd, "KVM_SET_MEMORY_ATTRIBUTES", MemoryAttributes(gpa, size, attributes, 0))
+        ioctl(self.fd, "KVM_SET_MEMORY_ATTRIBUTES", KvmMemoryAttributes(gpa, size, attributes, 0))
 
     def set_clock(self, nanoseconds: int) -> None:
         """KVM_SET_CLOCK."""
-        ioctl(self.fd, "KVM_SET_CLOCK", ClockData(nanoseconds))
+        ioctl(self.fd, "KVM_SET_CLOCK", KvmClockData(nanoseconds))
 
     def get_clock(self) -> int:
         """KVM_GET_CLOCK."""
-        data = ClockData()
+        data = KvmClockData()
         ioctl(self.fd, "KVM_GET_CLOCK", data)
         return int(data.clock)
 
     def get_dirty_log(self, slot: int, pages: int) -> set[int]:
         """KVM_GET_DIRTY_LOG."""
         bitmap = (ctypes.c_uint64 * (-(-pages // 64)))()
-        ioctl(self.fd, "KVM_GET_DIRTY_LOG", DirtyLog(slot, 0, ctypes.addressof(bitmap)))
+        ioctl(self.fd, "KVM_GET_DIRTY_LOG", KvmDirtyLog(slot, 0, ctypes.addressof(bitmap)))
         return {page for page in range(pages) if bitmap[page // 64] >> page % 64 & 1}
 
     def xen_hvm_config(self, flags: int, msr: int = 0) -> None:
         """KVM_XEN_HVM_CONFIG."""
-        ioctl(self.fd, "KVM_XEN_HVM_CONFIG", XenHvmConfig(flags, msr))
+        ioctl(self.fd, "KVM_XEN_HVM_CONFIG", KvmXenHvmConfig(flags, msr))
 
     def xen_hvm_set_attr(self, attribute: int, value: int) -> None:
         """KVM_XEN_HVM_SET_ATTR."""
-        ioctl(self.fd, "KVM_XEN_HVM_SET_ATTR", XenAttr(attribute, u=(value,)))
+        ioctl(self.fd, "KVM_XEN_HVM_SET_ATTR", KvmXenAttr(attribute, u=(value,)))
 
-    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL) -> None:
         """KVM_XEN_HVM_EVTCHN_SEND."""
-        ioctl(self.fd, "KVM_XEN_HVM_EVTCHN_SEND", XenEvtchn(port, vcpu, priority))
+        ioctl(self.fd, "KVM_XEN_HVM_EVTCHN_SEND", KvmIrqRoutingXenEvtchn(port, vcpu, priority))
 
     def close(self) -> None:
         """Close the vCPUs and the VM."""

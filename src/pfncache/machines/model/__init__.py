@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel of a design, called directly, with real bytes in its pages."""
+"""The machine model: the kernel of a design, called directly, with real bytes in its pages."""

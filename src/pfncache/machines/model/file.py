@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files of the model, and pages that are kept."""
+"""Files of the model, and pinned pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import os
 from pfncache.linux.include.linux.kvm_host import File as FileRecord
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.uapi import PAGE_SIZE
-from pfncache.machines.machine import File, Pin, SyscallError
+from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.host import ModelHost
+from pfncache.machines.resource import OpenFile, Pin
 
 
-class ModelFile(File):
-    """A file descriptor: struct file, and whether we have closed it."""
+class ModelFile(OpenFile):
+    """A file descriptor: struct file, and whether it is open."""
 
     def __init__(self, host: ModelHost, record: FileRecord, size: int) -> None:
         self.host = host
@@ -49,7 +50,7 @@ class ModelFile(File):
         with self.host.syscall("ftruncate") as done:
             done(self.host.kernel.do_truncate(self.record))
         if size != self.size:
-            raise NotImplementedError("the model's memfds have the size that they were made with")
+            raise NotImplementedError("the model does not resize memfds")
 
     def _positioned(self, call: str) -> None:
         self._check_open(call)
@@ -87,7 +88,7 @@ class ModelFile(File):
 
 
 class ModelPin(Pin):
-    """A page with a reference."""
+    """A page with an additional reference."""
 
     def __init__(self, host: ModelHost, page: Page) -> None:
         self.host = host
@@ -95,7 +96,7 @@ class ModelPin(Pin):
         host.kernel.get_page(page)
 
     def read(self, offset: int, length: int) -> bytes:
-        """What the page holds now."""
+        """Contents of the page."""
         assert self.page is not None
         return bytes(self.page.host_bytes[offset : offset + length])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What files, VMs and userfaultfds of the model stand on: a kernel, one process of it, and the way in and out."""
+"""A model's kernel with one process: system calls enter and leave the kernel here."""
 
 from __future__ import annotations
 
@@ -18,42 +18,49 @@ from pfncache.linux.include.uapi import (
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
     KVM_X86_DEFAULT_VM,
     KVM_X86_SW_PROTECTED_VM,
+    KVM_XEN_HVM_CONFIG_EVTCHN_2LEVEL,
+    KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
+    KVM_XEN_HVM_CONFIG_HYPERCALL_MSR,
+    KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+    KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
+    KVM_XEN_HVM_CONFIG_RUNSTATE,
+    KVM_XEN_HVM_CONFIG_SHARED_INFO,
+    KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA,
     PAGE_SIZE,
-    UFFD_MINOR,
-    UFFD_MISSING,
-    UFFD_WP,
-    XEN_HVM_CONFIG_EVTCHN_2LEVEL,
-    XEN_HVM_CONFIG_EVTCHN_SEND,
-    XEN_HVM_CONFIG_HYPERCALL_MSR,
-    XEN_HVM_CONFIG_INTERCEPT_HCALL,
-    XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
-    XEN_HVM_CONFIG_RUNSTATE,
-    XEN_HVM_CONFIG_SHARED_INFO,
-    XEN_HVM_CONFIG_SHARED_INFO_HVA,
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
 )
 from pfncache.machines.capabilities import EMULATING, Capabilities, Processor
-from pfncache.machines.machine import Closing, SyscallError
+from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.layer import HostLayer
 from pfncache.machines.model.tasks import Tasks
+from pfncache.machines.resource import Closing
 
 if TYPE_CHECKING:
     from pfncache.linux.vmlinux import Vmlinux
 
     class HostKernel(HostLayer, Vmlinux):
-        """What a design links to, with the layer on top."""
+        """Static type of a design's kernel with HostLayer on top."""
 
 
 C = TypeVar("C", bound=Closing)
 PAGES, USER_PAGES = 128, 192
+"""Default sizes, in pages, of memory and of the process's address space."""
 XEN_HVM_CONFIGS = (
-    XEN_HVM_CONFIG_HYPERCALL_MSR | XEN_HVM_CONFIG_INTERCEPT_HCALL | XEN_HVM_CONFIG_SHARED_INFO | XEN_HVM_CONFIG_RUNSTATE
-    | XEN_HVM_CONFIG_EVTCHN_2LEVEL | XEN_HVM_CONFIG_EVTCHN_SEND | XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
-    | XEN_HVM_CONFIG_SHARED_INFO_HVA
-)  # fmt: skip
+    KVM_XEN_HVM_CONFIG_HYPERCALL_MSR
+    | KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL
+    | KVM_XEN_HVM_CONFIG_SHARED_INFO
+    | KVM_XEN_HVM_CONFIG_RUNSTATE
+    | KVM_XEN_HVM_CONFIG_EVTCHN_2LEVEL
+    | KVM_XEN_HVM_CONFIG_EVTCHN_SEND
+    | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
+    | KVM_XEN_HVM_CONFIG_SHARED_INFO_HVA
+)
 
 
 class ModelHost:
-    """The kernel of a design: `pages` of memory, `user_pages` of address space for its one process."""
+    """The kernel of a design, with `pages` of memory, and one process with `user_pages` of address space."""
 
     def __init__(
         self, design: Design, pages: int = PAGES, user_pages: int = USER_PAGES, processor: Processor = EMULATING
@@ -69,12 +76,12 @@ class ModelHost:
         self.kernel.host_dmesg = []
         self.kernel.host_written = set()
         self.vms: list[Kvm] = []
-        """The VMs that there are."""
+        """VMs that are not destroyed."""
         self._closed_vms: list[Kvm] = []
-        """Those of them that we have closed, and that a guest_memfd may still refer to."""
+        """Those of them whose file descriptor is closed; a guest_memfd may still refer to them."""
         self._user_pages = user_pages
         self._holes = user_pages
-        """The page number where holes begin: nothing else is put there or above."""
+        """First page number of holes: mmap() uses addresses below."""
         self._open: list[Closing] = []
         has_mmap = design.has("gmem-mmap")
         probe = Kvm("probe", sets=(), slot_cache=(), gpcs=(), mem_attr_array=(), sptes=(), vcpus=(), mm=self.mm)
@@ -85,23 +92,23 @@ class ModelHost:
             guest_memfd_flags=self._mmap_flags,
             memory_attributes=KVM_MEMORY_ATTRIBUTE_PRIVATE,
             vm_types=frozenset({KVM_X86_DEFAULT_VM, KVM_X86_SW_PROTECTED_VM}),
-            userfaultfd=UFFD_MISSING | UFFD_WP | UFFD_MINOR,
+            userfaultfd=UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR,
             notifier_window=True,
             pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
             processor=processor,
             nested_svm=True,
             delayed=True,
-            expendable=True,
+            disposable=True,
             xen=XEN_HVM_CONFIGS,
         )
 
     def gmem_flags(self, kvm: Kvm) -> int:
-        """The flags that a guest_memfd of a VM may have."""
+        """Flags that a guest_memfd of a VM may have."""
         return self._mmap_flags & self.kernel.kvm_gmem_get_supported_flags(kvm)
 
     @contextmanager
     def syscall(self, call: str) -> Iterator[Callable[[Errno], None]]:
-        """Run the block in the kernel, then what is to be done on the way back to user space."""
+        """Run the block in the kernel, then the work that is deferred to the return to user space."""
 
         def done(ret: Errno) -> None:
             if ret < 0:
@@ -115,17 +122,17 @@ class ModelHost:
         self._destroy_closed_vms()
 
     def opened(self, closing: C) -> C:
-        """Remember to close something."""
+        """Register something to be closed with the host."""
         self._open.append(closing)
         return closing
 
     def close_vm(self, kvm: Kvm) -> None:
-        """We have closed a VM: it goes when the last of its guest_memfds does."""
+        """Close a VM, which is destroyed when the last of its guest_memfds is released."""
         self._closed_vms.append(kvm)
         self._destroy_closed_vms()
 
     def _destroy_closed_vms(self) -> None:
-        """Destroy the VMs that nothing refers to any more."""
+        """Destroy the closed VMs without guest_memfds."""
         unused = [kvm for kvm in self._closed_vms if not self._has_guest_memfds(kvm)]
         for kvm in unused:
             self._closed_vms.remove(kvm)
@@ -138,12 +145,12 @@ class ModelHost:
         return any(file.f_count > 0 and file.private_data.kvm is kvm for file in self.kernel.gmem_files)
 
     def hole(self, length: int) -> int:
-        """Addresses where nothing is mapped, nor will be."""
+        """Reserve addresses at which nothing is, or will be, mapped."""
         self._holes -= length // PAGE_SIZE
         return self._holes * PAGE_SIZE
 
     def fault_in(self, hva: int, write: bool = True) -> signal.Signals | None:
-        """Make a page present for an access, whoever waits for its faults: the signal where that is not possible."""
+        """Fault a page in without waiting for a userfaultfd. Returns the signal that an access would raise, or None."""
         number = hva // PAGE_SIZE
         if not 0 <= number < self._user_pages:
             return signal.SIGSEGV

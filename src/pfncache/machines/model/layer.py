@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What direct execution adds to a design's kernel: userfaultfd, and a processor that others get to run on."""
+"""Layer for direct execution on top of a design's kernel: userfaultfd, scheduling, and recording of writes."""
 
 from __future__ import annotations
 
@@ -10,42 +10,46 @@ from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
-from pfncache.linux.include.uapi import UFFD_MINOR, UFFD_MISSING, UFFD_WP
+from pfncache.linux.include.uapi import (
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
+)
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.mmap import Mmap
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.pfncache import Pfncache
-from pfncache.machines.machine import Behind
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.model.xen_layer import XenLayer
+from pfncache.machines.resource import StopPoint
 
 
 @dataclass
 class Registration:
-    """What a userfaultfd has registered, in page numbers."""
+    """Registration of a userfaultfd, in page numbers."""
 
     pages: set[int]
     mode: int
     protected: set[int] = field(default_factory=set)
-    """Pages that are write-protected for it."""
+    """Pages that are write-protected by it."""
     faults: list[int] = field(default_factory=list)
-    """Pages on which somebody waits, and that nobody has read of yet."""
+    """Faults that were not read from the userfaultfd yet."""
     waiting: set[int] = field(default_factory=set)
-    """Pages on which somebody waits."""
+    """Pages for which tasks wait."""
 
 
 class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
-    """On top of every patch. Its state is on the kernel: host_tasks, host_registrations, host_again, host_dmesg."""
+    """Top layer, above every patch. Its state, on the kernel, has names that begin with host_."""
 
     host_tasks: Tasks
     host_registrations: list[Registration]
     host_again: bool
     host_dmesg: list[str]
     host_written: set[int]
-    """The pfns that were written through user addresses, or that pfncache has mapped, which is for writing."""
+    """Page frames that were written through user addresses, or mapped by a pfncache, which maps for writing."""
 
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
-        """handle_userfault() first: a fault in a registered range waits, without mmap_lock, and looks again.
+        """handle_userfault() first: a fault in a registered range waits without mmap_lock, and is retried.
 
         Linux: fs/userfaultfd.c handle_userfault(), v7.3.4.
         """
@@ -61,7 +65,7 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         return super().handle_mm_fault(mm, address, write)
 
     def vms_complete_munmap_vmas(self, mm: MmStruct, address: Hva) -> None:
-        """A VMA goes with its registration; whoever waits has to be woken.
+        """Drop the registration of an unmapped VMA; tasks that wait for it have to be woken.
 
         Linux: mm/vma.c vms_complete_munmap_vmas(), fs/userfaultfd.c userfaultfd_unmap_complete(), v7.3.4.
         """
@@ -74,13 +78,13 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         if not vma.present or not vma.readable or (write and not vma.writable):
             return False
         if mm.ptes[number].pfn >= 0:
-            return bool(registration.mode & UFFD_WP) and write and number in registration.protected
+            return bool(registration.mode & UFFDIO_REGISTER_MODE_WP) and write and number in registration.protected
         mapping = vma.mapping
         cached = mapping is not None and mapping.i_pages[vma.pgoff].page is not None
-        return bool(registration.mode & (UFFD_MINOR if cached else UFFD_MISSING))
+        return bool(registration.mode & (UFFDIO_REGISTER_MODE_MINOR if cached else UFFDIO_REGISTER_MODE_MISSING))
 
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """As a kernel without CONFIG_PROVE_RCU would have it: who is in no SRCU section gets them, but leaves a trace.
+        """Return the memslots even outside of an SRCU section, as without CONFIG_PROVE_RCU, and log a warning.
 
         Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
         """
@@ -89,7 +93,7 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         return self._kvm_memslots(kvm)
 
     def trace_user_access(self, page: Page, write: bool) -> None:
-        """Remember what is written.
+        """Record a write.
 
         Linux: fs/proc/task_mmu.c, by way of UFFD_FEATURE_WP_ASYNC, v7.3.4.
         """
@@ -98,7 +102,7 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         super().trace_user_access(page, write)
 
     def trace_gpc_map(self, gpc: GfnToPfnCache, pfn: Pfn) -> None:
-        """A lookup for writing counts as a write.
+        """Record a lookup for writing as a write.
 
         Linux: fs/proc/task_mmu.c, by way of UFFD_FEATURE_WP_ASYNC, v7.3.4.
         """
@@ -106,26 +110,26 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         super().trace_gpc_map(gpc, pfn)
 
     def mmu_notifier_retry_cache(self, kvm: Kvm, sequence: Sequence) -> bool:
-        """A lookup that is to be repeated gives way first, once it has dropped its lock."""
+        """Request a reschedule before the lookup is repeated, when its lock is dropped."""
         again = super().mmu_notifier_retry_cache(kvm, sequence)
         self.host_again = self.host_again or again
         return again
 
     def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """cond_resched() of the loop in hva_to_pfn_retry(); a task that is delayed stops behind its lookup."""
+        """cond_resched() of the loop in hva_to_pfn_retry(); a task with this stop point stops after its lookup."""
         if self.host_again:
             self.host_again = False
             self.host_tasks.resched()
         pfn = super().lookup_pfn(gpc)
-        self._stop_behind(Behind.LOOKUP)
+        self._stop_at(StopPoint.LOOKUP)
         return pfn
 
     def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
-        """A task that is delayed stops when the page is unmapped."""
+        """A task with this stop point stops when the page is unmapped."""
         super().unmap_mapping_folio(mapping, index)
-        self._stop_behind(Behind.UNMAP)
+        self._stop_at(StopPoint.UNMAP)
 
-    def _stop_behind(self, place: Behind) -> None:
+    def _stop_at(self, place: StopPoint) -> None:
         task = current()
         if task.host_delayed == place.value:
             self.host_tasks.wait(lambda: task.host_delayed == "", "the end of its delay")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A host that runs the kernel of a design: its functions are called directly, as one process of it."""
+"""A machine that runs the kernel of a design: its functions are called directly, by one process."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
     PROT_WRITE,
 )
-from pfncache.machines.machine import Behind, File, Left, Machine, SyscallError, Task
+from pfncache.machines.machine import Machine, SyscallError
 from pfncache.machines.model.file import ModelFile, ModelPin
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import page_text
 from pfncache.machines.model.tasks import ModelTask
 from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
 from pfncache.machines.model.vm import ModelVm, no_such_type
+from pfncache.machines.resource import OpenFile, OrphanedVms, StopPoint, Task
 
 T = TypeVar("T")
 MMAP_MIN_ADDR = 0x10000
-"""Nobody gets anything below it."""
+"""Lowest address that mmap() returns, as vm.mmap_min_addr."""
 
 
 class ModelMachine(ModelHost, Machine):
-    """The model of a design: a host, with the interface of every machine."""
+    """The model of a design, with the interface of a machine."""
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.design.title}>"
@@ -58,7 +59,7 @@ class ModelMachine(ModelHost, Machine):
         return self.opened(ModelFile(self, record, size))
 
     def dmesg(self) -> tuple[str, ...]:
-        """What the kernel has complained of without stopping, each once."""
+        """Warnings of the kernel that have not stopped it, each once."""
         return tuple(dict.fromkeys(self.kernel.host_dmesg))
 
     # Address space
@@ -67,7 +68,7 @@ class ModelMachine(ModelHost, Machine):
         return range(hva, hva + length, PAGE_SIZE)
 
     def _find(self, count: int) -> int:
-        """Addresses where nothing is mapped."""
+        """Find consecutive pages without a mapping."""
         run = 0
         for number in range(MMAP_MIN_ADDR // PAGE_SIZE, self._holes):
             run = 0 if self.mm.vmas[number].present else run + 1
@@ -76,7 +77,7 @@ class ModelMachine(ModelHost, Machine):
         raise SyscallError(errno.ENOMEM, "mmap")
 
     def mmap(
-        self, length: int, file: File | None = None, offset: int = 0, *, prot: int = PROT_RW,
+        self, length: int, file: OpenFile | None = None, offset: int = 0, *, prot: int = PROT_RW,
         flags: int | None = None, address: int | None = None,
     ) -> int:  # fmt: skip
         """mmap()."""
@@ -120,15 +121,15 @@ class ModelMachine(ModelHost, Machine):
                 elif advice == MADV_REMOVE:
                     done(self.kernel.madvise_remove(self.mm, page))
                 elif advice == MADV_HWPOISON:
-                    self._fails(page)
+                    self._memory_failure(page)
                 else:
                     done(-errno.EINVAL)
 
-    def _fails(self, hva: int) -> None:
-        """A page of a file fails."""
+    def _memory_failure(self, hva: int) -> None:
+        """Poison a page of a file."""
         vma = self.mm.vmas[hva // PAGE_SIZE]
         if vma.mapping is None:
-            raise NotImplementedError("in the model, only pages of files fail")
+            raise NotImplementedError("the model supports MADV_HWPOISON for pages of files only")
         self.kernel.memory_failure(self.mm, hva, vma.mapping, vma.pgoff)
 
     def mremap(self, hva: int, length: int) -> int:
@@ -149,7 +150,7 @@ class ModelMachine(ModelHost, Machine):
             hva += size
 
     def read(self, hva: int, length: int) -> bytes:
-        """Read our memory."""
+        """Read the process's memory."""
         data = b""
         for start, size in self._chunks(hva, length):
             if self.fault_in(start, False) is not None:
@@ -159,7 +160,7 @@ class ModelMachine(ModelHost, Machine):
         return data
 
     def write(self, hva: int, data: bytes) -> None:
-        """Write our memory."""
+        """Write the process's memory."""
         done = 0
         for start, size in self._chunks(hva, len(data)):
             if self.fault_in(start, True) is not None:
@@ -190,28 +191,28 @@ class ModelMachine(ModelHost, Machine):
         return found
 
     def page(self, hva: int) -> str:
-        """The page at one of our addresses, in a line."""
+        """Describe the page at a user address, in a line."""
         pfn = self.mm.ptes[hva // PAGE_SIZE].pfn
         return "no PTE" if pfn < 0 else page_text(self.kernel.mem_map[pfn])
 
     def pin(self, hva: int) -> ModelPin:
-        """Keep the page that is at an address."""
+        """Pin the page at an address."""
         if self.fault_in(hva, False) is not None:
             raise SyscallError(errno.EFAULT, "vmsplice")
         return self.opened(ModelPin(self, self.kernel.mem_map[self.mm.ptes[hva // PAGE_SIZE].pfn]))
 
-    # What runs beside us
+    # Concurrent tasks
 
     def start(self, function: Callable[[], T]) -> Task[T]:
-        """Run something as another task of the process, as far as it can."""
+        """Start another task of the process, which runs until it blocks."""
         return self.tasks.start(function)
 
-    def delayed(self, function: Callable[[], T], behind: Behind = Behind.LOOKUP) -> ModelTask[T]:
-        """Run something as another task, up to that place."""
-        return self.tasks.start(function, behind.value)
+    def delayed(self, function: Callable[[], T], stop: StopPoint = StopPoint.LOOKUP) -> ModelTask[T]:
+        """Start another task, which runs up to the stop point."""
+        return self.tasks.start(function, stop.value)
 
-    def left_behind(self, build: Callable[[Machine], int]) -> ModelLeft:
-        """Be another process for a while, which exits."""
+    def orphan_vms(self, build: Callable[[Machine], int]) -> ModelOrphanedVms:
+        """Run `build` in another address space, which exits afterwards."""
         task, mine = self.tasks.current, self.mm
         self.mm = task.mm = self.kernel.new_mm("other")
         try:
@@ -221,10 +222,10 @@ class ModelMachine(ModelHost, Machine):
                 self.kernel.exit_mmap(self.mm)
         finally:
             self.mm = task.mm = mine
-        return self.opened(ModelLeft(self, pfn))
+        return self.opened(ModelOrphanedVms(self, pfn))
 
     def sleep(self, seconds: float) -> None:
-        """Do what has been put off."""
+        """Run deferred work."""
         for kvm in self.vms:
             self.kernel.flush_delayed_work(kvm)
             for vcpu in kvm.vcpus:
@@ -236,7 +237,7 @@ class ModelMachine(ModelHost, Machine):
         return self.opened(ModelUserfaultfd(self, hva, length, mode))
 
     def track_writes(self, hva: int, length: int) -> ModelWriteTracking:
-        """Begin to track writes."""
+        """Begin to record writes."""
         return self.opened(ModelWriteTracking(self, hva, length))
 
     def notifier_window(self) -> ModelWindow:
@@ -244,12 +245,12 @@ class ModelMachine(ModelHost, Machine):
         return self.opened(ModelWindow(self))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """After an error, tasks may be inside the kernel, with locks held: the machine is given up as it is."""
+        """Close the machine, except after an error: tasks may be inside the kernel then, with locks held."""
         if error is None:
             self.close()
 
     def close(self) -> None:
-        """Close and unmap everything, the last first, and see that no page is left over."""
+        """Close and unmap everything in reverse order, and require that every page is free."""
         if self._holes == 0:
             return
         while self._open:
@@ -267,8 +268,8 @@ class ModelMachine(ModelHost, Machine):
             )
 
 
-class ModelLeft(Left):
-    """Memory of ours that is in the page frame of a process that has exited."""
+class ModelOrphanedVms(OrphanedVms):
+    """VMs of a process that has exited, and a mapping of its page frame."""
 
     def __init__(self, host: ModelMachine, pfn: int) -> None:
         self._host, self._pfn = host, pfn
@@ -279,11 +280,11 @@ class ModelLeft(Left):
                 break
 
     def written(self, seconds: float) -> list[int]:
-        """What has changed in the page frame."""
+        """Wait. Returns the offsets of the bytes in the page frame that have changed."""
         before = bytes(self._host.kernel.mem_map[self._pfn].host_bytes)
         self._host.sleep(seconds)
         after = bytes(self._host.kernel.mem_map[self._pfn].host_bytes)
         return [offset for offset in range(PAGE_SIZE) if before[offset] != after[offset]]
 
     def close(self) -> None:
-        """The memory goes with its process."""
+        """Nothing to release: the memory is unmapped with the machine."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a KVM developer wants to see of the model's records, in a line."""
+"""The model's records as text, in a line each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pfncache.linux.include.linux.mm_types import Page
 
 
 def cache_text(gpc: GfnToPfnCache) -> str:
-    """A gfn_to_pfn_cache."""
+    """Describe a gfn_to_pfn_cache."""
     if not gpc.active:
         return "inactive"
     state = "valid" if gpc.valid else "invalid"
@@ -19,7 +19,7 @@ def cache_text(gpc: GfnToPfnCache) -> str:
 
 
 def slot_text(number: int, slot: KvmMemorySlot) -> str:
-    """A memslot."""
+    """Describe a memslot."""
     flags = [name for name in ("log_dirty", "readonly", "guest_memfd", "gmem_only", "invalid") if getattr(slot, name)]
     end = slot.base_gfn + slot.npages - 1
     text = f"slot {number}: gfns {slot.base_gfn}-{end} at hva {slot.userspace_addr:#x}"
@@ -29,7 +29,7 @@ def slot_text(number: int, slot: KvmMemorySlot) -> str:
 
 
 def page_text(page: Page) -> str:
-    """A page."""
+    """Describe a page."""
     if page.free:
         return f"pfn {page.pfn}: free"
     owner = "anonymous" if page.anon else f"page {page.index} of {page.mapping}" if page.mapping else "no owner"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who runs beside the caller on the model: tasks of the process, one at a time, each until it ends or has to wait."""
+"""Cooperative scheduler of the model: tasks of the process run one at a time, each until it ends or blocks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.tracing import running, switch_to
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.sched import TaskStruct
-from pfncache.machines.machine import Delayed
+from pfncache.machines.resource import Delayed
 
 T = TypeVar("T")
-_ROUNDS = 1000
-"""So often everybody is asked whether it can go on, before the caller is taken to wait for ever."""
+_MAX_ROUNDS = 1000
+"""Rounds over all tasks without progress until the caller counts as blocked forever."""
 
 
 class ModelTask(Delayed[T], Generic[T]):
-    """A task: what it runs, and where it stands."""
+    """A task of the process, as a greenlet."""
 
     def __init__(self, tasks: Tasks, function: Callable[[], T]) -> None:
         self._tasks = tasks
@@ -33,11 +33,11 @@ class ModelTask(Delayed[T], Generic[T]):
     def _call(self) -> None:
         try:
             self._returned.append(self._function())
-        except BaseException as error:  # handed to whoever asks for the result
+        except BaseException as error:  # raised by result()
             self._raised = error
 
     def step(self) -> None:
-        """Run until it ends or has to wait."""
+        """Run until it ends or blocks."""
         if not self._greenlet.dead:
             saved, self._tasks.current = self._tasks.current, self.record
             interrupted = running()
@@ -52,26 +52,26 @@ class ModelTask(Delayed[T], Generic[T]):
         return bool(self._greenlet.dead)
 
     def blocked(self, seconds: float = 0.0) -> bool:
-        """Whether it has to wait for somebody. Time does not matter: it runs as far as it can."""
+        """Run as far as possible. Returns whether the task blocks; the time does not matter."""
         self.step()
         return not self.done
 
-    def inside(self) -> bool:
-        """Whether it has stopped there."""
+    def stopped(self) -> bool:
+        """Whether it is stopped at its stop point."""
         return self.record.host_delayed != "" and not self.done
 
     def release(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         self.record.host_delayed = ""
 
     def result(self, seconds: float = 0.0) -> T:
-        """Run everybody until it has ended."""
-        for _ in range(_ROUNDS):
+        """Run all tasks until it has ended. Returns its result, or raises its exception."""
+        for _ in range(_MAX_ROUNDS):
             if self.done:
                 break
             self._tasks.run_all()
         if not self.done:
-            raise TimeoutError(f"{self.record} waits for ever")
+            raise TimeoutError(f"{self.record} is blocked forever")
         if self._raised is not None:
             raise self._raised
         return self._returned[0]
@@ -87,17 +87,17 @@ class Tasks:
         self._tasks: list[ModelTask[Any]] = []
         self._rounds = 0
         self.current = self.new_record()
-        """The record of whoever makes system calls now."""
+        """The task that makes system calls now."""
 
     def new_record(self) -> TaskStruct:
-        """A task_struct of the process."""
+        """Return a new task_struct of the process."""
         self._number += 1
         record = TaskStruct(f"task{self._number}", mm=self._mm)
         record.host_scheduler = self
         return record
 
     def start(self, function: Callable[[], T], delayed: str = "") -> ModelTask[T]:
-        """A task that runs at once, as far as it can; it stops behind a function, if one is given."""
+        """Start a task and run it until it blocks; `delayed` is its stop point, if any."""
         task = ModelTask(self, function)
         task.record.host_delayed = delayed
         self._tasks.append(task)
@@ -105,7 +105,7 @@ class Tasks:
         return task
 
     def run_all(self) -> None:
-        """Let every task run as far as it can."""
+        """Run each task until it blocks or ends."""
         for task in list(self._tasks):
             task.step()
             if task.done:
@@ -113,21 +113,21 @@ class Tasks:
                 self._rounds = 0
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
-        """Let others run until a condition holds."""
+        """Run other tasks until a condition holds."""
         while not condition():
-            self.block(WouldBlock(f"waits for {what} for ever"))
+            self.block(WouldBlock(f"blocked forever: waits for {what}"))
 
     def resched(self) -> None:
-        """The caller is in a loop that only somebody else can end."""
-        self.block(WouldBlock("repeats a lookup for ever"))
+        """Run other tasks: the caller is in a loop that only they can end."""
+        self.block(WouldBlock("blocked forever: repeats a lookup"))
 
     def block(self, why: WouldBlock) -> None:
-        """Let others run: the caller of the task that is running, or, from outside all tasks, every task."""
+        """Switch from the running task to its starter; outside of tasks, run every task, or raise `why`."""
         if getcurrent() is not self._hub:
             self._hub.switch()
             return
         self._rounds += 1
-        if not self._tasks or self._rounds > _ROUNDS:
+        if not self._tasks or self._rounds > _MAX_ROUNDS:
             self._rounds = 0
             raise why
         self.run_all()

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""userfaultfd and a long invalidation, on the model."""
+"""userfaultfd, recording of writes and a long invalidation, on the model."""
 
 from __future__ import annotations
 
 import errno
 
-from pfncache.linux.include.uapi import PAGE_SIZE, UFFD_MINOR, UFFD_MISSING, UFFD_WP
-from pfncache.machines.machine import SyscallError, Userfaultfd, Window, WriteTracking
+from pfncache.linux.include.uapi import (
+    PAGE_SIZE,
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
+)
+from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.layer import Registration
+from pfncache.machines.resource import Userfaultfd, Window, WriteTracking
 
 
 class ModelUserfaultfd(Userfaultfd):
@@ -20,16 +26,20 @@ class ModelUserfaultfd(Userfaultfd):
         for number in pages:
             vma = host.mm.vmas[number]
             mapping = vma.mapping
-            if not vma.present or (mapping is not None and mapping.gmem) or (mode & UFFD_MINOR and mapping is None):
+            if (
+                not vma.present
+                or (mapping is not None and mapping.gmem)
+                or (mode & UFFDIO_REGISTER_MODE_MINOR and mapping is None)
+            ):
                 raise SyscallError(errno.EINVAL, "UFFDIO_REGISTER")
         self.registration = Registration(set(pages), mode)
         host.kernel.host_registrations.append(self.registration)
-        if mode & UFFD_WP:
+        if mode & UFFDIO_REGISTER_MODE_WP:
             for number in pages:
                 self._protect(number)
 
     def _protect(self, number: int) -> None:
-        """UFFDIO_WRITEPROTECT of a page: its PTE loses the right to write, and KVM hears of it."""
+        """UFFDIO_WRITEPROTECT of a page: its PTE becomes read-only, and MMU notifiers are called."""
         host, address = self.host, number * PAGE_SIZE
         with host.syscall("UFFDIO_WRITEPROTECT"):
             host.kernel.mmu_notifier_invalidate_range_start(host.mm, address, address + PAGE_SIZE)
@@ -38,45 +48,49 @@ class ModelUserfaultfd(Userfaultfd):
         self.registration.protected.add(number)
 
     def wait(self, seconds: float = 5.0) -> int:
-        """The page address of the next fault."""
+        """Page address of the next fault."""
         if not self.registration.faults:
             self.host.tasks.run_all()
         if not self.registration.faults:
-            raise TimeoutError("nobody has faulted")
+            raise TimeoutError("no page fault")
         return self.registration.faults.pop(0) * PAGE_SIZE
 
     def resolve(self, hva: int) -> None:
-        """Put memory there, and wake whoever waits."""
+        """Resolve the fault, and wake the tasks that wait."""
         number = hva // PAGE_SIZE
         vma = self.host.mm.vmas[number]
         mapping = vma.mapping
-        if self.registration.mode & UFFD_WP:
+        if self.registration.mode & UFFDIO_REGISTER_MODE_WP:
             self.registration.protected.discard(number)
-        elif self.registration.mode & UFFD_MINOR and mapping is not None and mapping.i_pages[vma.pgoff].page is None:
+        elif (
+            self.registration.mode & UFFDIO_REGISTER_MODE_MINOR
+            and mapping is not None
+            and mapping.i_pages[vma.pgoff].page is None
+        ):
             raise SyscallError(errno.EFAULT, "UFFDIO_CONTINUE")
         elif self.host.fault_in(hva) is not None:
             raise SyscallError(errno.ENOENT, "UFFDIO_ZEROPAGE")
         self.wake(hva)
 
     def wake(self, hva: int) -> None:
-        """Wake whoever waits."""
+        """Wake the tasks that wait."""
         self.registration.waiting.discard(hva // PAGE_SIZE)
 
     def unregister(self) -> None:
-        """No fault in the range waits any more; whoever waits already is woken where a page is missing."""
-        if self.registration.mode & UFFD_MISSING:
+        """Unregister the range; in mode MISSING, the tasks that wait are woken."""
+        if self.registration.mode & UFFDIO_REGISTER_MODE_MISSING:
             self.registration.waiting -= self.registration.pages
         if self.registration in self.host.kernel.host_registrations:
             self.host.kernel.host_registrations.remove(self.registration)
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Unregister the range, and wake the tasks that wait."""
         self.unregister()
         self.registration.waiting.clear()
 
 
 class ModelWriteTracking(WriteTracking):
-    """Which pages of a range were written."""
+    """Records which pages of a range are written."""
 
     def __init__(self, host: ModelHost, hva: int, length: int) -> None:
         self.host = host
@@ -84,15 +98,15 @@ class ModelWriteTracking(WriteTracking):
         host.kernel.host_written.clear()
 
     def written(self) -> list[bool]:
-        """One entry for each page."""
+        """Return one entry for each page."""
         return [self.host.mm.ptes[number].pfn in self.host.kernel.host_written for number in self._pages]
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""
 
 
 class ModelWindow(Window):
-    """An invalidation of a page that is of no interest, of which the end is held back."""
+    """An invalidation of an unmapped page, which ends when the window is closed."""
 
     def __init__(self, host: ModelHost) -> None:
         self.host = host
@@ -102,11 +116,11 @@ class ModelWindow(Window):
             host.kernel.mmu_notifier_invalidate_range_start(host.mm, self._hva, self._hva + PAGE_SIZE)
 
     def is_open(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the invalidation has not ended."""
         return self._open
 
     def close(self) -> None:
-        """End it."""
+        """End the invalidation."""
         if self._open:
             self._open = False
             with self.host.syscall("madvise"):

@@ -14,21 +14,28 @@ from pfncache.linux.arch.x86.kvm.x86.emulate import X86EMUL_CONTINUE, X86EMUL_UN
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_host import KvmVcpu as VcpuRecord
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA
-from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD, PAGE_SIZE, XEN_PRIO_2LEVEL, XEN_VCPU_ATTR_TIMER
+from pfncache.linux.include.uapi import (
+    KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+    KVM_MEM_GUEST_MEMFD,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+    PAGE_SIZE,
+)
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.ioctl import KvmUserspaceMemoryRegion2
-from pfncache.machines.machine import Exit, File, GuestExit, SyscallError, Vcpu, Vm
+from pfncache.machines.machine import Exit, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.model.show import cache_text, slot_text
-from pfncache.machines.program import STORE_RAX, STORE_RDX, Program
+from pfncache.machines.program import STORE_RAX, STORE_RDX, GuestProgram
+from pfncache.machines.resource import OpenFile
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
-"""How much a VM has room for: gfns, memslot ids, memslot objects, vCPUs."""
+"""Maximum numbers of a VM: gfns, memslot ids, memslot objects, vCPUs."""
 _TRIES = 16
+"""Maximum faults of one guest access."""
 _UNDEFINED = Exit("SHUTDOWN")
-"""The guest gets an exception, and has no handler for it."""
+"""Exit of a guest that gets an exception and has no handler for it."""
 _EMULATION_FAILURE = Exit("INTERNAL_ERROR", detail="suberror 1")
 
 if TYPE_CHECKING:
@@ -46,12 +53,12 @@ class ModelVcpu(Vcpu):
         return f"<{self.record} of {self.vm!r}: kvm-clock {cache_text(self.record.pv_time)}>"
 
     def set_msr(self, index: int, value: int) -> int:
-        """KVM_SET_MSRS of one: how many were set."""
+        """KVM_SET_MSRS of one MSR. Returns how many were set."""
         with self.vm.host.syscall("KVM_SET_MSRS"):
             return self.vm.host.kernel.msr_io(self.record, index, value)
 
     def get_msr(self, index: int) -> int:
-        """KVM_GET_MSRS of one."""
+        """KVM_GET_MSRS of one MSR."""
         with self.vm.host.syscall("KVM_GET_MSRS"):
             self.record.mutex.lock()
             value = self.vm.host.kernel.kvm_get_msr_common(self.record, index)
@@ -65,8 +72,8 @@ class ModelVcpu(Vcpu):
 
     def xen_vcpu_set_attr(self, attribute: int, value: int, expires: int = 0) -> None:
         """KVM_XEN_VCPU_SET_ATTR."""
-        if attribute == XEN_VCPU_ATTR_TIMER:
-            value |= XEN_PRIO_2LEVEL << 32
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_TIMER:
+            value |= KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL << 32
         with self.vm.host.syscall("KVM_XEN_VCPU_SET_ATTR") as done:
             done(self.vm.host.kernel.kvm_xen_vcpu_set_attr(self.record, attribute, value, expires))
 
@@ -85,7 +92,7 @@ class ModelVcpu(Vcpu):
         return Exit("HLT")
 
     def _access(self, gpa: int, write: bool) -> memoryview:
-        """The guest's access, after as many faults as it takes: the bytes that it reaches."""
+        """An access of the guest, repeated after faults. Returns the accessed bytes."""
         kernel, kvm = self.vm.host.kernel, self.vm.record
         gfn = gpa // PAGE_SIZE
         with self.vm.host.syscall("KVM_RUN"):
@@ -108,7 +115,7 @@ class ModelVcpu(Vcpu):
                 leave = Exit("MEMORY_FAULT", gfn * PAGE_SIZE, detail=kind) if from_gmem else Exit("EFAULT")
                 raise GuestExit(leave)
             if not present:
-                # The fault was an exit that KVM has dealt with itself: it looks what is pending.
+                # The fault was an exit that KVM handles itself: pending requests are processed before the next entry.
                 kernel.run_event_injection(self.record)
                 kernel.get_vcpu_timer(self.record)
             if write:
@@ -125,16 +132,16 @@ class ModelVcpu(Vcpu):
         """The guest writes eight bytes."""
         self._access(gpa, True)[:8] = data[:8]
 
-    def set_registers(self, program: Program) -> None:
+    def set_registers(self, program: GuestProgram) -> None:
         """KVM looks at nothing in the guest's memory for that."""
 
-    def execute(self, program: Program) -> Exit:
+    def execute(self, program: GuestProgram) -> Exit:
         """Run a program on the host's kind of processor."""
         with self.vm.host.syscall("KVM_RUN"):
             return Cpu(self.vm.host, self.vm.record, self.record).execute(program)
 
     def rdtsc(self) -> int:
-        """The guest reads its time-stamp counter, which counts nanoseconds and how often it is looked at."""
+        """The guest reads its time-stamp counter, which counts nanoseconds and grows with each read."""
         self.vm.host.kernel.host_clock += 1
         return self.vm.host.kernel.host_clock
 
@@ -180,7 +187,7 @@ class ModelVcpu(Vcpu):
                 raise GuestExit(Exit("MMIO", gpa, True, data))
 
     def vmsave(self, gpa: int) -> None:
-        """VMSAVE; a guest that gets an exception has no handler for it."""
+        """VMSAVE. An exception is a SHUTDOWN, since the guest has no handler."""
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
             leads_to = self.vm.host.kernel.vmload_vmsave_interception(self.record, gpa)
@@ -189,7 +196,7 @@ class ModelVcpu(Vcpu):
 
     @contextmanager
     def _emulating(self) -> Iterator[HostKernel]:
-        """KVM_RUN up to an exit that the emulator serves."""
+        """KVM_RUN up to an exit that the emulator handles."""
         kernel = self.vm.host.kernel
         with self.vm.host.syscall("KVM_RUN"):
             kernel.vcpu_enter_guest(self.record)
@@ -197,7 +204,7 @@ class ModelVcpu(Vcpu):
                 yield kernel
 
     def close(self) -> None:
-        """Nothing to give back: the vCPU goes with its VM."""
+        """Nothing to release: the vCPU is destroyed with its VM."""
 
 
 class ModelVm(Vm):
@@ -221,7 +228,7 @@ class ModelVm(Vm):
         return f"<VM of type {self.vm_type} on {self.host.name}>"
 
     def slots(self) -> str:
-        """The active memslots, a line each."""
+        """Describe the active memslots, a line each."""
         slots = self.record.memslots
         assert slots is not None
         lines = [f"generation {slots.generation}"]
@@ -229,7 +236,7 @@ class ModelVm(Vm):
         return "\n".join(lines)
 
     def slot_at(self, gfn: int) -> KvmMemorySlot | None:
-        """The active slot that has a gfn."""
+        """Return the active slot that contains a gfn."""
         with self.host.syscall("KVM_RUN"), srcu_read_lock(self.record.srcu):
             return self.host.kernel.gfn_to_memslot(self.record, gfn)
 
@@ -261,13 +268,13 @@ class ModelVm(Vm):
             done(self._set(slot, flags, gpa, size, hva, None, 0))
 
     def set_user_memory_region2(
-        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: File | None = None, offset: int = 0
+        self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: OpenFile | None = None, offset: int = 0
     ) -> None:
         """KVM_SET_USER_MEMORY_REGION2."""
         with self.host.syscall("KVM_SET_USER_MEMORY_REGION2") as done:
             done(self._set(slot, flags, gpa, size, hva, gmem, offset))
 
-    def _set(self, slot: int, flags: int, gpa: int, size: int, hva: int, gmem: File | None, offset: int) -> int:
+    def _set(self, slot: int, flags: int, gpa: int, size: int, hva: int, gmem: OpenFile | None, offset: int) -> int:
         record = gmem.record if isinstance(gmem, ModelFile) and gmem.is_open else None
         region = KvmUserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, record)
         return self.host.kernel.kvm_vm_ioctl_set_memory_region(self.record, region)
@@ -312,25 +319,25 @@ class ModelVm(Vm):
         with self.host.syscall("KVM_XEN_HVM_SET_ATTR") as done:
             done(self.host.kernel.kvm_xen_hvm_set_attr(self.record, attribute, value))
 
-    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = XEN_PRIO_2LEVEL) -> None:
+    def xen_evtchn_send(self, port: int, vcpu: int = 0, priority: int = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL) -> None:
         """KVM_XEN_HVM_EVTCHN_SEND."""
         with self.host.syscall("KVM_XEN_HVM_EVTCHN_SEND") as done:
             done(self.host.kernel.kvm_xen_hvm_evtchn_send(self.record, port, vcpu, priority))
 
     def close(self) -> None:
-        """close(): the VM goes when the last of its guest_memfds does."""
+        """close(): the VM is destroyed when the last of its guest_memfds is released."""
         if self._is_open:
             self._is_open = False
             self.host.close_vm(self.record)
 
 
 def caches(vcpu: VcpuRecord) -> tuple[GfnToPfnCache, ...]:
-    """The pfncaches of a vCPU."""
+    """Return the pfncaches of a vCPU."""
     xen = vcpu.xen
     places = (xen.vcpu_info_cache, xen.vcpu_time_info_cache, xen.runstate_cache, xen.runstate2_cache)
     return (vcpu.pv_time, *places)
 
 
 def no_such_type(vm_type: int) -> SyscallError:
-    """What KVM_CREATE_VM says to a type that it does not have."""
+    """Return the error of KVM_CREATE_VM for an unsupported type."""
     return SyscallError(errno.EINVAL, f"KVM_CREATE_VM of type {vm_type}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What direct execution adds to the Xen side of a design's kernel: the bytes of the structures shared with the guest.
+"""Layer for direct execution of KVM's Xen support: the bytes of the structures that are shared with the guest.
 
 include/xen/interface/xen.h, vcpu.h; the layouts of 64-bit guests and of 32-bit ones.
 """
@@ -14,15 +14,22 @@ from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi import XEN_COMPAT, XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE, XEN_LONG_MODE, XenLayout
+from pfncache.linux.include.uapi import (
+    KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
+    PVCLOCK_TSC_STABLE_BIT,
+    XEN_COMPAT,
+    XEN_LONG_MODE,
+    XenLayout,
+)
 from pfncache.linux.include.uapi.linux.errno import ENOTCONN
 
-PVCLOCK_FLAGS, PVCLOCK_TSC_STABLE_BIT = 29, 1
+PVCLOCK_FLAGS = 29
+"""Offset of the flags in struct pvclock_vcpu_time_info."""
 
 
 @dataclass(frozen=True)
 class _Bit:
-    """A bit in a page."""
+    """A bit of a page."""
 
     data: memoryview
     number: int
@@ -39,14 +46,14 @@ class _Bit:
 
 
 class XenLayer(X86, Xen):
-    """On top of every patch."""
+    """Top layer for Xen, above every patch."""
 
     def _layout(self, kvm: Kvm | None) -> XenLayout:
         assert kvm is not None
         return XEN_LONG_MODE if kvm.xen.host_long_mode else XEN_COMPAT
 
     def write_shared_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
-        """The wall clock's time is when the VM's clock began."""
+        """Write the wall-clock time at which the VM's clock was zero."""
         super().write_shared_wall_clock(kvm, gpc)
         data, layout = self.host_kernel_bytes(gpc.khva), self._layout(kvm)
         start = time.time_ns() - self.host_clock - kvm.host_kvmclock_offset
@@ -59,7 +66,7 @@ class XenLayer(X86, Xen):
             vcpu.clock_update = True
 
     def set_evtchn_pending(self, gpc: GfnToPfnCache) -> Errno:
-        """Pending events are not raised again, masked ones are not delivered."""
+        """Set the event's pending bit. Returns 1 to deliver it, 0 if it was pending, -ENOTCONN if it is masked."""
         super().set_evtchn_pending(gpc)
         data, layout, port = self.host_kernel_bytes(gpc.khva), self._layout(gpc.kvm), current().host_evtchn_port
         if _Bit(data[layout.pending :], port).test_and_set():
@@ -67,14 +74,14 @@ class XenLayer(X86, Xen):
         return -ENOTCONN if _Bit(data[layout.mask :], port).test() else 1
 
     def set_evtchn_pending_sel(self, info: GfnToPfnCache) -> None:
-        """evtchn_pending_sel, and with it evtchn_upcall_pending."""
+        """Set evtchn_pending_sel, and evtchn_upcall_pending with it."""
         super().set_evtchn_pending_sel(info)
         data, layout = self.host_kernel_bytes(info.khva), self._layout(info.kvm)
         if not _Bit(data[layout.pending_sel :], current().host_evtchn_port // layout.word_bits).test_and_set():
             data[0] = 1
 
     def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        """What cannot be delivered is noted with its bit."""
+        """Keep the selector bit of an event that cannot be delivered yet."""
         noted = vcpu.xen.evtchn_pending_sel
         vcpu.xen.evtchn_pending_sel = False
         ret = super().kvm_xen_set_evtchn_fast(kvm, vcpu)
@@ -84,7 +91,7 @@ class XenLayer(X86, Xen):
         return ret
 
     def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """The bits that were noted."""
+        """Deliver the selector bits that were kept."""
         super().inject_evtchn_pending_sel(vcpu, gpc)
         data, layout = self.host_kernel_bytes(gpc.khva), self._layout(vcpu.kvm)
         at = slice(layout.pending_sel, layout.pending_sel + layout.word_bits // 8)
@@ -95,7 +102,7 @@ class XenLayer(X86, Xen):
         vcpu.xen.host_pending_sel = 0
 
     def write_runstate_area(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
-        """State and time of entry; how long each state took is not kept."""
+        """Write the state and its entry time; the times spent in each state are zero."""
         super().write_runstate_area(vcpu, gpc, start, length)
         area = bytearray(self.RUNSTATE_SIZE)
         entry = self._layout(vcpu.kvm).runstate_entry
@@ -104,16 +111,16 @@ class XenLayer(X86, Xen):
         self.host_kernel_bytes(gpc.khva)[:length] = area[start : start + length]
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """The places of a Xen guest come after the one of kvm-clock."""
+        """Write the clocks of a Xen guest after kvm-clock."""
         super().kvm_guest_time_update(vcpu)
         for gpc in (vcpu.xen.vcpu_info_cache, vcpu.xen.vcpu_time_info_cache):
             if gpc.active:
                 self.kvm_setup_guest_pvclock(vcpu, gpc)
 
     def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
-        """A Xen guest may be told that its clock is not stable."""
+        """Clear PVCLOCK_TSC_STABLE_BIT for a Xen guest if its VMM has asked for that."""
         super().host_fill_pvclock(vcpu, data)
         kvm = vcpu.kvm
         assert kvm is not None
-        if kvm.xen.host_flags & XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE:
+        if kvm.xen.host_flags & KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE:
             data[PVCLOCK_FLAGS] &= ~PVCLOCK_TSC_STABLE_BIT

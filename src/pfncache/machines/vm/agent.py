@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's init: it calls functions of ours for whoever is at the other end of a virtio port.
+"""The guest's init, which calls functions of this package on behalf of the host, through a virtio port.
 
-Standard library only. What it prints goes to the console.
+Standard library only. Standard output and error are the console.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pfncache.machines.host.devkvm import DEVICE
-from pfncache.machines.host.libc import ioctl
-from pfncache.machines.isolate import Ended, isolated
+from pfncache.machines.host.libc import SYS_INIT_MODULE, ioctl
+from pfncache.machines.isolate import IsolatedResult, isolated
 
 PORT = "/dev/vport0p1"
 MOUNTS = (
@@ -26,15 +26,14 @@ MOUNTS = (
     ("debugfs", "/sys/kernel/debug"), ("tracefs", "/sys/kernel/tracing"),
 )  # fmt: skip
 PRELOADED = ("pfncache.selftests.inside", "pfncache.selftests.identify")
-"""Imported before the snapshot is taken: emulated, importing takes longer than a test."""
-_SYS_INIT_MODULE = 175
+"""Modules that are imported before the snapshot: emulated, an import takes longer than a test."""
 _PORT_SECONDS = 30.0
 _RETRY = 0.02
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> NoReturn:
-    """PID 1. When it ends the kernel panics, and says why on the console."""
+    """PID 1. An exception ends it, which panics the kernel; the traceback is on the console."""
     for kind, where in MOUNTS:
         _mount(kind, where)
     os.environ["PATH"] = "/usr/bin:/bin"
@@ -46,20 +45,20 @@ def main() -> NoReturn:
 
 
 def _mount(kind: str, where: str) -> None:
-    """mount(2). A kernel without the file system goes without."""
+    """mount(2). A failure is printed and ignored: the kernel may lack the file system."""
     if _libc.mount(kind.encode(), where.encode(), kind.encode(), 0, None) < 0:
         sys.stderr.write(f"agent: mount {kind} at {where}: {os.strerror(ctypes.get_errno())}\n")
 
 
 def init_module(data: bytes) -> str:
-    """init_module(2): empty, or why the kernel did not take the module."""
-    if _libc.syscall(_SYS_INIT_MODULE, data, len(data), b"") < 0:
+    """init_module(2). Returns the error; empty for success."""
+    if _libc.syscall(SYS_INIT_MODULE, data, len(data), b"") < 0:
         return os.strerror(ctypes.get_errno())
     return ""
 
 
 def load_modules(modules: list[tuple[str, bytes]]) -> str:
-    """Load modules in order: empty, or which one the kernel did not take, and why."""
+    """Load modules in order. Returns the first module that fails, and its error; empty for success."""
     for name, data in modules:
         if why := init_module(data):
             return f"{name}: {why}"
@@ -67,11 +66,11 @@ def load_modules(modules: list[tuple[str, bytes]]) -> str:
 
 
 def hold_kvm() -> str:
-    """Keep a vCPU for as long as we live, and then start the other processors: empty, or why there is no KVM.
+    """Keep a vCPU open until the guest ends, then start the other processors. Returns the error; empty for success.
 
     The first VM makes KVM patch schedule() (preempt_notifier_key), the first vCPU without an APIC patches KVM itself,
-    and the last ones patch it back. QEMU's emulator may run old code once more on another processor, which then finds
-    a breakpoint of nobody's. So all is patched once, as long as there is no other processor.
+    and closing the last ones reverts that. QEMU's emulator may execute old code once more on another processor, which
+    then hits a breakpoint that no longer exists. So code is patched once, while there is no other processor.
     """
     try:
         vm = ioctl(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC), "KVM_CREATE_VM")
@@ -85,7 +84,7 @@ def hold_kvm() -> str:
 
 
 def _port() -> Connection:
-    """The port appears when its driver has found it."""
+    """Open the port, which appears when its driver has probed it."""
     deadline = time.monotonic() + _PORT_SECONDS
     while not os.path.exists(PORT):
         if time.monotonic() > deadline:
@@ -95,27 +94,27 @@ def _port() -> Connection:
 
 
 def serve(connection: Connection) -> NoReturn:
-    """Call, answer, and clean up, for ever."""
+    """Receive calls and send results, forever."""
     connection.send("ready")
     while True:
         try:
             function, arguments, seconds = connection.recv()
-        except EOFError:  # nobody is at the other end yet
+        except EOFError:  # the host has not connected yet
             time.sleep(_RETRY)
             continue
         connection.send(_call(function, arguments, seconds))
         _reap()
 
 
-def _call(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float | None) -> Ended[Any]:
-    """In a process of its own that ends in time, or in ours."""
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float | None) -> IsolatedResult[Any]:
+    """Call a function in a child process with a time bound, or in this process without one."""
     if seconds is None:
-        return Ended(function(*arguments))
+        return IsolatedResult(function(*arguments))
     return isolated(lambda: function(*arguments), seconds)
 
 
 def _reap() -> None:
-    """Children of children are ours when they end."""
+    """Reap orphaned children, which are reparented to init."""
     while True:
         try:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:

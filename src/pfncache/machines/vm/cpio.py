@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""cpio archives as the kernel unpacks them into its initramfs: newc.
+"""cpio archives in the format newc, which the kernel unpacks into its initramfs.
 
 Documentation/driver-api/early-userspace/buffer-format.rst.
 """
@@ -22,19 +22,19 @@ class Archive:
         self._names: set[str] = set()
 
     def file(self, name: str, data: bytes, mode: int = 0o644, mtime: int = 0) -> None:
-        """A regular file."""
+        """Add a regular file."""
         self._add(name, stat.S_IFREG | mode, data, mtime)
 
     def folder(self, name: str) -> None:
-        """A folder; once more does nothing."""
+        """Add a folder, unless it is there."""
         self._add(name, stat.S_IFDIR | 0o755, b"", 0)
 
     def link(self, name: str, target: str) -> None:
-        """A symbolic link."""
+        """Add a symbolic link."""
         self._add(name, stat.S_IFLNK | 0o777, target.encode(), 0)
 
     def copy(self, path: Path, name: str = "") -> None:
-        """A file of this host, with its mode and time, by default under its own absolute name; links are followed."""
+        """Add a file of this host, with its mode and time, by default under its absolute name; links are followed."""
         status = path.stat()
         executable = os.access(path, os.X_OK)
         self.file(name or str(path), path.read_bytes(), 0o755 if executable else 0o644, int(status.st_mtime))
@@ -52,12 +52,12 @@ class Archive:
         return name.lstrip("/") in self._names
 
     def pack(self) -> bytes:
-        """The archive."""
+        """Return the archive."""
         return b"".join([*self._parts, _entry(_TRAILER, 0, 0, b"", 0)])
 
 
 def _entry(name: str, inode: int, mode: int, data: bytes, mtime: int) -> bytes:
-    """A header, the name and the data, each up to a multiple of four bytes."""
+    """Return a header, the name and the data, each padded to a multiple of four bytes."""
     raw = name.encode() + b"\0"
     # inode, mode, uid, gid, links, mtime, size, four device numbers, length of the name, checksum
     fields = (inode, mode, 0, 0, 1, mtime, len(data), 0, 0, 0, 0, len(raw), 0)

@@ -1,45 +1,53 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A real kernel in QEMU, in which functions of ours are called."""
+"""A real kernel in QEMU, in which functions of this package are called."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pfncache.kernels import modules
 from pfncache.kernels.image import Image
-from pfncache.machines.isolate import Ended
-from pfncache.machines.machine import Closing
+from pfncache.machines.isolate import IsolatedResult
+from pfncache.machines.resource import Closing
 from pfncache.machines.vm import agent, initramfs
 from pfncache.machines.vm.qemu import Hardware, Qemu
 from pfncache.machines.vm.snapshot import Snapshot
 
 T = TypeVar("T")
 KVM = ("kvm_amd", "kvm_intel")
-"""What makes /dev/kvm; the one that does not fit the processor is refused."""
+"""Modules of which one provides /dev/kvm; the other fails to load on this processor."""
 APPEND = "console=ttyS0 panic=-1 loglevel=5 tsc=reliable maxcpus=1"
 BOOT_SECONDS = 150.0
 LOAD_SECONDS = 60.0
 _GRACE = 30.0
-"""What the agent may take beyond the bound of a call: to end it, and to answer."""
+"""Time that the agent may take beyond the bound of a call."""
 
 
 class GuestError(Exception):
-    """The guest has died, or does not answer: how, and the console's last lines."""
+    """The guest has ended or does not answer; the message has the console's last lines."""
+
+
+class Boot(Protocol):
+    """Boots a kernel in QEMU, on given or the fastest hardware, for the time of a ``with`` block."""
+
+    def __call__(self, image: Image, hardware: Hardware | None = None) -> AbstractContextManager[Guest]:
+        """Return the context manager of the running guest."""
 
 
 class Guest(Closing):
-    """A kernel that runs in QEMU, with our agent as its only process."""
+    """A kernel in QEMU, with the agent as its only process."""
 
     def __init__(self, image: Image, hardware: Hardware | None = None) -> None:
-        """Boot the image, or go on from where a boot of it was saved."""
+        """Boot the image, or restore a saved state of it."""
         self.image = image
         self._hardware = hardware or Hardware.here()
         self._initramfs = initramfs.build(image)
         self._kvm = modules.load(image, KVM)
-        # Variants of one kernel differ in KVM alone, so that they share a state without it.
+        # Variants of one kernel differ in KVM alone: they share a saved state without KVM.
         self._late = image.replaced is not None
         self._append = f"{APPEND} {image.append}".rstrip()
         loaded = () if self._late else self._kvm
@@ -48,14 +56,14 @@ class Guest(Closing):
         self.restored = False
         """Whether there was a saved state."""
         self.unsaved = ""
-        """Why the state could not be saved, so that the next start takes as long as this one."""
+        """Why the state could not be saved; empty if it was. The next start boots again."""
         self.start()
 
     def __repr__(self) -> str:
         return f"<{self.image.release} in QEMU>"
 
     def start(self) -> None:
-        """A fresh guest; the one before, if any, is ended."""
+        """Start a fresh guest; the previous one is closed."""
         self.close()
         snapshot, late = self._snapshot, self._late
         self.restored = snapshot.exists
@@ -83,7 +91,7 @@ class Guest(Closing):
                 raise
 
     def _load_kvm(self) -> None:
-        """kvm.ko, then whichever of kvm-amd.ko and kvm-intel.ko the processor takes."""
+        """Load kvm.ko, then kvm-amd.ko or kvm-intel.ko, whichever loads on this processor."""
         shared = [(m.name, m.data) for m in self._kvm if m.name not in KVM]
         vendors = [[(m.name, m.data)] for m in self._kvm if m.name in KVM]
         refused = [why for which in [shared, *vendors] if (why := self._agent(agent.load_modules, which))]
@@ -94,13 +102,13 @@ class Guest(Closing):
         """Call a function in the agent itself."""
         assert self._qemu is not None and self._qemu.agent is not None
         self._qemu.agent.send((function, arguments, None))
-        ended: Ended[str] = self._receive(LOAD_SECONDS, "does not load KVM")
+        ended: IsolatedResult[str] = self._receive(LOAD_SECONDS, "does not load KVM")
         return ended.value or ""
 
-    def call(self, function: Callable[..., T], *arguments: Any, seconds: float = 10.0) -> Ended[T]:
-        """Call a module-level function of ours inside, in a process of its own that is killed after `seconds`.
+    def call(self, function: Callable[..., T], *arguments: Any, seconds: float = 10.0) -> IsolatedResult[T]:
+        """Call a module-level function in the guest, in a process of its own that is killed after `seconds`.
 
-        Raises GuestError if the kernel or the agent does not survive it; :meth:`start` makes a fresh guest.
+        Raises GuestError if the kernel or the agent does not survive it; :meth:`start` then starts a fresh guest.
         """
         if self._qemu is None or self._qemu.agent is None:
             raise GuestError(f"{self.image.name}: the guest has ended")
@@ -108,7 +116,7 @@ class Guest(Closing):
             self._qemu.agent.send((function, arguments, seconds))
         except OSError:
             raise self._lost("has ended") from None
-        ended: Ended[T] = self._receive(seconds + _GRACE, "does not answer")
+        ended: IsolatedResult[T] = self._receive(seconds + _GRACE, "does not answer")
         return ended
 
     def _receive(self, seconds: float, failure: str) -> Any:
@@ -121,12 +129,12 @@ class Guest(Closing):
         raise self._lost(f"{failure} within {seconds:.0f} s")
 
     def _lost(self, what: str) -> GuestError:
-        last = self._qemu.epitaph() if self._qemu is not None else ""
+        last = self._qemu.console_tail() if self._qemu is not None else ""
         self.close()
         return GuestError(f"{self.image.name}: the guest {what}; the console's last lines:\n{last or '(none)'}")
 
     def console(self) -> list[str]:
-        """What the kernel has printed since it was booted, or since its saved state."""
+        """Lines of the console since the boot or the saved state."""
         return self._qemu.console() if self._qemu is not None else []
 
     def close(self) -> None:

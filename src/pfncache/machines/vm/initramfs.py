@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's root: this host's Python, our package, and the kernel modules that the agent needs to be reached."""
+"""The guest's initramfs: this host's Python, this package, and the modules of the agent's virtio port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pfncache.kernels.image import Image
 from pfncache.machines.vm.cpio import Archive
 
 MODULES = "/modules"
-"""Where the agent finds the modules that it has to load first, named so that they sort in order."""
+"""Folder of the modules that the agent loads first, named so that they sort in load order."""
 _REACHABLE = ("virtio_pci", "virtio_console")
 _PACKAGE = "/package"
 _WITHOUT = {
@@ -25,7 +25,7 @@ _WITHOUT = {
     "pyexpat", "readline", "site", "sqlite3", "test", "tests", "tkinter", "turtledemo", "unittest", "venv", "wsgiref",
     "xml", "xmlrpc",
 }  # fmt: skip
-"""What of the standard library is large or is linked with much, and not for us; names up to a - or a dot."""
+"""Modules of the standard library that are left out as large and unused; names up to a hyphen or a dot."""
 _OPTIMISED = (".opt-1.pyc", ".opt-2.pyc")
 _LDD_SECONDS = 30.0
 _HEAD = re.compile(r"[-.]")
@@ -33,7 +33,7 @@ _LIBRARY = re.compile(r"(/\S+) \(0x")
 
 
 def build(image: Image) -> bytes:
-    """An initramfs for an image, whose /init is our agent."""
+    """Build an initramfs for an image, with the agent as its /init."""
     archive = Archive()
     for folder in ("dev", "proc", "sys", "tmp", "run", MODULES):
         archive.folder(folder)
@@ -55,7 +55,7 @@ def _init(interpreter: Path) -> str:
 
 
 def _python(archive: Archive, interpreter: Path) -> None:
-    """The interpreter, its library and what they are linked with, under the names that they have here."""
+    """Add the interpreter, its library and the shared libraries, under the names that they have on this host."""
     archive.copy(interpreter)
     library = Path(sysconfig.get_path("stdlib"))
     extensions = _copy_tree(archive, library, str(library))
@@ -68,9 +68,9 @@ def _python(archive: Archive, interpreter: Path) -> None:
 
 
 def _copy_tree(archive: Archive, folder: Path, name: str) -> list[Path]:
-    """A folder's Python files, compiled ones included: their times are kept, so that they are taken as they are.
+    """Add a folder's Python files. Times are kept, so that the compiled files are valid.
 
-    Returns the extensions among them.
+    Returns the extension modules among them.
     """
     extensions = []
     for path in sorted(folder.iterdir()):

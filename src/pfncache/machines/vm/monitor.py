@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU's monitor, by QMP. QEMU connects to us, so that nobody has to wait for a socket to appear."""
+"""QEMU's monitor, by QMP. QEMU connects to a socket that exists before it is started."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from qemu.qmp import QMPClient
 from qemu.qmp.error import QMPError
 
 T = TypeVar("T")
-logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # what goes wrong is raised, and told once
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # errors are raised, and not logged too
 _COMMAND_SECONDS = 20.0
 _POLL = 0.01
 _BANDWIDTH = 1 << 40
 
 
 class MonitorError(Exception):
-    """QEMU did not do what it was told."""
+    """A command of the monitor has failed."""
 
 
 class Monitor:
@@ -38,7 +38,7 @@ class Monitor:
         self._wait(self._client.accept(), seconds)
 
     def execute(self, command: str, **arguments: object) -> Any:
-        """Run a command, and return what it returns."""
+        """Run a command. Returns its result."""
         return self._wait(self._client.execute(command, arguments or None), _COMMAND_SECONDS)
 
     def _wait(self, what: Coroutine[Any, Any, T], seconds: float) -> T:
@@ -50,7 +50,7 @@ class Monitor:
             raise MonitorError(str(error)) from None
 
     def restored(self, seconds: float) -> None:
-        """Wait for the end of an incoming migration, and let the guest go on."""
+        """Wait for the end of an incoming migration, and resume the guest."""
         deadline = time.monotonic() + seconds
         while self.execute("query-status")["status"] == "inmigrate":
             if time.monotonic() > deadline:
@@ -59,7 +59,7 @@ class Monitor:
         self.resume()
 
     def save(self, path: Path, seconds: float) -> None:
-        """Stop the guest and write its state to a file; :meth:`resume` lets it go on."""
+        """Stop the guest and write its state to a file; :meth:`resume` resumes it."""
         self.execute("migrate-set-parameters", **{"max-bandwidth": _BANDWIDTH})
         self.execute("stop")
         self.execute("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
@@ -70,11 +70,11 @@ class Monitor:
             time.sleep(_POLL)
 
     def resume(self) -> None:
-        """Let a stopped guest go on."""
+        """Resume a stopped guest."""
         self.execute("cont")
 
     def close(self) -> None:
-        """Disconnect. QEMU may be gone already."""
+        """Disconnect. QEMU may have ended already."""
         try:
             self._runner.run(asyncio.wait_for(self._client.disconnect(), _COMMAND_SECONDS))
         except (QMPError, EOFError, OSError, TimeoutError) as error:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One QEMU process: a kernel, an initramfs, a console in a file, and a port to the agent.
 
-Nothing is left of it when it is closed, nor when we are killed.
+Closing it ends the process and removes its files; so does the death of its parent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pfncache.machines.machine import Closing
+from pfncache.machines.resource import Closing
 from pfncache.machines.vm.monitor import Monitor, MonitorError
 
 PROGRAM = "qemu-system-x86_64"
@@ -23,27 +23,28 @@ _NESTED = ("/sys/module/kvm_amd/parameters/nested", "/sys/module/kvm_intel/param
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 _STARTS_WITHIN = 20.0
 _ENDS_WITHIN = 10.0
-_LAST_WORDS_SECONDS = 1.0
-_CONSOLE_TAIL = 15
+_EXIT_SECONDS = 1.0
+"""Time for a QEMU that has failed to exit, before its standard error is read."""
+_CONSOLE_TAIL_LINES = 15
 _PANIC = "Kernel panic"
 
 
 class QemuError(Exception):
-    """There is no QEMU, or it does not start, or it has ended."""
+    """QEMU is not installed, does not start, or has ended."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What the guest's hardware is."""
+    """Hardware of a guest."""
 
     cpus: int = 2
     megabytes: int = 3072
     accelerated: bool = False
-    """By this host's KVM, which then has to offer nested virtualisation."""
+    """Whether by KVM, which requires nested virtualisation on this host."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """For QEMU."""
+        """Arguments for QEMU."""
         accelerator = (
             ("-accel", "kvm", "-cpu", "host") if self.accelerated else ("-accel", "tcg,thread=multi", "-cpu", "max")
         )
@@ -51,7 +52,7 @@ class Hardware:
 
     @staticmethod
     def here() -> Hardware:
-        """The best that this host can do."""
+        """The fastest hardware that this host supports."""
         return Hardware(accelerated=any(_reads_yes(Path(path)) for path in _NESTED))
 
 
@@ -61,7 +62,7 @@ def _reads_yes(path: Path) -> bool:
 
 @functools.cache
 def program() -> str:
-    """QEMU's path."""
+    """Return QEMU's path."""
     found = shutil.which(PROGRAM)
     if found is None:
         raise QemuError(f"no {PROGRAM} here: install qemu-system-x86")
@@ -70,7 +71,7 @@ def program() -> str:
 
 @functools.cache
 def version() -> str:
-    """QEMU's first line about itself."""
+    """Return the first line of QEMU's version."""
     done = subprocess.run([program(), "--version"], capture_output=True, text=True, timeout=_STARTS_WITHIN, check=True)
     return done.stdout.splitlines()[0]
 
@@ -81,7 +82,7 @@ class Qemu(Closing):
     def __init__(
         self, hardware: Hardware, kernel: Path, initramfs: Path, append: str, state: Path | None = None
     ) -> None:
-        """Boot, or go on from a saved state."""
+        """Boot, or restore a saved state."""
         self._folder = Path(tempfile.mkdtemp(prefix="pfncache-"))
         self._console = self._folder / "console"
         self._console.touch()
@@ -122,26 +123,26 @@ class Qemu(Closing):
             if state is not None:
                 self.monitor.restored(_STARTS_WITHIN)
         except (MonitorError, TimeoutError) as error:
-            raise QemuError(f"QEMU does not start: {self._last_words() or error}") from None
+            raise QemuError(f"QEMU does not start: {self._stderr_on_exit() or error}") from None
 
-    def _last_words(self) -> str:
-        """What a QEMU that is about to end says on its standard error; nothing if it goes on."""
+    def _stderr_on_exit(self) -> str:
+        """Standard error of a QEMU that exits; empty if it does not exit."""
         assert self._process is not None and self._process.stderr is not None
         try:
-            self._process.wait(_LAST_WORDS_SECONDS)
+            self._process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return ""
         return " ".join(self._process.stderr.read().split())
 
     def console(self) -> list[str]:
-        """What the kernel has printed since it was booted, or since its saved state."""
+        """Lines of the console since the boot or the saved state."""
         return self._console.read_text(errors="replace").splitlines()
 
-    def epitaph(self) -> str:
-        """The console's last lines, for an error; of a panic, what came before it."""
+    def console_tail(self) -> str:
+        """The console's last lines; after a panic, those before it."""
         lines = self.console()
         end = next((number + 1 for number, line in enumerate(lines) if _PANIC in line), len(lines))
-        return "\n".join(lines[max(end - _CONSOLE_TAIL, 0) : end])
+        return "\n".join(lines[max(end - _CONSOLE_TAIL_LINES, 0) : end])
 
     def close(self) -> None:
         """End QEMU, and remove its files."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What KVM accepts and refuses: VM types, memslots, guest_memfd files, their mappings, and how the two are bound."""
+"""Arguments that KVM accepts and refuses: VM types, memslots, guest_memfd files, their mappings, and bindings."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SLOTS, GMEM = Suite("memslots"), Suite("gmem")
 
 @SLOTS.test("vm-types", "uapi")
 def vm_types(machine: Machine) -> None:
-    """KVM_CREATE_VM makes the types that it says it has, and no other."""
+    """KVM_CREATE_VM creates the types that KVM_CAP_VM_TYPES reports, and no other."""
     for number in range(7):
-        wanted = "ok" if number in machine.capabilities.vm_types else "EINVAL"
-        expect(f"KVM_CREATE_VM of type {number}", wanted, lambda n=number: machine.create_vm(n))  # type: ignore[misc]
+        expected = "ok" if number in machine.capabilities.vm_types else "EINVAL"
+        expect(f"KVM_CREATE_VM of type {number}", expected, lambda n=number: machine.create_vm(n))  # type: ignore[misc]
 
 
 @SLOTS.test("changes", "uapi")
@@ -52,9 +52,9 @@ def changes(machine: Machine) -> None:
         expect("stop logging", "ok", lambda c=call: c(0, 0, SIZE, hva))  # type: ignore[misc]
         expect("the log of a slot without one", "ENOENT", lambda: vm.get_dirty_log(0, 4))
         expect("move", "ok", lambda c=call: c(0, SIZE, SIZE, hva))  # type: ignore[misc]
-        expect("nothing", "ok", lambda c=call: c(0, SIZE, SIZE, hva))  # type: ignore[misc]
+        expect("no change", "ok", lambda c=call: c(0, SIZE, SIZE, hva))  # type: ignore[misc]
         expect("delete", "ok", lambda c=call: c(0, 0, 0, 0))  # type: ignore[misc]
-        expect("delete what is not there", "EINVAL", lambda c=call: c(0, 0, 0, 0))  # type: ignore[misc]
+        expect("delete a slot that does not exist", "EINVAL", lambda c=call: c(0, 0, 0, 0))  # type: ignore[misc]
 
 
 @SLOTS.test("refusals", "uapi")
@@ -87,13 +87,13 @@ def unmapped_hva(machine: Machine) -> None:
 # guest_memfd
 
 
-@GMEM.test("create", "uapi", (guest_memfd(0),))
+@GMEM.test("create", "uapi", needs=(guest_memfd(0),))
 def create(machine: Machine) -> None:
-    """KVM_CREATE_GUEST_MEMFD takes the flags that it says it has, and whole pages."""
+    """KVM_CREATE_GUEST_MEMFD accepts the flags that KVM_CAP_GUEST_MEMFD_FLAGS reports, and whole pages."""
     vm, known = machine.create_vm(), machine.capabilities.guest_memfd_flags
     for flags in range(4):
-        wanted = "EINVAL" if flags & ~known else "ok"
-        expect(f"flags {flags}", wanted, lambda f=flags: vm.create_guest_memfd(SIZE, f))  # type: ignore[misc]
+        expected = "EINVAL" if flags & ~known else "ok"
+        expect(f"flags {flags}", expected, lambda f=flags: vm.create_guest_memfd(SIZE, f))  # type: ignore[misc]
     for bit in range(64):
         if not known >> bit & 1:
             expect(f"flag {1 << bit:#x}", "EINVAL", lambda b=bit: vm.create_guest_memfd(SIZE, 1 << b))  # type: ignore[misc]
@@ -101,30 +101,30 @@ def create(machine: Machine) -> None:
     expect("an unaligned size", "EINVAL", lambda: vm.create_guest_memfd(SIZE + 1))
 
 
-@GMEM.test("mmap", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("mmap", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def mmap(machine: Machine) -> None:
     """Only MAP_SHARED, only with the flag for it, and never executable."""
     vm = machine.create_vm()
     for flags in range(4):
         file = vm.create_guest_memfd(SIZE, flags)
         mappable = bool(flags & GUEST_MEMFD_FLAG_MMAP)
-        for how, prot, wanted in (
+        for how, prot, expected in (
             (MAP_SHARED, PROT_RW, "ok" if mappable else "ENODEV"),
             (MAP_PRIVATE, PROT_RW, "EINVAL" if mappable else "ENODEV"),
             (MAP_SHARED, PROT_RW | PROT_EXEC, "EPERM"),
         ):
             expect(
                 f"mmap of flags {flags}, MAP {how}, PROT {prot}",
-                wanted,
+                expected,
                 lambda f=file, h=how, p=prot: machine.mmap(SIZE, f, flags=h, prot=p),  # type: ignore[misc]
             )
 
 
 @GMEM.test(
-    "touch", "private-access", (guest_memfd(SHARED_GMEM),)
+    "touch", "private-access", needs=(guest_memfd(SHARED_GMEM),)
 )  # fmt: skip
 def touch(machine: Machine) -> None:
-    """What is private, and what lies behind the end, is SIGBUS."""
+    """An access to private memory, or behind the end, is SIGBUS."""
     vm = machine.create_vm()
     shared = vm.create_guest_memfd(SIZE, SHARED_GMEM)
     hva = machine.mmap(SIZE + PAGE_SIZE, shared)
@@ -139,7 +139,7 @@ def touch(machine: Machine) -> None:
     equal("read of private memory", machine.touch(private, write=False), signal.SIGBUS)
 
 
-@GMEM.test("fallocate", "uapi", (guest_memfd(0),))
+@GMEM.test("fallocate", "uapi", needs=(guest_memfd(0),))
 def fallocate(machine: Machine) -> None:
     """Holes and allocation keep the size; other modes are refused."""
     vm, known = machine.create_vm(), machine.capabilities.guest_memfd_flags
@@ -147,7 +147,7 @@ def fallocate(machine: Machine) -> None:
         if flags & ~known:
             continue
         file = vm.create_guest_memfd(SIZE, flags)
-        for mode, offset, length, wanted in (
+        for mode, offset, length, expected in (
             (FALLOC_FL_KEEP_SIZE, 0, SIZE, "ok"),
             (PUNCH_HOLE, 0, SIZE, "ok"),
             (PUNCH_HOLE, PAGE_SIZE, PAGE_SIZE, "ok"),
@@ -165,12 +165,12 @@ def fallocate(machine: Machine) -> None:
         ):
             expect(
                 f"flags {flags}, mode {mode:#x}, offset {offset}, length {length}",
-                wanted,
+                expected,
                 lambda f=file, m=mode, o=offset, n=length: f.fallocate(m, o, n),  # type: ignore[misc]
             )
 
 
-@GMEM.test("file-operations", "uapi", (guest_memfd(0),))
+@GMEM.test("file-operations", "uapi", needs=(guest_memfd(0),))
 def file_operations(machine: Machine) -> None:
     """It cannot be read, written or resized, and counts no blocks."""
     file = machine.create_vm().create_guest_memfd(SIZE)
@@ -183,7 +183,7 @@ def file_operations(machine: Machine) -> None:
     equal("st_blocks", file.st_blocks(), 0)
 
 
-@GMEM.test("presence", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("presence", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def presence(machine: Machine) -> None:
     """Mincore() shows what is in memory; MADV_REMOVE punches it."""
     file = machine.create_vm().create_guest_memfd(SIZE, SHARED_GMEM)
@@ -198,9 +198,9 @@ def presence(machine: Machine) -> None:
     equal("contents", machine.read(alias + PAGE_SIZE, 3), bytes(3))
 
 
-@GMEM.test("bind", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("bind", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def bind(machine: Machine) -> str:
-    """Any user address may be bound; what has a guest_memfd does not change."""
+    """Any user address may be bound; a slot with guest_memfd cannot be changed."""
     vm = machine.create_vm()
     file, hva = vm.create_guest_memfd(SIZE, SHARED_GMEM), machine.mmap(SIZE)
 
@@ -227,7 +227,7 @@ def bind(machine: Machine) -> str:
     return overlap
 
 
-@GMEM.test("bind-wrong-file", "uapi", (guest_memfd_slots(0),))
+@GMEM.test("bind-wrong-file", "uapi", needs=(guest_memfd_slots(0),))
 def bind_wrong_file(machine: Machine) -> None:
     """Another VM's guest_memfd, a memfd or a closed descriptor is refused."""
     vm, hva = machine.create_vm(), machine.mmap(SIZE)
@@ -242,17 +242,17 @@ def bind_wrong_file(machine: Machine) -> None:
     )
 
 
-@GMEM.test("contents", "uapi", (guest_memfd(SHARED_GMEM),))
+@GMEM.test("contents", "uapi", needs=(guest_memfd(SHARED_GMEM),))
 def contents(machine: Machine) -> None:
     """Guest and user space share pages; a hole reads as zeroes for both."""
     vm = machine.create_vm()
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
     hva = machine.mmap(SIZE, file)
     vm.bind(0, 0, SIZE, hva, file)
-    machine.write(hva + PAGE_SIZE, b"from us.")
-    equal("what the guest reads", vcpu.load(PAGE_SIZE), b"from us.")
-    vcpu.store(2 * PAGE_SIZE, b"from it.")
-    equal("what we read", machine.read(hva + 2 * PAGE_SIZE, 8), b"from it.")
+    machine.write(hva + PAGE_SIZE, b"by host.")
+    equal("what the guest reads", vcpu.load(PAGE_SIZE), b"by host.")
+    vcpu.store(2 * PAGE_SIZE, b"by guest")
+    equal("what user space reads", machine.read(hva + 2 * PAGE_SIZE, 8), b"by guest")
     file.fallocate(PUNCH_HOLE, 0, SIZE)
     equal("what the guest reads of a hole", vcpu.load(PAGE_SIZE), bytes(8))
-    equal("what we read of a hole", machine.read(hva + 2 * PAGE_SIZE, 8), bytes(8))
+    equal("what user space reads of a hole", machine.read(hva + 2 * PAGE_SIZE, 8), bytes(8))

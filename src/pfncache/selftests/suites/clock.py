@@ -25,7 +25,7 @@ from pfncache.selftests.selftest import (
     outcome,
     without_gmem_lookup,
 )
-from pfncache.selftests.suites.world import (
+from pfncache.selftests.suites.testbed import (
     ANON,
     CLOCK,
     GMEM,
@@ -36,7 +36,7 @@ from pfncache.selftests.suites.world import (
     SLOT,
     STEAL,
     Backing,
-    World,
+    Testbed,
     anon,
     exit_of,
     gmem,
@@ -50,7 +50,7 @@ from pfncache.selftests.suites.world import (
 CLOCK_SUITE, STEAL_SUITE = Suite("clock"), Suite("steal")
 SPLIT = "KVM writes to the user mapping, but the guest reads guest_memfd"
 MMAP = GUEST_MEMFD_FLAG_MMAP
-NOBODY_KNOWS = "the guest finds nothing where it has asked for its clock"
+NO_CLOCK = "the guest finds nothing where it has asked for its clock"
 
 
 # When
@@ -59,107 +59,107 @@ NOBODY_KNOWS = "the guest finds nothing where it has asked for its clock"
 @CLOCK_SUITE.test("first-run", "lost-update")
 def first_run(machine: Machine) -> None:
     """The page is looked up by the MSR write, and written by the next KVM_RUN."""
-    world = anon(machine)
-    equal("PTEs before", machine.present(world.page, PAGE_SIZE), [False])
-    equal("KVM_SET_MSRS without the enable bit", world.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, CLOCK), 1)
-    equal("PTEs after it", machine.present(world.page, PAGE_SIZE), [False])
-    world.enable_clock()
-    equal("PTEs after KVM_SET_MSRS", machine.present(world.page, PAGE_SIZE), [True])
-    equal("the clock after KVM_SET_MSRS", world.seen(), -1)
-    equal("KVM_RUN with immediate_exit", world.vcpu.run(immediate_exit=True).reason, "INTR")
-    equal("the clock after it", world.seen(), -1)
-    equal("KVM_RUN", world.vcpu.run().reason, "HLT")
-    equal("the clock's version after KVM_RUN", machine.clock_at(world.hva + CLOCK).version, 2)
+    bed = anon(machine)
+    equal("PTEs before", machine.present(bed.page, PAGE_SIZE), [False])
+    equal("KVM_SET_MSRS without the enable bit", bed.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, CLOCK), 1)
+    equal("PTEs after it", machine.present(bed.page, PAGE_SIZE), [False])
+    bed.enable_clock()
+    equal("PTEs after KVM_SET_MSRS", machine.present(bed.page, PAGE_SIZE), [True])
+    equal("the clock after KVM_SET_MSRS", bed.seen(), -1)
+    equal("KVM_RUN with immediate_exit", bed.vcpu.run(immediate_exit=True).reason, "INTR")
+    equal("the clock after it", bed.seen(), -1)
+    equal("KVM_RUN", bed.vcpu.run().reason, "HLT")
+    equal("the clock's version after KVM_RUN", machine.clock_at(bed.hva + CLOCK).version, 2)
 
 
 @CLOCK_SUITE.test("old-msr", "lost-update")
 def old_msr(machine: Machine) -> None:
     """MSR_KVM_SYSTEM_TIME works like MSR_KVM_SYSTEM_TIME_NEW, and both read back."""
-    world = anon(machine)
-    equal("KVM_SET_MSRS", world.vcpu.set_msr(MSR_KVM_SYSTEM_TIME, CLOCK | KVM_MSR_ENABLED), 1)
-    equal("KVM_GET_MSRS", world.vcpu.get_msr(MSR_KVM_SYSTEM_TIME), CLOCK | KVM_MSR_ENABLED)
-    equal("KVM_GET_MSRS of the new one", world.vcpu.get_msr(MSR_KVM_SYSTEM_TIME_NEW), CLOCK | KVM_MSR_ENABLED)
-    world.update(3)
-    equal("the clock", world.seen(), 3)
+    bed = anon(machine)
+    equal("KVM_SET_MSRS", bed.vcpu.set_msr(MSR_KVM_SYSTEM_TIME, CLOCK | KVM_MSR_ENABLED), 1)
+    equal("KVM_GET_MSRS", bed.vcpu.get_msr(MSR_KVM_SYSTEM_TIME), CLOCK | KVM_MSR_ENABLED)
+    equal("KVM_GET_MSRS of the new one", bed.vcpu.get_msr(MSR_KVM_SYSTEM_TIME_NEW), CLOCK | KVM_MSR_ENABLED)
+    bed.update(3)
+    equal("the clock", bed.seen(), 3)
 
 
-def _version(world: World) -> int:
-    return world.machine.clock_at(world.hva + CLOCK).version
+def _version(bed: Testbed) -> int:
+    return bed.machine.clock_at(bed.hva + CLOCK).version
 
 
 @CLOCK_SUITE.test("one-update", "lost-update")
 def one_update(machine: Machine) -> int:
-    """KVM_SET_CLOCK and KVM_KVMCLOCK_CTRL give one update each, an MSR write on older kernels one more later."""
-    world = anon(machine)
-    world.enable_clock()
-    world.vcpu.run()
-    equal("the version after the first run", _version(world), 2)
+    """KVM_SET_CLOCK and KVM_KVMCLOCK_CTRL cause one update each; an MSR write causes another one later before 7.2."""
+    bed = anon(machine)
+    bed.enable_clock()
+    bed.vcpu.run()
+    equal("the version after the first run", _version(bed), 2)
     machine.sleep(SETTLE)
-    world.vcpu.run()
-    later = _version(world)
+    bed.vcpu.run()
+    later = _version(bed)
     check(later in (2, 4), f"the version a while later: {later}, expected 2 or 4")
-    world.update(1)
-    equal("the version after KVM_SET_CLOCK", _version(world) - later, 2)
-    world.vcpu.run()
-    equal("the version after one more KVM_RUN", _version(world) - later, 2)
-    world.vcpu.kvmclock_ctrl()
-    world.vcpu.run()
-    clock = machine.clock_at(world.hva + CLOCK)
+    bed.update(1)
+    equal("the version after KVM_SET_CLOCK", _version(bed) - later, 2)
+    bed.vcpu.run()
+    equal("the version after one more KVM_RUN", _version(bed) - later, 2)
+    bed.vcpu.kvmclock_ctrl()
+    bed.vcpu.run()
+    clock = machine.clock_at(bed.hva + CLOCK)
     equal("the version after KVM_KVMCLOCK_CTRL", clock.version - later, 4)
-    check(bool(clock.flags & PVCLOCK_GUEST_STOPPED), "the guest is not told that it was stopped")
+    check(bool(clock.flags & PVCLOCK_GUEST_STOPPED), "PVCLOCK_GUEST_STOPPED is not set")
     return later
 
 
 @CLOCK_SUITE.test("ctrl-without-clock", "uapi")
 def ctrl_without_clock(machine: Machine) -> None:
     """KVM_KVMCLOCK_CTRL is refused while the guest has no clock."""
-    world = anon(machine)
-    equal("KVM_KVMCLOCK_CTRL", outcome(world.vcpu.kvmclock_ctrl), "EINVAL")
-    world.enable_clock()
-    equal("KVM_KVMCLOCK_CTRL with a clock", outcome(world.vcpu.kvmclock_ctrl), "ok")
-    world.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0)
-    equal("KVM_KVMCLOCK_CTRL without again", outcome(world.vcpu.kvmclock_ctrl), "EINVAL")
+    bed = anon(machine)
+    equal("KVM_KVMCLOCK_CTRL", outcome(bed.vcpu.kvmclock_ctrl), "EINVAL")
+    bed.enable_clock()
+    equal("KVM_KVMCLOCK_CTRL with a clock", outcome(bed.vcpu.kvmclock_ctrl), "ok")
+    bed.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0)
+    equal("KVM_KVMCLOCK_CTRL once more without a clock", outcome(bed.vcpu.kvmclock_ctrl), "EINVAL")
 
 
 @CLOCK_SUITE.test("off", "stale-translation")
 def off(machine: Machine) -> None:
     """A clock that was switched off is not written."""
-    world = anon(machine)
-    world.enable_clock()
-    world.update(1)
-    world.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0)
-    world.update(2)
-    equal("the clock", world.seen(), 1)
+    bed = anon(machine)
+    bed.enable_clock()
+    bed.update(1)
+    bed.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0)
+    bed.update(2)
+    equal("the clock", bed.seen(), 1)
 
 
 @CLOCK_SUITE.test("crosses-page", "lost-update")
 def crosses_page(machine: Machine) -> None:
     """A place that would cross a page is silently not taken, and the old one stays."""
-    world = anon(machine)
-    world.enable_clock()
-    world.update(1)
-    world.enable_clock(7 * PAGE_SIZE - 16)
-    equal("KVM_GET_MSRS", world.vcpu.get_msr(MSR_KVM_SYSTEM_TIME_NEW), (7 * PAGE_SIZE - 16) | KVM_MSR_ENABLED)
-    world.update(2)
-    equal("what is at the new place", machine.read(world.hva + 7 * PAGE_SIZE - 16, 32), bytes(32))
-    equal("the clock at the old place", world.seen(), 2)
-    world.enable_clock(7 * PAGE_SIZE - 32)
-    world.update(3)
-    equal("the clock at the end of a page", world.clock_seconds(world.hva + 7 * PAGE_SIZE - 32), 3)
-    equal("the clock at the old place", world.seen(), 2)
+    bed = anon(machine)
+    bed.enable_clock()
+    bed.update(1)
+    bed.enable_clock(7 * PAGE_SIZE - 16)
+    equal("KVM_GET_MSRS", bed.vcpu.get_msr(MSR_KVM_SYSTEM_TIME_NEW), (7 * PAGE_SIZE - 16) | KVM_MSR_ENABLED)
+    bed.update(2)
+    equal("what is at the new place", machine.read(bed.hva + 7 * PAGE_SIZE - 16, 32), bytes(32))
+    equal("the clock at the old place", bed.seen(), 2)
+    bed.enable_clock(7 * PAGE_SIZE - 32)
+    bed.update(3)
+    equal("the clock at the end of a page", bed.clock_seconds(bed.hva + 7 * PAGE_SIZE - 32), 3)
+    equal("the clock at the old place", bed.seen(), 2)
 
 
 @CLOCK_SUITE.test("no-slot", "lost-update")
 def no_slot(machine: Machine) -> None:
     """A clock where there is no memory is silently not written, and appears with the memslot."""
-    world = anon(machine)
-    world.vm.delete(SLOT)
-    world.enable_clock()
-    world.update(1)
-    equal("the clock without a memslot", world.seen(), -1)
-    world.vm.set_user_memory_region(SLOT, 0, 8 * PAGE_SIZE, world.hva)
-    world.update(2)
-    equal("the clock with a memslot", world.seen(), 2)
+    bed = anon(machine)
+    bed.vm.delete(SLOT)
+    bed.enable_clock()
+    bed.update(1)
+    equal("the clock without a memslot", bed.seen(), -1)
+    bed.vm.set_user_memory_region(SLOT, 0, 8 * PAGE_SIZE, bed.hva)
+    bed.update(2)
+    equal("the clock with a memslot", bed.seen(), 2)
 
 
 @CLOCK_SUITE.test("monotonic", "lost-update")
@@ -168,16 +168,16 @@ def monotonic(machine: Machine) -> None:
     guest_tells_time(anon(machine))
 
 
-def guest_tells_time(world: World, rounds: int = 3) -> None:
+def guest_tells_time(bed: Testbed, rounds: int = 3) -> None:
     """The guest's own clock, as it reads it, against KVM_GET_CLOCK before and after."""
-    world.enable_clock()
+    bed.enable_clock()
     last = 0
     for _ in range(rounds):
-        world.vcpu.run()
-        check(world.guest_clock() is not None, NOBODY_KNOWS)
-        before = world.vm.get_clock()
-        _, time = world.vcpu.clock(CLOCK)
-        after = world.vm.get_clock()
+        bed.vcpu.run()
+        check(bed.guest_clock() is not None, NO_CLOCK)
+        before = bed.vm.get_clock()
+        _, time = bed.vcpu.clock(CLOCK)
+        after = bed.vm.get_clock()
         check(before <= time <= after, "the guest's clock is out of KVM_GET_CLOCK's bounds")
         check(time >= last, "the guest's clock goes back")
         last = time
@@ -187,44 +187,44 @@ def guest_tells_time(world: World, rounds: int = 3) -> None:
 
 
 def _clock_found(backing: Backing, machine: Machine) -> None:
-    """KVM writes the clock, and the guest finds it where it has asked for it."""
-    world = backing.build(machine)
-    world.enable_clock()
-    world.update(7)
-    clock = world.guest_clock()
+    """KVM writes the clock, and the guest finds it at the address that it has set."""
+    bed = backing.build(machine)
+    bed.enable_clock()
+    bed.update(7)
+    clock = bed.guest_clock()
     if clock is None:
-        hva_has_it = machine.touch(world.page, write=False) is None and world.clock_seconds(world.hva + CLOCK) == 7
+        hva_has_it = machine.touch(bed.page, write=False) is None and bed.clock_seconds(bed.hva + CLOCK) == 7
         check(not hva_has_it, SPLIT)
-        check(False, NOBODY_KNOWS)
+        check(False, NO_CLOCK)
     else:
         equal("the clock that the guest finds", clock.system_time // SECOND, 7)
 
 
 def _clock_nowhere(backing: Backing, machine: Machine) -> None:
-    """KVM cannot write the clock, says nothing of it, and leaves the memory alone."""
-    world = backing.build(machine)
-    world.enable_clock()
-    world.update(7)
-    equal("KVM_GET_MSRS", world.vcpu.get_msr(MSR_KVM_SYSTEM_TIME_NEW), CLOCK | KVM_MSR_ENABLED)
-    if machine.touch(world.page, write=False) is None:
-        equal("the clock", world.clock_seconds(world.hva + CLOCK), -1)
+    """KVM cannot write the clock, reports no error, and does not change the memory."""
+    bed = backing.build(machine)
+    bed.enable_clock()
+    bed.update(7)
+    equal("KVM_GET_MSRS", bed.vcpu.get_msr(MSR_KVM_SYSTEM_TIME_NEW), CLOCK | KVM_MSR_ENABLED)
+    if machine.touch(bed.page, write=False) is None:
+        equal("the clock", bed.clock_seconds(bed.hva + CLOCK), -1)
 
 
 def _private_untouched(backing: Backing, machine: Machine) -> int:
-    """The clock is not in a guest_memfd whose pages are private. Whether it is at the user address is observed."""
-    world = backing.build(machine)
-    world.enable_clock()
-    world.update(7)
-    check(world.guest_clock() is None, "KVM has written to a private guest_memfd")
-    return world.clock_seconds(world.hva + CLOCK) if machine.touch(world.page, write=False) is None else -1
+    """No clock is written to a guest_memfd whose pages are private; an observation says what is at the user address."""
+    bed = backing.build(machine)
+    bed.enable_clock()
+    bed.update(7)
+    check(bed.guest_clock() is None, "KVM has written to a private guest_memfd")
+    return bed.clock_seconds(bed.hva + CLOCK) if machine.touch(bed.page, write=False) is None else -1
 
 
 def _no_memory(backing: Backing, machine: Machine) -> None:
-    """Neither KVM nor the guest has memory there; both say so, and nothing breaks."""
-    world = backing.build(machine)
-    world.enable_clock()
-    world.update(7)
-    equal("how the guest's access ends", exit_of(world.guest_clock), "EFAULT")
+    """There is no memory for KVM or for the guest: both accesses fail, and nothing breaks."""
+    bed = backing.build(machine)
+    bed.enable_clock()
+    bed.update(7)
+    equal("how the guest's access ends", exit_of(bed.guest_clock), "EFAULT")
 
 
 SPLIT_GMEM = Backing(
@@ -266,65 +266,69 @@ GMEM0_UNMAPPED = Backing(
 for _backing in (ANON, MEMFD, GMEM, *PRIVATE_GMEM, *PLAIN_GMEM):
     CLOCK_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its clock in {_backing.text}", "lost-update",
-        partial(_clock_found, _backing), _backing.needs,
+        partial(_clock_found, _backing), needs=_backing.needs,
     )  # fmt: skip
 for _backing in (SPLIT_GMEM, UNMAPPED_GMEM, GMEM_AT_ZERO):
     CLOCK_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its clock in {_backing.text}", "lost-update",
-        partial(_clock_found, _backing), _backing.needs, without_gmem_lookup,
+        partial(_clock_found, _backing), needs=_backing.needs, lacks=without_gmem_lookup,
     )  # fmt: skip
 for _backing in NOT_WRITABLE:
     CLOCK_SUITE.add(
-        f"in-{_backing.name}", f"KVM leaves {_backing.text} alone", "private-access", partial(_clock_nowhere, _backing)
+        f"in-{_backing.name}",
+        f"KVM does not change {_backing.text}",
+        "private-access",
+        partial(_clock_nowhere, _backing),
     )
 for _backing in MAPPED_PRIVATE:
     CLOCK_SUITE.add(
-        f"in-{_backing.name}", f"KVM keeps out of {_backing.text}", "private-access",
-        partial(_private_untouched, _backing), _backing.needs,
+        f"in-{_backing.name}", f"KVM does not access {_backing.text}", "private-access",
+        partial(_private_untouched, _backing), needs=_backing.needs,
     )  # fmt: skip
 CLOCK_SUITE.add(
     f"in-{GMEM0_UNMAPPED.name}", f"nothing breaks with {GMEM0_UNMAPPED.text}", "private-access",
-    partial(_no_memory, GMEM0_UNMAPPED), GMEM0_UNMAPPED.needs,
+    partial(_no_memory, GMEM0_UNMAPPED), needs=GMEM0_UNMAPPED.needs,
 )  # fmt: skip
 
 
-# Steal time goes by the user address, and has no pfncache
+# Steal time is written through the user address, without a pfncache
 
 
 def _steal_found(backing: Backing, machine: Machine) -> None:
-    world = backing.build(machine)
-    world.enable_steal_time()
-    world.vcpu.run()
-    version = world.guest_steal_version()
+    bed = backing.build(machine)
+    bed.enable_steal_time()
+    bed.vcpu.run()
+    version = bed.guest_steal_version()
     if version == 0:
-        hva_has_it = machine.touch(world.hva + STEAL, write=False) is None and world.steal(world.hva + STEAL).version
+        hva_has_it = machine.touch(bed.hva + STEAL, write=False) is None and bed.steal(bed.hva + STEAL).version
         check(not hva_has_it, SPLIT)
         check(False, "the guest finds no steal time")
     equal("whether the version is even", version % 2, 0)
-    world.vcpu.run()
-    check(world.guest_steal_version() > version, "steal time is not updated")
+    bed.vcpu.run()
+    check(bed.guest_steal_version() > version, "steal time is not updated")
 
 
 def _steal_nowhere(backing: Backing, machine: Machine) -> None:
-    world = backing.build(machine)
-    world.enable_steal_time()
-    equal("KVM_RUN", world.vcpu.run().reason, "HLT")
-    if machine.touch(world.hva + STEAL, write=False) is None:
-        equal("the steal time's version", world.steal(world.hva + STEAL).version, 0)
+    bed = backing.build(machine)
+    bed.enable_steal_time()
+    equal("KVM_RUN", bed.vcpu.run().reason, "HLT")
+    if machine.touch(bed.hva + STEAL, write=False) is None:
+        equal("the steal time's version", bed.steal(bed.hva + STEAL).version, 0)
 
 
 for _backing in (*MAPPED, *PRIVATE_GMEM, *PLAIN_GMEM):
     STEAL_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its steal time in {_backing.text}", "lost-update",
-        partial(_steal_found, _backing), _backing.needs,
+        partial(_steal_found, _backing), needs=_backing.needs,
     )  # fmt: skip
 for _backing in (SPLIT_GMEM, UNMAPPED_GMEM, GMEM_AT_ZERO):
     STEAL_SUITE.add(
         f"in-{_backing.name}", f"the guest finds its steal time in {_backing.text}", "lost-update",
-        partial(_steal_found, _backing), _backing.needs, lambda design: "steal time goes by the user mapping only",
+        partial(_steal_found, _backing), needs=_backing.needs,
+        lacks=lambda design: "steal time goes by the user mapping only",
     )  # fmt: skip
 for _backing in (*NOT_WRITABLE, MAPPED_PRIVATE[0], GMEM0_UNMAPPED):
     STEAL_SUITE.add(
-        f"in-{_backing.name}", f"KVM leaves {_backing.text} alone", "private-access",
-        partial(_steal_nowhere, _backing), _backing.needs,
+        f"in-{_backing.name}", f"KVM does not change {_backing.text}", "private-access",
+        partial(_steal_nowhere, _backing), needs=_backing.needs,
     )  # fmt: skip

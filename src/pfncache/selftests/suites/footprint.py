@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which guest pages KVM itself touches: those that it reaches through the user mapping of a guest_memfd.
+"""Guest pages that KVM itself touches: those that it reaches through the user mapping of a guest_memfd.
 
-The guest's own accesses go to the guest_memfd directly, so that a PTE in the slot's mapping is KVM's doing. How much
-KVM does depends on the processor: where KVM emulates nothing and walks no page tables, there is little to see.
+The guest's own accesses go to the guest_memfd directly, so that a PTE in the slot's mapping is due to KVM. The number
+depends on the processor: with nested paging KVM emulates little and walks no page tables.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pfncache.linux.include.uapi import (
     MSR_KVM_SYSTEM_TIME_NEW,
     PAGE_SIZE,
     SHARED_GMEM,
-    UFFD_WP,
+    UFFDIO_REGISTER_MODE_WP,
 )
 from pfncache.machines.machine import Machine, Vcpu
-from pfncache.machines.program import PAGES, ROLES, TABLES, Program
+from pfncache.machines.program import PAGES, ROLES, TABLES, GuestProgram, ProgramEnd
 from pfncache.selftests.selftest import Suite, equal, guest_memfd, userfaultfd
 
 SUITE = Suite("footprint")
@@ -35,23 +35,23 @@ EMULATED: dict[str, tuple[Pages, Pages]] = {
     "ring3-load": (TABLES, TABLES),
     "ring3-store-mmio": (("code", *TABLES), TABLES),
 }
-"""The pages that KVM touches, and those of them that it writes, where it walks the guest's page tables itself."""
+"""The pages that KVM touches, and those of them that it writes, if it walks the guest's page tables itself."""
 SKIPPED: dict[str, Pages] = {"real-hlt": ("code",), "real-store-load": ("code",), "ring0-store": ("code", *TABLES)}
-"""With nested paging, those that it reads to skip the instruction at which the guest exits."""
+"""With nested paging and without next_rip: the pages that KVM reads to skip the instruction of the exit."""
 
 
 def _expected(machine: Machine, row: str) -> tuple[Pages, Pages]:
-    """What KVM touches and writes of a program's guest, on this machine's processor."""
+    """Return what KVM touches and writes in a program's guest, on this machine's processor."""
     processor = machine.capabilities.processor
     if not processor.nested_paging:
         return EMULATED[row]
-    if PROGRAMS[row].end == "mmio":
+    if PROGRAMS[row].end is ProgramEnd.MMIO:
         return ("code", *TABLES), ()
     return (() if processor.next_rip else SKIPPED.get(row, ())), ()
 
 
-def _guest(machine: Machine, program: Program) -> tuple[Vcpu, int]:
-    """A guest with a program in its guest_memfd, which is bound at a mapping that nobody has touched."""
+def _guest(machine: Machine, program: GuestProgram) -> tuple[Vcpu, int]:
+    """A guest with a program in its guest_memfd, bound at a mapping without PTEs."""
     vm = machine.create_vm()
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE, SHARED_GMEM)
     hva, alias = machine.mmap(SIZE, file), machine.mmap(SIZE, file)
@@ -71,7 +71,7 @@ def _touched(row: str, machine: Machine) -> None:
     vcpu.set_registers(program)
     equal("what KVM_SET_SREGS has touched", _names(machine.present(hva, SIZE)), [])
     leave = vcpu.execute(program)
-    equal("how the program ends", leave.reason, {"hlt": "HLT", "mmio": "MMIO", "spin": "INTR"}[program.end])
+    equal("how the program ends", leave.reason, program.end.value)
     equal("what KVM has touched", _names(machine.present(hva, SIZE)), sorted(_expected(machine, row)[0]))
 
 
@@ -88,15 +88,15 @@ def _written(row: str, machine: Machine) -> None:
 for _row in PROGRAMS:
     SUITE.add(
         f"touches-{_row}", f"the pages that KVM touches of a guest that runs {_row}", "footprint",
-        partial(_touched, _row), NEEDS,
+        partial(_touched, _row), needs=NEEDS,
     )  # fmt: skip
     SUITE.add(
         f"writes-{_row}", f"the pages that KVM writes of a guest that runs {_row}", "footprint",
-        partial(_written, _row), (*NEEDS, userfaultfd(UFFD_WP, "write-protected")),
+        partial(_written, _row), needs=(*NEEDS, userfaultfd(UFFDIO_REGISTER_MODE_WP, "write-protected")),
     )  # fmt: skip
 
 
-@SUITE.test("clock-and-steal-time", "footprint", NEEDS)
+@SUITE.test("clock-and-steal-time", "footprint", needs=NEEDS)
 def clock_and_steal_time(machine: Machine) -> None:
     """kvm-clock and steal time are written through the user mapping, next to the page tables of the guest."""
     program = SMALL["ring3-clocks"].program

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the series "KVM: pfncache: Add guest_memfd support to pfncache" tests: clocks in memory that KVM has to reach
-through guest_memfd, and that it is taken away.
+"""Tests of the series "KVM: pfncache: Add guest_memfd support to pfncache": clocks in memory that KVM has to reach
+through guest_memfd, and their invalidation.
 
-The series does so on a VM with NO_DIRECT_MAP memory, and on one with private memory. A third kind, shared guest_memfd
-that user space does not map where the slot says, needs nothing that a mainline kernel lacks.
+The series tests VMs with NO_DIRECT_MAP memory and with private memory. A third kind, shared guest_memfd that is not
+mapped at the slot's user address, needs nothing that a mainline kernel lacks.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from pfncache.selftests.selftest import (
     without_gmem_lookup,
     without_private_lookup,
 )
-from pfncache.selftests.suites.clock import NOBODY_KNOWS, guest_tells_time
-from pfncache.selftests.suites.world import (
+from pfncache.selftests.suites.clock import NO_CLOCK, guest_tells_time
+from pfncache.selftests.suites.testbed import (
     CLOCK_PAGE,
     SECOND,
     SIZE,
     SLOT,
     Backing,
-    World,
+    Testbed,
     gmem,
     gmem_unmapped,
 )
@@ -46,14 +46,14 @@ from pfncache.selftests.suites.world import (
 SUITE, CONVERSION = Suite("series"), Suite("conversion")
 
 
-def _private(machine: Machine, anonymous: bool = False) -> World:
-    """A VM with private memory: a memfd at the user address for what is shared, guest_memfd for what is private."""
+def _private(machine: Machine, anonymous: bool = False) -> Testbed:
+    """A VM with private memory: shared pages are in a memfd at the user address, private ones in guest_memfd."""
     vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM)
     vcpu, file = vm.create_vcpu(), vm.create_guest_memfd(SIZE)
     hva = machine.mmap(SIZE) if anonymous else machine.mmap(SIZE, machine.memfd(SIZE))
     vm.bind(SLOT, 0, SIZE, hva, file)
     vm.set_memory_attributes(0, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE)
-    return World(machine, vm, vcpu, hva, None, file)
+    return Testbed(machine, vm, vcpu, hva, None, file)
 
 
 NO_DIRECT_MAP = Backing(
@@ -73,49 +73,49 @@ def _clock(backing: Backing, machine: Machine) -> None:
     guest_tells_time(backing.build(machine))
 
 
-def _expect(world: World, seconds: int) -> None:
-    """One update, which the guest finds."""
-    world.update(seconds)
-    clock = world.guest_clock()
-    check(clock is not None, NOBODY_KNOWS)
+def _expect(bed: Testbed, seconds: int) -> None:
+    """Update the clock, and require that the guest finds it."""
+    bed.update(seconds)
+    clock = bed.guest_clock()
+    check(clock is not None, NO_CLOCK)
     assert clock is not None
     equal("the clock that the guest finds", clock.system_time // SECOND, seconds)
 
 
 def _punch(backing: Backing, machine: Machine) -> None:
-    """Patch 7: a hole is punched under the clock, again and again; updates go on, in the new page."""
-    world = backing.build(machine)
-    world.enable_clock()
-    _expect(world, 1)
+    """Patch 7: holes are punched under the clock; each update is in the new page."""
+    bed = backing.build(machine)
+    bed.enable_clock()
+    _expect(bed, 1)
     for seconds in range(2, 10):
-        world.gmem.fallocate(PUNCH_HOLE, CLOCK_PAGE, PAGE_SIZE)
-        _expect(world, seconds)
+        bed.gmem.fallocate(PUNCH_HOLE, CLOCK_PAGE, PAGE_SIZE)
+        _expect(bed, seconds)
 
 
 def _convert(anonymous: bool, machine: Machine) -> None:
-    """Patch 7: the clock's page becomes shared and private again; the guest finds its clock each time."""
-    world = _private(machine, anonymous)
-    world.enable_clock()
-    _expect(world, 1)
+    """Patch 7: the clock's page is converted to shared and back to private; the guest finds its clock each time."""
+    bed = _private(machine, anonymous)
+    bed.enable_clock()
+    _expect(bed, 1)
     for seconds in (2, 4, 6):
-        world.vm.set_memory_attributes(CLOCK_PAGE, PAGE_SIZE, 0)
-        _expect(world, seconds)
-        world.vm.set_memory_attributes(CLOCK_PAGE, PAGE_SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE)
-        _expect(world, seconds + 1)
+        bed.vm.set_memory_attributes(CLOCK_PAGE, PAGE_SIZE, 0)
+        _expect(bed, seconds)
+        bed.vm.set_memory_attributes(CLOCK_PAGE, PAGE_SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE)
+        _expect(bed, seconds + 1)
 
 
 def _release(backing: Backing, machine: Machine) -> None:
-    """Patch 7: the file goes while KVM has the clock's page; nothing is written any more, and nothing breaks."""
-    world = backing.build(machine)
-    world.enable_clock()
-    _expect(world, 1)
-    world.gmem.close()
-    for hva in (world.hva, world.alias):
+    """Patch 7: the file is released while KVM has the clock's page; no update is written, and nothing breaks."""
+    bed = backing.build(machine)
+    bed.enable_clock()
+    _expect(bed, 1)
+    bed.gmem.close()
+    for hva in (bed.hva, bed.alias):
         if hva is not None:
             machine.munmap(hva, SIZE)
-    world.update(2)
-    world.vm.delete(SLOT)
-    world.update(3)
+    bed.update(2)
+    bed.vm.delete(SLOT)
+    bed.update(3)
 
 
 def _lacks(backing: Backing) -> Callable[[Design], str]:
@@ -125,24 +125,24 @@ def _lacks(backing: Backing) -> Callable[[Design], str]:
 for _backing in KINDS:
     SUITE.add(
         f"clock-{_backing.name}", f"the guest's clock in {_backing.text} is monotonic and in bounds", "lost-update",
-        partial(_clock, _backing), _backing.needs, _lacks(_backing),
+        partial(_clock, _backing), needs=_backing.needs, lacks=_lacks(_backing),
     )  # fmt: skip
 for _backing in KINDS:
     SUITE.add(
-        f"punch-{_backing.name}", f"holes under a clock in {_backing.text}: updates go on in the new page",
-        "stale-translation", partial(_punch, _backing), _backing.needs, _lacks(_backing),
+        f"punch-{_backing.name}", f"holes under a clock in {_backing.text}: each update is in the new page",
+        "stale-translation", partial(_punch, _backing), needs=_backing.needs, lacks=_lacks(_backing),
     )  # fmt: skip
 SUITE.add(
     "convert", "private to shared to private under a clock: the guest finds it each time", "stale-translation",
     partial(_convert, False),
-    PRIVATE.needs, without_private_lookup,
+    needs=PRIVATE.needs, lacks=without_private_lookup,
 )  # fmt: skip
 for _backing in KINDS:
     SUITE.add(
-        f"release-{_backing.name}", f"the file of {_backing.text} goes under a clock", "use-after-free",
-        partial(_release, _backing), _backing.needs, _lacks(_backing),
+        f"release-{_backing.name}", f"the file of {_backing.text} is released under a clock", "use-after-free",
+        partial(_release, _backing), needs=_backing.needs, lacks=_lacks(_backing),
     )  # fmt: skip
 CONVERSION.add(
-    "anon", "the same with anonymous memory for what is shared, as most VMs have it", "wild-pointer",
-    partial(_convert, True), PRIVATE.needs, without_private_lookup,
+    "anon", "the same with anonymous memory for shared pages, as in most VMs", "wild-pointer",
+    partial(_convert, True), needs=PRIVATE.needs, lacks=without_private_lookup,
 )  # fmt: skip

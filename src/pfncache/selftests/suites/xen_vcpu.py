@@ -1,31 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Xen guests: what belongs to a vCPU. vcpu_info and time, runstate on one page or on two, timers."""
+"""Xen guests, per vCPU: vcpu_info and time, runstate on one page or on two, timers."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from pfncache.linux.include.uapi import (
+    KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
+    KVM_XEN_INVALID_GPA,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO,
     PAGE_SIZE,
     RUNSTATE_BLOCKED,
     RUNSTATE_OFFLINE,
     RUNSTATE_RUNNABLE,
     RUNSTATE_RUNNING,
-    XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
-    XEN_INVALID,
     XEN_LONG_MODE,
-    XEN_VCPU_ATTR_RUNSTATE_ADDR,
-    XEN_VCPU_ATTR_RUNSTATE_CURRENT,
-    XEN_VCPU_ATTR_TIMER,
-    XEN_VCPU_ATTR_VCPU_INFO,
-    XEN_VCPU_ATTR_VCPU_INFO_HVA,
-    XEN_VCPU_ATTR_VCPU_TIME_INFO,
     XEN_VCPU_INFO_TIME,
     PvClock,
 )
 from pfncache.machines.machine import Machine
 from pfncache.selftests.selftest import Suite, equal, expect
-from pfncache.selftests.suites.world import ANON, MEMFD, SECOND, SIZE, Backing, World, anon
+from pfncache.selftests.suites.testbed import ANON, MEMFD, SECOND, SIZE, Backing, Testbed, anon
 from pfncache.selftests.suites.xen import (
     BY_HVA,
     CONFIG,
@@ -47,210 +47,211 @@ TIMERS = Suite("xen-timer")
 TIME_INFO = 4 * PAGE_SIZE + 0x80
 RUNSTATE = 5 * PAGE_SIZE + 0x100
 SPLIT = 6 * PAGE_SIZE - 12
-"""Four bytes of state, and the time of entry into it, which lies on both pages."""
+"""A runstate area on two pages: the page boundary is inside of its state_entry_time."""
 RUNSTATE_SIZE = 48
 
 
-def upcall(world: World, hva: int) -> tuple[int, int]:
-    """evtchn_upcall_pending and evtchn_pending_sel in vcpu_info."""
-    data = world.machine.read(hva, 16)
+def upcall(bed: Testbed, hva: int) -> tuple[int, int]:
+    """Return evtchn_upcall_pending and evtchn_pending_sel of vcpu_info."""
+    data = bed.machine.read(hva, 16)
     return data[0], int.from_bytes(data[8:16], "little")
 
 
-def clock_at(world: World, hva: int) -> int:
-    """The full seconds of a clock; -1 where none was ever written."""
-    clock = PvClock.parse(world.machine.read(hva, PvClock.SIZE))
+def clock_at(bed: Testbed, hva: int) -> int:
+    """Full seconds of a clock; -1 if it was never written."""
+    clock = PvClock.parse(bed.machine.read(hva, PvClock.SIZE))
     return clock.system_time // SECOND if clock.written else -1
 
 
 # vcpu_info and time
 
 
-def _set_vcpu_info(world: World, by_hva: bool) -> int:
+def _set_vcpu_info(bed: Testbed, by_hva: bool) -> int:
     if not by_hva:
-        world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_INFO, VCPU_INFO)
-        return world.hva + VCPU_INFO
-    hva = world.machine.mmap(PAGE_SIZE) + VCPU_INFO % PAGE_SIZE
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_INFO_HVA, hva)
+        bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, VCPU_INFO)
+        return bed.hva + VCPU_INFO
+    hva = bed.machine.mmap(PAGE_SIZE) + VCPU_INFO % PAGE_SIZE
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, hva)
     return hva
 
 
 def _vcpu_info(by_hva: bool, backing: Backing, machine: Machine) -> None:
-    """The vCPU's bits are set when an event is sent, or when the vCPU runs after its page was away; so is its clock."""
-    world = guest(backing, machine)
-    share(world)
-    hva = _set_vcpu_info(world, by_hva)
-    world.update(1)
-    equal("the clock", clock_at(world, hva + XEN_VCPU_INFO_TIME), 1)
-    world.vm.xen_evtchn_send(PORT)
-    equal("pending, and where", upcall(world, hva), (1, 2))
+    """vcpu_info's bits are set when an event is sent, or after its page is replaced, when the vCPU runs."""
+    bed = guest(backing, machine)
+    share(bed)
+    hva = _set_vcpu_info(bed, by_hva)
+    bed.update(1)
+    equal("the clock", clock_at(bed, hva + XEN_VCPU_INFO_TIME), 1)
+    bed.vm.xen_evtchn_send(PORT)
+    equal("pending, and evtchn_pending_sel", upcall(bed, hva), (1, 2))
     page = hva - hva % PAGE_SIZE
     old = machine.pin(page)
-    map_over(world, page)
+    map_over(bed, page)
     before = old.read(hva % PAGE_SIZE, 64)
-    world.vm.xen_evtchn_send(2 * PORT)
-    equal("pending, before the vCPU runs", upcall(world, hva), (0, 0))
-    world.vcpu.load(UNTOUCHED)
-    equal("pending, when the vCPU has run", upcall(world, hva), (1, 4))
-    world.update(2)
-    equal("the clock", clock_at(world, hva + XEN_VCPU_INFO_TIME), 2)
+    bed.vm.xen_evtchn_send(2 * PORT)
+    equal("pending, before the vCPU runs", upcall(bed, hva), (0, 0))
+    bed.vcpu.load(UNTOUCHED)
+    equal("pending, when the vCPU has run", upcall(bed, hva), (1, 4))
+    bed.update(2)
+    equal("the clock", clock_at(bed, hva + XEN_VCPU_INFO_TIME), 2)
     equal("whether the old page has changed", old.read(hva % PAGE_SIZE, 64) != before, False)
 
 
 for _backing in (ANON, MEMFD):
     SUITE.add(
-        f"vcpu-info-{_backing.name}", f"events and clock in vcpu_info in {_backing.text}, whose page goes",
-        "stale-translation", partial(_vcpu_info, False, _backing), XEN,
+        f"vcpu-info-{_backing.name}", f"events and clock in vcpu_info in {_backing.text}, whose page is replaced",
+        "stale-translation", partial(_vcpu_info, False, _backing), needs=XEN,
     )  # fmt: skip
 SUITE.add(
-    "vcpu-info-hva", "events and clock in vcpu_info in no memslot, whose page goes", "stale-translation",
-    partial(_vcpu_info, True, ANON), BY_HVA,
+    "vcpu-info-hva", "events and clock in vcpu_info in no memslot, whose page is replaced", "stale-translation",
+    partial(_vcpu_info, True, ANON), needs=BY_HVA,
 )  # fmt: skip
 
 
 def _time_info(backing: Backing, machine: Machine) -> None:
-    world = guest(backing, machine)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, TIME_INFO)
-    hva = world.hva + TIME_INFO
-    world.update(1)
-    equal("the clock", clock_at(world, hva), 1)
+    bed = guest(backing, machine)
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
+    hva = bed.hva + TIME_INFO
+    bed.update(1)
+    equal("the clock", clock_at(bed, hva), 1)
     old = machine.pin(hva - hva % PAGE_SIZE)
-    map_over(world, hva - hva % PAGE_SIZE)
-    world.update(2)
-    equal("the clock in the new page", clock_at(world, hva), 2)
+    map_over(bed, hva - hva % PAGE_SIZE)
+    bed.update(2)
+    equal("the clock in the new page", clock_at(bed, hva), 2)
     equal("the clock in the old page", PvClock.parse(old.read(hva % PAGE_SIZE, 32)).system_time // SECOND, 1)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, XEN_INVALID)
-    world.update(3)
-    equal("the clock that was taken away", clock_at(world, hva), 2)
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, KVM_XEN_INVALID_GPA)
+    bed.update(3)
+    equal("the clock that was deactivated", clock_at(bed, hva), 2)
 
 
 for _backing in (ANON, MEMFD):
     SUITE.add(
-        f"time-info-{_backing.name}", f"the vCPU's time in {_backing.text}, whose page goes", "stale-translation",
-        partial(_time_info, _backing), XEN,
+        f"time-info-{_backing.name}", f"the vCPU's time in {_backing.text}, whose page is replaced",
+        "stale-translation", partial(_time_info, _backing), needs=XEN,
     )  # fmt: skip
 
 
-@SUITE.test("unstable-clock", "uapi", (xen(CONFIG | XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE),))
+@SUITE.test("unstable-clock", "uapi", needs=(xen(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE),))
 def unstable_clock(machine: Machine) -> None:
-    """The guest is told that its clock is not stable when its VMM wants so."""
-    world = anon(machine)
-    world.vm.xen_hvm_config(CONFIG | XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, TIME_INFO)
-    world.update(1)
-    equal("the flag", machine.clock_at(world.hva + TIME_INFO).flags & 1, 0)
+    """PVCLOCK_TSC_STABLE_BIT is clear if the VMM has asked for that."""
+    bed = anon(machine)
+    bed.vm.xen_hvm_config(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE)
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
+    bed.update(1)
+    equal("the flag", machine.clock_at(bed.hva + TIME_INFO).flags & 1, 0)
 
 
 # Runstate
 
 
-def _state(world: World, gpa: int) -> int:
-    return int.from_bytes(world.machine.read(world.hva + gpa, 4), "little")
+def _state(bed: Testbed, gpa: int) -> int:
+    return int.from_bytes(bed.machine.read(bed.hva + gpa, 4), "little")
 
 
 def _runstate(gpa: int, backing: Backing, machine: Machine) -> None:
-    """Written when the state changes; a page that went is looked up, but not when the vCPU is being scheduled out."""
-    world = guest(backing, machine)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, gpa)
-    set_state = partial(world.vcpu.xen_vcpu_set_attr, XEN_VCPU_ATTR_RUNSTATE_CURRENT)
+    """The area is written when the state changes; a replaced page is not looked up when the vCPU is scheduled out."""
+    bed = guest(backing, machine)
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, gpa)
+    set_state = partial(bed.vcpu.xen_vcpu_set_attr, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT)
     for state in (RUNSTATE_OFFLINE, RUNSTATE_RUNNABLE, RUNSTATE_BLOCKED):
         set_state(state)
-        equal("the state", _state(world, gpa), state)
-    entry = machine.read(world.hva + gpa + XEN_LONG_MODE.runstate_entry, 8)
-    equal("whether the time of entry is told", entry != bytes(8), True)
-    last = world.hva + gpa + RUNSTATE_SIZE - 1
+        equal("the state", _state(bed, gpa), state)
+    entry = machine.read(bed.hva + gpa + XEN_LONG_MODE.runstate_entry, 8)
+    equal("whether the time of entry is written", entry != bytes(8), True)
+    last = bed.hva + gpa + RUNSTATE_SIZE - 1
     page = last - last % PAGE_SIZE
     old = machine.pin(page)
-    map_over(world, page)
-    machine.write(world.hva + gpa, bytes([77]))
-    machine.write(world.hva + gpa + 1, bytes(3))
+    map_over(bed, page)
+    machine.write(bed.hva + gpa, bytes([77]))
+    machine.write(bed.hva + gpa + 1, bytes(3))
     before = old.read(0, PAGE_SIZE)
     set_state(RUNSTATE_RUNNABLE)
-    equal("the state, which nobody may wait for", _state(world, gpa), 77)
+    equal("the state, for which a lookup would have to sleep", _state(bed, gpa), 77)
     set_state(RUNSTATE_BLOCKED)
-    equal("the state in the new page", _state(world, gpa), RUNSTATE_BLOCKED)
+    equal("the state in the new page", _state(bed, gpa), RUNSTATE_BLOCKED)
     equal("whether the old page has changed", old.read(0, PAGE_SIZE) != before, False)
-    world.vcpu.run()
-    equal("the state of a vCPU that has run", _state(world, gpa), RUNSTATE_RUNNING)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, XEN_INVALID)
+    bed.vcpu.run()
+    equal("the state of a vCPU that has run", _state(bed, gpa), RUNSTATE_RUNNING)
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, KVM_XEN_INVALID_GPA)
     set_state(RUNSTATE_OFFLINE)
-    equal("the state where it was taken away", _state(world, gpa), RUNSTATE_RUNNING)
+    equal("the state in a deactivated area", _state(bed, gpa), RUNSTATE_RUNNING)
 
 
 for _backing in (ANON, MEMFD):
     for _name, _gpa in (("runstate", RUNSTATE), ("runstate-split", SPLIT)):
         SUITE.add(
-            f"{_name}-{_backing.name}", f"{_name} in {_backing.text}, whose last page goes", "stale-translation",
-            partial(_runstate, _gpa, _backing), WITH_RUNSTATE,
+            f"{_name}-{_backing.name}", f"{_name} in {_backing.text}, whose last page is replaced", "stale-translation",
+            partial(_runstate, _gpa, _backing), needs=WITH_RUNSTATE,
         )  # fmt: skip
 
 
-@SUITE.test("runstate-half", "uapi", WITH_RUNSTATE)
+@SUITE.test("runstate-half", "uapi", needs=WITH_RUNSTATE)
 def runstate_half(machine: Machine) -> None:
-    """A runstate area of which one half has no memory is refused, and not used."""
-    world = guest(ANON, machine)
-    set_attr = world.vcpu.xen_vcpu_set_attr
-    expect("at the end of the memslot", "EFAULT", lambda: set_attr(XEN_VCPU_ATTR_RUNSTATE_ADDR, SIZE - 12))
-    set_attr(XEN_VCPU_ATTR_RUNSTATE_CURRENT, RUNSTATE_BLOCKED)
-    equal("the state", _state(world, SIZE - 12), 0)
+    """A runstate area whose second page has no memory is refused, and not used."""
+    bed = guest(ANON, machine)
+    set_attr = bed.vcpu.xen_vcpu_set_attr
+    expect("at the end of the memslot", "EFAULT", lambda: set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, SIZE - 12))
+    set_attr(KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT, RUNSTATE_BLOCKED)
+    equal("the state", _state(bed, SIZE - 12), 0)
 
 
-@SUITE.test("exit", "use-after-free", BY_HVA)
+@SUITE.test("exit", "use-after-free", needs=BY_HVA)
 def leave(machine: Machine) -> None:
-    """The VM goes while all of its caches are valid."""
-    world = guest(ANON, machine)
-    share_by_hva(world)
-    _set_vcpu_info(world, True)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_VCPU_TIME_INFO, TIME_INFO)
-    world.enable_clock()
-    world.update(1)
-    world.vm.xen_evtchn_send(PORT)
-    world.vm.close()
+    """The VM is destroyed while all of its caches are valid."""
+    bed = guest(ANON, machine)
+    share_by_hva(bed)
+    _set_vcpu_info(bed, True)
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
+    bed.enable_clock()
+    bed.update(1)
+    bed.vm.xen_evtchn_send(PORT)
+    bed.vm.close()
 
 
-# Timers. KVM's own make lockdep complain of an invalid wait context, and turn itself off: they come last.
+# Timers. With lockdep, KVM's timer is an invalid wait context, after which lockdep turns itself off: they run last.
 
 
 def _timer(seconds: float, machine: Machine) -> None:
-    """The event of a timer is sent in time, into the page of then; what the interrupt cannot reach, the vCPU does."""
-    world = guest(ANON, machine)
-    hva = share(world)
-    _set_vcpu_info(world, False)
-    set_timer = partial(world.vcpu.xen_vcpu_set_attr, XEN_VCPU_ATTR_TIMER)
-    world.vm.set_clock(SECOND)
-    set_timer(PORT, world.vm.get_clock() + int(seconds * SECOND))
+    """A timer's event is sent when it expires, into the current page: by the interrupt, or else by the vCPU."""
+    bed = guest(ANON, machine)
+    hva = share(bed)
+    _set_vcpu_info(bed, False)
+    set_timer = partial(bed.vcpu.xen_vcpu_set_attr, KVM_XEN_VCPU_ATTR_TYPE_TIMER)
+    bed.vm.set_clock(SECOND)
+    set_timer(PORT, bed.vm.get_clock() + int(seconds * SECOND))
     machine.sleep(2 * seconds + 0.05)
-    equal("whether the event is pending", is_pending(world, hva), True)
+    equal("whether the event is pending", is_pending(bed, hva), True)
     old = machine.pin(hva)
-    map_over(world, hva)
+    map_over(bed, hva)
     before = old.read(XEN_LONG_MODE.pending, 512)
-    set_timer(PORT + 1, world.vm.get_clock() + int(seconds * SECOND))
+    set_timer(PORT + 1, bed.vm.get_clock() + int(seconds * SECOND))
     machine.sleep(2 * seconds + 0.05)
-    equal("whether the interrupt has found the new page", is_pending(world, hva, PORT + 1), False)
-    world.vcpu.load(UNTOUCHED)
-    equal("when the timer expires", world.vcpu.xen_vcpu_get_timer(), 0)
-    equal("whether the event is pending in the new page", is_pending(world, hva, PORT + 1), True)
+    equal("whether the interrupt has found the new page", is_pending(bed, hva, PORT + 1), False)
+    bed.vcpu.load(UNTOUCHED)
+    equal("when the timer expires", bed.vcpu.xen_vcpu_get_timer(), 0)
+    equal("whether the event is pending in the new page", is_pending(bed, hva, PORT + 1), True)
     equal("whether the old page has changed", old.read(XEN_LONG_MODE.pending, 512) != before, False)
 
 
 TIMERS.add(
-    "past", "a timer whose time has come is sent at once; its page goes", "stale-translation",
-    partial(_timer, 0.0), XEN,
+    "past", "a timer whose time has come is sent at once; its page is replaced", "stale-translation",
+    partial(_timer, 0.0), needs=XEN,
 )  # fmt: skip
 TIMERS.add(
-    "future", "a timer's interrupt sends its event; its page goes", "stale-translation", partial(_timer, 0.1), XEN,
+    "future", "a timer's interrupt sends its event; its page is replaced", "stale-translation",
+    partial(_timer, 0.1), needs=XEN,
 )  # fmt: skip
 
 
-@TIMERS.test("stopped", "uapi", XEN)
+@TIMERS.test("stopped", "uapi", needs=XEN)
 def stopped(machine: Machine) -> None:
     """A timer that is stopped sends nothing."""
-    world = guest(ANON, machine)
-    hva = share(world)
-    world.vm.set_clock(SECOND)
-    expires = world.vm.get_clock() + SECOND
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_TIMER, PORT, expires)
-    equal("when it expires", world.vcpu.xen_vcpu_get_timer(), expires)
-    world.vcpu.xen_vcpu_set_attr(XEN_VCPU_ATTR_TIMER, 0)
-    equal("when it expires, stopped", world.vcpu.xen_vcpu_get_timer(), 0)
-    equal("whether the event is pending", is_pending(world, hva), False)
+    bed = guest(ANON, machine)
+    hva = share(bed)
+    bed.vm.set_clock(SECOND)
+    expires = bed.vm.get_clock() + SECOND
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_TIMER, PORT, expires)
+    equal("when it expires", bed.vcpu.xen_vcpu_get_timer(), expires)
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_TIMER, 0)
+    equal("when it expires, stopped", bed.vcpu.xen_vcpu_get_timer(), 0)
+    equal("whether the event is pending", is_pending(bed, hva), False)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/uapi/linux/mman.h: mmap(), mprotect() and madvise()."""
+"""include/uapi/linux/mman.h: mmap(), mremap(), mprotect() and madvise()."""
 
 from __future__ import annotations
 
 PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC = 0, 1, 2, 4
 PROT_RW = PROT_READ | PROT_WRITE
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 1, 2, 0x10, 0x20, 0x4000
+MAP_FIXED_NOREPLACE = 0x100000
+MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
 MADV_DONTNEED, MADV_REMOVE, MADV_NOHUGEPAGE = 4, 9, 15
 MADV_POPULATE_READ, MADV_POPULATE_WRITE = 22, 23
 MADV_HWPOISON = 100

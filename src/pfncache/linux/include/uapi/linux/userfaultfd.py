@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/uapi/linux/userfaultfd.h: the modes of a registration."""
+"""include/uapi/linux/userfaultfd.h: modes of a registration, features and events."""
 
 from __future__ import annotations
 
-UFFD_MISSING, UFFD_WP, UFFD_MINOR = 1, 2, 4
-"""UFFDIO_REGISTER_MODE_*."""
+UFFD_API = 0xAA
+UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP, UFFDIO_REGISTER_MODE_MINOR = 1, 2, 4
+UFFDIO_WRITEPROTECT_MODE_WP = 1
+UFFD_EVENT_PAGEFAULT = 0x12
+UFFD_FEATURE_PAGEFAULT_FLAG_WP, UFFD_FEATURE_MISSING_SHMEM, UFFD_FEATURE_MINOR_SHMEM = 1 << 0, 1 << 5, 1 << 10
+UFFD_FEATURE_WP_HUGETLBFS_SHMEM, UFFD_FEATURE_WP_UNPOPULATED, UFFD_FEATURE_WP_ASYNC = 1 << 12, 1 << 13, 1 << 15

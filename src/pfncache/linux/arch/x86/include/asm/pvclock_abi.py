@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/include/asm/pvclock-abi.h: the clock structure of a guest."""
+"""arch/x86/include/asm/pvclock-abi.h: the clock page of a guest."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
 
-PVCLOCK_TSC_STABLE_BIT = 1
-PVCLOCK_GUEST_STOPPED = 2
+PVCLOCK_TSC_STABLE_BIT, PVCLOCK_GUEST_STOPPED = 1, 2
 _PVCLOCK = struct.Struct("<IIQQIbBxx")
 
 
 @dataclass(frozen=True)
 class PvClock:
-    """struct pvclock_vcpu_time_info, which KVM writes for a guest with kvm-clock."""
+    """struct pvclock_vcpu_time_info: what KVM writes for a guest that has asked for kvm-clock."""
 
     version: int
     tsc_timestamp: int
@@ -32,11 +31,11 @@ class PvClock:
 
     @property
     def written(self) -> bool:
-        """Return whether KVM has written the structure."""
+        """Whether KVM has ever written it."""
         return self.version != 0
 
     def at(self, tsc: int) -> int:
-        """Return the time in nanoseconds at guest TSC `tsc`, as a guest computes it."""
+        """The time in nanoseconds when the guest's TSC reads `tsc`, as a guest computes it."""
         delta = tsc - self.tsc_timestamp
         delta = delta << self.tsc_shift if self.tsc_shift >= 0 else delta >> -self.tsc_shift
         return self.system_time + (delta * self.tsc_to_system_mul >> 32)

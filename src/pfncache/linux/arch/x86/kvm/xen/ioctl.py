@@ -5,22 +5,21 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import (
-    XEN_ATTR_LONG_MODE,
-    XEN_ATTR_SHARED_INFO,
-    XEN_ATTR_SHARED_INFO_HVA,
-    XEN_ATTR_UPCALL_VECTOR,
-    XEN_HVM_CONFIG_EVTCHN_SEND,
-    XEN_HVM_CONFIG_INTERCEPT_HCALL,
-    XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
-    XEN_INVALID,
-    XEN_PRIO_2LEVEL,
-    XEN_VCPU_ATTR_RUNSTATE_ADDR,
-    XEN_VCPU_ATTR_RUNSTATE_CURRENT,
-    XEN_VCPU_ATTR_TIMER,
-    XEN_VCPU_ATTR_UPCALL_VECTOR,
-    XEN_VCPU_ATTR_VCPU_INFO,
-    XEN_VCPU_ATTR_VCPU_INFO_HVA,
-    XEN_VCPU_ATTR_VCPU_TIME_INFO,
+    KVM_XEN_ATTR_TYPE_LONG_MODE,
+    KVM_XEN_ATTR_TYPE_SHARED_INFO,
+    KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA,
+    KVM_XEN_ATTR_TYPE_UPCALL_VECTOR,
+    KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
+    KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+    KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
+    KVM_XEN_INVALID_GPA,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR,
+    KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT,
+    KVM_XEN_VCPU_ATTR_TYPE_TIMER,
+    KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA,
+    KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO,
 )
 from pfncache.linux.arch.x86.kvm.x86.vcpu_run import VcpuRun
 from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
@@ -31,12 +30,15 @@ from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOENT, ENOTCONN, ENXIO
+from pfncache.linux.include.uapi.linux.kvm import KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL
 from pfncache.linux.include.xen.interface.xen import RUNSTATE_OFFLINE, RUNSTATE_RUNNABLE, RUNSTATE_RUNNING
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.kernel.softirq import Softirq
 
-PERMITTED_FLAGS = XEN_HVM_CONFIG_INTERCEPT_HCALL | XEN_HVM_CONFIG_EVTCHN_SEND | XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
+PERMITTED_FLAGS = (
+    KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
+)
 VCPU_INFO_SIZE = 64
 """sizeof(struct vcpu_info), in bytes."""
 FIRST_VECTOR = 0x10
@@ -67,18 +69,18 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         Returns: 0, -EINVAL, -ENOENT (no such attribute), or the error of activation or refresh.
         Simplified: no outbound event channels.
         """
-        if attribute == XEN_ATTR_LONG_MODE:
+        if attribute == KVM_XEN_ATTR_TYPE_LONG_MODE:
             with mutex(kvm.xen.xen_lock):
                 kvm.xen.host_long_mode = value != 0
                 return self.kvm_xen_shared_info_init(kvm) if kvm.xen.shinfo_cache.active else 0
-        if attribute == XEN_ATTR_UPCALL_VECTOR:
+        if attribute == KVM_XEN_ATTR_TYPE_UPCALL_VECTOR:
             return -EINVAL if 0 < value < FIRST_VECTOR else 0
-        if attribute not in (XEN_ATTR_SHARED_INFO, XEN_ATTR_SHARED_INFO_HVA):
+        if attribute not in (KVM_XEN_ATTR_TYPE_SHARED_INFO, KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA):
             return -ENOENT
-        by_hva = attribute == XEN_ATTR_SHARED_INFO_HVA
+        by_hva = attribute == KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA
         if by_hva and value % self.PAGE_SIZE != 0:
             return -EINVAL
-        if value == (0 if by_hva else XEN_INVALID):
+        if value == (0 if by_hva else KVM_XEN_INVALID_GPA):
             self.disable_shared_info(kvm)
             return 0
         return self.set_shared_info(kvm, value * self.PAGE_SIZE, value, by_hva)
@@ -90,24 +92,24 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         Returns: 0, -EINVAL, -ENXIO (not aligned), -ENOENT (no such attribute), or the error of the activation.
         """
         places = {
-            XEN_VCPU_ATTR_VCPU_INFO: (vcpu.xen.vcpu_info_cache, VCPU_INFO_SIZE),
-            XEN_VCPU_ATTR_VCPU_TIME_INFO: (vcpu.xen.vcpu_time_info_cache, self.PVCLOCK_SIZE),
+            KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO: (vcpu.xen.vcpu_info_cache, VCPU_INFO_SIZE),
+            KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO: (vcpu.xen.vcpu_time_info_cache, self.PVCLOCK_SIZE),
         }
         if attribute in places:
             return self._set_vcpu_place(vcpu, *places[attribute], value)
-        if attribute == XEN_VCPU_ATTR_VCPU_INFO_HVA:
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA:
             return self._set_vcpu_info_hva(vcpu, value)
-        if attribute == XEN_VCPU_ATTR_RUNSTATE_ADDR:
-            if value == XEN_INVALID:
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR:
+            if value == KVM_XEN_INVALID_GPA:
                 self.disable_vcpu_info(vcpu, vcpu.xen.runstate_cache)
                 self.disable_vcpu_info(vcpu, vcpu.xen.runstate2_cache)
                 return 0
             return self.set_runstate_area(vcpu, value)
-        if attribute == XEN_VCPU_ATTR_RUNSTATE_CURRENT:
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT:
             return self._set_runstate(vcpu, value)
-        if attribute == XEN_VCPU_ATTR_TIMER:
-            return self._set_timer(vcpu, value & XEN_PRIO_2LEVEL, value >> 32, expires)
-        if attribute == XEN_VCPU_ATTR_UPCALL_VECTOR:
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_TIMER:
+            return self._set_timer(vcpu, value & KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL, value >> 32, expires)
+        if attribute == KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR:
             return self._set_vector(vcpu, value)
         return -ENOENT
 
@@ -117,7 +119,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         """
-        if gpa == XEN_INVALID:
+        if gpa == KVM_XEN_INVALID_GPA:
             self.disable_vcpu_info(vcpu, gpc)
             return 0
         ret = self.set_vcpu_info(vcpu, gpc, gpa, length)
@@ -178,7 +180,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if port != 0 and priority != XEN_PRIO_2LEVEL:
+        if port != 0 and priority != KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL:
             return -EINVAL
         vcpu.xen.timer_pending = False
         vcpu.xen.host_timer_virq = port
@@ -252,7 +254,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_evtchn_send(), v7.3.4.
         Returns: 0, -EINVAL, or the error of the refresh.
         """
-        if port == 0 or port >= self.max_evtchn_port(kvm) or priority != XEN_PRIO_2LEVEL:
+        if port == 0 or port >= self.max_evtchn_port(kvm) or priority != KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL:
             return -EINVAL
         if vcpu_id >= len(kvm.vcpus):
             return -EINVAL

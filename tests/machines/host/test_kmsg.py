@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What counts as a complaint of the kernel, on lines that were written for this."""
+"""Recognition of warnings and bugs in the kernel log."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machine on the model: what it shows, who waits for whom, and that it notices what is left over."""
+"""The machine model: descriptions of objects, scheduling of tasks, and leaks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pfncache.linux.include.uapi import (
     PAGE_SIZE,
     PUNCH_HOLE,
     SHARED_GMEM,
-    UFFD_MISSING,
+    UFFDIO_REGISTER_MODE_MISSING,
 )
 from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.machine import ModelMachine
@@ -46,7 +46,7 @@ def test_objects_show_what_they_hold(model: ModelMachine) -> None:
     assert "active, invalid" in repr(vcpu)
 
 
-def test_design_decides_what_there_is() -> None:
+def test_capabilities_depend_on_the_design() -> None:
     flags = {
         name: ModelMachine(DESIGNS[name]).capabilities.guest_memfd_flags
         for name in ("mainline-6.12", "mainline-7.3", "rfc-v4")
@@ -87,19 +87,19 @@ def test_tasks_run_in_turn_and_wait_for_each_other(model: ModelMachine) -> None:
     vm = model.create_vm()
     vcpu, hva = vm.create_vcpu(), model.mmap(SIZE)
     vm.set_user_memory_region(0, 0, SIZE, hva)
-    fault = model.userfaultfd(hva, SIZE, UFFD_MISSING)
+    fault = model.userfaultfd(hva, SIZE, UFFDIO_REGISTER_MODE_MISSING)
     lookup = model.start(lambda: vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, KVM_MSR_ENABLED))
     delete = model.start(lambda: vm.delete(0))  # waits for the lookup's SRCU section
     again = model.start(lambda: vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0))  # waits for the vCPU
     assert (lookup.blocked(), delete.blocked(), again.blocked()) == (True, True, True)
-    with pytest.raises(TimeoutError, match="waits for ever"):
+    with pytest.raises(TimeoutError, match="is blocked forever"):
         delete.result()
     fault.resolve(fault.wait())
     assert (lookup.result(), again.result()) == (1, 1)
     delete.result()
 
 
-def test_nobody_else_can_run(model: ModelMachine) -> None:
+def test_deadlock_without_other_tasks(model: ModelMachine) -> None:
     model.mm.mmap_lock.writer = True
     with pytest.raises(WouldBlock):
         model.mmap(PAGE_SIZE)
@@ -120,7 +120,7 @@ def test_window_keeps_a_refresh_repeating(model: ModelMachine) -> None:
     assert model.clock_at(hva).written
 
 
-def test_suspicious_rcu_usage_is_told() -> None:
+def test_suspicious_rcu_usage_is_logged() -> None:
     with ModelMachine(DESIGNS["rfc-v4"]) as machine:
         machine.create_vm(KVM_X86_SW_PROTECTED_VM).set_memory_attributes(0, PAGE_SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE)
         assert machine.dmesg() == ("WARNING: suspicious RCU usage: kvm->memslots outside an SRCU read section",)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The program that wastes time, without a kernel to load it into."""
+"""The delaying program, decoded without loading it into a kernel."""
 
 from __future__ import annotations
 

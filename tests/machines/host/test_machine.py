@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machine on /dev/kvm: bounds, and that nothing is left open."""
+"""The machine kvm: bounds of calls, and release of all resources."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.linux.include.uapi import PAGE_SIZE, SHARED_GMEM, UFFD_MISSING
+from pfncache.linux.include.uapi import PAGE_SIZE, SHARED_GMEM, UFFDIO_REGISTER_MODE_MISSING
 from pfncache.machines.host import devkvm as module
 from pfncache.machines.host.deadline import Deadline
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import SyscallError
-from pfncache.machines.program import Program
+from pfncache.machines.program import CpuMode, GuestProgram, ProgramEnd
 
 
 def _open() -> tuple[list[str], int, int]:
@@ -35,7 +35,7 @@ def _use(kvm: KvmMachine) -> None:
     kvm.write(hva, b"x")
     kvm.mmap(PAGE_SIZE, memfd)
     kvm.pin(hva)
-    kvm.userfaultfd(kvm.mmap(PAGE_SIZE), PAGE_SIZE, UFFD_MISSING)
+    kvm.userfaultfd(kvm.mmap(PAGE_SIZE), PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING)
     kvm.track_writes(kvm.mmap(PAGE_SIZE), PAGE_SIZE)
     assert vcpu.run().reason == "HLT"
     assert kvm.start(vcpu.run).result().reason == "HLT"
@@ -64,7 +64,7 @@ def test_run_is_bounded(kvm: KvmMachine, thread: bool) -> None:
     vm = kvm.create_vm()
     vcpu, hva = vm.create_vcpu(), kvm.mmap(32 * PAGE_SIZE)
     vm.set_user_memory_region(0, 0, 32 * PAGE_SIZE, hva)
-    program = Program("ring3", (), "spin")
+    program = GuestProgram(CpuMode.RING3, (), ProgramEnd.SPIN)
     for gpa, data in program.image().items():
         kvm.write(hva + gpa, data)
     started = time.monotonic()
@@ -74,7 +74,7 @@ def test_run_is_bounded(kvm: KvmMachine, thread: bool) -> None:
     assert vcpu.run().reason == "HLT"
 
 
-def test_machines_are_made_in_the_main_thread_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_machine_has_to_be_created_in_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[str] = []
 
     def make() -> None:

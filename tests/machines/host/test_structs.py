@@ -10,20 +10,20 @@ import pytest
 from pfncache.machines.host import structs
 
 SIZES = {
-    structs.UserspaceMemoryRegion: 32,
-    structs.UserspaceMemoryRegion2: 160,
-    structs.CreateGuestMemfd: 64,
-    structs.MemoryAttributes: 32,
-    structs.DirtyLog: 16,
-    structs.Regs: 144,
-    structs.Segment: 24,
-    structs.Sregs: 312,
-    structs.ClockData: 48,
-    structs.CpuidEntry: 40,
-    structs.Translation: 24,
-    structs.LapicState: 1024,
+    structs.KvmUserspaceMemoryRegion: 32,
+    structs.KvmUserspaceMemoryRegion2: 160,
+    structs.KvmCreateGuestMemfd: 64,
+    structs.KvmMemoryAttributes: 32,
+    structs.KvmDirtyLog: 16,
+    structs.KvmRegs: 144,
+    structs.KvmSegment: 24,
+    structs.KvmSregs: 312,
+    structs.KvmClockData: 48,
+    structs.KvmCpuidEntry2: 40,
+    structs.KvmTranslation: 24,
+    structs.KvmLapicState: 1024,
     structs.UffdioRegister: 32,
-    structs.Uffdio: 24,
+    structs.UffdioApi: 24,
     structs.UffdioZeropage: 32,
     structs.UffdioWriteprotect: 24,
 }
@@ -80,5 +80,14 @@ def test_numbers() -> None:
 
 
 def test_offsets_in_kvm_run() -> None:
-    assert (structs.Run.immediate_exit.offset, structs.Run.exit_reason.offset, structs.Run.exit.offset) == (1, 8, 32)
-    assert (structs.Mmio.data.offset, structs.Mmio.len.offset, structs.Mmio.is_write.offset) == (8, 16, 20)
+    run, mmio = structs.KvmRun, structs.KvmRunMmio
+    assert (run.immediate_exit.offset, run.exit_reason.offset, run.exit.offset) == (
+        1,
+        8,
+        32,
+    )
+    assert (mmio.data.offset, mmio.len.offset, mmio.is_write.offset) == (
+        8,
+        16,
+        20,
+    )

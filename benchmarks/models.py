@@ -9,7 +9,7 @@ from pfncache.check.system import System
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.properties import PROBES
 from pfncache.scenarios.operations import OPERATIONS
-from pfncache.scenarios.world import Memory, World
+from pfncache.scenarios.world import MemoryKind, World
 
 BESIDE = ("munmap", "zap-range", "slot-log")
 """One actor each, in the order in which they join. All three make 11,560,783 states."""
@@ -18,7 +18,7 @@ BESIDE = ("munmap", "zap-range", "slot-log")
 def crowd(names: Sequence[str] = BESIDE, updates: int = 1) -> System:
     """A clock that is updated beside some operations, on the newest mainline."""
     slots = 1 + sum(OPERATIONS[name].slots for name in names)
-    world = World(mainline_7_3.kernel(*PROBES), Memory.ANON, slots=slots).clock_on()
+    world = World(mainline_7_3.kernel(*PROBES), MemoryKind.ANON, slots=slots).clock_on()
     update = world.call("kvm_vcpu_run_clock_update", world.vcpu)
     world.actor("vcpu", *(update,) * updates)
     for name in names:

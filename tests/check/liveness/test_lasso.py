@@ -12,7 +12,8 @@ import pytest
 from pfncache.check.path import Choice
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.search import Result, Search
-from pfncache.verify.trace import FOR_EVER, build, render
+from pfncache.verify.trace import LOOP_MARK, render
+from pfncache.verify.trace_builder import build
 from tests.check import toys
 from tests.check.toys import Box
 
@@ -93,8 +94,8 @@ def test_the_replay_goes_round_the_loop() -> None:
     assert trace.loop is not None
     assert {row.actor for row in trace.rows[trace.loop :]} == {"a0", "a1"}
     text = render(trace).splitlines()
-    assert sum(FOR_EVER in line for line in text) == 1
-    assert "shared.flag = True" in render(trace).split(FOR_EVER)[1]
+    assert sum(LOOP_MARK in line for line in text) == 1
+    assert "shared.flag = True" in render(trace).split(LOOP_MARK)[1]
     assert text[-1].startswith("=> a fair scheduler may leave a0 in ask(), a1 in answer() for ever")
 
 

@@ -77,6 +77,17 @@ def test_code_that_is_not_in_the_language() -> None:
         pfncache.check(pfncache.designs["mainline-7.3"] + [Listed], SCENARIO)
 
 
+def test_a_patch_without_source() -> None:
+    """As at the Python prompt, where inspect finds none."""
+    scope: dict[str, object] = {"Patch": pfncache.Patch}
+    exec("class Typed(Patch):\n    def gpc_may_keep_pfn(self, gpc, hva_change):\n        return True\n", scope)
+    typed = scope["Typed"]
+    assert isinstance(typed, type)
+    assert issubclass(typed, pfncache.Patch)
+    with pytest.raises(pfncache.CompileError, match="<string>:2: Typed has no source to compile; write it in a file"):
+        pfncache.check(pfncache.designs["mainline-7.3"] + [typed], SCENARIO)
+
+
 def test_a_taken_name() -> None:
     taken = pfncache.Scenario(SCENARIO, "", punch.build)
     with pytest.raises(ValueError, match="the catalogue has a scenario 'clock/anon/munmap'"):

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import inspect
+import linecache
 from collections.abc import Iterable
 
+from pfncache.check.compile.source import CompileError, Location
 from pfncache.designs.design import Design
 from pfncache.scenarios import SCENARIOS, Scenario
 from pfncache.verify import MAX_STATES
@@ -35,11 +38,22 @@ def check(
     modelling language.
     """
     chosen = design_named(design) if isinstance(design, str) else design
+    _require_source(chosen)
     found, by_name = _scenarios(scenarios)
     options = SearchOptions(max_states=max_states, reduction=reduction, processes=jobs)
     session = Session.plan([chosen], found, by_name=by_name, options=options)
     outcomes = {job.scenario_name: outcome for job, outcome in run_jobs(session.jobs, jobs)}
     return [outcomes[job.scenario_name] for job in session.jobs]
+
+
+def _require_source(design: Design) -> None:
+    """Raise CompileError for a patch without source, as one that was typed at the Python prompt."""
+    for patch in design.patches:
+        for function in vars(patch).values():
+            code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+            if code is not None and not linecache.getlines(code.co_filename, function.__globals__):
+                place = Location(code.co_filename, code.co_firstlineno, code.co_name)
+                raise CompileError(place, f"{patch.__name__} has no source to compile; write it in a file")
 
 
 def _scenarios(wanted: str | Scenario | Iterable[str | Scenario] | None) -> tuple[list[Scenario], bool]:

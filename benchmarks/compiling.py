@@ -15,8 +15,8 @@ from pfncache.check.system import System
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.shape import shapes
-from pfncache.scenarios.world import Memory
-from pfncache.verify.runner import PATIENCE
+from pfncache.scenarios.world import MemoryKind
+from pfncache.verify.runner import GC_THRESHOLD
 from pfncache.verify.systems import make_kernel_system, make_system
 
 SAMPLE = 10
@@ -38,10 +38,10 @@ def race(name: str, builds: list[Callable[[], System]]) -> None:
 
 def main() -> None:
     """Print the table: the sweep of one kind of memory, and a part of the catalogue under several designs."""
-    gc.set_threshold(PATIENCE)
+    gc.set_threshold(GC_THRESHOLD)
     print("| systems | how many | CPU s each, alone | with a memo | faster |\n|---|---|---|---|---|")
     chosen = [DESIGNS[name] for name in ("mainline-7.3", "rfc-v4", "rfc-v4-fixed")]
-    anon = list(shapes(3, 1, 1, 3, [Memory.ANON]))
+    anon = list(shapes(3, 1, 1, 3, [MemoryKind.ANON]))
     race(
         "sweep --actors 3 --updates 1 --memory anon",
         [partial(make_kernel_system, design, shape.build) for shape in anon for design in chosen[:2]],

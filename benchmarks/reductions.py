@@ -20,7 +20,7 @@ from pfncache.check.search import Search
 from pfncache.check.system import System
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios.shape import Shape
-from pfncache.scenarios.world import Memory
+from pfncache.scenarios.world import MemoryKind
 from pfncache.verify.systems import make_kernel_system
 
 ALL_BITS = -1
@@ -33,10 +33,10 @@ def models() -> Iterator[tuple[str, Callable[[], System]]]:
     for beside in (BESIDE[:2], BESIDE):
         yield f"clock beside {', '.join(beside)}", partial(crowd, beside)
     for memory, operations in (
-        (Memory.ANON, ("dontneed", "touch")),
-        (Memory.ANON, ("munmap", "migrate", "mprotect")),
-        (Memory.GMEM_MMAP, ("punch", "allocate", "munmap")),
-        (Memory.GMEM, ("make-shared", "punch", "guest-access")),
+        (MemoryKind.ANON, ("dontneed", "touch")),
+        (MemoryKind.ANON, ("munmap", "migrate", "mprotect")),
+        (MemoryKind.GMEM_MMAP, ("punch", "allocate", "munmap")),
+        (MemoryKind.GMEM, ("make-shared", "punch", "guest-access")),
     ):
         build = Shape(memory, operations).build
         yield f"{memory} beside {', '.join(operations)}", partial(make_kernel_system, mainline_7_3, build)

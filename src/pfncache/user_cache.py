@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's cache folder: kernels, what was built of them, and the states of guests that have booted them."""
+"""The user's cache folder: kernels, builds, snapshots of booted guests, and compiled systems."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 
 def root() -> Path:
-    """Where it is: $XDG_CACHE_HOME/pfncache, or ~/.cache/pfncache."""
+    """Return the folder: $XDG_CACHE_HOME/pfncache, or ~/.cache/pfncache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pfncache"
 
 
 def folder(name: str) -> Path:
-    """One of its folders, which is made if it is not there."""
+    """Return one of its folders, which is made if it does not exist."""
     path = root() / name
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -25,7 +25,7 @@ def folder(name: str) -> Path:
 
 @contextmanager
 def complete(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `path` when the block ends well, and is removed when it does not."""
+    """Yield a folder to fill. It replaces `path` when the block ends, and is removed if the block raises."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
@@ -38,14 +38,14 @@ def complete(path: Path) -> Iterator[Path]:
 
 
 def size(path: Path) -> int:
-    """The bytes on disk of a file, or of a folder with everything in it."""
+    """Return the bytes on disk of a file, or of a folder with everything in it."""
     if not path.is_dir():
         return path.stat().st_blocks * 512 if path.exists() else 0
     return sum(size(child) for child in path.iterdir())
 
 
 def clear() -> int:
-    """Remove everything: how many bytes that were."""
+    """Remove everything. Returns the number of bytes."""
     freed = size(root())
     shutil.rmtree(root(), ignore_errors=True)
     return freed

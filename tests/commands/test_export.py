@@ -27,7 +27,7 @@ def test_unknown_scenario_names_the_nearest(pfncache: Command) -> None:
 
 
 def test_tla(pfncache: Command, tmp_path: Path) -> None:
-    """A module of the file's name, and what TLC is asked beside it."""
+    """A module of the file's name, and its configuration for TLC beside it."""
     run = pfncache("export", "--tla", "rfc-v4-fixed", "-s", "clock/anon/munmap", "-o", str(tmp_path / "clock.tla"))
     assert (run.code, run.out) == (0, "")
     head, title, *_ = (tmp_path / "clock.tla").read_text().splitlines()
@@ -37,10 +37,32 @@ def test_tla(pfncache: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("output", [(), ("-o", "clock.txt"), ("-o", "a-b.tla"), ("-o", "EXTENDS.tla")])
-def test_tla_wants_a_name(output: tuple[str, ...], pfncache: Command) -> None:
+def test_tla_requires_a_name(output: tuple[str, ...], pfncache: Command) -> None:
     run = pfncache("export", "--tla", "-s", "clock/anon/munmap", *output)
     assert run.code == 2
     assert "--tla needs -o NAME.tla" in run.err
+
+
+def test_own_design_and_scenario(pfncache: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from pfncache import scenario\nfrom pfncache.designs.catalogue import mainline_7_3\n"
+        "a = mainline_7_3 + []\nb = mainline_7_3 + []\n"
+        "@scenario\ndef touch(w):\n    w.actor('touch', w.call('do_user_addr_fault', w.mm, w.hva))\n"
+    )
+    run = pfncache("export", "--promela", f"{path}:b", "-s", "mine/touch")
+    assert run.out.startswith("/* mine/touch under b: touch: do_user_addr_fault; 3 pages */\n")
+    run = pfncache("export", "--promela", str(path), "-s", "mine/touch")
+    assert run.err.splitlines()[-1] == "Error: one design is needed, not 2 (a, b); name one, as FILE.py:design"
+
+
+def test_help_has_the_commands_as_they_are_typed(pfncache: Command) -> None:
+    run = pfncache("export", "--help")
+    assert "\\b" not in run.out
+    assert (
+        "\n  pfncache export --promela mainline-7.3 -s clock/anon/munmap -o model.pml\n  spin -a model.pml && gcc"
+        in run.out
+    )
 
 
 def test_output_that_cannot_be_written(pfncache: Command, tmp_path: Path) -> None:
@@ -49,7 +71,7 @@ def test_output_that_cannot_be_written(pfncache: Command, tmp_path: Path) -> Non
     assert run.err.splitlines()[-1] == f"Error: cannot write {tmp_path}/no/model.pml: No such file or directory"
 
 
-def test_a_format_is_wanted(pfncache: Command) -> None:
+def test_a_format_is_required(pfncache: Command) -> None:
     run = pfncache("export", "-s", "clock/anon/munmap")
     assert run.code == 2
     assert run.err.splitlines()[-1] == "Error: Missing option '--promela' or '--tla'."

@@ -109,15 +109,11 @@ def test_usage(pfncache: Command, arguments: tuple[str, ...], message: str) -> N
     ("text", "where"),
     [
         ("def broken(:\n    pass\n", ":1: invalid syntax"),
-        ("x = 1\n", ": makes no design; write e.g. `my_design = mainline_7_3 + [MyPatch]`"),
-        (
-            "from pfncache.designs.catalogue import mainline_7_3\na = mainline_7_3 + []\nb = mainline_7_3 + []\n",
-            ": makes 2 designs (a, b); keep one, or give each its own file",
-        ),
+        ("x = 1\n", ": defines no design and no scenario; write e.g. `my_design = mainline_7_3 + [MyPatch]`"),
         ("from pfncache.designs.catalogue import mainline_7_4\n", ":1: ImportError: cannot import name 'mainline_7_4'"),
-        (DESIGN.format(body="return [x for x in (1, 2)]"), ":10: a list comprehension is not in the model's language"),
-        (DESIGN.format(body="return gpc.colour == 1"), ":10: GfnToPfnCache has no member 'colour'"),
-        (DESIGN.format(body="return self.no_such_function(gpc)"), ":10: "),
+        (DESIGN.format(body="return [x for x in (1, 2)]"), ":11: a list comprehension is not in the model's language"),
+        (DESIGN.format(body="return gpc.colour == 1"), ":11: GfnToPfnCache has no member 'colour'"),
+        (DESIGN.format(body="return self.no_such_function(gpc)"), ":11: "),
     ],
 )
 def test_bad_file(pfncache: Command, tmp_path: Path, text: str, where: str) -> None:
@@ -137,6 +133,74 @@ def test_own_design(pfncache: Command, tmp_path: Path) -> None:
     run = pfncache("verify", str(path), "-s", "clock/anon/munmap", "--json")
     assert run.document["designs"][0]["design"] == "my-design"
     assert run.document["designs"][0]["verdict"] == "violated"
+
+
+OWN = """
+from pfncache import scenario
+from pfncache.designs.catalogue import mainline_7_3, rfc_v4_on_7_3
+
+one = mainline_7_3 + []
+two = (rfc_v4_on_7_3 + []).named("the-other", "RFC v4 once more")
+
+
+@scenario
+def unmapped(w):
+    '''The clock's page is unmapped.'''
+    w.clock_on()
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("munmap", w.call({function!r}, w.mm, w.hva))
+"""
+
+
+def _verdicts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    return [(d["design"], [(s["scenario"], s["verdict"]) for s in d["scenarios"]]) for d in run.document["designs"]]
+
+
+def test_own_designs_and_scenarios(pfncache: Command, tmp_path: Path) -> None:
+    """All of them, or one of each by its name; beside the catalogue's."""
+    path = tmp_path / "mine.py"
+    path.write_text(OWN.format(function="vm_munmap"))
+    both = pfncache("verify", str(path), "-s", "mine/", "--json")
+    assert (both.code, _verdicts(both)) == (
+        1, [("one", [("mine/unmapped", "holds")]), ("the-other", [("mine/unmapped", "violated")])],
+    )  # fmt: skip
+    one = pfncache("verify", f"{path}:one", "mainline-7.2", "-s", "mine/unmapped", "-s", "clock/anon/touch", "--json")
+    assert (one.code, [name for name, _ in _verdicts(one)]) == (0, ["one", "mainline-7.2"])
+    assert [name for name, _ in _verdicts(one)[0][1]] == ["mine/unmapped", "clock/anon/touch"]
+
+
+def test_a_file_of_scenarios_alone(pfncache: Command, tmp_path: Path) -> None:
+    """Its scenarios are all that is searched, under the designs that are named."""
+    path = tmp_path / "mine.py"
+    path.write_text("\n".join(line for line in OWN.format(function="vm_munmap").splitlines() if " + []" not in line))
+    run = pfncache("verify", "mainline-7.3", "no-active-count", str(path), "--json")
+    assert _verdicts(run) == [
+        ("mainline-7.3", [("mine/unmapped", "holds")]), ("no-active-count", [("mine/unmapped", "violated")]),
+    ]  # fmt: skip
+
+
+def test_a_mistake_in_an_own_scenario(pfncache: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(OWN.format(function="vm_mumap"))
+    run = pfncache("verify", str(path), "-s", "mine/")
+    assert (run.code, run.err.splitlines()[-1]) == (
+        2,
+        "Error: mine.py:14: AttributeError: the kernel has no function 'vm_mumap'; nearest: "
+        "vm_munmap, memunmap, vunmap",
+    )
+    path.write_text(OWN.format(function="vm_mumap").replace("    w.", "    # w."))
+    run = pfncache("verify", str(path), "-s", "mine/")
+    assert (run.code, run.err.splitlines()[-1]) == (2, "Error: mine.py:9: mine/unmapped declares no actor")
+
+
+def test_two_designs_of_one_name(pfncache: Command, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text("from pfncache.designs.catalogue import *\nd = mainline_7_3 + []\n")
+    run = pfncache("verify", str(tmp_path / "a" / "mine.py"), str(tmp_path / "b" / "mine.py"))
+    assert (run.code, run.err.splitlines()[-1]) == (
+        2, "Error: two designs are called 'd'; give one of them another name",
+    )  # fmt: skip
 
 
 def test_limit_is_bounded(pfncache: Command) -> None:

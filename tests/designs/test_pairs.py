@@ -7,7 +7,7 @@ import pytest
 
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import SCENARIOS
-from pfncache.scenarios.world import Memory
+from pfncache.scenarios.world import MemoryKind
 from pfncache.verify.runner import Job, run
 
 KNOWN = {
@@ -18,8 +18,8 @@ KNOWN = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("memory", list(Memory))
-def test_mainline_holds(memory: Memory) -> None:
+@pytest.mark.parametrize("memory", list(MemoryKind))
+def test_mainline_holds(memory: MemoryKind) -> None:
     names = [name for name in SCENARIOS if name.startswith(f"pairs/{memory}/")]
     found = {}
     for name in names:

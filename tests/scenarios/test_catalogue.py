@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios by name: each builds, says what it is about, and says what it covers."""
+"""Scenarios by name: each builds, has a hazard, and states its bounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.catalogue import catalogue
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.scenario import describe
-from pfncache.scenarios.world import Memory
+from pfncache.scenarios.world import MemoryKind
 
 KERNEL = mainline_7_3.kernel(*PROBES)
 
@@ -41,11 +41,11 @@ def test_pairs_build_on_mainline() -> None:
         assert len(scenario.build(KERNEL).actors) == 3, scenario.name
 
 
-def test_each_says_what_it_is_about() -> None:
+def test_each_has_a_hazard() -> None:
     for name, scenario in SCENARIOS.items():
         assert re.fullmatch(r"[a-z]+(/[a-z+-]+)+", name)
         assert re.fullmatch(r"[^\n]+", scenario.hazard), name
-        assert scenario.memory in ("", *Memory), name
+        assert scenario.memory in ("", *MemoryKind), name
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,10 @@ def test_each_says_what_it_is_about() -> None:
             "clock/gmem-mmap/slot-replace",
             "vcpu: clock_update x2 | slot-replace: set_memory_region mmap_pgoff set_memory_region; 3 pages",
         ),
-        ("pairs/anon/touch+touch", "vcpu: clock_update | touch: user_addr_fault | touch': user_addr_fault; 3 pages"),
+        (
+            "pairs/anon/touch+touch",
+            "vcpu: clock_update | touch: do_user_addr_fault | touch': do_user_addr_fault; 3 pages",
+        ),
         ("xen/timer-on-vcpu", "vcpu: timer_injection | timer: timer_irq | madvise: madvise_dontneed; 3 pages"),
         ("gmem/recreate-then-close", "vcpu: clock_update x2 | vmm: set_memory_region x2 close; 4 pages"),
     ],
@@ -66,7 +69,7 @@ def test_bounds_in_a_line(name: str, text: str) -> None:
     assert describe(SCENARIOS[name].build(KERNEL)) == text
 
 
-def test_a_closed_file_is_released_by_whoever_drops_its_last_reference() -> None:
+def test_a_closed_file_is_released_where_its_last_reference_is_dropped() -> None:
     vcpu, close = SCENARIOS["clock/gmem/close"].build(KERNEL).actors
     assert [str(call) for call in close.calls] == ["filp_close(gmem0)", "task_work_run(gmem0)"]
     assert [call.function.__name__ for call in vcpu.calls] == ["run_clock_update", "task_work_run"] * 2

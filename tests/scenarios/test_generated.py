@@ -11,7 +11,7 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.properties import PROBES
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.operations import OPERATIONS
-from pfncache.scenarios.world import Memory, World
+from pfncache.scenarios.world import MemoryKind, World
 
 USER = "munmap dontneed mprotect mremap touch"
 SLOTS = "slot-delete slot-replace"
@@ -22,14 +22,14 @@ FILE = "punch allocate close memory-failure"
 PRIVATE = f"munmap dontneed {FILE} make-shared make-private {SLOTS} guest-access"
 MAPPED = f"{USER} {FILE} {SLOTS} guest-access {ACCESS} {CLOCK}"
 APPLIES = {
-    Memory.ANON: f"{USER} migrate {PLAIN} {ACCESS} {CLOCK}",
-    Memory.MEMFD: f"{USER} memfd-punch memory-failure {PLAIN}",
-    Memory.PFNMAP: f"munmap {PLAIN} {CLOCK}",
-    Memory.GMEM: PRIVATE,
-    Memory.GMEM_COCO: PRIVATE,
-    Memory.GMEM_MMAP: MAPPED,
-    Memory.GMEM_NDM: MAPPED,
-    Memory.GMEM_UNMAPPED: f"{FILE} {SLOTS} guest-access {CLOCK}",
+    MemoryKind.ANON: f"{USER} migrate {PLAIN} {ACCESS} {CLOCK}",
+    MemoryKind.MEMFD: f"{USER} memfd-punch memory-failure {PLAIN}",
+    MemoryKind.PFNMAP: f"munmap {PLAIN} {CLOCK}",
+    MemoryKind.GMEM: PRIVATE,
+    MemoryKind.GMEM_COCO: PRIVATE,
+    MemoryKind.GMEM_MMAP: MAPPED,
+    MemoryKind.GMEM_NDM: MAPPED,
+    MemoryKind.GMEM_UNMAPPED: f"{FILE} {SLOTS} guest-access {CLOCK}",
 }
 CASES = [(memory, name) for memory, names in APPLIES.items() for name in names.split()]
 
@@ -51,8 +51,8 @@ def test_number_of_pairs() -> None:
 
 
 @pytest.mark.parametrize(("memory", "name"), CASES)
-def test_operation_runs_by_itself(memory: Memory, name: str) -> None:
-    """Nothing is violated when nobody else runs, and everything is given back."""
+def test_operation_runs_by_itself(memory: MemoryKind, name: str) -> None:
+    """An operation alone violates nothing, and everything is freed."""
     operation = OPERATIONS[name]
     world = World(mainline_7_3.kernel(*PROBES), memory, slots=1 + operation.slots, files=2)
     calls = operation.calls(world)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ends beside those who never do, and what starves, with exact numbers of states."""
+"""Operations beside an actor that loops forever: which end, and which starve, with exact numbers of states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.scenario import describe
 from pfncache.verify.runner import Job, run
-from pfncache.verify.trace import FOR_EVER, render
+from pfncache.verify.trace import LOOP_MARK, render
 
 STARVES = [
     # Every notifier raises the count and moves pfncache's own sequence, whatever it is about.
@@ -20,7 +20,7 @@ STARVES = [
     ("mainline-7.2", "livelock/unrelated-page", 848),
     ("no-active-count", "livelock/unrelated-page", 1032),
     ("rfc-v4-fixed", "livelock/unrelated-memory", 684),
-    # A slot is not replaced between the start and the end of a notifier, and nobody keeps the next one from starting.
+    # A slot is not replaced between the start and the end of a notifier, and nothing keeps the next one from starting.
     ("mainline-7.3", "livelock/slot-update", 1332),
     ("mainline-7.2", "livelock/slot-update", 444),
     ("uaccess-clock", "livelock/slot-update", 1332),
@@ -76,12 +76,12 @@ def test_the_trace_reads_like_the_report() -> None:
     ]
     end = "kvm_mmu_notifier_invalidate_range_end"
     assert loop.count(("madvise", (end, "kvm.gpc_invalidate_seq += 1"))) == 3
-    assert render(outcome.trace).count(FOR_EVER) == 1
+    assert render(outcome.trace).count(LOOP_MARK) == 1
 
 
 @pytest.mark.slow
 def test_a_range_filter_changes_nothing_else() -> None:
-    """Apart from the generated scenarios, for which tests/series/test_own_bugs.py says so."""
+    """Apart from the generated scenarios, for which see tests/designs/test_own_bugs.py."""
     names = [name for name in DEFAULT_SCENARIOS if not name.startswith("clock/")]
     found = {
         design: {name: run(Job(DESIGNS[design], name, 1_000_000)).property for name in names}
@@ -91,6 +91,6 @@ def test_a_range_filter_changes_nothing_else() -> None:
     assert differ == {"livelock/unrelated-memory", "livelock/unrelated-page"}
 
 
-def test_bounds_say_who_never_ends() -> None:
+def test_bounds_show_which_actor_loops() -> None:
     built = SCENARIOS["livelock/unrelated-memory"].build(mainline_7_3.kernel())
-    assert describe(built) == "vcpu: clock_update | madvise: madvise_dontneed for ever; 3 pages"
+    assert describe(built) == "vcpu: clock_update | madvise: madvise_dontneed in a loop; 3 pages"

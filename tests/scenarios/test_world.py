@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The small world: each kind of memory is what it says."""
+"""The world of a scenario: what each kind of memory consists of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios.operations import OPERATIONS
-from pfncache.scenarios.world import DEVICE_PFN, Memory, World
+from pfncache.scenarios.world import DEVICE_PFN, MemoryKind, World
 
 KERNEL = mainline_7_3.kernel()
 
@@ -16,15 +16,15 @@ KERNEL = mainline_7_3.kernel()
 @pytest.mark.parametrize(
     ("memory", "vm_type", "flags", "private"),
     [
-        (Memory.ANON, 0, None, False),
-        (Memory.GMEM, 1, 0, True),
-        (Memory.GMEM_COCO, 4, 0, True),
-        (Memory.GMEM_MMAP, 0, 3, False),
-        (Memory.GMEM_NDM, 0, 7, False),
-        (Memory.GMEM_UNMAPPED, 0, 3, False),
+        (MemoryKind.ANON, 0, None, False),
+        (MemoryKind.GMEM, 1, 0, True),
+        (MemoryKind.GMEM_COCO, 4, 0, True),
+        (MemoryKind.GMEM_MMAP, 0, 3, False),
+        (MemoryKind.GMEM_NDM, 0, 7, False),
+        (MemoryKind.GMEM_UNMAPPED, 0, 3, False),
     ],
 )
-def test_guest_memory(memory: Memory, vm_type: int, flags: int | None, private: bool) -> None:
+def test_guest_memory(memory: MemoryKind, vm_type: int, flags: int | None, private: bool) -> None:
     world = World(KERNEL, memory)
     assert (world.kvm.vm_type, world.kvm.mem_attr_array[0].private) == (vm_type, private)
     slot = world.kvm.slot_cache[0]
@@ -33,19 +33,19 @@ def test_guest_memory(memory: Memory, vm_type: int, flags: int | None, private: 
     assert [file.f_mapping.gmem_flags for file in world.files] == ([] if flags is None else [flags])
 
 
-@pytest.mark.parametrize("memory", Memory)
-def test_user_mapping(memory: Memory) -> None:
+@pytest.mark.parametrize("memory", MemoryKind)
+def test_user_mapping(memory: MemoryKind) -> None:
     world = World(KERNEL, memory)
     vma = world.mm.vmas[world.hva >> world.kernel.PAGE_SHIFT]
     mapped = {
-        Memory.MEMFD: world.memfd,
-        Memory.GMEM_MMAP: world.files[0].f_mapping if world.files else None,
-        Memory.GMEM_NDM: world.files[0].f_mapping if world.files else None,
+        MemoryKind.MEMFD: world.memfd,
+        MemoryKind.GMEM_MMAP: world.files[0].f_mapping if world.files else None,
+        MemoryKind.GMEM_NDM: world.files[0].f_mapping if world.files else None,
     }
-    assert (vma.present, vma.pfnmap) == (memory is not Memory.GMEM_UNMAPPED, memory is Memory.PFNMAP)
+    assert (vma.present, vma.pfnmap) == (memory is not MemoryKind.GMEM_UNMAPPED, memory is MemoryKind.PFNMAP)
     assert vma.mapping is mapped.get(memory)
     device = world.mm.ptes[world.hva >> world.kernel.PAGE_SHIFT].pfn
-    assert device == (DEVICE_PFN if memory is Memory.PFNMAP else -1)
+    assert device == (DEVICE_PFN if memory is MemoryKind.PFNMAP else -1)
 
 
 def test_clock_on_leaves_a_valid_cache() -> None:
@@ -54,12 +54,8 @@ def test_clock_on_leaves_a_valid_cache() -> None:
 
 
 def test_set_up_can_be_put_off() -> None:
-    World.defer_setup = True
-    try:
-        world = World(KERNEL).clock_on()
-        (setup,) = world.actor("vcpu", world.call("run_clock_update", world.vcpu)).system().actors
-    finally:
-        World.defer_setup = False
+    world = World(KERNEL, defer_setup=True).clock_on()
+    (setup,) = world.actor("vcpu", world.call("run_clock_update", world.vcpu)).system().actors
     assert not world.vcpu.pv_time.active
     assert (setup.name, [call.function.__name__ for call in setup.calls]) == (
         "setup",

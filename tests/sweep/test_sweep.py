@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.shape import Shape, shapes
-from pfncache.scenarios.world import Memory
+from pfncache.scenarios.world import MemoryKind
 from pfncache.sweep import runner
-from pfncache.sweep.job import Limits, run_job
-from pfncache.sweep.runner import Work, jobs, sweep, workers
+from pfncache.sweep.job import FileVersion, Limits, SweepJob, run_job
+from pfncache.sweep.runner import jobs, sweep, workers
 from pfncache.sweep.store import Store
+from pfncache.verify.loader import UserFileError
 from pfncache.verify.runner import Job, run
 from tests.conftest import Run
 
-SMALL = [Shape(Memory.ANON, (name,)) for name in ("munmap", "touch", "slot-log", "zap-range", "walk", "emulate")]
+SMALL = [Shape(MemoryKind.ANON, (name,)) for name in ("munmap", "touch", "slot-log", "zap-range", "walk", "emulate")]
 LIMITS = Limits()
 
 
@@ -54,14 +56,64 @@ def test_sizes() -> None:
 
 def test_job_is_what_verify_finds() -> None:
     outcome = run(Job(mainline_7_3, "clock/anon/munmap", 1_000_000))
-    row = run_job("mainline-7.3", Shape(Memory.ANON, ("munmap",), updates=2), LIMITS)
+    row = run_job(SweepJob("mainline-7.3", Shape(MemoryKind.ANON, ("munmap",), updates=2)), LIMITS)
     assert (row.verdict, row.states, row.transitions) == (outcome.verdict, outcome.states, outcome.transitions)
 
 
 def test_limits() -> None:
-    row = run_job("mainline-7.3", Shape(Memory.ANON, ("slot-replace", "munmap"), 2, 2), Limits(megabytes=1))
+    row = run_job(
+        SweepJob("mainline-7.3", Shape(MemoryKind.ANON, ("slot-replace", "munmap"), 2, 2)), Limits(megabytes=1)
+    )
     assert (row.verdict, row.property) == ("bounded", None)
     assert row.reason.startswith("the limit of ")
+
+
+OWN = '''
+from pfncache import Patch, scenario
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.linux.arch.x86.kvm.x86 import X86
+
+
+class Unlock(Patch, X86):
+    """KVM: release a lock that is not held."""
+
+    def kvm_guest_time_update(self, vcpu):
+        vcpu.rq.lock.unlock()
+
+
+good = mainline_7_3 + []
+bad = mainline_7_3 + [Unlock]
+
+
+@scenario
+def unmapped(w):
+    w.clock_on()
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
+'''
+
+
+def test_designs_and_scenarios_of_a_users_file(store: Store, tmp_path: Path) -> None:
+    """They are searched in processes that have never seen the file, and again after an edit."""
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    work = jobs([str(file)], SMALL[:1])
+    assert [(job.design, str(job.scenario)) for job in work[-2:]] == [
+        ("good", "mine/unmapped"),
+        ("bad", "mine/unmapped"),
+    ]
+    with workers(2, None) as pool:
+        sweep(pool, work, store, LIMITS, lambda row: None)
+    assert store.query("SELECT design LIKE 'good@%', verdict, actors, pages FROM results ORDER BY 1") == [
+        (0, "violated", 2, 3), (0, "violated", 1, 3), (1, "holds", 2, 3), (1, "holds", 2, 3),
+    ]  # fmt: skip
+    assert {job.key for job in jobs([str(file)], SMALL[:1])} == store.done()
+    file.write_text(OWN + "# edited\n")
+    assert not {job.key for job in jobs([str(file)], SMALL[:1])} & store.done()
+    with pytest.raises(UserFileError, match="has changed since the sweep began"):
+        run_job(work[0], LIMITS)
+    with pytest.raises(UserFileError, match="no such file on this worker"):
+        run_job(replace(work[0], design_file=FileVersion(str(tmp_path / "other.py"), "0")), LIMITS)
 
 
 class Interrupting(ThreadPoolExecutor):
@@ -90,10 +142,10 @@ def test_goes_on_where_it_was_interrupted(store: Store, monkeypatch: pytest.Monk
 
 
 def test_a_job_that_is_done_twice_counts_once(store: Store) -> None:
-    row = run_job("mainline-7.3", SMALL[0], LIMITS)
+    row = run_job(SweepJob("mainline-7.3", SMALL[0]), LIMITS)
     store.add(row)
     store.add(row)
-    assert store.ask("SELECT count(*) FROM results") == [(1,)]
+    assert store.query("SELECT count(*) FROM results") == [(1,)]
 
 
 @pytest.mark.slow
@@ -124,7 +176,7 @@ def test_dask_cluster_survives_the_kill_of_a_worker(store: Store, tmp_path: Path
     cluster = [
         start("distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(address))
     ]
-    work: list[Work] = jobs(["mainline-7.3"], shapes(2, 2, 1, 3, (Memory.ANON, Memory.MEMFD)))
+    work = jobs(["mainline-7.3"], shapes(2, 2, 1, 3, (MemoryKind.ANON, MemoryKind.MEMFD)))
     seen: Counter[str] = Counter()
     killed = threading.Event()
     worker = (
@@ -153,8 +205,8 @@ def test_dask_cluster_survives_the_kill_of_a_worker(store: Store, tmp_path: Path
             process.wait()
     assert killed.is_set()
     assert set(seen.values()) == {1}
-    assert store.done() == {("mainline-7.3", shape.name) for _, shape in work}
-    assert store.ask("SELECT count(*) FROM results") == [(len(work),)]
+    assert store.done() == {job.key for job in work}
+    assert store.query("SELECT count(*) FROM results") == [(len(work),)]
 
 
 def _address_in(file: Path) -> str:

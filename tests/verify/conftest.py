@@ -13,29 +13,29 @@ class Unused(Patch, X86):
     """Change what a clock scenario never calls."""
 
     def kvm_arch_gmem_reclaim(self, pfn: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class SkipUpdate(Patch, X86):
     """Change what it does call."""
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Deadlock(Patch, X86):
     """Take a mutex that is held."""
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """By whoever calls this."""
+        """Lock it again: the caller holds it."""
         vcpu.mutex.lock()
 
 
 class Unlock(Patch, X86):
-    """Release a lock that nobody holds."""
+    """Release a lock that is not held."""
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """Nobody at all."""
+        """Unlock rq.lock without having it."""
         vcpu.rq.lock.unlock()
 
 
@@ -59,10 +59,10 @@ class Spin(Patch, X86):
 
 
 class Recurse(Patch, X86):
-    """Call oneself."""
+    """Recurse."""
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """For ever."""
+        """Never return."""
         self.kvm_guest_time_update(vcpu)
 
 
@@ -70,7 +70,7 @@ class MissingName(Patch, Memslots):
     """Break the making of the first slot."""
 
     def kvm_replace_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
-        """By a name that nobody has."""
+        """Use names that do not exist."""
         kvm.no_such_member = new  # type: ignore[attr-defined]
         self.no_such_function(kvm)  # type: ignore[attr-defined]
 
@@ -87,15 +87,15 @@ class SplatOnSlot(Patch, Memslots):
     """Break a rule while the first slot is made."""
 
     def kvm_replace_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
-        """Nobody holds mn_invalidate_lock."""
+        """Release mn_invalidate_lock, which is not held."""
         kvm.mn_invalidate_lock.unlock()
 
 
 class SpinOnNothing(Patch, X86):
-    """Wait for something that is no state."""
+    """Loop on a local variable."""
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """For ever."""
+        """Never return."""
         turns: int = 0
         while True:
             turns = 1 - turns
@@ -105,7 +105,7 @@ class SpinAtOnce(Patch, X86):
     """The same before anything else is done."""
 
     def set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
-        """For ever."""
+        """Never return."""
         turns: int = 0
         while True:
             turns = 1 - turns

@@ -7,18 +7,23 @@ import json
 
 import pytest
 
-from pfncache.verify.outcome import DesignOutcome, Outcome, document
-from pfncache.verify.trace import Row, Trace
+from pfncache.check.verdict import Verdict
+from pfncache.verify.outcome import DesignOutcome, Outcome, Violation, document
+from pfncache.verify.trace import Trace, TraceRow
+
+ROW = TraceRow(cpu=0, actor="vcpu", function="f", source="mm/gup.py:1", text="x = 1", changes=("x: 0 -> 1",))
 
 
 def outcome(name: str, verdict: str = "holds", prop: str | None = None, steps: int = 0) -> Outcome:
-    row = Row(0, "vcpu", "f", "mm/gup.py:1", "x = 1", ("x: 0 -> 1",))
-    trace = Trace(("vcpu",), (row,) * steps, "why") if steps else None
-    return Outcome(name, verdict, prop, 10, 20, 1.23456, "bounds", trace, "why" if prop else "")
+    trace = Trace(actors=("vcpu",), rows=(ROW,) * steps, reason="why") if steps else None
+    return Outcome(
+        scenario=name, verdict=Verdict(verdict), states=10, transitions=20, seconds=1.23456, bounds="bounds",
+        violations=(Violation(property=prop, reason="why", trace=trace),) if prop else (),
+    )  # fmt: skip
 
 
 def design(*outcomes: Outcome) -> DesignOutcome:
-    return DesignOutcome("mine", "my design", list(outcomes))
+    return DesignOutcome(design="mine", title="my design", outcomes=list(outcomes))
 
 
 @pytest.mark.parametrize(
@@ -95,3 +100,11 @@ def test_json() -> None:
             }
         ],
     }  # fmt: skip
+
+
+def test_the_first_violation_by_itself() -> None:
+    violated, bounded = outcome("a", "violated", "deadlock", 1), Outcome.bounded("b", reason="no time")
+    (violation,) = violated.violations
+    assert (violated.property, violated.reason, violated.trace) == ("deadlock", "why", violation.trace)
+    assert (bounded.property, bounded.reason, bounded.trace) == (None, "no time", None)
+    assert (bounded.verdict, bounded.violations, bounded.states) == (Verdict.BOUNDED, (), 0)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,11 @@ from pfncache.check.system import Actor, Call, System
 from pfncache.designs.catalogue import mainline_7_2, mainline_7_3, rfc_v4_on_7_3
 from pfncache.designs.design import Design, Patch
 from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import SCENARIOS
-from pfncache.scenarios.scenario import Kernel, Scenario
+from pfncache.scenarios.scenario import Scenario
 from pfncache.verify.loader import load_design
-from pfncache.verify.runner import Alike, Job, run, run_jobs, search
+from pfncache.verify.runner import Job, OutcomeCache, run, run_jobs, search
 from tests.verify.conftest import SkipUpdate, Unused
 
 SCENARIO = "clock/anon/munmap"
@@ -62,21 +63,19 @@ def test_a_design_that_is_violated() -> None:
     assert outcome.trace.actors == ("vcpu", "punch")
 
 
-def unrelated_and_related(kernel: Kernel) -> System:
-    """A cache is refreshed while its page goes away, and other memory again and again."""
+def unrelated_and_related(kernel: type[Vmlinux], defer_setup: bool = False) -> System:
+    """A cache is refreshed while its page goes away, and other memory is zapped in a loop."""
     system = SCENARIOS["livelock/unrelated-memory"].build(kernel)
     mm = system.actors[0].task.__dict__["mm"]
     munmap = Actor("munmap", TaskStruct("munmap", mm=mm), (Call(system.kernel.vm_munmap, (mm, 2)),))
     return replace(system, actors=(*system.actors, munmap))
 
 
-def test_what_needs_a_sequence_to_wrap_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One invalidation of the page and two of others look like none; the source knows better."""
-    scenario = Scenario("livelock/both", "", unrelated_and_related)
-    monkeypatch.setitem(SCENARIOS, scenario.name, scenario)
-    outcome = run(job(scenario=scenario.name))
+def test_what_needs_a_sequence_to_wrap_is_bounded() -> None:
+    """One invalidation of the page and two of others move the sequence on to its old value; the source's does not."""
+    outcome = run(Job(mainline_7_3, Scenario("livelock/both", "", unrelated_and_related), 100_000))
     assert (outcome.verdict, outcome.property, outcome.trace) == ("bounded", None, None)
-    assert outcome.reason == "a violation that needs a sequence to wrap"
+    assert outcome.reason == "a violation that needs a sequence number to wrap"
 
 
 def test_a_limit() -> None:
@@ -85,18 +84,18 @@ def test_a_limit() -> None:
 
 
 def shared(first: Job, second: Job) -> bool:
-    """Whether the second job was not searched, but has the outcome of the first."""
-    alike = Alike(first)
-    one, two = alike.run(first), alike.run(second)
-    assert one is not two
-    assert len(alike.known) in (1, 2)
-    return len(alike.known) == 1
+    """True if the second job was not searched, but has the outcome of the first."""
+    cache = OutcomeCache()
+    one, two = cache.run(first), cache.run(second)
+    assert len(cache.entries) in (1, 2)
+    assert (one is two) is (len(cache.entries) == 1)
+    return len(cache.entries) == 1
 
 
 def test_the_same_system_is_searched_once() -> None:
-    alike = Alike(job())
-    one, two = alike.run(job()), alike.run(job(Unused))
-    assert len(alike.known) == 1
+    cache = OutcomeCache()
+    one, two = cache.run(job()), cache.run(job(Unused))
+    assert len(cache.entries) == 1
     assert (one.states, one.seconds, one.verdict) == (two.states, two.seconds, two.verdict)
 
 
@@ -122,27 +121,25 @@ def own(tmp_path: Path, name: str, value: bool) -> Design:
 
 
 def test_two_files_that_differ_in_a_constant_only_share_nothing(tmp_path: Path) -> None:
-    """The functions are alike to the letter; what they do is not."""
+    """The functions have equal code; what they do differs."""
     jobs = [Job(own(tmp_path, f"{value}.py", value), SCENARIO, 100_000) for value in (False, True)]
     assert not shared(*jobs)
 
 
 def test_two_files_that_differ_in_a_constant_only(tmp_path: Path) -> None:
     """Each has a verdict of its own."""
-    alike = Alike(job())
+    cache = OutcomeCache()
     verdicts = [
-        alike.run(Job(own(tmp_path, name, value), SCENARIO, 100_000)).property
+        cache.run(Job(own(tmp_path, name, value), SCENARIO, 100_000)).property
         for name, value in (("one.py", False), ("two.py", True))
     ]
     assert verdicts == [None, "lock-imbalance"]
 
 
-def test_shared_outcomes_are_copies() -> None:
-    alike = Alike(job())
-    one = alike.run(job())
-    two = alike.run(job(Unused))
-    two.scenario = "changed"
-    assert one.scenario == alike.run(job()).scenario == SCENARIO
+def test_shared_outcomes_cannot_be_changed() -> None:
+    outcome = OutcomeCache().run(job())
+    with pytest.raises(FrozenInstanceError):
+        outcome.scenario = "changed"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Set-up under a design that breaks in it: there is a verdict all the same, or a line that says why not."""
+"""Set-up under a design that breaks in it: there is a verdict, or an error of one line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.design import Patch
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.properties import PROBES
-from pfncache.scenarios.world import World
-from pfncache.verify.runner import Job, compile_error, run
-from pfncache.verify.systems import make_system
+from pfncache.verify.runner import Job, run
+from pfncache.verify.systems import compile_error, make_system
 from tests.verify.conftest import (
     Deadlock,
     DeadlockOnSlot,
@@ -49,7 +48,6 @@ def test_a_design_that_breaks_in_set_up_has_it_for_an_actor(patch: type[Patch]) 
             "vm_mmap_pgoff", "set_memory_region", "set_msr_system_time", "run_clock_update",
         ],
     )  # fmt: skip
-    assert not World.defer_setup
 
 
 @pytest.mark.parametrize(
@@ -66,14 +64,14 @@ def test_a_design_that_breaks_in_set_up_has_it_for_an_actor(patch: type[Patch]) 
 def test_and_a_verdict(patch: type[Patch], kind: str) -> None:
     outcome = run(Job(mainline_7_3 + [patch], SCENARIO, 10_000))
     assert (outcome.verdict, outcome.property) == ("violated", kind)
-    assert outcome.bounds == "setup: mmap set_memory_region set_msr_system_time clock_update; 3 pages"
+    assert outcome.bounds == "setup: mmap_pgoff set_memory_region set_msr_system_time clock_update; 3 pages"
     assert outcome.trace is not None
     assert {row.actor for row in outcome.trace.rows} <= {"setup"}
 
 
 @pytest.mark.parametrize("patch", [SpinOnNothing, SpinAtOnce])
 def test_a_loop_that_touches_nothing_is_ended(patch: type[Patch], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pfncache.verify.systems.SECONDS", 0.2)
+    monkeypatch.setattr("pfncache.verify.systems.SETUP_SECONDS", 0.2)
     outcome = run(Job(mainline_7_3 + [patch], SCENARIO, 10_000))
     assert (outcome.verdict, outcome.property) == ("violated", "livelock")
     assert "setup loops forever" in outcome.reason
@@ -85,7 +83,7 @@ def test_recursion_is_refused_where_it_is_written() -> None:
     assert re.match(r"conftest\.py:\d+: .*recurs", compile_error(error.value))
 
 
-def test_what_is_no_model_is_told_in_a_line() -> None:
+def test_what_the_language_lacks_is_reported_in_a_line() -> None:
     with pytest.raises(CompileError) as error:
         run(Job(mainline_7_3 + [MissingName], SCENARIO, 10_000))
     assert re.match(r"conftest\.py:\d+: Kvm has no scalar 'no_such_member'; its scalars: ", compile_error(error.value))

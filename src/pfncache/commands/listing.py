@@ -1,32 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``pfncache list``: what there is to choose from."""
+"""``pfncache list``: the names that there are to choose from."""
 
 from __future__ import annotations
 
 import click
 
-from pfncache.commands.names import unknown
-from pfncache.designs.catalogue import DESIGNS
-from pfncache.footprint.guests import GUESTS
-from pfncache.properties import PROPERTIES
-from pfncache.scenarios import SCENARIOS
-from pfncache.selftests import SELFTESTS
+from pfncache.commands.names import DesignName, unknown, usage_errors
 
-LISTS = {
-    "designs": [(d.name, d.title) for d in DESIGNS.values()],
-    "scenarios": [(s.name, s.hazard) for s in SCENARIOS.values()],
-    "properties": [(p.name, p.meaning) for p in PROPERTIES.values()],
-    "guests": list(GUESTS.items()),
-    "selftests": [(t.name, t.summary) for t in SELFTESTS.values()],
-}
+KINDS = ("designs", "scenarios", "properties", "guests", "selftests")
+
+
+def _rows(kind: str, files: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return name and description of each; of designs and scenarios, of those that files define."""
+    from pfncache.designs.catalogue import DESIGNS
+    from pfncache.footprint.guests import GUESTS
+    from pfncache.properties import PROPERTIES
+    from pfncache.scenarios import SCENARIOS
+    from pfncache.selftests import SELFTESTS
+    from pfncache.verify.selection import Selection
+
+    own = Selection.of(files)
+    match kind:
+        case "designs":
+            return [(d.name, d.title) for d in (own.designs if files else DESIGNS.values())]
+        case "scenarios":
+            return [(s.name, s.hazard) for s in (own.scenarios if files else SCENARIOS.values())]
+        case "properties":
+            return [(p.name, p.meaning) for p in PROPERTIES.values()]
+        case "guests":
+            return list(GUESTS.items())
+    return [(t.name, t.summary) for t in SELFTESTS.values()]
 
 
 @click.command("list")
-@click.argument("kind", metavar="[designs|scenarios|properties|guests|selftests]")
-def listing(kind: str) -> None:
-    """List the designs, scenarios, properties, guests or selftests, one line each."""
-    if kind not in LISTS:
-        raise unknown("list", kind, LISTS)
-    width = max(len(name) for name, _ in LISTS[kind])
-    for name, text in LISTS[kind]:
+@click.argument("kind", metavar=f"[{'|'.join(KINDS)}]", shell_complete=lambda c, p, i: [k for k in KINDS if k.startswith(i)])  # fmt: skip # noqa: E501
+@click.argument("files", nargs=-1, type=DesignName(), metavar="[FILE.py]...")
+def listing(kind: str, files: tuple[str, ...]) -> None:
+    """List the designs, scenarios, properties, guests or selftests, one line each.
+
+    With FILE.py: the designs or scenarios that the file defines.
+    """
+    if kind not in KINDS:
+        raise unknown("list", kind, KINDS)
+    if files and kind not in ("designs", "scenarios"):
+        raise click.UsageError(f"a file defines no {kind}")
+    with usage_errors():
+        rows = _rows(kind, files)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
         click.echo(f"{name:<{width}}  {text}")

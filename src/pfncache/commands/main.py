@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``pfncache`` command. Verbs are imported when they are used, so that --help is quick."""
+"""The ``pfncache`` command. Each verb is a module, imported when the verb is used."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ import importlib
 
 import click
 
+from pfncache import __version__
+
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
     "sweep": ("pfncache.commands.sweep:sweep_command", "Search every scenario up to a size; results in one file."),
     "report": ("pfncache.commands.report:report", "Show the results of a sweep."),
-    "export": ("pfncache.commands.export:export", "Write a scenario as a model for SPIN."),
+    "export": ("pfncache.commands.export:export", "Write a scenario as a model for SPIN or TLC."),
     "selftest": ("pfncache.commands.selftest:selftest", "Run the tests on the model, or on this host's KVM."),
-    "matrix": ("pfncache.commands.matrix:matrix", "Say which memory must stay mapped: access path by kind of memory."),
+    "matrix": ("pfncache.commands.matrix:matrix", "Show which memory must stay mapped: access path by kind of memory."),
     "footprint": ("pfncache.commands.footprint:footprint", "List the guest memory that KVM itself touches."),
     "kernel": ("pfncache.commands.kernel:kernel", "Get real kernels for the tests, or build them."),
-    "doctor": ("pfncache.commands.doctor:doctor", "Say what this host offers, and how to get what is missing."),
+    "doctor": ("pfncache.commands.doctor:doctor", "Check what this host offers, and how to get what is missing."),
     "list": ("pfncache.commands.listing:listing", "List the designs, scenarios, properties, guests or selftests."),
 }
-"""Where each verb is, and what it does."""
+"""Of each verb: the module and name of its command, and what it does in a line."""
 
 
 class Verbs(click.Group):
-    """A group that imports a verb's module when the verb is used."""
+    """The group of verbs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs, in the order in which a newcomer wants them."""
+        """Return the verbs in the order of the help."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a verb."""
+        """Import and return the command of a verb."""
         if cmd_name not in VERBS:
             return None
         module, name = VERBS[cmd_name][0].split(":")
@@ -38,13 +40,13 @@ class Verbs(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without importing them."""
+        """Write the list of verbs without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="pfncache")
+@click.version_option(__version__, prog_name="pfncache")
 def main() -> None:
     """KVM's gfn_to_pfn_cache with guest_memfd support: a model that runs, and every interleaving of it.
 

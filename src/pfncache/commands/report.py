@@ -1,29 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``pfncache report``: what a sweep has found."""
+"""``pfncache report``: the results of a sweep."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from pfncache.sweep.store import Store
-from pfncache.sweep.view import growth_table, plot, verdicts
-
-PIPE_WIDTH = 140
+INPUT = click.Path(path_type=Path, exists=True, dir_okay=False)
+PICTURE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=Path("sweep.sqlite"))
-@click.option("--plot", "picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw growth by bound there.")
+@click.argument("file", type=INPUT, default="sweep.sqlite")
+@click.option("--plot", "picture", type=PICTURE, help="Draw growth by bound there.")
 def report(file: Path, picture: Path | None) -> None:
     """Show the results of a sweep: verdicts by design, and how the number of states grows with each bound."""
+    from pfncache.sweep.store import Store
+    from pfncache.sweep.view import plot, show
+
     store = Store(file)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    console.print(verdicts(store))
-    console.print(growth_table(store))
+    show(store)
     if picture is not None:
         try:
             plot(store, picture)

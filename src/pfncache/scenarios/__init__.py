@@ -8,7 +8,7 @@ from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.scenario import Scenario
 
 DEFAULT_SCENARIOS: dict[str, Scenario] = {s.name: s for s in (*catalogue(), *singles())}
-"""What `pfncache verify` searches when it is not told."""
+"""The scenarios that `pfncache verify` searches by default."""
 
 SCENARIOS: dict[str, Scenario] = DEFAULT_SCENARIOS | {s.name: s for s in pairs()}
 """Every scenario."""

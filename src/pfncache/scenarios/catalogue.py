@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hand-chosen scenarios, for hazards that a clock beside one operation does not show.
-
-Each public function of a room is one; what its docstring says is the hazard.
-"""
+"""Hand-chosen scenarios, for hazards that a clock beside one operation does not show."""
 
 from __future__ import annotations
 
-import inspect
 from types import ModuleType
 
 from pfncache.scenarios import gmem, gpc, livelock, mm, private, slots, vcpu, vm, xen
@@ -16,18 +12,10 @@ ROOMS = (xen, gpc, slots, gmem, private, mm, vcpu, vm, livelock)
 
 
 def catalogue() -> list[Scenario]:
-    """Every hand-chosen scenario, named by its room and its function."""
-    return [scenario for room in ROOMS for scenario in _of(room)]
+    """Return every hand-chosen scenario, in the order in which the files define them."""
+    return [scenario for room in ROOMS for scenario in scenarios_in(room)]
 
 
-def _of(room: ModuleType) -> list[Scenario]:
-    prefix = room.__name__.rpartition(".")[2]
-    return [
-        Scenario(f"{prefix}/{name.replace('_', '-')}", _first_line(build), build, getattr(room, "MEMORY", ""))
-        for name, build in vars(room).items()
-        if inspect.isfunction(build) and build.__module__ == room.__name__ and not name.startswith("_")
-    ]
-
-
-def _first_line(build: object) -> str:
-    return (inspect.getdoc(build) or "").splitlines()[0]
+def scenarios_in(module: ModuleType) -> list[Scenario]:
+    """Return the scenarios that are public names of a module."""
+    return [value for name, value in vars(module).items() if isinstance(value, Scenario) and not name.startswith("_")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Generated scenarios: each operation, and each pair of them, on each kind of memory, beside a cache that is in use."""
+"""Generated scenarios: each operation, and each pair, on each kind of memory, beside a cache that is in use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import combinations_with_replacement
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.shape import Shape
-from pfncache.scenarios.world import Memory
+from pfncache.scenarios.world import MemoryKind
 
 UPDATES = 2
-"""Clock updates beside a single operation: one that may publish something wrong, and one that uses it."""
+"""Clock updates beside a single operation: one that may cache a stale translation, and one that uses it."""
 
 
 def singles() -> list[Scenario]:
-    """Each operation on each kind of memory, beside two updates of the clock."""
+    """Return a scenario for each operation on each kind of memory, beside two updates of the clock."""
     return [
         Scenario(
             f"clock/{memory}/{op.name}",
@@ -23,14 +23,14 @@ def singles() -> list[Scenario]:
             Shape(memory, (op.name,), UPDATES).build,
             memory=memory,
         )
-        for memory in Memory
+        for memory in MemoryKind
         for op in OPERATIONS.values()
         if memory in op.memory
     ]
 
 
 def pairs() -> list[Scenario]:
-    """Each pair of operations on each kind of memory, beside one update of the clock."""
+    """Return a scenario for each pair of operations on each kind of memory, beside one update of the clock."""
     return [
         Scenario(
             f"pairs/{memory}/{a.name}+{b.name}",
@@ -38,7 +38,7 @@ def pairs() -> list[Scenario]:
             Shape(memory, (a.name, b.name)).build,
             memory=memory,
         )
-        for memory in Memory
+        for memory in MemoryKind
         for a, b in combinations_with_replacement(OPERATIONS.values(), 2)
         if memory in a.memory and memory in b.memory and not (a is b and a.once)
     ]

@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios of pfncache's own interface, without a user of the kernel in between."""
+"""Scenarios of pfncache's own interface, called directly instead of by one of its users in KVM."""
 
 from __future__ import annotations
 
-from pfncache.check.system import Call, System
+from pfncache.check.system import Call
 from pfncache.scenarios import users
-from pfncache.scenarios.scenario import Kernel
-from pfncache.scenarios.world import Memory, World
-
-
-def _gpc(kernel: Kernel, memory: Memory = Memory.ANON, active: bool = True) -> World:
-    w = World(kernel, memory)
-    return w.clock_on() if active else w
+from pfncache.scenarios.scenario import scenario
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _activate(w: World, gpa: int = 0) -> Call:
@@ -30,58 +25,62 @@ def _use(w: World) -> Call:
     return Call(users.gpc_use, (w.kernel, w.kvm, w.vcpu.pv_time))
 
 
-def activate_twice(kernel: Kernel) -> System:
+@scenario
+def activate_twice(w: World) -> None:
     """Two tasks activate one cache."""
-    w = _gpc(kernel, active=False)
-    return w.actor("a", _activate(w)).actor("b", _activate(w)).system()
+    w.actor("a", _activate(w)).actor("b", _activate(w))
 
 
-def activate_deactivate(kernel: Kernel) -> System:
-    """A cache is deactivated and activated again while another task deactivates it, and a user uses it."""
-    w = _gpc(kernel)
+@scenario
+def activate_deactivate(w: World) -> None:
+    """A cache is deactivated and activated again while another task deactivates it and a third one uses it."""
+    w.clock_on()
     w.actor("a", _deactivate(w), _activate(w)).actor("b", _deactivate(w))
-    return w.actor("user", _use(w)).system()
+    w.actor("user", _use(w))
 
 
-def activate_munmap(kernel: Kernel) -> System:
-    """The page goes away while a cache is activated, and a user uses it."""
-    w = _gpc(kernel, active=False)
+@scenario
+def activate_munmap(w: World) -> None:
+    """The page is unmapped while a cache is activated, and then used."""
     w.actor("a", _activate(w), _use(w))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
-def refresh_deactivate(kernel: Kernel) -> System:
-    """A cache is refreshed while it is deactivated, then its page goes away, and a user uses it."""
-    w = _gpc(kernel)
+@scenario
+def refresh_deactivate(w: World) -> None:
+    """A cache is refreshed while it is deactivated and its page unmapped, and then used."""
+    w.clock_on()
     w.do(w.call("madvise_dontneed", w.mm, w.hva))
     w.actor("refresher", _refresh(w), _use(w))
-    return w.actor("vmm", _deactivate(w), w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("vmm", _deactivate(w), w.call("vm_munmap", w.mm, w.hva))
 
 
-def refresh_twice(kernel: Kernel) -> System:
-    """Two tasks refresh one cache of device memory, which is mapped and unmapped, while its user address changes."""
-    w = _gpc(kernel, Memory.PFNMAP)
+@scenario(memory=MemoryKind.PFNMAP)
+def refresh_twice(w: World) -> None:
+    """A task activates a cache of device memory again and another refreshes it while its page is unmapped."""
+    w.clock_on()
     w.actor("a", _activate(w, 1), _use(w)).actor("b", _refresh(w), _use(w))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
-def move_in_page(kernel: Kernel) -> System:
-    """The guest moves its clock within the page, and the host updates it."""
-    w = _gpc(kernel)
-    return w.actor(
+@scenario
+def move_in_page(w: World) -> None:
+    """The guest moves its clock within the page, and KVM updates it."""
+    w.clock_on()
+    w.actor(
         "vcpu",
         w.call("set_msr_system_time", w.vcpu, 1, True),
         w.call("run_clock_update", w.vcpu),
-    ).system()
+    )
 
 
-def move_to_other_page(kernel: Kernel) -> System:
-    """The guest moves its clock to another page, the host updates it, and the page before goes away."""
-    w = World(kernel, gfns=2)
+@scenario(gfns=2)
+def move_to_other_page(w: World) -> None:
+    """The guest moves its clock to another page, KVM updates it, and the first page is unmapped."""
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0)).clock_on()
     w.actor(
         "vcpu",
         w.call("set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True),
         w.call("run_clock_update", w.vcpu),
     )
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))

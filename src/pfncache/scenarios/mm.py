@@ -1,57 +1,61 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios of user page tables that several change at a time, with a user of the cache among them."""
+"""Scenarios of user page tables that several tasks change at a time, a refresh of the cache among them."""
 
 from __future__ import annotations
 
-from pfncache.check.system import System
-from pfncache.scenarios.scenario import Kernel
-from pfncache.scenarios.world import Memory, World
+from pfncache.scenarios.scenario import scenario
+from pfncache.scenarios.world import MemoryKind, World
 
 
-def _clock_without_page(kernel: Kernel, memory: Memory) -> World:
-    """The clock is on, and its page has gone."""
-    w = World(kernel, memory, pages=4).clock_on()
+def _clock_without_page(w: World) -> None:
+    """Enable the clock and zap its page; add a vCPU that updates it."""
+    w.clock_on()
     w.do(w.call("madvise_dontneed", w.mm, w.hva))
     w.actor("vcpu", w.call("run_clock_update", w.vcpu))
-    return w
 
 
-def two_faults(kernel: Kernel) -> System:
-    """A refresh and the process fault one anonymous page in."""
-    w = _clock_without_page(kernel, Memory.ANON)
-    return w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva)).system()
+@scenario(pages=4)
+def two_faults(w: World) -> None:
+    """A refresh and the process fault in one anonymous page."""
+    _clock_without_page(w)
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
 
 
-def two_faults_of_a_file(kernel: Kernel) -> System:
-    """The same for a page of a memfd."""
-    w = _clock_without_page(kernel, Memory.MEMFD)
-    return w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva)).system()
+@scenario(memory=MemoryKind.MEMFD, pages=4)
+def two_faults_of_a_file(w: World) -> None:
+    """A refresh and the process fault in one page of a memfd."""
+    _clock_without_page(w)
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
 
 
-def fault_and_unmap(kernel: Kernel) -> System:
-    """A refresh faults a page in while the process unmaps it, and steal time is written there."""
-    w = _clock_without_page(kernel, Memory.ANON)
+@scenario(pages=4)
+def fault_and_unmap(w: World) -> None:
+    """A refresh faults in a page while the process unmaps it, and steal time is written there."""
+    _clock_without_page(w)
     w.vcpu.st.cache.gpa = w.gpa
     w.actor("steal", w.call("run_steal_time_update", w.vcpu))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
-def fault_and_map(kernel: Kernel) -> System:
-    """A refresh faults a page in while the process maps other memory there, and touches it."""
-    w = _clock_without_page(kernel, Memory.MEMFD)
+@scenario(memory=MemoryKind.MEMFD, pages=4)
+def fault_and_map(w: World) -> None:
+    """A refresh faults in a page while the process maps other memory there, and touches it."""
+    _clock_without_page(w)
     w.actor("mmap", w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0))
-    return w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva)).system()
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
 
 
-def fault_and_mprotect(kernel: Kernel) -> System:
-    """A refresh faults a page in while the process takes the permission to write away, and touches it."""
-    w = _clock_without_page(kernel, Memory.ANON)
+@scenario(pages=4)
+def fault_and_mprotect(w: World) -> None:
+    """A refresh faults in a page while the process makes it read-only, and touches it."""
+    _clock_without_page(w)
     w.actor("mprotect", w.call("do_mprotect_pkey", w.mm, w.hva, False))
-    return w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva)).system()
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
 
 
-def two_advices(kernel: Kernel) -> System:
-    """A thread gives a page back while another unmaps it and a refresh faults it in."""
-    w = _clock_without_page(kernel, Memory.ANON)
+@scenario(pages=4)
+def two_advices(w: World) -> None:
+    """A thread zaps a page while another unmaps it and a refresh faults it in."""
+    _clock_without_page(w)
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Operations that an actor can run against a cache that is in use, and the memory that each applies to."""
+"""Operations that run beside a cache that is in use, and the kinds of memory to which each applies."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfncache.check.system import Call
-from pfncache.scenarios.world import Memory, World
+from pfncache.scenarios.world import MemoryKind, World
 
-EVERY = frozenset(Memory)
-WITH_HVA = frozenset(m for m in Memory if m.has_user_mapping)
-MAPPED = WITH_HVA - {Memory.PFNMAP}
-GMEM = frozenset(m for m in Memory if m.is_gmem)
-PRIVATE = frozenset(m for m in Memory if m.is_private)
+EVERY = frozenset(MemoryKind)
+WITH_HVA = frozenset(m for m in MemoryKind if m.has_user_mapping)
+MAPPED = WITH_HVA - {MemoryKind.PFNMAP}
+GMEM = frozenset(m for m in MemoryKind if m.is_gmem)
+PRIVATE = frozenset(m for m in MemoryKind if m.is_private)
 PLAIN = EVERY - GMEM
-SHARED = frozenset({Memory.ANON, Memory.GMEM_MMAP, Memory.GMEM_NDM})
-"""One kind of each way to reach memory through user space."""
+SHARED = frozenset({MemoryKind.ANON, MemoryKind.GMEM_MMAP, MemoryKind.GMEM_NDM})
+"""One kind for each way in which KVM reaches memory through user space."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that user space, the guest or the kernel does.
+    """An operation of user space, the guest or the kernel.
 
-    ``slots`` is how many memslot objects it allocates beyond the one that is there. ``once`` is of what can happen only
-    once: a file descriptor cannot be closed twice.
+    ``slots`` is the number of memslot objects that it allocates. ``once`` marks an operation that cannot be repeated: a
+    file descriptor is closed once.
     """
 
     name: str
-    memory: frozenset[Memory]
+    memory: frozenset[MemoryKind]
     calls: Callable[[World], tuple[Call, ...]]
     slots: int = 0
     once: bool = False
 
 
 def _replace_slot(w: World) -> tuple[Call, ...]:
-    """Delete the slot, and create it again with the same addresses and, if there is one, another file.
+    """Delete the slot and create it again at the same addresses, with another file if it has one.
 
-    Where user space maps the file, it maps the other one instead.
+    If user space maps the file, it maps the other one instead.
     """
     file = w.files[-1] if w.files else None
     return (
@@ -52,13 +52,13 @@ def _replace_slot(w: World) -> tuple[Call, ...]:
 
 
 def _fail(w: World) -> tuple[Call, ...]:
-    """The memory of the file's page fails."""
+    """Report a memory failure in the file's page."""
     mapping = w.gmem.f_mapping if w.files else w.memfd
     return (w.call("memory_failure", w.mm, w.hva, mapping, 0),)
 
 
 def _steal_time(w: World) -> tuple[Call, ...]:
-    """The guest has its steal time where its clock is."""
+    """Write steal time to the address of the clock."""
     w.vcpu.st.cache.gpa = w.gpa
     return (w.call("run_steal_time_update", w.vcpu), w.call("kvm_sched_out", w.vcpu))
 
@@ -70,14 +70,16 @@ OPERATIONS = {
         Operation("dontneed", MAPPED, lambda w: (w.call("madvise_dontneed", w.mm, w.hva),)),
         Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("do_mprotect_pkey", w.mm, w.hva, False),)),
         Operation("mremap", MAPPED - PRIVATE, lambda w: (w.call("do_mremap", w.mm, w.hva, w.other_hva),)),
-        Operation("migrate", frozenset({Memory.ANON}), lambda w: (w.call("migrate_pages", w.mm, w.hva),)),
+        Operation("migrate", frozenset({MemoryKind.ANON}), lambda w: (w.call("migrate_pages", w.mm, w.hva),)),
         Operation("map-over", PLAIN, lambda w: (w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0),)),
         Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("do_user_addr_fault", w.mm, w.hva),)),
-        Operation("memfd-punch", frozenset({Memory.MEMFD}), lambda w: (w.call("punch_hole_in_memfd", w.memfd, 0, 1),)),
+        Operation(
+            "memfd-punch", frozenset({MemoryKind.MEMFD}), lambda w: (w.call("punch_hole_in_memfd", w.memfd, 0, 1),)
+        ),
         Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
         Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
         Operation("close", GMEM, lambda w: (w.call("filp_close", w.gmem),), once=True),
-        Operation("memory-failure", GMEM | {Memory.MEMFD}, _fail),
+        Operation("memory-failure", GMEM | {MemoryKind.MEMFD}, _fail),
         Operation("make-shared", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, False),)),
         Operation("make-private", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, True),)),
         Operation("slot-delete", EVERY, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),
@@ -91,12 +93,12 @@ OPERATIONS = {
         Operation("emulate", SHARED, lambda w: (w.call("x86_emulate_instruction", w.vcpu, 0, 0),)),
         Operation(
             "clock-off",
-            SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP},
+            SHARED | {MemoryKind.GMEM_UNMAPPED, MemoryKind.PFNMAP},
             lambda w: (w.call("set_msr_system_time", w.vcpu, w.gpa, False),),
         ),
         Operation(
             "clock-on",
-            SHARED | {Memory.GMEM_UNMAPPED, Memory.PFNMAP},
+            SHARED | {MemoryKind.GMEM_UNMAPPED, MemoryKind.PFNMAP},
             lambda w: (w.call("set_msr_system_time", w.vcpu, w.gpa, True),),
         ),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Model functions for actors that use pfncache's own interface, without a user of the kernel in between."""
+"""Actors' functions that call pfncache's own interface as its users in KVM do."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def gpc_deactivate(k: Vmlinux, gpc: GfnToPfnCache) -> None:
 
 
 def gpc_refresh(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
-    """Refresh a cache, usable or not."""
+    """Refresh a cache, valid or not."""
     with srcu_read_lock(kvm.srcu):
         k.kvm_gpc_refresh(gpc, 1)
 
 
 def gpc_use(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
-    """Use a cache if it can be used now."""
+    """Access memory through a cache if it is valid; never refresh it."""
     with srcu_read_lock(kvm.srcu):
         gpc.lock.read_lock_irq()
         if k.kvm_gpc_check(gpc, 1):
@@ -37,7 +37,7 @@ def gpc_use(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
 
 
 def timer_irq(k: Vmlinux, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:
-    """A guest timer fires on the CPU where `interrupted` runs."""
+    """Fire a guest timer in a hard interrupt of the CPU that runs `interrupted`."""
     k.irq_enter(interrupted)
     k.xen_timer_callback(kvm, vcpu)
     k.irq_exit()

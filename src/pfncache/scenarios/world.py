@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The small world that scenarios are built in: one VM, a page or two of each kind of memory, and a clock."""
+"""The world of a scenario: one VM with one vCPU, a page or two of guest memory of some kind, and kvm-clock."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.tracing import run_as
@@ -24,8 +25,8 @@ from pfncache.linux.include.uapi import (
 from pfncache.linux.vmlinux import Vmlinux
 
 
-class Memory(StrEnum):
-    """What the guest's memory is made of."""
+class MemoryKind(StrEnum):
+    """The kind of the guest's memory."""
 
     ANON = "anon"
     MEMFD = "memfd"
@@ -44,89 +45,135 @@ class Memory(StrEnum):
 
     @property
     def is_gmem(self) -> bool:
-        """Whether there is a guest_memfd."""
+        """True if the slot is bound to a guest_memfd."""
         return self.value.startswith("gmem")
 
     @property
     def is_private(self) -> bool:
-        """Whether the guest's page is private."""
-        return self in (Memory.GMEM, Memory.GMEM_COCO)
+        """True if the guest's page has the PRIVATE attribute."""
+        return self in (MemoryKind.GMEM, MemoryKind.GMEM_COCO)
 
     @property
     def is_mapped_gmem(self) -> bool:
-        """Whether user space maps the guest_memfd."""
-        return self in (Memory.GMEM_MMAP, Memory.GMEM_NDM)
+        """True if user space maps the guest_memfd."""
+        return self in (MemoryKind.GMEM_MMAP, MemoryKind.GMEM_NDM)
 
     @property
     def has_user_mapping(self) -> bool:
-        """Whether there is anything at the slot's user address."""
-        return self is not Memory.GMEM_UNMAPPED
+        """True if something is mapped at the slot's user address."""
+        return self is not MemoryKind.GMEM_UNMAPPED
 
 
 GMEM_FLAGS = {
-    Memory.GMEM: 0,
-    Memory.GMEM_COCO: 0,
-    Memory.GMEM_MMAP: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
-    Memory.GMEM_UNMAPPED: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
-    Memory.GMEM_NDM: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED | GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
+    MemoryKind.GMEM: 0,
+    MemoryKind.GMEM_COCO: 0,
+    MemoryKind.GMEM_MMAP: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+    MemoryKind.GMEM_UNMAPPED: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+    MemoryKind.GMEM_NDM: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED | GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
 }
-VM_TYPES = {Memory.GMEM: KVM_X86_SW_PROTECTED_VM, Memory.GMEM_COCO: KVM_X86_SNP_VM}
+VM_TYPES = {MemoryKind.GMEM: KVM_X86_SW_PROTECTED_VM, MemoryKind.GMEM_COCO: KVM_X86_SNP_VM}
 DEVICE_PFN = 6
 """A pfn without struct page."""
+
+
+class WorldOptions(TypedDict, total=False):
+    """The size and the contents of a :class:`World`; DEFAULTS has what is left out."""
+
+    pages: int
+    """Pages of memory."""
+    slots: int
+    """Memslot objects that can be allocated in the whole run; an update of a slot takes one or two."""
+    slot_ids: int
+    """Ids that memslots can have."""
+    gfns: int
+    """Pages of the guest, and of its first slot."""
+    files: int
+    """Files of guest_memfd, where the memory is guest_memfd; the slot is bound to the first."""
+    file_pages: int
+    """Pages of each file."""
+    caches: Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]]
+    """The caches that an invalidation looks at."""
+    log_dirty: bool
+    """The slot has KVM_MEM_LOG_DIRTY_PAGES."""
+    readonly: bool
+    """The slot has KVM_MEM_READONLY."""
+    shared_attribute: bool
+    """Guest memory starts shared although its kind is private."""
+
+
+DEFAULTS: WorldOptions = {
+    "pages": 3,
+    "slots": 1,
+    "slot_ids": 1,
+    "gfns": 1,
+    "files": 1,
+    "file_pages": 1,
+    "caches": lambda vcpu: (vcpu.pv_time,),
+    "log_dirty": False,
+    "readonly": False,
+    "shared_attribute": False,
+}
+
+
+def with_defaults(options: WorldOptions) -> WorldOptions:
+    """Return the options with the default of each that is left out. Raises TypeError for one that does not exist."""
+    for name in options:
+        if name not in DEFAULTS:
+            near = ", ".join(difflib.get_close_matches(name, DEFAULTS, n=3)) or ", ".join(DEFAULTS)
+            raise TypeError(f"a world has no option {name!r}; nearest: {near}")
+    return {**DEFAULTS, **options}
+
+
+def no_caches(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+    """Return no cache: the scenario has no use for one."""
+    return ()
 
 
 class World:
     """One VM with one vCPU, one slot of one page, and an mm with room for a second mapping.
 
-    `slots` is how many memslot objects can ever be allocated.
+    With `defer_setup`, nothing is run before the actors start: a design may break a property there. What do() would
+    have run is then the only actor of the system.
     """
-
-    defer_setup = False
-    """A design may break a property before the actors start. Then what do() would have done is all that is searched."""
 
     def __init__(
         self,
         kernel: type[Vmlinux],
-        memory: Memory = Memory.ANON,
+        memory: MemoryKind = MemoryKind.ANON,
         *,
-        pages: int = 3,
-        slots: int = 1,
-        gfns: int = 1,
-        slot_ids: int = 1,
-        files: int = 1,
-        caches: Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]] = lambda v: (v.pv_time,),
-        log_dirty: bool = False,
-        readonly: bool = False,
-        shared_attribute: bool = False,
-        file_pages: int = 1,
+        defer_setup: bool = False,
+        **options: Unpack[WorldOptions],
     ) -> None:
-        self.kernel = k = kernel(page_shift=1, pages=pages, user_pages=4, vmap_areas=2)
+        size = with_defaults(options)
+        self.kernel = k = kernel(page_shift=1, pages=size["pages"], user_pages=4, vmap_areas=2)
+        slots, gfns = size["slots"], size["gfns"]
         if 2 * slots >= k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS:
             most = k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS - 1
             raise ValueError(f"{slots} memslots: a generation counts to {most}, and a memslot may take two")
+        self.defer_setup = defer_setup
         self.memory = memory
         self.mm = k.new_mm("mm")
         self.vcpu = KvmVcpu("vcpu")
         self.kvm = k.kvm_create_vm(
-            "kvm", self.mm, VM_TYPES.get(memory, KVM_X86_DEFAULT_VM), slots, slot_ids, gfns, (self.vcpu,)
+            "kvm", self.mm, VM_TYPES.get(memory, KVM_X86_DEFAULT_VM), slots, size["slot_ids"], gfns, (self.vcpu,)
         )
-        self.kvm.gpcs = caches(self.vcpu)
+        self.kvm.gpcs = size["caches"](self.vcpu)
         self.hva = 1 << k.PAGE_SHIFT
         """The slot's user address."""
         self.other_hva = 2 << k.PAGE_SHIFT
-        """A user address with nothing there at first."""
+        """A user address where nothing is mapped at first."""
         self.gpa = 0
         self.memfd: AddressSpace | None = None
         self.files: tuple[File, ...] = ()
         self.actors: list[Actor] = []
         self.deferred: list[Call] = []
         self.setup = TaskStruct("setup", mm=self.mm)
-        self._make_memory(files, file_pages)
-        if memory.is_private and not shared_attribute:
+        self._make_memory(size["files"], size["file_pages"])
+        if memory.is_private and not size["shared_attribute"]:
             for attributes in self.kvm.mem_attr_array[:gfns]:  # without a slot, that is all that the ioctl does
                 attributes.private = True
         file = self.files[0] if self.files else None
-        region = (self.kvm, 0, 0, gfns, self.hva, log_dirty, readonly, file, 0)
+        region = (self.kvm, 0, 0, gfns, self.hva, size["log_dirty"], size["readonly"], file, 0)
         self.do(self.call("set_memory_region", *region))
 
     @property
@@ -140,10 +187,10 @@ class World:
             self.files = tuple(
                 k._kvm_gmem_create(f"gmem{n}", self.kvm, file_pages, GMEM_FLAGS[memory]) for n in range(files)
             )
-        if memory is Memory.MEMFD:
+        if memory is MemoryKind.MEMFD:
             self.memfd = k.new_memfd("memfd", file_pages)
             self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, self.memfd, 0))
-        elif memory is Memory.PFNMAP:
+        elif memory is MemoryKind.PFNMAP:
             self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, None, 0))
             number = self.hva >> k.PAGE_SHIFT
             self.mm.vmas[number].pfnmap = True
@@ -154,8 +201,8 @@ class World:
             self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, mapping, 0))
 
     def do(self, *calls: Call) -> World:
-        """Run operations before the actors start."""
-        if World.defer_setup:
+        """Run operations before any actor starts."""
+        if self.defer_setup:
             self.deferred += calls
             return self
         with run_as(self.setup):
@@ -164,7 +211,7 @@ class World:
         return self
 
     def clock_on(self) -> World:
-        """The guest has a clock, and KVM has written it once: the cache is valid."""
+        """Set the guest's kvm-clock up and update it once, so that its cache is valid."""
         return self.do(
             Call(self.kernel.set_msr_system_time, (self.vcpu, self.gpa, True)),
             Call(self.kernel.run_clock_update, (self.vcpu,)),
@@ -173,27 +220,40 @@ class World:
     def actor(
         self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True, endless: bool = False
     ) -> World:
-        """Add an actor: of the VM's process, or of none."""
+        """Add an actor that runs `calls` in order.
+
+        It is a task of the VM's process, or with ``process=False`` of none (a kernel thread, another process, an
+        interrupt). With `interrupts`, it runs on the CPU of the actor of that name. With `endless`, it loops forever.
+        """
         task = TaskStruct(name, mm=self.mm if process else None)
         self.actors.append(Actor(name, task, calls, interrupts, endless))
         return self
 
     def system(self) -> System:
-        """The closed system, with the properties of its end."""
-        if World.defer_setup:
+        """Return the closed system, whose end is checked by the probes of trace_quiescent()."""
+        if self.defer_setup:
             self.actors = [Actor("setup", self.setup, tuple(self.deferred))]
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
         return System(actors, self.kernel, Call(self.kernel.trace_quiescent, (self.kvm,)))
 
     def _with_task_work(self, actor: Actor) -> Actor:
-        """After each operation, what a task does on its way back to user space: any may drop a file's last reference.
+        """Add task_work_run() after each operation, as a return to user space does: any may drop a last reference.
 
-        Where nobody closes a file, its descriptor keeps it, and there is nothing to do.
+        A file that no actor closes is held by its descriptor, and needs none.
         """
         closed = tuple(call.args[0] for a in self.actors for call in a.calls if call.function.__name__ == "filp_close")
         works = tuple(Call(self.kernel.task_work_run, (file,)) for file in closed)
         return replace(actor, calls=tuple(c for call in actor.calls for c in (call, *works)))
 
-    def call(self, name: str, *args: Any) -> Call:
-        """A call of a kernel function by name."""
-        return Call(getattr(self.kernel, name), args)
+    def call(self, name: str | Callable[..., object], *args: Any) -> Call:
+        """Return the call of a kernel function by name, or of a function that is not the kernel's.
+
+        Raises AttributeError with the nearest names.
+        """
+        if not isinstance(name, str):
+            return Call(name, args)
+        function = getattr(self.kernel, name, None)
+        if not callable(function):
+            near = ", ".join(difflib.get_close_matches(name, dir(self.kernel), n=3)) or "none"
+            raise AttributeError(f"the kernel has no function {name!r}; nearest: {near}")
+        return Call(function, args)

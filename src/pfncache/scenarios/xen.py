@@ -3,228 +3,261 @@
 
 from __future__ import annotations
 
-from pfncache.check.system import Call, System
+from pfncache.check.system import Call
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios import users
-from pfncache.scenarios.scenario import Kernel
-from pfncache.scenarios.world import Memory, World
+from pfncache.scenarios.scenario import scenario
+from pfncache.scenarios.world import World
 
 
-def _xen(kernel: Kernel, memory: Memory = Memory.ANON, by_hva: bool = False, active: bool = True) -> World:
-    """A world whose one cache is shared_info, mapped by gpa 0, or by a user address that is in no slot."""
-    w = World(kernel, memory, caches=lambda v: ())
-    w.kvm.gpcs = (w.kvm.xen.shinfo_cache,)
+def shared_info(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+    """Return the cache of shared_info."""
+    assert vcpu.kvm is not None
+    return (vcpu.kvm.xen.shinfo_cache,)
+
+
+def vcpu_info(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+    """Return the cache of a vCPU's vcpu_info."""
+    return (vcpu.xen.vcpu_info_cache,)
+
+
+def runstates(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+    """Return the caches of the one or two pages of a vCPU's runstate area."""
+    return (vcpu.xen.runstate_cache, vcpu.xen.runstate2_cache)
+
+
+def three_structures(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+    """Return the caches of runstate, vcpu_info and shared_info."""
+    return (vcpu.xen.runstate_cache, *vcpu_info(vcpu), *shared_info(vcpu))
+
+
+def _set_shared_info(w: World, by_hva: bool = False) -> None:
+    """Map shared_info, by gpa 0 or by a user address that is in no slot."""
     if by_hva:
         w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
-    if active:
-        w.do(w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, by_hva))
-    return w
+    w.do(w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, by_hva))
 
 
 def _send(w: World) -> Call:
     return w.call("kvm_xen_set_evtchn", w.kvm, w.vcpu)
 
 
-def hva_cache_dontneed(kernel: Kernel) -> System:
-    """An event is sent while the page behind an HVA-based cache in no memslot goes away."""
-    w = _xen(kernel, by_hva=True)
+@scenario(caches=shared_info)
+def hva_cache_dontneed(w: World) -> None:
+    """An event is sent while the page behind an HVA-based cache, which is in no memslot, is zapped."""
+    _set_shared_info(w, by_hva=True)
     w.do(w.call("madvise_dontneed", w.mm, w.other_hva))
     w.actor("sender", _send(w), _send(w))
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 
 
-def hva_cache_munmap(kernel: Kernel) -> System:
-    """An event is sent while user space unmaps an HVA-based cache's page."""
-    w = _xen(kernel, by_hva=True)
+@scenario(caches=shared_info)
+def hva_cache_munmap(w: World) -> None:
+    """An event is sent while user space unmaps the page of an HVA-based cache."""
+    _set_shared_info(w, by_hva=True)
     w.actor("sender", _send(w))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva))
 
 
-def two_senders(kernel: Kernel) -> System:
-    """Two tasks refresh one cache while its page goes away."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def two_senders(w: World) -> None:
+    """Two tasks refresh one cache while its page is zapped."""
+    _set_shared_info(w)
     w.actor("sender", _send(w)).actor("sender'", _send(w))
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-def irq_user(kernel: Kernel) -> System:
-    """A hard interrupt on another CPU uses the cache, and never refreshes it."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def irq_user(w: World) -> None:
+    """A hard interrupt on another CPU uses the cache, which it cannot refresh, while its page is unmapped."""
+    _set_shared_info(w)
     elsewhere = TaskStruct("elsewhere")
     w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
     w.actor("sender", _send(w))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
-def irq_on_this_cpu(kernel: Kernel) -> System:
-    """A hard interrupt arrives on the CPU of a task that refreshes the cache it uses."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def irq_on_this_cpu(w: World) -> None:
+    """A hard interrupt that uses a cache arrives on the CPU of a task that refreshes it."""
+    _set_shared_info(w)
     w.do(w.call("madvise_dontneed", w.mm, w.hva))
     w.actor("sender", _send(w))
     task = w.actors[-1].task
     call = Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, task))
-    return w.actor("timer", call, interrupts="sender", process=False).system()
+    w.actor("timer", call, interrupts="sender", process=False)
 
 
-def irq_during_invalidation(kernel: Kernel) -> System:
-    """A hard interrupt arrives on the CPU of a task that invalidates the cache it uses."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def irq_during_invalidation(w: World) -> None:
+    """A hard interrupt that uses a cache arrives on the CPU of a task that invalidates it."""
+    _set_shared_info(w)
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
     task = w.actors[-1].task
     call = Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, task))
-    return w.actor("timer", call, interrupts="munmap", process=False).system()
+    w.actor("timer", call, interrupts="munmap", process=False)
 
 
-def process_exit(kernel: Kernel) -> System:
-    """The process exits while an interrupt still uses its memory."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def process_exit(w: World) -> None:
+    """The process exits while an interrupt on another CPU still uses its memory."""
+    _set_shared_info(w)
     elsewhere = TaskStruct("elsewhere")
     w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
-    return w.actor("exit", w.call("exit_mmap", w.mm)).system()
+    w.actor("exit", w.call("exit_mmap", w.mm))
 
 
-def never_activated(kernel: Kernel) -> System:
-    """An event is sent before the guest has said where its shared_info is."""
-    w = _xen(kernel, active=False)
-    return w.actor("sender", _send(w)).system()
-
-
-def shared_info_moves(kernel: Kernel) -> System:
-    """shared_info is taken away and set again while events are sent."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def never_activated(w: World) -> None:
+    """An event is sent before the guest has set its shared_info."""
     w.actor("sender", _send(w))
-    return w.actor(
+
+
+@scenario(caches=shared_info)
+def shared_info_moves(w: World) -> None:
+    """shared_info is disabled and set again while an event is sent."""
+    _set_shared_info(w)
+    w.actor("sender", _send(w))
+    w.actor(
         "vmm",
         w.call("disable_shared_info", w.kvm),
         w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, False),
-    ).system()
+    )
 
 
-def kthread_sender(kernel: Kernel) -> System:
-    """A kernel thread, as an irqfd has one, borrows the address space to send an event while the page goes away."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def kthread_sender(w: World) -> None:
+    """A kernel thread, as an irqfd's, borrows the address space to send an event while the page is unmapped."""
+    _set_shared_info(w)
     w.actor("kthread", _send(w), process=False)
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
-def kthread_exit(kernel: Kernel) -> System:
-    """The same while the process exits."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def kthread_exit(w: World) -> None:
+    """A kernel thread borrows the address space to send an event while the process exits."""
+    _set_shared_info(w)
     w.do(w.call("madvise_dontneed", w.mm, w.hva), w.call("do_user_addr_fault", w.mm, w.hva))
     w.actor("kthread", _send(w), process=False)
-    return w.actor("exit", w.call("exit_mmap", w.mm)).system()
+    w.actor("exit", w.call("exit_mmap", w.mm))
 
 
-def shared_info_set(kernel: Kernel) -> System:
-    """shared_info is set, and the wall clock written there, while its page goes away."""
-    w = _xen(kernel, active=False)
+@scenario(caches=shared_info)
+def shared_info_set(w: World) -> None:
+    """shared_info is set, and the wall clock written there, while its page is unmapped."""
     w.actor("vmm", w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, False))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
 # Timers
 
 
-def expired_timer(kernel: Kernel) -> System:
-    """User space sets a timer whose time has come while the page of shared_info goes away."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def expired_timer(w: World) -> None:
+    """User space sets a timer that has expired while the page of shared_info is zapped."""
+    _set_shared_info(w)
     w.actor("vcpu", w.call("start_expired_timer", w.vcpu), w.call("run_timer_injection", w.vcpu))
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-def timer_on_vcpu(kernel: Kernel) -> System:
-    """A timer fires on the CPU of a vCPU that delivers the one before, while the page goes away."""
-    w = _xen(kernel)
+@scenario(caches=shared_info)
+def timer_on_vcpu(w: World) -> None:
+    """A timer fires on the CPU of a vCPU that delivers the previous one, while the page is zapped."""
+    _set_shared_info(w)
     w.actor("vcpu", w.call("run_timer_injection", w.vcpu))
     call = Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, w.actors[-1].task))
     w.actor("timer", call, interrupts="vcpu", process=False)
     w.vcpu.xen.timer_pending = True
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
 # vcpu_info
 
 
-def _vcpu_info(kernel: Kernel) -> World:
-    w = World(kernel, pages=4, caches=lambda v: (v.xen.vcpu_info_cache,), log_dirty=True)
-    return w.do(w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1))
+def _set_vcpu_info(w: World) -> None:
+    w.do(w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1))
 
 
-def inject_events(kernel: Kernel) -> System:
-    """A pending event is delivered while the page of vcpu_info goes away."""
-    w = _vcpu_info(kernel)
+@scenario(caches=vcpu_info, pages=4, log_dirty=True)
+def inject_events(w: World) -> None:
+    """A pending event is delivered while the page of vcpu_info is zapped."""
+    _set_vcpu_info(w)
     w.vcpu.xen.evtchn_pending_sel = True
     w.actor("vcpu", w.call("run_event_injection", w.vcpu))
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-def has_interrupt(kernel: Kernel) -> System:
-    """KVM looks for a pending upcall while the page of vcpu_info goes away."""
-    w = _vcpu_info(kernel)
+@scenario(caches=vcpu_info, pages=4, log_dirty=True)
+def has_interrupt(w: World) -> None:
+    """KVM reads the pending upcall while the page of vcpu_info is unmapped."""
+    _set_vcpu_info(w)
     w.actor("vcpu", w.call("kvm_xen_has_interrupt", w.vcpu))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
-def halt(kernel: Kernel) -> System:
-    """A halted vCPU looks for a pending upcall before it sleeps, while the page of vcpu_info goes away."""
-    w = _vcpu_info(kernel)
+@scenario(caches=vcpu_info, pages=4, log_dirty=True)
+def halt(w: World) -> None:
+    """A halted vCPU reads the pending upcall before it sleeps, while the page of vcpu_info is unmapped."""
+    _set_vcpu_info(w)
     w.actor("vcpu", w.call("kvm_vcpu_block", w.vcpu))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
-def vcpu_info_moves(kernel: Kernel) -> System:
-    """vcpu_info is taken away and set again while KVM looks for a pending upcall, and its page goes away."""
-    w = _vcpu_info(kernel)
+@scenario(caches=vcpu_info, pages=4, log_dirty=True)
+def vcpu_info_moves(w: World) -> None:
+    """vcpu_info is disabled and set again while KVM reads the pending upcall, and its page is zapped."""
+    _set_vcpu_info(w)
     w.actor("vcpu", w.call("kvm_xen_has_interrupt", w.vcpu))
     w.actor(
         "vmm",
         w.call("disable_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache),
         w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1),
     )
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
 # Runstate
 
 
-def _runstate(kernel: Kernel, offset: int = 0, second: bool = True) -> World:
-    """A runstate area at an offset in its page; from the last byte of a page on it needs a second page."""
-    w = World(kernel, gfns=2, pages=4, caches=lambda v: (v.xen.runstate_cache, v.xen.runstate2_cache), log_dirty=True)
+def _set_runstate(w: World, offset: int = 0) -> None:
+    """Set a runstate area at an offset in its page; one at the last byte of the page needs the second page too."""
     w.kvm.xen.hvm_config = True
-    if second:
-        w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
-    return w.do(w.call("set_runstate_area", w.vcpu, w.gpa + offset))
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.do(w.call("set_runstate_area", w.vcpu, w.gpa + offset))
 
 
 def _schedule(w: World) -> tuple[Call, ...]:
     return w.call("kvm_sched_out", w.vcpu), w.call("run_runstate_update", w.vcpu)
 
 
-def runstate(kernel: Kernel) -> System:
-    """A vCPU is scheduled out and in while the page of its runstate goes away."""
-    w = _runstate(kernel)
+@scenario(caches=runstates, gfns=2, pages=4, log_dirty=True)
+def runstate(w: World) -> None:
+    """A vCPU is scheduled out and in while the page of its runstate area is zapped."""
+    _set_runstate(w)
     w.actor("vcpu", *_schedule(w))
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-def runstate_split(kernel: Kernel) -> System:
-    """The same for a runstate area on two pages, of which the second goes away."""
-    w = _runstate(kernel, offset=kernel(page_shift=1).PAGE_SIZE - 1)
+@scenario(caches=runstates, gfns=2, pages=4, log_dirty=True)
+def runstate_split(w: World) -> None:
+    """A vCPU is scheduled out and in while the second page of its runstate area is zapped."""
+    _set_runstate(w, offset=w.kernel.PAGE_SIZE - 1)
     w.actor("vcpu", *_schedule(w))
-    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva)).system()
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 
 
-def runstate_moves(kernel: Kernel) -> System:
-    """The guest moves its runstate area onto two pages while one of them goes away; then the vCPU is scheduled out."""
-    w = _runstate(kernel)
+@scenario(caches=runstates, gfns=2, pages=4, log_dirty=True)
+def runstate_moves(w: World) -> None:
+    """The guest moves its runstate area onto two pages while one is unmapped; then the vCPU is scheduled out."""
+    _set_runstate(w)
     w.actor("vcpu", w.call("set_runstate_area", w.vcpu, w.gpa + 1), *_schedule(w))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva))
 
 
-def runstate_and_events(kernel: Kernel) -> System:
-    """A vCPU is scheduled out while an event is sent to it, which wakes it, and the page of both structures goes."""
-    w = World(kernel, pages=4, caches=lambda v: (v.xen.runstate_cache, v.xen.vcpu_info_cache))
-    w.kvm.gpcs = (*w.kvm.gpcs, w.kvm.xen.shinfo_cache)
+@scenario(caches=three_structures, pages=4)
+def runstate_and_events(w: World) -> None:
+    """A vCPU is scheduled out while an event wakes it, and the page of both structures is unmapped."""
     w.kvm.xen.hvm_config = True
     w.vcpu.xen.upcall_vector = True
     w.do(
@@ -233,4 +266,4 @@ def runstate_and_events(kernel: Kernel) -> System:
         w.call("set_runstate_area", w.vcpu, w.gpa),
     )
     w.actor("vcpu", w.call("kvm_sched_out", w.vcpu)).actor("sender", _send(w))
-    return w.actor("munmap", w.call("vm_munmap", w.mm, w.hva)).system()
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))

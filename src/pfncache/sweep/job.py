@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One search of a sweep, by names and numbers alone, so that any worker anywhere can do it."""
+"""One search of a sweep, by names, numbers and files alone, so that any worker process can do it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.memo import Memo
@@ -12,59 +15,138 @@ from pfncache.check.program.layout import link
 from pfncache.check.search import Search
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS
+from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.shape import Shape
-from pfncache.verify.systems import make_kernel_system
+from pfncache.verify.loader import UserFile, UserFileError, load
+from pfncache.verify.runner import OUT_OF_MEMORY
+from pfncache.verify.systems import make_kernel_system, make_system
 
-OVERHEAD = 32
-"""Bytes of a state beyond its words: its place in the table, its parent, and room to grow."""
+STATE_OVERHEAD = 32
+"""Bytes of a state beyond its words: its slots of the hash table, its parent, and room to grow."""
+DIGEST_DIGITS = 8
+"""Hexadecimal digits of a file's digest in the name of a job's design."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When to give a job up."""
+    """The limits of one search."""
 
     seconds: float = 60.0
     megabytes: int = 1024
 
 
 @dataclass(frozen=True)
-class Row:
-    """What came out of a job."""
+class FileVersion:
+    """A user's file with its digest."""
+
+    path: str
+    digest: str
+
+    @classmethod
+    def of(cls, path: str) -> FileVersion:
+        """Return the file as it is now."""
+        return cls(str(Path(path).absolute()), hashlib.sha256(Path(path).read_bytes()).hexdigest())
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A scenario to search under a design: one of the catalogue's, or of a user's file."""
+
+    design: str
+    scenario: Shape | str
+    """A generated scenario, or the name of one of `scenario_file`."""
+    design_file: FileVersion | None = None
+    scenario_file: FileVersion | None = None
+
+    @property
+    def design_key(self) -> str:
+        """The name of the design in the results; a user's has the digest of the file, so that an edit is another."""
+        return f"{self.design}@{self.design_file.digest[:DIGEST_DIGITS]}" if self.design_file else self.design
+
+    @property
+    def scenario_key(self) -> str:
+        """The name of the scenario in the results, as design_key."""
+        if isinstance(self.scenario, Shape):
+            return self.scenario.name
+        return f"{self.scenario}@{self.scenario_file.digest[:DIGEST_DIGITS]}" if self.scenario_file else self.scenario
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The key of the job's result."""
+        return self.design_key, self.scenario_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRow:
+    """The result of a job. A scenario of a user's file has its name for operations, and 0 updates and rounds."""
 
     design: str
     scenario: str
-    memory: str
+    memory: str = ""
     operations: str
-    actors: int
-    updates: int
-    rounds: int
-    pages: int
-    verdict: str
-    property: str | None
-    states: int
-    transitions: int
-    seconds: float
-    reason: str
+    actors: int = 0
+    updates: int = 0
+    rounds: int = 0
+    pages: int = 0
+    verdict: str = Verdict.BOUNDED
+    property: str | None = None
+    states: int = 0
+    transitions: int = 0
+    seconds: float = 0.0
+    reason: str = ""
 
 
 _memo = Memo()
-"""Of this worker: shapes have most of their actors in common."""
+"""Compiled actors of this worker: shapes have most of their actors in common."""
 
 
-def run_job(design: str, shape: Shape, limits: Limits) -> Row:
-    """Search a shape under a design."""
-    verdict, broken, states, transitions, seconds, reason = Verdict.BOUNDED, None, 0, 0, 0.0, ""
+def run_job(job: SweepJob, limits: Limits) -> SweepRow:
+    """Search a scenario under a design. Raises UserFileError for a file that has changed or cannot be loaded."""
+    design = DESIGNS[job.design] if job.design_file is None else _loaded(job.design_file).design(job.design)
+    row = _not_searched(job)
     try:
-        program = link(compile_system(make_kernel_system(DESIGNS[design], shape.build), _memo))
-        most = limits.megabytes * 2**20 // (program.words * 8 + OVERHEAD)
+        if isinstance(job.scenario, Shape):
+            system = make_kernel_system(design, job.scenario.build)
+        else:
+            system = make_system(design, _own_scenario(job))
+            row = replace(row, actors=len(system.actors), pages=len(system.kernel.mem_map))
+        program = link(compile_system(system, _memo))
+        most = limits.megabytes * 2**20 // (program.words * 8 + STATE_OVERHEAD)
         result = Search(program, most).run(seconds=limits.seconds)
-        verdict, broken, states = result.verdict, result.property, result.states
-        transitions, seconds, reason = result.transitions, result.seconds, result.reason
     except CompileError as error:
-        reason = str(error)
+        return replace(row, reason=str(error))
     except MemoryError:
-        reason = "the memory that there is"
-    return Row(
-        design, shape.name, str(shape.memory), "+".join(shape.operations), shape.actors, shape.updates, shape.rounds,
-        shape.pages, verdict, broken, states, transitions, seconds, reason,
+        return replace(row, reason=OUT_OF_MEMORY)
+    return replace(
+        row, verdict=result.verdict, property=result.property, states=result.states, transitions=result.transitions,
+        seconds=result.seconds, reason=result.reason,
     )  # fmt: skip
+
+
+def _not_searched(job: SweepJob) -> SweepRow:
+    """Return the row of a job before its search."""
+    shape = job.scenario
+    if not isinstance(shape, Shape):
+        return SweepRow(design=job.design_key, scenario=job.scenario_key, operations=shape)
+    return SweepRow(
+        design=job.design_key, scenario=job.scenario_key, memory=str(shape.memory),
+        operations="+".join(shape.operations), actors=shape.actors, updates=shape.updates, rounds=shape.rounds,
+        pages=shape.pages,
+    )  # fmt: skip
+
+
+def _own_scenario(job: SweepJob) -> Scenario:
+    """Return the scenario of a user's file that a job searches."""
+    assert job.scenario_file is not None
+    (scenario,) = (s for s in _loaded(job.scenario_file).scenarios if s.name == job.scenario)
+    return scenario
+
+
+@functools.cache
+def _loaded(source: FileVersion) -> UserFile:
+    """Load a user's file, once in this worker."""
+    if not Path(source.path).is_file():
+        raise UserFileError(f"{source.path}: no such file on this worker")
+    if FileVersion.of(source.path) != source:
+        raise UserFileError(f"{source.path}: the file has changed since the sweep began; start the sweep again")
+    return load(source.path)

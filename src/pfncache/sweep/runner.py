@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Gives jobs to workers, and keeps each result as it comes."""
+"""Submits jobs to workers and stores each result when it is there."""
 
 from __future__ import annotations
 
@@ -13,33 +13,51 @@ from typing import Any
 
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios.shape import Shape
-from pfncache.sweep.job import Limits, Row, run_job
+from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, run_job
 from pfncache.sweep.store import Store
 from pfncache.verify.runner import start_worker
+from pfncache.verify.selection import Selection
 
 AHEAD = 64
-"""Jobs that wait at the workers, so that none is idle and none is forgotten by a sweep that ends early."""
+"""Jobs submitted at a time: enough for every worker to be busy, few enough to be dropped when a sweep ends early."""
+DEFAULT_DESIGNS = ("mainline-7.3", "rfc-v4")
+"""The designs of a sweep unless the user names some."""
 
-Work = tuple[str, Shape]
 
+def jobs(names: Iterable[str], shapes: Iterable[Shape]) -> list[SweepJob]:
+    """Return a job for each design and shape, and for each scenario of the files, whose memory the design has.
 
-def jobs(designs: Iterable[str], shapes: Iterable[Shape]) -> list[Work]:
-    """Every design with every shape whose memory it has."""
-    chosen = [DESIGNS[name] for name in designs]
-    return [(design.name, shape) for shape in shapes for design in chosen if design.has(str(shape.memory))]
+    `names` are those of designs, FILE.py or FILE.py:design. Raises UnknownName and UserFileError.
+    """
+    chosen = Selection.of(names)
+    files = {file.path: FileVersion.of(file.path) for file in chosen.files}
+    file_of = {id(one): files[file.path] for file in chosen.files for one in (*file.designs, *file.scenarios)}
+    designs = chosen.designs or tuple(DESIGNS[name] for name in DEFAULT_DESIGNS)
+    generated = [
+        SweepJob(design.name, shape, file_of.get(id(design)))
+        for shape in shapes
+        for design in designs
+        if design.has(str(shape.memory))
+    ]
+    return generated + [
+        SweepJob(design.name, scenario.name, file_of.get(id(design)), file_of[id(scenario)])
+        for scenario in chosen.scenarios
+        for design in designs
+        if design.has(scenario.memory)
+    ]
 
 
 def sweep(
-    executor: Executor, work: Iterable[Work], store: Store, limits: Limits, on_done: Callable[[Row], None]
+    executor: Executor, work: Iterable[SweepJob], store: Store, limits: Limits, on_done: Callable[[SweepRow], None]
 ) -> None:
-    """Do all of `work` that the store does not have yet."""
+    """Do all of `work` whose results the store does not have yet."""
     done = store.done()
-    left = iter([(design, shape) for design, shape in work if (design, shape.name) not in done])
-    running: set[Future[Row]] = set()
+    left = iter([job for job in work if job.key not in done])
+    running: set[Future[SweepRow]] = set()
     try:
         while True:
-            for design, shape in itertools.islice(left, AHEAD - len(running)):
-                running.add(executor.submit(run_job, design, shape, limits))
+            for job in itertools.islice(left, AHEAD - len(running)):
+                running.add(executor.submit(run_job, job, limits))
             if not running:
                 return
             finished, running = _first_done(running)
@@ -53,14 +71,17 @@ def sweep(
         raise
 
 
-def _first_done(running: set[Future[Row]]) -> tuple[set[Future[Row]], set[Future[Row]]]:
+def _first_done(running: set[Future[SweepRow]]) -> tuple[set[Future[SweepRow]], set[Future[SweepRow]]]:
     finished, rest = wait(running, return_when=FIRST_COMPLETED)
     return set(finished), set(rest)
 
 
 @contextmanager
 def workers(processes: int | None, scheduler: str | None) -> Iterator[Executor]:
-    """Local processes; or the workers of a Dask cluster, where there is a scheduler."""
+    """Yield local processes, or with a scheduler the workers of its Dask cluster.
+
+    These must see a user's file under the same path.
+    """
     if scheduler is not None:
         distributed: Any = importlib.import_module("distributed")  # an extra
         client = distributed.Client(scheduler)

@@ -8,10 +8,10 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-from pfncache.sweep.job import Row
+from pfncache.sweep.job import SweepRow
 
 KINDS = {"int": "INTEGER", "float": "REAL", "str": "TEXT", "str | None": "TEXT"}
-COLUMNS = ", ".join(f"{f.name} {KINDS[str(f.type)]}" for f in fields(Row))
+COLUMNS = ", ".join(f"{f.name} {KINDS[str(f.type)]}" for f in fields(SweepRow))
 
 
 class Store:
@@ -23,18 +23,18 @@ class Store:
         self.connection.commit()
 
     def done(self) -> set[tuple[str, str]]:
-        """Design and scenario of each job that is done."""
+        """Return design and scenario of each job that is done."""
         return set(self.connection.execute("SELECT design, scenario FROM results"))
 
-    def add(self, row: Row) -> None:
-        """Keep a result, for good when this returns."""
-        marks = ", ".join("?" for _ in fields(Row))
+    def add(self, row: SweepRow) -> None:
+        """Store a result; it is on disk when this returns."""
+        marks = ", ".join("?" for _ in fields(SweepRow))
         self.connection.execute(f"INSERT OR IGNORE INTO results VALUES ({marks})", astuple(row))
         self.connection.commit()
 
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer to an SQL query on ``results``."""
-        return self.connection.execute(query).fetchall()
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of an SQL query on ``results``."""
+        return self.connection.execute(sql).fetchall()
 
     def close(self) -> None:
         """Close the file."""

@@ -1,33 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The results of a sweep as a table, and how the number of states grows as a plot."""
+"""Shows a sweep: its progress, a table of its results, and how the number of states grows with each bound."""
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pfncache.sweep.job import Limits, SweepJob, SweepRow
+from pfncache.sweep.runner import sweep
 from pfncache.sweep.store import Store
+
+PIPE_WIDTH = 140
+"""Columns of the tables where standard output is no terminal."""
+LABEL_WIDTH = 50
+"""Columns of the design and the scenario beside the progress bar."""
 
 BOUNDS = ("actors", "updates", "rounds", "pages")
 
 
 def verdicts(store: Store) -> Table:
-    """For each design and number of actors: how many scenarios hold, and what breaks."""
+    """Return a table: for each design and number of actors, how many scenarios hold, and which properties break."""
     table = Table(title="Verdicts", title_justify="left")
     for name in ("design", "actors", "hold", "break", "bounded", "states", "most", "seconds"):
         table.add_column(name, justify="left" if name == "design" else "right", no_wrap=True)
     table.add_column("what breaks")
     broken: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for design, actors, kind, count in store.ask(
+    for design, actors, kind, count in store.query(
         "SELECT design, actors, property, count(*) FROM results WHERE property IS NOT NULL"
         " GROUP BY design, actors, property ORDER BY count(*) DESC, property"
     ):
         broken[design, actors].append(f"{kind} {count}")
-    for design, actors, holds, violated, bounded, states, most, seconds in store.ask(
+    for design, actors, holds, violated, bounded, states, most, seconds in store.query(
         "SELECT design, actors, sum(verdict = 'holds'), sum(verdict = 'violated'), sum(verdict = 'bounded'),"
         " sum(states), max(states), sum(seconds) FROM results GROUP BY design, actors ORDER BY design, actors"
     ):
@@ -39,11 +52,12 @@ def verdicts(store: Store) -> Table:
 
 
 def growth(store: Store) -> dict[str, list[tuple[int, float]]]:
-    """For each bound, the median of states over scenarios that hold and differ in nothing else, relative to its least.
+    """Return, for each bound, its values with the number of states relative to that of the least value.
 
-    Actors have no such twins: theirs is the median over all scenarios with so many.
+    That is the median over groups of scenarios that hold and differ in this bound alone. For the number of actors, of
+    which there are no such groups, it is the median over all scenarios with that number and the least other bounds.
     """
-    rows = store.ask(
+    rows = store.query(
         f"SELECT design, memory, operations, states, {', '.join(BOUNDS)} FROM results WHERE verdict = 'holds'"
     )
     found = {}
@@ -70,7 +84,7 @@ def growth(store: Store) -> dict[str, list[tuple[int, float]]]:
 
 
 def growth_table(store: Store) -> Table:
-    """How many times more states a larger bound makes."""
+    """Return a table of growth()."""
     table = Table("bound", "value: states, relative to the least", title="Growth", title_justify="left")
     for bound, points in growth(store).items():
         table.add_row(bound, ", ".join(f"{value}: {ratio:.3g} x" for value, ratio in points) or "only one value")
@@ -78,7 +92,7 @@ def growth_table(store: Store) -> Table:
 
 
 def plot(store: Store, path: Path) -> None:
-    """Growth by each bound, as a picture. Raises ImportError without Matplotlib."""
+    """Draw growth() into a file. Raises ImportError without Matplotlib."""
     import matplotlib as mpl  # noqa: PLC0415 (an extra)
 
     mpl.use("Agg")
@@ -93,3 +107,33 @@ def plot(store: Store, path: Path) -> None:
     axes[0].set_ylabel("states, relative to the least")
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def show(store: Store) -> None:
+    """Print the tables of a sweep."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console.print(verdicts(store))
+    console.print(growth_table(store))
+
+
+def run_with_progress(
+    work: list[SweepJob], output: Path, limits: Limits, pool: AbstractContextManager[Executor]
+) -> None:
+    """Run what is left of a sweep, with a progress bar on standard error. Prints how much that was."""
+    store = Store(output)
+    before = len(store.done() & {job.key for job in work})
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    try:
+        with bar as progress, pool as executor:
+            task = progress.add_task("sweep", total=len(work), completed=before)
+
+            def advance(row: SweepRow) -> None:
+                label = f"{row.design} {row.scenario}"[:LABEL_WIDTH].ljust(LABEL_WIDTH)
+                progress.update(task, advance=1, description=label)
+
+            sweep(executor, work, store, limits, advance)
+    finally:
+        count = len(store.done())
+        store.close()
+    click.echo(f"{len(work):,} jobs, {len(work) - before:,} of them now; {count:,} results in {output}")

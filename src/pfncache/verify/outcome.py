@@ -1,34 +1,70 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was found for a design and a scenario; the JSON of a run."""
+"""The outcome of searching scenarios under designs, and the JSON of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from pfncache.check.verdict import Verdict
 from pfncache.verify.trace import Trace
 
 SCHEMA = 1
-ORDER = ("holds", "bounded", "violated")
+"""Version of the JSON document."""
+ORDER = tuple(Verdict)
+"""Verdicts, from the best to the worst."""
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """A property that an interleaving violates."""
+
+    property: str
+    """Its name, see ``pfncache list properties``."""
+    reason: str
+    """Why the end of the trace is a violation, with values."""
+    trace: Trace | None = None
+    """The interleaving; None for what no single interleaving shows, as a cycle in the order of locks."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One scenario under one design."""
+    """The outcome of one scenario under one design."""
 
     scenario: str
-    verdict: str
-    property: str | None
-    states: int
-    transitions: int
-    seconds: float
-    bounds: str
-    trace: Trace | None = None
-    reason: str = ""
-    """Of a violation: what happened. Of a bounded search: what stopped it."""
+    verdict: Verdict
+    violations: tuple[Violation, ...] = ()
+    """The violations that were found: one, or none."""
+    states: int = 0
+    transitions: int = 0
+    seconds: float = 0.0
+    bounds: str = ""
+    """What was searched: the actors with their operations, and the size of memory."""
+    limit: str = ""
+    """What ended a bounded search."""
+
+    @classmethod
+    def bounded(cls, scenario: str, *, reason: str) -> Outcome:
+        """Return the outcome of a search that did not take place."""
+        return cls(scenario=scenario, verdict=Verdict.BOUNDED, limit=reason)
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace of the first violation."""
+        return self.violations[0].trace if self.violations else None
+
+    @property
+    def reason(self) -> str:
+        """The reason of the first violation, or what ended a bounded search."""
+        return self.violations[0].reason if self.violations else self.limit
+
+    @property
+    def property(self) -> str | None:
+        """The property of the first violation."""
+        return self.violations[0].property if self.violations else None
 
     def as_json(self) -> dict[str, Any]:
-        """The scenario as the JSON schema has it."""
+        """Return the scenario as the JSON schema has it."""
         return {
             "scenario": self.scenario,
             "verdict": self.verdict,
@@ -43,26 +79,26 @@ class Outcome:
         }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DesignOutcome:
-    """Every scenario under one design."""
+    """The outcomes of the scenarios that were searched under one design."""
 
     design: str
     title: str
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
-    def verdict(self) -> str:
-        """Violated when any scenario is, else bounded when any is, else holds."""
-        return max((o.verdict for o in self.outcomes), key=ORDER.index, default="holds")
+    def verdict(self) -> Verdict:
+        """The worst verdict of any scenario."""
+        return max((o.verdict for o in self.outcomes), key=ORDER.index, default=Verdict.HOLDS)
 
     @property
     def broken(self) -> list[str]:
         """The properties that are violated, each once, in the order in which they were met."""
-        return list(dict.fromkeys(o.property for o in self.outcomes if o.property is not None))
+        return list(dict.fromkeys(v.property for o in self.outcomes for v in o.violations))
 
     def shortest(self) -> list[Outcome]:
-        """For each violated property, the violation with the fewest steps."""
+        """Return, for each violated property, the outcome with the shortest trace."""
         best: dict[str, Outcome] = {}
         for outcome in self.outcomes:
             if outcome.property is None:
@@ -75,12 +111,10 @@ class DesignOutcome:
     def complete(self, scenarios: list[str], reason: str) -> None:
         """Put the outcomes into the order of `scenarios`; one that was never searched is bounded for `reason`."""
         known = {o.scenario: o for o in self.outcomes}
-        self.outcomes = [
-            known.get(name) or Outcome(name, "bounded", None, 0, 0, 0.0, "", reason=reason) for name in scenarios
-        ]
+        self.outcomes = [known.get(name) or Outcome.bounded(name, reason=reason) for name in scenarios]
 
     def as_json(self) -> dict[str, Any]:
-        """The design as the JSON schema has it."""
+        """Return the design as the JSON schema has it."""
         return {"design": self.design, "verdict": self.verdict, "scenarios": [o.as_json() for o in self.outcomes]}
 
 
@@ -89,5 +123,5 @@ def _length(outcome: Outcome) -> int:
 
 
 def document(designs: list[DesignOutcome]) -> dict[str, Any]:
-    """The whole run as one JSON document."""
+    """Return the whole run as one JSON document."""
     return {"schema": SCHEMA, "designs": [d.as_json() for d in designs]}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiled systems, kept on disk: building one takes longer than searching it. No verdict is ever kept."""
+"""A cache of compiled systems on disk: compiling one takes longer than searching it. Verdicts are never cached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-import pfncache
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.source import unwrap
@@ -30,26 +29,26 @@ from pfncache.lang.records import Record
 from pfncache.user_cache import root
 
 SOURCES = ("check", "designs", "lang", "linux", "properties", "scenarios", "verify")
-"""Rooms of the package that a compiled system is made from."""
+"""Rooms of the package whose sources determine a compiled system."""
 GENERATIONS = 3
-"""Versions of the sources whose systems are kept."""
+"""Versions of the sources whose systems stay in the cache."""
 DIGEST = hashlib.sha256().digest_size
+"""Bytes of the digest before the content of a file."""
 _memo = Memo()
-"""Of this process: designs and scenarios have many actors in common."""
+"""Compiled actors of this process: designs and scenarios have many in common."""
 
 
 def program_of(system: System, reduction: bool = True) -> Program:
-    """The program of `system`: from the cache, or compiled, linked and kept there. Raises CompileError.
+    """Return the program of `system`: from the cache, or compiled, linked and written there. Raises CompileError.
 
-    A system is kept under everything that its program is made from: the sources of the package, the classes that its
-    kernel is made of, the state that it starts in, and the calls of its actors. One of which this cannot be said for
-    certain, as of a design in a user's file, is compiled each time. The step code itself, which no search wants, is
-    not kept.
+    The key of a system is everything that determines its program: the sources of the package, the classes of its
+    kernel, its initial state, and the calls of its actors. A system of which this is not known for certain, as of a
+    design in a user's file, is compiled each time. The step code itself, which no search reads, is not cached.
     """
     heap = Heap.of(system)
     try:
         path = _path(system, heap, reduction)
-    except _NotKept:
+    except _Uncacheable:
         return link(compile_system(system, _memo), reduction)
     program = _read(path, system, heap)
     if program is None:
@@ -58,17 +57,17 @@ def program_of(system: System, reduction: bool = True) -> Program:
     return program
 
 
-class _NotKept(Exception):
-    """The system has something that the cache cannot tell from something else."""
+class _Uncacheable(Exception):
+    """The system has a part for which there is no key."""
 
 
-# The name of a system
+# The key of a system
 
 
 @functools.cache
 def _generation() -> str:
-    """What stands for the sources, where they are (events say so), and what compiles and writes them."""
-    home = Path(pfncache.__file__).parent
+    """Return a hash of the sources, their folder (events contain it), and the versions of Python and NumPy."""
+    home = Path(__file__).parents[1]
     whole = hashlib.sha256(f"{sys.version} {np.__version__} {home}".encode())
     for room in SOURCES:
         for file in sorted((home / room).rglob("*.py")):
@@ -78,7 +77,7 @@ def _generation() -> str:
 
 
 def _path(system: System, heap: Heap, reduction: bool) -> Path:
-    """Where the program of a system is kept."""
+    """Return the file of a system's program."""
     name = hashlib.sha256()
     for part in _description(system, heap):
         name.update(part.encode() + b"\n")
@@ -86,93 +85,93 @@ def _path(system: System, heap: Heap, reduction: bool) -> Path:
 
 
 def _description(system: System, heap: Heap) -> Iterator[str]:
-    """Everything that the program of a system is made from, but the sources."""
+    """Yield everything that determines the program of a system, apart from the sources."""
     yield from _layers(type(system.kernel))
-    word = functools.partial(_word, system, heap)
+    key = functools.partial(_key, system, heap)
     for name, value in sorted(vars(system.kernel).items()):
         if not name.startswith("host_") or isinstance(value, int):
-            yield f"{name}={word(value)}"
+            yield f"{name}={key(value)}"
     for kind, pool in heap.pools.items():
-        yield word(kind)
+        yield key(kind)
         for record in pool:
-            members = (f"{n}={word(v)}" for n, v in vars(record).items() if not n.startswith("host_"))
+            members = (f"{n}={key(v)}" for n, v in vars(record).items() if not n.startswith("host_"))
             yield f"{record.record_name}: {', '.join(members)}"
     for actor in system.actors:
-        calls = "; ".join(f"{word(call.function)}{word(call.args)}" for call in actor.calls)
-        yield f"{actor.name} {word(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
+        calls = "; ".join(f"{key(call.function)}{key(call.args)}" for call in actor.calls)
+        yield f"{actor.name} {key(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
     if system.at_end is not None:
-        yield f"at end: {word(system.at_end.function)}{word(system.at_end.args)}"
+        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)}"
 
 
 def _layers(kernel: type) -> tuple[str, ...]:
-    """The classes that a kernel is made of, by names that mean the same in every process."""
+    """Return the classes of a kernel, by names that are the same in every process."""
     return tuple(f"{layer.__module__}.{layer.__name__}" for layer in kernel.__mro__ if _is_ours(layer))
 
 
 def _is_ours(layer: type) -> bool:
-    """True: the class is a part of the package's sources, function by function."""
+    """Return True if each function of the class is in the package's sources. Raises _Uncacheable if not."""
     if layer.__module__ in sys.stdlib_module_names:
         return True
     if not layer.__module__.startswith("pfncache."):
-        raise _NotKept
+        raise _Uncacheable
     original = getattr(sys.modules[layer.__module__], layer.__name__, None)
     if original is None:
-        raise _NotKept
+        raise _Uncacheable
     for name, value in vars(layer).items():
         if callable(value):
             _check_function(value, layer.__module__)
             if unwrap(value).__code__ is not getattr(unwrap(vars(original).get(name)), "__code__", None):
-                raise _NotKept
+                raise _Uncacheable
     return True
 
 
 def _check_function(function: Any, module: str) -> None:
     plain = unwrap(function)
     if not hasattr(plain, "__code__") or plain.__module__ != module or "<" in plain.__qualname__:
-        raise _NotKept
+        raise _Uncacheable
 
 
-def _word(system: System, heap: Heap, value: Any) -> str:
-    """A value that a system starts with, in a word that no other value has."""
+def _key(system: System, heap: Heap, value: Any) -> str:
+    """Return the key of an initial value; distinct values have distinct keys."""
     if value is system.kernel:
         return "kernel"
     if isinstance(value, Record):
         number = heap.numbers.get(id(value))
         if number is None:
-            raise _NotKept
+            raise _Uncacheable
         return f"<{type(value).__name__} {number}>"
     if value is None or isinstance(value, bool | int | str):
         return repr(value)
     if isinstance(value, tuple | list):
-        return f"({', '.join(_word(system, heap, item) for item in value)})"
+        return f"({', '.join(_key(system, heap, item) for item in value)})"
     if isinstance(value, type) and value.__module__.startswith("pfncache."):
         return f"{value.__module__}.{value.__qualname__}"
     receiver = getattr(value, "__self__", None)
     if callable(value) and str(getattr(value, "__module__", "")).startswith("pfncache."):
         _check_function(getattr(value, "__func__", value), value.__module__)
-        return f"{value.__module__}.{unwrap(value).__qualname__} of {_word(system, heap, receiver)}"
-    raise _NotKept
+        return f"{value.__module__}.{unwrap(value).__qualname__} of {_key(system, heap, receiver)}"
+    raise _Uncacheable
 
 
 # Reading and writing
 
 
 class _Pickler(pickle.Pickler):
-    """Says "the record of this number" instead of the record: the reader has a system of its own."""
+    """Writes the number of a record instead of the record: the reader has a system of its own."""
 
     def __init__(self, file: io.BytesIO, system: System, heap: Heap) -> None:
         super().__init__(file, protocol=5)
         self.system, self.heap = system, heap
 
     def persistent_id(self, thing: Any) -> Any:
-        """What stands for a thing that the reader has."""
+        """Return the key of an object that the reader has; None for any other."""
         if isinstance(thing, Record):
             return type(thing).__name__, self.heap.numbers[id(thing)]
         return "system" if thing is self.system else "heap" if thing is self.heap else None
 
 
 class _Unpickler(pickle.Unpickler):
-    """Puts the reader's system in."""
+    """Replaces keys of objects by those of the reader's system."""
 
     def __init__(self, file: io.BytesIO, system: System, heap: Heap) -> None:
         super().__init__(file)
@@ -180,12 +179,12 @@ class _Unpickler(pickle.Unpickler):
         self.own = {"system": system, "heap": heap}
 
     def persistent_load(self, name: Any) -> Any:
-        """The thing that a name stands for."""
+        """Return the object of a key."""
         return self.own[name] if isinstance(name, str) else self.pools[name[0]][name[1] - 1]
 
 
 def _read(path: Path, system: System, heap: Heap) -> Program | None:
-    """The program that is kept at `path`; None when there is none, or when the file is not whole."""
+    """Return the program in the file `path`; None if there is none, or if the file is damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -198,7 +197,7 @@ def _read(path: Path, system: System, heap: Heap) -> Program | None:
 
 
 def _write(path: Path, program: Program) -> None:
-    """Keep a program. Readers and other writers see all of it or nothing."""
+    """Write a program, atomically for readers and other writers."""
     compiled = program.compiled
     buffer = io.BytesIO()
     _Pickler(buffer, compiled.system, compiled.heap).dump(replace(program, compiled=replace(compiled, codes=[])))
@@ -206,7 +205,7 @@ def _write(path: Path, program: Program) -> None:
     with contextlib.suppress(OSError):  # a full disk, or a home that cannot be written: then it is compiled again
         if not path.parent.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _forget_old(path.parent)
+            _remove_old(path.parent)
         handle, part = tempfile.mkstemp(prefix=".part-", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -217,8 +216,8 @@ def _write(path: Path, program: Program) -> None:
             raise
 
 
-def _forget_old(newest: Path) -> None:
-    """Remove the systems of all but the last few versions of the sources."""
+def _remove_old(newest: Path) -> None:
+    """Remove the systems of all but the last GENERATIONS versions of the sources."""
     others = [path for path in newest.parent.iterdir() if path != newest]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for old in others[GENERATIONS - 1 :]:

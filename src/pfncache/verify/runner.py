@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs scenarios under designs, in several processes."""
+"""Searches scenarios under designs, in several processes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any, cast
 
-from pfncache.check.compile.source import CompileError, unwrap
+from pfncache.check.compile.source import unwrap
 from pfncache.check.engine.bfs import explore
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.search import Search, SearchResult, search_shortest
 from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
-from pfncache.scenarios.scenario import describe
-from pfncache.verify.outcome import Outcome
+from pfncache.scenarios.scenario import Scenario, describe
+from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.program_cache import program_of
 from pfncache.verify.systems import make_system
-from pfncache.verify.trace import Trace, build, kernel_path, reason_of
+from pfncache.verify.trace import Trace
+from pfncache.verify.trace_builder import build, reason_of
 
-PATIENCE = 200_000
-"""Objects between two runs of the garbage collector: compiling makes many small ones that live on."""
+GC_THRESHOLD = 200_000
+"""Allocations between two runs of the garbage collector: a compilation makes many small objects that live on."""
+OUT_OF_MEMORY = "out of memory"
+"""What ended a search that found no memory."""
 
 
 @dataclass(frozen=True)
@@ -34,70 +37,101 @@ class Job:
     """A scenario to search under a design."""
 
     design: Design
-    scenario: str
+    scenario: Scenario | str
+    """A scenario, or the name of one in the catalogue."""
     max_states: int
+    """Distinct states after which the search is bounded."""
     reduction: bool = True
+    """Search a persistent set of actors where there is a smaller one."""
     threads: int = 1
+
+    @property
+    def scenario_name(self) -> str:
+        """The name of the scenario."""
+        return self.scenario if isinstance(self.scenario, str) else self.scenario.name
 
 
 def search(job: Job) -> tuple[Search, SearchResult, System]:
-    """Compile and search. Raises CompileError for what the model's language does not have."""
+    """Compile and search. Raises CompileError for what the modelling language does not have."""
     system = make_system(job.design, job.scenario)
     return *search_shortest(program_of(system, job.reduction), job.max_states, job.threads), system
 
 
 def run(job: Job) -> Outcome:
-    """Search one scenario under one design, and replay what is found."""
-    return Alike(job).run(job)
+    """Search one scenario under one design, and replay the violation that is found."""
+    return OutcomeCache().run(job)
 
 
-class Alike:
-    """Outcomes of one scenario under several designs. Designs that give the same system share one."""
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A search that was done: its bounds, the functions that its program uses and what they are, and its outcome."""
 
-    def __init__(self, first: Job) -> None:
-        self.scenario = first.scenario
-        self.known: list[tuple[Job, frozenset[str], tuple[Any, ...], Outcome]] = []
+    bounds: tuple[int, bool]
+    used: frozenset[str]
+    signature: tuple[Any, ...]
+    outcome: Outcome
+
+
+class OutcomeCache:
+    """Outcomes of one scenario under several designs. Designs that give the same system share one search."""
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
 
     def run(self, job: Job) -> Outcome:
-        """The outcome of `job`, searched for unless an earlier one has the same functions, start and bounds."""
+        """Return the outcome of `job`: a cached one if it has the same functions, initial state and bounds."""
         try:
             return self._run(job)
         except MemoryError:
-            return Outcome(job.scenario, Verdict.BOUNDED, None, 0, 0, 0.0, "", reason="the memory that there is")
+            return Outcome.bounded(job.scenario_name, reason=OUT_OF_MEMORY)
 
     def _run(self, job: Job) -> Outcome:
         system = make_system(job.design, job.scenario)
         start = Heap.of(system).fingerprint()
-        for known, used, signature, outcome in self.known:
-            same_bounds = (known.max_states, known.reduction) == (job.max_states, job.reduction)
-            if same_bounds and _signature(type(system.kernel), used, start) == signature:
-                return replace(outcome)
+        bounds = (job.max_states, job.reduction)
+        for entry in self.entries:
+            if entry.bounds == bounds and _signature(type(system.kernel), entry.used, start) == entry.signature:
+                return entry.outcome
         program = program_of(system, job.reduction)
-        searching, result = search_shortest(program, job.max_states, job.threads)
-        trace = _replayed(searching, result) if result.path or result.failure is not None else None
-        reason = trace.reason if trace is not None else result.detail or result.reason
-        outcome = Outcome(
-            job.scenario, result.verdict, result.property, result.states, result.transitions, result.seconds,
-            describe(system), trace, reason,
-        )  # fmt: skip
+        outcome = _outcome(job.scenario_name, system, *search_shortest(program, job.max_states, job.threads))
         used = program.compiled.used
-        self.known.append((job, used, _signature(type(system.kernel), used, start), outcome))
+        signature = _signature(type(system.kernel), used, start)
+        self.entries.append(_Entry(bounds=bounds, used=used, signature=signature, outcome=outcome))
         return outcome
 
 
-def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
-    """What a system's code and first state are made of: each definition of each used function, and the start.
+def _outcome(scenario: str, system: System, searching: Search, result: SearchResult) -> Outcome:
+    """Return the outcome of a search, with the trace of its violation."""
+    trace = _replayed(searching, result) if result.path or result.failure is not None else None
+    violations: tuple[Violation, ...] = ()
+    if result.property is not None:
+        reason = trace.reason if trace is not None else result.detail
+        violations = (Violation(property=result.property, reason=reason, trace=trace),)
+    return Outcome(
+        scenario=scenario,
+        verdict=result.verdict,
+        violations=violations,
+        states=result.states,
+        transitions=result.transitions,
+        seconds=result.seconds,
+        bounds=describe(system),
+        limit=result.reason,
+    )
 
-    Code that is the same to the letter means something else in another module, with other constants.
+
+def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
+    """Return what determines a search: every definition of each used function, and the initial state.
+
+    Functions are told apart by code and by module: equal code reads other constants in another module.
     """
     code = tuple(
-        (name, tuple(_meaning(vars(owner)[name]) for owner in kernel.__mro__ if callable(vars(owner).get(name))))
+        (name, tuple(_identity(vars(owner)[name]) for owner in kernel.__mro__ if callable(vars(owner).get(name))))
         for name in sorted(used)
     )
     return code, start
 
 
-def _meaning(function: Any) -> tuple[Any, ...]:
+def _identity(function: Any) -> tuple[Any, ...]:
     inner = unwrap(function)
     return inner.__code__, id(inner.__globals__)
 
@@ -113,36 +147,36 @@ def trace_of(searching: Search, result: SearchResult) -> Trace:
 
 
 def _replayed(searching: Search, result: SearchResult) -> Trace | None:
-    """The trace of a violation; None, and nothing is claimed, where a sequence must wrap for it."""
+    """Return the trace of a violation; None, and make the result bounded, if it needs a sequence number to wrap."""
     try:
         return trace_of(searching, result)
     except Divergence:
         if not searching.program.compiled.system.is_endless:
             raise
         result.verdict, result.property = Verdict.BOUNDED, None
-        result.detail, result.reason = "", "a violation that needs a sequence to wrap"
+        result.detail, result.reason = "", "a violation that needs a sequence number to wrap"
         return None
 
 
 def engine_is_cached() -> bool:
-    """Whether Numba has the engine's native code from an earlier run."""
+    """True if Numba's cache has the engine's native code from an earlier run."""
     cache: Any = cast(Any, explore)._cache  # the dispatcher has no public name for it
     return os.path.isdir(cache.cache_path) and any("explore" in f for f in os.listdir(cache.cache_path))
 
 
 def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Job, Outcome]]:
-    """Run jobs in parallel; yields each with its outcome when it is done. Ctrl-C ends the workers.
+    """Run jobs in parallel; yield each with its outcome when it is done. Ctrl-C ends the workers.
 
     A worker gets all designs of a scenario, as they often share its system.
     """
-    gc.set_threshold(PATIENCE)
+    gc.set_threshold(GC_THRESHOLD)
     batches: dict[str, list[Job]] = {}
     for job in jobs:
-        batches.setdefault(job.scenario, []).append(job)
+        batches.setdefault(job.scenario_name, []).append(job)
     work = list(batches.values())
     cores = processes or os.cpu_count() or 1
     processes = min(cores, len(work))
-    if len(work) == 1:  # the cores share its search
+    if len(work) == 1:  # its search uses all cores
         work = [[replace(job, threads=cores) for job in work[0]]]
     if processes <= 1:
         for batch in work:
@@ -150,7 +184,7 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
         return
     yield from _run_batch(work[0])  # fills Numba's cache before the workers look for it
     _work[:] = work
-    # fork: designs hold classes that cannot be pickled, and a user's design need not be importable in a worker
+    # fork: designs hold classes that cannot be pickled, and a user's file need not be importable in a worker
     with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=start_worker) as pool:
         futures = {pool.submit(_run_numbered, number): number for number in range(1, len(work))}
         workers = list(pool._processes.values())
@@ -165,11 +199,12 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
 
 
 _work: list[list[Job]] = []
+"""The batches of run_jobs(), which its workers inherit."""
 
 
 def _run_batch(batch: list[Job]) -> list[tuple[Job, Outcome]]:
-    alike = Alike(batch[0])
-    return [(job, alike.run(job)) for job in batch]
+    cache = OutcomeCache()
+    return [(job, cache.run(job)) for job in batch]
 
 
 def _run_numbered(number: int) -> list[Outcome]:
@@ -177,11 +212,6 @@ def _run_numbered(number: int) -> list[Outcome]:
 
 
 def start_worker() -> None:
-    """What a process for searches begins with: Ctrl-C is its parent's, and the garbage collector has patience."""
+    """Initialise a worker process: ignore Ctrl-C, which the parent handles, and collect garbage rarely."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(PATIENCE)
-
-
-def compile_error(error: CompileError) -> str:
-    """The error in one line, with the file as in the kernel tree."""
-    return f"{kernel_path(error.where.file)}:{error.where.line}: {error.what}"
+    gc.set_threshold(GC_THRESHOLD)

@@ -22,7 +22,7 @@ from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.scenarios.shape import Shape
-from pfncache.scenarios.world import Memory
+from pfncache.scenarios.world import MemoryKind
 from pfncache.verify.systems import make_kernel_system, make_system
 from tests.check import toys
 from tests.check.toys import Box, system
@@ -30,11 +30,11 @@ from tests.check.toys import Box, system
 DESIGN_NAMES = ("mainline-7.3", "rfc-v2", "rfc-v4-fixed", "uaccess-clock")
 SCENARIO_NAMES = ("clock/anon/munmap", "clock/gmem-mmap/slot-replace", "gmem/recreate-then-punch", "xen/irq-user")
 SHAPES = (
-    Shape(Memory.ANON, ("munmap", "zap-range")),
-    Shape(Memory.ANON, ("munmap", "munmap"), updates=2),
-    Shape(Memory.ANON, ("steal-time", "munmap")),
-    Shape(Memory.ANON, ("munmap", "slot-replace"), pages=4),
-    Shape(Memory.GMEM_MMAP, ("punch", "slot-delete"), rounds=2),
+    Shape(MemoryKind.ANON, ("munmap", "zap-range")),
+    Shape(MemoryKind.ANON, ("munmap", "munmap"), updates=2),
+    Shape(MemoryKind.ANON, ("steal-time", "munmap")),
+    Shape(MemoryKind.ANON, ("munmap", "slot-replace"), pages=4),
+    Shape(MemoryKind.GMEM_MMAP, ("punch", "slot-delete"), rounds=2),
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The lasso of a livelock: its loop is strongly fair, and leads back to its start."""
+"""A livelock is shown as a lasso, whose loop is fair, is never left, and leads back to its start."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ import pytest
 from pfncache.check.path import Choice
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.search import Search, SearchResult
-from pfncache.verify.trace import FOR_EVER, build, render
+from pfncache.verify.trace import LOOP_MARK, render
+from pfncache.verify.trace_builder import build
 from tests.check import toys
 from tests.check.toys import Box
 
 
 def wait_for_five(shared: Box) -> None:
-    """Spin until count is 5, which one increment() does not reach."""
+    """Wait for more than one increment() does."""
     while shared.count < 5:
         pass
 
 
 def toggle(shared: Box) -> None:
-    """Toggle the flag forever."""
+    """Never end."""
     while True:
         shared.flag = not shared.flag
 
 
 def answer(shared: Box) -> None:
-    """Clear the flag that ask() sets, forever."""
+    """Undo what ask() does, and never end."""
     while shared.cells[0].value < 2:
         if shared.flag:
             shared.flag = False
 
 
 def ask(shared: Box) -> None:
-    """Set the flag that answer() clears, forever."""
+    """Wait until the flag stays, which answer() does not let it."""
     while shared.cells[0].value < 2:
         if not shared.flag:
             shared.flag = True
@@ -55,7 +56,7 @@ def states_along(searching: Search, path: list[Choice]) -> list[bytes]:
     states = [state.tobytes()]
     for choice in path:
         assert choice in searching.enabled(state)
-        state = searching.take(state, choice).after
+        state = searching.take(state, choice)[1]
         states.append(state.tobytes())
     return states
 
@@ -82,7 +83,7 @@ def test_the_loop_is_fair_and_leads_back(functions: Any, runs: set[int], reducti
         assert {choice.actor for choice in searching.enabled(state)} <= runs
 
 
-def test_the_replay_repeats_the_loop() -> None:
+def test_the_replay_goes_round_the_loop() -> None:
     searching, result, _ = livelock(ask, answer)
     replay = Replay(searching)
     try:
@@ -93,8 +94,8 @@ def test_the_replay_repeats_the_loop() -> None:
     assert trace.loop is not None
     assert {row.actor for row in trace.rows[trace.loop :]} == {"a0", "a1"}
     text = render(trace).splitlines()
-    assert sum(FOR_EVER in line for line in text) == 1
-    assert "shared.flag = True" in render(trace).split(FOR_EVER)[1]
+    assert sum(LOOP_MARK in line for line in text) == 1
+    assert "shared.flag = True" in render(trace).split(LOOP_MARK)[1]
     reason = " ".join(render(trace).split("=> ")[1].split())
     assert reason == (
         "starvation under a strongly fair scheduler: a0 never returns from ask(), a1 never returns from answer()"

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The checker as a function, for the Python prompt and for scripts."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+from collections.abc import Iterable
+
+from pfncache.check.compile.source import CompileError, Location
+from pfncache.designs.design import Design
+from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.scenario import Scenario
+from pfncache.verify import MAX_STATES
+from pfncache.verify.outcome import Outcome
+from pfncache.verify.runner import run_jobs
+from pfncache.verify.selection import Selection, design_named
+from pfncache.verify.session import SearchOptions, Session
+
+
+def check(
+    design: Design | str,
+    scenarios: str | Scenario | Iterable[str | Scenario] | None = None,
+    *,
+    max_states: int = MAX_STATES,
+    jobs: int | None = None,
+    reduction: bool = True,
+) -> list[Outcome]:
+    """Search every interleaving of scenarios under a design. Returns an outcome for each scenario, in their order.
+
+    `design` is a design, the name of one in ``pfncache.designs``, ``FILE.py`` or ``FILE.py:design``. `scenarios` are
+    scenarios, and names or beginnings of names in ``pfncache.scenarios``; by default those of ``pfncache verify``.
+    Scenarios of memory that the design's kernel does not have are left out.
+
+    A search ends as bounded after `max_states` states. `jobs` is the number of processes, by default one a core.
+    ``reduction=False`` expands every actor in every state instead of a persistent set of them.
+
+    Raises LookupError for a name that does not exist, and CompileError for code of a design that is not in the
+    modelling language.
+    """
+    chosen = design_named(design) if isinstance(design, str) else design
+    _require_source(chosen)
+    found, by_name = _scenarios(scenarios)
+    options = SearchOptions(max_states=max_states, reduction=reduction, processes=jobs)
+    session = Session.plan([chosen], found, by_name=by_name, options=options)
+    outcomes = {job.scenario_name: outcome for job, outcome in run_jobs(session.jobs, jobs)}
+    return [outcomes[job.scenario_name] for job in session.jobs]
+
+
+def _require_source(design: Design) -> None:
+    """Raise CompileError for a patch without source, as one that was typed at the Python prompt."""
+    for patch in design.patches:
+        for function in vars(patch).values():
+            code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+            if code is not None and not linecache.getlines(code.co_filename, function.__globals__):
+                place = Location(code.co_filename, code.co_firstlineno, code.co_name)
+                raise CompileError(place, f"{patch.__name__} has no source to compile; write it in a file")
+
+
+def _scenarios(wanted: str | Scenario | Iterable[str | Scenario] | None) -> tuple[list[Scenario], bool]:
+    """Return the scenarios, and whether they were asked for."""
+    catalogue = Selection(())
+    if wanted is None:
+        return catalogue.scenarios_named(()), False
+    found: dict[str, Scenario] = {}
+    for one in (wanted,) if isinstance(wanted, str | Scenario) else wanted:
+        for scenario in catalogue.scenarios_named((one,)) if isinstance(one, str) else (one,):
+            if scenario is not SCENARIOS.get(scenario.name, scenario):
+                raise ValueError(f"the catalogue has a scenario {scenario.name!r}; give another name")
+            found[scenario.name] = scenario
+    return list(found.values()), True

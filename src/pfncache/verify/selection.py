@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The designs and scenarios that a user names: those of the catalogue, and those of the user's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.designs.design import Design
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.scenarios.scenario import Scenario
+from pfncache.verify.loader import UserFile, UserFileError, is_file, load, load_design, split
+from pfncache.verify.nearest import UnknownName
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Designs by name or by file, and the scenarios that the files define."""
+
+    designs: tuple[Design, ...]
+    scenarios: tuple[Scenario, ...] = ()
+    files: tuple[UserFile, ...] = ()
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Selection:
+        """Look names up: of designs, ``FILE.py``, or ``FILE.py:design``. Raises UnknownName and UserFileError."""
+        designs: list[Design] = []
+        scenarios: dict[str, Scenario] = {}
+        files: dict[str, UserFile] = {}
+        for name in dict.fromkeys(names):
+            if not is_file(name):
+                if name not in DESIGNS:
+                    raise UnknownName("design", name, DESIGNS)
+                designs.append(DESIGNS[name])
+                continue
+            path, wanted = split(name)
+            file = files.get(path) or load(path)
+            designs.extend([file.design(wanted)] if wanted else file.designs)
+            for scenario in file.scenarios if path not in files else ():
+                if scenario.name in scenarios:
+                    raise UserFileError(f"{path}: another file defines a scenario {scenario.name!r} too")
+                scenarios[scenario.name] = scenario
+            files[path] = file
+        designs = list({id(design): design for design in designs}.values())
+        names_of = [design.name for design in designs]
+        for name in names_of:
+            if names_of.count(name) > 1:
+                raise UserFileError(f"two designs are called {name!r}; give one of them another name")
+        return cls(tuple(designs), tuple(scenarios.values()), tuple(files.values()))
+
+    @property
+    def design(self) -> Design:
+        """The one design; the newest mainline if a file with scenarios alone was named. Raises UserFileError."""
+        if len(self.designs) > 1:
+            names = ", ".join(d.name for d in self.designs)
+            raise UserFileError(f"one design is needed, not {len(self.designs)} ({names}); name one, as FILE.py:design")
+        return self.designs[0] if self.designs else mainline_7_3
+
+    def scenario(self, name: str) -> Scenario:
+        """Return the scenario of exactly this name. Raises UnknownName."""
+        known = SCENARIOS | {s.name: s for s in self.scenarios}
+        if name not in known:
+            raise UnknownName("scenario", name, known)
+        return known[name]
+
+    def scenarios_named(self, wanted: Sequence[str]) -> list[Scenario]:
+        """Return the scenarios with these names or prefixes, or by default the catalogue's and the files'.
+
+        Files that define scenarios and no design are there to run these on other designs: then they are the default.
+        Raises UnknownName.
+        """
+        known = SCENARIOS | {s.name: s for s in self.scenarios}
+        if not wanted:
+            ours = all(design is DESIGNS.get(design.name) for design in self.designs)
+            return list(self.scenarios) if ours and self.scenarios else [*DEFAULT_SCENARIOS.values(), *self.scenarios]
+        chosen: dict[str, Scenario] = {}
+        for name in wanted:
+            found = [name] if name in known else [n for n in known if n.startswith(name)]
+            if not found:
+                raise UnknownName("scenario", name, known)
+            chosen.update({n: known[n] for n in found})
+        return list(chosen.values())
+
+
+def designs_named(names: Iterable[str]) -> list[Design]:
+    """Return the designs that a user named. Raises UnknownName and UserFileError."""
+    return list(Selection.of(names).designs)
+
+
+def design_named(name: str) -> Design:
+    """Return the one design of a name, of ``FILE.py`` or ``FILE.py:design``. Raises UnknownName and UserFileError."""
+    if is_file(name):
+        return load_design(name)
+    if name not in DESIGNS:
+        raise UnknownName("design", name, DESIGNS)
+    return DESIGNS[name]
+
+
+def searched(design: Design, scenario: Scenario, by_name: bool) -> bool:
+    """True if a scenario is searched under a design.
+
+    The kernel must have the kind of memory. A design with a known fault is searched only where that shows and in a
+    user's own scenarios, unless scenarios were asked for `by_name`.
+    """
+    asked = by_name or scenario.name not in SCENARIOS
+    return design.has(scenario.memory) and (asked or design.shown_by in ("", scenario.name))

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Names of designs and scenarios, and what is searched by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.verify.loader import UserFileError
+from pfncache.verify.nearest import UnknownName
+from pfncache.verify.selection import Selection, design_named, designs_named, searched
+
+SCENARIO = (
+    "from pfncache import scenario
+@scenario
+def touch(w):
+"
+    "    w.actor('t', w.call('do_user_addr_fault', w.mm, w.hva))
+"
+)
+DESIGN = "from pfncache.designs.catalogue import mainline_7_3\na = mainline_7_3 + []\nb = mainline_7_3 + []\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory has a file of scenarios, one of designs, and one of both."""
+    monkeypatch.chdir(tmp_path)
+    Path("scenarios.py").write_text(SCENARIO)
+    Path("designs.py").write_text(DESIGN)
+    Path("both.py").write_text(SCENARIO + DESIGN.replace("a =", "c =").replace("b =", "d ="))
+
+
+def names(selection: Selection) -> tuple[list[str], list[str]]:
+    return [d.name for d in selection.designs], [s.name for s in selection.scenarios]
+
+
+@pytest.mark.usefixtures("files")
+def test_designs_and_files() -> None:
+    assert names(Selection.of(["rfc-v4", "rfc-v2", "rfc-v4"])) == (["rfc-v4", "rfc-v2"], [])
+    assert names(Selection.of(["designs.py:b", "mainline-7.3", "scenarios.py"])) == (
+        ["b", "mainline-7.3"], ["scenarios/touch"],
+    )  # fmt: skip
+    assert names(Selection.of(["both.py", "designs.py"])) == (["c", "d", "a", "b"], ["both/touch"])
+    assert names(Selection.of(["both.py:c", "both.py:d"])) == (["c", "d"], ["both/touch"])
+    assert names(Selection.of(["both.py:d", "both.py"])) == (["d", "c"], ["both/touch"])
+    assert [d.name for d in designs_named(["both.py:d", "rfc-v4"])] == ["d", "rfc-v4"]
+
+
+@pytest.mark.usefixtures("files")
+def test_default_scenarios() -> None:
+    default = list(DEFAULT_SCENARIOS)
+    assert [s.name for s in Selection.of(["rfc-v4"]).scenarios_named(())] == default
+    assert [s.name for s in Selection.of(["both.py"]).scenarios_named(())] == [*default, "both/touch"]
+    assert [s.name for s in Selection.of(["rfc-v4", "scenarios.py"]).scenarios_named(())] == ["scenarios/touch"]
+
+
+@pytest.mark.usefixtures("files")
+def test_scenarios_by_name() -> None:
+    selection = Selection.of(["both.py"])
+    assert [s.name for s in selection.scenarios_named(("both", "xen/irq-", "xen/irq-user"))] == [
+        "both/touch", "xen/irq-user", "xen/irq-on-this-cpu", "xen/irq-during-invalidation",
+    ]  # fmt: skip
+    assert selection.scenario("clock/anon/munmap") is SCENARIOS["clock/anon/munmap"]
+    with pytest.raises(UnknownName, match="no scenario 'both'; nearest: both/touch"):
+        selection.scenario("both")
+    with pytest.raises(UnknownName, match="no scenario 'scenarios/'"):
+        selection.scenarios_named(("scenarios/",))
+
+
+@pytest.mark.usefixtures("files")
+def test_one_design() -> None:
+    assert (design_named("rfc-v4"), Selection.of(["scenarios.py"]).design) == (DESIGNS["rfc-v4"], mainline_7_3)
+    assert (design_named("both.py:c").name, Selection.of(["both.py:c"]).design.name) == ("c", "c")
+    for name in ("designs.py", "both.py"):
+        with pytest.raises(UserFileError, match="name one, as"):
+            design_named(name)
+        with pytest.raises(UserFileError, match="name one, as"):
+            _ = Selection.of([name]).design
+    with pytest.raises(UnknownName, match="no design 'rfc-v44'; nearest: rfc-v4"):
+        design_named("rfc-v44")
+
+
+def test_what_applies() -> None:
+    """A kernel may lack the memory; a design with a known fault has its scenario, unless others are asked for."""
+    own = Selection(()).scenarios_named(("gmem/dying-file", "clock/anon/munmap"))
+    assert [searched(DESIGNS["mainline-6.12"], s, by_name=True) for s in own] == [False, True]
+    assert [searched(DESIGNS["unbind-skips-dying"], s, by_name=False) for s in own] == [True, False]
+    assert [searched(DESIGNS["unbind-skips-dying"], s, by_name=True) for s in own] == [True, True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.designs.design import Patch
 from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.xen.evtchn import Xen
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.mm_types import AddressSpace
@@ -41,27 +42,38 @@ class StopXenTimers(Patch, VmLife, Xen):
 
     def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Run the callback unless the timer was cancelled."""
-        if self.hrtimer_begin_callback(vcpu):
+        if self.begin_timer_callback(vcpu):
             super().xen_timer_callback(kvm, vcpu)
-            self.hrtimer_end_callback(vcpu)
+            self.end_timer_callback(vcpu)
 
     @atomic
     def hrtimer_cancel(self, vcpu: KvmVcpu) -> None:
-        """Remove the timer; wait for its callback if it runs."""
+        """Remove the timer of a vCPU; wait for its callback if it runs.
+
+        Linux: kernel/time/hrtimer.c hrtimer_cancel(), v7.3.4.
+        """
         block_until(not vcpu.xen.timer_running)
         vcpu.xen.timer_stopped = True
 
+    @part_of("__run_hrtimer")
     @atomic
-    def hrtimer_begin_callback(self, vcpu: KvmVcpu) -> bool:
-        """Return whether the timer is still queued, and mark its callback as running."""
+    def begin_timer_callback(self, vcpu: KvmVcpu) -> bool:
+        """Return whether the timer is still queued, and mark its callback as running.
+
+        Linux: kernel/time/hrtimer.c __run_hrtimer(), v7.3.4.
+        """
         if vcpu.xen.timer_stopped:
             return False
         vcpu.xen.timer_running = True
         return True
 
+    @part_of("__run_hrtimer")
     @atomic
-    def hrtimer_end_callback(self, vcpu: KvmVcpu) -> None:
-        """Mark the callback as ended, for a waiting hrtimer_cancel()."""
+    def end_timer_callback(self, vcpu: KvmVcpu) -> None:
+        """Mark the callback as ended; a waiting hrtimer_cancel() goes on.
+
+        Linux: kernel/time/hrtimer.c __run_hrtimer(), v7.3.4.
+        """
         vcpu.xen.timer_running = False
 
 

@@ -11,6 +11,7 @@ from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.selftests import SELFTESTS
+from pfncache.selftests.selftest import Selftest
 
 NOTE = "Made from the code when this page is built."
 
@@ -72,7 +73,7 @@ def selftests() -> str:
         groups.setdefault(test.group, []).append(name)
     text = f"# Selftests\n\n{NOTE} `pfncache list selftests` prints the same list of {len(SELFTESTS)} tests.\n"
     for group, names in groups.items():
-        rows = ((f"`{name}`", SELFTESTS[name].purpose, _code(SELFTESTS[name].watches)) for name in names)
+        rows = ((f"`{name}`", _purpose(SELFTESTS[name]), _code(SELFTESTS[name].watches)) for name in names)
         text += f"\n## {group}\n\n" + table(("test", "purpose", "watches"), rows)
     return text
 
@@ -96,6 +97,11 @@ def api() -> str:
             doc = (getattr(value, "__doc__", "") or "").strip().splitlines()
             lines += [f".. py:data:: pfncache.{name}", "", f"   {' '.join([*doc[:1], entries])}".rstrip(), ""]
     return "\n".join([*lines, "```", ""])
+
+
+def _purpose(test: Selftest) -> str:
+    opt_in = getattr(test, "opt_in", "")
+    return f"{test.purpose} (opt-in on a kernel: {opt_in})" if opt_in else test.purpose
 
 
 def _code(text: str) -> str:

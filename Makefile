@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: verify selftest test check fuzz bench clean
+.PHONY: verify selftest test check docs man fuzz bench clean
 
 verify: .venv/ready
 	$(BIN)/pfncache verify --all || test $$? -eq 1  # 1: a design is violated, which is what is shown
@@ -16,9 +16,16 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 -m "slow or not slow"
+	$(MAKE) docs man
 
 check: .venv/ready
 	$(BIN)/pytest -n 2 -m "not slow"
+
+docs: .venv/ready
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs dist/docs
+
+man: .venv/ready
+	$(BIN)/sphinx-build -W --keep-going -q -b man docs dist/man
 
 FUZZ_SECONDS ?= 300
 

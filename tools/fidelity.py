@@ -95,8 +95,15 @@ def render(table: list[Entry]) -> str:
     for entry in table:
         if entry.file != file:
             file = entry.file
-            lines += ["", f"## {file}", "", "| function of Linux | model | where | simplified |", "|---|---|---|---|"]
-        cells = (_linux(entry), f"`{entry.name}()`, line {entry.line}", entry.linux, entry.simplified)
+            lines += [
+                "",
+                f"## {file}",
+                "",
+                "| function of Linux | model | where; what is simplified |",
+                "|---|---|---|",
+            ]
+        where = entry.linux.rstrip(".") + (f". **Simplified:** {entry.simplified}" if entry.simplified else "")
+        cells = (_linux(entry), f"`{entry.name}()`, line {entry.line}", where)
         lines.append("| " + " | ".join(cell.rstrip(".").replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

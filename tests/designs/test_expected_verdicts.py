@@ -95,7 +95,7 @@ MAINLINE = [
     ("rfc-v4-fixed", "xen/never-activated", None),
     # exit_mmap() calls mmu_notifier_release(), which does not touch the caches, and then frees the pages: a timer that
     # fires before the VM's files are closed uses freed pages. These are the steps of exit_mmap() and of
-    # kvm_mmu_notifier_release(). Stock kernels from 6.12 to 7.3.4 do it (process-exit/timer, docs/races.md).
+    # kvm_mmu_notifier_release(). Stock kernels from 6.12 to 7.3.4 do it (process-exit/timer, docs/findings).
     ("mainline-7.3", "xen/process-exit", "stale-translation"),
     # The same for an irqfd's worker that borrows the address space: kthread_use_mm() does not test mm_users. This
     # has not been tried on a real kernel.

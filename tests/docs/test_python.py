@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The examples of docs/python.md do what they show."""
+"""The examples of docs/tutorial/prompt.md do what they show."""
 
 from __future__ import annotations
 
 import doctest
 from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "tutorial" / "prompt.md"
 
 
 def test_examples() -> None:

@@ -17,5 +17,5 @@ def test_parts() -> None:
     part = Entry("a.py", 7, "half", "whole", True, "a.c whole(), v7.3.4.", "a | b.")
     anywhere = Entry("a.py", 9, "half", "", True, "nothing; a step.", "")
     lines = render([part, anywhere]).splitlines()
-    assert "| a part of `whole()` | `half()`, line 7 | a.c whole(), v7.3.4 | a \\| b |" in lines
-    assert "| a part of its callers | `half()`, line 9 | nothing; a step |  |" in lines
+    assert "| a part of `whole()` | `half()`, line 7 | a.c whole(), v7.3.4. **Simplified:** a \\| b |" in lines
+    assert "| a part of its callers | `half()`, line 9 | nothing; a step |" in lines

@@ -14,12 +14,8 @@ from pfncache.verify.nearest import UnknownName
 from pfncache.verify.selection import Selection, design_named, designs_named, searched
 
 SCENARIO = (
-    "from pfncache import scenario
-@scenario
-def touch(w):
-"
-    "    w.actor('t', w.call('do_user_addr_fault', w.mm, w.hva))
-"
+    "from pfncache import scenario\n@scenario\ndef touch(w):\n"
+    "    w.actor('t', w.call('do_user_addr_fault', w.mm, w.hva))\n"
 )
 DESIGN = "from pfncache.designs.catalogue import mainline_7_3\na = mainline_7_3 + []\nb = mainline_7_3 + []\n"
 

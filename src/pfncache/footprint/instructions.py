@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+_OPCODE_BYTES = 3
+"""Of an instruction: escape, opcode, ModRM."""
 _PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3))
 _REX = range(0x40, 0x50)
 _TWO_BYTES = {
@@ -25,11 +27,11 @@ def name(code: bytes, long_mode: bool = True) -> str:
     start = 0
     while start < len(code) and (code[start] in _PREFIXES or (long_mode and code[start] in _REX)):
         start += 1
-    op = code[start : start + 3]
+    op = code[start : start + _OPCODE_BYTES]
     if op[:1] != b"\x0f":
         return _ONE_BYTE.get(op[0], code[:4].hex(" ")) if op else "nothing"
-    if len(op) < 2:
+    if len(op) == 1:
         return code.hex(" ")
-    if op[1] == 1 and len(op) == 3:
+    if op[1] == 1 and len(op) == _OPCODE_BYTES:
         return _SYSTEM.get(op[2]) or _TABLES.get(op[2] >> 3 & 7, code[:4].hex(" "))
     return _TWO_BYTES.get(op[1], code[:4].hex(" "))

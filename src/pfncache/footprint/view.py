@@ -122,7 +122,7 @@ def heading(footprint: Footprint) -> Iterator[str]:
     yield f"  ended: {footprint.ended} ({footprint.seconds:.1f} s, KVM_RUN x{footprint.exits:,})"
     written = "" if footprint.written is None else f", and wrote {len(footprint.written):,} of them"
     count, places = len(footprint.touched), len(ranges(footprint.touched))
-    where = "" if places < 2 else f" in {places:,} places"
+    where = f" in {places:,} places" if places > 1 else ""
     yield (
         f"  KVM touched {count:,} of {footprint.pages:,} pages{where}{written if count else ''};"
         f" {footprint.populated:,} are in use"

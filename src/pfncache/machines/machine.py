@@ -185,7 +185,7 @@ class Vm(Closing):
         """KVM_SET_USER_MEMORY_REGION."""
 
     @abstractmethod
-    def set_user_memory_region2(
+    def set_user_memory_region2(  # noqa: PLR0913 - the ioctl's
         self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: OpenFile | None = None, offset: int = 0
     ) -> None:
         """KVM_SET_USER_MEMORY_REGION2, with a guest_memfd if flags have KVM_MEM_GUEST_MEMFD."""

@@ -79,7 +79,10 @@ def read(image: Any, state: Any, slot: Any) -> Any:
 
 
 @njit
-def step(image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int) -> int:
+# One loop over all operations: a call for each would cost more than the operation, and so would a tuple of arrays.
+def step(  # noqa: PLR0912, PLR0913, PLR0915
+    image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int
+) -> int:
     """Take one step of `actor` in `state`, in place, resolving its nondeterministic choice as `choice`.
 
     NO_ACTOR takes the check at the end. Returns STEPPED or another of the results above; the state is of no use then.

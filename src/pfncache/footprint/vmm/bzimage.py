@@ -14,6 +14,8 @@ HEADER, MAGIC = 0x1F1, 0x202
 ENTRY64 = 0x200
 """Offset of the 64-bit entry point in the protected-mode kernel."""
 _XLF_KERNEL_64 = 1
+_HEADER_END = 0x268
+"""Offset in the file behind the setup header, in bytes."""
 _OLDEST = 0x20C
 """First version of the boot protocol with xloadflags."""
 _LOADER_UNDEFINED = 0xFF
@@ -40,7 +42,7 @@ class BzImage:
     @classmethod
     def parse(cls, data: bytes) -> BzImage:
         """Parse a bzImage. Raises BadImage."""
-        if len(data) < 0x268 or data[MAGIC : MAGIC + 4] != b"HdrS":
+        if len(data) < _HEADER_END or data[MAGIC : MAGIC + 4] != b"HdrS":
             raise BadImage("no bzImage: no setup header")
         version, xloadflags = struct.unpack_from("<H", data, 0x206)[0], struct.unpack_from("<H", data, 0x236)[0]
         if version < _OLDEST or not xloadflags & _XLF_KERNEL_64:

@@ -35,6 +35,8 @@ GIVES_UP = "end Kernel panic"
 _KEYBOARD, _RESET, _CMOS = 0x64, 0xFE, (0x70, 0x71)
 _ROOM = 64
 """Memory that Linux requires beside its image, in MiB."""
+_SERIAL_PORTS = 8
+"""Registers of a 16550, one a port."""
 _ALL_ONES = 0xFFFFFFFFFFFFFFFF
 _CS, _DS = 0x10, 0x18
 _PRESENT_RW, _LARGE = 3, 1 << 7
@@ -107,7 +109,7 @@ class LinuxGuest(Closing):
     def _port(self, leave: Exit) -> str:
         """Handle an access to a port. Returns how the guest has ended by it; empty if it has not."""
         port, offset = leave.gpa, leave.gpa - COM1
-        serial = 0 <= offset < 8
+        serial = 0 <= offset < _SERIAL_PORTS
         if not leave.write:
             self._vcpu.answer(self.serial.read(offset) if serial else 0 if port in _CMOS else _ALL_ONES)
             return ""

@@ -356,7 +356,7 @@ class HostVm(Vm):
         """KVM_SET_USER_MEMORY_REGION."""
         ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION", KvmUserspaceMemoryRegion(slot, flags, gpa, size, hva))
 
-    def set_user_memory_region2(
+    def set_user_memory_region2(  # noqa: PLR0913 - the ioctl's
         self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: OpenFile | None = None, offset: int = 0
     ) -> None:
         """KVM_SET_USER_MEMORY_REGION2."""

@@ -267,14 +267,16 @@ class ModelVm(Vm):
                 done(-errno.EINVAL)
             done(self._set(slot, flags, gpa, size, hva, None, 0))
 
-    def set_user_memory_region2(
+    def set_user_memory_region2(  # noqa: PLR0913 - the ioctl's
         self, slot: int, gpa: int, size: int, hva: int, flags: int = 0, gmem: OpenFile | None = None, offset: int = 0
     ) -> None:
         """KVM_SET_USER_MEMORY_REGION2."""
         with self.host.syscall("KVM_SET_USER_MEMORY_REGION2") as done:
             done(self._set(slot, flags, gpa, size, hva, gmem, offset))
 
-    def _set(self, slot: int, flags: int, gpa: int, size: int, hva: int, gmem: OpenFile | None, offset: int) -> int:
+    def _set(  # noqa: PLR0913 - the ioctl's
+        self, slot: int, flags: int, gpa: int, size: int, hva: int, gmem: OpenFile | None, offset: int
+    ) -> int:
         record = gmem.record if isinstance(gmem, ModelFile) and gmem.is_open else None
         region = KvmUserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, record)
         return self.host.kernel.kvm_vm_ioctl_set_memory_region(self.record, region)

@@ -190,14 +190,15 @@ def _clock_found(backing: Backing, machine: Machine) -> None:
     """KVM writes the clock, and the guest finds it at the address that it has set."""
     bed = backing.build(machine)
     bed.enable_clock()
-    bed.update(7)
+    seconds = 7
+    bed.update(seconds)
     clock = bed.guest_clock()
     if clock is None:
-        hva_has_it = machine.touch(bed.page, write=False) is None and bed.clock_seconds(bed.hva + CLOCK) == 7
+        hva_has_it = machine.touch(bed.page, write=False) is None and bed.clock_seconds(bed.hva + CLOCK) == seconds
         check(not hva_has_it, SPLIT)
         check(False, NO_CLOCK)
     else:
-        equal("the clock that the guest finds", clock.system_time // SECOND, 7)
+        equal("the clock that the guest finds", clock.system_time // SECOND, seconds)
 
 
 def _clock_nowhere(backing: Backing, machine: Machine) -> None:

@@ -168,6 +168,10 @@ class KvmVcpuXen(Record):
     """KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR is set: events are delivered as MSIs."""
     timer_pending: bool
     """A timer has expired; its event is delivered when the vCPU runs next."""
+    timer_running: bool
+    """The timer's callback runs; written by designs that stop timers before the VM is destroyed."""
+    timer_stopped: bool
+    """The timer was cancelled and its callback has ended; written by the same designs."""
     host_pending_sel: int = 0
     """evtchn_pending_sel, in direct execution."""
     host_timer_virq: int = 0

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Proposed fixes for the faults of mainline that docs/findings describes."""
+
+from __future__ import annotations
+
+from pfncache.designs.design import Patch
+from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.mm_types import AddressSpace
+from pfncache.linux.include.linux.types import Pgoff
+from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
+from pfncache.linux.virt.kvm.kvm_main.vm import VmLifecycle
+
+
+class InvalidateCachesOnRelease(Patch, KvmMmuNotifier):
+    """KVM: invalidate every pfncache of the VM when its MMU notifier is released.
+
+    No notification follows the release, whether the address space is torn down or the VM is destroyed. A cache that
+    stays valid would keep the kernel address of a page that its owner may free.
+    """
+
+    def kvm_mmu_notifier_release(self, kvm: Kvm) -> None:
+        """Invalidate all caches: the range is every user address."""
+        super().kvm_mmu_notifier_release(kvm)
+        self.gfn_to_pfn_cache_invalidate_start(kvm, 0, self.KVM_HVA_ERR_BAD)
+
+
+class StopXenTimers(Patch, VmLifecycle, XenTimer):
+    """KVM: x86/xen: stop the timer of each vCPU before the MMU notifier is unregistered.
+
+    kvm_arch_pre_destroy_vm() is called before mmu_notifier_unregister(), kvm_xen_destroy_vcpu() after it.
+    """
+
+    def kvm_destroy_vm(self, kvm: Kvm) -> None:
+        """Cancel each timer first, as kvm_arch_pre_destroy_vm() would."""
+        for vcpu in kvm.vcpus:
+            self.hrtimer_cancel(vcpu)
+        super().kvm_destroy_vm(kvm)
+
+    def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Run the callback unless the timer was cancelled."""
+        if self.begin_timer_callback(vcpu):
+            super().xen_timer_callback(kvm, vcpu)
+            self.end_timer_callback(vcpu)
+
+    @atomic
+    def hrtimer_cancel(self, vcpu: KvmVcpu) -> None:
+        """Remove the timer of a vCPU; wait for its callback if it runs.
+
+        Linux: kernel/time/hrtimer.c hrtimer_cancel(), v7.3.4.
+        """
+        block_until(not vcpu.xen.timer_running)
+        vcpu.xen.timer_stopped = True
+
+    @part_of("__run_hrtimer")
+    @atomic
+    def begin_timer_callback(self, vcpu: KvmVcpu) -> bool:
+        """Return whether the timer is still queued, and mark its callback as running.
+
+        Linux: kernel/time/hrtimer.c __run_hrtimer(), v7.3.4.
+        """
+        if vcpu.xen.timer_stopped:
+            return False
+        vcpu.xen.timer_running = True
+        return True
+
+    @part_of("__run_hrtimer")
+    @atomic
+    def end_timer_callback(self, vcpu: KvmVcpu) -> None:
+        """Mark the callback as ended; a waiting hrtimer_cancel() goes on.
+
+        Linux: kernel/time/hrtimer.c __run_hrtimer(), v7.3.4.
+        """
+        vcpu.xen.timer_running = False
+
+
+class UnlockFailedFolio(Patch, GuestMemfdInvalidation):
+    """KVM: guest_memfd: take invalidate_lock outside the folio lock when a page fails.
+
+    memory_failure() calls ->error_remove_folio() with the folio locked. Everywhere else invalidate_lock is the outer
+    lock. The folio cannot go while it is unlocked: memory_failure() has a reference. A new fault of the page fails in
+    any case: the page is marked as poisoned before. The inode needs a reference of its own meanwhile (igrab()).
+    """
+
+    def kvm_gmem_error_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """Unlock the folio, invalidate its range under invalidate_lock, lock the folio again.
+
+        If a hole was punched meanwhile, the range is invalidated once more than needed, which is harmless.
+        """
+        page = mapping.i_pages[index].page
+        assert page is not None
+        page.lock.unlock()
+        super().kvm_gmem_error_folio(mapping, index)
+        page.lock.lock()

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pages of the reference that are read from the code: designs, scenarios, properties, selftests, the Python API."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+
+import pfncache
+from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
+from pfncache.properties import PROPERTIES
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.selftests import SELFTESTS
+from pfncache.selftests.selftest import Selftest
+
+NOTE = "Made from the code when this page is built."
+
+
+def pages() -> dict[str, str]:
+    """Return each page's Markdown by its name."""
+    make: dict[str, Callable[[], str]] = {
+        "designs": designs, "scenarios": scenarios, "properties": properties, "selftests": selftests, "api": api,
+    }  # fmt: skip
+    return {name: page() for name, page in make.items()}
+
+
+def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def designs() -> str:
+    """Return the page of the designs."""
+    rows = ((f"`{name}`", design.title, _code(design.shown_by)) for name, design in DESIGNS.items())
+    return (
+        f"# Designs\n\n{NOTE} `pfncache list designs` prints the same list, `pfncache verify NAME` checks one.\n"
+        f"Without a name, `verify` checks {', '.join(f'`{name}`' for name in DEFAULT_DESIGNS)}.\n\n"
+        "A reverted fix names the scenario that shows why the fix was needed; without `-s`, it is searched in that\n"
+        "scenario alone.\n\n" + table(("design", "what it is", "shown by"), rows)
+    )
+
+
+def scenarios() -> str:
+    """Return the page of the scenarios, one table for each group."""
+    groups: dict[str, list[str]] = {}
+    for name in DEFAULT_SCENARIOS:
+        groups.setdefault(name.split("/")[0], []).append(name)
+    more = len(SCENARIOS) - len(DEFAULT_SCENARIOS)
+    text = (
+        f"# Scenarios\n\n{NOTE} `pfncache list scenarios` prints the same list. These {len(DEFAULT_SCENARIOS)} are\n"
+        f"searched by default. `-s pairs/` adds {more} more: each kind of memory with each pair of operations beside\n"
+        "one clock update.\n"
+    )
+    for group, names in groups.items():
+        rows = ((f"`{name}`", SCENARIOS[name].hazard) for name in names)
+        text += f"\n## {group}\n\n" + table(("scenario", "what happens"), rows)
+    return text
+
+
+def properties() -> str:
+    """Return the page of the properties."""
+    rows = ((f"`{name}`", prop.meaning) for name, prop in PROPERTIES.items())
+    return f"# Properties\n\n{NOTE} `pfncache list properties` prints the same list.\n\n" + table(
+        ("property", "it is violated when"), rows
+    )
+
+
+def selftests() -> str:
+    """Return the page of the selftests, one table for each group."""
+    groups: dict[str, list[str]] = {}
+    for name, test in SELFTESTS.items():
+        groups.setdefault(test.group, []).append(name)
+    text = f"# Selftests\n\n{NOTE} `pfncache list selftests` prints the same list of {len(SELFTESTS)} tests.\n"
+    for group, names in groups.items():
+        rows = ((f"`{name}`", _purpose(SELFTESTS[name]), _code(SELFTESTS[name].watches)) for name in names)
+        text += f"\n## {group}\n\n" + table(("test", "purpose", "watches"), rows)
+    return text
+
+
+def api() -> str:
+    """Return the page of the public names of the package, documented from their docstrings."""
+    lines = ["# The Python API", "", "The names that `import pfncache` offers, from their docstrings."]
+    lines += ["[At the Python prompt](../tutorial/prompt.md) shows the machines at work.", "", "```{eval-rst}"]
+    for name in sorted(set(dir(pfncache))):
+        if name.startswith("_"):
+            continue
+        value = getattr(pfncache, name)
+        if inspect.isclass(value):
+            lines += [f".. autoclass:: pfncache.{name}", "   :members:", ""]
+        elif callable(value):
+            # A package that can be called: its function has the package's name.
+            place = f"pfncache.verify.{name}" if inspect.ismodule(value) else "pfncache"
+            lines += [f".. autofunction:: {place}.{name}", ""]
+        else:
+            entries = f"A mapping with {len(value)} entries." if isinstance(value, Mapping) else ""
+            doc = (getattr(value, "__doc__", "") or "").strip().splitlines()
+            lines += [f".. py:data:: pfncache.{name}", "", f"   {' '.join([*doc[:1], entries])}".rstrip(), ""]
+    return "\n".join([*lines, "```", ""])
+
+
+def _purpose(test: Selftest) -> str:
+    opt_in = getattr(test, "opt_in", "")
+    return f"{test.purpose} (opt-in on a kernel: {opt_in})" if opt_in else test.purpose
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""

@@ -45,7 +45,7 @@ class CPython:
             at = self.image[CONSTANTS] + 2 * i
             self.registers[self.image[at]] = self.image[at + 1]
 
-    def step(self, state: list[int], actor: int, choice: int) -> int:
+    def step(self, state: list[int], actor: int, choice: int) -> int:  # noqa: PLR0912 - one loop, as in the engine
         """Take one step in place. Returns the number of outcomes of its choice; 0 if it is blocked."""
         image, registers = self.image, self.registers
         word, shift, bits, base, start, end = image[image[ACTORS] + actor * ACTOR :][:6]

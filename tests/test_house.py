@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "pfncache"
-MAX_LINES = 450
+MAX_LINES = 460
 
 FLOORS = (
     {"lang", "user_cache"},
@@ -27,6 +27,7 @@ FLOORS = (
     {"footprint"},
     {"selftests"},
     {"matrix"},
+    {"doctor"},
     {"__init__"},
     {"commands"},
     {"__main__"},

@@ -45,10 +45,10 @@ def assert_no_worse(scenarios: list[str]) -> None:
     work = [Job(design, scenario, 2_000_000) for scenario in scenarios for design in designs.values()]
     found = {(job.design.name, job.scenario): outcome for job, outcome in run_jobs(work, 1)}
     assert len(found) == len(designs) * len(scenarios)
-    for (design, scenario), after in found.items():
-        before = found["mainline-7.3", scenario]
-        assert after.property in (None, before.property), f"{design}, {scenario}: {after.reason}"
-        assert after.verdict != Verdict.BOUNDED, (design, scenario)
+    for (design, name), after in found.items():
+        before = found["mainline-7.3", name]
+        assert after.property in (None, before.property), f"{design}, {name}: {after.reason}"
+        assert after.verdict != Verdict.BOUNDED, (design, name)
 
 
 def test_breaks_nothing_it_touches() -> None:

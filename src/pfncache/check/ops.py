@@ -68,7 +68,7 @@ class SubjectKind(Enum):
     """A lock annotation."""
 
 
-class Operation(NamedTuple):
+class OpSemantics(NamedTuple):
     """One row of the table."""
 
     reads: int
@@ -85,27 +85,27 @@ class Operation(NamedTuple):
     """The result as an expression of TLA+: an integer, or for a comparison a BOOLEAN."""
 
 
-def _control(reads: int, subject: SubjectKind, meaning: str) -> Operation:
+def _control(reads: int, subject: SubjectKind, meaning: str) -> OpSemantics:
     """Return the row of an operation without a result."""
-    return Operation(reads, False, subject, meaning)
+    return OpSemantics(reads, False, subject, meaning)
 
 
-def _access(reads: int, writes: bool, subject: SubjectKind, meaning: str) -> Operation:
+def _access(reads: int, writes: bool, subject: SubjectKind, meaning: str) -> OpSemantics:
     """Return the row of an operation on the state, on a table, or on the choice of a step."""
-    return Operation(reads, writes, subject, meaning)
+    return OpSemantics(reads, writes, subject, meaning)
 
 
-def _unary(meaning: str, evaluate: Callable[[Any], Any], promela: str = "", tla: str = "") -> Operation:
+def _unary(meaning: str, evaluate: Callable[[Any], Any], promela: str = "", tla: str = "") -> OpSemantics:
     """Return the row of an operation on one register."""
-    return Operation(1, True, SubjectKind.NONE, meaning, evaluate, promela, tla)
+    return OpSemantics(1, True, SubjectKind.NONE, meaning, evaluate, promela, tla)
 
 
-def _binary(meaning: str, evaluate: Callable[[Any, Any], Any], promela: str, tla: str) -> Operation:
+def _binary(meaning: str, evaluate: Callable[[Any, Any], Any], promela: str, tla: str) -> OpSemantics:
     """Return the row of an operation on two registers."""
-    return Operation(2, True, SubjectKind.NONE, meaning, evaluate, f"({{}} {promela} {{}})", tla)
+    return OpSemantics(2, True, SubjectKind.NONE, meaning, evaluate, f"({{}} {promela} {{}})", tla)
 
 
-OPERATIONS: dict[Op, Operation] = {
+OPERATIONS: dict[Op, OpSemantics] = {
     Op.HALT: _control(0, SubjectKind.NONE, "the actor ends"),
     Op.EVENT: _control(0, SubjectKind.EVENT, "a possible preemption point: the next step begins here"),
     Op.JUMP: _control(0, SubjectKind.LABEL, "jump"),

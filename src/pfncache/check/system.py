@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Actor:
-    """A thread of control: a vCPU, a system call, an interrupt.
+    """A thread of control: a process, a system call, an interrupt.
 
     ``interrupts`` names the actor that this one interrupts: once this one has started, the other does not run until it
     has ended. An ``endless`` actor is an environment actor: it loops forever over its calls.

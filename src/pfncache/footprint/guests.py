@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfncache.machines.program import CpuMode, GuestAccess, GuestProgram, ProgramEnd
+from pfncache.machines.program import CpuMode, GuestInstruction, GuestProgram, ProgramEnd
 
-LOAD, STORE = ((GuestAccess.LOAD, "data"),), ((GuestAccess.STORE, "data"),)
+LOAD, STORE = ((GuestInstruction.LOAD, "data"),), ((GuestInstruction.STORE, "data"),)
 LINUX = "linux"
 
 
@@ -23,7 +23,7 @@ class SmallGuest:
     """Whether it is run, and not only given its registers."""
 
 
-def _ring3(operations: tuple[tuple[GuestAccess, str], ...], end: ProgramEnd) -> GuestProgram:
+def _ring3(operations: tuple[tuple[GuestInstruction, str], ...], end: ProgramEnd) -> GuestProgram:
     return GuestProgram(CpuMode.RING3, operations, end)
 
 
@@ -32,7 +32,7 @@ SMALL: dict[str, SmallGuest] = {
     "real-hlt": SmallGuest("real mode, halts", GuestProgram(CpuMode.REAL, (), ProgramEnd.HLT)),
     "real-store-load": SmallGuest(
         "real mode, a store and a load",
-        GuestProgram(CpuMode.REAL, (*STORE, (GuestAccess.LOAD, "data2")), ProgramEnd.HLT),
+        GuestProgram(CpuMode.REAL, (*STORE, (GuestInstruction.LOAD, "data2")), ProgramEnd.HLT),
     ),
     "ring0-store": SmallGuest("64-bit kernel mode, a store", GuestProgram(CpuMode.RING0, STORE, ProgramEnd.HLT)),
     "ring3-load": SmallGuest("64-bit user mode, a load", _ring3(LOAD, ProgramEnd.SPIN)),

@@ -34,7 +34,7 @@ class CpuMode(enum.Enum):
     RING3 = "ring3"
 
 
-class GuestAccess(enum.Enum):
+class GuestInstruction(enum.Enum):
     """A memory access of a program."""
 
     LOAD = "load"
@@ -56,7 +56,7 @@ class GuestProgram:
     """A guest program: accesses to pages by role, and its end."""
 
     mode: CpuMode
-    steps: tuple[tuple[GuestAccess, str], ...]
+    steps: tuple[tuple[GuestInstruction, str], ...]
     """Accesses, each with the role of its page."""
     end: ProgramEnd
 
@@ -67,12 +67,12 @@ class GuestProgram:
             address = ROLES[role] * PAGE_SIZE
             if self.mode is CpuMode.REAL:
                 # mov word [address], 0x1234 / mov ax, [address]
-                code += (b"\xc7\x06" if step is GuestAccess.STORE else b"\xa1") + struct.pack("<H", address)
-                code += b"\x34\x12" if step is GuestAccess.STORE else b""
+                code += (b"\xc7\x06" if step is GuestInstruction.STORE else b"\xa1") + struct.pack("<H", address)
+                code += b"\x34\x12" if step is GuestInstruction.STORE else b""
             else:
                 # mov rbx, address; mov dword [rbx], 0x11223344 / mov eax, [rbx]
                 code += b"\x48\xbb" + struct.pack("<Q", address)
-                code += b"\xc7\x03\x44\x33\x22\x11" if step is GuestAccess.STORE else b"\x8b\x03"
+                code += b"\xc7\x03\x44\x33\x22\x11" if step is GuestInstruction.STORE else b"\x8b\x03"
         if self.end is ProgramEnd.MMIO:
             # mov rcx, address; mov [rcx], eax
             code += b"\x48\xb9" + struct.pack("<Q", MMIO_PAGE * PAGE_SIZE) + b"\x89\x01"

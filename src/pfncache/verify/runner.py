@@ -122,7 +122,7 @@ def _outcome(scenario: str, system: System, searching: Search, result: SearchRes
 def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
     """Return what determines a search: every definition of each used function, and the initial state.
 
-    Functions are told apart by code and by module: equal code reads other constants in another module.
+    Functions are distinguished by code and by module: equal code reads other constants in another module.
     """
     code = tuple(
         (name, tuple(_identity(vars(owner)[name]) for owner in kernel.__mro__ if callable(vars(owner).get(name))))

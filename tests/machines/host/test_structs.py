@@ -11,7 +11,7 @@ from pfncache.machines.host import structs
 
 SIZES = {
     structs.KvmUserspaceMemoryRegion: 32,
-    structs.KvmUserspaceMemoryRegion2: 160,
+    structs.KvmUserspaceMemoryRegion2Struct: 160,
     structs.KvmCreateGuestMemfd: 64,
     structs.KvmMemoryAttributes: 32,
     structs.KvmDirtyLog: 16,

@@ -109,7 +109,7 @@ class _Path(NamedTuple):
 
 
 MAX_PATHS = 8
-"""Paths to an instruction that are told apart; beyond that, what holds on all of them is kept."""
+"""Paths to an instruction that are kept apart; beyond that, what holds on all of them is kept."""
 
 
 def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:

@@ -30,7 +30,7 @@ class KvmUserspaceMemoryRegion(Structure):
     ]
 
 
-class KvmUserspaceMemoryRegion2(Structure):
+class KvmUserspaceMemoryRegion2Struct(Structure):
     """struct kvm_userspace_memory_region2."""
 
     _fields_ = [
@@ -272,7 +272,7 @@ NUMBERS = {
     "KVM_GET_DIRTY_LOG": _iow(0x42, KvmDirtyLog),
     "KVM_SET_USER_MEMORY_REGION": _iow(0x46, KvmUserspaceMemoryRegion),
     "KVM_SET_TSS_ADDR": _io(0x47),
-    "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, KvmUserspaceMemoryRegion2),
+    "KVM_SET_USER_MEMORY_REGION2": _iow(0x49, KvmUserspaceMemoryRegion2Struct),
     "KVM_CREATE_IRQCHIP": _io(0x60),
     "KVM_CREATE_PIT2": _iow(0x77, KvmPitConfig),
     "KVM_XEN_HVM_CONFIG": _iow(0x7A, KvmXenHvmConfig),

@@ -41,7 +41,7 @@ from pfncache.machines.host.structs import (
     KvmSregs,
     KvmTranslation,
     KvmUserspaceMemoryRegion,
-    KvmUserspaceMemoryRegion2,
+    KvmUserspaceMemoryRegion2Struct,
     KvmXenAttr,
     KvmXenHvmConfig,
 )
@@ -361,7 +361,7 @@ class HostVm(Vm):
     ) -> None:
         """KVM_SET_USER_MEMORY_REGION2."""
         fd = gmem.fd if isinstance(gmem, HostFile) else -1 if flags & KVM_MEM_GUEST_MEMFD else 0
-        region = KvmUserspaceMemoryRegion2(slot, flags, gpa, size, hva, offset, fd & 0xFFFFFFFF)
+        region = KvmUserspaceMemoryRegion2Struct(slot, flags, gpa, size, hva, offset, fd & 0xFFFFFFFF)
         ioctl(self.fd, "KVM_SET_USER_MEMORY_REGION2", region)
 
     def set_memory_attributes(self, gpa: int, size: int, attributes: int) -> None:

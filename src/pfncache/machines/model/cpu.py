@@ -14,7 +14,7 @@ from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.machines.machine import Exit
 from pfncache.machines.model.host import ModelHost
-from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, CpuMode, GuestAccess, GuestProgram, ProgramEnd
+from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, CpuMode, GuestInstruction, GuestProgram, ProgramEnd
 
 _ENDS = {
     ProgramEnd.HLT: Exit("HLT"),
@@ -61,7 +61,7 @@ class Cpu:
         """The emulator translates the address of the instruction, and fetches it."""
         if program.mode is not CpuMode.REAL:
             self._walk(accessed)
-        self._emulate(GuestAccess.LOAD, "code")
+        self._emulate(GuestInstruction.LOAD, "code")
 
     def _native(self, role: str) -> None:
         """The processor's first access faults; KVM walks the guest's page tables, and maps the page."""
@@ -73,10 +73,10 @@ class Cpu:
             with srcu_read_lock(self.kvm.srcu):
                 self.host.kernel.walk_addr_generic(self.vcpu, ROLES[table] * PAGE_SIZE, accessed)
 
-    def _emulate(self, operation: GuestAccess, role: str) -> None:
+    def _emulate(self, operation: GuestInstruction, role: str) -> None:
         """An access or an instruction fetch of the emulator."""
         with srcu_read_lock(self.kvm.srcu):
-            if operation is GuestAccess.STORE:
+            if operation is GuestInstruction.STORE:
                 self.host.kernel.emulator_read_write_onepage(self.vcpu, ROLES[role] * PAGE_SIZE, b"\0", True)
             else:
                 self.host.kernel.kvm_fetch_guest_virt(self.vcpu, ROLES[role] * PAGE_SIZE)

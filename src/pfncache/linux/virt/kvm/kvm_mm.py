@@ -16,6 +16,7 @@ from pfncache.linux.include.linux.kvm_host import (
     KvmVcpu,
 )
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
+from pfncache.linux.include.linux.lockdep import assert_rwlock_held
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
@@ -201,9 +202,17 @@ class KvmMm(Mm):
     def kvm_gpc_deactivate(self, gpc: GfnToPfnCache) -> None:
         """Take the cache off gpc_list and drop its mapping."""
 
-    @abstractmethod
     def kvm_gpc_mark_dirty_in_slot(self, gpc: GfnToPfnCache) -> None:
-        """Mark the cached page dirty. Locks: gpc.lock for reading, SRCU."""
+        """Mark the cached page dirty; nothing to do for an HVA-based cache, which has no slot.
+
+        Linux: include/linux/kvm_host.h kvm_gpc_mark_dirty_in_slot(), v7.3.4.
+        Locks: gpc.lock for reading, SRCU.
+        """
+        assert_rwlock_held(gpc.lock)
+        if gpc.memslot is not None:
+            kvm = gpc.kvm
+            assert kvm is not None
+            self.mark_page_dirty_in_slot(kvm, gpc.memslot, self.gpa_to_gfn(gpc.gpa))
 
     @abstractmethod
     def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:

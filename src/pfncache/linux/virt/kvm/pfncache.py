@@ -14,11 +14,7 @@ from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gpa, is_error_noslot_pfn
-from pfncache.linux.include.linux.lockdep import (
-    assert_rwlock_held,
-    lockdep_assert_held,
-    lockdep_assert_held_write,
-)
+from pfncache.linux.include.linux.lockdep import lockdep_assert_held, lockdep_assert_held_write
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, EIO
 from pfncache.linux.kernel.locking.mutex import mutex
@@ -99,18 +95,6 @@ class Pfncache(KvmMm):
         pfn = self.kernel_access(gpc.khva, write)
         self.trace_gpc_access(gpc)
         return pfn
-
-    def kvm_gpc_mark_dirty_in_slot(self, gpc: GfnToPfnCache) -> None:
-        """Mark the cached page dirty; nothing to do for an HVA-based cache, which has no slot.
-
-        Linux: include/linux/kvm_host.h kvm_gpc_mark_dirty_in_slot(), v7.3.4.
-        Locks: gpc.lock for reading, SRCU.
-        """
-        assert_rwlock_held(gpc.lock)
-        if gpc.memslot is not None:
-            kvm = gpc.kvm
-            assert kvm is not None
-            self.mark_page_dirty_in_slot(kvm, gpc.memslot, self.gpa_to_gfn(gpc.gpa))
 
     # Mapping
 

@@ -10,19 +10,19 @@ from pfncache.scenarios.world import MemoryKind, World
 
 
 def _activate(w: World, gpa: int = 0) -> Call:
-    return Call(users.gpc_activate, (w.kernel, w.kvm, w.vcpu.pv_time, gpa))
+    return Call(users.activate_cache, (w.kernel, w.kvm, w.vcpu.pv_time, gpa))
 
 
 def _deactivate(w: World) -> Call:
-    return Call(users.gpc_deactivate, (w.kernel, w.vcpu.pv_time))
+    return Call(users.deactivate_cache, (w.kernel, w.vcpu.pv_time))
 
 
 def _refresh(w: World) -> Call:
-    return Call(users.gpc_refresh, (w.kernel, w.kvm, w.vcpu.pv_time))
+    return Call(users.refresh_cache, (w.kernel, w.kvm, w.vcpu.pv_time))
 
 
 def _use(w: World) -> Call:
-    return Call(users.gpc_use, (w.kernel, w.kvm, w.vcpu.pv_time))
+    return Call(users.use_cache, (w.kernel, w.kvm, w.vcpu.pv_time))
 
 
 @scenario

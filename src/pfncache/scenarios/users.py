@@ -10,24 +10,24 @@ from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
 
 
-def gpc_activate(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> None:
+def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> None:
     """Activate a cache."""
     with srcu_read_lock(kvm.srcu):
         k.kvm_gpc_activate(gpc, gpa, 1)
 
 
-def gpc_deactivate(k: Vmlinux, gpc: GfnToPfnCache) -> None:
+def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:
     """Deactivate a cache."""
     k.kvm_gpc_deactivate(gpc)
 
 
-def gpc_refresh(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+def refresh_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
     """Refresh a cache, valid or not."""
     with srcu_read_lock(kvm.srcu):
         k.kvm_gpc_refresh(gpc, 1)
 
 
-def gpc_use(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+def use_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
     """Access memory through a cache if it is valid; never refresh it."""
     with srcu_read_lock(kvm.srcu):
         gpc.lock.read_lock_irq()

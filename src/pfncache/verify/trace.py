@@ -7,9 +7,8 @@ import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pfncache.linux
-
-KERNEL = Path(pfncache.linux.__file__).parent
+PACKAGE = Path(__file__).parents[1]
+KERNEL = PACKAGE / "linux"
 LOOP_MARK = " loop: the steps below repeat "
 """The line above the loop of a livelock."""
 
@@ -48,9 +47,12 @@ class Trace:
 
 
 def kernel_path(file: str) -> str:
-    """Return the path of a model file in the kernel tree, and of any other file its name."""
+    """Return the path of a model file in the kernel tree, of another file in the package, or else the name."""
     path = Path(file)
-    return path.relative_to(KERNEL).as_posix() if path.is_relative_to(KERNEL) else path.name
+    for folder in (KERNEL, PACKAGE):
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).as_posix()
+    return path.name
 
 
 def render(trace: Trace, width: int = 44) -> str:

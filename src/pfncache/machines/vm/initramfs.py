@@ -9,11 +9,12 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import pfncache
 from pfncache.kernels import modules
 from pfncache.kernels.image import Image
 from pfncache.machines.vm.cpio import Archive
 
+PACKAGE = Path(__file__).parents[2]
+"""Our package."""
 MODULES = "/modules"
 """Folder of the modules that the agent loads first, named so that they sort in load order."""
 _REACHABLE = ("virtio_pci", "virtio_console")
@@ -42,7 +43,7 @@ def build(image: Image) -> bytes:
     for number, module in enumerate(modules.load(image, _REACHABLE)):
         archive.file(f"{MODULES}/{number:02}-{module.name}.ko", module.data)
     _python(archive, interpreter)
-    _copy_tree(archive, Path(pfncache.__file__).parent, f"{_PACKAGE}/pfncache")
+    _copy_tree(archive, PACKAGE, f"{_PACKAGE}/pfncache")
     return archive.pack()
 
 

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every design on every scenario of the default catalogue: verdict, property, states and transitions, exactly.
+
+A change that is not meant to change the model, a design or a reduction leaves catalogue.json as it is. One that is
+writes it anew, and its commit says why: ``python -m tests.designs.test_catalogue``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.verify.runner import Job, run_jobs
+
+TABLE = Path(__file__).with_name("catalogue.json")
+PARTS = 8
+"""Tests that the table is divided into, by scenario: designs often share the search of one."""
+MAX_STATES = 20_000_000
+
+Row = list[str | int | None]
+
+
+def searched(scenarios: Iterable[str], processes: int) -> dict[str, dict[str, Row]]:
+    """Search scenarios under every design for which `pfncache verify --all` does."""
+    work = [
+        Job(design, name, MAX_STATES)
+        for name in scenarios
+        for design in DESIGNS.values()
+        if design.has(SCENARIOS[name].memory) and design.shown_by in ("", name)
+    ]
+    found: dict[str, dict[str, Row]] = {}
+    for job, outcome in run_jobs(work, processes):
+        row: Row = [str(outcome.verdict), outcome.property, outcome.states, outcome.transitions]
+        found.setdefault(job.design.name, {})[outcome.scenario] = row
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_catalogue(part: int) -> None:
+    scenarios = list(DEFAULT_SCENARIOS)[part::PARTS]
+    table: dict[str, dict[str, Row]] = json.loads(TABLE.read_text())
+    expected = {
+        design: {name: row for name, row in rows.items() if name in scenarios} for design, rows in table.items()
+    }
+    assert searched(scenarios, 1) == {design: rows for design, rows in expected.items() if rows}
+
+
+def test_table_is_complete() -> None:
+    """Each design is there, each scenario of the catalogue, and nothing else."""
+    table = json.loads(TABLE.read_text())
+    assert set(table) == set(DESIGNS)
+    assert set(table["mainline-7.3"]) == set(DEFAULT_SCENARIOS)
+
+
+def write() -> None:
+    """Write the table anew: a line for each scenario, so that a change can be read."""
+    found = searched(DEFAULT_SCENARIOS, 2)
+    order = list(DEFAULT_SCENARIOS)
+    designs = []
+    for design in DESIGNS:
+        rows = sorted(found[design].items(), key=lambda item: order.index(item[0]))
+        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows)
+        designs.append(f" {json.dumps(design)}: {{\n{lines}\n }}")
+    TABLE.write_text("{\n" + ",\n".join(designs) + "\n}\n")
+
+
+if __name__ == "__main__":
+    write()

@@ -110,7 +110,10 @@ def test_usage(pfncache: Command, arguments: tuple[str, ...], message: str) -> N
     [
         ("def broken(:\n    pass\n", ":1: invalid syntax"),
         ("x = 1\n", ": defines no design and no scenario; write e.g. `my_design = mainline_7_3 + [MyPatch]`"),
-        ("from pfncache.designs.catalogue import mainline_7_4\n", ":1: ImportError: cannot import name 'mainline_7_4'"),
+        (
+            "from pfncache.designs.catalogue import mainline_7_4\n",
+            ":1: pfncache.designs.catalogue has no 'mainline_7_4'; nearest: mainline_7_3",
+        ),
         (DESIGN.format(body="return [x for x in (1, 2)]"), ":11: a list comprehension is not in the model's language"),
         (DESIGN.format(body="return gpc.colour == 1"), ":11: GfnToPfnCache has no member 'colour'"),
         (DESIGN.format(body="return self.no_such_function(gpc)"), ":11: "),

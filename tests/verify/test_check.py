@@ -84,7 +84,7 @@ def test_a_patch_without_source() -> None:
     typed = scope["Typed"]
     assert isinstance(typed, type)
     assert issubclass(typed, pfncache.Patch)
-    with pytest.raises(pfncache.CompileError, match="<string>:2: Typed has no source to compile; write it in a file"):
+    with pytest.raises(pfncache.CompileError, match="<string>:2: Typed: may_keep_pfn has no source to compile"):
         pfncache.check(pfncache.designs["mainline-7.3"] + [typed], SCENARIO)
 
 

@@ -16,7 +16,7 @@ from pfncache.verify.nearest import UnknownName
 from pfncache.verify.runner import Job, run
 
 IMPORT = "from pfncache.designs.catalogue import Patch, mainline_7_3\n"
-PATCH = "class Mine(Patch):\n    '''KVM: do it.\n\n    And why.\n    '''\n"
+PATCH = "class Mine(Patch):\n    '''KVM: do it.\n\n    And why.\n    '''\n    changes_nothing = 'a test'\n"
 SCENARIO = '''from pfncache import MemoryKind, scenario
 
 
@@ -111,7 +111,7 @@ def test_modules_beside_the_file(write: Write, tmp_path: Path) -> None:
 
 def test_two_files_of_one_name_are_two(write: Write) -> None:
     for folder in ("one", "two"):
-        text = f"class Other(Mine):\n    '''{folder}.'''\nd = mainline_7_3 + [Other]\n"
+        text = f"class Other(Mine):\n    '''{folder}.'''\n    changes_nothing = 'a test'\nd = mainline_7_3 + [Other]\n"
         write(f"{IMPORT}{PATCH}{text}", f"{folder}/mine.py")
     first, second = (load_design(f"{folder}/mine.py") for folder in ("one", "two"))
     assert (first.title, second.title) == ("one.", "two.")
@@ -189,7 +189,7 @@ def test_what_is_wrong(write: Write, text: str, message: str) -> None:
     ("name", "message"),
     [
         ("nowhere.py", "nowhere.py: no such file; give a Python file, or the name of a design"),
-        (".", ".: no such file; give a Python file, or the name of a design"),
+        (".", ".: is a directory; give a Python file, or the name of a design"),
         ("notes.txt", "notes.txt: not a Python file"),
     ],
 )

@@ -16,6 +16,10 @@ from pfncache.lang.part_of import is_part, linux_name, part_of
 from pfncache.linux.vmlinux import Vmlinux
 
 
+class DesignError(TypeError):
+    """What a design is made of is no design, no patch, or no name. The message is one line."""
+
+
 class Patch:
     """A patch: its methods replace the kernel's functions of the same name.
 
@@ -26,11 +30,14 @@ class Patch:
     """What the patch requires of its base."""
     provides: ClassVar[tuple[Requirement, ...]] = ()
     """The requirements of other patches that this one meets."""
+    changes_nothing: ClassVar[str] = ""
+    """Of a patch without functions: why it changes nothing, as a rename to a name that the model has already."""
 
     @classmethod
     def subject(cls) -> str:
-        """Return the first line of the docstring."""
-        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+        """Return the first line of the docstring, or without one the name of the class."""
+        text = cls.__doc__.strip() if isinstance(cls.__doc__, str) else ""
+        return (text or cls.__name__).splitlines()[0]
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,25 @@ class Design:
     shown_by: str = ""
     """Of a reverted fix: the scenario that shows why the fix is needed, and the only one that is checked by default."""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no patch, a patch twice, and a name that cannot be printed in a line."""
+        for what, value in (("name", self.name), ("title", self.title)):
+            if not isinstance(value, str) or not value.isprintable():
+                raise DesignError(f"the {what} of a design is text of one line, not {value!r:.60}")
+        if self.base is not None and not isinstance(self.base, Design):
+            raise DesignError(f"the base of a design is a design, not {self.base!r:.60}")
+        _require_patches(self.patches)
+
     def __add__(self, patches: Sequence[type[Patch]]) -> Design:
-        """Return the design with more patches on top."""
+        """Return the design with more patches on top. Raises DesignError for what is no list of patches."""
+        if not isinstance(patches, list | tuple):
+            name = getattr(patches, "__name__", "MyPatch")
+            raise DesignError(f"patches are added to a design as a list; write + [{name}], not + {_text(patches)}")
         return Design("", "", (*self.patches, *patches), self, self.lacks)
+
+    def __radd__(self, other: object) -> Design:
+        """Refuse a design on top of something else."""
+        raise DesignError("a design begins with its base; write BASE + [MyPatch]")
 
     def broken_by(self, scenario: str) -> Design:
         """Return the same design, with the scenario that shows its fault."""
@@ -90,6 +113,26 @@ class Design:
     def kernel(self, *probes: type) -> type[Vmlinux]:
         """Link the kernel: Vmlinux, the patches on top of it in order, and on top of all the probes of properties."""
         return _link((*self.patches, *probes))
+
+
+def _require_patches(patches: tuple[object, ...]) -> None:
+    """Require different subclasses of Patch. Raises DesignError."""
+    seen: set[object] = set()
+    for patch in patches:
+        if isinstance(patch, Patch):
+            raise DesignError(f"a patch is a class; write {type(patch).__name__} without parentheses")
+        if not isinstance(patch, type) or not issubclass(patch, Patch) or patch is Patch:
+            raise DesignError(f"{_text(patch)} is no patch; a patch is a class that derives from Patch")
+        if patch in seen:
+            raise DesignError(f"patch {patch.__name__} is listed twice")
+        seen.add(patch)
+
+
+def _text(value: object) -> str:
+    """Return what the user may have written for a value, shortened."""
+    if isinstance(value, Design):
+        return f"the design {value.name!r}"
+    return value.__name__ if isinstance(value, type) else f"{value!r:.40}"
 
 
 @functools.cache

@@ -93,10 +93,9 @@ class MapThroughVmap(Patch, Pfncache):
 
 
 class RenameInvalidateStart(Patch):
-    """KVM: Rename invalidate_begin to invalidate_start for consistency (RFC v4 3/7; in 7.2 as 190cc5370a8b).
+    """KVM: Rename invalidate_begin to invalidate_start for consistency (RFC v4 3/7; in 7.2 as 190cc5370a8b)."""
 
-    The model has the new name throughout.
-    """
+    changes_nothing = "The model has the new name throughout."
 
 
 class RenameGpcHelper(Patch, Pfncache):
@@ -197,10 +196,9 @@ class AvoidSilentClockFailures(Patch, X86):
 
 
 class RenameInvalidateFields(Patch):
-    """KVM: Rename mn_* invalidate-related fields to generic ones (RFC v2 6/7; dropped in v4).
+    """KVM: Rename mn_* invalidate-related fields to generic ones (RFC v2 6/7; dropped in v4)."""
 
-    The model keeps the names that mainline has.
-    """
+    changes_nothing = "The model keeps the names that mainline has."
 
 
 class InvalidateUpToSlotEnd(InvalidateOnGmemEvents):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import itertools
 from collections.abc import Callable
@@ -67,9 +68,18 @@ def scenario(
     """
     if callable(name):
         return scenario()(name)
+    for what, text in (("name", name), ("hazard", hazard)):
+        if not isinstance(text, str) or not text.isprintable():
+            raise TypeError(f"the {what} of a scenario is text of one line, not {text!r:.40}")
+    if memory not in list(MemoryKind):
+        near = ", ".join(difflib.get_close_matches(str(memory), list(MemoryKind), n=3)) or ", ".join(MemoryKind)
+        raise ValueError(f"no memory {memory!r:.40}; nearest: {near}")
+    memory = MemoryKind(memory)
     with_defaults(options)  # refuses an unknown one where it is written
 
     def decorate(declare: Declaration) -> Scenario:
+        _require_declaration(declare)
+
         def build(kernel: type[Vmlinux], defer_setup: bool = False) -> System:
             world = World(kernel, memory, defer_setup=defer_setup, **options)
             declare(world)
@@ -83,6 +93,21 @@ def scenario(
         return Scenario(full, hazard or doc.partition("\n")[0] or full, build, memory)
 
     return decorate
+
+
+def _require_declaration(declare: object) -> None:
+    """Require a function of one argument that declares actors when it is called. Raises TypeError."""
+    if not inspect.isfunction(declare) or declare.__name__ == "<lambda>":
+        raise TypeError(f"a scenario is a function with a def, not {getattr(declare, '__name__', declare)!s:.40}")
+    name = declare.__name__
+    if inspect.iscoroutinefunction(declare) or inspect.isasyncgenfunction(declare):
+        raise TypeError(f"{name} is async; a scenario is a def, which declares actors when it is called")
+    if inspect.isgeneratorfunction(declare):
+        raise TypeError(f"{name} is a generator; a scenario declares actors when it is called")
+    try:
+        inspect.signature(declare).bind(None)
+    except TypeError:
+        raise TypeError(f"{name}{inspect.signature(declare)} must take one argument, the World") from None
 
 
 def describe(system: System) -> str:

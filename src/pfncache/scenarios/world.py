@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
@@ -115,12 +117,30 @@ DEFAULTS: WorldOptions = {
 }
 
 
+SIZES = {"pages": (1, 64), "slots": (1, 31), "slot_ids": (1, 8), "gfns": (1, 8), "files": (1, 8), "file_pages": (1, 8)}
+"""Range of each size. More makes a state of thousands of bits, and no scenario of the catalogue uses a tenth."""
+
+
 def with_defaults(options: WorldOptions) -> WorldOptions:
-    """Return the options with the default of each that is left out. Raises TypeError for one that does not exist."""
-    for name in options:
+    """Return the options with the default of each that is left out.
+
+    Raises TypeError for an option that does not exist or is of another type, and ValueError for a size out of range.
+    """
+    for name, value in options.items():
         if name not in DEFAULTS:
             near = ", ".join(difflib.get_close_matches(name, DEFAULTS, n=3)) or ", ".join(DEFAULTS)
             raise TypeError(f"a world has no option {name!r}; nearest: {near}")
+        if name in SIZES:
+            low, high = SIZES[name]
+            if type(value) is not int:
+                raise TypeError(f"{name} is a number, not {value!r:.40}")
+            if not low <= value <= high:
+                raise ValueError(f"{name} is a number from {low} to {high}, not {value}")
+        elif name == "caches":
+            if not callable(value):
+                raise TypeError(f"caches is a function, as lambda vcpu: (vcpu.pv_time,), not {value!r:.40}")
+        elif type(value) is not bool:
+            raise TypeError(f"{name} is True or False, not {value!r:.40}")
     return {**DEFAULTS, **options}
 
 
@@ -202,6 +222,7 @@ class World:
 
     def do(self, *calls: Call) -> World:
         """Run operations before any actor starts."""
+        self._require_calls(calls)
         if self.defer_setup:
             self.deferred += calls
             return self
@@ -225,12 +246,25 @@ class World:
         It is a task of the VM's process, or with ``process=False`` of none (a kernel thread, another process, an
         interrupt). With `interrupts`, it runs on the CPU of the actor of that name. With `endless`, it loops forever.
         """
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise TypeError(f"the name of an actor is text of one line, not {name!r:.40}")
+        if any(actor.name == name for actor in self.actors):
+            raise ValueError(f"a second actor {name!r}; give another name")
+        self._require_calls(calls)
         task = TaskStruct(name, mm=self.mm if process else None)
         self.actors.append(Actor(name, task, calls, interrupts, endless))
         return self
 
     def system(self) -> System:
-        """Return the closed system, whose end is checked by the probes of trace_quiescent()."""
+        """Return the closed system, whose end is checked by the probes of trace_quiescent().
+
+        Raises ValueError for an actor that interrupts none.
+        """
+        names = [actor.name for actor in self.actors]
+        for actor in self.actors:
+            if actor.interrupts is not None and (actor.interrupts not in names or actor.interrupts == actor.name):
+                others = ", ".join(n for n in names if n != actor.name) or "none"
+                raise ValueError(f"{actor.name} interrupts {actor.interrupts!r}; the other actors: {others}")
         if self.defer_setup:
             self.actors = [Actor("setup", self.setup, tuple(self.deferred))]
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
@@ -248,12 +282,28 @@ class World:
     def call(self, name: str | Callable[..., object], *args: Any) -> Call:
         """Return the call of a kernel function by name, or of a function that is not the kernel's.
 
-        Raises AttributeError with the nearest names.
+        Raises AttributeError with the nearest names, and TypeError for other arguments than the function takes.
         """
         if not isinstance(name, str):
+            if not hasattr(inspect.unwrap(name) if callable(name) else name, "__code__"):
+                raise TypeError(f"a call is of a kernel function by name, or of a Python function, not of {name!r:.40}")
             return Call(name, args)
         function = getattr(self.kernel, name, None)
         if not callable(function):
             near = ", ".join(difflib.get_close_matches(name, dir(self.kernel), n=3)) or "none"
             raise AttributeError(f"the kernel has no function {name!r}; nearest: {near}")
+        try:
+            _signature(type(self.kernel), name).bind(self.kernel, *args)
+        except TypeError as error:
+            raise TypeError(f"{name}(): {error}") from None
         return Call(function, args)
+
+    def _require_calls(self, calls: tuple[object, ...]) -> None:
+        for call in calls:
+            if not isinstance(call, Call):
+                raise TypeError(f"an operation is w.call(...), not {call!r:.40}")
+
+
+@functools.cache
+def _signature(kernel: type, name: str) -> inspect.Signature:
+    return inspect.signature(getattr(kernel, name))

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import inspect
-import linecache
 from collections.abc import Iterable
 
-from pfncache.check.compile.source import CompileError, Location
 from pfncache.designs.design import Design
+from pfncache.designs.patch_check import check_design
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import MAX_STATES
@@ -35,26 +33,16 @@ def check(
     A search ends as bounded after `max_states` states. `jobs` is the number of processes, by default one a core.
     ``reduction=False`` expands every actor in every state instead of a persistent set of them.
 
-    Raises LookupError for a name that does not exist, and CompileError for code of a design that is not in the
-    modelling language.
+    Raises LookupError for a name that does not exist, and CompileError for a patch that replaces nothing, or code of a
+    design that is not in the modelling language.
     """
     chosen = design_named(design) if isinstance(design, str) else design
-    _require_source(chosen)
+    check_design(chosen)
     found, by_name = _scenarios(scenarios)
     options = SearchOptions(max_states=max_states, reduction=reduction, processes=jobs)
     session = Session.plan([chosen], found, by_name=by_name, options=options)
     outcomes = {job.scenario_name: outcome for job, outcome in run_jobs(session.jobs, jobs)}
     return [outcomes[job.scenario_name] for job in session.jobs]
-
-
-def _require_source(design: Design) -> None:
-    """Raise CompileError for a patch without source, as one that was typed at the Python prompt."""
-    for patch in design.patches:
-        for function in vars(patch).values():
-            code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
-            if code is not None and not linecache.getlines(code.co_filename, function.__globals__):
-                place = Location(code.co_filename, code.co_firstlineno, code.co_name)
-                raise CompileError(place, f"{patch.__name__} has no source to compile; write it in a file")
 
 
 def _scenarios(wanted: str | Scenario | Iterable[str | Scenario] | None) -> tuple[list[Scenario], bool]:

@@ -10,10 +10,16 @@ the file's. The file can import modules that lie beside it.
 from __future__ import annotations
 
 import ast
+import difflib
 import hashlib
 import importlib
-import importlib.util
+import io
+import linecache
+import re
+import stat
 import sys
+import threading
+import tokenize
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +27,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from pfncache.check.compile.source import CompileError
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.designs.design import Design
+from pfncache.designs.design import Design, DesignError
+from pfncache.designs.patch_check import check_design
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Scenario
+from pfncache.verify.kernel_snapshot import KernelSnapshot
 from pfncache.verify.nearest import UnknownName
+from pfncache.verify.trace import kernel_path
+from pfncache.verify.user_code import is_users_error, message, printable, user_code
 
 EXAMPLE = "`my_design = mainline_7_3 + [MyPatch]`"
+LOAD_SECONDS = 20.0
+"""Time limit of a file's top level, in seconds. Imports of large packages take some on a busy machine."""
+MAX_FILE_BYTES = 4_000_000
+"""Size of a file that is read, in bytes; the largest of the catalogue has 20,000."""
 
 
 class UserFileError(Exception):
@@ -84,30 +99,70 @@ def load_design(name: str) -> Design:
 def load(name: str) -> UserFile:
     """Execute a file and return the designs and scenarios that it defines. Raises UserFileError."""
     path = Path(name)
-    if not path.is_file():
-        raise UserFileError(f"{name}: no such file; give a Python file, or the name of a design")
-    names = _Names(name, path.read_text(errors="replace"))
-    module = _execute(name, path)
+    source = _read(name, path)
+    names = _Names(name, source)
+    module = _execute(names, path, source)
     found = {n: v for n, v in vars(module).items() if not n.startswith("_") and n not in names.imported}
-    designs = _designs(names, {n: v for n, v in found.items() if isinstance(v, Design)})
-    scenarios = _scenarios(names, {n: v for n, v in found.items() if isinstance(v, Scenario)})
+    designs = _designs(names, {n: v for n, v in found.items() if issubclass(type(v), Design)})
+    scenarios = _scenarios(names, {n: v for n, v in found.items() if issubclass(type(v), Scenario)})
     if not designs and not scenarios:
         raise UserFileError(f"{name}: defines no design and no scenario; write e.g. {EXAMPLE}")
+    for design in designs:
+        try:
+            check_design(design, names.used_elsewhere)
+        except CompileError as error:
+            raise UserFileError(f"{_shown(name, path, error.where.file)}:{error.where.line}: {error.what}") from None
     return UserFile(name, tuple(designs), tuple(scenarios))
+
+
+def _read(name: str, path: Path) -> bytes:
+    """Return the content of a file. Raises UserFileError for one that cannot be a user's file."""
+    try:
+        kind = path.stat()
+        if stat.S_ISDIR(kind.st_mode):
+            raise UserFileError(f"{printable(name)}: is a directory; give a Python file, or the name of a design")
+        if not stat.S_ISREG(kind.st_mode):
+            raise UserFileError(f"{printable(name)}: is no regular file; give a Python file, or the name of a design")
+        if path.suffix != ".py":
+            raise UserFileError(f"{printable(name)}: not a Python file")
+        if kind.st_size > MAX_FILE_BYTES:
+            raise UserFileError(f"{printable(name)}: has {kind.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+        source = path.read_bytes()
+    except FileNotFoundError:
+        raise UserFileError(f"{printable(name)}: no such file; give a Python file, or the name of a design") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserFileError(f"{printable(name)}: cannot be read: {reason}") from None
+    try:
+        source.decode(tokenize.detect_encoding(io.BytesIO(source).readline)[0])
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        raise UserFileError(f"{name}:{line}: is not UTF-8 text: byte {source[error.start]:#04x}") from None
+    except (SyntaxError, LookupError) as error:
+        raise UserFileError(f"{name}:1: {message(error).removeprefix('SyntaxError: ')}") from None
+    if b"\0" in source:
+        line = source.count(b"\n", 0, source.index(b"\0")) + 1
+        raise UserFileError(f"{name}:{line}: is no text: it has a null byte")
+    return source
 
 
 class _Names:
     """The names at the top level of a file: which are imported, and the line of each definition."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, source: bytes) -> None:
         self.file = file
         self.imported: set[str] = set()
         self.lines: dict[str, int] = {}
+        self.mentioned: dict[str, int] = {}
+        """By name: the first line that assigns an attribute of that name, or has it as a string."""
+        self.used_elsewhere: set[str] = set()
+        """Names of functions that code outside of classes refers to, such as a scenario that calls one."""
         try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError):
+            tree = ast.parse(source)
+            nodes = list(ast.walk(tree))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return  # executing the file reports it
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self.imported |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -115,6 +170,23 @@ class _Names:
                 self.imported.discard(node.id)
             elif isinstance(node, ast.FunctionDef):
                 self.lines.setdefault(node.name, node.lineno)
+            elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+                self.mentioned.setdefault(node.attr, node.lineno)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self.mentioned.setdefault(node.value, node.lineno)
+            elif isinstance(node, ast.ClassDef):
+                self.mentioned.setdefault(f"class {node.name}", node.lineno)
+        self._find_uses(tree)
+
+    def _find_uses(self, tree: ast.AST) -> None:
+        todo: list[ast.AST] = [tree]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, ast.Attribute):
+                self.used_elsewhere.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self.used_elsewhere.add(node.value)
+            todo.extend(child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.ClassDef))
 
     def place(self, variable: str) -> str:
         """Return file:line of a definition."""
@@ -164,18 +236,31 @@ _beside: set[str] = set()
 """Modules that files loaded earlier have imported from their folders."""
 
 
-def _execute(name: str, path: Path) -> ModuleType:
-    key = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(f"pfncache_user_{path.stem}_{key}", path)
-    if spec is None or spec.loader is None:
-        raise UserFileError(f"{name}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
+def _execute(names: _Names, path: Path, source: bytes) -> ModuleType:
+    """Execute a file as a module. Raises UserFileError, with the line that is wrong."""
+    name, full = names.file, str(path.absolute())
+    key = hashlib.sha256(full.encode(errors="surrogateescape")).hexdigest()[:8]
+    module = ModuleType(f"pfncache_user_{path.stem}_{key}")
+    module.__file__ = full
     sys.modules[module.__name__] = module
+    # the compiler reads functions from here: the file may be gone by then, or another one
+    text = io.TextIOWrapper(io.BytesIO(source), tokenize.detect_encoding(io.BytesIO(source).readline)[0]).read()
+    linecache.cache[full] = (len(source), None, text.splitlines(keepends=True), full)
+    snapshot, threads = KernelSnapshot(), set(threading.enumerate())
     try:
-        with _importing_from(path.absolute().parent):
-            spec.loader.exec_module(module)
-    except Exception as error:
+        with user_code(LOAD_SECONDS, "the file"), _importing_from(path.absolute().parent):
+            exec(compile(source, full, "exec", dont_inherit=True), module.__dict__)
+    except BaseException as error:
+        snapshot.restore()
+        if not is_users_error(error):
+            raise
         raise UserFileError(_explain(name, path, error)) from None
+    if (changed := snapshot.restore()) is not None:
+        attribute = changed.rpartition(".")[2].replace("the record ", "class ")
+        where = f"{name}:{names.mentioned[attribute]}" if attribute in names.mentioned else name
+        raise UserFileError(f"{where}: changes {changed} of the model, and so every design; write a Patch")
+    if any(not thread.daemon for thread in set(threading.enumerate()) - threads):
+        raise UserFileError(f"{name}: leaves a thread running; a file of designs defines them, and returns")
     return module
 
 
@@ -198,12 +283,28 @@ def _importing_from(folder: Path) -> Iterator[None]:
                 _beside.add(module)
 
 
-def _explain(name: str, path: Path, error: Exception) -> str:
+def _explain(name: str, path: Path, error: BaseException) -> str:
     """Return one line: file:line of the innermost frame that is the file's, and the error."""
-    if isinstance(error, SyntaxError) and error.filename in (str(path.absolute()), str(path)):
-        return f"{name}:{error.lineno}: {error.msg}"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [f.lineno for f in frames if f.filename == str(path) or Path(f.filename) == path.absolute()]
+    full = str(path.absolute())
+    if isinstance(error, SyntaxError) and error.filename == full:
+        return f"{name}:{error.lineno or 1}: {message(error).removeprefix('SyntaxError: ')}"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == full]
     where = f"{name}:{lines[-1]}" if lines else name
-    what = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
-    return f"{where}: {type(error).__name__}: {what}"
+    if isinstance(error, DesignError):
+        return f"{where}: {error}"
+    if isinstance(error, RecursionError | MemoryError) and not lines:
+        return f"{where}: is nested too deeply for Python's parser"
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        return f"{where}: a file has no package to import from; write `import helper` for a helper.py beside it"
+    if isinstance(error, ImportError) and (
+        missing := re.match(r"cannot import name '(\w+)' from '([\w.]+)'", str(error))
+    ):
+        known = dir(sys.modules.get(missing[2]))
+        near = ", ".join(difflib.get_close_matches(missing[1], known, n=3))
+        return f"{where}: {missing[2]} has no {missing[1]!r}" + (f"; nearest: {near}" if near else "")
+    return f"{where}: {message(error)}"
+
+
+def _shown(name: str, path: Path, file: str) -> str:
+    """Return how an error shows a file: as the user named it, or the path of another file."""
+    return name if file == str(path.absolute()) else kernel_path(file)

@@ -4,31 +4,29 @@
 from __future__ import annotations
 
 import inspect
-import signal
-import threading
+import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from pfncache.check.compile.source import CompileError, Location
+from pfncache.check.compile.values import IntKind, kind_of_hint
 from pfncache.check.system import System
 from pfncache.designs.design import Design
-from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.records import Record
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import tracing
 from pfncache.properties import PROBES
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Build, Scenario
-from pfncache.scenarios.scenario import scenario as scenario_decorator
-from pfncache.scenarios.world import World
-from pfncache.verify.trace import kernel_path
+from pfncache.verify.trace import PACKAGE, kernel_path
+from pfncache.verify.user_code import is_users, is_users_error, message, user_code
 
 SETUP_ACCESS_LIMIT = 100_000
 """Accesses to shared state during a set-up; the longest of the catalogue has about a thousand."""
 SETUP_SECONDS = 5.0
-"""Time limit of a set-up, in seconds; the longest of the catalogue takes some milliseconds."""
+"""Time limit of a set-up, in seconds; the longest of the catalogue takes some milliseconds. It ends loops that touch no
+shared state."""
 
 
 class Watchdog:
@@ -50,7 +48,16 @@ class Watchdog:
         """Ignore the end of an atomic step."""
 
     def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
-        """Ignore a change."""
+        """Raise ValueError for a value that a state has no room for, where a user's line assigns it."""
+        kind = kind_of_hint(type(record).fields[field].hint)
+        if isinstance(kind, IntKind):
+            fits = isinstance(new, int) and kind.low <= new <= kind.high
+            room = f"a number from {kind.low} to {kind.high}"
+        else:
+            fits = kind is None or new is None or isinstance(new, kind.record)
+            room = f"a {kind.record.__name__} or None" if kind is not None else ""
+        if not fits and is_users(sys._getframe(2).f_code.co_filename):
+            raise ValueError(f"{record}.{field} is {room}, not {new!r:.40}")
 
     def choose(self, options: int) -> int:
         """Return the first outcome of a nondeterministic choice, as without a tracer."""
@@ -77,51 +84,48 @@ def make_kernel_system(design: Design, build: Build) -> System:
     """
     kernel = design.kernel(*PROBES)
     try:
-        with tracing(Watchdog()), alarm(SETUP_SECONDS):
-            return build(kernel)
-    except BREAKDOWNS:
-        try:
-            with tracing(Watchdog()), alarm(SETUP_SECONDS):
-                return build(kernel, defer_setup=True)
-        except BREAKDOWNS as error:
-            raise CompileError(_place(error), f"{type(error).__name__}: {error}") from None
-
-
-@contextmanager
-def alarm(seconds: float) -> Iterator[None]:
-    """Report a livelock if the block takes longer than `seconds`: a tracer sees no loop without shared state."""
-
-    def ring(*_: object) -> None:
-        raise PropertyViolated("livelock", f"the set-up does not end within {seconds:g} s")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+        return _built(build, kernel)
+    except BaseException as error:
+        if not _breaks_down(error):
+            raise
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        return _built(build, kernel, defer_setup=True)
+    except BaseException as error:
+        if not _breaks_down(error):
+            raise
+        raise CompileError(_place(error, build), message(error)) from None
 
 
-PYTHON_ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
-"""Exceptions that a call of a design's functions may raise."""
-BREAKDOWNS = (PropertyViolated, WouldBlock, *PYTHON_ERRORS)
-"""Exceptions that end a set-up early."""
+def _built(build: Build, kernel: type, **options: bool) -> System:
+    """Return what `build` returns, within the limits of a set-up."""
+    with tracing(Watchdog()), user_code(SETUP_SECONDS, "the set-up"):
+        system: System = build(kernel, **options)
+    return system
 
 
-MACHINERY = tuple(inspect.getsourcefile(part) for part in (Record, World, scenario_decorator))
-"""Files whose frames are no part of a design or of a scenario."""
+def _breaks_down(error: BaseException) -> bool:
+    """True if an exception ends a set-up because of its code: no lack of memory, and no interrupt."""
+    return is_users_error(error) and not isinstance(error, MemoryError | CompileError)
 
 
-def _place(error: BaseException) -> Location:
-    """Return the innermost line that is a design's, a scenario's or the model's."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in MACHINERY]
-    return Location(frames[-1].filename, frames[-1].lineno or 0, frames[-1].name)
+MACHINERY = ("verify/", "lang/", "scenarios/world.py", "scenarios/scenario.py")
+"""Beginnings of files of the package whose frames are no part of a design, a scenario or the model."""
+
+
+def _place(error: BaseException, build: Build) -> Location:
+    """Return the innermost line that the user wrote; else the user's scenario, or the innermost line of the model."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if is_users(f.filename)]
+    code = getattr(inspect.unwrap(build), "__code__", None)
+    if not own and code is not None and is_users(code.co_filename):
+        return Location(code.co_filename, code.co_firstlineno, code.co_name)
+    model = [f for f in frames if not f.filename.startswith(_machinery())]
+    frame = (own or model or frames)[-1]
+    return Location(frame.filename, frame.lineno or 0, frame.name)
+
+
+def _machinery() -> tuple[str, ...]:
+    return tuple(str(PACKAGE / part) for part in MACHINERY)
 
 
 def compile_error(error: CompileError) -> str:

@@ -216,6 +216,8 @@ class Emitter:
 
     def constant(self, number: int) -> Reg:
         """Return the register that holds `number`."""
+        if not -(1 << 63) <= number < 1 << 63:
+            raise self.error(f"a number of {number.bit_length()} bits; the engine's have 64, with a sign")
         return Reg(self.code.constant(number), IntKind(number, number))
 
     def scalar(self, value: Value, want: Kind | None = None) -> Reg:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import difflib
 from types import FunctionType
 from typing import Any, cast
 
@@ -129,8 +130,10 @@ class Expressions(Emitter):
             self.unit.depend_on(*query)
             try:
                 return Const(getattr(base.value, name))
-            except AttributeError as error:
-                raise self.error(str(error)) from None
+            except AttributeError:
+                near = difflib.get_close_matches(name, dir(base.value), n=3)
+                hint = f"; nearest: {', '.join(near)}" if near else ""
+                raise self.error(f"there is no function or member {name!r}{hint}") from None
         raise self.error(f"a tuple has no member {name!r}")
 
     def _record_member(self, base: Const | Reg, kind: type[Record], name: str) -> Value:
@@ -238,6 +241,8 @@ class Expressions(Emitter):
             return NONE
         if isinstance(left, Const) and isinstance(right, Const):
             return Const(EVALUATE[op](left.value, right.value))
+        if op in (Op.DIV, Op.MOD) and isinstance(kind := self.kind_of(right), IntKind) and kind.low <= 0 <= kind.high:
+            raise self.error("the divisor may be 0, which has no result: test it in a local with bounds")
         a, b = self.scalar(left, ANY_INT), self.scalar(right, ANY_INT)
         return self.compute(op, bounds_of(op, self.kind_of(left), self.kind_of(right)), a, b)
 

@@ -10,7 +10,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, get_type_hints
 
 from pfncache.lang.part_of import CALLER, linux_name
@@ -110,9 +110,19 @@ def function_source(function: FunctionType) -> FunctionSource:
 
 
 def _parse(function: FunctionType) -> FunctionSource:
-    lines, first = inspect.getsourcelines(function)
-    tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    assert isinstance(tree, ast.FunctionDef)
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, CodeType):
+        raise CompileError(Location("<unknown>", 0, str(function)), f"{function!r} is no function with a def")
+    place = Location(code.co_filename, code.co_firstlineno, code.co_name)
+    try:
+        lines, first = inspect.getsourcelines(function)
+        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    except (OSError, SyntaxError, ValueError, IndexError):
+        raise CompileError(place, f"{code.co_name} has no source to compile; write it in a file") from None
+    except (RecursionError, MemoryError):
+        raise CompileError(place, f"{code.co_name} is nested too deeply for Python's parser") from None
+    if not isinstance(tree, ast.FunctionDef):
+        raise CompileError(place, f"{code.co_name} is no function with a def")
     file = inspect.getsourcefile(function) or function.__code__.co_filename
     try:
         hints = get_type_hints(function, localns=dict(Record.registry), include_extras=True)
@@ -120,6 +130,9 @@ def _parse(function: FunctionType) -> FunctionSource:
         raise CompileError(
             Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not defined here"
         ) from None
+    except Exception as error:  # an annotation is any expression
+        what = f"an annotation cannot be evaluated: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise CompileError(Location(file, first, tree.name), what) from None
     assigned = Counter(
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )

@@ -26,6 +26,9 @@ from pfncache.check.compile.values import (
 )
 from pfncache.lang.records import Record
 
+PYTHON_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""Exceptions of Python that code of a design causes while it is compiled."""
+
 
 class Statements(Calls):
     """The top layer: statements, loops, guards and results."""
@@ -36,7 +39,11 @@ class Statements(Calls):
             if self.dead:
                 return
             self.frame.node = statement
-            self.statement(statement)
+            try:
+                self.statement(statement)
+            except PYTHON_ERRORS as error:  # of constants, which are computed here
+                text = "recursion" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
+                raise self.error(f"cannot be compiled: {type(error).__name__}: {text}") from None
 
     def statement(self, node: ast.stmt) -> None:
         """Compile one statement."""

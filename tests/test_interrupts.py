@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pfncache.interrupts import Terminated, interruptible, reraise
+from pfncache.interrupts import Terminated, interruptible, raising_on_sigterm, reraise
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,16 @@ def test_own_and_ignored_handlers_stay() -> None:
         os.kill(os.getpid(), signal.SIGINT)
     assert seen == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_nested_blocks_restore_handlers() -> None:
+    with raising_on_sigterm():
+        outer = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(Terminated), interruptible():
+            assert signal.getsignal(signal.SIGTERM) is outer
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_another_thread_leaves_handlers_alone() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ctrl-C and SIGTERM as exceptions that long work cannot miss."""
+"""SIGTERM as an exception, so that it ends work as Ctrl-C does: folders are removed, and what was found is shown."""
 
 from __future__ import annotations
 
@@ -7,49 +7,63 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+from typing import NoReturn
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived. A KeyboardInterrupt, so that whatever keeps a partial result at Ctrl-C keeps it then too."""
+class Terminated(BaseException):
+    """SIGTERM has arrived."""
 
 
-DEFAULTS: dict[int, tuple[Any, type[KeyboardInterrupt]]] = {
-    signal.SIGINT: (signal.default_int_handler, KeyboardInterrupt),
-    signal.SIGTERM: (signal.SIG_DFL, Terminated),
-}
-"""By signal: Python's handler, and the exception that it raises in an interruptible() block."""
+_received: type[BaseException] | None = None
+"""The interruption that the current interruptible() block has received."""
 
-_received: type[KeyboardInterrupt] | None = None
-"""The interruption that the current block has received."""
+
+@contextmanager
+def raising_on_sigterm() -> Iterator[None]:
+    """Raise Terminated in the block when SIGTERM arrives. Restores the handler at the end.
+
+    Threads other than the main one get no signals, and a program that ignores SIGTERM continues to.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: _raise(Terminated))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGINT and Terminated at SIGTERM inside the block; restore the handlers after it.
+    """Raise KeyboardInterrupt at Ctrl-C and Terminated at SIGTERM in the block, for reraise() to raise them again.
 
-    Blocks may be nested. A handler that the program has set itself stays, and so does a signal that is ignored. Python
-    handles signals in the main thread alone: in another thread the block changes nothing.
+    Blocks may be nested. A handler that the caller's program has set stays, and so does a signal that is ignored.
     """
     global _received
     _received = None
-    before: dict[int, Any] = {}
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own_int = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    own_term = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     try:
-        if threading.current_thread() is threading.main_thread():
-            for number, (default, _) in DEFAULTS.items():
-                if signal.getsignal(number) is default:
-                    before[number] = signal.signal(number, _raise)
+        if own_int:
+            signal.signal(signal.SIGINT, lambda *_: _raise(KeyboardInterrupt))
+        if own_term:
+            signal.signal(signal.SIGTERM, lambda *_: _raise(Terminated))
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if own_int:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if own_term:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def reraise() -> None:
     """Raise the interruption that the current block has received, in case the code that it interrupted caught it.
 
-    A search ends at an interruption as bounded, and Python ignores an exception that is raised in a destructor.
+    A search ends at Ctrl-C as bounded, and Python ignores an exception that is raised in a destructor.
     """
     global _received
     if _received is not None:
@@ -57,7 +71,7 @@ def reraise() -> None:
         raise received
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
+def _raise(received: type[BaseException]) -> NoReturn:
     global _received
-    _received = DEFAULTS[number][1]
-    raise _received
+    _received = received
+    raise received

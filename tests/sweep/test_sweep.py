@@ -25,7 +25,7 @@ from pfncache.scenarios.shape import Shape, shapes
 from pfncache.scenarios.world import MemoryKind
 from pfncache.sweep import runner
 from pfncache.sweep.job import FileVersion, Limits, SweepJob, run_job
-from pfncache.sweep.runner import jobs, sweep, workers
+from pfncache.sweep.runner import jobs, on_executor, sweep, workers
 from pfncache.sweep.store import Store
 from pfncache.verify.loader import UserFileError
 from pfncache.verify.runner import Job, run
@@ -102,14 +102,14 @@ def test_designs_and_scenarios_of_a_users_file(store: Store, tmp_path: Path) -> 
         ("good", "mine/unmapped"),
         ("bad", "mine/unmapped"),
     ]
-    with workers(2, None) as pool:
-        sweep(pool, work, store, LIMITS, lambda row: None)
+    with workers(2, None) as search:
+        sweep(search, work, store, LIMITS, lambda row: None)
     assert store.query("SELECT design LIKE 'good@%', verdict, actors, pages FROM results ORDER BY 1") == [
         (0, "violated", 2, 3), (0, "violated", 1, 3), (1, "holds", 2, 3), (1, "holds", 2, 3),
     ]  # fmt: skip
-    assert {job.key for job in jobs([str(file)], SMALL[:1])} == store.done()
+    assert {job.key for job in jobs([str(file)], SMALL[:1])} == store.done(LIMITS)
     file.write_text(OWN + "# edited\n")
-    assert not {job.key for job in jobs([str(file)], SMALL[:1])} & store.done()
+    assert not {job.key for job in jobs([str(file)], SMALL[:1])} & store.done(LIMITS)
     with pytest.raises(UserFileError, match="has changed since the sweep began"):
         run_job(work[0], LIMITS)
     with pytest.raises(UserFileError, match="no such file on this worker"):
@@ -134,9 +134,9 @@ def test_goes_on_where_it_was_interrupted(store: Store, monkeypatch: pytest.Monk
     first: list[str] = []
     second: list[str] = []
     with pytest.raises(KeyboardInterrupt), Interrupting(1) as pool:
-        sweep(pool, work, store, LIMITS, lambda row: first.append(row.scenario))
+        sweep(on_executor(pool), work, store, LIMITS, lambda row: first.append(row.scenario))
     with ThreadPoolExecutor(1) as pool:
-        sweep(pool, work, store, LIMITS, lambda row: second.append(row.scenario))
+        sweep(on_executor(pool), work, store, LIMITS, lambda row: second.append(row.scenario))
     assert len(first) == 2
     assert sorted(first + second) == sorted(s.name for s in SMALL)
 
@@ -197,15 +197,15 @@ def test_dask_cluster_survives_the_kill_of_a_worker(store: Store, tmp_path: Path
                 os.kill(cluster[1].pid, signal.SIGKILL)
                 killed.set()
 
-        with workers(None, _address_in(address)) as executor:
-            sweep(executor, work, store, LIMITS, note)
+        with workers(None, _address_in(address)) as search:
+            sweep(search, work, store, LIMITS, note)
     finally:
         for process in cluster:
             process.kill()
             process.wait()
     assert killed.is_set()
     assert set(seen.values()) == {1}
-    assert store.done() == {job.key for job in work}
+    assert store.done(LIMITS) == {job.key for job in work}
     assert store.query("SELECT count(*) FROM results") == [(len(work),)]
 
 

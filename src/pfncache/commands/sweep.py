@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from pfncache.check.verdict import Verdict
 from pfncache.commands.exit_status import ExitStatus
 from pfncache.commands.names import DesignName, check_designs, complete_memory, memory_kinds, usage_errors
 from pfncache.interrupts import Terminated
+
+if TYPE_CHECKING:
+    from pfncache.sweep.store import Store
 
 SIZE, OUTPUT = click.IntRange(min=1), click.Path(path_type=Path, dir_okay=False)
 
@@ -56,18 +60,16 @@ def sweep_command(
     from pfncache.scenarios.shape import shapes
     from pfncache.sweep.job import Limits
     from pfncache.sweep.runner import SweepError, SweepStopped, jobs, workers
-    from pfncache.sweep.store import Store, StoreError
+    from pfncache.sweep.store import StoreError
     from pfncache.sweep.view import run_with_progress
 
     with usage_errors():
         work = jobs(designs, shapes(actors, updates, rounds, pages, kinds))
         try:
-            store = Store(output)
-        except StoreError as error:
-            raise click.UsageError(str(error)) from None
-        try:
-            with closing(store):
-                found = run_with_progress(work, store, Limits(seconds, megabytes), workers(processes, scheduler))
+            with workers(processes, scheduler) as search:
+                store = _store(output)
+                with closing(store):
+                    found = run_with_progress(work, store, Limits(seconds, megabytes), search)
         except SweepError as error:
             raise click.UsageError(str(error)) from None
         except (StoreError, SweepStopped) as error:
@@ -80,3 +82,12 @@ def sweep_command(
         ctx.exit(ExitStatus.VIOLATED)
     if found.total() > found[Verdict.HOLDS] or not work:
         ctx.exit(ExitStatus.INCOMPLETE)
+
+
+def _store(path: Path) -> Store:
+    from pfncache.sweep.store import Store, StoreError
+
+    try:
+        return Store(path)
+    except StoreError as error:
+        raise click.UsageError(str(error)) from None

@@ -35,7 +35,7 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
 CREATE TABLE results ({COLUMNS}, PRIMARY KEY (design, scenario, sources, max_seconds, max_megabytes)) STRICT;
 CREATE VIEW newest AS
-    SELECT * FROM results WHERE rowid IN (SELECT max(rowid) FROM results GROUP BY design, scenario);
+    SELECT rowid AS number, * FROM results WHERE rowid IN (SELECT max(rowid) FROM results GROUP BY design, scenario);
 COMMIT;
 """
 """A row for each job, version of the sources and limits; ``newest`` has the last that was stored of each job."""
@@ -64,9 +64,10 @@ class Store:
         """Open a file to add results to, or make it. Raises StoreError, and then has changed nothing."""
         self.path = path
         self.copy: tempfile.TemporaryDirectory[str] | None = None
-        new = not path.exists()
+        new = False
         try:
             with self._errors():
+                new = not path.exists()
                 self._open("rwc" if new else "rw", is_new=_is_empty(path))
                 self.connection.execute(f"PRAGMA busy_timeout = {WRITE_SECONDS * 1000:.0f}")
         except StoreError:
@@ -133,7 +134,8 @@ class Store:
                 self.connection.executescript(TABLES)
             self._check()
             if mode != "ro":
-                self.connection.execute("BEGIN IMMEDIATE")
+                self.connection.execute("BEGIN IMMEDIATE")  # succeeds on a file that may not be written
+                self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
                 self.connection.rollback()
         except BaseException:
             self.connection.close()

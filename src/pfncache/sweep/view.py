@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter, defaultdict
-from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -94,10 +93,10 @@ def growth_table(store: Store) -> Table:
 
 def provenance(store: Store) -> str:
     """Return a line about the versions and limits of the shown rows if there are several, and about hidden rows."""
-    versions = store.query("SELECT sources, count(*) FROM newest GROUP BY sources ORDER BY max(rowid) DESC")
+    versions = store.query("SELECT sources, count(*) FROM newest GROUP BY sources ORDER BY max(number) DESC")
     limits = store.query(
         "SELECT max_seconds, max_megabytes, count(*) FROM newest GROUP BY max_seconds, max_megabytes"
-        " ORDER BY max(rowid) DESC"
+        " ORDER BY max(number) DESC"
     )
     ((older,),) = store.query("SELECT (SELECT count(*) FROM results) - (SELECT count(*) FROM newest)")
     parts = []
@@ -124,10 +123,13 @@ def check_picture(path: Path) -> None:
     formats = sorted(FigureCanvasBase.get_supported_filetypes())
     if path.suffix.removeprefix(".").lower() not in formats:
         raise PictureError(f"{path} has no format that Matplotlib draws: {', '.join(formats)}")
-    if not path.parent.is_dir():
-        raise PictureError(f"{path}: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():
-        raise PictureError(f"{path} is not a file")
+    try:
+        if not path.parent.is_dir():
+            raise PictureError(f"{path}: there is no folder {path.parent}")
+        if path.exists() and not path.is_file():
+            raise PictureError(f"{path} is not a file")
+    except OSError as error:
+        raise PictureError(f"{path}: {error.strerror}") from None
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise PictureError(f"{path} may not be written")
 
@@ -165,14 +167,12 @@ def show(store: Store) -> None:
         console.print(line)
 
 
-def run_with_progress(
-    work: list[SweepJob], store: Store, limits: Limits, pool: AbstractContextManager[JobSearch]
-) -> Counter[str]:
+def run_with_progress(work: list[SweepJob], store: Store, limits: Limits, search: JobSearch) -> Counter[str]:
     """Run what is left of a sweep, with progress on standard error. Returns how many jobs have each verdict."""
     keys = {job.key for job in work}
     before = len(store.done(limits) & keys)
     violated = 0
-    with pool as search, progress("sweep", len(work), before) as advance:
+    with progress("sweep", len(work), before) as advance:
 
         def note(row: SweepRow) -> None:
             nonlocal violated

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bad inputs of sweep and report: the exit status, and one line that says what is wrong."""
+"""Bad inputs of sweep, report and export: the exit status, and one line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -287,3 +287,34 @@ def test_memory_that_no_design_has(pfncache: Command, tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     run = pfncache("sweep", "mainline-6.12", "--actors", "2", "--memory", "gmem-ndm", "-o", str(path))
     assert (run.code, run.out) == (3, f"0 jobs, 0 of them now; 0 results in {path}\n")
+
+
+TLA = "--tla needs -o NAME.tla, NAME being letters, digits and underscores: it names the module"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), "Missing option '--promela' or '--tla'."),
+        (("--promela", "--tla"), "--promela and --tla are two formats; choose one"),
+        (("--tla", "--promela", "-o", "X.tla"), "--promela and --tla are two formats; choose one"),
+        (("--tla",), TLA),
+        (("--tla", "-o", "x.txt"), TLA),
+        (("--tla", "-o", "a-b.tla"), TLA),
+        (("--tla", "-o", ".tla"), TLA),
+        (("--tla", "-o", "/nonexistent/X.tla"), "cannot write /nonexistent/X.tla: No such file or directory"),
+        (("--promela", "-o", "/nonexistent/x"), "cannot write /nonexistent/x: No such file or directory"),
+        (("--promela", "-o", "/etc/passwd/x"), "cannot write /etc/passwd/x: Not a directory"),
+        (("--promela", "-o", "/dev/full"), "cannot write /dev/full: No space left on device"),
+        (("--promela", "-o", "a" * 300), "File name too long"),
+        (("--promela", "-o", "/"), "is a directory"),
+        (("--promela", "nosuch"), "no design 'nosuch'"),
+    ],
+)
+def test_export(pfncache: Command, arguments: tuple[str, ...], line: str) -> None:
+    expect(pfncache("export", *arguments, "-s", "gpc/move-in-page"), line)
+
+
+@pytest.mark.parametrize("name", ["", "gpc/", "gpc/move-in-pag", "GPC/MOVE-IN-PAGE", "é"])
+def test_export_of_no_scenario(pfncache: Command, name: str) -> None:
+    expect(pfncache("export", "--promela", "-s", name), f"no scenario '{name}'; ")

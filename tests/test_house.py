@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "pfncache"
 MAX_LINES = 460
 
 FLOORS = (
-    {"lang", "user_cache"},
+    {"interrupts", "lang", "progress", "user_cache"},
     {"linux"},
     {"check"},
     {"kernels", "properties"},

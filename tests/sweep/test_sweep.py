@@ -18,14 +18,15 @@ from typing import Any
 
 import pytest
 
+from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.shape import Shape, shapes
 from pfncache.scenarios.world import MemoryKind
 from pfncache.sweep import runner
-from pfncache.sweep.job import FileVersion, Limits, SweepJob, run_job
-from pfncache.sweep.runner import jobs, sweep, workers
+from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, lost_row, run_job
+from pfncache.sweep.runner import SweepError, jobs, on_executor, sweep, workers
 from pfncache.sweep.store import Store
 from pfncache.verify.loader import UserFileError
 from pfncache.verify.runner import Job, run
@@ -70,6 +71,7 @@ def test_limits() -> None:
 
 OWN = '''
 from pfncache import Patch, scenario
+from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.linux.arch.x86.kvm.x86 import X86
 
@@ -102,14 +104,14 @@ def test_designs_and_scenarios_of_a_users_file(store: Store, tmp_path: Path) -> 
         ("good", "mine/unmapped"),
         ("bad", "mine/unmapped"),
     ]
-    with workers(2, None) as pool:
-        sweep(pool, work, store, LIMITS, lambda row: None)
+    with workers(2, None) as search:
+        sweep(search, work, store, LIMITS, lambda row: None)
     assert store.query("SELECT design LIKE 'good@%', verdict, actors, pages FROM results ORDER BY 1") == [
         (0, "violated", 2, 3), (0, "violated", 1, 3), (1, "holds", 2, 3), (1, "holds", 2, 3),
     ]  # fmt: skip
-    assert {job.key for job in jobs([str(file)], SMALL[:1])} == store.done()
+    assert {job.key for job in jobs([str(file)], SMALL[:1])} == store.done(LIMITS)
     file.write_text(OWN + "# edited\n")
-    assert not {job.key for job in jobs([str(file)], SMALL[:1])} & store.done()
+    assert not {job.key for job in jobs([str(file)], SMALL[:1])} & store.done(LIMITS)
     with pytest.raises(UserFileError, match="has changed since the sweep began"):
         run_job(work[0], LIMITS)
     with pytest.raises(UserFileError, match="no such file on this worker"):
@@ -134,9 +136,9 @@ def test_goes_on_where_it_was_interrupted(store: Store, monkeypatch: pytest.Monk
     first: list[str] = []
     second: list[str] = []
     with pytest.raises(KeyboardInterrupt), Interrupting(1) as pool:
-        sweep(pool, work, store, LIMITS, lambda row: first.append(row.scenario))
+        sweep(on_executor(pool), work, store, LIMITS, lambda row: first.append(row.scenario))
     with ThreadPoolExecutor(1) as pool:
-        sweep(pool, work, store, LIMITS, lambda row: second.append(row.scenario))
+        sweep(on_executor(pool), work, store, LIMITS, lambda row: second.append(row.scenario))
     assert len(first) == 2
     assert sorted(first + second) == sorted(s.name for s in SMALL)
 
@@ -146,6 +148,87 @@ def test_a_job_that_is_done_twice_counts_once(store: Store) -> None:
     store.add(row)
     store.add(row)
     assert store.query("SELECT count(*) FROM results") == [(1,)]
+
+
+def scripted(job: SweepJob, limits: Limits) -> SweepRow:
+    """A result by the scenario's operation; a walk kills its worker."""
+    assert isinstance(job.scenario, Shape)
+    (operation,) = job.scenario.operations
+    if operation == "walk":
+        os.kill(os.getpid(), signal.SIGKILL)
+    verdict = {"touch": Verdict.VIOLATED, "munmap": Verdict.BOUNDED}.get(operation, Verdict.HOLDS)
+    return replace(lost_row(job, limits), verdict=verdict, reason="")
+
+
+def test_a_killed_worker_costs_one_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is lost, and tried again by the next run."""
+    monkeypatch.setattr(runner, "run_job", scripted)
+    work = jobs(["mainline-7.3"], SMALL)
+    with workers(2, None) as search:
+        sweep(search, work, store, LIMITS, lambda row: None)
+    assert store.query("SELECT operations, verdict, reason FROM results ORDER BY 1") == [
+        ("emulate", "holds", ""), ("munmap", "bounded", ""), ("slot-log", "holds", ""), ("touch", "violated", ""),
+        ("walk", "lost", "its worker was killed twice"), ("zap-range", "holds", ""),
+    ]  # fmt: skip
+    again: list[str] = []
+    monkeypatch.setattr(runner, "run_job", lambda job, limits: replace(lost_row(job, limits), verdict=Verdict.HOLDS))
+    with workers(2, None) as search:
+        sweep(search, work, store, LIMITS, lambda row: again.append(f"{row.operations} {row.verdict}"))
+    assert again == ["walk holds"]
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "rest"),
+    [
+        (("slot-log", "zap-range"), 0, ""),
+        (("slot-log", "munmap"), 3, "; 1 bounded"),
+        (("slot-log", "walk"), 3, "; 1 lost"),
+        (("touch", "munmap", "walk", "slot-log"), 1, "; 1 violated, 1 lost, 1 bounded"),
+    ],
+)
+def test_exit_status(
+    pfncache: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, ...], code: int, rest: str,
+) -> None:  # fmt: skip
+    """0 only if every job holds; the second time without doing any of them but the lost ones."""
+    small = [Shape(MemoryKind.ANON, (name,)) for name in names]
+    monkeypatch.setattr("pfncache.scenarios.shape.shapes", lambda *_: iter(small))
+    monkeypatch.setattr(runner, "run_job", scripted)
+    file = tmp_path / "s.sqlite"
+    for now in (len(names), int("walk" in names)):
+        run = pfncache("sweep", "mainline-7.3", "-o", str(file))
+        assert run.out == f"{len(names)} jobs, {now} of them now; {len(names)} results in {file}{rest}\n", run.err
+        assert run.code == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_sweep(
+    pfncache: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    parent = os.getpid()
+
+    def interrupt(job: SweepJob, limits: Limits) -> SweepRow:
+        if "munmap" in job.scenario_key:
+            os.kill(parent, number)
+            time.sleep(60)
+        return run_job(job, limits)
+
+    monkeypatch.setattr(runner, "run_job", interrupt)
+    monkeypatch.setattr("pfncache.scenarios.shape.shapes", lambda *_: iter(reversed(SMALL[:2])))
+    file = tmp_path / "s.sqlite"
+    run = pfncache("sweep", "mainline-7.3", "--jobs", "1", "-o", str(file))
+    assert (run.code, run.out) == (code, "")
+    assert run.err == f"interrupted; the same command goes on with {file}\n"
+    kept = Store.reading(file)
+    assert kept.query("SELECT operations FROM results") == [("touch",)]
+    kept.close()
+
+
+def test_other_sources_on_a_worker(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "run_job", lambda job, limits: replace(lost_row(job, limits), sources="other"))
+    with pytest.raises(SweepError, match=r"a worker has other sources of pfncache \(other\) than this"):
+        sweep(runner.in_processes(1), jobs(["mainline-7.3"], SMALL), store, LIMITS, lambda row: None)
+    assert store.query("SELECT * FROM results") == []
 
 
 @pytest.mark.slow
@@ -197,15 +280,15 @@ def test_dask_cluster_survives_the_kill_of_a_worker(store: Store, tmp_path: Path
                 os.kill(cluster[1].pid, signal.SIGKILL)
                 killed.set()
 
-        with workers(None, _address_in(address)) as executor:
-            sweep(executor, work, store, LIMITS, note)
+        with workers(None, _address_in(address)) as search:
+            sweep(search, work, store, LIMITS, note)
     finally:
         for process in cluster:
             process.kill()
             process.wait()
     assert killed.is_set()
     assert set(seen.values()) == {1}
-    assert store.done() == {job.key for job in work}
+    assert store.done(LIMITS) == {job.key for job in work}
     assert store.query("SELECT count(*) FROM results") == [(len(work),)]
 
 

@@ -3,20 +3,29 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pfncache.check.search import search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.designs.catalogue import mainline_7_2, mainline_7_3, rfc_v4_on_7_3
 from pfncache.designs.design import Design, Patch
+from pfncache.interrupts import Terminated
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Scenario
+from pfncache.verify import runner
 from pfncache.verify.loader import load_design
 from pfncache.verify.runner import Job, OutcomeCache, run, run_jobs, search
+from pfncache.verify.systems import make_system
+from pfncache.verify.workers import usable_cores
 from tests.verify.conftest import SkipUpdate, Unused
 
 SCENARIO = "clock/anon/munmap"
@@ -155,6 +164,77 @@ def test_every_job_is_run_once(processes: int) -> None:
     assert {(o.scenario, o.property) for _, o in done} == {
         (SCENARIO, None), ("gpc/move-in-page", None), ("xen/never-activated", "warn-on"),
     }  # fmt: skip
+
+
+def dies_in_a_worker(kernel: type[Vmlinux], defer_setup: bool = False) -> System:
+    """Kill the process, as the kernel does when memory is short, unless it is that of the tests."""
+    if os.getpid() != TESTS:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return SCENARIOS[SCENARIO].build(kernel)
+
+
+TESTS = os.getpid()
+"""The process that runs the tests."""
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="with one core there is no worker")
+def test_a_killed_worker_costs_one_scenario() -> None:
+    deadly = Scenario("own/deadly", "", dies_in_a_worker)
+    names = ("gpc/move-in-page", "xen/never-activated", SCENARIO)
+    jobs = [job(scenario=names[0]), Job(mainline_7_3, deadly, 100_000), *(job(scenario=name) for name in names[1:])]
+    found = {outcome.scenario: outcome for _, outcome in run_jobs(jobs, 2)}
+    assert {name: str(outcome.verdict) for name, outcome in found.items()} == {
+        names[0]: "holds", names[1]: "violated", names[2]: "holds", "own/deadly": "lost",
+    }  # fmt: skip
+    assert found["own/deadly"].reason == "its worker was killed twice"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_search_interrupts_the_run(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, jobs: int
+) -> None:
+    """The search itself catches the interruption and is bounded, which would be taken for its outcome."""
+    real = search_shortest
+
+    def interrupted(*args: Any) -> Any:
+        with suppress(KeyboardInterrupt, Terminated):
+            os.kill(os.getpid(), number)
+        return real(*args)
+
+    monkeypatch.setattr(runner, "search_shortest", interrupted)
+    done = []
+    with pytest.raises(Terminated if number == signal.SIGTERM else KeyboardInterrupt):
+        for one, _ in run_jobs([job(), job(scenario="gpc/move-in-page")][:jobs], 1):
+            done.append(one.scenario)
+    assert done == [SCENARIO]
+
+
+def test_threads_of_a_single_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than there are cores, however many are asked for: each takes memory."""
+    threads = []
+    real = search_shortest
+
+    def note(program: Any, max_states: int, count: int) -> Any:
+        threads.append(count)
+        return real(program, max_states, count)
+
+    monkeypatch.setattr(runner, "search_shortest", note)
+    assert [o.verdict for asked in (1, 1000, None) for _, o in run_jobs([job()], asked)] == ["holds"] * 3
+    assert threads == [1, usable_cores(), usable_cores()]
+
+
+def test_a_scenario_without_memory_is_bounded_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = make_system
+
+    def short(design: Design, scenario: Any) -> System:
+        if scenario == SCENARIO:
+            raise MemoryError
+        return real(design, scenario)
+
+    monkeypatch.setattr(runner, "make_system", short)
+    found = [(o.scenario, o.verdict, o.reason) for _, o in run_jobs([job(), job(scenario="gpc/move-in-page")], 1)]
+    assert found == [(SCENARIO, "bounded", "out of memory"), ("gpc/move-in-page", "holds", "")]
 
 
 def test_no_jobs() -> None:

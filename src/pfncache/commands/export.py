@@ -14,11 +14,11 @@ OUTPUT = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("design", default="mainline-7.3", type=DesignName(), metavar="[DESIGN|FILE.py[:DESIGN]]")
-@click.option("--promela", "language", flag_value="promela", help="As a model for SPIN.")
-@click.option("--tla", "language", flag_value="tla", help="As a module for TLC; needs -o, as it is two files.")
+@click.option("--promela", is_flag=True, help="As a model for SPIN.")
+@click.option("--tla", is_flag=True, help="As a module for TLC; needs -o, as it is two files.")
 @click.option("-s", "--scenario", required=True, type=ScenarioName(), help="The scenario.")
 @click.option("-o", "--output", type=OUTPUT, help="File to write; default: standard output.")
-def export(design: str, language: str | None, scenario: str, output: Path | None) -> None:
+def export(design: str, promela: bool, tla: bool, scenario: str, output: Path | None) -> None:
     """Write the transition system of a scenario under a design, as a model for SPIN or TLC.
 
     The model has the states and transitions of `pfncache verify --no-reduction`.
@@ -32,8 +32,10 @@ def export(design: str, language: str | None, scenario: str, output: Path | None
     pfncache export --tla mainline-7.3 -s clock/anon/munmap -o model.tla
     java -XX:+UseParallelGC -jar tla2tools.jar model.tla
     """  # noqa: D301 (click reads the backspace: do not rewrap)
-    if language is None:
+    if not promela and not tla:
         raise click.UsageError("Missing option '--promela' or '--tla'.")
+    if promela and tla:
+        raise click.UsageError("--promela and --tla are two formats; choose one")
     from pfncache.verify.selection import Selection
 
     with usage_errors():
@@ -42,7 +44,7 @@ def export(design: str, language: str | None, scenario: str, output: Path | None
 
         from pfncache.verify.export import ExportError, export_promela, export_tla
 
-        write = export_promela if language == "promela" else export_tla
+        write = export_promela if promela else export_tla
         try:
             text = write(named.design, chosen, output)
         except ExportError as error:

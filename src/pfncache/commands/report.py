@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
+
+from pfncache.commands.exit_status import ExitStatus
 
 INPUT = click.Path(path_type=Path, exists=True, dir_okay=False)
 PICTURE = click.Path(path_type=Path, dir_okay=False)
@@ -14,17 +17,27 @@ PICTURE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("file", type=INPUT, default="sweep.sqlite")
 @click.option("--plot", "picture", type=PICTURE, help="Draw growth by bound there.")
-def report(file: Path, picture: Path | None) -> None:
-    """Show the results of a sweep: verdicts by design, and how the number of states grows with each bound."""
-    from pfncache.sweep.store import Store
-    from pfncache.sweep.view import plot, show
+@click.pass_context
+def report(ctx: click.Context, file: Path, picture: Path | None) -> None:
+    """Show the results of a sweep: verdicts by design, and how the number of states grows with each bound.
 
-    store = Store(file)
-    show(store)
-    if picture is not None:
-        try:
-            plot(store, picture)
-        except ImportError:
-            raise click.ClickException("a plot needs Matplotlib: pip install 'pfncache[plot]'") from None
-        click.echo(f"growth is drawn in {picture}")
-    store.close()
+    The newest row of each scenario is shown. The file is never written to.
+
+    Exit status: 0 shown, 2 usage, 3 no results yet.
+    """
+    from pfncache.sweep.store import Store, StoreError
+    from pfncache.sweep.view import PictureError, check_picture, plot, show
+
+    try:
+        if picture is not None:
+            check_picture(picture)
+        with closing(Store.reading(file)) as store:
+            if not store.query("SELECT 1 FROM results LIMIT 1"):
+                click.echo(f"{file} has no results yet", err=True)
+                ctx.exit(ExitStatus.INCOMPLETE)
+            show(store)
+            if picture is not None:
+                plot(store, picture)
+                click.echo(f"growth is drawn in {picture}")
+    except (StoreError, PictureError) as error:
+        raise click.UsageError(str(error)) from None

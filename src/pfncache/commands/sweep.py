@@ -3,14 +3,29 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pfncache.check.verdict import Verdict
+from pfncache.commands.exit_status import ExitStatus
 from pfncache.commands.names import DesignName, check_designs, complete_memory, memory_kinds, usage_errors
+from pfncache.interrupts import Terminated
 
-EXIT_INTERRUPTED = 130
+if TYPE_CHECKING:
+    from pfncache.sweep.store import Store
+
 SIZE, OUTPUT = click.IntRange(min=1), click.Path(path_type=Path, dir_okay=False)
+
+
+def finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Return a limit of seconds; refuse what is no positive number."""
+    if not (math.isfinite(value) and value > 0):
+        raise click.BadParameter(f"{value:g} is not a number of seconds above 0")
+    return value
 
 
 @click.command("sweep")
@@ -23,7 +38,7 @@ SIZE, OUTPUT = click.IntRange(min=1), click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--memory", "memories", metavar="KIND", multiple=True, shell_complete=complete_memory, help="Only this kind."
 )
-@click.option("--seconds", type=float, default=60.0, show_default=True, help="Limit of each search.")
+@click.option("--seconds", type=float, callback=finite, default=60.0, show_default=True, help="Limit of each search.")
 @click.option("--megabytes", type=SIZE, default=1024, show_default=True, help="Limit of each search.")
 @click.option("--jobs", "processes", type=SIZE, default=None, help="Processes; as many as there are cores.")
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="Use the workers of a Dask cluster instead.")
@@ -37,20 +52,42 @@ def sweep_command(
     FILE.py has designs of your own, and scenarios that are searched too. `pfncache report FILE` makes a table and a
     plot of the results.
 
-    Exit status: 0 done, 2 usage, 130 interrupted.
+    Exit status: 0 all hold, 1 violated, 2 usage, 3 incomplete, 130 and 143 interrupted.
     """
     check_designs(designs)
     kinds = memory_kinds(memories)
 
     from pfncache.scenarios.shape import shapes
     from pfncache.sweep.job import Limits
-    from pfncache.sweep.runner import jobs, workers
+    from pfncache.sweep.runner import SweepError, SweepStopped, jobs, workers
+    from pfncache.sweep.store import StoreError
     from pfncache.sweep.view import run_with_progress
 
     with usage_errors():
         work = jobs(designs, shapes(actors, updates, rounds, pages, kinds))
         try:
-            run_with_progress(work, output, Limits(seconds, megabytes), workers(processes, scheduler))
-        except KeyboardInterrupt:
+            with workers(processes, scheduler) as search:
+                store = _store(output)
+                with closing(store):
+                    found = run_with_progress(work, store, Limits(seconds, megabytes), search)
+        except SweepError as error:
+            raise click.UsageError(str(error)) from None
+        except (StoreError, SweepStopped) as error:
+            click.echo(f"Error: {error}; the same command goes on", err=True)
+            ctx.exit(ExitStatus.INCOMPLETE)
+        except (KeyboardInterrupt, Terminated) as signal:
             click.echo(f"interrupted; the same command goes on with {output}", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
+            ctx.exit(ExitStatus.TERMINATED if isinstance(signal, Terminated) else ExitStatus.INTERRUPTED)
+    if found[Verdict.VIOLATED]:
+        ctx.exit(ExitStatus.VIOLATED)
+    if found.total() > found[Verdict.HOLDS] or not work:
+        ctx.exit(ExitStatus.INCOMPLETE)
+
+
+def _store(path: Path) -> Store:
+    from pfncache.sweep.store import Store, StoreError
+
+    try:
+        return Store(path)
+    except StoreError as error:
+        raise click.UsageError(str(error)) from None

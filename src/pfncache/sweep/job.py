@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pfncache.check.compile.compiler import compile_system
@@ -17,9 +17,11 @@ from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.shape import Shape
+from pfncache.sweep.sources import sources
 from pfncache.verify.loader import UserFile, UserFileError, load
 from pfncache.verify.runner import OUT_OF_MEMORY
 from pfncache.verify.systems import make_kernel_system, make_system
+from pfncache.verify.workers import LOST
 
 STATE_OVERHEAD = 32
 """Bytes of a state beyond its words: its slots of the hash table, its parent, and room to grow."""
@@ -94,6 +96,11 @@ class SweepRow:
     transitions: int = 0
     seconds: float = 0.0
     reason: str = ""
+    max_seconds: float
+    """The limits of the search."""
+    max_megabytes: int
+    sources: str = field(default_factory=sources)
+    """The version of pfncache's sources where it was searched."""
 
 
 _memo = Memo()
@@ -103,7 +110,7 @@ _memo = Memo()
 def run_job(job: SweepJob, limits: Limits) -> SweepRow:
     """Search a scenario under a design. Raises UserFileError for a file that has changed or cannot be loaded."""
     design = DESIGNS[job.design] if job.design_file is None else _loaded(job.design_file).design(job.design)
-    row = _not_searched(job)
+    row = _not_searched(job, limits)
     try:
         if isinstance(job.scenario, Shape):
             system = make_kernel_system(design, job.scenario.build)
@@ -123,15 +130,23 @@ def run_job(job: SweepJob, limits: Limits) -> SweepRow:
     )  # fmt: skip
 
 
-def _not_searched(job: SweepJob) -> SweepRow:
+def lost_row(job: SweepJob, limits: Limits) -> SweepRow:
+    """Return the row of a job whose worker was killed each time."""
+    return replace(_not_searched(job, limits), verdict=Verdict.LOST, reason=LOST)
+
+
+def _not_searched(job: SweepJob, limits: Limits) -> SweepRow:
     """Return the row of a job before its search."""
     shape = job.scenario
+    row = SweepRow(
+        design=job.design_key, scenario=job.scenario_key, operations=str(shape), max_seconds=limits.seconds,
+        max_megabytes=limits.megabytes,
+    )  # fmt: skip
     if not isinstance(shape, Shape):
-        return SweepRow(design=job.design_key, scenario=job.scenario_key, operations=shape)
-    return SweepRow(
-        design=job.design_key, scenario=job.scenario_key, memory=str(shape.memory),
-        operations="+".join(shape.operations), actors=shape.actors, updates=shape.updates, rounds=shape.rounds,
-        pages=shape.pages,
+        return row
+    return replace(
+        row, memory=str(shape.memory), operations="+".join(shape.operations), actors=shape.actors,
+        updates=shape.updates, rounds=shape.rounds, pages=shape.pages,
     )  # fmt: skip
 
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from multiprocessing import get_context
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from contextlib import closing, contextmanager
 from typing import Any
 
 from pfncache.designs.catalogue import DESIGNS
+from pfncache.interrupts import interruptible, reraise
 from pfncache.scenarios.shape import Shape
-from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, run_job
+from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, lost_row, run_job
+from pfncache.sweep.sources import sources
 from pfncache.sweep.store import Store
-from pfncache.verify.runner import start_worker
 from pfncache.verify.selection import Selection
+from pfncache.verify.workers import Workers, usable_cores
+
+JobSearch = Callable[[Sequence[SweepJob], Limits], Generator[SweepRow, None, None]]
+"""Does jobs, and yields the row of each when it is there."""
 
 AHEAD = 64
 """Jobs submitted at a time: enough for every worker to be busy, few enough to be dropped when a sweep ends early."""
+CONNECT_SECONDS = 10
+"""How long a scheduler may take to answer."""
 DEFAULT_DESIGNS = ("mainline-7.3", "rfc-v4")
 """The designs of a sweep unless the user names some."""
 
@@ -47,49 +54,95 @@ def jobs(names: Iterable[str], shapes: Iterable[Shape]) -> list[SweepJob]:
     ]
 
 
+class SweepError(Exception):
+    """The workers cannot be used. One line."""
+
+
+class SweepStopped(Exception):
+    """The workers are gone before all is done. One line."""
+
+
 def sweep(
-    executor: Executor, work: Iterable[SweepJob], store: Store, limits: Limits, on_done: Callable[[SweepRow], None]
+    search: JobSearch, work: Iterable[SweepJob], store: Store, limits: Limits, on_done: Callable[[SweepRow], None]
 ) -> None:
-    """Do all of `work` whose results the store does not have yet."""
-    done = store.done()
-    left = iter([job for job in work if job.key not in done])
-    running: set[Future[SweepRow]] = set()
-    try:
-        while True:
-            for job in itertools.islice(left, AHEAD - len(running)):
-                running.add(executor.submit(run_job, job, limits))
-            if not running:
-                return
-            finished, running = _first_done(running)
-            for future in finished:
-                row = future.result()
-                store.add(row)
-                on_done(row)
-    except BaseException:
-        for future in running:
-            future.cancel()
-        raise
+    """Do all of `work` whose results the store does not have yet.
+
+    Raises SweepError, StoreError, KeyboardInterrupt and Terminated; results until then are stored.
+    """
+    done = store.done(limits)
+    with interruptible(), closing(search([job for job in work if job.key not in done], limits)) as rows:
+        for row in rows:
+            if row.sources != sources():
+                raise SweepError(
+                    f"a worker has other sources of pfncache ({row.sources}) than this command ({sources()})"
+                )
+            store.add(row)
+            on_done(row)
+            reraise()
 
 
-def _first_done(running: set[Future[SweepRow]]) -> tuple[set[Future[SweepRow]], set[Future[SweepRow]]]:
-    finished, rest = wait(running, return_when=FIRST_COMPLETED)
-    return set(finished), set(rest)
+def in_processes(processes: int | None) -> JobSearch:
+    """Return the search by processes of this host, at most one a core."""
+
+    def search(work: Sequence[SweepJob], limits: Limits) -> Generator[SweepRow, None, None]:
+        def each(batch: Sequence[SweepJob]) -> Iterator[SweepRow]:
+            return (run_job(job, limits) for job in batch)
+
+        pool = Workers(each, [[job] for job in work], min(processes or usable_cores(), usable_cores()))
+        return (row or lost_row(job, limits) for job, row in pool.run())
+
+    return search
+
+
+def on_executor(executor: Executor, killed: tuple[type[Exception], ...] = ()) -> JobSearch:
+    """Return the search by an executor. A job that raises one of `killed` is lost."""
+
+    def search(work: Sequence[SweepJob], limits: Limits) -> Generator[SweepRow, None, None]:
+        left = iter(work)
+        running: dict[Future[SweepRow], SweepJob] = {}
+        try:
+            while True:
+                for job in itertools.islice(left, AHEAD - len(running)):
+                    running[executor.submit(run_job, job, limits)] = job
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    try:
+                        row = future.result()
+                    except killed:
+                        row = lost_row(job, limits)
+                    yield row
+        finally:
+            for future in running:
+                future.cancel()
+
+    return search
 
 
 @contextmanager
-def workers(processes: int | None, scheduler: str | None) -> Iterator[Executor]:
-    """Yield local processes, or with a scheduler the workers of its Dask cluster.
+def workers(processes: int | None, scheduler: str | None) -> Iterator[JobSearch]:
+    """Yield the search by processes of this host, or with a scheduler by the workers of its Dask cluster.
 
-    These must see a user's file under the same path.
+    These must see a user's file under the same path. Raises SweepError if the scheduler does not answer.
     """
-    if scheduler is not None:
-        distributed: Any = importlib.import_module("distributed")  # an extra
-        client = distributed.Client(scheduler)
-        try:
-            with client.get_executor(pure=False, retries=3) as executor:
-                yield executor
-        finally:
-            client.close()
+    if scheduler is None:
+        yield in_processes(processes)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("forkserver"), initializer=start_worker) as pool:
-        yield pool
+    try:
+        distributed: Any = importlib.import_module("distributed")  # an extra
+    except ImportError:
+        raise SweepError("a cluster needs Dask: pip install 'pfncache[dask]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors end as one line
+    try:
+        client = distributed.Client(scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, TypeError, ValueError) as error:
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise SweepError(f"no Dask scheduler at {scheduler!r}, as tcp://HOST:PORT would be: {why}") from None
+    try:
+        with client.get_executor(pure=False, retries=3) as executor:
+            yield on_executor(executor, killed=(distributed.KilledWorker,))
+    except CancelledError:
+        raise SweepStopped(f"the Dask scheduler at {scheduler} is gone") from None
+    finally:
+        client.close()

@@ -3,27 +3,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections import defaultdict
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pfncache.check.verdict import Verdict
+from pfncache.progress import progress
 from pfncache.sweep.job import Limits, SweepJob, SweepRow
-from pfncache.sweep.runner import sweep
+from pfncache.sweep.runner import JobSearch, sweep
 from pfncache.sweep.store import Store
 
 PIPE_WIDTH = 140
 """Columns of the tables where standard output is no terminal."""
-LABEL_WIDTH = 50
-"""Columns of the design and the scenario beside the progress bar."""
 
 BOUNDS = ("actors", "updates", "rounds", "pages")
 
@@ -31,20 +29,22 @@ BOUNDS = ("actors", "updates", "rounds", "pages")
 def verdicts(store: Store) -> Table:
     """Return a table: for each design and number of actors, how many scenarios hold, and which properties break."""
     table = Table(title="Verdicts", title_justify="left")
-    for name in ("design", "actors", "hold", "break", "bounded", "states", "most", "seconds"):
+    lost = store.query("SELECT 1 FROM newest WHERE verdict = 'lost' LIMIT 1")
+    kinds = {"hold": "holds", "break": "violated", "bounded": "bounded"} | ({"lost": "lost"} if lost else {})
+    for name in ("design", "actors", *kinds, "states", "most", "seconds"):
         table.add_column(name, justify="left" if name == "design" else "right", no_wrap=True)
     table.add_column("what breaks")
     broken: dict[tuple[str, int], list[str]] = defaultdict(list)
     for design, actors, kind, count in store.query(
-        "SELECT design, actors, property, count(*) FROM results WHERE property IS NOT NULL"
+        "SELECT design, actors, property, count(*) FROM newest WHERE property IS NOT NULL"
         " GROUP BY design, actors, property ORDER BY count(*) DESC, property"
     ):
         broken[design, actors].append(f"{kind} {count}")
-    for design, actors, holds, violated, bounded, states, most, seconds in store.query(
-        "SELECT design, actors, sum(verdict = 'holds'), sum(verdict = 'violated'), sum(verdict = 'bounded'),"
-        " sum(states), max(states), sum(seconds) FROM results GROUP BY design, actors ORDER BY design, actors"
+    counts = ", ".join(f"sum(verdict = '{verdict}')" for verdict in kinds.values())
+    for design, actors, seconds, *numbers in store.query(
+        f"SELECT design, actors, sum(seconds), {counts}, sum(states), max(states)"
+        " FROM newest GROUP BY design, actors ORDER BY design, actors"
     ):
-        numbers = (holds, violated, bounded, states, most)
         table.add_row(
             design, str(actors), *(f"{n:,}" for n in numbers), f"{seconds:.1f}", ", ".join(broken[design, actors])
         )
@@ -58,7 +58,7 @@ def growth(store: Store) -> dict[str, list[tuple[int, float]]]:
     which there are no such groups, it is the median over all scenarios with that number and the least other bounds.
     """
     rows = store.query(
-        f"SELECT design, memory, operations, states, {', '.join(BOUNDS)} FROM results WHERE verdict = 'holds'"
+        f"SELECT design, memory, operations, states, {', '.join(BOUNDS)} FROM newest WHERE verdict = 'holds'"
     )
     found = {}
     for number, bound in enumerate(BOUNDS):
@@ -91,12 +91,56 @@ def growth_table(store: Store) -> Table:
     return table
 
 
-def plot(store: Store, path: Path) -> None:
-    """Draw growth() into a file. Raises ImportError without Matplotlib."""
-    import matplotlib as mpl  # noqa: PLC0415 (an extra)
+def provenance(store: Store) -> str:
+    """Return a line about the versions and limits of the shown rows if there are several, and about hidden rows."""
+    versions = store.query("SELECT sources, count(*) FROM newest GROUP BY sources ORDER BY max(number) DESC")
+    limits = store.query(
+        "SELECT max_seconds, max_megabytes, count(*) FROM newest GROUP BY max_seconds, max_megabytes"
+        " ORDER BY max(number) DESC"
+    )
+    ((older,),) = store.query("SELECT (SELECT count(*) FROM results) - (SELECT count(*) FROM newest)")
+    parts = []
+    if len(versions) > 1:
+        shares = ", ".join(f"{version}: {count:,}" for version, count in versions)
+        parts.append(f"rows of {len(versions)} versions of the sources, which may not be compared ({shares})")
+    if len(limits) > 1:
+        shares = ", ".join(f"{seconds:g} s and {megabytes:,} MB: {count:,}" for seconds, megabytes, count in limits)
+        parts.append(f"rows of {len(limits)} limits ({shares})")
+    if older:
+        parts.append(f"{older:,} older row{'s' * (older != 1)} of the same scenarios not shown")
+    return "; ".join(parts)
 
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+
+def check_picture(path: Path) -> None:
+    """Raise PictureError if plot() cannot draw into this file, for its place or its format."""
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 (an extra)
+
+        mpl.use("Agg")
+        from matplotlib.backend_bases import FigureCanvasBase  # noqa: PLC0415
+    except ImportError:
+        raise PictureError("a plot needs Matplotlib: pip install 'pfncache[plot]'") from None
+    formats = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix.removeprefix(".").lower() not in formats:
+        raise PictureError(f"{path} has no format that Matplotlib draws: {', '.join(formats)}")
+    try:
+        if not path.parent.is_dir():
+            raise PictureError(f"{path}: there is no folder {path.parent}")
+        if path.exists() and not path.is_file():
+            raise PictureError(f"{path} is not a file")
+    except OSError as error:
+        raise PictureError(f"{path}: {error.strerror}") from None
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PictureError(f"{path} may not be written")
+
+
+class PictureError(Exception):
+    """The plot cannot be drawn. One line."""
+
+
+def plot(store: Store, path: Path) -> None:
+    """Draw growth() into a file that passes check_picture(). Raises PictureError if it cannot be written."""
+    from matplotlib import pyplot  # noqa: PLC0415 (an extra)
 
     figure, axes = pyplot.subplots(1, len(BOUNDS), figsize=(12, 3), sharey=True, layout="constrained")
     for axis, (bound, points) in zip(axes, growth(store).items(), strict=True):
@@ -105,8 +149,12 @@ def plot(store: Store, path: Path) -> None:
         axis.set_xticks([value for value, _ in points])
         axis.set_yscale("log")
     axes[0].set_ylabel("states, relative to the least")
-    figure.savefig(path)
-    pyplot.close(figure)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise PictureError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        pyplot.close(figure)
 
 
 def show(store: Store) -> None:
@@ -114,26 +162,27 @@ def show(store: Store) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(verdicts(store))
     console.print(growth_table(store))
+    line = provenance(store)
+    if line:
+        console.print(line)
 
 
-def run_with_progress(
-    work: list[SweepJob], output: Path, limits: Limits, pool: AbstractContextManager[Executor]
-) -> None:
-    """Run what is left of a sweep, with a progress bar on standard error. Prints how much that was."""
-    store = Store(output)
-    before = len(store.done() & {job.key for job in work})
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    try:
-        with bar as progress, pool as executor:
-            task = progress.add_task("sweep", total=len(work), completed=before)
+def run_with_progress(work: list[SweepJob], store: Store, limits: Limits, search: JobSearch) -> Counter[str]:
+    """Run what is left of a sweep, with progress on standard error. Returns how many jobs have each verdict."""
+    keys = {job.key for job in work}
+    before = len(store.done(limits) & keys)
+    violated = 0
+    with progress("sweep", len(work), before) as advance:
 
-            def advance(row: SweepRow) -> None:
-                label = f"{row.design} {row.scenario}"[:LABEL_WIDTH].ljust(LABEL_WIDTH)
-                progress.update(task, advance=1, description=label)
+        def note(row: SweepRow) -> None:
+            nonlocal violated
+            violated += row.verdict == Verdict.VIOLATED
+            advance(f"{row.design} {row.scenario}", f"{violated:,} violated" if violated else "")
 
-            sweep(executor, work, store, limits, advance)
-    finally:
-        count = len(store.done())
-        store.close()
-    click.echo(f"{len(work):,} jobs, {len(work) - before:,} of them now; {count:,} results in {output}")
+        sweep(search, work, store, limits, note)
+    ((count,),) = store.query("SELECT count(*) FROM newest")
+    found = Counter(verdict for key, verdict in store.verdicts(limits).items() if key in keys)
+    line = f"{len(work):,} jobs, {len(work) - before:,} of them now; {count:,} results in {store.path}"
+    others = [f"{found[v]:,} {v}" for v in reversed(Verdict) if v != Verdict.HOLDS and found[v]]
+    click.echo("; ".join([line, ", ".join(others)] if others else [line]))
+    return found

@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any, cast
 
 from pfncache.check.compile.source import unwrap
@@ -19,15 +16,15 @@ from pfncache.check.search import Search, SearchResult, search_shortest
 from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
+from pfncache.interrupts import interruptible, reraise
 from pfncache.scenarios.scenario import Scenario, describe
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.program_cache import program_of
 from pfncache.verify.systems import make_system
 from pfncache.verify.trace import Trace
 from pfncache.verify.trace_builder import build, reason_of
+from pfncache.verify.workers import GC_THRESHOLD, LOST, Workers, usable_cores
 
-GC_THRESHOLD = 200_000
-"""Allocations between two runs of the garbage collector: a compilation makes many small objects that live on."""
 OUT_OF_MEMORY = "out of memory"
 """What ended a search that found no memory."""
 
@@ -165,53 +162,33 @@ def engine_is_cached() -> bool:
 
 
 def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Job, Outcome]]:
-    """Run jobs in parallel; yield each with its outcome when it is done. Ctrl-C ends the workers.
+    """Run jobs in parallel; yield each with its outcome when it is done. Ctrl-C and SIGTERM end the workers.
 
-    A worker gets all designs of a scenario, as they often share its system.
+    A worker gets all designs of a scenario, as they often share its system. A job whose worker is killed is repeated
+    once, and then lost. No more processes and threads are started than there are cores.
+
+    Raises KeyboardInterrupt, also if the search that it interrupted has ended as bounded, and Terminated at SIGTERM.
     """
     gc.set_threshold(GC_THRESHOLD)
     batches: dict[str, list[Job]] = {}
     for job in jobs:
         batches.setdefault(job.scenario_name, []).append(job)
     work = list(batches.values())
-    cores = processes or os.cpu_count() or 1
-    processes = min(cores, len(work))
+    cores = min(processes or usable_cores(), usable_cores())
     if len(work) == 1:  # its search uses all cores
         work = [[replace(job, threads=cores) for job in work[0]]]
-    if processes <= 1:
-        for batch in work:
-            yield from _run_batch(batch)
-        return
-    yield from _run_batch(work[0])  # fills Numba's cache before the workers look for it
-    _work[:] = work
-    # fork: designs hold classes that cannot be pickled, and a user's file need not be importable in a worker
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=start_worker) as pool:
-        futures = {pool.submit(_run_numbered, number): number for number in range(1, len(work))}
-        workers = list(pool._processes.values())
-        try:
-            for future in as_completed(futures):
-                yield from zip(work[futures[future]], future.result(), strict=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in workers:
-                worker.terminate()
-            raise
+    # a first one here fills Numba's cache before the workers look for it
+    here = work[:1] if min(cores, len(work)) > 1 else work
+    with interruptible():
+        for batch in here:
+            for job, outcome in zip(batch, _run_batch(batch), strict=True):
+                yield job, outcome
+                reraise()
+        for job, found in Workers(_run_batch, work[len(here) :], cores).run():
+            yield job, found or Outcome.lost(job.scenario_name, reason=LOST)
+            reraise()
 
 
-_work: list[list[Job]] = []
-"""The batches of run_jobs(), which its workers inherit."""
-
-
-def _run_batch(batch: list[Job]) -> list[tuple[Job, Outcome]]:
+def _run_batch(batch: Sequence[Job]) -> Iterator[Outcome]:
     cache = OutcomeCache()
-    return [(job, cache.run(job)) for job in batch]
-
-
-def _run_numbered(number: int) -> list[Outcome]:
-    return [outcome for _, outcome in _run_batch(_work[number])]
-
-
-def start_worker() -> None:
-    """Initialise a worker process: ignore Ctrl-C, which the parent handles, and collect garbage rarely."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(GC_THRESHOLD)
+    return map(cache.run, batch)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Ctrl-C and SIGTERM as exceptions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pfncache.interrupts import Terminated, interruptible, raising_on_sigterm, reraise
+
+
+@pytest.fixture(autouse=True)
+def default_handlers() -> Iterator[None]:
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_signal_is_an_exception(number: int, error: type[BaseException]) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(error) as raised, interruptible():
+        os.kill(os.getpid(), number)
+    assert type(raised.value) is error
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_what_was_caught_is_raised_again_once(number: int, error: type[BaseException]) -> None:
+    with interruptible():
+        with interruptible(), pytest.raises(error):
+            os.kill(os.getpid(), number)
+        with pytest.raises(error):
+            reraise()
+        reraise()
+
+
+def test_an_interruption_is_not_that_of_the_next_block() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        os.kill(os.getpid(), signal.SIGINT)
+    with interruptible():
+        reraise()
+
+
+def test_own_and_ignored_handlers_stay() -> None:
+    seen: list[Any] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruptible():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert seen == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_nested_blocks_restore_handlers() -> None:
+    with raising_on_sigterm():
+        outer = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(Terminated), interruptible():
+            assert signal.getsignal(signal.SIGTERM) is outer
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_another_thread_leaves_handlers_alone() -> None:
+    found: list[Any] = []
+
+    def block() -> None:
+        with interruptible():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=block)
+    thread.start()
+    thread.join()
+    assert found == [signal.SIG_DFL]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pfncache.commands.exit_status import ExitStatus
+
 if TYPE_CHECKING:
     from pfncache.kernels.image import Image
     from pfncache.machines.vm.guest import Guest
@@ -20,9 +22,23 @@ def images_named(kernels: str) -> list[Image]:
     from pfncache.kernels.find import NoSuchKernel, find
 
     try:
-        return [find(name) for name in kernels.split(",")]
+        return [find(name) for name in dict.fromkeys(_split(kernels))]
     except NoSuchKernel as error:
         raise click.UsageError(str(error)) from None
+
+
+def _split(kernels: str) -> list[str]:
+    """Return the names of a list with commas; a usage error if one of them is empty."""
+    names = [name.strip() for name in kernels.split(",")]
+    if not all(names):
+        raise click.UsageError(f"--kernel {kernels!r} has an empty name; write it as 7.3,6.18")
+    return names
+
+
+class BootFailed(click.ClickException):
+    """A kernel does not boot, or its guest has ended: nothing is known of it, so that the run is incomplete."""
+
+    exit_code = ExitStatus.INCOMPLETE
 
 
 @contextmanager
@@ -45,4 +61,4 @@ def running(image: Image, hardware: Hardware | None = None) -> Iterator[Guest]:
                 err.print(f"the next start will boot again: {guest.unsaved}")
             yield guest
     except (GuestError, MonitorError, qemu.QemuError, ModuleError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        raise BootFailed(str(error)) from None

@@ -12,6 +12,8 @@ import click
 from pfncache.commands.exit_status import ExitStatus
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pfncache.kernels.image import Image
     from pfncache.machines.vm.guest import Guest
     from pfncache.machines.vm.qemu import Hardware
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 
 def images_named(kernels: str) -> list[Image]:
     """Find the kernels of a list with commas; a usage error for an unknown one, before any is booted."""
-    from pfncache.kernels.find import NoSuchKernel, find
+    from pfncache.kernels.find import NoSuchKernel, bootable
 
     try:
-        return [find(name) for name in dict.fromkeys(_split(kernels))]
+        return [bootable(name) for name in dict.fromkeys(_split(kernels))]
     except NoSuchKernel as error:
         raise click.UsageError(str(error)) from None
 
@@ -41,6 +43,18 @@ class BootFailed(click.ClickException):
     exit_code = ExitStatus.INCOMPLETE
 
 
+def _started(image: Image, hardware: Hardware | None, err: Console) -> Guest:
+    """Start a guest: with a changing line on a terminal, with a line now and then in a pipe."""
+    from pfncache.machines.vm.guest import Guest
+
+    text = f"starting Linux {image.release} in QEMU ..."
+    if err.is_terminal:
+        with err.status(text):
+            return Guest(image, hardware)
+    err.print(text, markup=False)
+    return Guest(image, hardware, lambda line: err.print(line, markup=False))
+
+
 @contextmanager
 def running(image: Image, hardware: Hardware | None = None) -> Iterator[Guest]:
     """Boot a kernel in QEMU, show the progress on standard error, and close it whatever happens."""
@@ -48,14 +62,13 @@ def running(image: Image, hardware: Hardware | None = None) -> Iterator[Guest]:
 
     from pfncache.kernels.modules import ModuleError
     from pfncache.machines.vm import qemu
-    from pfncache.machines.vm.guest import Guest, GuestError
+    from pfncache.machines.vm.guest import GuestError
     from pfncache.machines.vm.monitor import MonitorError
 
-    err = Console(stderr=True, highlight=False)
+    err = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         qemu.program()
-        with err.status(f"starting Linux {image.release} in QEMU ..."):
-            guest = Guest(image, hardware)
+        guest = _started(image, hardware, err)
         with guest:
             if guest.unsaved:
                 err.print(f"the next start will boot again: {guest.unsaved}")

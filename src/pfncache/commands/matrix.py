@@ -7,7 +7,7 @@ import sys
 
 import click
 
-EXIT_DIFFERS, EXIT_SKIPPED, EXIT_INTERRUPTED = 1, 4, 130
+from pfncache.commands.exit_status import ExitStatus
 
 
 @click.command()
@@ -37,10 +37,10 @@ def matrix(ctx: click.Context, name: str | None, machine: str | None, kernels: s
         found = view.show_all(measure.matrices(design, machine, images, running), as_json, sys.stdout)
     except measure.NoUsableKvm as error:
         click.echo(str(error), err=True)
-        ctx.exit(EXIT_SKIPPED)
+        ctx.exit(ExitStatus.SKIPPED)
     except measure.MeasurementFailed as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
-        ctx.exit(EXIT_INTERRUPTED)
+        ctx.exit(ExitStatus.INTERRUPTED)
     if any(result.differs for result in found):
-        ctx.exit(EXIT_DIFFERS)
+        ctx.exit(ExitStatus.VIOLATED)

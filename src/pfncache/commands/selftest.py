@@ -35,7 +35,9 @@ def selftest(
 
     if kernels is not None and machine not in (None, "vm"):
         raise click.UsageError(f"--kernel is for the machine vm, not for {machine}")
-    images = images_named(kernels or DEFAULT_KERNELS) if kernels or machine == "vm" else []
+    images = (
+        [] if kernels is None and machine != "vm" else images_named(DEFAULT_KERNELS if kernels is None else kernels)
+    )
     from pfncache.commands.names import design_named, unknown
 
     design = design_named(name) if name is not None else None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """KTAP, version 1: the output format of the kernel's own tests. Documentation/dev-tools/ktap.rst.
 
-Results that are neither a pass nor a failure are written as tools/testing/selftests/kselftest.h writes them: `ok` with a
-directive. Parsers that do not know a directive, such as tools/testing/kunit/kunit_parser.py, then count a pass.
+Results that are neither a pass nor a failure are written as tools/testing/selftests/kselftest.h writes them: `ok` with
+a directive. Parsers that do not know a directive, such as tools/testing/kunit/kunit_parser.py, then count a pass.
 """
 
 from __future__ import annotations

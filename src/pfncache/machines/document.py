@@ -34,7 +34,7 @@ class Ended:
             raise
 
 
-def heading(schema: int, options: dict[str, Any], ended: Ended) -> dict[str, Any]:
+def run_members(schema: int, options: dict[str, Any], ended: Ended) -> dict[str, Any]:
     """Return the first members of a document."""
     return {
         "schema": schema,

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from pfncache.machines.document import Ended, heading
+from pfncache.machines.document import Ended, run_members
 from pfncache.selftests.runner import SelftestResult, SelftestVerdict
 
 SCHEMA = 2
@@ -61,7 +61,7 @@ class KernelResults:
 
 def document(columns: list[KernelResults], ended: Ended, options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the JSON document of a run."""
-    return {**heading(SCHEMA, options or {}, ended), "kernels": [column.as_json() for column in columns]}
+    return {**run_members(SCHEMA, options or {}, ended), "kernels": [column.as_json() for column in columns]}
 
 
 def _head(kernel: dict[str, Any]) -> str:

@@ -63,3 +63,17 @@ def test_opt_in_tests_are_counted() -> None:
     everything = replace(MODERN.capabilities, xen=0x1FF, parallel=True, delayed=True, disposable=True)
     assert ", 2 of them only by full name; " in runnable(everything)
     assert "full name" not in runnable(MODERN.capabilities)
+
+
+@pytest.mark.parametrize("name", ["fetched", "Hardware.here", "root"])
+def test_what_cannot_be_read_is_a_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def unreadable() -> None:
+        raise PermissionError(13, "Permission denied", "/cache")
+
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(f"pfncache.doctor.{name}", unreadable)
+    found = findings(MODERN)
+    assert [f.what for f in found] == NAMES
+    (line,) = [f for f in found if "Permission denied" in f.remedy]
+    assert line.remedy == "make readable what cannot be read: [Errno 13] Permission denied: '/cache'"

@@ -62,7 +62,17 @@ def findings(host: Host) -> list[Finding]:
     found = [_kvm(host)]
     if host.capabilities is not None:
         found += _gmem(host.capabilities)
-    return [*found, *_others(host.capabilities), _engine()]
+    found += _others(host.capabilities)
+    for what, enables, look in (
+        ("QEMU", "selftest --kernel", _qemu),
+        ("kernels for QEMU", "selftest --kernel", _kernels),
+        ("search engine", "a verify that starts at once", _engine),
+    ):
+        try:
+            found.append(look())
+        except OSError as error:
+            found.append(Finding(what, "", enables, f"make readable what cannot be read: {error}"))
+    return found
 
 
 def runnable(capabilities: Capabilities) -> str:
@@ -99,11 +109,17 @@ def _others(capabilities: Capabilities | None) -> Iterator[Finding]:
     if capabilities is not None:
         window = "enough free memory" if capabilities.notifier_window else ""
         yield Finding("long invalidations", window, "long-window", "2 GiB of free memory")
+
+
+def _qemu() -> Finding:
     path = shutil.which(PROGRAM)
-    qemu = f"{path}, {'by KVM' if Hardware.here().accelerated else 'emulating'}" if path else ""
-    yield Finding("QEMU", qemu, "selftest --kernel", "install qemu-system-x86")
+    found = f"{path}, {'by KVM' if Hardware.here().accelerated else 'emulating'}" if path else ""
+    return Finding("QEMU", found, "selftest --kernel", "install qemu-system-x86")
+
+
+def _kernels() -> Finding:
     kernels = ", ".join(image.name for image in fetched())
-    yield Finding("kernels for QEMU", kernels, "selftest --kernel", "pfncache kernel fetch 6.12 6.18 7.3")
+    return Finding("kernels for QEMU", kernels, "selftest --kernel", "pfncache kernel fetch 6.12 6.18 7.3")
 
 
 def _engine() -> Finding:

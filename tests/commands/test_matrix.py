@@ -21,7 +21,7 @@ def test_json_is_one_document(pfncache_process: Call) -> None:
     run = pfncache_process("matrix", "--design", "rfc-v4", "--json")
     assert (run.code, run.err) == (0, "")
     (matrix,) = run.document["matrices"]
-    assert (run.document["schema"], matrix["design"], matrix["kernel"]) == (1, "rfc-v4", None)
+    assert (run.document["schema"], matrix["design"], matrix["kernel"]) == (2, "rfc-v4", None)
     assert len(matrix["cells"]) == 143
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pfncache.footprint import view as report
 from pfncache.footprint.picture import draw
+from pfncache.machines.document import Ended
 from tests.footprint.test_footprint import example
 
 
@@ -87,8 +88,8 @@ def test_agreement() -> None:
 
 
 def test_document() -> None:
-    document = report.document([example()])
-    assert document["schema"] == 1
+    document = report.document([example()], Ended())
+    assert document["schema"] == 2
     (found,) = document["footprints"]
     assert (found["guest"], found["pages"], found["touched"], found["written"]) == ("linux", 16, 3, 1)
     assert found["paths"] == {"skip: page walk": 2, "MMIO: page walk": 1, "path unknown": 1}

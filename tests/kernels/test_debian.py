@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,11 @@ NAMES = (
     "linux-modules-7.3.4+deb13-amd64",
 )  # fmt: skip
 SEARCH = "".join(f"{name} - Linux\n" for name in NAMES)
-MADISON = r"""for name in "$@"; do case $name in
-linux-*-6.12*) echo " $name | 6.12.117-1 | mirror trixie/main amd64 Packages";;
-linux-*-7.3*) echo " $name | 7.3.4-1~bpo13+1 | mirror trixie-backports/main amd64 Packages"
-  echo " $name | 7.3.4-1~bpo13+1 | mirror trixie-backports/main Sources";;
+POLICY = r"""for name in "$@"; do
+echo "$name:"; echo "  Installed: (none)"; echo "  Candidate: 1"; echo "  Version table:"; case $name in
+linux-*-6.12*) echo "     6.12.117-1 500"; echo "        500 mirror:/debian trixie/main amd64 Packages";;
+linux-*-7.3*) echo " *** 7.3.4-1~bpo13+1 100"; echo "        100 mirror:/debian trixie-backports/main amd64 Packages"
+  echo "        100 /var/lib/dpkg/status";;
 esac; done"""
 
 
@@ -41,7 +43,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     skip = "while case $1 in -o*) true;; *) false;; esac; do shift; done; verb=$1; shift"
     show = 'shift; for n in "$@"; do echo "Size: 2097152"; done'
-    cases = f"search) cat <<EOF\n{SEARCH}EOF\n;;\nmadison) {MADISON} ;;\nshow) {show} ;;"
+    cases = f"search) cat <<EOF\n{SEARCH}EOF\n;;\npolicy) {POLICY} ;;\nshow) {show} ;;"
     script(folder, "apt-cache", f"{skip}; case $verb in\n{cases}\nesac")
     script(folder, "apt-get", f'{skip}; for n in "$@"; do cp {tmp_path}/pool/$n.deb . || exit 1; done')
     return folder
@@ -101,7 +103,10 @@ def test_fetch_a_kernel_of_several_packages(tmp_path: Path, wanted: str) -> None
 def test_no_such_kernel() -> None:
     with pytest.raises(AptError) as error:
         debian.fetch(Apt(), "5.10", print)
-    assert str(error.value) == "Debian has no kernel '5.10'; it has 7.3, 6.12"
+    assert str(error.value) == (
+        "Debian has no kernel '5.10'; it has 7.3, 6.12, by the lists that are here;"
+        " `pfncache kernel list --update` gets new ones"
+    )
 
 
 @pytest.mark.usefixtures("programs")
@@ -132,3 +137,23 @@ def test_update_needs_a_mirror_and_a_keyring(programs: Path, tmp_path: Path, mon
     Apt().update()
     sources = (cache.folder("apt") / "sources" / "debian.sources").read_text()
     assert "URIs: mirror:/debian\nSuites: bookworm trixie trixie-backports sid\n" in sources
+
+
+@pytest.mark.usefixtures("programs")
+def test_two_at_a_time_queue(tmp_path: Path) -> None:
+    lines: list[str] = []
+    order: list[str] = []
+    inside = threading.Event()
+
+    def second() -> None:
+        with Apt().exclusive(lines.append):
+            order.append("second")
+
+    with Apt().exclusive(lines.append):
+        thread = threading.Thread(target=second)
+        thread.start()
+        inside.wait(0.3)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    assert lines == ["another pfncache is fetching; waiting until it has ended"]

@@ -78,3 +78,42 @@ def test_no_series(tmp_path: Path, make: object, why: str) -> None:
     with pytest.raises(SeriesError) as error:
         read(path)
     assert str(error.value) == why.format(path)
+
+
+def _patch(prefix: str, name: str) -> str:
+    return mail(f"[{prefix}] KVM: {name}", diff(BEFORE, BEFORE.replace("= 7", "= 8"), f"virt/kvm/{name}.c"))
+
+
+@pytest.mark.parametrize(
+    ("mails", "taken", "says"),
+    [
+        # Two whole versions, in any order, and with another number of patches.
+        ([("PATCH 1/2", "a"), ("PATCH 2/2", "b"), ("PATCH v2 1/2", "a"), ("PATCH v2 2/2", "b")], ["2:1", "2:2"],
+         ["v1 and v2 are there: v2 is taken"]),
+        ([("PATCH v2 1/2", "a"), ("PATCH v2 2/2", "b"), ("PATCH 1/2", "a"), ("PATCH 2/2", "b")], ["2:1", "2:2"],
+         ["v1 and v2 are there: v2 is taken"]),
+        ([("PATCH 1/2", "a"), ("PATCH 2/2", "b"), ("RFC PATCH v3 1/1", "c")], ["3:1"],
+         ["v1 and v3 are there: v3 is taken"]),
+        ([("PATCH v10 1/1", "a"), ("PATCH v9 1/1", "a"), ("PATCH 1/1", "a")], ["10:1"],
+         ["v1, v9 and v10 are there: v10 is taken"]),
+        # One patch was sent again.
+        ([("PATCH 1/3", "a"), ("PATCH 2/3", "b"), ("PATCH 3/3", "c"), ("PATCH v2 2/3", "b")], ["1:1", "2:2", "1:3"],
+         ["v1 and v2 are there: v2 is taken, with patch 1 (v1), 3 (v1)"]),
+        # Single patches: a later version replaces the one of the same subject alone.
+        ([("PATCH", "a"), ("PATCH v2", "a")], ["2:2"],
+         ["v1 and v2 are there: v2 is taken"]),
+        ([("PATCH", "a"), ("PATCH v3", "b")], ["1:1", "3:2"], []),
+        # The same mail twice, by two lists.
+        ([("PATCH 1/2", "a"), ("PATCH 1/2", "a"), ("PATCH 2/2", "b")], ["1:1", "1:2"], []),
+        ([("PATCH 1/3", "a"), ("PATCH 3/3", "c")], ["1:1", "1:3"], ["patch 2 of 3 is missing"]),
+        ([("PATCH 0/2", "cover-with-interdiff"), ("PATCH 1/2", "a"), ("PATCH 2/2", "b")], ["1:1", "1:2"], []),
+    ],
+)  # fmt: skip
+def test_newest_version_is_taken(
+    tmp_path: Path, mails: list[tuple[str, str]], taken: list[str], says: list[str]
+) -> None:
+    box = tmp_path / "thread.mbox"
+    box.write_text("\n".join(_patch(prefix, name) for prefix, name in mails))
+    lines: list[str] = []
+    assert [f"{p.version}:{p.number}" for p in read(box, lines.append)] == taken
+    assert lines == says

@@ -18,8 +18,8 @@ def module(folder: Path, name: str, depends: str = "", suffix: str = ".ko.xz") -
 
 
 def bzimage(path: Path, release: str) -> Path:
-    """A bzImage, as far as its setup header."""
-    data = bytearray(2048)
+    """A bzImage of five sectors, as far as its setup header."""
+    data = bytearray(2560)
     data[0x202:0x206] = b"HdrS"
     struct.pack_into("<H", data, 0x20E, 0x300)
     text = f"{release} (somebody@somewhere) #1 SMP\0".encode()

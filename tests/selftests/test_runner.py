@@ -11,6 +11,7 @@ import pytest
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.machines.host import devkvm as kvm_module
+from pfncache.machines.host import pace
 from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import Machine
 from pfncache.machines.model.machine import ModelMachine
@@ -45,8 +46,8 @@ def model() -> ModelMachine:
     [
         (PASS, "", True, ""),
         (FAIL, "", False, ""),
-        (FAIL, "support", False, "XFAIL"),
-        (PASS, "support", False, ""),
+        (FAIL, "support", True, "XFAIL"),
+        (PASS, "support", True, "XPASS"),
         (SKIP, "support", True, "SKIP"),
         (SelftestOutcome(status=SelftestStatus.HANG), "", False, "TIMEOUT"),
         (SelftestOutcome(status=SelftestStatus.CRASH), "support", False, "ERROR"),
@@ -61,10 +62,10 @@ def test_model(got: SelftestOutcome, lacks: str, ok: bool, directive: str) -> No
     ("got", "predicted", "ok", "directive"),
     [
         (PASS, PASS, True, ""),
-        (FAIL, FAIL, False, "XFAIL"),
+        (FAIL, FAIL, True, "XFAIL"),
         (FAIL, OTHER, False, ""),
         (FAIL, PASS, False, ""),
-        (PASS, FAIL, False, ""),
+        (PASS, FAIL, True, "XPASS"),
         (SKIP, SKIP, True, "SKIP"),
         (PASS, SKIP, True, ""),
         (FAIL, SKIP, False, ""),
@@ -92,7 +93,7 @@ SPLAT = SelftestOutcome(status=SelftestStatus.PASS, complaints=("WARNING: here",
         (SPLAT, PASS, False, ""),
         (SPLAT, SKIP, False, ""),
         (SelftestOutcome(status=SelftestStatus.FAIL, text="bad", complaints=("BUG: here",)), FAIL, False, ""),
-        (SPLAT, SelftestOutcome(status=SelftestStatus.FAIL, text="warn-on: there", splat=True), False, "XFAIL"),
+        (SPLAT, SelftestOutcome(status=SelftestStatus.FAIL, text="warn-on: there", splat=True), True, "XFAIL"),
         (SPLAT, SelftestOutcome(status=SelftestStatus.PASS, complaints=("WARNING: noted",)), True, ""),
     ],
 )
@@ -104,6 +105,7 @@ def test_a_kernel_that_complains(got: SelftestOutcome, predicted: SelftestOutcom
 
 def test_difference_from_the_model_is_explained() -> None:
     line: Line = judge_kernel(selftest(), PASS, FAIL, MAINLINE)
+    assert line.reason == "differs from its model: passes a test that the model fails"
     assert "the model of mainline-7.3 fails: bad" in line.notes
     line = judge_kernel(
         selftest(),
@@ -203,6 +205,50 @@ def test_verdicts() -> None:
     assert [result.verdict for result in run(tests, None, design)] == [
         SelftestVerdict.OK, SelftestVerdict.FAILED, SelftestVerdict.XFAIL, SelftestVerdict.SKIP,
     ]  # fmt: skip
+
+
+def test_kernel_better_than_its_model_fails_if_strict_only() -> None:
+    def fails(machine: Machine) -> None:
+        raise SelftestFailure("no")
+
+    for strict in (False, True):
+        (result,) = run([selftest(fails)], lambda test: PASS, MAINLINE, strict=strict)
+        assert (result.verdict, result.line.ok) == (SelftestVerdict.XPASS, not strict)
+    (result,) = run([selftest(fails)], lambda test: FAIL, MAINLINE, strict=True)
+    assert result.verdict is SelftestVerdict.FAILED
+
+
+LATE = SelftestOutcome(status=SelftestStatus.FAIL, text="still running after 5.0 s", timed_out=True)
+HUNG = SelftestOutcome(status=SelftestStatus.HANG, text="not done after 10 s", timed_out=True)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict", "note"),
+    [
+        ([LATE, PASS], "ok", "first run: still running after 5.0 s (a time-out); second run: it passes"),
+        ([LATE, LATE], "failed", "first run: still running after 5.0 s (a time-out); second run: it fails"),
+        ([HUNG, PASS], "ok", "first run: not done after 10 s (a time-out); second run: it passes"),
+        ([HUNG, HUNG], "failed", "first run: not done after 10 s (a time-out); second run: it hangs"),
+        ([LATE, FAIL], "failed", "first run: still running after 5.0 s (a time-out); second run: it fails"),
+        ([FAIL], "failed", "a purpose"),
+        ([PASS], "ok", None),
+    ],
+)
+def test_time_out_alone_is_repeated_once(outcomes: list[SelftestOutcome], verdict: str, note: str | None) -> None:
+    left = list(outcomes)
+    (result,) = run([selftest()], lambda test: left.pop(0), MAINLINE)
+    assert (result.verdict.value, left) == (verdict, [])
+    assert next(iter(result.line.notes), None) == note
+    assert bool(result.outcome.earlier) == (len(outcomes) == 2)
+
+
+def test_bound_that_expires_is_a_time_out() -> None:
+    def slow(machine: Machine) -> None:
+        pace.expire()
+        raise TimeoutError("still running")
+
+    assert run_on(model, selftest(slow), 10).timed_out
+    assert not run_on(model, selftest(_body("fails")), 10).timed_out
 
 
 def test_opt_in_test_runs_on_a_kernel_by_its_full_name_only() -> None:

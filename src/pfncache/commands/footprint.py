@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-EXIT_INTERRUPTED = 130
+from pfncache.commands.exit_status import ExitStatus
 
 
 @click.command()
@@ -31,7 +31,7 @@ def footprint(
     GUEST is one of the small ones, which are the default, or `linux`: a kernel that boots until it finds no root file
     system; see `pfncache list guests`. As root and with tracefs, each page is listed with order and path of accesses.
 
-    Exit status: 0 done, 1 not measured, 2 usage, 130 interrupted.
+    Exit status: 0 done, 2 usage, 3 not measured, 130 interrupted.
     """
     from pfncache.commands.guests import images_named, running
     from pfncache.footprint.guests import GUESTS, SMALL
@@ -49,12 +49,14 @@ def footprint(
 
     boot = measure.LinuxBoot(guest_kernel, memory, append, seconds)
     request = measure.FootprintRequest(guests or tuple(SMALL), runs, boot, images)
+    options = {"guests": list(request.guests), "machine": machine, "kernel": kernels, "runs": runs}
     try:
         machine = measure.check(request, machine, svg is not None)
-        view.show_all(measure.footprints(request, machine, running), as_json, svg)
+        view.show_all(measure.footprints(request, machine, running), as_json, svg, options)
     except measure.BadRequest as error:
         raise click.UsageError(str(error)) from None
     except (measure.NotMeasured, view.NoPicture) as error:
-        raise click.ClickException(str(error)) from None
+        click.echo(f"Error: {error}", err=True)
+        ctx.exit(ExitStatus.INCOMPLETE)
     except KeyboardInterrupt:
-        ctx.exit(EXIT_INTERRUPTED)
+        ctx.exit(ExitStatus.INTERRUPTED)

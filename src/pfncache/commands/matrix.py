@@ -7,7 +7,7 @@ import sys
 
 import click
 
-EXIT_DIFFERS, EXIT_SKIPPED, EXIT_INTERRUPTED = 1, 4, 130
+from pfncache.commands.exit_status import ExitStatus
 
 
 @click.command()
@@ -22,7 +22,7 @@ def matrix(ctx: click.Context, name: str | None, machine: str | None, kernels: s
     The cells are computed by running the model of a design. With --machine kvm or --kernel, a kernel runs the same
     probes, and each cell is marked: confirmed, or different.
 
-    Exit status: 0, 1 a kernel differs from its model, 2 usage, 4 no usable KVM, 130 interrupted.
+    Exit status: 0, 1 a kernel differs from its model, 2 usage, 3 not probed, 4 no usable KVM, 130 interrupted.
     """
     from pfncache.commands.guests import images_named, running
 
@@ -33,14 +33,16 @@ def matrix(ctx: click.Context, name: str | None, machine: str | None, kernels: s
     from pfncache.matrix import measure, view
 
     design = design_named(name) if name is not None else None
+    options = {"design": name, "machine": machine, "kernel": kernels}
     try:
-        found = view.show_all(measure.matrices(design, machine, images, running), as_json, sys.stdout)
+        found = view.show_all(measure.matrices(design, machine, images, running), as_json, sys.stdout, options)
     except measure.NoUsableKvm as error:
         click.echo(str(error), err=True)
-        ctx.exit(EXIT_SKIPPED)
+        ctx.exit(ExitStatus.SKIPPED)
     except measure.MeasurementFailed as error:
-        raise click.ClickException(str(error)) from None
+        click.echo(f"Error: {error}", err=True)
+        ctx.exit(ExitStatus.INCOMPLETE)
     except KeyboardInterrupt:
-        ctx.exit(EXIT_INTERRUPTED)
+        ctx.exit(ExitStatus.INTERRUPTED)
     if any(result.differs for result in found):
-        ctx.exit(EXIT_DIFFERS)
+        ctx.exit(ExitStatus.VIOLATED)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import click
 
+from pfncache.commands.exit_status import ExitStatus
+
 DEFAULT_KERNELS = "6.12,6.18,7.3"
 """Without guest_memfd that can be mapped, with it, and the newest."""
-EXIT_FAILED, EXIT_SKIPPED, EXIT_INTERRUPTED = 1, 4, 130
 
 
 @click.command()
@@ -16,10 +17,11 @@ EXIT_FAILED, EXIT_SKIPPED, EXIT_INTERRUPTED = 1, 4, 130
 @click.option("--kernel", "kernels", metavar="K[,K...]", help=f"Kernels to boot in QEMU, see `pfncache kernel`. Default of --machine vm: {DEFAULT_KERNELS}.")  # fmt: skip # noqa: E501
 @click.option("--design", "name", metavar="DESIGN|FILE.py", help="Design of the model, also to predict a kernel's outcomes. Default: mainline-7.3; on a kernel, the one that its probes identify.")  # fmt: skip # noqa: E501
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of KTAP or the summary.")
+@click.option("--strict", is_flag=True, help="Fail if a test passes where the model fails: the kernel is better than its model.")  # fmt: skip # noqa: E501
 @click.pass_context
 def selftest(
     ctx: click.Context, names: tuple[str, ...], machine: str | None, kernels: str | None, name: str | None,
-    as_json: bool,
+    as_json: bool, strict: bool,
 ) -> None:  # fmt: skip
     """Run the selftests whose names start with NAME, or all of them.
 
@@ -27,13 +29,15 @@ def selftest(
     summary, with several kernels a table; a pipe gets KTAP. A test that `pfncache list selftests` marks as opt-in runs
     on a kernel only if NAME is its full name.
 
-    Exit status: 0 all as expected, 1 not, 2 usage, 4 all were skipped, 130 interrupted.
+    Exit status: 0 all as expected, 1 not, 2 usage, 3 a kernel does not boot, 4 all were skipped, 130 interrupted.
     """
     from pfncache.commands.guests import images_named, running
 
     if kernels is not None and machine not in (None, "vm"):
         raise click.UsageError(f"--kernel is for the machine vm, not for {machine}")
-    images = images_named(kernels or DEFAULT_KERNELS) if kernels or machine == "vm" else []
+    images = (
+        [] if kernels is None and machine != "vm" else images_named(DEFAULT_KERNELS if kernels is None else kernels)
+    )
     from pfncache.commands.names import design_named, unknown
 
     design = design_named(name) if name is not None else None
@@ -41,14 +45,17 @@ def selftest(
     from pfncache.selftests.runner import SelftestVerdict
 
     try:
-        request = session.SelftestRequest(session.select(names), names, design)
+        request = session.SelftestRequest(session.select(names), names, design, strict)
     except session.NoSuchTest as error:
         raise unknown("selftest", str(error), SELFTESTS) from None
+    options = {"names": list(names), "machine": machine, "kernel": kernels, "design": name, "strict": strict}
+    form = view.Format(as_json=as_json, columns=max(len(images), 1), options=options)
     try:
-        columns = view.show(session.columns(request, machine, images, running), request.tests, as_json)
+        columns = view.show(session.columns(request, machine, images, running), request.tests, form)
     except KeyboardInterrupt:
-        ctx.exit(EXIT_INTERRUPTED)
-    verdicts = {result.verdict for column in columns for result in column.results}
-    if SelftestVerdict.FAILED in verdicts:
-        ctx.exit(EXIT_FAILED)
-    ctx.exit(EXIT_SKIPPED if verdicts == {SelftestVerdict.SKIP} else 0)
+        ctx.exit(ExitStatus.INTERRUPTED)
+    results = [result for column in columns for result in column.results]
+    if not all(result.line.ok for result in results):
+        ctx.exit(ExitStatus.VIOLATED)
+    skipped = {result.verdict for result in results} == {SelftestVerdict.SKIP}
+    ctx.exit(ExitStatus.SKIPPED if skipped else ExitStatus.OK)

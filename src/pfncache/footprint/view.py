@@ -17,8 +17,9 @@ from pfncache.footprint.footprint import PANICKED, UNKNOWN, Access, Footprint, r
 from pfncache.footprint.guests import LINUX
 from pfncache.footprint.picture import draw
 from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.machines.document import Ended, run_members
 
-SCHEMA = 1
+SCHEMA = 2
 _FEW = 64
 """Maximum number of pages that are listed one by one."""
 
@@ -27,16 +28,25 @@ class NoPicture(Exception):
     """The picture of a footprint cannot be drawn or written."""
 
 
-def show_all(footprints: Iterable[Footprint], as_json: bool, svg: Path | None) -> None:
-    """Print each footprint when it is there, then compare runs; or print all as one JSON document. Raises NoPicture."""
-    found = []
-    for footprint in footprints:
-        found.append(footprint)
-        if not as_json:
-            show(footprint)
-    if as_json:
-        click.echo(json.dumps(document(found), indent=1))
-    else:
+def show_all(
+    footprints: Iterable[Footprint], as_json: bool, svg: Path | None, options: dict[str, Any] | None = None
+) -> None:
+    """Print each footprint when it is there, then compare runs; or print one JSON document, however the run ends.
+
+    Raises NoPicture.
+    """
+    found: list[Footprint] = []
+    ended = Ended()
+    try:
+        with ended.watching():
+            for footprint in footprints:
+                found.append(footprint)
+                if not as_json:
+                    show(footprint)
+    finally:
+        if as_json:
+            click.echo(json.dumps(document(found, ended, options), indent=1))
+    if not as_json:
         for _, group in groupby(sorted(found, key=lambda f: f.guest), lambda f: f.guest):
             same = list(group)
             if len(same) > 1:
@@ -68,9 +78,12 @@ def _draw(footprint: Footprint, svg: Path) -> None:
         raise NoPicture(f"{svg}: {error.strerror}") from None
 
 
-def document(footprints: list[Footprint]) -> dict[str, Any]:
+def document(footprints: list[Footprint], ended: Ended, options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the JSON document of a run."""
-    return {"schema": SCHEMA, "footprints": [_as_json(footprint) for footprint in footprints]}
+    return {
+        **run_members(SCHEMA, options or {}, ended),
+        "footprints": [_as_json(footprint) for footprint in footprints],
+    }
 
 
 def _as_json(footprint: Footprint) -> dict[str, Any]:

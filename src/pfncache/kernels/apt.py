@@ -7,10 +7,13 @@ their suite.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +23,19 @@ SUITES = ("bookworm", "trixie", "trixie-backports", "sid")
 """Suites with kernels since 6.1."""
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SECONDS = 600.0
+_POLICY_NAME = re.compile(r"^(\S+):$")
+_POLICY_VERSION = re.compile(r"^ (?:\*{3}|   ) (\S+) -?\d+$")
+_POLICY_SUITE = re.compile(r"^ +-?\d+ \S+ ([^/\s]+)/\S+ \S+ Packages$")
+"""Lines of apt-cache policy: a package, one of its versions, and a list that has the version."""
 _ERROR = re.compile(r"^[EW]: (.*)$", re.MULTILINE)
 
 
 class AptError(Exception):
     """No apt, Debian mirror, network or package. The message is one line."""
+
+
+class NoSuchRelease(AptError):
+    """A version or a suite that is none, or that Debian does not have."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,17 @@ class Apt:
         """Whether the lists were downloaded."""
         return any((self._folder / "lists").glob("*Packages*"))
 
+    @contextmanager
+    def exclusive(self, waiting: Callable[[str], object]) -> Iterator[None]:
+        """Keep other processes from the lists and the downloads; reports that it waits for one that has them."""
+        with (self._folder / "pfncache.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting("another pfncache is fetching; waiting until it has ended")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def update(self) -> None:
         """Download the lists of every suite."""
         if not _KEYRING.exists():
@@ -65,11 +87,15 @@ class Apt:
         wanted = [name for name in names if re.fullmatch(pattern, name)]
         if not wanted:
             return
-        for line in self._run("apt-cache", "madison", *wanted).splitlines():
-            name, version, source = (part.strip() for part in line.split("|"))
-            _, where, what = source.split(" ", 2)
-            if what.endswith("Packages"):
-                yield Package(name, version, where.split("/")[0])
+        name = version = ""
+        # Not madison, which reads every record of every list.
+        for line in self._run("apt-cache", "policy", *wanted).splitlines():
+            if match := _POLICY_NAME.match(line):
+                name = match[1]
+            elif match := _POLICY_VERSION.match(line):
+                version = match[1]
+            elif match := _POLICY_SUITE.match(line):
+                yield Package(name, version, match[1])
 
     def download(self, names: Iterable[str], into: Path) -> list[Path]:
         """Download the newest versions of packages. Returns their files."""
@@ -101,6 +127,7 @@ class Apt:
             done = subprocess.run(
                 command,
                 cwd=cwd,
+                env={**os.environ, "LC_ALL": "C"},
                 capture_output=True,
                 text=True,
                 timeout=_SECONDS,

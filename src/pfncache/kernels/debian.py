@@ -6,17 +6,18 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pfncache import user_cache as cache
-from pfncache.kernels.apt import Apt, AptError
+from pfncache.kernels.apt import SUITES, Apt, NoSuchRelease
 from pfncache.kernels.image import Image
 from pfncache.kernels.modules import closure
 
 _NAME = r"linux-image-([0-9]+\.[0-9]+\.[0-9][^ ]*)-amd64"
+_WANTED = re.compile(r"[0-9]+(\.[0-9]+)*([-+~.][A-Za-z0-9][A-Za-z0-9.+~-]*)?")
+"""The beginning of a release, or a whole one."""
 _OTHER = ("-cloud", "-rt", "-dbg")
 _PARTS = ("linux-image-{}", "linux-binary-{}", "linux-modules-{}", "linux-base-{}")
 """Packages of a kernel; older kernels have everything in the first."""
@@ -62,7 +63,7 @@ def available(apt: Apt) -> list[Release]:
 
 def fetched() -> list[Image]:
     """Return the kernels in the cache, the newest first."""
-    folders = [path for path in cache.folder("kernels").iterdir() if not path.name.startswith(".")]
+    folders = [p for p in cache.folder("kernels").iterdir() if p.is_dir() and not p.name.startswith(".")]
     return [_image(path) for path in sorted(folders, key=lambda path: _age(path.name), reverse=True)]
 
 
@@ -71,8 +72,9 @@ def _image(folder: Path) -> Image:
 
 
 def suite_of(image: Image) -> str:
-    """Return the suite of a fetched kernel."""
-    return (image.vmlinuz.parent / _SUITE).read_text()
+    """Return the suite of a fetched kernel; empty if it is not recorded."""
+    path = image.vmlinuz.parent / _SUITE
+    return path.read_text() if path.is_file() else ""
 
 
 def packages_of(apt: Apt, release: str) -> list[str]:
@@ -81,13 +83,23 @@ def packages_of(apt: Apt, release: str) -> list[str]:
     return sorted({package.name for package in apt.packages(pattern)})
 
 
+def check_wanted(wanted: str) -> None:
+    """Raise NoSuchRelease for what is neither the beginning of a release nor a suite."""
+    if wanted not in SUITES and not _WANTED.fullmatch(wanted):
+        raise NoSuchRelease(f"{wanted!r} is no version, such as 7.3, and none of Debian's suites {', '.join(SUITES)}")
+
+
 def choose(apt: Apt, wanted: str) -> Release:
-    """Return the newest kernel that matches, or of a suite. Raises AptError without one."""
+    """Return the newest kernel that matches, or of a suite. Raises NoSuchRelease without one."""
+    check_wanted(wanted)
     kernels = available(apt)
     chosen = next((k for k in kernels if matches(k.release, wanted) or k.suite == wanted), None)
     if chosen is None:
         nearest = ", ".join(dict.fromkeys(".".join(k.release.split(".")[:2]) for k in kernels))
-        raise AptError(f"Debian has no kernel {wanted!r}; it has {nearest or 'none'}")
+        raise NoSuchRelease(
+            f"Debian has no kernel {wanted!r}; it has {nearest or 'none'}, by the lists that are here;"
+            " `pfncache kernel list --update` gets new ones"
+        )
     return chosen
 
 
@@ -98,12 +110,12 @@ def fetch(apt: Apt, wanted: str, progress: Callable[[str], None]) -> Image:
     if not where.exists():
         names = packages_of(apt, chosen.release)
         progress(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")
-        with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=cache.folder("kernels")) as unpacked:
-            for path in apt.download(names, Path(unpacked)):
-                command = ["dpkg-deb", "-x", str(path), unpacked]
+        with cache.scratch(cache.folder("kernels")) as unpacked:
+            for path in apt.download(names, unpacked):
+                command = ["dpkg-deb", "-x", str(path), str(unpacked)]
                 subprocess.run(command, check=True, capture_output=True, timeout=_UNPACK_SECONDS)
             with cache.complete(where) as part:
-                _keep(Path(unpacked), chosen.release, part)
+                _keep(unpacked, chosen.release, part)
                 (part / _SUITE).write_text(chosen.suite)
     return _image(where)
 

@@ -7,7 +7,7 @@ import email
 import email.policy
 import mailbox
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import cached_property
@@ -55,6 +55,8 @@ class PatchMail:
     version: int
     """Version from the prefix: 4 for [PATCH RFC v4 1/7]."""
     diff: bytes
+    total: int = 0
+    """Number of patches of its series: 7 for [PATCH RFC v4 1/7]; 0 if the prefix has none."""
 
     @cached_property
     def files(self) -> list[str]:
@@ -72,8 +74,15 @@ class PatchMail:
         return {name for hunk in self.hunks for name in hunk.functions}
 
 
-def read(path: Path) -> list[PatchMail]:
-    """Return the patches at a path, in the order of their numbers. Raises SeriesError without any."""
+def _silent(text: str) -> None:
+    """Report nothing."""
+
+
+def read(path: Path, report: Callable[[str], object] = _silent) -> list[PatchMail]:
+    """Return the patches at a path, in the order of their numbers. Raises SeriesError without any.
+
+    Of several versions, the newest is taken, as b4 does; `report` gets a line on what was left out or is missing.
+    """
     if not path.exists():
         raise SeriesError(f"no series {str(path)!r}: no such file or folder")
     if path.is_dir():
@@ -83,12 +92,46 @@ def read(path: Path) -> list[PatchMail]:
     found = [mail for file in files for mail in _mails(file)]
     if not found:
         raise SeriesError(f"no patch in {path}; give a folder of git format-patch, or an mbox")
-    found.sort(key=lambda mail: mail.number)
+    found = newest(found, report)
     for mail in found:
         for name in mail.files:
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise SeriesError(f"{mail.subject!r} changes {name!r}, which is not in the kernel's tree")
     return found
+
+
+def newest(mails: Sequence[PatchMail], report: Callable[[str], object] = _silent) -> list[PatchMail]:
+    """Return the newest version of a series, in the order of its numbers.
+
+    A patch that the newest version does not have is taken from the one before, if that has as many patches: it was sent
+    again alone. The same mail twice counts once.
+    """
+    found = list({(mail.version, mail.number, mail.subject, mail.diff.strip()): mail for mail in mails}.values())
+    series = [mail for mail in found if mail.total]
+    kept, last = [mail for mail in found if not mail.total], 0
+    if series:
+        last = max(mail.version for mail in series)
+        total = max(mail.total for mail in series if mail.version == last)
+        for version in sorted({mail.version for mail in series}, reverse=True):
+            have = {mail.number for mail in kept if mail.total}
+            kept += [
+                mail for mail in series
+                if mail.version == version and (version == last or (mail.total == total and mail.number not in have))
+            ]  # fmt: skip
+        if missing := sorted(set(range(1, total + 1)) - {mail.number for mail in kept if mail.total}):
+            report(f"patch {', '.join(map(str, missing))} of {total} is missing")
+    kept = [mail for mail in kept if not any(_replaces(other, mail) for other in kept)]
+    if left := sorted({mail.version for mail in found if mail not in kept}):
+        top = max(mail.version for mail in kept)
+        older = ", ".join(f"{mail.number} (v{mail.version})" for mail in kept if mail.total and mail.version < last)
+        rest = f", with patch {older}" if older else ""
+        report(f"{', '.join(f'v{version}' for version in left)} and v{top} are there: v{top} is taken{rest}")
+    return sorted(kept, key=lambda mail: mail.number)
+
+
+def _replaces(other: PatchMail, mail: PatchMail) -> bool:
+    """Whether a single patch is a later version of another."""
+    return not other.total and not mail.total and other.version > mail.version and other.subject == mail.subject
 
 
 def _mails(path: Path) -> Iterator[PatchMail]:
@@ -103,14 +146,16 @@ def _mails(path: Path) -> Iterator[PatchMail]:
     for place, message in enumerate(messages, 1):
         prefix, subject = _PREFIX.match(str(message["Subject"] or path.stem)).groups()  # type: ignore[union-attr]
         diff = _body(message)
-        if subject.lower().startswith("re:") or _DIFF.search(diff) is None:
-            continue  # a cover letter, or a reply
         number, version = _NUMBER.search(prefix), _VERSION.search(prefix)
+        cover = number is not None and int(number[1]) == 0
+        if cover or subject.lower().startswith("re:") or _DIFF.search(diff) is None:
+            continue
         yield PatchMail(
             int(number[1]) if number else place,
             " ".join(subject.split()),
             int(version[1]) if version else 1,
             diff,
+            int(number[2]) if number else 0,
         )
 
 

@@ -15,8 +15,8 @@ import click
 from rich.console import Console
 
 from pfncache import user_cache as cache
-from pfncache.kernels import debian, make, source
-from pfncache.kernels.apt import Apt, AptError
+from pfncache.kernels import debian, make, source, variant
+from pfncache.kernels.apt import Apt, AptError, NoSuchRelease
 from pfncache.kernels.build import beyond_kvm, build
 from pfncache.kernels.flavour import DEBUG, STOCK, Progress
 from pfncache.kernels.image import Image
@@ -25,24 +25,54 @@ from pfncache.kernels.modules import ModuleError
 from pfncache.kernels.patch_mail import PatchMail, SeriesError, read
 from pfncache.kernels.view import mib
 
-EXIT_INTERRUPTED = 130
+_INTERRUPTED = 130
+_PART_WORDS = 2
+"""Words that tell a part of the work, without counts."""
+_PROGRESS_SECONDS = 20.0
+"""Time between lines of progress of one part."""
 _STATUS_WIDTH = 100
 """Maximum length of a progress line."""
 
 
+class NotDone(click.ClickException):
+    """Something that this host or the network lacks has kept the work from being done."""
+
+    exit_code = 3
+    """INCOMPLETE: nothing is known of the kernel or the series."""
+
+
 @contextmanager
 def working() -> Iterator[Progress]:
-    """Show the progress of long work; turn its failures into an error of one line, and Ctrl-C into an exit status."""
+    """Show the progress of long work; turn its failures into an error of one line, and Ctrl-C into an exit status.
+
+    A terminal gets a line that changes; a pipe gets a line for each part of the work, and one now and then.
+    """
+    err = Console(stderr=True, highlight=False, soft_wrap=True)
+    shown: dict[str, float] = {}
+
+    def print_some(text: str) -> None:
+        part, now = " ".join(text.split()[:_PART_WORDS]), time.monotonic()
+        if part not in shown or now - max(shown.values()) >= _PROGRESS_SECONDS:
+            shown[part] = now
+            err.print(text[:_STATUS_WIDTH], markup=False)
+
     try:
-        with Console(stderr=True, highlight=False).status("...") as status:
-            yield lambda text: status.update(text[:_STATUS_WIDTH])
+        if err.is_terminal:
+            with err.status("...") as status:
+                yield lambda text: status.update(text[:_STATUS_WIDTH])
+        else:
+            yield print_some
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(_INTERRUPTED)
+    except NoSuchRelease as error:
+        raise click.UsageError(str(error)) from None
+    except (BuildError, SeriesError) as error:
+        raise click.ClickException(str(error)) from None
     except subprocess.CalledProcessError as error:
         output = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
-        raise click.ClickException(f"{error.cmd[0]}: {output.splitlines()[0]}") from None
-    except (AptError, BuildError, ModuleError, SeriesError, OSError, subprocess.SubprocessError) as error:
-        raise click.ClickException(str(error)) from None
+        raise NotDone(f"{error.cmd[0]}: {output.splitlines()[0]}") from None
+    except (AptError, ModuleError, OSError, subprocess.SubprocessError) as error:
+        raise NotDone(str(error)) from None
 
 
 def _apt(update: bool, progress: Progress) -> Apt:
@@ -55,16 +85,26 @@ def _apt(update: bool, progress: Progress) -> Apt:
 
 def available(update: bool, progress: Progress) -> list[debian.Release]:
     """Return the kernels that Debian has, after an update of its lists if asked for."""
-    return debian.available(_apt(update, progress))
+    with Apt().exclusive(_say):
+        return debian.available(_apt(update, progress))
 
 
 def fetch_named(names: Sequence[str], progress: Progress) -> Iterator[str]:
-    """Fetch kernels by version, release or suite. Yields a line for each."""
-    apt = _apt(False, progress)
+    """Fetch kernels by version, release or suite. Yields a line for each. All names are checked before."""
     for name in names:
+        debian.check_wanted(name)
+    with Apt().exclusive(_say):
+        apt = _apt(False, progress)
+        images = [(name, debian.choose(apt, name).release) for name in names]
+    for name, release in images:
         progress(f"looking for {name}")
-        image = debian.fetch(apt, name, progress)
+        with apt.exclusive(_say):
+            image = debian.fetch(apt, release, progress)
         yield f"{image.release} ({mib(cache.size(image.vmlinuz.parent))}): pfncache selftest --kernel {name}"
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 @dataclass(frozen=True)
@@ -80,15 +120,9 @@ class BuildRequest:
     """Whether to build a whole kernel that checks itself."""
 
     def name_for(self, release: str) -> str:
-        """Return the name of the variant. Raises a usage error for one that cannot be used."""
-        name, path = self.name, self.path
-        if name is None:
-            version = release.split("+", 1)[0]
-            parts = [version, path.resolve().stem if path is not None else "", "debug" if self.debug else ""]
-            return "+".join(part for part in parts if part) if any(parts[1:]) else f"{version}+protected"
-        if "/" in name or name.startswith(".") or name == "host" or name[:1].isspace():
-            raise click.UsageError(f"{name!r} is no name for a kernel; use one like my-series")
-        return name
+        """Return the name of the variant."""
+        series = self.path.resolve().stem if self.path is not None else ""
+        return variant.default_name(release, series, self.debug) if self.name is None else self.name
 
 
 Advise = Callable[[Sequence[PatchMail], str], Iterable[str]]
@@ -98,11 +132,13 @@ Advise = Callable[[Sequence[PatchMail], str], Iterable[str]]
 def build_variant(request: BuildRequest, progress: Progress, advise: Advise) -> str:
     """Build a variant, and print advice on its series before. Returns the line that says how to run it."""
     try:
-        series = read(request.path) if request.path is not None else []
-    except SeriesError as error:
+        if request.name is not None:
+            variant.check_name(request.name)
+        series = read(request.path, _say) if request.path is not None else []
+    except (SeriesError, variant.BadName) as error:
         raise click.UsageError(str(error)) from None
     if packages := make.missing():
-        raise click.ClickException(f"to build kernels: apt-get install {' '.join(packages)}")
+        raise NotDone(f"to build kernels: apt-get install {' '.join(packages)}")
     started = time.monotonic()
     release = _release(request.base, progress)
     name = request.name_for(release)
@@ -119,10 +155,17 @@ def build_variant(request: BuildRequest, progress: Progress, advise: Advise) -> 
 def _release(base: str, progress: Progress) -> str:
     """Return the release to rebuild: one in the cache, or else Debian's newest."""
     here = (image.release for image in debian.fetched() if debian.matches(image.release, base))
-    return next(here, None) or debian.choose(_apt(False, progress), base).release
+    debian.check_wanted(base)
+    if release := next(here, None):
+        return release
+    with Apt().exclusive(_say):
+        return debian.choose(_apt(False, progress), base).release
 
 
 def _stock(release: str, progress: Progress) -> Image:
     """Return Debian's own kernel of a release; it is fetched unless it is in the cache."""
     here = (image for image in debian.fetched() if image.release == release)
-    return next(here, None) or debian.fetch(_apt(False, progress), release, progress)
+    if image := next(here, None):
+        return image
+    with Apt().exclusive(_say):
+        return debian.fetch(_apt(False, progress), release, progress)

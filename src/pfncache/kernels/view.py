@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pfncache import user_cache as cache
 from pfncache.kernels import debian, variant
+from pfncache.kernels.find import NoSuchKernel, find
 
 
 def mib(size: int) -> str:
@@ -24,7 +25,11 @@ def show_kernels(available: list[debian.Release]) -> None:
         path = cache.folder("kernels") / found.release
         table.add_row(found.release, found.suite, mib(cache.size(path)) if found.release in fetched else "")
     for name in variant.names():
-        table.add_row(name, f"built, {variant.load(name).release}", mib(cache.size(variant.folder() / name)))
+        try:
+            about = f"built, {find(name).release}"
+        except NoSuchKernel:
+            about = "built, but damaged: build it again"
+        table.add_row(name, about, mib(cache.size(variant.folder() / name)))
     Console().print(table)
     click.echo(f"{mib(cache.size(cache.root()))} in {cache.root()}, with lists, sources and saved states of guests")
 

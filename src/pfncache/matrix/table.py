@@ -15,7 +15,7 @@ from pfncache.matrix.paths import PATHS, AccessPath
 from pfncache.matrix.predict import Predicted, predict
 from pfncache.matrix.probes import Cells
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Mark(enum.Enum):
@@ -145,7 +145,6 @@ class Matrix:
     def as_json(self) -> dict[str, Any]:
         """Return the matrix as the JSON schema defines it."""
         return {
-            "schema": SCHEMA,
             "design": self.design.name,
             "kernel": self.kernel or None,
             "memory": [{"name": kind.name, "text": kind.text} for kind in KINDS.values()],

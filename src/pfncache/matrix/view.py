@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pfncache.machines.document import Ended, run_members
 from pfncache.matrix.cell import CellVerdict, Observation
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
@@ -42,16 +43,23 @@ LEGEND = (
 )
 
 
-def show_all(matrices: Iterable[Matrix], as_json: bool, out: TextIO) -> list[Matrix]:
-    """Print each matrix when it is there, then the legend; or all of them as one JSON document."""
-    found = []
-    for matrix in matrices:
-        found.append(matrix)
-        if not as_json:
-            show(matrix, out)
-    if as_json:
-        out.write(json.dumps({"schema": SCHEMA, "matrices": [matrix.as_json() for matrix in found]}, indent=1) + "\n")
-    else:
+def show_all(
+    matrices: Iterable[Matrix], as_json: bool, out: TextIO, options: dict[str, Any] | None = None
+) -> list[Matrix]:
+    """Print each matrix when it is there, then the legend; or one JSON document, however the run ends."""
+    found: list[Matrix] = []
+    ended = Ended()
+    try:
+        with ended.watching():
+            for matrix in matrices:
+                found.append(matrix)
+                if not as_json:
+                    show(matrix, out)
+    finally:
+        if as_json:
+            document = {**run_members(SCHEMA, options or {}, ended), "matrices": [matrix.as_json() for matrix in found]}
+            out.write(json.dumps(document, indent=1) + "\n")
+    if not as_json:
         explain(found, out)
     return found
 

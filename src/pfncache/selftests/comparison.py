@@ -12,17 +12,19 @@ from typing import Any
 
 from rich.table import Table
 
+from pfncache.machines.document import Ended, run_members
 from pfncache.selftests.runner import SelftestResult, SelftestVerdict
 
-SCHEMA = 1
+SCHEMA = 2
 MARKS = {
     SelftestVerdict.OK.value: "ok",
     SelftestVerdict.XFAIL.value: "XFAIL",
+    SelftestVerdict.XPASS.value: "XPASS",
     SelftestVerdict.SKIP.value: "-",
     SelftestVerdict.FAILED.value: "not ok",
 }
 """Text of a cell, by the verdict in the JSON document."""
-_LISTED = (SelftestVerdict.XFAIL.value, SelftestVerdict.FAILED.value)
+_LISTED = (SelftestVerdict.XFAIL.value, SelftestVerdict.XPASS.value, SelftestVerdict.FAILED.value)
 """Verdicts whose tests have a row of their own."""
 
 
@@ -49,6 +51,7 @@ class KernelResults:
                     "verdict": result.verdict.value,
                     "reason": result.line.reason,
                     "notes": result.line.notes,
+                    "earlier": result.outcome.earlier or None,
                     "seconds": round(result.outcome.seconds, 3),
                 }
                 for result in self.results
@@ -56,9 +59,9 @@ class KernelResults:
         }
 
 
-def document(columns: list[KernelResults]) -> dict[str, Any]:
+def document(columns: list[KernelResults], ended: Ended, options: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the JSON document of a run."""
-    return {"schema": SCHEMA, "kernels": [column.as_json() for column in columns]}
+    return {**run_members(SCHEMA, options or {}, ended), "kernels": [column.as_json() for column in columns]}
 
 
 def _head(kernel: dict[str, Any]) -> str:
@@ -67,18 +70,21 @@ def _head(kernel: dict[str, Any]) -> str:
 
 
 def _rows(kernels: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Return a row for each group, and for each test that fails somewhere in a group with mixed verdicts."""
+    """Return a row for each group, and for each test that fails somewhere in a group with mixed verdicts.
+
+    A column whose run has ended early has empty cells.
+    """
     verdicts = [{r["test"]: r["verdict"] for r in kernel["results"]} for kernel in kernels]
     rows: list[tuple[str, list[str]]] = []
     for group, members in groupby(verdicts[0], lambda name: name.split("/")[0]):
         tests = list(members)
-        counts = [Counter(column[test] for test in tests) for column in verdicts]
-        if all(len(count) == 1 for count in counts):
+        counts = [Counter(column[test] for test in tests if test in column) for column in verdicts]
+        if all(count and max(count.values()) == len(tests) for count in counts):
             rows.append((f"{group} ({len(tests)})", [MARKS[next(iter(count))] for count in counts]))
             continue
         rows.append((f"{group} ({len(tests)})", [_summary(count) for count in counts]))
-        different = [test for test in tests if any(column[test] in _LISTED for column in verdicts)]
-        rows += [(f"  {test}", [MARKS[column[test]] for column in verdicts]) for test in different]
+        different = [test for test in tests if any(column.get(test) in _LISTED for column in verdicts)]
+        rows += [(f"  {test}", [MARKS.get(column.get(test, ""), "") for column in verdicts]) for test in different]
     return rows
 
 

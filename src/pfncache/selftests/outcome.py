@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.report import PropertyViolated
+from pfncache.machines.host import pace
 from pfncache.machines.isolate import IsolatedResult, isolated
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
 from pfncache.selftests.selftest import Selftest, SelftestFailure, SelftestSkipped
@@ -40,6 +41,10 @@ class SelftestOutcome:
     seconds: float = 0.0
     splat: bool = False
     """Whether the model's kernel has stopped at a violated property."""
+    timed_out: bool = False
+    """Whether a time bound decided: the test failed after one had expired, or hung."""
+    earlier: str = ""
+    """Why an earlier run of the test did not end in time; empty if this is the first run."""
 
 
 OpenMachine = Callable[[], Machine]
@@ -53,7 +58,7 @@ def run_on(open_machine: OpenMachine, test: Selftest, seconds: float) -> Selftes
 def outcome_of(result: IsolatedResult[SelftestOutcome]) -> SelftestOutcome:
     """Outcome of a test whose process has ended, hung or crashed."""
     if result.hung:
-        return SelftestOutcome(status=SelftestStatus.HANG, text=result.trouble, seconds=result.seconds)
+        return SelftestOutcome(status=SelftestStatus.HANG, text=result.trouble, seconds=result.seconds, timed_out=True)
     if result.value is None:
         return SelftestOutcome(status=SelftestStatus.CRASH, text=result.trouble, seconds=result.seconds)
     return replace(result.value, seconds=result.seconds)
@@ -70,6 +75,7 @@ def perform(open_machine: OpenMachine, test: Selftest) -> SelftestOutcome:
         machine.close()
         return SelftestOutcome(status=SelftestStatus.SKIP, text=missing)
     status, text, observation, splat = SelftestStatus.FAIL, "", None, False
+    expired = pace.expirations()
     try:
         with machine:
             observation = test.body(machine)
@@ -81,5 +87,6 @@ def perform(open_machine: OpenMachine, test: Selftest) -> SelftestOutcome:
     except SyscallError as error:
         text = f"unexpected {error}"
     return SelftestOutcome(
-        status=status, text=text, observation=observation, complaints=machine.dmesg(), notes=machine.notes, splat=splat
-    )
+        status=status, text=text, observation=observation, complaints=machine.dmesg(), notes=machine.notes,
+        splat=splat, timed_out=status is SelftestStatus.FAIL and pace.expirations() > expired,
+    )  # fmt: skip

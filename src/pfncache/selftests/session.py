@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.kernels.image import Image
+from pfncache.machines.host import pace
 from pfncache.machines.vm.guest import Boot
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.comparison import KernelResults
@@ -35,6 +36,8 @@ class SelftestRequest:
     """Names as the user gave them: a full name opts in to its test."""
     design: Design | None = None
     """The design to compare with; None for the one that models the kernel."""
+    strict: bool = False
+    """Whether a test that passes where a failure was expected is not ok."""
 
 
 def select(names: Sequence[str]) -> list[Selftest]:
@@ -47,6 +50,7 @@ def select(names: Sequence[str]) -> list[Selftest]:
 
 def columns(request: SelftestRequest, machine: str | None, images: list[Image], boot: Boot) -> Iterator[Pending]:
     """Yield a column for each kernel, or for this host, or for the model; a guest is closed before the next one."""
+    pace.calibrate()
     for image in images:
         with boot(image) as guest:
             kernel = GuestKernel(guest)
@@ -60,7 +64,7 @@ def columns(request: SelftestRequest, machine: str | None, images: list[Image], 
     design = request.design or DESIGNS["mainline-7.3"]
     why = f" ({host.reason})" if host is not None else ""
     column = KernelResults("", design.name, f"the model of {design.name}, {design.title}{why}")
-    yield column, run(request.tests, None, design)
+    yield column, run(request.tests, None, design, strict=request.strict)
 
 
 def _on_kernel(request: SelftestRequest, kernel: Kernel, where: str, release: str, host: Host) -> Pending:
@@ -70,4 +74,4 @@ def _on_kernel(request: SelftestRequest, kernel: Kernel, where: str, release: st
         return column, run(request.tests, kernel, design)
     reason = "by --design" if request.design is not None else host.reason
     column = KernelResults(release, design.name, f"the KVM {where}, modelled by {design.name} ({reason})")
-    return column, run(request.tests, kernel, design, host.capabilities.processor, request.names)
+    return column, run(request.tests, kernel, design, host.capabilities.processor, request.names, request.strict)

@@ -7,14 +7,17 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
+from pfncache.machines.document import Ended
 from pfncache.selftests.comparison import KernelResults, document, table
 from pfncache.selftests.ktap import Directive, Line, header
 from pfncache.selftests.runner import SelftestResult, SelftestVerdict
@@ -24,23 +27,54 @@ from pfncache.selftests.session import Pending
 COLOURS = {
     SelftestVerdict.OK: "green",
     SelftestVerdict.XFAIL: "yellow",
+    SelftestVerdict.XPASS: "cyan",
     SelftestVerdict.SKIP: "dim",
     SelftestVerdict.FAILED: "red",
 }
+_PROGRESS_SECONDS = 30.0
+"""Time between lines of progress on a standard error that is no terminal."""
+
+Style = Callable[[list[Selftest], Iterator[SelftestResult], KernelResults, int], Iterator[SelftestResult]]
+"""Prints the results of a column as they arrive, at a depth, and passes them on."""
 
 
-def show(pending: Iterable[Pending], tests: list[Selftest], as_json: bool) -> list[KernelResults]:
-    """Run each column to its end, print it in the format that standard output calls for, and return the columns."""
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """How to show a run."""
+
+    as_json: bool = False
+    columns: int = 1
+    """Number of kernels. In KTAP, each of several is a test with the groups as its subtests."""
+    options: dict[str, Any] | None = None
+    """Options of the run, for the JSON document."""
+
+
+def show(pending: Iterable[Pending], tests: list[Selftest], form: Format) -> list[KernelResults]:
+    """Run each column to its end, print it in the format that standard output calls for, and return the columns.
+
+    However the run ends, the JSON document is printed, with the results until then.
+    """
     terminal = is_terminal()
-    style = silent if as_json else summary if terminal else ktap
-    done = []
-    for column, results in pending:
-        done.append(column)
-        column.results += style(tests, results, f"machine: {column.about}")
-    if as_json:
-        click.echo(json.dumps(document(done), indent=1))
-    elif len(done) > 1 and terminal:
-        Console(highlight=False).print(table(done))
+    style: Style = silent if form.as_json else summary if terminal else ktap
+    nested = style is ktap and form.columns > 1
+    done: list[KernelResults] = []
+    ended = Ended()
+    try:
+        with ended.watching():
+            if nested:
+                click.echo(header(form.columns))
+            for column, results in pending:
+                done.append(column)
+                for result in style(tests, results, column, int(nested)):
+                    column.results.append(result)
+                if nested:
+                    line = Line(column.release, all(result.line.ok for result in column.results))
+                    click.echo(line.render(len(done), 0))
+    finally:
+        if form.as_json:
+            click.echo(json.dumps(document(done, ended, form.options), indent=1))
+        elif len(done) > 1 and terminal:
+            Console(highlight=False).print(table(done))
     return done
 
 
@@ -49,29 +83,33 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def ktap(tests: list[Selftest], results: Iterator[SelftestResult], about: str) -> Iterator[SelftestResult]:
+def ktap(
+    tests: list[Selftest], results: Iterator[SelftestResult], column: KernelResults, depth: int
+) -> Iterator[SelftestResult]:
     """Print KTAP: a subtest for each group, each line as soon as its test has ended."""
     groups = [(name, list(members)) for name, members in groupby(tests, lambda test: test.group)]
-    click.echo(header(len(groups)))
-    click.echo(f"# {about}")
+    click.echo(header(len(groups), depth, column.release if depth else ""))
+    click.echo(Line.diagnostic(f"machine: {column.about}", depth))
     for number, (group, members) in enumerate(groups, 1):
-        click.echo(header(len(members), 1, group))
-        verdicts: list[SelftestVerdict] = []
+        click.echo(header(len(members), depth + 1, group))
+        lines: list[Line] = []
         for count, result in enumerate((next(results) for _ in members), 1):
-            click.echo(result.line.render(count, 1))
+            click.echo(result.line.render(count, depth + 1))
             sys.stdout.flush()
-            verdicts.append(result.verdict)
+            lines.append(result.line)
             yield result
-        line = Line(group, SelftestVerdict.FAILED not in verdicts)
-        if set(verdicts) == {SelftestVerdict.SKIP}:
+        line = Line(group, all(line.ok for line in lines))
+        if {line.directive for line in lines} == {Directive.SKIP}:
             line.directive, line.reason = Directive.SKIP, "all were skipped"
-        click.echo(line.render(number, 0))
+        click.echo(line.render(number, depth))
 
 
-def summary(tests: list[Selftest], results: Iterator[SelftestResult], about: str) -> Iterator[SelftestResult]:
-    """Print a line for each group, then its failures in full, and its XFAILs and skips by their reason."""
+def summary(
+    tests: list[Selftest], results: Iterator[SelftestResult], column: KernelResults, depth: int
+) -> Iterator[SelftestResult]:
+    """Print a line for each group, then its failures in full, and the rest that is not ok by its reason."""
     console = Console(highlight=False, soft_wrap=True)
-    console.print(about, markup=False)
+    console.print(f"machine: {column.about}", markup=False)
     started = time.monotonic()
     total: Counter[SelftestVerdict] = Counter()
     for group, members in groupby(tests, lambda test: test.group):
@@ -83,6 +121,8 @@ def summary(tests: list[Selftest], results: Iterator[SelftestResult], about: str
             if result.verdict is not SelftestVerdict.OK:
                 why = result.line.reason or "; ".join(result.line.notes)
                 reasons.setdefault((result.verdict, why), []).append(result.test.short)
+            elif result.outcome.earlier:
+                console.print(f"  {result.test.short}: {result.line.notes[0]}", markup=False)
             yield result
         console.print(f"[bold]{group:<20}[/] {_counts(counts)}")
         for (verdict, why), names in reasons.items():
@@ -95,7 +135,17 @@ def _counts(counts: Counter[SelftestVerdict]) -> str:
     return ", ".join(f"[{COLOURS[v]}]{counts[v]} {v.value}[/]" for v in COLOURS if counts[v])
 
 
-def silent(tests: list[Selftest], results: Iterator[SelftestResult], about: str) -> Iterator[SelftestResult]:
-    """Print a progress bar on standard error, if that is a terminal, and nothing else."""
-    err = Console(stderr=True)
-    yield from track(results, about, len(tests), console=err, transient=True, disable=not err.is_terminal)
+def silent(
+    tests: list[Selftest], results: Iterator[SelftestResult], column: KernelResults, depth: int
+) -> Iterator[SelftestResult]:
+    """Print progress on standard error and nothing else: a bar on a terminal, else a line now and then."""
+    err = Console(stderr=True, highlight=False, soft_wrap=True)
+    if err.is_terminal:
+        yield from track(results, f"machine: {column.about}", len(tests), console=err, transient=True)
+        return
+    printed = time.monotonic()
+    for number, result in enumerate(results, 1):
+        if time.monotonic() - printed >= _PROGRESS_SECONDS:
+            err.print(f"selftest: {number} of {len(tests)} tests, {column.about}", markup=False)
+            printed = time.monotonic()
+        yield result

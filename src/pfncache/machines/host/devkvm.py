@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pfncache.machines.capabilities import Processor
-from pfncache.machines.host import firmware, libc
+from pfncache.machines.host import firmware, libc, pace
 from pfncache.machines.host.deadline import Deadline
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.structs import CPUID_ENTRIES, KvmCpuid2
@@ -18,7 +18,7 @@ from pfncache.machines.resource import Closing
 C = TypeVar("C", bound=Closing)
 DEVICE = "/dev/kvm"
 RUN_SECONDS = 1.0
-"""The bound of every KVM_RUN."""
+"""The bound of every KVM_RUN, at the pace of a fast machine."""
 _PARAMETERS = Path("/sys/module")
 _FORCED_EMULATION = _PARAMETERS / "kvm" / "parameters" / "force_emulation_prefix"
 _VENDORS = {"kvm_amd": ("npt", "nrips"), "kvm_intel": ("ept", "")}
@@ -61,7 +61,7 @@ class KvmHost(Closing):
         self.nested_paging = processor().nested_paging
         self._open: list[Closing] = []
         self._mappings: list[tuple[int, int]] = []
-        self.deadline = Deadline(RUN_SECONDS)
+        self.deadline = Deadline(pace.bound(RUN_SECONDS))
         try:
             self.vcpu_mmap_size = ioctl(self.fd, "KVM_GET_VCPU_MMAP_SIZE")
             self.cpuid = KvmCpuid2(CPUID_ENTRIES)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from pfncache.linux.include.uapi import MADV_NOHUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, PAGE_SIZE, PROT_RW
-from pfncache.machines.host import libc
+from pfncache.machines.host import libc, pace
 from pfncache.machines.host.pagemap import PRESENT, Pagemap
 from pfncache.machines.resource import OrphanedVms
 
@@ -99,7 +99,7 @@ class HostOrphanedVms(OrphanedVms):
                 os.waitpid(pid, 0)
 
     def _take_over(self, parent_end: socket.socket) -> int:
-        if not select.select([parent_end], [], [], _BUILD_SECONDS)[0]:
+        if not pace.wait(lambda bound: bool(select.select([parent_end], [], [], bound)[0]), _BUILD_SECONDS):
             raise TimeoutError(f"no VM after {_BUILD_SECONDS:.0f} s")
         data, self._fds, _, _ = socket.recv_fds(parent_end, 8, MAX_FDS)
         if not data:

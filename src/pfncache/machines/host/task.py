@@ -18,7 +18,7 @@ from pfncache.linux.include.uapi import (
     MAP_PRIVATE,
     PROT_RW,
 )
-from pfncache.machines.host import libc
+from pfncache.machines.host import libc, pace
 from pfncache.machines.resource import Task, Window
 
 T = TypeVar("T")
@@ -26,6 +26,9 @@ WINDOW_BYTES = 1 << 30
 """Populated memory that takes long enough to unmap for tests to run meanwhile."""
 _BEGIN_SECONDS = 0.005
 """From the start of the thread until its madvise() has begun."""
+
+_ZAP_SECONDS = 30.0
+"""Bound of the whole window."""
 
 
 class Worker:
@@ -61,13 +64,14 @@ class ThreadTask(Task[T], Generic[T]):
         self._done.set()
 
     def blocked(self, seconds: float = 0.15) -> bool:
-        """Whether the thread has not ended after this time."""
-        return not self._done.wait(seconds)
+        """Whether the thread has not ended after this time, which grows with the machine's pace."""
+        return not pace.wait(self._done.wait, seconds)
 
     def result(self, seconds: float = 5.0) -> T:
         """Wait for the thread. Returns its result, or raises its exception."""
+        started = time.monotonic()
         if self.blocked(seconds):
-            raise TimeoutError(f"still running after {seconds} s")
+            raise TimeoutError(f"still running after {time.monotonic() - started:.1f} s")
         if self._raised is not None:
             raise self._raised
         return self._returned[0]
@@ -97,6 +101,6 @@ class ZapWindow(Window):
     def close(self) -> None:
         """Wait for the end, and unmap the memory."""
         if self._base:
-            self._task.result()
+            self._task.result(_ZAP_SECONDS)
             libc.munmap(self._base, WINDOW_BYTES)
             self._base = 0

@@ -22,7 +22,7 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_WP,
     UFFDIO_WRITEPROTECT_MODE_WP,
 )
-from pfncache.machines.host import libc
+from pfncache.machines.host import libc, pace
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.pagemap import PRESENT, UFFD_WP_BIT, Pagemap
 from pfncache.machines.host.structs import UffdioApi, UffdioRange, UffdioRegister, UffdioWriteprotect, UffdioZeropage
@@ -85,7 +85,7 @@ class HostUserfaultfd(Userfaultfd):
         """Page address of the next fault."""
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
-        if not poll.poll(seconds * 1000):
+        if not pace.wait(lambda bound: bool(poll.poll(bound * 1000)), seconds):
             raise TimeoutError("no page fault")
         event, _, address = _MESSAGE.unpack(os.read(self.fd, _MESSAGE.size))
         if event != UFFD_EVENT_PAGEFAULT:

@@ -20,8 +20,8 @@ from pfncache.linux.include.uapi import (
     PAGE_SIZE,
     PROT_RW,
 )
-from pfncache.machines.host import firmware, libc
-from pfncache.machines.host.devkvm import KvmHost
+from pfncache.machines.host import firmware, libc, pace
+from pfncache.machines.host.devkvm import RUN_SECONDS, KvmHost
 from pfncache.machines.host.file import HostFile
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.structs import (
@@ -113,7 +113,19 @@ class HostVcpu(Vcpu):
         """KVM_RUN at the reset vector, where the guest halts."""
         if self._load_sregs(self._reset):
             ioctl(self.fd, "KVM_SET_REGS", KvmRegs(rip=0xFFF0, rflags=_RFLAGS))
-        self._run.immediate_exit = immediate_exit
+        if immediate_exit:
+            return self._complete()
+        leave = self._enter()
+        if leave.reason == "INTR" and not self.vm.irqchip:  # a slow machine: without an APIC, HLT exits at once
+            pace.again()
+            leave = self._enter(pace.bound(RUN_SECONDS))
+            if leave.reason == "INTR":
+                pace.expire()
+        return leave
+
+    def _complete(self) -> Exit:
+        """KVM_RUN with immediate_exit: complete an exit, without running the guest."""
+        self._run.immediate_exit = 1
         leave = self._enter()
         self._run.immediate_exit = 0
         return leave
@@ -196,9 +208,9 @@ class HostVcpu(Vcpu):
             return leave.data
         if leave.reason == "MMIO":
             # KVM completes the instruction before new registers may be set.
-            self._run.immediate_exit = 1
-            self._enter()
-            self._run.immediate_exit = 0
+            self._complete()
+        if leave.reason == "INTR":
+            pace.expire()
         raise GuestExit(leave)
 
     def load(self, gpa: int) -> bytes:

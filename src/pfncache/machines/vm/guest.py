@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pfncache.kernels import modules
 from pfncache.kernels.image import Image
+from pfncache.machines.host import pace
 from pfncache.machines.isolate import IsolatedResult
 from pfncache.machines.resource import Closing
 from pfncache.machines.vm import agent, initramfs
 from pfncache.machines.vm.qemu import Hardware, Qemu
 from pfncache.machines.vm.snapshot import Snapshot
+from pfncache.user_cache import scratch
 
 T = TypeVar("T")
 KVM = ("kvm_amd", "kvm_intel")
@@ -23,12 +24,18 @@ KVM = ("kvm_amd", "kvm_intel")
 APPEND = "console=ttyS0 panic=-1 loglevel=5 tsc=reliable maxcpus=1"
 BOOT_SECONDS = 150.0
 LOAD_SECONDS = 60.0
+_PROGRESS_SECONDS = 15.0
+"""Time between lines of progress."""
 _GRACE = 30.0
 """Time that the agent may take beyond the bound of a call."""
 
 
 class GuestError(Exception):
     """The guest has ended or does not answer; the message has the console's last lines."""
+
+
+def _silent(text: str) -> None:
+    """Report no progress."""
 
 
 class Boot(Protocol):
@@ -41,9 +48,12 @@ class Boot(Protocol):
 class Guest(Closing):
     """A kernel in QEMU, with the agent as its only process."""
 
-    def __init__(self, image: Image, hardware: Hardware | None = None) -> None:
-        """Boot the image, or restore a saved state of it."""
+    def __init__(
+        self, image: Image, hardware: Hardware | None = None, progress: Callable[[str], object] = _silent
+    ) -> None:
+        """Boot the image, or restore a saved state of it. `progress` gets a line now and then while it boots."""
         self.image = image
+        self._progress = progress
         self._hardware = hardware or Hardware.here()
         self._initramfs = initramfs.build(image)
         self._kvm = modules.load(image, KVM)
@@ -67,20 +77,19 @@ class Guest(Closing):
         self.close()
         snapshot, late = self._snapshot, self._late
         self.restored = snapshot.exists
-        with tempfile.NamedTemporaryFile(prefix="pfncache-", suffix=".cpio") as root:
-            if not self.restored:
-                root.write(self._initramfs)
-                root.flush()
+        with scratch() as folder:
+            root = folder / "initramfs.cpio"
+            root.write_bytes(b"" if self.restored else self._initramfs)
             self._qemu = Qemu(
                 self._hardware,
                 self.image.vmlinuz,
-                Path(root.name),
+                root,
                 self._append,
                 snapshot.path if self.restored else None,
             )
             try:
                 if not self.restored:
-                    self._receive(BOOT_SECONDS, "does not boot")
+                    self._receive(pace.bound(BOOT_SECONDS), "does not boot", self._progress)
                     if not late:
                         self._load_kvm()
                     self.unsaved = snapshot.save(self._qemu.monitor)
@@ -119,11 +128,16 @@ class Guest(Closing):
         ended: IsolatedResult[T] = self._receive(seconds + _GRACE, "does not answer")
         return ended
 
-    def _receive(self, seconds: float, failure: str) -> Any:
+    def _receive(self, seconds: float, failure: str, progress: Callable[[str], object] = _silent) -> Any:
         assert self._qemu is not None and self._qemu.agent is not None
+        started = time.monotonic()
         try:
-            if self._qemu.agent.poll(seconds):
-                return self._qemu.agent.recv()
+            while (passed := time.monotonic() - started) < seconds:
+                if self._qemu.agent.poll(min(_PROGRESS_SECONDS, seconds - passed)):
+                    return self._qemu.agent.recv()
+                console = len(self._qemu.console())
+                waited = f"{time.monotonic() - started:.0f} s of at most {seconds:.0f} s"
+                progress(f"Linux {self.image.release}: no answer after {waited}; {console} lines on its console")
         except (EOFError, OSError):
             raise self._lost("has panicked or powered off") from None
         raise self._lost(f"{failure} within {seconds:.0f} s")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One QEMU process: a kernel, an initramfs, a console in a file, and a port to the agent.
 
-Closing it ends the process and removes its files; so does the death of its parent.
+Closing it ends the process and removes its files. The death of its parent ends the process, and a later run removes
+the files.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import functools
 import shutil
 import socket
 import subprocess
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pfncache.machines.resource import Closing
 from pfncache.machines.vm.monitor import Monitor, MonitorError
+from pfncache.user_cache import scratch
 
 PROGRAM = "qemu-system-x86_64"
 _NESTED = ("/sys/module/kvm_amd/parameters/nested", "/sys/module/kvm_intel/parameters/nested")
@@ -83,7 +85,8 @@ class Qemu(Closing):
         self, hardware: Hardware, kernel: Path, initramfs: Path, append: str, state: Path | None = None
     ) -> None:
         """Boot, or restore a saved state."""
-        self._folder = Path(tempfile.mkdtemp(prefix="pfncache-"))
+        self._files = ExitStack()
+        self._folder = self._files.enter_context(scratch())
         self._console = self._folder / "console"
         self._console.touch()
         self._process: subprocess.Popen[str] | None = None
@@ -155,4 +158,4 @@ class Qemu(Closing):
             self.agent.close()
             self.agent = None
         self._listener.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._files.close()

@@ -41,12 +41,22 @@ class Outcome:
     bounds: str = ""
     """What was searched: the actors with their operations, and the size of memory."""
     limit: str = ""
-    """What ended a bounded search."""
+    """What ended a bounded search, or why there was none."""
 
     @classmethod
     def bounded(cls, scenario: str, *, reason: str) -> Outcome:
         """Return the outcome of a search that did not take place."""
         return cls(scenario=scenario, verdict=Verdict.BOUNDED, limit=reason)
+
+    @classmethod
+    def not_applicable(cls, scenario: str, *, reason: str) -> Outcome:
+        """Return the outcome of a scenario that was asked for and that the design's kernel cannot run."""
+        return cls(scenario=scenario, verdict=Verdict.NOT_APPLICABLE, limit=reason)
+
+    @classmethod
+    def lost(cls, scenario: str, *, reason: str) -> Outcome:
+        """Return the outcome of a scenario whose worker process died, and died again when it was repeated."""
+        return cls(scenario=scenario, verdict=Verdict.LOST, limit=reason)
 
     @property
     def trace(self) -> Trace | None:

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "pfncache"
 MAX_LINES = 460
 
 FLOORS = (
-    {"lang", "user_cache"},
+    {"lang", "user_cache", "interrupts", "progress"},
     {"linux"},
     {"check"},
     {"kernels", "properties"},
@@ -36,7 +36,7 @@ FLOORS = (
 ALONE = {
     "lang": set[str](),
     "linux": {"lang"},
-    "check": {"lang", "user_cache"},
+    "check": {"lang", "user_cache", "interrupts", "progress"},
     "properties": {"lang", "linux"},
     "scenarios": {"lang", "linux", "check"},
 }

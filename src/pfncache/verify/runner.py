@@ -44,6 +44,8 @@ class Job:
     reduction: bool = True
     """Search a persistent set of actors where there is a smaller one."""
     threads: int = 1
+    first: bool = False
+    """Stop at the first violation."""
 
     @property
     def scenario_name(self) -> str:
@@ -212,6 +214,7 @@ def _run_numbered(number: int) -> list[Outcome]:
 
 
 def start_worker() -> None:
-    """Initialise a worker process: ignore Ctrl-C, which the parent handles, and collect garbage rarely."""
+    """Initialise a worker process: ignore Ctrl-C, which the parent handles, end at SIGTERM, collect garbage rarely."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's raises, which a pool takes for a result
     gc.set_threshold(GC_THRESHOLD)

@@ -46,7 +46,7 @@ def exit_status(call: Callable[[], Any]) -> int:
         click.echo("terminated", err=True)
         return ExitStatus.TERMINATED
     except SystemExit as ended:
-        # click and rich end so when the reader of standard output is gone
+        # rich ends so when the reader of standard output is gone
         if isinstance(ended.__context__, BrokenPipeError):
             output.discard()
             return ExitStatus.BROKEN_PIPE
@@ -66,13 +66,19 @@ def _status(code: object) -> int:
 
 def _unwritable(error: OSError) -> ExitStatus | None:
     """Report that standard output cannot be written; None if the error is another one."""
-    if error.errno not in UNWRITABLE or error.filename is not None or output.write_error() is None:
+    if error.errno not in UNWRITABLE or error.filename is not None or not _was_writing(error):
         return None
     output.discard()
     if error.errno == errno.EPIPE:
         return ExitStatus.BROKEN_PIPE
     click.echo(f"pfncache: standard output: {os.strerror(error.errno)}", err=True)
     return ExitStatus.OUTPUT
+
+
+def _was_writing(error: OSError) -> bool:
+    """True if an error comes from a write to standard output: by click, by rich, or when it is flushed at the end."""
+    last = list(traceback.walk_tb(error.__traceback__))[-1][0]
+    return last.f_code.co_filename == __file__ or last.f_globals.get("__name__", "").split(".")[0] in ("click", "rich")
 
 
 def _internal(error: BaseException) -> ExitStatus:

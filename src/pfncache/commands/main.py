@@ -12,6 +12,8 @@ import click
 
 from pfncache import __version__
 from pfncache.commands.ending import exit_status
+from pfncache.commands.exit_status import ExitStatus
+from pfncache.commands.output import discard
 
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
@@ -42,7 +44,15 @@ class Verbs(click.Group):
 
         if not standalone_mode:
             return call()
-        sys.exit(exit_status(call))
+        sys.exit(int(exit_status(call)))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the verb; of a broken pipe, click would make exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            discard()
+            ctx.exit(ExitStatus.BROKEN_PIPE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs in the order of the help."""

@@ -39,15 +39,6 @@ def users_output_on_stderr() -> Iterator[None]:
         os.close(saved)
 
 
-def write_error() -> OSError | None:
-    """Return why standard output cannot be written, if so."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError) as error:
-        return error if isinstance(error, OSError) else OSError(str(error))
-    return None
-
-
 def discard() -> None:
     """Discard what is still to be written to standard output, so that the interpreter does not try again."""
     with contextlib.suppress(OSError, ValueError):

@@ -31,7 +31,7 @@ def footprint(
     GUEST is one of the small ones, which are the default, or `linux`: a kernel that boots until it finds no root file
     system; see `pfncache list guests`. As root and with tracefs, each page is listed with order and path of accesses.
 
-    Exit status: 0 done, 1 not measured, 2 usage, 130 interrupted.
+    Exit status: 0 done, 2 usage, 3 not measured, 130 interrupted.
     """
     from pfncache.commands.guests import images_named, running
     from pfncache.footprint.guests import GUESTS, SMALL

@@ -16,8 +16,8 @@ from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.shape import shapes
 from pfncache.scenarios.world import MemoryKind
-from pfncache.verify.runner import GC_THRESHOLD
 from pfncache.verify.systems import make_kernel_system, make_system
+from pfncache.verify.workers import GC_THRESHOLD
 
 SAMPLE = 10
 """One system in SAMPLE is also compiled without a memo."""

@@ -36,7 +36,7 @@ FLOORS = (
 ALONE = {
     "lang": set[str](),
     "linux": {"lang"},
-    "check": {"lang", "user_cache"},
+    "check": {"lang", "user_cache", "interrupts", "progress"},
     "properties": {"lang", "linux"},
     "scenarios": {"lang", "linux", "check"},
 }

@@ -49,7 +49,7 @@ def test_a_patch_that_does_not_apply_is_a_line(pfncache: Call, home: Path) -> No
     other = BEFORE.replace("cache + valid", "cache - valid")
     series = folder(home / "series", mail("[PATCH] KVM: mine", diff(other, other.replace("valid = 0", "valid = 2"))))
     result = pfncache("kernel", "build", "--base", "7.3", "--series", str(series))
-    assert result.code == 1
+    assert result.code == 3
     assert result.err.strip().splitlines()[-1] == (
         "Error: patch 1 (KVM: mine) does not apply: virt/kvm/cache.c, hunk 1 of 1, at line 2"
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -55,18 +56,24 @@ def test_json(pfncache: Command) -> None:
     run = pfncache(*VIOLATED, "--json")
     assert run.code == 1
     document = run.document
-    assert document["schema"] == 1
+    assert (document["schema"], document["status"], document["error"]) == (2, 1, None)
+    assert document["options"] == {
+        "designs": ["rfc-v4-on-7.3"], "scenarios": ["clock/gmem-unmapped/punch"], "all": False, "each_patch": False,
+        "absolute": False, "first": False, "max_states": 20_000_000, "no_reduction": False, "jobs": None,
+    }  # fmt: skip
     (design,) = document["designs"]
-    assert (design["design"], design["verdict"]) == ("rfc-v4-on-7.3", "violated")
+    assert (design["design"], design["base"], design["verdict"]) == ("rfc-v4-on-7.3", "mainline-7.3", "violated")
     (scenario,) = design["scenarios"]
-    assert scenario["scenario"] == "clock/gmem-unmapped/punch"
-    assert scenario["property"] == "use-after-free"
+    assert (scenario["scenario"], scenario["cured"]) == ("clock/gmem-unmapped/punch", [])
     assert scenario["states"] > 100
     assert scenario["transitions"] > scenario["states"] / 2
     assert "punch" in scenario["bounds"]
-    for step in scenario["trace"]:
+    violation = scenario["violations"][0]
+    assert (violation["property"], violation["against_base"]) == ("use-after-free", "new")
+    assert violation["place"].startswith("kvm_setup_guest_pvclock() arch/x86/kvm/x86/clock.py:")
+    for step in violation["trace"]:
         assert set(step) == {"cpu", "actor", "function", "source", "text", "changes"}
-    assert scenario["trace"][-1]["actor"] == "vcpu"
+    assert violation["trace"][-1]["actor"] == "vcpu"
 
 
 def test_each_patch(pfncache: Command) -> None:
@@ -197,39 +204,46 @@ def test_a_mistake_in_an_own_scenario(pfncache: Command, tmp_path: Path) -> None
 
 
 def test_two_designs_of_one_name(pfncache: Command, tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "mine.py").write_text("from pfncache.designs.catalogue import *\nd = mainline_7_3 + []\n")
-    run = pfncache("verify", str(tmp_path / "a" / "mine.py"), str(tmp_path / "b" / "mine.py"))
-    assert (run.code, run.err.splitlines()[-1]) == (
-        2, "Error: two designs are called 'd'; give one of them another name",
-    )  # fmt: skip
+    """Each has its file as a prefix: the stem, or where that is the same, the path."""
+    for name in ("a/mine.py", "b/mine.py", "other.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("from pfncache.designs.catalogue import *\nd = mainline_7_3 + []\n")
+    files = [str(tmp_path / name) for name in ("a/mine.py", "b/mine.py", "other.py")]
+    run = pfncache("verify", *files, "-s", "clock/anon/touch", "--json")
+    assert [name for name, _ in _verdicts(run)] == [f"{files[0]}:d", f"{files[1]}:d", "other:d"]
+    again = str(tmp_path / "a" / ".." / "a" / "mine.py")
+    twice = pfncache("verify", files[0], again, "-s", "clock/anon/touch", "--json")
+    assert (twice.code, _verdicts(twice)) == (0, [("d", [("clock/anon/touch", "holds")])])
 
 
 def test_limit_is_bounded(pfncache: Command) -> None:
     run = pfncache(
         "verify", "mainline-7.3", "-s", "xen/two-senders", "--no-reduction", "--max-states", "1000", "--json"
     )
-    assert run.code == 0
+    assert run.code == 3
+    assert run.document["designs"][0]["verdict"] == "incomplete"
     (scenario,) = run.document["designs"][0]["scenarios"]
     assert scenario["verdict"] == "bounded"
     assert scenario["reason"] == "the limit of 1,000 states"
 
 
 @pytest.mark.slow
-def test_interrupt_reports_what_was_covered() -> None:
-    """Ctrl-C: 130, a report in which the rest is bounded, and no child left behind."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_reports_what_was_covered(number: signal.Signals, status: int) -> None:
+    """Ctrl-C and SIGTERM: a report in which the rest is bounded, and no child left behind."""
     process = subprocess.Popen(
         [*PFNCACHE, "verify", "mainline-7.3", "-s", "pairs/", "--no-reduction", "--json"],  # minutes
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
         time.sleep(6)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == status
+    assert json.loads(out)["status"] == status
     assert "Traceback" not in err
     assert '"verdict": "bounded"' in out
     assert '"reason": "interrupted before it was searched"' in out

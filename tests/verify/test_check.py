@@ -50,8 +50,14 @@ def test_limits() -> None:
     assert (outcome.verdict, outcome.reason) == ("bounded", "the limit of 1,000 states")
 
 
-def test_memory_that_a_kernel_lacks_is_left_out() -> None:
-    assert pfncache.check("mainline-6.12", punch) == []
+def test_memory_that_a_kernel_lacks() -> None:
+    """What was asked for is not applicable; of the default catalogue, nothing is left to say."""
+    asked = pfncache.check("mainline-6.12", [punch, SCENARIO, "clock/gmem-ndm/"])
+    assert [(o.scenario, o.verdict) for o in asked[:2]] == [("test-check/punch", "not-applicable"), (SCENARIO, "holds")]
+    assert {(o.verdict, o.reason) for o in asked[2:]} == {
+        ("not-applicable", "mainline-6.12 has no memory of the kind gmem-ndm")
+    }
+    assert len(asked) > 10
 
 
 @pytest.mark.parametrize(

@@ -1,110 +1,53 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Outcomes: what many come to, and their JSON."""
+"""Outcomes of scenarios, and what makes two violations the same."""
 
 from __future__ import annotations
 
-import json
-
-import pytest
+from dataclasses import replace
 
 from pfncache.check.verdict import Verdict
-from pfncache.verify.outcome import DesignOutcome, Outcome, Violation, document
+from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.trace import Trace, TraceRow
 
 ROW = TraceRow(cpu=0, actor="vcpu", function="f", source="mm/gup.py:1", text="x = 1", changes=("x: 0 -> 1",))
-
-
-def outcome(name: str, verdict: str = "holds", prop: str | None = None, steps: int = 0) -> Outcome:
-    trace = Trace(actors=("vcpu",), rows=(ROW,) * steps, reason="why") if steps else None
-    return Outcome(
-        scenario=name, verdict=Verdict(verdict), states=10, transitions=20, seconds=1.23456, bounds="bounds",
-        violations=(Violation(property=prop, reason="why", trace=trace),) if prop else (),
-    )  # fmt: skip
-
-
-def design(*outcomes: Outcome) -> DesignOutcome:
-    return DesignOutcome(design="mine", title="my design", outcomes=list(outcomes))
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "together"),
-    [
-        ((), "holds"),
-        (("holds", "holds"), "holds"),
-        (("holds", "bounded"), "bounded"),
-        (("bounded", "violated", "holds"), "violated"),
-        (("violated", "bounded"), "violated"),
-    ],
-)
-def test_verdict(verdicts: tuple[str, ...], together: str) -> None:
-    assert design(*(outcome("s", verdict) for verdict in verdicts)).verdict == together
-
-
-def test_broken_properties_are_named_once() -> None:
-    found = design(
-        outcome("a", "violated", "deadlock", 2),
-        outcome("b"),
-        outcome("c", "violated", "bad-page", 1),
-        outcome("d", "violated", "deadlock", 1),
-    )
-    assert found.broken == ["deadlock", "bad-page"]
-
-
-def test_shortest_of_each_property() -> None:
-    found = design(
-        outcome("a"),
-        outcome("b", "violated", "deadlock", 5),
-        outcome("c", "violated", "bad-page", 4),
-        outcome("d", "violated", "deadlock", 3),
-        outcome("e", "violated", "deadlock", 3),
-    )
-    assert [(o.property, o.scenario) for o in found.shortest()] == [("deadlock", "d"), ("bad-page", "c")]
-    assert design(outcome("a")).shortest() == []
-
-
-def test_complete_orders_and_fills() -> None:
-    found = design(outcome("c"), outcome("a", "violated", "deadlock", 1))
-    found.complete(["a", "b", "c"], "interrupted")
-    assert [(o.scenario, o.verdict, o.reason) for o in found.outcomes] == [
-        ("a", "violated", "why"), ("b", "bounded", "interrupted"), ("c", "holds", ""),
-    ]  # fmt: skip
-    assert (found.outcomes[1].states, found.outcomes[1].trace, found.verdict) == (0, None, "violated")
-
-
-def test_complete_when_nothing_is_missing() -> None:
-    found = design(outcome("a"), outcome("b"))
-    found.complete(["a", "b"], "interrupted")
-    assert (found.verdict, [o.states for o in found.outcomes]) == ("holds", [10, 10])
-
-
-def test_json() -> None:
-    found = document([design(outcome("a", "violated", "deadlock", 1), outcome("b"))])
-    row = {
-        "cpu": 0, "actor": "vcpu", "function": "f", "source": "mm/gup.py:1", "text": "x = 1", "changes": ["x: 0 -> 1"],
-    }  # fmt: skip
-    common = {"states": 10, "transitions": 20, "seconds": 1.235, "bounds": "bounds"}
-    assert json.loads(json.dumps(found)) == {
-        "schema": 1,
-        "designs": [
-            {
-                "design": "mine",
-                "verdict": "violated",
-                "scenarios": [
-                    {
-                        "scenario": "a", "verdict": "violated", "property": "deadlock", "reason": "why",
-                        "trace": [row], "loop": None, **common,
-                    },
-                    {"scenario": "b", "verdict": "holds", "property": None, "reason": "", "trace": [],
-                     "loop": None, **common},
-                ],
-            }
-        ],
-    }  # fmt: skip
+TRACE = Trace(actors=("vcpu",), rows=(ROW,), reason="why")
 
 
 def test_the_first_violation_by_itself() -> None:
-    violated, bounded = outcome("a", "violated", "deadlock", 1), Outcome.bounded("b", reason="no time")
-    (violation,) = violated.violations
-    assert (violated.property, violated.reason, violated.trace) == ("deadlock", "why", violation.trace)
-    assert (bounded.property, bounded.reason, bounded.trace) == (None, "no time", None)
-    assert (bounded.verdict, bounded.violations, bounded.states) == (Verdict.BOUNDED, (), 0)
+    violation = Violation(property="deadlock", reason="why", trace=TRACE)
+    violated = Outcome(scenario="a", verdict=Verdict.VIOLATED, violations=(violation,))
+    assert (violated.property, violated.reason, violated.trace) == ("deadlock", "why", TRACE)
+
+
+def test_what_was_not_searched() -> None:
+    made = [
+        Outcome.bounded("b", reason="no time"),
+        Outcome.not_applicable("n", reason="no such memory"),
+        Outcome.lost("l", reason="its worker was killed twice"),
+    ]
+    assert [(o.scenario, o.verdict, o.reason, o.violations, o.states, o.property, o.trace) for o in made] == [
+        ("b", "bounded", "no time", (), 0, None, None),
+        ("n", "not-applicable", "no such memory", (), 0, None, None),
+        ("l", "lost", "its worker was killed twice", (), 0, None, None),
+    ]
+
+
+def test_the_place_is_the_end_of_the_trace() -> None:
+    """Function and line; the number of the line is no part of what two violations have in common."""
+    one = Violation(property="warn-on", reason="x is 1", trace=TRACE)
+    moved = replace(ROW, source="mine.py:9")
+    other = Violation(property="warn-on", reason="x is 2", trace=replace(TRACE, rows=(ROW, moved)))
+    assert (one.place, other.place) == ("f() mm/gup.py:1", "f() mine.py:9")
+    assert one.key == other.key == ("warn-on", "f", "x = 1")
+    for row in (replace(ROW, function="g"), replace(ROW, text="x = 2")):
+        assert Violation(property="warn-on", reason="x is 1", trace=replace(TRACE, rows=(row,))).key != one.key
+    assert Violation(property="bad-page", reason="x is 1", trace=TRACE).key != one.key
+
+
+def test_what_has_no_single_place_has_its_reason() -> None:
+    for name, reason in (
+        ("deadlock", "a in f(), b in g()"), ("livelock", "a never returns from f()"), ("lock-order", "a -> b -> a"),
+        ("bad-rss", "pte0 maps pfn 1 when all is done, in no VMA"),
+    ):  # fmt: skip
+        found = Violation(property=name, reason=reason, trace=None if name == "lock-order" else TRACE)
+        assert (found.place, found.key) == (reason, (name, reason))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.interrupts import Terminated
 from pfncache.scenarios import SCENARIOS
 from pfncache.verify import session as module
 from pfncache.verify.runner import Job, run
@@ -18,10 +18,10 @@ from pfncache.verify.session import NOT_SEARCHED, SearchOptions, Session
 NAMES = ("clock/anon/munmap", "clock/anon/touch", "gpc/move-in-page")
 
 
-def planned(*designs: str) -> Session:
+def planned(*designs: str, absolute: bool = True) -> Session:
     scenarios = [SCENARIOS[name] for name in NAMES]
-    options = SearchOptions(max_states=100_000, processes=1)
-    return Session.plan([DESIGNS[name] for name in designs], scenarios, by_name=True, options=options)
+    options = SearchOptions(max_states=100_000, processes=1, absolute=absolute)
+    return Session.plan([DESIGNS[name] for name in designs], scenarios, wanted=NAMES, options=options)
 
 
 def test_outcomes_of_every_design() -> None:
@@ -29,17 +29,28 @@ def test_outcomes_of_every_design() -> None:
     done: list[str] = []
     session.run(lambda job: done.append(job.scenario_name))
     assert sorted(done) == sorted(NAMES * 2)
-    assert [(o.design, [s.scenario for s in o.outcomes]) for o in session.outcomes] == [
-        ("mainline-7.3", list(NAMES)), ("rfc-v4-on-7.3", list(NAMES)),
+    assert [(o.design, o.base, [s.scenario for s in o.outcomes]) for o in session.outcomes] == [
+        ("mainline-7.3", None, list(NAMES)), ("rfc-v4-on-7.3", None, list(NAMES)),
     ]  # fmt: skip
-    assert [o.verdict for o in session.outcomes] == [Verdict.HOLDS, Verdict.VIOLATED]
-    assert (session.is_violated, session.interrupted) == (True, False)
+    assert [o.verdict for o in session.outcomes] == ["holds", "violated"]
+    assert (session.violated, session.interrupted) == (3, None)
 
 
-def test_an_interrupt_leaves_the_rest_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_base_is_searched_too_but_once() -> None:
+    session = planned("rfc-v4-on-7.3", "no-active-count", absolute=False)
+    assert [job.design.name for job in session.jobs] == (
+        ["mainline-7.3"] * 3 + ["rfc-v4-on-7.3"] * 3 + ["no-active-count"] * 3
+    )
+    assert len(planned("rfc-v4-on-7.3", "mainline-7.3", absolute=False).jobs) == 6
+    session.run()
+    assert [(o.base, sorted(o.base_outcomes)) for o in session.outcomes] == [("mainline-7.3", sorted(NAMES))] * 2
+
+
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, Terminated])
+def test_an_interrupt_leaves_the_rest_bounded(monkeypatch: pytest.MonkeyPatch, reason: type[BaseException]) -> None:
     def interrupted(jobs: list[Job], processes: int | None) -> Iterator[tuple[Job, Any]]:
         yield jobs[1], run(jobs[1])
-        raise KeyboardInterrupt
+        raise reason
 
     monkeypatch.setattr(module, "run_jobs", interrupted)
     session = planned(mainline_7_3.name)
@@ -48,4 +59,4 @@ def test_an_interrupt_leaves_the_rest_bounded(monkeypatch: pytest.MonkeyPatch) -
     assert [(o.scenario, o.verdict, o.reason) for o in outcome.outcomes] == [
         (NAMES[0], "bounded", NOT_SEARCHED), (NAMES[1], "holds", ""), (NAMES[2], "bounded", NOT_SEARCHED),
     ]  # fmt: skip
-    assert (session.is_violated, session.interrupted) == (False, True)
+    assert (outcome.verdict, session.violated, type(session.interrupted)) == ("incomplete", 0, reason)

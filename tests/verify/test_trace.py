@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 import pfncache.linux.virt.kvm.pfncache as module
 from pfncache.verify.trace import Trace, TraceRow, kernel_path, render
 
@@ -32,39 +34,54 @@ def lines(text: str) -> list[str]:
 
 def test_render() -> None:
     assert render(TINY).splitlines() == lines("""
-        CPU0: vcpu                                  CPU1: punch
-        ==========================================  ==========================================
-        publish_pfn()  virt/kvm/pfncache.py:12
+        CPU0: vcpu                           CPU1: punch
+        ===================================  ===================================
+        publish_pfn()
+          virt/kvm/pfncache.py:12
           gpc.valid = True
             [gpc.valid: False -> True]
           virt/kvm/pfncache.py:13
           gpc.pfn = pfn
-                                                    put_page()  mm/page_alloc.py:7
-                                                      page.refcount -= 1
-                                                        [page.refcount: 1 -> 0]
-        publish_pfn()  virt/kvm/pfncache.py:14
+                                             put_page()  mm/page_alloc.py:7
+                                               page.refcount -= 1
+                                                 [page.refcount: 1 -> 0]
+        publish_pfn()
+          virt/kvm/pfncache.py:14
           self.use(gpc)
 
         => pfn 0 is written, but it is free
     """)
 
 
+def test_render_wide() -> None:
+    assert "publish_pfn()  virt/kvm/pfncache.py:12" in render(TINY, width=88).splitlines()
+
+
 def test_render_in_narrow_columns() -> None:
-    """A head that does not fit has its place in the next line; text and reason are wrapped."""
-    step = row(1, "b", "a_function", "mm/gup.py:1", "one = two + three", "x: 1 -> 2")
-    trace = Trace(actors=("a", "a long name of an actor"), rows=(step,), reason="word " * 16 + "end")
-    assert render(trace, width=20).splitlines() == lines("""
+    """A head that does not fit has its place in the next line; everything is wrapped, and a long path shortened."""
+    step = row(1, "b", "a_function", "virt/kvm/kvm_main/gup.py:1", "one = two + three", "record.count: 1 -> 2")
+    trace = Trace(actors=("a", "a long name of an actor"), rows=(step,), reason="word " * 9 + "end")
+    assert render(trace, width=40).splitlines() == lines("""
         CPU0: a             CPU1: a long name
         ==================  ==================
                             a_function()
-                              mm/gup.py:1
+                              .../gup.py:1
                               one = two +
                               three
-                                [x: 1 -> 2]
+                                [record.count:
+                                1 -> 2]
 
-        => word word word word word word word word word word word word word word
+        => word word word word word word word
            word word end
     """)
+
+
+@pytest.mark.parametrize("width", [40, 75, 88, 120])
+def test_no_line_is_wider(width: int) -> None:
+    long = "a" * 90
+    steps = tuple(row(cpu, "b", long, f"virt/{long}/gup.py:1", f"{long} = {long}", f"{long}: 1 -> 2") for cpu in (0, 1))
+    text = render(Trace(actors=(long, long), rows=steps, reason=long, loop=1), width)
+    assert max(len(line) for line in text.splitlines()) <= width
 
 
 def test_rows_as_json() -> None:

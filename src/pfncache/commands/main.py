@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from pfncache import __version__
+from pfncache.commands.ending import exit_status
+from pfncache.commands.exit_status import ExitStatus
+from pfncache.commands.output import discard
 
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
@@ -26,6 +32,27 @@ VERBS = {
 
 class Verbs(click.Group):
     """The group of verbs."""
+
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
+        standalone_mode: bool = True, **extra: Any,
+    ) -> Any:  # fmt: skip
+        """Run the command; in standalone mode, end the process with the exit status of what happened."""
+
+        def call() -> Any:
+            return click.Group.main(self, args, prog_name, complete_var, standalone_mode=False, **extra)
+
+        if not standalone_mode:
+            return call()
+        sys.exit(int(exit_status(call)))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the verb; of a broken pipe, click would make exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            discard()
+            ctx.exit(ExitStatus.BROKEN_PIPE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs in the order of the help."""

@@ -28,7 +28,7 @@ def check(
 
     `design` is a design, the name of one in ``pfncache.designs``, ``FILE.py`` or ``FILE.py:design``. `scenarios` are
     scenarios, and names or beginnings of names in ``pfncache.scenarios``; by default those of ``pfncache verify``.
-    Scenarios of memory that the design's kernel does not have are left out.
+    A scenario that was asked for, of memory that the design's kernel does not have, is not applicable.
 
     A search ends as bounded after `max_states` states. `jobs` is the number of processes, by default one a core.
     ``reduction=False`` expands every actor in every state instead of a persistent set of them.
@@ -38,22 +38,24 @@ def check(
     """
     chosen = design_named(design) if isinstance(design, str) else design
     check_design(chosen)
-    found, by_name = _scenarios(scenarios)
-    options = SearchOptions(max_states=max_states, reduction=reduction, processes=jobs)
-    session = Session.plan([chosen], found, by_name=by_name, options=options)
+    found, wanted = _scenarios(scenarios)
+    options = SearchOptions(max_states=max_states, reduction=reduction, processes=jobs, absolute=True)
+    session = Session.plan([chosen], found, wanted=wanted, options=options)
     outcomes = {job.scenario_name: outcome for job, outcome in run_jobs(session.jobs, jobs)}
-    return [outcomes[job.scenario_name] for job in session.jobs]
+    outcomes |= {name: Outcome.not_applicable(name, reason=reason) for name, reason in session.idle[0].items()}
+    return [outcomes[scenario.name] for scenario in found if scenario.name in outcomes]
 
 
-def _scenarios(wanted: str | Scenario | Iterable[str | Scenario] | None) -> tuple[list[Scenario], bool]:
-    """Return the scenarios, and whether they were asked for."""
+def _scenarios(wanted: str | Scenario | Iterable[str | Scenario] | None) -> tuple[list[Scenario], list[str]]:
+    """Return the scenarios, and the names and prefixes that were asked for."""
     catalogue = Selection(())
     if wanted is None:
-        return catalogue.scenarios_named(()), False
+        return catalogue.scenarios_named(()), []
     found: dict[str, Scenario] = {}
-    for one in (wanted,) if isinstance(wanted, str | Scenario) else wanted:
+    asked = [wanted] if isinstance(wanted, str | Scenario) else list(wanted)
+    for one in asked:
         for scenario in catalogue.scenarios_named((one,)) if isinstance(one, str) else (one,):
             if scenario is not SCENARIOS.get(scenario.name, scenario):
                 raise ValueError(f"the catalogue has a scenario {scenario.name!r}; give another name")
             found[scenario.name] = scenario
-    return list(found.values()), True
+    return list(found.values()), [one if isinstance(one, str) else one.name for one in asked]

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The outcome of searching scenarios under designs, and the JSON of a run."""
+"""The outcome of searching scenarios under designs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import builtins
+from dataclasses import dataclass
 
 from pfncache.check.verdict import Verdict
 from pfncache.verify.trace import Trace
 
-SCHEMA = 1
-"""Version of the JSON document."""
-ORDER = tuple(Verdict)
-"""Verdicts, from the best to the worst."""
+OF_SEVERAL_PLACES = frozenset({"deadlock", "livelock", "lock-order"})
+"""Properties that several actors violate together: their reason has the places, the end of the trace has not."""
+AT_REST = "when all is done"
+"""In the reason of what is found after the last step, whose place depends on the interleaving."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,26 @@ class Violation:
     trace: Trace | None = None
     """The interleaving; None for what no single interleaving shows, as a cycle in the order of locks."""
 
+    @builtins.property
+    def place(self) -> str:
+        """Where the property is violated: function and file:line, or the reason where there is no such place."""
+        row = self.trace.rows[-1] if self._has_place and self.trace is not None else None
+        return f"{row.function}() {row.source}" if row is not None else self.reason
+
+    @builtins.property
+    def key(self) -> tuple[str, ...]:
+        """What two violations have in common that are the same, under different designs.
+
+        The line of the model stands for its number: a patch above it does not make it another.
+        """
+        row = self.trace.rows[-1] if self._has_place and self.trace is not None else None
+        return (self.property, row.function, row.text) if row is not None else (self.property, self.reason)
+
+    @builtins.property
+    def _has_place(self) -> bool:
+        several = self.property in OF_SEVERAL_PLACES or AT_REST in self.reason
+        return self.trace is not None and bool(self.trace.rows) and not several
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -34,7 +54,7 @@ class Outcome:
     scenario: str
     verdict: Verdict
     violations: tuple[Violation, ...] = ()
-    """The violations that were found: one, or none."""
+    """The violations that were found, each property and place once."""
     states: int = 0
     transitions: int = 0
     seconds: float = 0.0
@@ -72,66 +92,3 @@ class Outcome:
     def property(self) -> str | None:
         """The property of the first violation."""
         return self.violations[0].property if self.violations else None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the scenario as the JSON schema has it."""
-        return {
-            "scenario": self.scenario,
-            "verdict": self.verdict,
-            "property": self.property,
-            "states": self.states,
-            "transitions": self.transitions,
-            "seconds": round(self.seconds, 3),
-            "bounds": self.bounds,
-            "reason": self.reason,
-            "trace": [row.as_json() for row in self.trace.rows] if self.trace is not None else [],
-            "loop": self.trace.loop if self.trace is not None else None,
-        }
-
-
-@dataclass(kw_only=True)
-class DesignOutcome:
-    """The outcomes of the scenarios that were searched under one design."""
-
-    design: str
-    title: str
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst verdict of any scenario."""
-        return max((o.verdict for o in self.outcomes), key=ORDER.index, default=Verdict.HOLDS)
-
-    @property
-    def broken(self) -> list[str]:
-        """The properties that are violated, each once, in the order in which they were met."""
-        return list(dict.fromkeys(v.property for o in self.outcomes for v in o.violations))
-
-    def shortest(self) -> list[Outcome]:
-        """Return, for each violated property, the outcome with the shortest trace."""
-        best: dict[str, Outcome] = {}
-        for outcome in self.outcomes:
-            if outcome.property is None:
-                continue
-            known = best.get(outcome.property)
-            if known is None or _length(outcome) < _length(known):
-                best[outcome.property] = outcome
-        return list(best.values())
-
-    def complete(self, scenarios: list[str], reason: str) -> None:
-        """Put the outcomes into the order of `scenarios`; one that was never searched is bounded for `reason`."""
-        known = {o.scenario: o for o in self.outcomes}
-        self.outcomes = [known.get(name) or Outcome.bounded(name, reason=reason) for name in scenarios]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the design as the JSON schema has it."""
-        return {"design": self.design, "verdict": self.verdict, "scenarios": [o.as_json() for o in self.outcomes]}
-
-
-def _length(outcome: Outcome) -> int:
-    return len(outcome.trace.rows) if outcome.trace is not None else 0
-
-
-def document(designs: list[DesignOutcome]) -> dict[str, Any]:
-    """Return the whole run as one JSON document."""
-    return {"schema": SCHEMA, "designs": [d.as_json() for d in designs]}

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Design
@@ -23,12 +26,17 @@ class Selection:
     files: tuple[UserFile, ...] = ()
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Selection:
-        """Look names up: of designs, ``FILE.py``, or ``FILE.py:design``. Raises UnknownName and UserFileError."""
+    def of(cls, names: Iterable[str], *, rename: bool = False) -> Selection:
+        """Look names up: of designs, ``FILE.py``, or ``FILE.py:design``. Raises UnknownName and UserFileError.
+
+        A name that is given twice counts once. Designs of one name from several files are an error, or with `rename`
+        each gets its file as a prefix.
+        """
         designs: list[Design] = []
         scenarios: dict[str, Scenario] = {}
         files: dict[str, UserFile] = {}
-        for name in dict.fromkeys(names):
+        file_of: dict[int, str] = {}
+        for name in dict.fromkeys(_normal(name) for name in names):
             if not is_file(name):
                 if name not in DESIGNS:
                     raise UnknownName("design", name, DESIGNS)
@@ -37,15 +45,17 @@ class Selection:
             path, wanted = split(name)
             file = files.get(path) or load(path)
             designs.extend([file.design(wanted)] if wanted else file.designs)
+            file_of |= {id(design): path for design in file.designs}
             for scenario in file.scenarios if path not in files else ():
                 if scenario.name in scenarios:
                     raise UserFileError(f"{path}: another file defines a scenario {scenario.name!r} too")
                 scenarios[scenario.name] = scenario
             files[path] = file
         designs = list({id(design): design for design in designs}.values())
-        names_of = [design.name for design in designs]
-        for name in names_of:
-            if names_of.count(name) > 1:
+        if rename:
+            designs = _distinguished(designs, file_of)
+        for name, count in Counter(design.name for design in designs).items():
+            if count > 1:
                 raise UserFileError(f"two designs are called {name!r}; give one of them another name")
         return cls(tuple(designs), tuple(scenarios.values()), tuple(files.values()))
 
@@ -83,6 +93,30 @@ class Selection:
         return list(chosen.values())
 
 
+def _normal(name: str) -> str:
+    """Return the name of a design as it is, and one path for all the ways to write that of a file."""
+    if not is_file(name):
+        return name
+    path, wanted = split(name)
+    return f"{os.path.normpath(path)}:{wanted}" if wanted else os.path.normpath(path)
+
+
+def _distinguished(designs: Sequence[Design], file_of: Mapping[int, str]) -> list[Design]:
+    """Return the designs; those of one name from several files get the stem of the file as a prefix, or its path."""
+    counts = Counter(design.name for design in designs)
+    twins = [design for design in designs if counts[design.name] > 1]
+    stems = Counter((Path(file_of[id(d)]).stem, d.name) for d in twins)
+
+    def named(design: Design) -> Design:
+        if counts[design.name] == 1:
+            return design
+        path = Path(file_of[id(design)])
+        prefix = path.stem if stems[path.stem, design.name] == 1 else str(path)
+        return design.named(f"{prefix}:{design.name}", design.title)
+
+    return [named(design) for design in designs]
+
+
 def designs_named(names: Iterable[str]) -> list[Design]:
     """Return the designs that a user named. Raises UnknownName and UserFileError."""
     return list(Selection.of(names).designs)
@@ -105,3 +139,21 @@ def searched(design: Design, scenario: Scenario, by_name: bool) -> bool:
     """
     asked = by_name or scenario.name not in SCENARIOS
     return design.has(scenario.memory) and (asked or design.shown_by in ("", scenario.name))
+
+
+def not_applicable(design: Design, scenarios: Sequence[Scenario], wanted: Sequence[str]) -> dict[str, str]:
+    """Return the scenarios that were asked for and that a design's kernel cannot run, each with the reason.
+
+    These are a user's own, those asked for by name, and those of a prefix if the kernel can run none of them.
+    """
+    names = {scenario.name for scenario in scenarios}
+
+    def matches(name: str, pattern: str) -> bool:
+        return name == pattern if pattern in names else name.startswith(pattern)
+
+    idle = [p for p in wanted if not any(matches(s.name, p) and design.has(s.memory) for s in scenarios)]
+    return {
+        s.name: f"{design.name or 'the design'} has no memory of the kind {s.memory}"
+        for s in scenarios
+        if not design.has(s.memory) and (s.name not in SCENARIOS or any(matches(s.name, p) for p in idle))
+    }

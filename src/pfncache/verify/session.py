@@ -6,13 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
+from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import MAX_STATES
-from pfncache.verify.outcome import DesignOutcome
+from pfncache.verify.base import mainline_below
+from pfncache.verify.comparison import Comparison
+from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
+from pfncache.verify.outcome import Outcome
 from pfncache.verify.runner import Job, run_jobs
-from pfncache.verify.selection import searched
+from pfncache.verify.selection import not_applicable, searched
 
 NOT_SEARCHED = "interrupted before it was searched"
 
@@ -27,6 +30,10 @@ class SearchOptions:
     """False: expand every actor in every state."""
     processes: int | None = None
     """Worker processes; None for one a core."""
+    first: bool = False
+    """Stop a search at the first violation."""
+    absolute: bool = False
+    """Compare no design with its base."""
 
 
 @dataclass(kw_only=True)
@@ -35,40 +42,90 @@ class Session:
 
     designs: Sequence[Design]
     jobs: list[Job]
+    """Those of the bases, then those of the designs: a base's outcome is known when its design's is."""
     options: SearchOptions
-    outcomes: list[DesignOutcome] = field(default_factory=list)
-    interrupted: bool = False
+    bases: list[Design | None]
+    """For each design: what it is compared with."""
+    scenarios: list[list[str]]
+    """For each design: what is searched."""
+    idle: list[dict[str, str]]
+    """For each design: the scenarios that were asked for and that its kernel cannot run, with the reason."""
+    interrupted: KeyboardInterrupt | Terminated | None = None
+    """What ended the run early."""
+    violated: int = 0
+    """Number of searches so far with a violation that counts."""
+    _found: dict[tuple[int, str], Outcome] = field(default_factory=dict)
+    """Outcomes so far, by the identity of the design and the name of the scenario."""
 
     @classmethod
     def plan(
-        cls, designs: Sequence[Design], scenarios: Sequence[Scenario], *, by_name: bool, options: SearchOptions
+        cls, designs: Sequence[Design], scenarios: Sequence[Scenario], *, wanted: Sequence[str], options: SearchOptions
     ) -> Session:
-        """Return the session that searches each scenario under each design that it applies to.
+        """Return the session that searches each scenario under each design that it applies to, and under its base.
 
-        `by_name`: the scenarios were asked for, so that they are searched under designs of a known fault too.
+        `wanted` are the names and prefixes that were asked for, if any: then these scenarios are searched under designs
+        of a known fault too.
         """
-        jobs = [
-            Job(design, scenario, options.max_states, options.reduction)
-            for design in designs
-            for scenario in scenarios
-            if searched(design, scenario, by_name)
+        bases = [None if options.absolute else mainline_below(design) for design in designs]
+        chosen = [[s for s in scenarios if searched(design, s, bool(wanted))] for design in designs]
+        pairs = [(design, s) for design, some in zip(designs, chosen, strict=True) for s in some]
+        below = [
+            (base, s)
+            for base, some in zip(bases, chosen, strict=True)
+            for s in some
+            if base is not None and base.has(s.memory)
         ]
-        return cls(designs=designs, jobs=jobs, options=options)
-
-    @property
-    def is_violated(self) -> bool:
-        """True if a property is violated in any scenario."""
-        return any(design.verdict == Verdict.VIOLATED for design in self.outcomes)
+        jobs = {
+            (id(design), scenario.name): Job(
+                design, scenario, options.max_states, options.reduction, first=options.first
+            )
+            for design, scenario in (*below, *pairs)
+        }
+        return cls(
+            designs=designs,
+            jobs=list(jobs.values()),
+            options=options,
+            bases=bases,
+            scenarios=[[s.name for s in some] for some in chosen],
+            idle=[not_applicable(design, scenarios, wanted) for design in designs],
+        )
 
     def run(self, on_done: Callable[[Job], None] = lambda job: None) -> None:
-        """Search. Ctrl-C ends the run; what was not searched is bounded. Raises CompileError."""
-        self.outcomes = [DesignOutcome(design=d.name, title=d.title) for d in self.designs]
-        by_design = {id(d): o for d, o in zip(self.designs, self.outcomes, strict=True)}
+        """Search. Ctrl-C and SIGTERM end the run; what was not searched is bounded. Raises CompileError."""
+        base_of = {id(design): base for design, base in zip(self.designs, self.bases, strict=True)}
         try:
             for job, outcome in run_jobs(self.jobs, self.options.processes):
-                by_design[id(job.design)].outcomes.append(outcome)
+                self._found[id(job.design), job.scenario_name] = outcome
+                if id(job.design) in base_of:
+                    known = self._found.get((id(base_of[id(job.design)]), job.scenario_name))
+                    self.violated += bool(Comparison.of(outcome, known).new)
                 on_done(job)
-        except KeyboardInterrupt:
-            self.interrupted = True
-        for design, whole in zip(self.designs, self.outcomes, strict=True):
-            whole.complete([j.scenario_name for j in self.jobs if j.design is design], NOT_SEARCHED)
+        except (KeyboardInterrupt, Terminated) as reason:
+            self.interrupted = reason
+
+    @property
+    def outcomes(self) -> list[DesignOutcome]:
+        """The outcomes of each design, in the order of the scenarios; what was not searched is bounded."""
+        return [self._outcome(number) for number in range(len(self.designs))]
+
+    def _outcome(self, number: int) -> DesignOutcome:
+        design, base = self.designs[number], self.bases[number]
+        known = {name: outcome for (owner, name), outcome in self._found.items() if owner == id(base)}
+        mine = [
+            self._found.get((id(design), name)) or Outcome.bounded(name, reason=NOT_SEARCHED)
+            for name in self.scenarios[number]
+        ]
+        idle = [Outcome.not_applicable(name, reason=reason) for name, reason in self.idle[number].items()]
+        return DesignOutcome(
+            design=design.name,
+            title=design.title,
+            patches=tuple(patch.subject() for patch in design.patches[len(base.patches) if base is not None else 0 :]),
+            outcomes=mine + idle,
+            base=base.name if base is not None else None,
+            base_outcomes=known,
+        )
+
+
+def verdict_of(designs: Sequence[DesignOutcome]) -> DesignVerdict:
+    """Return the worst verdict of any design; that of none is incomplete."""
+    return max((d.verdict for d in designs), key=list(DesignVerdict).index, default=DesignVerdict.INCOMPLETE)

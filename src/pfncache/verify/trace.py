@@ -11,6 +11,10 @@ PACKAGE = Path(__file__).parents[1]
 KERNEL = PACKAGE / "linux"
 LOOP_MARK = " loop: the steps below repeat "
 """The line above the loop of a livelock."""
+WIDTH = 75
+"""Columns of a trace unless a user gives others: what a commit message has room for."""
+MIN_COLUMN = 20
+"""Least columns for a CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,30 +59,51 @@ def kernel_path(file: str) -> str:
     return path.name
 
 
-def render(trace: Trace, width: int = 44) -> str:
-    """Return the trace as text: a column for each CPU, in the order of time."""
-    lines = ["".join(f"CPU{i}: {name}"[: width - 2].ljust(width) for i, name in enumerate(trace.actors)).rstrip()]
-    lines.append("".join(("=" * (width - 2)).ljust(width) for _ in trace.actors).rstrip())
+def render(trace: Trace, width: int = WIDTH) -> str:
+    """Return the trace as text of at most `width` columns: a column for each CPU, in the order of time.
+
+    Each CPU has at least MIN_COLUMN columns, so that the text of many is wider.
+    """
+    column = max(width // max(len(trace.actors), 1), MIN_COLUMN)
+    lines = ["".join(f"CPU{i}: {name}"[: column - 2].ljust(column) for i, name in enumerate(trace.actors))]
+    lines.append("".join(("=" * (column - 2)).ljust(column) for _ in trace.actors))
     last: tuple[int, str] | None = None
     for number, row in enumerate(trace.rows):
         if number == trace.loop:
-            lines.append(LOOP_MARK.center(width * len(trace.actors), "-"))
+            lines.append(LOOP_MARK.center(column * len(trace.actors), "-"))
             last = None
-        margin = " " * (width * row.cpu)
-        head = f"{row.function}()"
-        if last != (row.cpu, row.function):
-            lines.append(
-                f"{margin}{head}  {row.source}" if len(head) + len(row.source) + 2 < width else f"{margin}{head}"
-            )
-            if len(head) + len(row.source) + 2 >= width:
-                lines.append(f"{margin}  {row.source}")
-        else:
-            lines.append(f"{margin}  {row.source}")
+        margin = " " * (column * row.cpu)
+        lines.extend(margin + part for part in _row_lines(row, last != (row.cpu, row.function), column - 2))
         last = (row.cpu, row.function)
-        for part in textwrap.wrap(row.text, width - 4) or [""]:
-            lines.append(f"{margin}  {part}")
-        for change in row.changes:
-            lines.extend(f"{margin}    {part}" for part in textwrap.wrap(f"[{change}]", width - 6))
     lines.append("")
-    lines.extend(textwrap.wrap(f"=> {trace.reason}", 76, subsequent_indent="   "))
+    lines.extend(textwrap.wrap(f"=> {trace.reason}", max(width, column), subsequent_indent="   "))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _row_lines(row: TraceRow, enters: bool, width: int) -> list[str]:
+    """Return the lines of one step; if it `enters` a function, the first one has the function's name."""
+    head = f"{row.function}()"
+    whole = f"{head}  {row.source}"
+    if enters and len(whole) <= width:
+        lines = [whole]
+    else:
+        lines = _wrapped(head, width, "") if enters else []
+        lines += _wrapped(_shortened(row.source, width - 2), width, "  ")
+    lines += _wrapped(row.text, width, "  ") or [""]
+    for change in row.changes:
+        lines += _wrapped(f"[{change}]", width, "    ")
+    return lines
+
+
+def _shortened(source: str, width: int) -> str:
+    """Return file:line without the first folders if it is too long."""
+    parts = source.split("/")
+    while len(source) > width and len(parts) > 1:
+        parts = parts[1:]
+        source = "/".join(["...", *parts])
+    return source
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Return the lines of a text; a word that is too long is broken."""
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)

@@ -3,114 +3,150 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pfncache.check.verdict import Verdict
-from pfncache.verify.outcome import DesignOutcome, Outcome, document
+from pfncache.check.verdict import INCOMPLETE, Verdict
+from pfncache.progress import progress
+from pfncache.verify.comparison import Comparison
+from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
+from pfncache.verify.outcome import Outcome
 from pfncache.verify.runner import Job, engine_is_cached
 from pfncache.verify.session import Session
-from pfncache.verify.trace import render
+from pfncache.verify.trace import WIDTH, render
 
 PIPE_WIDTH = 120
 """Columns of the tables where standard output is no terminal."""
-LABEL_WIDTH = 50
-"""Columns of the design and the scenario beside the progress bar."""
-COLOURS = {Verdict.HOLDS: "green", Verdict.BOUNDED: "yellow", Verdict.VIOLATED: "red"}
+COLOURS = {"holds": "green", "violated": "red"}
+"""Colours of verdicts; the others are yellow."""
+NAMED_CURED = 10
+"""Most cured violations that are named."""
 
 
-def run_with_progress(session: Session) -> float:
-    """Run a session with a progress bar on standard error. Returns the seconds that it took."""
-    console = Console(stderr=True)
+def run_with_progress(session: Session) -> None:
+    """Run a session with its progress on standard error."""
     if not engine_is_cached():
-        console.print("compiling the search engine, once; this takes about ten seconds ...", highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    started = time.perf_counter()
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("verify", total=len(session.jobs))
+        click.echo("compiling the search engine, once; this takes about ten seconds ...", err=True)
+    with progress("verify", len(session.jobs)) as advance:
 
-        def advance(job: Job) -> None:
-            label = f"{job.design.name} {job.scenario_name}"[:LABEL_WIDTH].ljust(LABEL_WIDTH)
-            progress.update(task, advance=1, description=label)
+        def on_done(job: Job) -> None:
+            note = f"{session.violated:,} violated" if session.violated else ""
+            advance(f"{job.design.name} {job.scenario_name}", note)
 
-        session.run(advance)
-    return time.perf_counter() - started
+        session.run(on_done)
 
 
-def show_json(designs: list[DesignOutcome]) -> None:
-    """Print the run as one JSON document."""
-    click.echo(json.dumps(document(designs), indent=1))
+def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = False, width: int = WIDTH) -> None:
+    """Print the tables, and of a single design the traces of new violations, `width` columns wide.
 
-
-def show(designs: list[DesignOutcome], seconds: float) -> None:
-    """Print the tables, and of a single design each scenario and the traces."""
+    A single design has a table of its scenarios: of those that were asked for `by_name` or if it has no base all, else
+    those that have a new violation, or no verdict.
+    """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     if len(designs) == 1:
-        console.print(_scenario_table(designs[0]))
-        for outcome in designs[0].shortest():
-            console.print(
-                f"\n[bold]{outcome.property}[/] in {outcome.scenario}, the shortest interleaving:\n", highlight=False
-            )
-            if outcome.trace is not None:
-                click.echo(render(outcome.trace))
-            else:
-                click.echo(f"=> {outcome.reason}")
-        console.print()
+        (design,) = designs
+        shown = [c for c in design.comparisons if design.base is None or by_name or _differs(c)]
+        if shown:
+            console.print(_scenario_table(design, shown))
+        for scenario, violation in design.shortest():
+            console.print(f"\n[bold]{violation.property}[/] in {scenario}, the shortest interleaving:\n")
+            click.echo(render(violation.trace, width) if violation.trace is not None else f"=> {violation.reason}")
+        if shown or design.broken:
+            console.print()
     console.print(_design_table(designs))
+    for design in designs:
+        for line in against_base(design):
+            console.print(line, markup=False, soft_wrap=True)
     console.print(f"{coverage([o for d in designs for o in d.outcomes])} in {seconds:.1f} s", style="dim")
 
 
-def coverage(outcomes: list[Outcome]) -> str:
+def against_base(design: DesignOutcome) -> list[str]:
+    """Return what there is to say of a design beside its base: nothing, a line, or one more with what is cured."""
+    if design.base is None:
+        return []
+    new = sum(len(c.new) for c in design.comparisons)
+    unchanged = sum(len(c.unchanged) for c in design.comparisons)
+    cured = [f"{v.property} in {c.outcome.scenario}" for c in design.comparisons for v in c.cured]
+    text = f"{design.design} against {design.base}: {new or 'nothing'} new, {unchanged} unchanged, {len(cured)} cured"
+    if not cured:
+        return [text]
+    more = f" and {len(cured) - NAMED_CURED} more" if len(cured) > NAMED_CURED else ""
+    return [text, f"  cured: {', '.join(cured[:NAMED_CURED])}{more}"]
+
+
+def _differs(comparison: Comparison) -> bool:
+    """True if a scenario is worth a row although its design is compared with a base."""
+    return bool(comparison.new) or comparison.outcome.verdict in INCOMPLETE
+
+
+def coverage(outcomes: Sequence[Outcome]) -> str:
     """Return what was searched, in words that claim no more than that."""
-    holds, violated, bounded = (
-        sum(o.verdict == v for o in outcomes) for v in (Verdict.HOLDS, Verdict.VIOLATED, Verdict.BOUNDED)
-    )
     parts = []
-    if holds:
-        parts.append(f"every interleaving of {holds:,} scenario{'s' * (holds != 1)}")
-    if violated:
-        parts.append(f"{violated:,} scenario{'s' * (violated != 1)} up to the first violation")
-    if bounded:
-        parts.append(f"{bounded:,} scenario{'s' * (bounded != 1)} not to the end")
+    for verdict, text in (
+        (Verdict.HOLDS, "every interleaving of {}"),
+        (Verdict.VACUOUS, "{} vacuous"),
+        (Verdict.VIOLATED, "{} violated"),
+        (Verdict.BOUNDED, "{} not to the end"),
+        (Verdict.LOST, "{} lost"),
+        (Verdict.NOT_APPLICABLE, "{} not applicable"),
+    ):
+        count = sum(o.verdict == verdict for o in outcomes)
+        if count:
+            parts.append(text.format(f"{count:,} scenario{'s' * (count != 1)}"))
     states = sum(o.states for o in outcomes)
-    return f"{', '.join(parts)}: {states:,} state{'s' * (states != 1)}"
+    return f"{', '.join(parts) or 'nothing was searched'}: {states:,} state{'s' * (states != 1)}"
 
 
-def _verdict(verdict: Verdict) -> str:
-    return f"[{COLOURS[verdict]}]{verdict}[/]"
+def _verdict(verdict: Verdict | DesignVerdict) -> str:
+    return f"[{COLOURS.get(verdict, 'yellow')}]{verdict}[/]"
 
 
-def _scenario_table(design: DesignOutcome) -> Table:
+def _scenario_table(design: DesignOutcome, shown: Sequence[Comparison]) -> Table:
     table = Table(title=f"{design.design}: {design.title}", title_justify="left")
-    for name in ("scenario", "verdict", "property"):
+    for name in ("scenario", "verdict"):
         table.add_column(name, no_wrap=True)
-    table.add_column("bounds")
+    for name in ("property", "bounds"):
+        table.add_column(name)
     table.add_column("states", justify="right")
-    for o in design.outcomes:
-        table.add_row(o.scenario, _verdict(o.verdict), o.property or o.reason, o.bounds, f"{o.states:,}")
+    for comparison in shown:
+        o = comparison.outcome
+        table.add_row(o.scenario, _verdict(o.verdict), _violations(design, comparison), o.bounds, f"{o.states:,}")
     return table
 
 
-def _design_table(designs: list[DesignOutcome]) -> Table:
+def _violations(design: DesignOutcome, comparison: Comparison) -> str:
+    """Return the violated properties, each once, marked where the base has them too; or why there is no verdict."""
+    if not comparison.outcome.violations:
+        cured = ", ".join(dict.fromkeys(v.property for v in comparison.cured))
+        return f"cured: {cured}" if cured else comparison.outcome.limit
+    known = f" (as {design.base})"
+    words = [v.property for v in comparison.new] + [v.property + known for v in comparison.unchanged]
+    return ", ".join(dict.fromkeys(words))
+
+
+def _design_table(designs: Sequence[DesignOutcome]) -> Table:
     table = Table(title="Designs", title_justify="left")
-    table.add_column("design", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    for name in ("design", "verdict"):
+        table.add_column(name, no_wrap=True)
     table.add_column("what breaks")
-    for name in ("hold", "break", "bounded"):
-        table.add_column(name, justify="right")
-    table.add_column("states", justify="right")
+    for name in ("hold", "break", "new", "cured", "incomplete", "states"):
+        table.add_column(name, justify="right", no_wrap=True)
     for design in designs:
-        counts = [
-            sum(o.verdict == v for o in design.outcomes) for v in (Verdict.HOLDS, Verdict.VIOLATED, Verdict.BOUNDED)
-        ]
-        states = sum(o.states for o in design.outcomes)
+        comparisons = design.comparisons
+        compared = design.base is not None
         table.add_row(
-            design.design, _verdict(design.verdict), ", ".join(design.broken), *map(str, counts), f"{states:,}"
+            design.design,
+            _verdict(design.verdict),
+            ", ".join(f"{name} {count}" for name, count in design.broken.items()),
+            str(design.count(Verdict.HOLDS)),
+            str(design.count(Verdict.VIOLATED)),
+            str(sum(bool(c.new) for c in comparisons)) if compared else "-",
+            str(sum(bool(c.cured) for c in comparisons)) if compared else "-",
+            str(design.count(*INCOMPLETE)),
+            f"{sum(o.states for o in design.outcomes):,}",
         )
     return table

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run of ``pfncache verify``: whatever happens, what was found is shown, as one document with --json."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pfncache import __version__
+from pfncache.commands.ending import describe
+from pfncache.commands.exit_status import ExitStatus
+from pfncache.commands.names import usage_errors
+from pfncache.commands.output import users_output_on_stderr
+from pfncache.interrupts import Terminated
+from pfncache.verify.document import RunRecord, print_document
+
+if TYPE_CHECKING:
+    from pfncache.verify.design_outcome import DesignOutcome
+    from pfncache.verify.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """The command line."""
+
+    designs: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    everything: bool
+    each_patch: bool
+    absolute: bool
+    first: bool
+    as_json: bool
+    as_ktap: bool
+    junit: Path | None
+    width: int
+    max_states: int
+    no_reduction: bool
+    jobs: int | None
+
+    def check(self) -> None:
+        """Raise a usage error for options that exclude each other."""
+        if self.everything and self.designs:
+            raise click.UsageError("--all is every design; leave out the names, or --all")
+        if self.as_json and self.as_ktap:
+            raise click.UsageError("--json and --ktap are both for standard output; choose one")
+        if self.junit is not None and not self.junit.absolute().parent.is_dir():
+            raise click.UsageError(f"--junit {self.junit}: there is no folder {self.junit.absolute().parent}")
+
+    def as_json_options(self) -> dict[str, object]:
+        """Return the options that a result depends on."""
+        names = {"everything": "all", "jobs": "jobs"}
+        left_out = ("as_json", "as_ktap", "junit", "width")
+        return {names.get(name, name): value for name, value in asdict(self).items() if name not in left_out}
+
+
+def run(options: VerifyOptions) -> ExitStatus:
+    """Search and show. Returns the exit status."""
+    record = RunRecord(version=__version__, options=options.as_json_options())
+    session: Session | None = None
+    started = time.perf_counter()
+    try:
+        with users_output_on_stderr(), usage_errors():
+            options.check()
+            session = _plan(options)
+            from pfncache.verify.view import run_with_progress
+
+            run_with_progress(session)
+        record.seconds = time.perf_counter() - started
+        record.status = _status(session, session.outcomes)
+        _show(options, session, record)
+        return ExitStatus(record.status)
+    except BaseException as error:
+        if options.as_json and record.seconds == 0:
+            record.seconds = time.perf_counter() - started
+            record.status, record.error = _ending(error)
+            with suppress(OSError):  # the error is the one that counts
+                print_document(session.outcomes if session is not None else [], record)
+        raise
+
+
+def _plan(options: VerifyOptions) -> Session:
+    from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
+    from pfncache.verify.selection import Selection
+
+    named = Selection.of(options.designs, rename=True)
+    scenarios = named.scenarios_named(options.scenarios)
+    chosen = list(named.designs) or [DESIGNS[n] for n in (DESIGNS if options.everything else DEFAULT_DESIGNS)]
+    if options.each_patch:
+        chosen = [step for design in chosen for step in design.prefixes()]
+    from pfncache.verify.session import SearchOptions, Session
+
+    search = SearchOptions(
+        max_states=options.max_states, reduction=not options.no_reduction, processes=options.jobs,
+        first=options.first, absolute=options.absolute,
+    )  # fmt: skip
+    return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)
+
+
+def _status(session: Session, designs: Sequence[DesignOutcome]) -> ExitStatus:
+    from pfncache.verify.design_outcome import DesignVerdict
+    from pfncache.verify.session import verdict_of
+
+    if session.interrupted is not None:
+        return ExitStatus.TERMINATED if isinstance(session.interrupted, Terminated) else ExitStatus.INTERRUPTED
+    return {
+        DesignVerdict.HOLDS: ExitStatus.OK,
+        DesignVerdict.INCOMPLETE: ExitStatus.INCOMPLETE,
+        DesignVerdict.VIOLATED: ExitStatus.VIOLATED,
+    }[verdict_of(designs)]
+
+
+def _show(options: VerifyOptions, session: Session, record: RunRecord) -> None:
+    """Write the files and standard output."""
+    designs = session.outcomes
+    if options.as_json:
+        print_document(designs, record)
+    elif options.as_ktap:
+        from pfncache.commands.formats import ktap
+
+        click.echo(ktap(designs))
+    else:
+        from pfncache.verify.view import show
+
+        show(designs, record.seconds, by_name=bool(options.scenarios), width=options.width)
+    if options.junit is not None:
+        from pfncache.commands.formats import write_junit
+
+        write_junit(designs, options.junit)
+
+
+def _ending(error: BaseException) -> tuple[ExitStatus, str]:
+    """Return the exit status and the line of an exception, as commands/ending.py has them."""
+    match error:
+        case click.ClickException():
+            return ExitStatus(error.exit_code), error.format_message()
+        case KeyboardInterrupt():
+            return ExitStatus.INTERRUPTED, "interrupted"
+        case Terminated():
+            return ExitStatus.TERMINATED, "terminated"
+        case SystemExit():
+            return ExitStatus.INTERNAL, f"ended by exit({error.code})"
+        case _:
+            return ExitStatus.INTERNAL, describe(error)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The base of a design: the nearest mainline version below it, with which its violations are compared."""
+
+from __future__ import annotations
+
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
+
+MAINLINES = tuple(design for name, design in DESIGNS.items() if name.startswith("mainline-"))
+"""The mainline versions, the newest first. They have no base: what they violate is a fault of Linux."""
+
+
+def mainline_below(design: Design) -> Design | None:
+    """Return the nearest mainline version that a design was made from; None for a mainline version itself.
+
+    A design that was made from none, but by hand from patches, has the mainline version with the most patches that it
+    begins with.
+    """
+    if any(design is mainline for mainline in MAINLINES):
+        return None
+    below = design.base
+    while below is not None:
+        for mainline in MAINLINES:
+            if (below.patches, below.lacks) == (mainline.patches, mainline.lacks):
+                return mainline
+        below = below.base
+    begun = [m for m in MAINLINES if m.lacks <= design.lacks and m.patches == design.patches[: len(m.patches)]]
+    return max(begun, key=lambda mainline: len(mainline.patches))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The outcomes of a design, beside those of its base."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pfncache.check.verdict import INCOMPLETE, Verdict
+from pfncache.verify.comparison import Comparison
+from pfncache.verify.outcome import Outcome, Violation
+
+
+class DesignVerdict(StrEnum):
+    """The verdict on a design, in the order from the best to the worst."""
+
+    HOLDS = "holds"
+    """Everything was searched to its end, and nothing is violated that the base does not violate."""
+    INCOMPLETE = "incomplete"
+    """Nothing of the kind is violated, but not everything was searched to its end."""
+    VIOLATED = "violated"
+
+
+@dataclass(kw_only=True)
+class DesignOutcome:
+    """The outcomes of the scenarios that were searched under one design."""
+
+    design: str
+    title: str
+    patches: tuple[str, ...] = ()
+    """Subjects of the patches on top of the base."""
+    outcomes: list[Outcome] = field(default_factory=list)
+    base: str | None = None
+    """The design with which this one is compared; None if its verdict is absolute."""
+    base_outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    """Those of the base, by scenario."""
+
+    @property
+    def verdict(self) -> DesignVerdict:
+        """Violated if anything is that the base does not violate; holds only if every search was complete."""
+        if any(c.new for c in self.comparisons):
+            return DesignVerdict.VIOLATED
+        if not self.outcomes or any(o.verdict in INCOMPLETE for o in self.outcomes):
+            return DesignVerdict.INCOMPLETE
+        return DesignVerdict.HOLDS
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """Each outcome beside the base's; without a base, every violation is new."""
+        return [Comparison.of(o, self.base_outcomes.get(o.scenario)) for o in self.outcomes]
+
+    @property
+    def broken(self) -> Counter[str]:
+        """The properties with new violations, in the order in which they were met, and in how many scenarios."""
+        return Counter(p for c in self.comparisons for p in dict.fromkeys(v.property for v in c.new))
+
+    def count(self, *verdicts: Verdict) -> int:
+        """Return the number of scenarios with one of these verdicts."""
+        return sum(o.verdict in verdicts for o in self.outcomes)
+
+    def shortest(self) -> list[tuple[str, Violation]]:
+        """Return, for each property with new violations, the one with the shortest trace, and its scenario."""
+        best: dict[str, tuple[str, Violation]] = {}
+        for comparison in self.comparisons:
+            for violation in comparison.new:
+                known = best.get(violation.property)
+                if known is None or _length(violation) < _length(known[1]):
+                    best[violation.property] = comparison.outcome.scenario, violation
+        return list(best.values())
+
+
+def _length(violation: Violation) -> int:
+    return len(violation.trace.rows) if violation.trace is not None else 0

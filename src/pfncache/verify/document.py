@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The JSON document of a run: docs/reference/verify.schema.json describes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from pfncache.verify.comparison import Comparison
+from pfncache.verify.design_outcome import DesignOutcome
+from pfncache.verify.outcome import Violation
+
+SCHEMA = 2
+"""Version of the JSON document."""
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """What was asked for, and how the run ended."""
+
+    version: str
+    """Of pfncache."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0
+    status: int = 0
+    """The exit status."""
+    error: str | None = None
+    """What ended the run early, in one line."""
+
+
+def document(designs: Sequence[DesignOutcome], run: RunRecord) -> dict[str, Any]:
+    """Return the whole run as one JSON document."""
+    return {
+        "schema": SCHEMA,
+        "version": run.version,
+        "date": run.started.isoformat(timespec="seconds"),
+        "options": dict(run.options),
+        "host": host(),
+        "status": run.status,
+        "error": run.error,
+        "seconds": round(run.seconds, 3),
+        "designs": [_design(design) for design in designs],
+    }
+
+
+def print_document(designs: Sequence[DesignOutcome], run: RunRecord) -> None:
+    """Print the document on standard output."""
+    click.echo(json.dumps(document(designs, run), indent=1))
+
+
+def host() -> dict[str, Any]:
+    """Return what a time depends on."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count() or 1,
+    }
+
+
+def _design(design: DesignOutcome) -> dict[str, Any]:
+    comparisons = design.comparisons
+    compared = design.base is not None
+    return {
+        "design": design.design,
+        "title": design.title,
+        "patches": list(design.patches),
+        "base": design.base,
+        "verdict": design.verdict,
+        "scenarios": [_scenario(comparison, compared) for comparison in comparisons],
+    }
+
+
+def _scenario(comparison: Comparison, compared: bool) -> dict[str, Any]:
+    outcome = comparison.outcome
+    return {
+        "scenario": outcome.scenario,
+        "verdict": outcome.verdict,
+        "reason": outcome.limit,
+        "violations": [
+            _violation(v) | {"against_base": comparison.against_base(v) if compared else None}
+            for v in outcome.violations
+        ],
+        "cured": [{"property": v.property, "place": v.place, "reason": v.reason} for v in comparison.cured],
+        "states": outcome.states,
+        "transitions": outcome.transitions,
+        "seconds": round(outcome.seconds, 3),
+        "bounds": outcome.bounds,
+    }
+
+
+def _violation(violation: Violation) -> dict[str, Any]:
+    trace = violation.trace
+    return {
+        "property": violation.property,
+        "place": violation.place,
+        "reason": violation.reason,
+        "trace": [row.as_json() for row in trace.rows] if trace is not None else [],
+        "loop": trace.loop if trace is not None else None,
+    }

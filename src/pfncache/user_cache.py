@@ -97,7 +97,7 @@ def _home() -> Path | None:
 def folder(name: str) -> Path:
     """Return one of its folders, which is made if it does not exist. Raises OSError if it cannot be made."""
     path = root() / name
-    _make(path)
+    make(path)
     return path
 
 
@@ -109,21 +109,26 @@ def entries(name: str) -> list[Path]:
         return []
 
 
-def _make(path: Path) -> None:
-    """Make a folder and its parents, for this user alone; but never the home folder."""
-    home = _home()
-    if path.is_relative_to(NOWHERE):
-        raise OSError(errno.ENOENT, "this user has no home folder: set HOME or XDG_CACHE_HOME")
-    if home is not None and path.is_relative_to(home) and not home.is_dir():
-        raise OSError(errno.ENOENT, "the home folder does not exist; set HOME or XDG_CACHE_HOME", str(home))
+def make(path: Path) -> None:
+    """Make a folder and its parents, for this user alone; but never the home folder. Raises OSError."""
+    _require_home(path)
     if path.is_dir():
         return
     if path.parent != path:
-        _make(path.parent)
+        make(path.parent)
     with contextlib.suppress(FileExistsError):
         path.mkdir(0o700)
     if not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+def _require_home(path: Path) -> None:
+    """Raise OSError if `path` would be in a home folder that there is not."""
+    home = _home()
+    if path.is_relative_to(NOWHERE):
+        raise OSError(errno.ENOENT, "this user has no home folder; set HOME or XDG_CACHE_HOME")
+    if home is not None and path.is_relative_to(home) and not home.is_dir():
+        raise OSError(errno.ENOENT, "the home folder does not exist; set HOME or XDG_CACHE_HOME", str(home))
 
 
 _found_private: dict[Path, Path] = {}
@@ -139,11 +144,12 @@ def private(path: Path) -> Path | None:
         return _found_private[path]
     real = Path(os.path.realpath(path))
     try:
+        _require_home(path)
         existing = next(p for p in (real, *real.parents) if p.exists())
         if why := _why_untrusted(existing, sticky=existing != real):
             notify(Notice.FOREIGN, f"the cache in {real} is not used: {why}")
             return None
-        _make(real)
+        make(real)
         remove_leftovers(real, PART)
     except OSError as error:
         notify(Notice.UNUSABLE, f"nothing is cached: {explain(error)}")
@@ -162,12 +168,12 @@ def _why_untrusted(path: Path, sticky: bool = False) -> str:
     create files but not replace this user's: it will do for a parent, or for `path` if something is still to be made.
     """
     for place in (path, *path.parents):
-        if why := _why_foreign(place.lstat(), sticky_allowed=sticky or place != path):
+        if why := why_foreign(place.lstat(), sticky_allowed=sticky or place != path):
             return f"{place} {why}"
     return ""
 
 
-def _why_foreign(found: os.stat_result, sticky_allowed: bool = False) -> str:
+def why_foreign(found: os.stat_result, sticky_allowed: bool = False) -> str:
     """Return why others than this user and root may change a file or folder; empty if none may."""
     if found.st_uid not in (0, os.geteuid()):
         return f"belongs to user {found.st_uid}"
@@ -194,11 +200,12 @@ def read(path: Path) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        if why := _why_foreign(found):
+        if why := why_foreign(found):
             notify(Notice.FOREIGN, f"{path} is not used: it {why}")
             return None
         try:
@@ -293,9 +300,14 @@ def replacing(path: Path) -> Iterator[Path]:
     remove_leftovers(path.parent)
     with _temporary(path.parent, PART, is_folder=False) as part:
         yield part
-        _sync(part)
-        part.replace(path)
-        _sync(path.parent)
+        move(part, path)
+
+
+def move(part: Path, path: Path) -> None:
+    """Sync a file, and let it replace another on the same file system."""
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
 
 
 def write(path: Path, content: bytes) -> None:
@@ -307,7 +319,7 @@ def write(path: Path, content: bytes) -> None:
 @contextmanager
 def complete(path: Path) -> Iterator[Path]:
     """Yield a folder to fill. Synced, it replaces `path` when the block ends, and is removed if the block raises."""
-    _make(path.parent)
+    make(path.parent)
     remove_leftovers(path.parent)
     with _temporary(path.parent, f"{PART}{path.name}-", is_folder=True) as part:
         yield part

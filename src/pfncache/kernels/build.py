@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
+from pfncache import user_cache as cache
 from pfncache.kernels import apply as applying
 from pfncache.kernels import variant
 from pfncache.kernels.flavour import Flavour, Progress
@@ -35,10 +34,10 @@ def build(
     not compile, with the patch that touches it.
     """
     tree = Tree(source, flavour.name)
-    with tempfile.TemporaryDirectory(prefix="pfncache-series-") as scratch:
-        touched = applying.apply(series, source.tree, Path(scratch))
+    with cache.scratch() as scratch:
+        touched = applying.apply(series, source.tree, scratch)
         with tree.locked():
-            tree.put(touched, Path(scratch))
+            tree.put(touched, scratch)
             try:
                 if not tree.ready(flavour.options):
                     flavour.configure(tree, progress)

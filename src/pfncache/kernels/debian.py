@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +61,7 @@ def available(apt: Apt) -> list[Release]:
 
 def fetched() -> list[Image]:
     """Return the kernels in the cache, the newest first."""
-    folders = [path for path in cache.folder("kernels").iterdir() if not path.name.startswith(".")]
+    folders = cache.entries("kernels")
     return [_image(path) for path in sorted(folders, key=lambda path: _age(path.name), reverse=True)]
 
 
@@ -94,16 +93,16 @@ def choose(apt: Apt, wanted: str) -> Release:
 def fetch(apt: Apt, wanted: str, progress: Callable[[str], None]) -> Image:
     """Fetch the newest kernel that matches, or of a suite, unless it is in the cache."""
     chosen = choose(apt, wanted)
-    where = cache.folder("kernels") / chosen.release
+    where = cache.root() / "kernels" / chosen.release
     if not where.exists():
         names = packages_of(apt, chosen.release)
         progress(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")
-        with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=cache.folder("kernels")) as unpacked:
-            for path in apt.download(names, Path(unpacked)):
-                command = ["dpkg-deb", "-x", str(path), unpacked]
+        with cache.scratch(cache.folder("kernels")) as unpacked:
+            for path in apt.download(names, unpacked):
+                command = ["dpkg-deb", "-x", str(path), str(unpacked)]
                 subprocess.run(command, check=True, capture_output=True, timeout=_UNPACK_SECONDS)
             with cache.complete(where) as part:
-                _keep(Path(unpacked), chosen.release, part)
+                _keep(unpacked, chosen.release, part)
                 (part / _SUITE).write_text(chosen.suite)
     return _image(where)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +50,16 @@ def get(apt: Callable[[], Apt], release: str, progress: Callable[[str], None]) -
 
     Raises AptError if Debian no longer has it, such as for kernels that were superseded in backports.
     """
-    source = Source(release, cache.folder("sources") / release)
+    source = Source(release, cache.root() / "sources" / release)
     if source.tree.exists():
         return source
     debian = apt()
     names = _packages(debian, release)
-    with tempfile.TemporaryDirectory(prefix=".packages-", dir=cache.folder("sources")) as temporary:
-        packages = Path(temporary)
+    with cache.scratch(cache.folder("sources")) as packages:
         progress(f"fetching the source of Linux {release} ({debian.size(names) >> 20} MiB)")
         progress(f"unpacking the source of Linux {release}")
         for path in debian.download(names, packages):
-            _run("dpkg-deb", "-x", str(path), temporary)
+            _run("dpkg-deb", "-x", str(path), str(packages))
         with cache.complete(source.folder) as part:
             (part / "source").mkdir()
             archive = next(packages.glob("usr/src/linux-source-*.tar.xz"))

@@ -18,7 +18,7 @@ _STRIP_SECONDS = 60.0
 
 def folder() -> Path:
     """Return the folder of variants."""
-    return cache.folder("variants")
+    return cache.root() / "variants"
 
 
 def save(name: str, release: str, vmlinuz: Path, modules: Path | None, replaced: Iterable[Path]) -> Image:

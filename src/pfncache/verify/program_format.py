@@ -101,6 +101,8 @@ def _decode(body: bytes, system: System, heap: Heap) -> Any:
     start = 0
     for maker, width, count in described["batches"]:
         end = start + width * count
+        if min(width, count) < 0 or end > len(children):
+            raise FormatError("it is malformed (a batch is longer than the file)")
         parts = map(objects.__getitem__, children[start:end])
         rows = zip(*[parts] * width, strict=True) if width else itertools.repeat((), count)
         objects += list(_maker(maker, heap)(rows))  # a list: the parts are read while it is made
@@ -233,7 +235,7 @@ class _Writer:
         if isinstance(value, tuple):
             return _name(kind), value, True
         inside = [getattr(value, field.name) for field in fields(value) if field.init]
-        return _name(kind), inside, bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]
+        return _name(kind), inside, bool(kind.__dataclass_params__.frozen)
 
     def batches(self) -> tuple[dict[Any, int], list[int], list[tuple[str, int, int]]]:
         """Return the number of each object, by its key, and the rows in batches."""

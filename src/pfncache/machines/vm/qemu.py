@@ -10,11 +10,12 @@ import functools
 import shutil
 import socket
 import subprocess
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from pfncache import user_cache
 from pfncache.machines.resource import Closing
 from pfncache.machines.vm.monitor import Monitor, MonitorError
 
@@ -83,7 +84,8 @@ class Qemu(Closing):
         self, hardware: Hardware, kernel: Path, initramfs: Path, append: str, state: Path | None = None
     ) -> None:
         """Boot, or restore a saved state."""
-        self._folder = Path(tempfile.mkdtemp(prefix="pfncache-"))
+        self._files = ExitStack()
+        self._folder = self._files.enter_context(user_cache.scratch())
         self._console = self._folder / "console"
         self._console.touch()
         self._process: subprocess.Popen[str] | None = None
@@ -155,4 +157,4 @@ class Qemu(Closing):
             self.agent.close()
             self.agent = None
         self._listener.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._files.close()

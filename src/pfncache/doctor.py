@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from pfncache.check.engine.bfs import explore
+from pfncache.check.engine.numba_cache import DIRECTORY, is_cached
 from pfncache.kernels.debian import fetched
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
@@ -22,7 +22,6 @@ from pfncache.machines.host.userfaultfd import supported_modes
 from pfncache.machines.vm.qemu import PROGRAM, Hardware
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.identify import Host
-from pfncache.user_cache import root
 
 UFFD_NAMES = {
     UFFDIO_REGISTER_MODE_MISSING: "missing",
@@ -123,12 +122,8 @@ def _kernels() -> Finding:
 
 
 def _engine() -> Finding:
-    place = Path(os.environ.get("NUMBA_CACHE_DIR") or root() / "engine")
-    cached = place.is_dir() and next(place.rglob("*.nbi"), None) is not None
-    existing = next(p for p in (place, *place.parents) if p.exists())
     remedy = "the first verify compiles for about ten seconds, and keeps the result"
-    if not os.access(existing, os.W_OK):
-        remedy = "set NUMBA_CACHE_DIR to a writable directory"
-    return Finding(
-        "search engine", "compiled, in numba's cache" if cached else "", "a verify that starts at once", remedy
-    )
+    if DIRECTORY is None:
+        remedy = "set XDG_CACHE_HOME or NUMBA_CACHE_DIR to a directory that only you can write"
+    cached = f"compiled, in {DIRECTORY}" if is_cached(explore) else ""
+    return Finding("search engine", cached, "a verify that starts at once", remedy)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pfncache import user_cache
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.memo import Memo
 from pfncache.check.program.layout import Program
@@ -36,6 +39,7 @@ class Mine(Patch, X86):
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of its own for each test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(user_cache, "_given", bytearray(len(user_cache.Notice)))
     return tmp_path
 
 
@@ -113,17 +117,93 @@ def test_other_sources_are_another_generation(home: Path, monkeypatch: pytest.Mo
     assert (home / "pfncache" / "systems" / "d").is_dir()
 
 
-def test_a_damaged_file_is_not_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def truncated(whole: bytes) -> bytes:
+    return whole[:-10]
+
+
+def empty(whole: bytes) -> bytes:
+    return b""
+
+
+def garbage(whole: bytes) -> bytes:
+    return b"\x80garbage"
+
+
+def flipped(whole: bytes) -> bytes:
+    return whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]
+
+
+NOT_A_PROGRAM = "it is no compiled system"
+DAMAGED = "it is damaged, or that of another system"
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [(truncated, DAMAGED), (flipped, DAMAGED), (empty, NOT_A_PROGRAM), (garbage, NOT_A_PROGRAM)],
+)
+def test_a_damaged_file_is_compiled_anew(
+    damage: Callable[[bytes], bytes],
+    reason: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     first = program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
     (file,) = kept(home)
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-10])
+    file.write_bytes(damage(file.read_bytes()))
     compiled = count_compilations(monkeypatch)
     assert read(program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))) == read(first)
     assert len(compiled) == 1
+    assert capfd.readouterr().err == f"pfncache: {file} is compiled anew: {reason}\n"
     program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
-    assert len(compiled) == 1
-    assert len(kept(home)) == 1
+    assert (len(compiled), kept(home), capfd.readouterr().err) == (1, [file], "")
+
+
+def test_the_entry_of_another_design_is_not_used(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    scenario = "gmem/unmapped-punch"
+    ours, theirs = (Job(DESIGNS[name], scenario, 1_000_000) for name in ("mainline-7.3", "rfc-v4-on-7.3"))
+    assert run(ours).verdict == "holds"
+    (entry,) = kept(home)
+    assert run(theirs).verdict == "violated"
+    (other,) = set(kept(home)) - {entry}
+    other.write_bytes(entry.read_bytes())
+    assert run(theirs).verdict == "violated"
+    assert capfd.readouterr().err == f"pfncache: {other} is compiled anew: {DAMAGED}\n"
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_others_can_write_is_not_used(
+    what: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
+    (file,) = kept(home)
+    (file if what == "file" else file.parent).chmod(0o777)
+    user_cache._found_private.clear()
+    compiled = count_compilations(monkeypatch)
+    for _ in range(2):
+        assert program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO)).words > 0
+    assert len(compiled) == (1 if what == "file" else 2)  # the file is replaced, the folder is not
+    assert (
+        capfd.readouterr().err
+        == {
+            "file": f"pfncache: {file} is not used: it can be written by others; chmod go-w it\n",
+            "folder": f"pfncache: the cache in {file.parent} is not used: {file.parent} can be written by others; "
+            "chmod go-w it\n",
+        }[what]
+    )
+
+
+def test_a_full_disk_is_done_without(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    for _ in range(2):
+        assert program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO)).words > 0
+    assert kept(home) == []
+    assert capfd.readouterr().err == "pfncache: compiled systems are not kept: No space left on device\n"
 
 
 def test_a_design_from_elsewhere_is_compiled_each_time(home: Path) -> None:
@@ -140,6 +220,8 @@ def test_a_function_that_was_put_in_the_place_of_another_is_seen(home: Path, mon
     assert kept(home) == []
 
 
-def test_a_folder_that_cannot_be_made_is_done_without(home: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_done_without(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (home / "pfncache").write_text("a file, where the folder would be")
-    assert program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO)).words > 0
+    for _ in range(2):
+        assert program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO)).words > 0
+    assert capfd.readouterr().err == f"pfncache: nothing is cached: Not a directory: {home / 'pfncache'}\n"

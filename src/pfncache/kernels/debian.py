@@ -63,7 +63,7 @@ def available(apt: Apt) -> list[Release]:
 
 def fetched() -> list[Image]:
     """Return the kernels in the cache, the newest first."""
-    folders = [p for p in cache.folder("kernels").iterdir() if p.is_dir() and not p.name.startswith(".")]
+    folders = cache.entries("kernels")
     return [_image(path) for path in sorted(folders, key=lambda path: _age(path.name), reverse=True)]
 
 
@@ -106,7 +106,7 @@ def choose(apt: Apt, wanted: str) -> Release:
 def fetch(apt: Apt, wanted: str, progress: Callable[[str], None]) -> Image:
     """Fetch the newest kernel that matches, or of a suite, unless it is in the cache."""
     chosen = choose(apt, wanted)
-    where = cache.folder("kernels") / chosen.release
+    where = cache.root() / "kernels" / chosen.release
     if not where.exists():
         names = packages_of(apt, chosen.release)
         progress(f"fetching Linux {chosen.release} from {chosen.suite} ({apt.size(names) >> 20} MiB)")

@@ -85,8 +85,13 @@ def _apt(update: bool, progress: Progress) -> Apt:
 
 def available(update: bool, progress: Progress) -> list[debian.Release]:
     """Return the kernels that Debian has, after an update of its lists if asked for."""
-    with Apt().exclusive(_say):
-        return debian.available(_apt(update, progress))
+    try:
+        with Apt().exclusive(_say):
+            return debian.available(_apt(update, progress))
+    except OSError as error:
+        notice = f"Debian's kernels are not listed, as there is no place for its lists: {cache.explain(error)}"
+        cache.notify(cache.Notice.UNUSABLE, notice)
+        return []
 
 
 def fetch_named(names: Sequence[str], progress: Progress) -> Iterator[str]:

@@ -50,7 +50,7 @@ def get(apt: Callable[[], Apt], release: str, progress: Callable[[str], None]) -
 
     Raises AptError if Debian no longer has it, such as for kernels that were superseded in backports.
     """
-    source = Source(release, cache.folder("sources") / release)
+    source = Source(release, cache.root() / "sources" / release)
     if source.tree.exists():
         return source
     debian = apt()

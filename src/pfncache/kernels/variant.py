@@ -54,7 +54,7 @@ def default_name(release: str, series: str, debug: bool) -> str:
 
 def folder() -> Path:
     """Return the folder of variants."""
-    return cache.folder("variants")
+    return cache.root() / "variants"
 
 
 def save(name: str, release: str, vmlinuz: Path, modules: Path | None, replaced: Iterable[Path]) -> Image:

@@ -22,7 +22,7 @@ def show_kernels(available: list[debian.Release]) -> None:
     fetched = {image.release for image in debian.fetched()}
     table = Table("kernel", "suite", "here")
     for found in available:
-        path = cache.folder("kernels") / found.release
+        path = cache.root() / "kernels" / found.release
         table.add_row(found.release, found.suite, mib(cache.size(path)) if found.release in fetched else "")
     for name in variant.names():
         try:

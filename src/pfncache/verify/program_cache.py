@@ -3,16 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-import io
-import os
-import pickle
 import shutil
 import sys
-import tempfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,20 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from pfncache import user_cache
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.source import unwrap
 from pfncache.check.program.layout import Program, link
 from pfncache.check.system import Heap, System
 from pfncache.lang.records import Record
-from pfncache.user_cache import root
+from pfncache.verify.program_format import FormatError, decode, encode
 
 SOURCES = ("check", "designs", "lang", "linux", "properties", "scenarios", "verify")
 """Rooms of the package whose sources determine a compiled system."""
 GENERATIONS = 3
 """Versions of the sources whose systems stay in the cache."""
-DIGEST = hashlib.sha256().digest_size
-"""Bytes of the digest before the content of a file."""
 _memo = Memo()
 """Compiled actors of this process: designs and scenarios have many in common."""
 
@@ -49,6 +42,8 @@ def program_of(system: System, reduction: bool = True) -> Program:
     try:
         path = _path(system, heap, reduction)
     except _Uncacheable:
+        path = None
+    if path is None:
         return link(compile_system(system, _memo), reduction)
     program = _read(path, system, heap)
     if program is None:
@@ -76,12 +71,15 @@ def _generation() -> str:
     return whole.hexdigest()[:16]
 
 
-def _path(system: System, heap: Heap, reduction: bool) -> Path:
-    """Return the file of a system's program."""
+def _path(system: System, heap: Heap, reduction: bool) -> Path | None:
+    """Return the file of a system's program; None if there is no folder for it. Raises _Uncacheable."""
+    folder = user_cache.private(user_cache.root() / "systems" / _generation())
+    if folder is None:
+        return None
     name = hashlib.sha256()
     for part in _description(system, heap):
         name.update(part.encode() + b"\n")
-    return root() / "systems" / _generation() / f"{name.hexdigest()[:40]}{'' if reduction else '-full'}"
+    return folder / f"{name.hexdigest()[:40]}{'' if reduction else '-full'}"
 
 
 def _description(system: System, heap: Heap) -> Iterator[str]:
@@ -156,68 +154,37 @@ def _key(system: System, heap: Heap, value: Any) -> str:
 # Reading and writing
 
 
-class _Pickler(pickle.Pickler):
-    """Writes the number of a record instead of the record: the reader has a system of its own."""
-
-    def __init__(self, file: io.BytesIO, system: System, heap: Heap) -> None:
-        super().__init__(file, protocol=5)
-        self.system, self.heap = system, heap
-
-    def persistent_id(self, thing: Any) -> Any:
-        """Return the key of an object that the reader has; None for any other."""
-        if isinstance(thing, Record):
-            return type(thing).__name__, self.heap.numbers[id(thing)]
-        return "system" if thing is self.system else "heap" if thing is self.heap else None
-
-
-class _Unpickler(pickle.Unpickler):
-    """Replaces keys of objects by those of the reader's system."""
-
-    def __init__(self, file: io.BytesIO, system: System, heap: Heap) -> None:
-        super().__init__(file)
-        self.pools = {kind.__name__: pool for kind, pool in heap.pools.items()}
-        self.own = {"system": system, "heap": heap}
-
-    def persistent_load(self, name: Any) -> Any:
-        """Return the object of a key."""
-        return self.own[name] if isinstance(name, str) else self.pools[name[0]][name[1] - 1]
-
-
 def _read(path: Path, system: System, heap: Heap) -> Program | None:
-    """Return the program in the file `path`; None if there is none, or if the file is damaged."""
+    """Return the program in the file `path`; None if there is none, or, with a notice, if it is not that program."""
+    content = user_cache.read(path)
+    if content is None:
+        return None
     try:
-        content = path.read_bytes()
-    except OSError:
+        return decode(content, _key_of(path), system, heap)
+    except FormatError as error:
+        user_cache.notify(user_cache.Notice.PROGRAM, f"{path} is compiled anew: {error}")
         return None
-    if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-        return None
-    program = _Unpickler(io.BytesIO(zlib.decompress(content[DIGEST:])), system, heap).load()
-    assert isinstance(program, Program)
-    return program
 
 
 def _write(path: Path, program: Program) -> None:
-    """Write a program, atomically for readers and other writers."""
-    compiled = program.compiled
-    buffer = io.BytesIO()
-    _Pickler(buffer, compiled.system, compiled.heap).dump(replace(program, compiled=replace(compiled, codes=[])))
-    content = zlib.compress(buffer.getvalue(), 1)
-    with contextlib.suppress(OSError):  # a full disk, or a home that cannot be written: then it is compiled again
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_old(path.parent)
-        handle, part = tempfile.mkstemp(prefix=".part-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            os.replace(part, path)
-        except BaseException:
-            os.unlink(part)
-            raise
+    """Write a program, atomically for readers and other writers. Without space for it, it is compiled again."""
+    content = encode(replace(program, compiled=replace(program.compiled, codes=[])), _key_of(path))
+    try:
+        _remove_old(path.parent)
+        user_cache.write(path, content)
+    except OSError as error:
+        notice = f"compiled systems are not kept: {user_cache.explain(error)}"
+        user_cache.notify(user_cache.Notice.UNWRITABLE, notice)
 
 
+def _key_of(path: Path) -> str:
+    """Return what the content of a file is bound to: the version of the sources, and the system."""
+    return f"{path.parent.name}/{path.name}"
+
+
+@functools.cache
 def _remove_old(newest: Path) -> None:
-    """Remove the systems of all but the last GENERATIONS versions of the sources."""
+    """Remove the systems of all but the last GENERATIONS versions of the sources, once in each process."""
     others = [path for path in newest.parent.iterdir() if path != newest]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for old in others[GENERATIONS - 1 :]:

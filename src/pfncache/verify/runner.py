@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from pfncache.check.compile.source import unwrap
 from pfncache.check.engine.bfs import explore
+from pfncache.check.engine.numba_cache import is_cached
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.search import Search, SearchResult, search_shortest
 from pfncache.check.system import Heap, System
@@ -159,8 +159,7 @@ def _replayed(searching: Search, result: SearchResult) -> Trace | None:
 
 def engine_is_cached() -> bool:
     """True if Numba's cache has the engine's native code from an earlier run."""
-    cache: Any = cast(Any, explore)._cache  # the dispatcher has no public name for it
-    return os.path.isdir(cache.cache_path) and any("explore" in f for f in os.listdir(cache.cache_path))
+    return is_cached(explore)
 
 
 def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Job, Outcome]]:

@@ -112,7 +112,7 @@ class TestKernel:
 @NEEDS_QEMU
 def test_state_that_cannot_be_saved(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guest goes on without."""
-    nowhere = Snapshot(Path("/nonexistent/state"))
+    nowhere = Snapshot(Path("/dev/null/state"))
     monkeypatch.setattr(Snapshot, "of", lambda *args: nowhere)
     with Guest(image) as guest:
         assert guest.unsaved.startswith("the guest's state cannot be saved: ")
@@ -130,7 +130,7 @@ def test_kernel_that_does_not_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         Guest(broken)
     assert "does not boot within 3 s" in str(error.value) or "QEMU does not start" in str(error.value)
     assert ours() == before
-    assert list(cache.folder("snapshots").iterdir()) == []
+    assert cache.entries("snapshots") == []
 
 
 def test_no_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,17 +6,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pfncache import user_cache
 from pfncache.kernels import modules
 from pfncache.kernels.image import Image
 from pfncache.machines.host import pace
 from pfncache.machines.isolate import IsolatedResult
 from pfncache.machines.resource import Closing
 from pfncache.machines.vm import agent, initramfs
-from pfncache.machines.vm.qemu import Hardware, Qemu
+from pfncache.machines.vm.qemu import Hardware, Qemu, QemuError
 from pfncache.machines.vm.snapshot import Snapshot
-from pfncache.user_cache import scratch
 
 T = TypeVar("T")
 KVM = ("kvm_amd", "kvm_intel")
@@ -73,27 +74,32 @@ class Guest(Closing):
         return f"<{self.image.release} in QEMU>"
 
     def start(self) -> None:
-        """Start a fresh guest; the previous one is closed."""
+        """Start a fresh guest; the previous one is closed. A saved state that QEMU does not take is made anew."""
         self.close()
-        snapshot, late = self._snapshot, self._late
-        self.restored = snapshot.exists
-        with scratch() as folder:
+        saved = self._snapshot.find()
+        try:
+            self._start(saved)
+        except QemuError as error:
+            if saved is None:
+                raise
+            self._snapshot.discard(saved, str(error))
+            self._start(None)
+
+    def _start(self, saved: Path | None) -> None:
+        """Restore a saved state, or boot and save the state."""
+        self.restored = saved is not None
+        with user_cache.scratch() as folder:
             root = folder / "initramfs.cpio"
-            root.write_bytes(b"" if self.restored else self._initramfs)
-            self._qemu = Qemu(
-                self._hardware,
-                self.image.vmlinuz,
-                root,
-                self._append,
-                snapshot.path if self.restored else None,
-            )
+            if saved is None:
+                root.write_bytes(self._initramfs)
+            self._qemu = Qemu(self._hardware, self.image.vmlinuz, root, self._append, saved)
             try:
-                if not self.restored:
+                if saved is None:
                     self._receive(pace.bound(BOOT_SECONDS), "does not boot", self._progress)
-                    if not late:
+                    if not self._late:
                         self._load_kvm()
-                    self.unsaved = snapshot.save(self._qemu.monitor)
-                if late:
+                    self.unsaved = self._snapshot.save(self._qemu.monitor)
+                if self._late:
                     self._load_kvm()
             except BaseException:
                 self.close()

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from pfncache import user_cache
 from pfncache.machines.resource import Closing
 from pfncache.machines.vm.monitor import Monitor, MonitorError
-from pfncache.user_cache import scratch
 
 PROGRAM = "qemu-system-x86_64"
 _NESTED = ("/sys/module/kvm_amd/parameters/nested", "/sys/module/kvm_intel/parameters/nested")
@@ -86,7 +86,7 @@ class Qemu(Closing):
     ) -> None:
         """Boot, or restore a saved state."""
         self._files = ExitStack()
-        self._folder = self._files.enter_context(scratch())
+        self._folder = self._files.enter_context(user_cache.scratch())
         self._console = self._folder / "console"
         self._console.touch()
         self._process: subprocess.Popen[str] | None = None

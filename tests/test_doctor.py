@@ -65,7 +65,7 @@ def test_opt_in_tests_are_counted() -> None:
     assert "full name" not in runnable(MODERN.capabilities)
 
 
-@pytest.mark.parametrize("name", ["fetched", "Hardware.here", "root"])
+@pytest.mark.parametrize("name", ["fetched", "Hardware.here"])
 def test_what_cannot_be_read_is_a_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def unreadable() -> None:
         raise PermissionError(13, "Permission denied", "/cache")

@@ -261,7 +261,7 @@ _cleaned: set[tuple[Path, str]] = set()
 
 
 def remove_leftovers(parent: Path, prefix: str = PART) -> None:
-    """Remove this user's temporaries whose writers are gone: those that nobody locks. Looks once in each process."""
+    """Remove this user's temporaries whose writers are gone: those that are not locked. Looks once in each process."""
     if (parent, prefix) in _cleaned:
         return
     _cleaned.add((parent, prefix))

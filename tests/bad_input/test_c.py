@@ -190,6 +190,7 @@ def test_the_model_is_as_it_was_after_a_file_that_changes_it(write: Write) -> No
         load(write(text + GOOD))
     assert vars(Vmlinux.__mro__[1]) == before
     assert Vmlinux.kvm_gpc_check.__name__ == "kvm_gpc_check"
+    assert not hasattr(Vmlinux, "more")
     load(write(GOOD))
 
 

@@ -169,10 +169,12 @@ def test_every_job_is_run_once(processes: int) -> None:
 def dies_in_a_worker(kernel: type[Vmlinux], defer_setup: bool = False) -> System:
     """Kill the process, as the kernel does when memory is short, unless it is that of the tests."""
     if os.getpid() != TESTS:
-        os.kill(os.getpid(), signal.SIGKILL)
+        KILL(os.getpid(), signal.SIGKILL)
     return SCENARIOS[SCENARIO].build(kernel)
 
 
+KILL = os.kill
+"""The function itself: what set-ups call by its name is refused."""
 TESTS = os.getpid()
 """The process that runs the tests."""
 

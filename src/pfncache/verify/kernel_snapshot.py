@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +11,10 @@ from pfncache.lang.records import Record
 
 ROOMS = ("pfncache.linux.", "pfncache.properties.", "pfncache.lang.records", "pfncache.lang.atomic")
 """Beginnings of the names of the modules that are compared."""
-KEPT = (types.FunctionType, type, int, staticmethod, classmethod, property)
-"""Types of the values that never change by themselves."""
+KEPT = (type, int, staticmethod, classmethod, property)
+"""Types of the values, besides callables, that never change by themselves."""
+LAZY = "_finalised"
+"""Member of a record class that is set when the first record is made."""
 MISSING = object()
 
 
@@ -55,4 +56,5 @@ def _owners() -> Iterator[tuple[str, Any]]:
 
 
 def _values(owner: Any) -> dict[str, Any]:
-    return {n: v for n, v in vars(owner).items() if isinstance(v, KEPT) and not n.startswith("__")}
+    values = {n: v for n, v in vars(owner).items() if n != LAZY and not n.startswith("__")}
+    return {n: v for n, v in values.items() if callable(v) or isinstance(v, KEPT)}

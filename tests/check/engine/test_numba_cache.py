@@ -35,4 +35,5 @@ def test_the_newest_versions_are_kept(tmp_path: Path) -> None:
         (tmp_path / f"old{number}").mkdir()
         os.utime(tmp_path / f"old{number}", (number, number))
     path = native.place(tmp_path, CHECK)
+    assert path is not None
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, "old3", "old4"])

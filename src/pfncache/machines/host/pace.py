@@ -2,7 +2,7 @@
 """Pace of this machine: time bounds of tests grow with it, so that load or emulation does not decide an outcome.
 
 A factor belongs to a process and is inherited by its children. A bound that expires is measured again and granted once
-more: what ends late ends. An expiry after that is counted, so that a failure can be told from a time-out.
+more: what ends late ends. An expiry after that is counted, so that a failure can be distinguished from a time-out.
 Standard library only: this also runs inside a guest.
 """
 

@@ -98,3 +98,9 @@ def test_rows_as_json() -> None:
 def test_files_are_named_as_in_the_kernel_tree() -> None:
     assert kernel_path(module.__file__ or "") == "virt/kvm/pfncache.py"
     assert kernel_path(str(Path("/somewhere") / "mine.py")) == "mine.py"
+
+
+@pytest.mark.parametrize(("cpus", "width"), [(1, 75), (2, 75), (3, 111), (4, 148)])
+def test_width_by_the_number_of_cpus(cpus: int, width: int) -> None:
+    rule = render(Trace(actors=("a",) * cpus, rows=(), reason="")).splitlines()[1]
+    assert len(rule) == width // cpus * cpus - 2

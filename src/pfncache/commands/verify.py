@@ -44,7 +44,7 @@ class VerifyCommand(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--ktap", "as_ktap", is_flag=True, help="KTAP on standard output.")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit's XML there, too.")
-@click.option("--width", type=WIDTH, default=75, show_default=True, help="Columns of a trace.")
+@click.option("--width", type=WIDTH, default=None, help="Columns of a trace. Default: 75, or 37 for each of many CPUs.")
 @click.option("--max-states", type=STATES, default=MAX_STATES, show_default=True, help="Per scenario.")
 @click.option("--no-reduction", is_flag=True, help="Expand every actor in every state, not a persistent set of them.")
 @click.option("--jobs", type=PROCESSES, default=None, help="Processes; as many as there are cores.")

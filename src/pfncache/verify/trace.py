@@ -12,7 +12,9 @@ KERNEL = PACKAGE / "linux"
 LOOP_MARK = " loop: the steps below repeat "
 """The line above the loop of a livelock."""
 WIDTH = 75
-"""Columns of a trace unless a user gives others: what a commit message has room for."""
+"""Columns of a trace of one or two CPUs: what a commit message has room for."""
+CPU_WIDTH = 37
+"""Columns for a CPU where there are more: kernel names are not broken."""
 MIN_COLUMN = 20
 """Least columns for a CPU."""
 
@@ -59,11 +61,14 @@ def kernel_path(file: str) -> str:
     return path.name
 
 
-def render(trace: Trace, width: int = WIDTH) -> str:
+def render(trace: Trace, width: int | None = None) -> str:
     """Return the trace as text of at most `width` columns: a column for each CPU, in the order of time.
 
-    Each CPU has at least MIN_COLUMN columns, so that the text of many is wider.
+    Without a width it is WIDTH for up to two CPUs, and CPU_WIDTH for each of more. Each CPU has at least MIN_COLUMN
+    columns, so that the text of many is wider than a width that is given.
     """
+    if width is None:
+        width = max(WIDTH, CPU_WIDTH * len(trace.actors))
     column = max(width // max(len(trace.actors), 1), MIN_COLUMN)
     lines = ["".join(f"CPU{i}: {name}"[: column - 2].ljust(column) for i, name in enumerate(trace.actors))]
     lines.append("".join(("=" * (column - 2)).ljust(column) for _ in trace.actors))

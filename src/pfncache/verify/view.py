@@ -17,7 +17,7 @@ from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.runner import Job, engine_is_cached
 from pfncache.verify.session import Session
-from pfncache.verify.trace import WIDTH, render
+from pfncache.verify.trace import render
 
 PIPE_WIDTH = 120
 """Columns of the tables where standard output is no terminal."""
@@ -40,7 +40,7 @@ def run_with_progress(session: Session) -> None:
         session.run(on_done)
 
 
-def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = False, width: int = WIDTH) -> None:
+def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = False, width: int | None = None) -> None:
     """Print the tables, and of a single design the traces of new violations, `width` columns wide.
 
     A single design has a table of its scenarios: of those that were asked for `by_name` or if it has no base all, else

@@ -27,7 +27,7 @@ ROWS = (
     ("verify --max-states -5", 2, "Invalid value for '--max-states': -5 is not in the range x>=1000."),
     ("verify --jobs 0", 2, "Invalid value for '--jobs': 0 is not in the range x>=1."),
     ("verify --jobs two", 2, "Invalid value for '--jobs': 'two' is not a valid integer range."),
-    ("verify --frist", 2, "No such option '--frist'. Did you mean '--first'?"),
+    ("verify --absolut", 2, "No such option '--absolut'. Did you mean '--absolute'?"),
     ("verify -s", 2, "Option '-s' requires an argument."),
     ("verfy", 2, "No such command 'verfy'"),
 )

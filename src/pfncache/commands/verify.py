@@ -40,7 +40,6 @@ class VerifyCommand(click.Command):
 @click.option("--all", "everything", is_flag=True, help="Every design, older kernels and reverted fixes too.")
 @click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
 @click.option("--absolute", is_flag=True, help="Count what the mainline version below a design violates, too.")
-@click.option("--first", is_flag=True, help="Stop each search at the first violation.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--ktap", "as_ktap", is_flag=True, help="KTAP on standard output.")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit's XML there, too.")

@@ -34,7 +34,6 @@ class VerifyOptions:
     everything: bool
     each_patch: bool
     absolute: bool
-    first: bool
     as_json: bool
     as_ktap: bool
     junit: Path | None
@@ -97,7 +96,7 @@ def _plan(options: VerifyOptions) -> Session:
 
     search = SearchOptions(
         max_states=options.max_states, reduction=not options.no_reduction, processes=options.jobs,
-        first=options.first, absolute=options.absolute,
+        absolute=options.absolute,
     )  # fmt: skip
     return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)
 

@@ -41,8 +41,6 @@ class Job:
     reduction: bool = True
     """Search a persistent set of actors where there is a smaller one."""
     threads: int = 1
-    first: bool = False
-    """Stop at the first violation."""
 
     @property
     def scenario_name(self) -> str:

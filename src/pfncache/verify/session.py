@@ -30,8 +30,6 @@ class SearchOptions:
     """False: expand every actor in every state."""
     processes: int | None = None
     """Worker processes; None for one a core."""
-    first: bool = False
-    """Stop a search at the first violation."""
     absolute: bool = False
     """Compare no design with its base."""
 
@@ -76,9 +74,7 @@ class Session:
             if base is not None and base.has(s.memory)
         ]
         jobs = {
-            (id(design), scenario.name): Job(
-                design, scenario, options.max_states, options.reduction, first=options.first
-            )
+            (id(design), scenario.name): Job(design, scenario, options.max_states, options.reduction)
             for design, scenario in (*below, *pairs)
         }
         return cls(

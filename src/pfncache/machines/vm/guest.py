@@ -90,8 +90,7 @@ class Guest(Closing):
         self.restored = saved is not None
         with user_cache.scratch() as folder:
             root = folder / "initramfs.cpio"
-            if saved is None:
-                root.write_bytes(self._initramfs)
+            root.write_bytes(self._initramfs if saved is None else b"")  # QEMU opens it in any case
             self._qemu = Qemu(self._hardware, self.image.vmlinuz, root, self._append, saved)
             try:
                 if saved is None:

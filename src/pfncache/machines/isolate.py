@@ -10,7 +10,7 @@ import select
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -38,13 +38,16 @@ def isolated(function: Callable[[], T], seconds: float) -> IsolatedResult[T]:
     """Run a function in a child process; kill the process group afterwards, or when time is up."""
     started = time.monotonic()
     reader, writer = os.pipe()
+    # Python runs hooks at a fork, and ignores what is raised in them: a Ctrl-C that arrives there has to wait.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _child(function, writer)
+        _child(function, writer, before)
     os.close(writer)
     child = os.pidfd_open(pid)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         data, in_time = _collect(reader, started + seconds)
         # Threads or children of the child may still run: kill the whole group.
         _kill(pid)
@@ -71,10 +74,11 @@ def isolated(function: Callable[[], T], seconds: float) -> IsolatedResult[T]:
     return IsolatedResult(None, how, False, spent)
 
 
-def _child(function: Callable[[], T], writer: int) -> None:
-    """Run the function in the child, send its result and exit. Never returns."""
+def _child(function: Callable[[], T], writer: int, mask: Iterable[int]) -> None:
+    """Run the function in the child with a signal mask, send its result and exit. Never returns."""
     try:
         os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         die_with_parent()
         faulthandler.disable()  # the parent reports a crash, in a line
         result: tuple[T | None, str] = (function(), "")

@@ -5,23 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.lang.records import Count, Record
-
-
-class Part(Record):
-    number: Count = 4
-
-
-class Whole(Record):
-    flag: bool
-    other: Whole | None
-    part: Part
-    pieces: tuple[Part, ...]
-
-
-@pytest.fixture
-def whole() -> Whole:
-    return Whole("whole", pieces=(Part("first"), Part("second", number=5)))
+from tests.lang.conftest import Whole
 
 
 def test_members_have_their_defaults(whole: Whole) -> None:

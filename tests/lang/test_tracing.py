@@ -3,26 +3,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from pfncache.lang.records import Count, Record
 from pfncache.lang.tracing import run_as, running
-
-
-class Part(Record):
-    number: Count = 4
-
-
-class Whole(Record):
-    flag: bool
-    other: Whole | None
-    part: Part
-    pieces: tuple[Part, ...]
-
-
-@pytest.fixture
-def whole() -> Whole:
-    return Whole("whole", pieces=(Part("first"), Part("second", number=5)))
+from tests.lang.conftest import Whole
 
 
 def test_running_task(whole: Whole) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Workers: every item has a result or is lost, whoever is killed; no process outlives the parent."""
+"""Workers: every item has a result or is lost, whichever process is killed; no process outlives the parent."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from tests.linux.conftest import Host
 
 def test_kmap_is_the_direct_map(host: Host) -> None:
     kernel, page = host.kernel, host.kernel.mem_map[3]
-    page.direct_map = False  # nobody looks
+    page.direct_map = False  # it is not tested
     khva = kernel.kmap(page)
     assert (khva, kernel.is_vmalloc_addr(khva)) == (kernel.PAGE_OFFSET + 0x3000, False)
     kernel.kunmap(khva)

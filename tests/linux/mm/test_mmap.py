@@ -43,7 +43,7 @@ def test_munmap(host: Host) -> None:
     page = host.page(HVA)
     assert host.kernel.vm_munmap(host.mm, HVA) == 0
     assert (page.free, host.mm.vmas[NUMBER].present, notifications(host)) == (True, False, 1)
-    assert host.kernel.vm_munmap(host.mm, HVA) == 0  # nothing there: nobody is told
+    assert host.kernel.vm_munmap(host.mm, HVA) == 0  # nothing there: no notification
     assert notifications(host) == 1
 
 

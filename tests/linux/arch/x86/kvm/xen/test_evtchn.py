@@ -30,7 +30,7 @@ def test_fast_path_writes_both_and_marks_neither(ready: Host) -> None:
 
 def test_upcall_vector_is_delivered_under_the_lock_of_vcpu_info(ready: Host) -> None:
     ready.vcpu.xen.upcall_vector = True
-    ready.vcpu.rq.lock.held = True  # whoever wakes the vCPU waits
+    ready.vcpu.rq.lock.held = True  # a wakeup of the vCPU has to wait
     with pytest.raises(WouldBlock):
         send_fast(ready)
     assert (ready.vcpu.xen.vcpu_info_cache.lock.readers, current().irqs_disabled) == (1, 2)

@@ -22,6 +22,8 @@ HISTORY = [
     ("valid-before-lookup", "xen/irq-user", "stale-translation"),
     # The mapping that is torn down twice is a memremap(): on x86-64 kunmap() has nothing to undo.
     ("no-refresh-lock", "gpc/refresh-twice", "map-imbalance"),
+    # Two senders refresh at a time since kvm_xen_set_evtchn() takes no xen_lock.
+    ("no-refresh-lock", "xen/two-senders", "warn-on"),
     ("active-before-list", "gpc/activate-munmap", "stale-translation"),
     ("refresh-inactive", "gpc/refresh-deactivate", "unlisted-cache"),
     ("list-outside-refresh-lock", "gpc/activate-twice", "list-corruption"),
@@ -31,7 +33,7 @@ HISTORY = [
     # A reader waits for the lock with the runqueue's held; another reader holds it and waits for the runqueue's. With a
     # writer waiting between the two, fair rwlocks deadlock. Those of the model are not fair: lockdep reports the order.
     ("runstate-waits", "xen/runstate-and-events", "lock-order"),
-    ("timer-takes-xen-lock", "xen/expired-timer", "deadlock"),
+    ("event-takes-xen-lock", "xen/timer-read", "deadlock"),
     ("init-on-activate", "gpc/activate-deactivate", "lock-imbalance"),
     ("no-srcu-in-zap-range", "clock/anon/zap-range", "srcu-unprotected"),
     ("dirty-at-unmap", "slots/dirty-logging", "lost-dirty"),
@@ -101,6 +103,12 @@ MAINLINE = [
     # has not been tried on a real kernel.
     ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
     ("mainline-7.3", "xen/kthread-sender", None),
+    # kvm_destroy_vm() unsubscribes before it stops the timer. Stock kernels show it (docs/findings).
+    ("mainline-7.3", "vm/destroy-timer", "stale-translation"),
+    ("mainline-7.3", "xen/two-senders", None),
+    ("mainline-7.3", "xen/expired-timer", None),
+    ("mainline-7.3", "xen/timer-read", None),
+    ("mainline-7.3", "xen/timer-set", None),
     # memory_failure() calls ->error_remove_folio() with the folio locked (its actions unlock it), and guest_memfd's
     # takes invalidate_lock there; a punch holds that and locks the folio. Those are the steps of the two functions, and
     # mm/filemap.c has the order the punch's way round. 7.2.12 and 7.3.4 hang (widened/failure-gmem-punch).

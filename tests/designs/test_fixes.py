@@ -5,19 +5,15 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.check.system import Call
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
-from pfncache.linux.include.linux.sched import TaskStruct
-from pfncache.scenarios import DEFAULT_SCENARIOS, users
-from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World
+from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.runner import Job, run, run_jobs
 
 FIXES = {
-    "caches-invalidated-on-release": ["xen/process-exit"],
-    "xen-timer-stopped": [],
+    "caches-invalidated-on-release": ["xen/process-exit", "vm/destroy-timer"],
+    "xen-timer-stopped": ["vm/destroy-timer"],
     "failed-folio-unlocked": [
         "gmem/failure-and-punch",
         "pairs/gmem-mmap/punch+memory-failure",
@@ -63,28 +59,3 @@ def test_breaks_nothing() -> None:
 def test_is_a_proposal() -> None:
     """Fixes are named, not part of what is checked by default."""
     assert not set(FIXES) & set(DEFAULT_DESIGNS)
-
-
-@scenario(caches=lambda world: ())
-def destroy_and_timer(w: World) -> None:
-    """A VM is destroyed, the page of shared_info goes, a timer expires."""
-    w.kvm.gpcs = (w.kvm.xen.shinfo_cache,)
-    w.do(w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, False))
-    w.actor("destroy", w.call("kvm_put_kvm", w.kvm))
-    w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, TaskStruct("elsewhere"))), process=False)
-    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
-
-
-@pytest.mark.parametrize(
-    ("design", "verdict"),
-    [
-        ("mainline-7.3", Verdict.VIOLATED),
-        ("caches-invalidated-on-release", Verdict.HOLDS),
-        ("xen-timer-stopped", Verdict.HOLDS),
-    ],
-)
-def test_destroy_window(design: str, verdict: Verdict) -> None:
-    outcome = run(Job(DESIGNS[design], destroy_and_timer, 2_000_000))
-    assert outcome.verdict == verdict, outcome.reason
-    if verdict == Verdict.VIOLATED:
-        assert outcome.property == "stale-translation"

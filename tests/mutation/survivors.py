@@ -78,15 +78,14 @@ REASONS: dict[str, tuple[str, ...]] = {
     ): (
         "set_shared_info(): without mutex(kvm.xen.xen_lock)",
         "disable_shared_info(): without mutex(kvm.xen.xen_lock)",
-        "set_evtchn_slow(): without mutex(kvm.xen.xen_lock)",
-        "start_expired_timer(): without mutex(kvm.xen.xen_lock)",
+        "set_timer(): without mutex(kvm.xen.xen_lock)",
         "set_vcpu_info(): without mutex(kvm.xen.xen_lock)",
         "disable_vcpu_info(): without mutex(kvm.xen.xen_lock)",
         "set_runstate_area(): without mutex(kvm.xen.xen_lock)",
     ),
     ("Nothing there looks at memslots: deactivation does not, and the event path enters a section of its own."): (
         "disable_shared_info(): without srcu_read_lock(kvm.srcu)",
-        "start_expired_timer(): without srcu_read_lock(kvm.srcu)",
+        "set_timer(): without srcu_read_lock(kvm.srcu)",
         "run_timer_injection(): without srcu_read_lock(kvm.srcu)",
         "disable_vcpu_info(): without srcu_read_lock(kvm.srcu)",
     ),
@@ -94,7 +93,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "What the caches need of it, refresh_lock gives since 6.9; it protects registers and requests that "
         "the model does not have."
     ): (
-        "start_expired_timer(): without mutex(vcpu.mutex)",
+        "set_timer(): without mutex(vcpu.mutex)",
         "run_timer_injection(): without mutex(vcpu.mutex)",
         "set_vcpu_info(): without mutex(vcpu.mutex)",
         "disable_vcpu_info(): without mutex(vcpu.mutex)",

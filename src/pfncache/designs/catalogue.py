@@ -80,7 +80,7 @@ _REVERTS: dict[str, tuple[type[Patch], str]] = {
     "khva-stays": (reverts_pfncache.RevertKhvaMove, "gpc/move-in-page"),
     "reference-leak": (reverts_pfncache.RevertPutReusedPage, "clock/anon/dontneed"),
     "runstate-waits": (reverts_pfncache.RevertTrylock, "xen/runstate-and-events"),
-    "timer-takes-xen-lock": (reverts_pfncache.RevertTimerFast, "xen/expired-timer"),
+    "event-takes-xen-lock": (reverts_pfncache.RevertEvtchnWithoutLock, "xen/timer-read"),
     "init-on-activate": (reverts_pfncache.RevertInitOnce, "gpc/activate-deactivate"),
     "dirty-at-unmap": (reverts_pfncache.RevertCallersMarkDirty, "slots/dirty-logging"),
     "no-srcu-in-has-interrupt": (reverts_pfncache.RevertSrcuInHasInterrupt, "xen/has-interrupt"),

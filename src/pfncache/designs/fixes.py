@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
-from pfncache.lang.atomic import atomic, block_until
-from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Pgoff
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
@@ -35,46 +33,10 @@ class StopXenTimers(Patch, VmLifecycle, XenTimer):
     """
 
     def kvm_destroy_vm(self, kvm: Kvm) -> None:
-        """Cancel each timer first, as kvm_arch_pre_destroy_vm() would."""
+        """Stop each timer first, as kvm_arch_pre_destroy_vm() would."""
         for vcpu in kvm.vcpus:
-            self.hrtimer_cancel(vcpu)
+            self.kvm_xen_stop_timer(vcpu)
         super().kvm_destroy_vm(kvm)
-
-    def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """Run the callback unless the timer was cancelled."""
-        if self.begin_timer_callback(vcpu):
-            super().xen_timer_callback(kvm, vcpu)
-            self.end_timer_callback(vcpu)
-
-    @atomic
-    def hrtimer_cancel(self, vcpu: KvmVcpu) -> None:
-        """Remove the timer of a vCPU; wait for its callback if it runs.
-
-        Linux: kernel/time/hrtimer.c hrtimer_cancel(), v7.3.4.
-        """
-        block_until(not vcpu.xen.timer_running)
-        vcpu.xen.timer_stopped = True
-
-    @part_of("__run_hrtimer")
-    @atomic
-    def begin_timer_callback(self, vcpu: KvmVcpu) -> bool:
-        """Return whether the timer is still queued, and mark its callback as running.
-
-        Linux: kernel/time/hrtimer.c __run_hrtimer(), v7.3.4.
-        """
-        if vcpu.xen.timer_stopped:
-            return False
-        vcpu.xen.timer_running = True
-        return True
-
-    @part_of("__run_hrtimer")
-    @atomic
-    def end_timer_callback(self, vcpu: KvmVcpu) -> None:
-        """Mark the callback as ended; a waiting hrtimer_cancel() goes on.
-
-        Linux: kernel/time/hrtimer.c __run_hrtimer(), v7.3.4.
-        """
-        vcpu.xen.timer_running = False
 
 
 class UnlockFailedFolio(Patch, GuestMemfdInvalidation):

@@ -198,13 +198,13 @@ class RevertTrylock(Patch, Xen):
         return True
 
 
-class RevertTimerFast(Patch, Xen):
+class RevertEvtchnWithoutLock(Patch, Xen):
     """Revert "KVM: x86/xen: fix recursive deadlock in timer injection" (7a36d680658b, 6.9)."""
 
-    def kvm_xen_start_timer(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """Deliver an expired timer by the slow path, which takes xen_lock although it is held."""
-        vcpu.xen.timer_pending = True
-        self.kvm_xen_inject_timer_irqs(kvm, vcpu)
+    def set_evtchn_slow(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
+        """Take xen_lock, which KVM_XEN_VCPU_GET_ATTR holds already."""
+        with mutex(kvm.xen.xen_lock):
+            return super().set_evtchn_slow(kvm, vcpu)
 
 
 class RevertInitOnce(Patch, Pfncache):

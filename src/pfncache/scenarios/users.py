@@ -38,6 +38,4 @@ def use_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
 
 def timer_irq(k: Vmlinux, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:
     """Fire a guest timer in a hard interrupt of the CPU that runs `interrupted`."""
-    k.irq_enter(interrupted)
-    k.xen_timer_callback(kvm, vcpu)
-    k.irq_exit()
+    k.expire_timer(kvm, vcpu, interrupted)

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from pfncache.check.system import Call
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
+from pfncache.scenarios.xen import shared_info
 
 
 @scenario
@@ -21,3 +25,13 @@ def destroy_exit(w: World) -> None:
     w.clock_on()
     w.actor("destroy", w.call("kvm_put_kvm", w.kvm), process=False)
     w.actor("exit", w.call("exit_mmap", w.mm))
+
+
+@scenario(caches=shared_info)
+def destroy_timer(w: World) -> None:
+    """A VM is destroyed while user space unmaps the page of shared_info and a timer of the guest expires."""
+    w.do(w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, False), w.call("set_timer", w.vcpu, True, False))
+    elsewhere = TaskStruct("elsewhere")
+    w.actor("destroy", w.call("kvm_put_kvm", w.kvm))
+    w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))

@@ -39,6 +39,11 @@ def _set_shared_info(w: World, by_hva: bool = False) -> None:
     w.do(w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, by_hva))
 
 
+def _start_timer(w: World) -> None:
+    """Set a timer of the guest, which may expire at any time."""
+    w.do(w.call("set_timer", w.vcpu, True, False))
+
+
 def _send(w: World) -> Call:
     return w.call("kvm_xen_set_evtchn", w.kvm, w.vcpu)
 
@@ -72,6 +77,7 @@ def two_senders(w: World) -> None:
 def irq_user(w: World) -> None:
     """A hard interrupt on another CPU uses the cache, which it cannot refresh, while its page is unmapped."""
     _set_shared_info(w)
+    _start_timer(w)
     elsewhere = TaskStruct("elsewhere")
     w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
     w.actor("sender", _send(w))
@@ -82,6 +88,7 @@ def irq_user(w: World) -> None:
 def irq_on_this_cpu(w: World) -> None:
     """A hard interrupt that uses a cache arrives on the CPU of a task that refreshes it."""
     _set_shared_info(w)
+    _start_timer(w)
     w.do(w.call("madvise_dontneed", w.mm, w.hva))
     w.actor("sender", _send(w))
     task = w.actors[-1].task
@@ -93,6 +100,7 @@ def irq_on_this_cpu(w: World) -> None:
 def irq_during_invalidation(w: World) -> None:
     """A hard interrupt that uses a cache arrives on the CPU of a task that invalidates it."""
     _set_shared_info(w)
+    _start_timer(w)
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
     task = w.actors[-1].task
     call = Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, task))
@@ -103,6 +111,7 @@ def irq_during_invalidation(w: World) -> None:
 def process_exit(w: World) -> None:
     """The process exits while an interrupt on another CPU still uses its memory."""
     _set_shared_info(w)
+    _start_timer(w)
     elsewhere = TaskStruct("elsewhere")
     w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
     w.actor("exit", w.call("exit_mmap", w.mm))
@@ -157,7 +166,7 @@ def shared_info_set(w: World) -> None:
 def expired_timer(w: World) -> None:
     """User space sets a timer that has expired while the page of shared_info is zapped."""
     _set_shared_info(w)
-    w.actor("vcpu", w.call("start_expired_timer", w.vcpu), w.call("run_timer_injection", w.vcpu))
+    w.actor("vcpu", w.call("set_timer", w.vcpu, True, True), w.call("run_timer_injection", w.vcpu))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
@@ -165,10 +174,30 @@ def expired_timer(w: World) -> None:
 def timer_on_vcpu(w: World) -> None:
     """A timer fires on the CPU of a vCPU that delivers the previous one, while the page is zapped."""
     _set_shared_info(w)
+    _start_timer(w)
     w.actor("vcpu", w.call("run_timer_injection", w.vcpu))
     call = Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, w.actors[-1].task))
     w.actor("timer", call, interrupts="vcpu", process=False)
     w.vcpu.xen.timer_pending = True
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(caches=shared_info)
+def timer_read(w: World) -> None:
+    """User space reads a timer that has expired, as before a migration, while the page of shared_info is zapped."""
+    _set_shared_info(w)
+    _start_timer(w)
+    elsewhere = TaskStruct("elsewhere")
+    w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
+    w.actor("vmm", w.call("get_timer", w.vcpu))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(caches=vcpu_info)
+def timer_set(w: World) -> None:
+    """User space sets a timer, which KVM compares with the guest's clock, while the page of vcpu_info is zapped."""
+    _set_vcpu_info(w)
+    w.actor("vmm", w.call("set_timer", w.vcpu, True, False))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 

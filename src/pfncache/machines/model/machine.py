@@ -230,7 +230,7 @@ class ModelMachine(ModelHost, Machine):
             self.kernel.flush_delayed_work(kvm)
             for vcpu in kvm.vcpus:
                 with self.syscall("an interrupt"):
-                    self.kernel.expire_timer(vcpu)
+                    self.kernel.host_timer_interrupt(vcpu)
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""

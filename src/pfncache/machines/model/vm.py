@@ -80,7 +80,7 @@ class ModelVcpu(Vcpu):
     def xen_vcpu_get_timer(self) -> int:
         """KVM_XEN_VCPU_GET_ATTR of the timer."""
         with self.vm.host.syscall("KVM_XEN_VCPU_GET_ATTR"):
-            return self.vm.host.kernel.get_vcpu_timer(self.record)
+            return self.vm.host.kernel.get_timer_expires(self.record)
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that halts."""
@@ -117,7 +117,8 @@ class ModelVcpu(Vcpu):
             if not present:
                 # The fault was an exit that KVM handles itself: pending requests are processed before the next entry.
                 kernel.run_event_injection(self.record)
-                kernel.get_vcpu_timer(self.record)
+                kernel.use_timer_port(self.record)
+                kernel.run_timer_injection(self.record)
             if write:
                 # A writable SPTE is made with the page marked.
                 with srcu_read_lock(kvm.srcu):

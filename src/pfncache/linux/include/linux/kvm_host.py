@@ -19,6 +19,7 @@ from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.spinlock import RwLock, SpinLock
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.kernel.sched.core import Rq
+from pfncache.linux.kernel.time.hrtimer import Hrtimer
 
 
 class DirtyBit(Record):
@@ -168,15 +169,14 @@ class KvmVcpuXen(Record):
     """KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR is set: events are delivered as MSIs."""
     timer_pending: bool
     """A timer has expired; its event is delivered when the vCPU runs next."""
-    timer_running: bool
-    """The timer's callback runs; written by designs that stop timers before the VM is destroyed."""
-    timer_stopped: bool
-    """The timer was cancelled and its callback has ended; written by the same designs."""
+    timer: Hrtimer
+    timer_expires: bool
+    """timer_expires is not zero: the timer is set, and its event is not delivered yet."""
     host_pending_sel: int = 0
     """evtchn_pending_sel, in direct execution."""
     host_timer_virq: int = 0
     host_timer_expires: int = 0
-    """timer_virq and timer_expires, in direct execution: the event of the timer, and its time in ns, 0 for none."""
+    """timer_virq and timer_expires, in direct execution: the event of the timer, and its time in ns."""
     host_runstate: int = 0
     host_runstate_entry_time: int = 0
     """current_runstate and runstate_entry_time, in direct execution."""

@@ -293,6 +293,22 @@ class KvmMm(Mm):
         """Zap every SPTE."""
 
     @abstractmethod
+    def kvm_arch_destroy_vm(self, kvm: Kvm) -> None:
+        """Destroy the vCPUs of a VM, and its caches."""
+
+    @abstractmethod
+    def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
+        """Disable kvm-clock."""
+
+    @abstractmethod
+    def kvm_xen_destroy_vcpu(self, vcpu: KvmVcpu) -> None:
+        """Stop the timer of a vCPU that is destroyed, and deactivate its caches."""
+
+    @abstractmethod
+    def kvm_xen_destroy_vm(self, kvm: Kvm) -> None:
+        """Deactivate the cache of a VM that is destroyed."""
+
+    @abstractmethod
     def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
         """Allocate the rmap and lpage metadata of the slot."""
 

@@ -115,7 +115,6 @@ class VmLifecycle(KvmMm):
         this is the only way for mn_active_invalidate_count not to be zero here.
 
         Linux: virt/kvm/kvm_main.c kvm_destroy_vm(), v7.3.4.
-        Simplified: kvm_arch_destroy_vm() as far as caches go.
         """
         self.mmu_notifier_unregister(kvm, kvm.mm)
         WARN_ON_ONCE(kvm.mn_memslots_update_rcuwait.waiting, "rcuwait_active(&kvm->mn_memslots_update_rcuwait)")
@@ -123,8 +122,7 @@ class VmLifecycle(KvmMm):
             kvm.mn_active_invalidate_count = 0
         else:
             WARN_ON_ONCE(kvm.mmu_invalidate_in_progress != 0, "kvm->mmu_invalidate_in_progress")
-        for gpc in kvm.gpcs:
-            self.kvm_gpc_deactivate(gpc)
+        self.kvm_arch_destroy_vm(kvm)
         # The two sets have the same slots.
         for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot

@@ -4,14 +4,32 @@
 from __future__ import annotations
 
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.types import Errno, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
 class ArchHooks(KvmMm):
-    """Memory regions and guest_memfd on x86."""
+    """Memory regions, guest_memfd and destruction on x86."""
+
+    def kvm_arch_destroy_vm(self, kvm: Kvm) -> None:
+        """Destroy the vCPUs of a VM, and its caches.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_destroy_vm(), virt/kvm/kvm_main.c kvm_destroy_vcpus(), v7.3.4.
+        Simplified: vCPUs stay allocated; what they have of caches and timers is stopped.
+        """
+        for vcpu in kvm.vcpus:
+            self.kvm_arch_vcpu_destroy(vcpu)
+        self.kvm_xen_destroy_vm(kvm)
+
+    def kvm_arch_vcpu_destroy(self, vcpu: KvmVcpu) -> None:
+        """Deactivate the caches of a vCPU, and stop its timer.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_destroy(), v7.3.4.
+        """
+        self.kvmclock_reset(vcpu)
+        self.kvm_xen_destroy_vcpu(vcpu)
 
     def kvm_arch_has_private_mem(self, kvm: Kvm) -> bool:
         """Return whether the VM type has private memory.

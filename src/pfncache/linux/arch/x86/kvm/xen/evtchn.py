@@ -11,7 +11,6 @@ from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL
 from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
-from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -90,7 +89,7 @@ class XenEvtchn(KvmMm):
         """Mark an event pending, and refresh shared_info if necessary, in the VM's address space.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn(), v7.3.4.
-        Locks: may sleep.
+        Locks: may sleep; not xen_lock (since v6.9: 7a36d680658b), so that two senders may refresh at a time.
         Returns: 1, -EINVAL in another process, or the error of the refresh.
         """
         rc = self.kvm_xen_set_evtchn_fast(kvm, vcpu)
@@ -116,12 +115,11 @@ class XenEvtchn(KvmMm):
         Locks: may sleep.
         Returns: 1, or the error of the refresh.
         """
-        with mutex(kvm.xen.xen_lock):
-            while True:
-                again = self.kvm_xen_set_evtchn_fast(kvm, vcpu)
-                if again != -EWOULDBLOCK:
-                    return again
-                with srcu_read_lock(kvm.srcu):
-                    ret = self.kvm_gpc_refresh(kvm.xen.shinfo_cache, self.PAGE_SIZE)
-                if ret != 0:
-                    return ret
+        while True:
+            again = self.kvm_xen_set_evtchn_fast(kvm, vcpu)
+            if again != -EWOULDBLOCK:
+                return again
+            with srcu_read_lock(kvm.srcu):
+                ret = self.kvm_gpc_refresh(kvm.xen.shinfo_cache, self.PAGE_SIZE)
+            if ret != 0:
+                return ret

@@ -182,14 +182,10 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         assert kvm is not None
         if port != 0 and priority != KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL:
             return -EINVAL
-        vcpu.xen.timer_pending = False
         vcpu.xen.host_timer_virq = port
-        vcpu.xen.host_timer_expires = expires if port != 0 else 0
-        if vcpu.xen.host_timer_expires != 0 and expires <= self.host_clock + kvm.host_kvmclock_offset:
-            vcpu.xen.host_timer_expires = 0
-            self._on_timer(vcpu)
-            return self.start_expired_timer(vcpu)
-        return 0
+        vcpu.xen.host_timer_expires = expires
+        self.use_timer_port(vcpu)
+        return self.set_timer(vcpu, port != 0 and expires != 0, expires <= self.host_clock + kvm.host_kvmclock_offset)
 
     @part_of("kvm_xen_vcpu_set_attr")
     def _set_vector(self, vcpu: KvmVcpu, vector: int) -> Errno:
@@ -203,7 +199,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         return 0
 
     @part_of_caller
-    def _on_timer(self, vcpu: KvmVcpu) -> None:
+    def use_timer_port(self, vcpu: KvmVcpu) -> None:
         """Make the timer's port the event that is sent.
 
         Linux: arch/x86/kvm/xen.c xen_timer_callback(), kvm_xen_inject_timer_irqs(), v7.3.4.
@@ -223,30 +219,25 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
             self.run_runstate_update(vcpu)
 
     @part_of("hrtimer_interrupt")
-    def expire_timer(self, vcpu: KvmVcpu) -> None:
-        """Run the callback of a timer whose hrtimer has expired.
+    def host_timer_interrupt(self, vcpu: KvmVcpu) -> None:
+        """Let the timer expire, if it is set.
 
-        Linux: arch/x86/kvm/xen.c xen_timer_callback(), kernel/time/hrtimer.c hrtimer_interrupt(), v7.3.4.
+        Linux: kernel/time/hrtimer.c hrtimer_interrupt(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if vcpu.xen.host_timer_expires != 0:
-            vcpu.xen.host_timer_expires = 0
-            self._on_timer(vcpu)
-            self.irq_enter(current())
-            self.xen_timer_callback(kvm, vcpu)
-            self.irq_exit()
+        self.use_timer_port(vcpu)
+        self.expire_timer(kvm, vcpu, current())
 
     @part_of("kvm_xen_vcpu_get_attr")
-    def get_vcpu_timer(self, vcpu: KvmVcpu) -> int:
-        """Return the expiry time of the timer, after delivering a pending one: KVM_XEN_VCPU_GET_ATTR.
+    def get_timer_expires(self, vcpu: KvmVcpu) -> int:
+        """Return the expiry time of the timer, or 0.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_get_attr(), v7.3.4.
         """
-        self._on_timer(vcpu)
-        if vcpu.xen.timer_pending:
-            self.run_timer_injection(vcpu)
-        return vcpu.xen.host_timer_expires
+        self.use_timer_port(vcpu)
+        self.get_timer(vcpu)
+        return vcpu.xen.host_timer_expires if vcpu.xen.timer_expires else 0
 
     def kvm_xen_hvm_evtchn_send(self, kvm: Kvm, port: int, vcpu_id: int, priority: int) -> Errno:
         """Send an event to the guest: KVM_XEN_HVM_EVTCHN_SEND. The result does not distinguish delivered from masked.

@@ -5,14 +5,29 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.xen.evtchn import EWOULDBLOCK, XenEvtchn
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi.linux.errno import EOPNOTSUPP
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.kernel.softirq import Softirq
 
 
-class XenTimer(XenEvtchn):
+class XenTimer(XenEvtchn, Softirq):
     """The functions of arch/x86/kvm/xen.c for timers."""
+
+    @part_of("__run_hrtimer")
+    def expire_timer(self, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:
+        """Run the callback of a timer that expires, in a hard interrupt of the CPU that runs `interrupted`.
+
+        Linux: kernel/time/hrtimer.c __run_hrtimer(), arch/x86/kvm/xen.c xen_timer_callback(), v7.3.4.
+        """
+        self.irq_enter(interrupted)
+        if vcpu.xen.timer.begin_callback():
+            self.xen_timer_callback(kvm, vcpu)
+            vcpu.xen.timer.end_callback()
+        self.irq_exit()
 
     def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Deliver the event of an expired timer; if the fast path cannot, leave it pending for the vCPU's next run.
@@ -23,23 +38,73 @@ class XenTimer(XenEvtchn):
         if vcpu.xen.timer_pending:
             return
         if self.kvm_xen_set_evtchn_fast(kvm, vcpu) != -EWOULDBLOCK:
+            vcpu.xen.timer_expires = False
             return
         vcpu.xen.timer_pending = True
         self.kvm_vcpu_kick(vcpu)
 
-    def kvm_xen_start_timer(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """Start a timer that has already expired: its event is delivered at once (since v6.9: 7a36d680658b).
+    def kvm_xen_start_timer(self, kvm: Kvm, vcpu: KvmVcpu, expired: bool) -> None:
+        """Start a timer; the event of one that has already expired is delivered at once.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_start_timer(), v7.3.4.
-        Locks: xen_lock, SRCU.
-        Simplified: the hrtimer of a timer that expires later is a separate actor, which runs xen_timer_callback().
+        Locks: vcpu.mutex, SRCU; may sleep.
+        Simplified: the caller says whether the timer has expired, and the VM has a stable master clock.
         """
+        self.read_guest_clock(vcpu)
+        if vcpu.xen.timer_expires:
+            vcpu.xen.timer.cancel()
         vcpu.xen.timer_pending = False
-        self.xen_timer_callback(kvm, vcpu)
+        vcpu.xen.timer_expires = True
+        if expired:
+            self.xen_timer_callback(kvm, vcpu)
+        else:
+            vcpu.xen.timer.start()
+
+    @part_of("kvm_xen_start_timer")
+    def read_guest_clock(self, vcpu: KvmVcpu) -> None:
+        """Read the guest's clock in vcpu_info, or if that fails in the vCPU's time information.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_start_timer(), v7.3.4.
+        Locks: vcpu.mutex, SRCU; may sleep.
+        """
+        ret: Errno = -EOPNOTSUPP
+        if vcpu.xen.vcpu_info_cache.active:
+            ret = self.xen_get_guest_pvclock(vcpu.xen.vcpu_info_cache)
+        if ret != 0 and vcpu.xen.vcpu_time_info_cache.active:
+            self.xen_get_guest_pvclock(vcpu.xen.vcpu_time_info_cache)
+
+    def xen_get_guest_pvclock(self, gpc: GfnToPfnCache) -> Errno:
+        """Read the guest's clock through a cache.
+
+        Linux: arch/x86/kvm/xen.c xen_get_guest_pvclock(), v7.3.4.
+        Locks: SRCU; may sleep.
+        Returns: 0, or the error of the refresh.
+        Simplified: the scale of the clock is not tested.
+        """
+        gpc.lock.read_lock_irq()
+        while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
+            gpc.lock.read_unlock_irq()
+            ret = self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE)
+            if ret != 0:
+                return ret
+            gpc.lock.read_lock_irq()
+        self.access_khva(gpc, False)
+        gpc.lock.read_unlock_irq()
+        return 0
+
+    def kvm_xen_stop_timer(self, vcpu: KvmVcpu) -> None:
+        """Stop the timer, and drop its event if it is pending.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_stop_timer(), v7.3.4.
+        Locks: may wait for the callback.
+        """
+        vcpu.xen.timer.cancel()
+        vcpu.xen.timer_expires = False
+        vcpu.xen.timer_pending = False
 
     @part_of("kvm_xen_vcpu_set_attr")
-    def start_expired_timer(self, vcpu: KvmVcpu) -> Errno:
-        """Set a timer that has already expired: KVM_XEN_VCPU_ATTR_TYPE_TIMER of KVM_XEN_VCPU_SET_ATTR.
+    def set_timer(self, vcpu: KvmVcpu, start: bool, expired: bool) -> Errno:
+        """Stop the timer, and start it again unless it has no port or no expiry time: KVM_XEN_VCPU_SET_ATTR.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         Returns: 0.
@@ -47,15 +112,47 @@ class XenTimer(XenEvtchn):
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            self.kvm_xen_start_timer(kvm, vcpu)
+            self.kvm_xen_stop_timer(vcpu)
+            if start:
+                self.kvm_xen_start_timer(kvm, vcpu, expired)
+        return 0
+
+    @part_of("kvm_xen_vcpu_get_attr")
+    def get_timer(self, vcpu: KvmVcpu) -> Errno:
+        """Read the timer, after delivering the event of a pending one: KVM_XEN_VCPU_GET_ATTR.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_get_attr(), v7.3.4.
+        Returns: 0.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock):
+            if vcpu.xen.timer_expires:
+                vcpu.xen.timer.cancel()
+                self.kvm_xen_inject_timer_irqs(kvm, vcpu)
+            if vcpu.xen.timer_expires:
+                vcpu.xen.timer.start()
         return 0
 
     def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Deliver the event of a pending timer.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_inject_timer_irqs(), v7.3.4.
-        Locks: vcpu.mutex, SRCU; may sleep.
+        Locks: vcpu.mutex; may sleep.
         """
         if vcpu.xen.timer_pending:
             self.kvm_xen_set_evtchn(kvm, vcpu)
+            vcpu.xen.timer_expires = False
             vcpu.xen.timer_pending = False
+
+    def kvm_xen_destroy_vcpu(self, vcpu: KvmVcpu) -> None:
+        """Stop the timer of a vCPU that is destroyed, and deactivate its caches.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_destroy_vcpu(), v7.3.4.
+        Simplified: no poll_timer, whose callback wakes the vCPU's task and touches no cache.
+        """
+        self.kvm_xen_stop_timer(vcpu)
+        self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
+        self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
+        self.kvm_gpc_deactivate(vcpu.xen.vcpu_info_cache)
+        self.kvm_gpc_deactivate(vcpu.xen.vcpu_time_info_cache)

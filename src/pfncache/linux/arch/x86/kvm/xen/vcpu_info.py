@@ -113,13 +113,3 @@ class XenVcpuInfo(XenRunstate):
         self.access_khva(gpc, False)
         gpc.lock.read_unlock_irq()
         return True
-
-    def kvm_xen_destroy_vcpu(self, vcpu: KvmVcpu) -> None:
-        """Deactivate the caches of a vCPU that is destroyed.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_destroy_vcpu(), v7.3.4.
-        """
-        self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
-        self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
-        self.kvm_gpc_deactivate(vcpu.xen.vcpu_info_cache)
-        self.kvm_gpc_deactivate(vcpu.xen.vcpu_time_info_cache)

@@ -43,6 +43,10 @@ HISTORY = [
     ("count-before-sequence", "clock/anon/munmap", "use-after-free"),
     ("sequence-before-count", "clock/anon/munmap", "use-after-free"),
     ("invalidate-at-end", "clock/anon/munmap", "stale-translation"),
+    # mprotect() changes no page, only the permission to write it.
+    ("no-active-count", "clock/anon/mprotect", "stale-translation"),
+    ("count-before-sequence", "clock/anon/mprotect", "stale-translation"),
+    ("sequence-before-count", "clock/anon/mprotect", "stale-translation"),
     ("unbind-without-lock", "gmem/dying-file", "use-after-free"),
     ("unbind-skips-dying", "gmem/dying-file", "use-after-free"),
     ("bind-before-ready", "gmem/bind-and-punch", "null-dereference"),

@@ -66,3 +66,18 @@ def test_a_neighbours_change(host: Host) -> None:
     host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000)
     host.kernel.clear_pte(host.mm, (HVA >> 12) + 1)
     assert host.kernel.access_khva(host.gpc, True) == host.page(HVA).pfn
+
+
+def test_a_page_that_became_read_only(host: Host) -> None:
+    host.add_slot()
+    clock_on(host)
+    host.mm.ptes[HVA >> 12].writable = False
+    with reported("stale-translation"):
+        host.kernel.access_khva(host.gpc, True)
+
+
+def test_a_page_that_became_read_only_and_kvm_was_notified(host: Host) -> None:
+    host.add_slot()
+    clock_on(host)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
+    assert not host.gpc.valid

@@ -72,6 +72,16 @@ class Oracle(KvmMm):
             return self.oracle_gmem_page(slot, gpc.gpa >> self.PAGE_SHIFT)
         return self.oracle_user_page(kvm.mm, gpc.uhva)
 
+    def oracle_is_write_protected(self, gpc: GfnToPfnCache) -> bool:
+        """Return whether the user's PTE of a cached page is present and read-only; a lookup has FOLL_WRITE."""
+        kvm = gpc.kvm
+        assert kvm is not None
+        slot = gpc.memslot
+        if gpc.gpa != INVALID_GPA and slot is not None and self.gpc_is_gmem_backed(gpc):
+            return False
+        pte = kvm.mm.ptes[gpc.uhva >> self.PAGE_SHIFT]
+        return pte.pfn == gpc.pfn and not pte.writable
+
     def oracle_is_private(self, kvm: Kvm, gpa: Gpa) -> bool:
         """Return whether the guest has made gpa private."""
         return kvm.mem_attr_array[gpa >> self.PAGE_SHIFT].private

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A valid cache has a page that a lookup would no longer return."""
+"""A valid cache has a page that a lookup would no longer return, or that the process may no longer write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StaleTranslationProbe(Oracle):
 
     @atomic
     def trace_gpc_access(self, gpc: GfnToPfnCache) -> None:
-        """Compare the pfn with the result of a lookup, and the page's incarnation with the one that was mapped."""
+        """Compare the page with the one that a lookup for writing would find, and with the one that was mapped."""
         super().trace_gpc_access(gpc)
         now = self.oracle_cached_page(gpc)
         if now != gpc.pfn:
@@ -27,10 +27,12 @@ class StaleTranslationProbe(Oracle):
             )
         if self.pfn_valid(gpc.pfn) and self.mem_map[gpc.pfn].incarnation != gpc.tag:
             report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn} of a previous owner")
+        if self.oracle_is_write_protected(gpc):
+            report("stale-translation", f"{gpc} is valid with pfn {gpc.pfn}, but its PTE is no longer writable")
 
 
 STALE_TRANSLATION = Property(
     "stale-translation",
-    "a valid cache is used although its pfn is not what a lookup of its (slot, gfn) or user address would return now",
+    "a valid cache is used although its pfn is not what a lookup for writing would return now",
     StaleTranslationProbe,
 )

@@ -47,6 +47,10 @@ HISTORY = [
     ("no-active-count", "clock/anon/mprotect", "stale-translation"),
     ("count-before-sequence", "clock/anon/mprotect", "stale-translation"),
     ("sequence-before-count", "clock/anon/mprotect", "stale-translation"),
+    # A migration's invalidation ends before the page has moved.
+    ("no-active-count", "clock/anon/migrate", "stale-translation"),
+    ("count-before-sequence", "clock/anon/migrate", "stale-translation"),
+    ("sequence-before-count", "clock/anon/migrate", "stale-translation"),
     ("unbind-without-lock", "gmem/dying-file", "use-after-free"),
     ("unbind-skips-dying", "gmem/dying-file", "use-after-free"),
     ("bind-before-ready", "gmem/bind-and-punch", "null-dereference"),
@@ -108,6 +112,8 @@ MAINLINE = [
     ("mainline-7.3", "xen/kthread-exit", "stale-translation"),
     ("mainline-7.3", "xen/kthread-sender", None),
     # kvm_destroy_vm() unsubscribes before it stops the timer. Stock kernels show it (docs/findings).
+    ("mainline-7.3", "clock/anon/migrate", None),
+    ("mainline-7.3", "clock/anon/mprotect", None),
     ("mainline-7.3", "vm/destroy-timer", "stale-translation"),
     ("mainline-7.3", "xen/two-senders", None),
     ("mainline-7.3", "xen/expired-timer", None),

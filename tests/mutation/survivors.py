@@ -15,13 +15,6 @@ REASONS: dict[str, tuple[str, ...]] = {
         "One store to one PTE under mmap_lock for writing: truncation, which may clear it at the same time, "
         "takes the permission away too."
     ): ("do_mprotect_pkey(): without spin_lock(mm.page_table_lock)",),
-    (
-        "The model's migration holds mmap_lock for writing, as its docstring says, and nobody else unmaps "
-        "anonymous pages."
-    ): (
-        "migrate_pages(): without spin_lock(mm.page_table_lock)",
-        "migrate_pages(): without spin_lock(mm.page_table_lock) #2",
-    ),
     "The folio lock keeps faults, allocation and truncation of a page apart already.": (
         "punch_hole_in_memfd(): without down_write(mapping.invalidate_lock)",
         "do_shared_fault(): without spin_lock(mm.page_table_lock)",

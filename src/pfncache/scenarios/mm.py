@@ -59,3 +59,12 @@ def two_advices(w: World) -> None:
     _clock_without_page(w)
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
+
+
+@scenario
+def migrate_and_fault(w: World) -> None:
+    """The page of the clock is moved while the clock is updated and the process touches it."""
+    w.clock_on()
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("compaction", w.call("migrate_pages", w.mm, w.hva))
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))

@@ -24,7 +24,7 @@ class Memory(Shmem):
         Linux: mm/memory.c handle_mm_fault(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
         Returns: 0 (the caller looks at the PTE again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
-        Simplified: no copy on write, no swap.
+        Simplified: no copy on write, no swap; do_swap_page() waits for migration entries alone.
         """
         mmap_assert_locked(mm.mmap_lock)
         number = address >> self.PAGE_SHIFT
@@ -33,6 +33,9 @@ class Memory(Shmem):
             return -EFAULT
         if vma.pfnmap:
             return -EFAULT
+        if mm.ptes[number].migration >= 0:
+            self.migration_entry_wait(mm, number)
+            return 0
         mapping = vma.mapping
         if mapping is None:
             return self.do_anonymous_page(mm, number, vma)
@@ -55,7 +58,7 @@ class Memory(Shmem):
         self.clear_highpage(page)
         page.anon = True
         with spin_lock(mm.page_table_lock):
-            if mm.ptes[number].pfn < 0:
+            if mm.ptes[number].pfn < 0 and mm.ptes[number].migration < 0:
                 self.set_pte_range(mm, number, page, writable)
                 return 0
         self.put_page(page)
@@ -102,13 +105,14 @@ class Memory(Shmem):
     def clear_pte(self, mm: MmStruct, number: int) -> Page | None:
         """Make a PTE not present, and flush the TLB.
 
-        Linux: mm/memory.c zap_present_ptes(), mm/rmap.c try_to_migrate_one(), v7.3.4.
+        Linux: mm/memory.c zap_present_ptes(), zap_nonpresent_ptes(), v7.3.4.
         Locks: the PTE lock.
         Returns: the page that was mapped, whose reference the caller takes over; None for no page or a device pfn.
         """
         pfn = mm.ptes[number].pfn
         mm.ptes[number].pfn = -1
         mm.ptes[number].writable = False
+        mm.ptes[number].migration = -1
         if not self.pfn_valid(pfn):
             return None
         page = self.mem_map[pfn]

@@ -70,6 +70,11 @@ class Mm(Tracepoints, ABC):
     def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """unmap_vmas(): clear the PTEs of [start, end), between the two notifications."""
 
+    # mm/migrate.c
+    @abstractmethod
+    def migration_entry_wait(self, mm: MmStruct, number: int) -> None:
+        """migration_entry_wait(): wait until the page of a migration entry is unlocked."""
+
     # mm/page_alloc.c
     @abstractmethod
     def alloc_page(self) -> Page | None:

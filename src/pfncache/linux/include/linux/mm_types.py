@@ -90,6 +90,8 @@ class Pte(Record):
     pfn: Pfn = -1
     """-1: not present."""
     writable: bool
+    migration: Pfn = -1
+    """Not present, a migration entry: the page frame that is being moved. `writable` is the entry's."""
 
 
 class MmStruct(Record):

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/rmap.c: from a page to the PTEs that map it."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
+from pfncache.linux.include.linux.mm import Mm
+from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.kernel.locking.spinlock import spin_lock
+
+
+class Rmap(Mm):
+    """The functions of mm/rmap.c."""
+
+    def try_to_migrate(self, mm: MmStruct, page: Page) -> None:
+        """Replace each PTE that maps a page by a migration entry.
+
+        Linux: mm/rmap.c try_to_migrate(), v7.3.4.
+        Locks: the folio lock; not mmap_lock.
+        Simplified: a walk of the page table instead of the reverse mapping. mremap() may move the PTE past it; the page
+        is then still mapped, and its migration fails.
+        """
+        for number in range(len(mm.ptes)):
+            if mm.ptes[number].pfn == page.pfn:
+                self.try_to_migrate_one(mm, number, page)
+
+    def try_to_migrate_one(self, mm: MmStruct, number: int, page: Page) -> None:
+        """Replace a PTE by a migration entry between two notifications.
+
+        Linux: mm/rmap.c try_to_migrate_one(), v7.3.4.
+        Locks: the folio lock.
+        """
+        address = number << self.PAGE_SHIFT
+        self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
+        with spin_lock(mm.page_table_lock):
+            mapped = mm.ptes[number].pfn == page.pfn
+            if mapped:
+                self.set_migration_entry(mm, number, page)
+        if mapped:
+            self.put_page(page)
+        self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
+
+    @part_of("try_to_migrate_one")
+    @atomic
+    def set_migration_entry(self, mm: MmStruct, number: int, page: Page) -> None:
+        """Replace a PTE by a migration entry, which keeps the permission to write, and flush the TLB.
+
+        Linux: mm/rmap.c try_to_migrate_one(), v7.3.4.
+        Locks: the PTE lock.
+        """
+        mm.ptes[number].pfn = -1
+        mm.ptes[number].migration = page.pfn
+        page.mapcount -= 1

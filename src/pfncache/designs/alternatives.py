@@ -8,12 +8,15 @@ from pfncache.designs.requirement import MMU_SEQUENCE
 from pfncache.designs.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.linux.arch.x86.kvm.x86 import X86
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gfn, Gpa
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
+from pfncache.linux.kernel.rcu.tree import rcu_read_lock
+from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
@@ -78,15 +81,26 @@ class UseFolioMapping(MapThroughVmap):
     """KVM: pfncache: use folio_mapping() instead of folio->mapping."""
 
     @atomic
-    def page_lacks_direct_map(self, pfn: Pfn) -> bool:
-        """Return whether the page's mapping has AS_NO_DIRECT_MAP; an anonymous page has no mapping."""
+    def read_folio_mapping(self, pfn: Pfn) -> AddressSpace | None:
+        """Return the address_space of the page; an anonymous page has none."""
         page = self.mem_map[pfn]
-        mapping = page.mapping
-        return not page.anon and mapping is not None and mapping.no_direct_map
+        return page.mapping if not page.anon else None
 
 
-class RefusePrivate(ResolvePfnsViaGmem):
-    """KVM: pfncache: refuse private memory."""
+class MappingUnderRcu(MapThroughVmap):
+    """KVM: pfncache: look at the mapping of a folio in an RCU read-side critical section.
+
+    The reference on the file is put before: without the section, the inode may be freed between the two reads.
+    """
+
+    def page_lacks_direct_map(self, pfn: Pfn) -> bool:
+        """Keep the inode, which is freed by RCU."""
+        with rcu_read_lock(self.rcu):
+            return super().page_lacks_direct_map(pfn)
+
+
+class RefusePrivate(ResolvePfnsViaGmem, GuestMemfdPage):
+    """KVM: pfncache: refuse private memory. The inode's flags are read with a reference on the file."""
 
     def gpc_to_pfn(self, gpc: GfnToPfnCache) -> Pfn:
         """Refuse a page that is private by its attribute or by its inode. The attribute is read once."""
@@ -98,11 +112,17 @@ class RefusePrivate(ResolvePfnsViaGmem):
             if self.kvm_mem_is_private(kvm, gfn):
                 return KVM_PFN_ERR_FAULT
             if slot.gmem_only:
-                file = slot.gmem_file
-                if file is None or file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0:
-                    return KVM_PFN_ERR_FAULT
-                return self.kvm_gmem_get_pfn(kvm, slot, gfn)
+                return KVM_PFN_ERR_FAULT if self.inode_is_private(slot) else self.kvm_gmem_get_pfn(kvm, slot, gfn)
         return self.hva_to_pfn(self.PAGE_ALIGN_DOWN(gpc.uhva))
+
+    def inode_is_private(self, slot: KvmMemorySlot) -> bool:
+        """Return whether the inode of a slot is private, or its file closed."""
+        file = self.kvm_gmem_get_file(slot)
+        if file is None:
+            return True
+        private = file.f_mapping.gmem_flags & GUEST_MEMFD_FLAG_INIT_SHARED == 0
+        self.fput(file)
+        return private
 
 
 class RetryInRange(Patch, Pfncache, KvmMmuNotifier):

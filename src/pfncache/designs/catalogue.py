@@ -46,6 +46,7 @@ rfc_v4_fixed = (
         alternatives.MemslotsUnderLock,
         alternatives.CompareIdentity,
         alternatives.UseFolioMapping,
+        alternatives.MappingUnderRcu,
         alternatives.RefusePrivate,
         reverts_pfncache.TestActiveFirst,
     ]

@@ -44,7 +44,7 @@ class UnlockFailedFolio(Patch, GuestMemfdInvalidation):
 
     memory_failure() calls ->error_remove_folio() with the folio locked. Everywhere else invalidate_lock is the outer
     lock. The folio cannot go while it is unlocked: memory_failure() has a reference. A new fault of the page fails in
-    any case: the page is marked as poisoned before. The inode needs a reference of its own meanwhile (igrab()).
+    any case: the page is marked as poisoned before. The inode has a reference of its own meanwhile.
     """
 
     def kvm_gmem_error_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
@@ -54,6 +54,9 @@ class UnlockFailedFolio(Patch, GuestMemfdInvalidation):
         """
         page = mapping.i_pages[index].page
         assert page is not None
+        if not self.igrab(mapping):
+            return
         page.lock.unlock()
         super().kvm_gmem_error_folio(mapping, index)
+        self.iput(mapping)
         page.lock.lock()

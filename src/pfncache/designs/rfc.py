@@ -10,6 +10,7 @@ from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa, is_error_noslot_pfn
+from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.linux.kernel.locking.mutex import mutex
@@ -72,17 +73,21 @@ class MapThroughVmap(Patch, Pfncache):
             return self.vmap(self.mem_map[pfn])
         return super().gpc_map(gpc, pfn)
 
-    @atomic
     def page_lacks_direct_map(self, pfn: Pfn) -> bool:
-        """Return whether the page's mapping has AS_NO_DIRECT_MAP; folio->mapping is read without folio_mapping()."""
+        """Return whether the page's mapping has AS_NO_DIRECT_MAP; nothing keeps the inode meanwhile."""
+        mapping = self.read_folio_mapping(pfn)
+        return mapping is not None and mapping.no_direct_map
+
+    @atomic
+    def read_folio_mapping(self, pfn: Pfn) -> AddressSpace | None:
+        """Return folio->mapping, read without folio_mapping()."""
         page = self.mem_map[pfn]
         if page.anon:
             report(
                 "wild-pointer",
                 f"mapping of pfn {pfn}, an anonymous page, is followed as an address_space, tag bits and all",
             )
-        mapping = page.mapping
-        return mapping is not None and mapping.no_direct_map
+        return page.mapping
 
     def gpc_unmap(self, pfn: Pfn, khva: Kva) -> None:
         """Unmap what was mapped by vmap()."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
-from pfncache.lang.records import Array
+from pfncache.lang.records import LIVE, Array
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.svm import Svm
@@ -20,6 +20,7 @@ from pfncache.linux.fs.open import Open
 from pfncache.linux.fs.read_write import ReadWrite
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.linux.kernel.iomem import Iomem
+from pfncache.linux.kernel.rcu.tree import RcuState
 from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup
 from pfncache.linux.mm.highmem import Highmem
@@ -93,6 +94,7 @@ class Vmlinux(
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
+        self.rcu = RcuState("rcu")
         self.host_device_bytes = {}
 
     @part_of("mm_alloc")
@@ -118,6 +120,7 @@ class Vmlinux(
         Linux: mm/memfd.c memfd_create(), v7.3.4.
         Simplified: part of the setup, not a step.
         """
-        mapping = AddressSpace(name, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages)))
+        mapping = AddressSpace(name, i_count=1, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages)))
+        mapping.__dict__["slab_state"] = LIVE
         self.mappings = (*self.mappings, mapping)
         return mapping

@@ -7,6 +7,7 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.mm.slub import is_live
 from pfncache.properties.oracle import Oracle
 from pfncache.properties.property import Property
 
@@ -52,9 +53,10 @@ class ReferenceProbe(Oracle):
                 if pte.pfn == page.pfn:
                     held += 1
         for mapping in self.mappings:
-            for entry in mapping.i_pages:
-                if entry.page is page:
-                    held += 1
+            if is_live(mapping):
+                for entry in mapping.i_pages:
+                    if entry.page is page:
+                        held += 1
         return held
 
 

@@ -39,6 +39,13 @@ def unmapped_punch(w: World) -> None:
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
 
 
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
+def activate_and_close(w: World) -> None:
+    """The guest sets its clock in a guest_memfd that is closed, and whose inode is freed."""
+    w.actor("vcpu", w.call("set_msr_system_time", w.vcpu, w.gpa, True), w.call("run_clock_update", w.vcpu))
+    w.actor("close", w.call("filp_close", w.gmem))
+
+
 @scenario(memory=MemoryKind.GMEM_MMAP)
 def endless_clock(w: World) -> None:
     """The page is punched out of its guest_memfd, which user space maps, while the clock is updated in a loop."""

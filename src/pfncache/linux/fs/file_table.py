@@ -61,4 +61,4 @@ class FileTable(Mm):
         if current().delayed_fput is file:
             current().delayed_fput = None
             self.kvm_gmem_release(file)
-            self.evict(file.f_mapping)
+            self.iput(file.f_mapping)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.atomic import atomic
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
@@ -16,8 +17,11 @@ from pfncache.linux.kernel.locking.spinlock import spin_lock
 class Gup(Mm):
     """get_user_pages() in its fast and its slow form."""
 
+    @atomic
     def gup_fast_folio_allowed(self, page: Page) -> bool:
         """Return whether GUP hands out this page; it refuses memory without a direct map.
+
+        One step: interrupts are off, so that the inode, which goes by RCU, is not freed between the two reads.
 
         Linux: mm/gup.c gup_fast_folio_allowed(), v7.3.4 (secretmem); NO_DIRECT_MAP series, v12.
         """

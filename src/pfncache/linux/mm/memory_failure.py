@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from pfncache.lang.atomic import atomic
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.types import Hva, Pgoff
 from pfncache.linux.kernel.locking.rwsem import down_read
 
@@ -16,10 +17,15 @@ class MemoryFailure(Mm):
         """Poison a page of a file: mark it, unmap it from user page tables, and notify its owner.
 
         Linux: mm/memory-failure.c memory_failure(), mm/rmap.c rmap_walk_file(), v7.3.4.
-        Simplified: file pages only; the page stays in the page cache.
+        Simplified: file pages only, named by file and index; the page stays in the page cache.
         """
-        page = self.filemap_lock_folio(mapping, index)
+        page = self.get_hwpoison_page(mapping, index)
         if page is None:
+            return
+        page.lock.lock()
+        if page.mapping is not mapping:  # truncated; a page that is still there keeps the inode
+            page.lock.unlock()
+            self.put_page(page)
             return
         page.hwpoison = True
         if page.mapcount > 0:
@@ -29,3 +35,15 @@ class MemoryFailure(Mm):
             self.kvm_gmem_error_folio(mapping, index)
         page.lock.unlock()
         self.put_page(page)
+
+    @atomic
+    def get_hwpoison_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
+        """Take a reference on the page that has failed, if it is not free; no inode is touched.
+
+        Linux: mm/memory-failure.c get_hwpoison_page(), v7.3.4.
+        """
+        for page in self.mem_map:
+            if page.mapping is mapping and page.index == index and page.refcount > 0:
+                page.refcount += 1
+                return page
+        return None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pfncache.lang.atomic import atomic
-from pfncache.lang.part_of import part_of
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.records import FREED, FRESH, LIVE, zero
 from pfncache.lang.report import report
 
@@ -51,3 +51,12 @@ def kfree(record: Any) -> None:
     if record.slab_state != LIVE:
         report("use-after-free", f"{record} is freed, but is not allocated")
     record.slab_state = FREED
+
+
+@part_of_caller
+def is_live(record: Any) -> bool:
+    """Return whether a slab object is allocated.
+
+    Linux: nothing; for the reports of the model.
+    """
+    return bool(record.slab_state == LIVE)

@@ -7,6 +7,7 @@ from pfncache.lang.atomic import host_only
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
+from pfncache.linux.include.uapi.linux.errno import EBADF
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.mm.vma import VmaOps
 
@@ -17,12 +18,18 @@ class MmUtil(VmaOps):
     def vm_mmap_pgoff(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> Errno:
         """Map one page, anonymous or of a file: mmap(MAP_FIXED, PROT_READ | PROT_WRITE).
 
-        Linux: mm/util.c vm_mmap_pgoff(), mm/vma.c __mmap_region(), v7.3.4.
-        Returns: 0.
+        Linux: mm/util.c vm_mmap_pgoff(), mm/vma.c __mmap_region(), mm/mmap.c ksys_mmap_pgoff(), v7.3.4.
+        Returns: 0, or -EBADF for a file that is closed.
         """
+        for file in self.gmem_files:
+            if file.f_mapping is mapping and not self.file_ref_get(file):
+                return -EBADF
         with down_write(mm.mmap_lock):
             self.vms_complete_munmap_vmas(mm, address)
             self.vma_link(mm, address, mapping, pgoff)
+        for file in self.gmem_files:
+            if file.f_mapping is mapping:
+                self.fput(file)
         return 0
 
     @part_of("folio_mc_copy")

@@ -9,6 +9,7 @@ from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
 from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.trace.events.kvm import Tracepoints
+from pfncache.linux.kernel.rcu.tree import RcuState
 
 
 class Mm(Tracepoints, ABC):
@@ -29,6 +30,7 @@ class Mm(Tracepoints, ABC):
     """vmalloc space, one page each."""
     mms: tuple[MmStruct, ...]
     """Every process."""
+    rcu: RcuState
     mappings: tuple[AddressSpace, ...]
     """Every file's page cache."""
     host_device_bytes: dict[int, bytearray]
@@ -245,6 +247,14 @@ class Mm(Tracepoints, ABC):
     @abstractmethod
     def task_work_run(self, file: File) -> None:
         """Release the file, before the return to user space, if this task has dropped its last reference."""
+
+    @abstractmethod
+    def igrab(self, inode: AddressSpace) -> bool:
+        """igrab(): take a reference on an inode; False if it is being evicted."""
+
+    @abstractmethod
+    def iput(self, inode: AddressSpace) -> None:
+        """iput(): drop a reference on an inode."""
 
     @abstractmethod
     def evict(self, inode: AddressSpace) -> None:

@@ -50,12 +50,14 @@ class PageCacheEntry(Record):
     page: Page | None
 
 
-class AddressSpace(Record):
-    """struct address_space: the page cache of a file (memfd or guest_memfd inode).
+class AddressSpace(Record, slab=True):
+    """struct inode and the struct address_space in it: the page cache of a file (memfd or guest_memfd).
 
-    Locks: invalidate_lock; i_mmap_rwsem over the walk of mappings.
+    Freed by RCU when its last reference is dropped. Locks: invalidate_lock; i_mmap_rwsem over the walk of mappings.
     """
 
+    i_count: Count
+    """References; the inode's one struct file has one."""
     i_pages: tuple[PageCacheEntry, ...]
     """By index; as many as the file has pages."""
     invalidate_lock: RwSemaphore

@@ -9,8 +9,8 @@ from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.uapi import (
     KVM_X86_SW_PROTECTED_VM,
 )
-from pfncache.linux.include.uapi.linux.errno import EINTR, EINVAL, ENODEV, EOPNOTSUPP
-from tests.linux.conftest import Host, MakeHost
+from pfncache.linux.include.uapi.linux.errno import EBADF, EINTR, EINVAL, ENODEV, EOPNOTSUPP
+from tests.linux.conftest import HVA, Host, MakeHost
 from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, cached, get_pfn, gmem_slot
 
 
@@ -62,10 +62,28 @@ def test_close(host: Host) -> None:
     pfn = get_pfn(host, 1)
     host.kernel.put_page(host.kernel.mem_map[pfn])
     host.kernel.filp_close(file)
-    assert (file.f_count, host.slot().gmem_file, cached(file)) == (0, None, [None] * 4)
+    assert (file.f_count, host.slot().gmem_file) == (0, None)
     assert host.kernel.mem_map[pfn].free
     assert get_pfn(host, 1) == KVM_PFN_ERR_FAULT
     assert host.delete_slot() == 0
+
+
+def test_closed_file_refuses_operations(host: Host) -> None:
+    file = gmem_slot(host)
+    host.kernel.filp_close(file)
+    assert host.kernel.kvm_gmem_punch_hole(file, 0, 4) == -EBADF
+    assert host.kernel.kvm_gmem_allocate(file, 0, 4) == -EBADF
+    assert host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0) == -EBADF
+    assert host.delete_slot() == 0
+    assert host.kernel.set_memory_region(host.kvm, 0, 1, 3, HVA, gmem=file, gmem_pgoff=1) == -EBADF
+
+
+def test_inode_is_freed_with_its_file(host: Host) -> None:
+    file = gmem_slot(host)
+    host.kernel.filp_close(file)
+    with pytest.raises(PropertyViolated) as splat:
+        cached(file)
+    assert splat.value.kind == "use-after-free"
 
 
 def test_released_file_is_freed(host: Host) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import File, GmemFile, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.types import Errno, Pgoff
-from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL
+from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL
 from pfncache.linux.include.uapi.linux.kvm import GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -20,9 +20,10 @@ class GuestMemfdBinding(KvmMm):
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_prepare_memory_region(), v7.3.4 (since 7.3.2: 3fe5d2944e5a).
         Locks: slots_lock.
-        Returns: 0 or -EINVAL.
+        Returns: 0, -EBADF for a file that is closed, or -EINVAL.
         """
-        self.get_file(file)
+        if not self.file_ref_get(file):
+            return -EBADF
         inode = file.f_mapping
         if not inode.gmem or file.private_data.kvm is not kvm or pgoff + slot.npages > len(inode.i_pages):
             self.fput(file)

@@ -12,7 +12,7 @@ from pfncache.linux.include.linux.kvm_host import File, GmemBinding, GmemFile, K
 from pfncache.linux.include.linux.mm_types import AddressSpace, PageCacheEntry
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Pgoff
-from pfncache.linux.include.uapi.linux.errno import EINTR, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP
+from pfncache.linux.include.uapi.linux.errno import EBADF, EINTR, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from pfncache.linux.include.uapi.linux.kvm import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
@@ -60,12 +60,14 @@ class GuestMemfdFile(KvmMm):
         """
         inode = AddressSpace(
             f"{name}.inode",
+            i_count=1,
             i_pages=tuple(PageCacheEntry(f"{name}[{i}]") for i in range(pages)),
             no_direct_map=bool(flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP),
             gmem=True,
             gmem_flags=flags,
             gmem_listed=True,
         )
+        inode.__dict__["slab_state"] = LIVE
         f = GmemFile(f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages)))
         f.__dict__["slab_state"] = LIVE
         file = File(name, f_count=1, f_mapping=inode, private_data=f)
@@ -97,25 +99,42 @@ class GuestMemfdFile(KvmMm):
     def kvm_gmem_punch_hole(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
         """Remove the pages of [start, end) from the guest, from user page tables and from the page cache.
 
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_punch_hole(), v7.3.4.
+        Linux: virt/kvm/guest_memfd.c kvm_gmem_punch_hole(), fs/open.c ksys_fallocate(), v7.3.4.
         Locks: takes invalidate_lock for writing.
-        Returns: 0.
+        Returns: 0, or -EBADF for a file that is closed.
+        Simplified: with the reference that ksys_fallocate() holds.
         """
+        if not self.file_ref_get(file):
+            return -EBADF
         inode = file.f_mapping
         with down_write(inode.invalidate_lock):
             self.kvm_gmem_invalidate_start(inode, start, end)
             self.truncate_inode_pages_range(inode, start, end)
             self.kvm_gmem_invalidate_end(inode, start, end)
+        self.fput(file)
         return 0
 
     def kvm_gmem_allocate(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
         """Bring the pages of [start, end) into the page cache; their first use zeroes them.
 
+        Linux: virt/kvm/guest_memfd.c kvm_gmem_allocate(), fs/open.c ksys_fallocate(), v7.3.4.
+        Returns: 0, -EBADF for a file that is closed, -EINVAL, -EINTR or -ENOMEM.
+        Simplified: with the reference that ksys_fallocate() holds.
+        """
+        if not self.file_ref_get(file):
+            return -EBADF
+        ret = self.allocate_pages(file.f_mapping, start, end)
+        self.fput(file)
+        return ret
+
+    @part_of("kvm_gmem_allocate")
+    def allocate_pages(self, inode: AddressSpace, start: Pgoff, end: Pgoff) -> Errno:
+        """Bring pages of an inode into the page cache.
+
         Linux: virt/kvm/guest_memfd.c kvm_gmem_allocate(), v7.3.4.
         Locks: takes invalidate_lock for reading.
         Returns: 0, -EINVAL, -EINTR or -ENOMEM.
         """
-        inode = file.f_mapping
         if end > len(inode.i_pages):
             return -EINVAL
         with down_read(inode.invalidate_lock):

@@ -84,7 +84,9 @@ class UseFolioMapping(MapThroughVmap):
     def read_folio_mapping(self, pfn: Pfn) -> AddressSpace | None:
         """Return the address_space of the page; an anonymous page has none."""
         page = self.mem_map[pfn]
-        return page.mapping if not page.anon else None
+        if page.anon:
+            return None
+        return page.mapping
 
 
 class MappingUnderRcu(MapThroughVmap):

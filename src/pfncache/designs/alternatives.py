@@ -191,6 +191,8 @@ class ClockThroughUserspace(Patch, X86):
         vcpu.clock_update = True
         if enable:
             self.kvm_gfn_to_hva_cache_init(kvm, vcpu.pv_time_hva, gpa)
+            # If there is no memslot yet, the next generation looks the new address up, not the old one.
+            vcpu.pv_time_hva.gpa = gpa
         else:
             vcpu.pv_time_hva.gpa = INVALID_GPA
         return 0

@@ -174,7 +174,7 @@ class InvalidateOnGmemEvents(RenameGpcHelper, GuestMemfdInvalidation, MemAttribu
                 last = min(end, slot.base_gfn + slot.npages)
                 if first < last:
                     self.gpc_invalidate_gfn_range(kvm, slot, first, last)
-        self.handle_gfn_range_start(kvm, start, end)
+        self.handle_gfn_range_start(kvm, start, end, private)
         for gfn in range(len(kvm.mem_attr_array)):
             if start <= gfn < end:
                 kvm.mem_attr_array[gfn].private = private

@@ -24,3 +24,14 @@ def test_mprotect(host: Host) -> None:
     assert notifications(host) == 2
     assert host.kernel.do_mprotect_pkey(host.mm, HVA - 0x1000, True) == -ENOMEM
     assert notifications(host) == 2
+
+
+def test_prot_none_is_present_for_the_kernel_alone(host: Host) -> None:
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    page = host.page(HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False, False)
+    assert host.page(HVA) is page
+    assert not host.kernel.copy_from_user(HVA, 1)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False, True)
+    assert host.kernel.copy_from_user(HVA, 1)
+    assert not host.kernel.copy_to_user(HVA, b"x")

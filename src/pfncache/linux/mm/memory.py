@@ -98,6 +98,7 @@ class Memory(Shmem):
         """
         mm.ptes[number].pfn = page.pfn
         mm.ptes[number].writable = writable
+        mm.ptes[number].prot_none = False
         page.mapcount += 1
 
     @part_of_caller
@@ -122,10 +123,12 @@ class Memory(Shmem):
         return page
 
     def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Clear the PTEs of [start, end) between the two notifications; the pages are freed before the second one.
+        """Clear the PTEs of [start, end) between the two notifications, and free the pages.
 
         Linux: mm/memory.c zap_vma_range(), unmap_vmas(), mm/mmu_gather.c tlb_finish_mmu(), v7.3.4.
         Locks: mmap_lock.
+        Simplified: the pages are freed before the second notification, as when a batch is full; Linux frees the last
+        batch after it. What uses a page too late uses it after the earlier free as well.
         """
         self.mmu_notifier_invalidate_range_start(mm, start, end)
         self.zap_pte_range(mm, start, end)

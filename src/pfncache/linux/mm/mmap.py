@@ -7,7 +7,7 @@ from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EPERM
-from pfncache.linux.kernel.locking.rwsem import down_write
+from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 from pfncache.linux.mm.vma import VmaOps
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 
@@ -41,12 +41,16 @@ class Mmap(GuestMemfdFile, VmaOps):
     def exit_mmap(self, mm: MmStruct) -> None:
         """Tear down an address space: release its notifiers, then remove every PTE and VMA, without notifications.
 
+        PTEs are cleared under mmap_lock for reading: a kernel thread that has borrowed the address space may fault.
+
         Linux: mm/mmap.c exit_mmap(), v7.3.4.
         """
         self.mmu_notifier_release(mm)
-        with down_write(mm.mmap_lock):
+        with down_read(mm.mmap_lock):
             for number in range(len(mm.ptes)):
                 address = number << self.PAGE_SHIFT
                 self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
+        with down_write(mm.mmap_lock):
+            for number in range(len(mm.ptes)):
                 if mm.vmas[number].present:
                     self.remove_vma(mm, mm.vmas[number])

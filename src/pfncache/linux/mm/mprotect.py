@@ -20,7 +20,6 @@ class Mprotect(Mm):
 
         Linux: mm/mprotect.c do_mprotect_pkey(), mprotect_fixup(), change_protection(), v7.3.4.
         Returns: 0 or -ENOMEM.
-        Simplified: the PTE of memory that may not be read stays present; accesses check the VMA.
         """
         number = address >> self.PAGE_SHIFT
         with down_write(mm.mmap_lock):
@@ -34,5 +33,6 @@ class Mprotect(Mm):
             with spin_lock(mm.page_table_lock):
                 if not writable:
                     mm.ptes[number].writable = False
+                mm.ptes[number].prot_none = not readable
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
         return 0

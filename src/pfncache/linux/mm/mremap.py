@@ -44,10 +44,12 @@ class Mremap(VmaOps):
         with spin_lock(mm.page_table_lock):
             pfn = mm.ptes[old].pfn
             writable = mm.ptes[old].writable
+            prot_none = mm.ptes[old].prot_none
             migration = mm.ptes[old].migration
             mm.ptes[old].pfn = -1
             mm.ptes[old].writable = False
             mm.ptes[old].migration = -1
             mm.ptes[new].pfn = pfn
             mm.ptes[new].writable = writable
+            mm.ptes[new].prot_none = prot_none
             mm.ptes[new].migration = migration

@@ -139,7 +139,7 @@ class ModelHost:
             self.vms.remove(kvm)
         for kvm in unused:
             with self.syscall("close"):
-                self.kernel.kvm_destroy_vm(kvm)
+                self.kernel.kvm_put_kvm(kvm)
 
     def _has_guest_memfds(self, kvm: Kvm) -> bool:
         return any(file.f_count > 0 and file.private_data.kvm is kvm for file in self.kernel.gmem_files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemslots
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
@@ -83,14 +83,14 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         cached = mapping is not None and mapping.i_pages[vma.pgoff].page is not None
         return bool(registration.mode & (UFFDIO_REGISTER_MODE_MINOR if cached else UFFDIO_REGISTER_MODE_MISSING))
 
-    def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """Return the memslots even outside of an SRCU section, as without CONFIG_PROVE_RCU, and log a warning.
+    def check_slots_protected(self, kvm: Kvm) -> None:
+        """Allow kvm->memslots even outside of an SRCU section, as without CONFIG_PROVE_RCU, and log a warning.
 
         Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
         """
-        if current_thread_info().srcu_depth == 0:
+        task = current_thread_info()
+        if task.srcu_depth == 0 and task.slots_lock_depth == 0 and kvm.users_count != 0:
             self.host_dmesg.append("WARNING: suspicious RCU usage: kvm->memslots outside an SRCU read section")
-        return self._kvm_memslots(kvm)
 
     def trace_user_access(self, page: Page, write: bool) -> None:
         """Record a write.

@@ -15,15 +15,28 @@ def test_section(task: TaskStruct) -> None:
     srcu = SrcuStruct("srcu", dereferenced=True)
     with srcu_read_lock(srcu):
         assert (srcu.readers0, srcu.readers1, task.srcu_depth, task.preempt_count) == (1, 0, 1, 0)
-        srcu_dereference_check("pointer")
+        srcu_dereference_check("pointer", False)
     assert (srcu.readers0, task.srcu_depth) == (0, 0)
     with reported("srcu-unprotected"):
-        srcu_dereference_check("pointer")
+        srcu_dereference_check("pointer", False)
+
+
+def test_what_else_protects(task: TaskStruct) -> None:
+    srcu_dereference_check("pointer", True)
+
+
+def test_grace_periods_do_not_overlap(task: TaskStruct) -> None:
+    srcu = SrcuStruct("srcu")
+    srcu.start_grace_period()
+    with pytest.raises(WouldBlock):
+        srcu.synchronize()
+    srcu.gp_in_progress = False
+    srcu.synchronize()
 
 
 def test_section_of_another_structure(task: TaskStruct) -> None:
     with srcu_read_lock(SrcuStruct("notifiers")), reported("srcu-unprotected"):
-        srcu_dereference_check("pointer")
+        srcu_dereference_check("pointer", False)
 
 
 def test_sections_nest(task: TaskStruct) -> None:
@@ -31,7 +44,7 @@ def test_sections_nest(task: TaskStruct) -> None:
     with srcu_read_lock(srcu):
         with srcu_read_lock(srcu):
             assert task.srcu_depth == 2
-        srcu_dereference_check("pointer")
+        srcu_dereference_check("pointer", False)
 
 
 def test_update_without_readers_flips_the_index(task: TaskStruct) -> None:

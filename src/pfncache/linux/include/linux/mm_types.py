@@ -92,6 +92,8 @@ class Pte(Record):
     pfn: Pfn = -1
     """-1: not present."""
     writable: bool
+    prot_none: bool
+    """Present for the kernel alone: PROT_NONE."""
     migration: Pfn = -1
     """Not present, a migration entry: the page frame that is being moved. `writable` is the entry's."""
 

@@ -20,6 +20,8 @@ class ThreadInfo(Record):
     """__state is TASK_INTERRUPTIBLE: the task is about to sleep, and evaluates its condition once more."""
     srcu_depth: Count
     """Nesting of read sections of kvm->srcu."""
+    slots_lock_depth: Count
+    """Nesting of kvm->slots_lock, under which pointers that kvm->srcu protects may be dereferenced too."""
     host_scheduler: Scheduler | None = None
     """The scheduler of tasks, in direct execution."""
 
@@ -61,5 +63,7 @@ def might_sleep() -> None:
     info = current_thread_info()
     if info.preempt_count != 0:
         report("sleeping-in-atomic", f"{info} sleeps with preempt_count {info.preempt_count}")
+    if info.irqs_disabled != 0:
+        report("sleeping-in-atomic", f"{info} sleeps with interrupts disabled")
     if info.interruptible:
         report("sleeping-in-atomic", f"{info} calls a function that may block, but is not TASK_RUNNING")

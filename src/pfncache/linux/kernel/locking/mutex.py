@@ -10,13 +10,15 @@ from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Record
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.preempt import might_sleep
+from pfncache.linux.include.linux.preempt import current_thread_info, might_sleep
 
 
 class Mutex(Record):
     """struct mutex."""
 
     held: bool
+    dereferenced: bool
+    """Pointers that SRCU protects may be dereferenced under it: kvm->slots_lock."""
 
     @part_of("mutex_lock")
     def lock(self) -> None:
@@ -37,6 +39,8 @@ class Mutex(Record):
         """
         block_until(not self.held)
         self.held = True
+        if self.dereferenced:
+            current_thread_info().slots_lock_depth += 1
         lock_acquire(self, exclusive=True)
 
     @part_of("mutex_unlock")
@@ -49,6 +53,8 @@ class Mutex(Record):
         if not self.held:
             report("lock-imbalance", f"{self} is unlocked, but is not held")
         self.held = False
+        if self.dereferenced:
+            current_thread_info().slots_lock_depth -= 1
         lock_release(self)
 
 

@@ -21,6 +21,8 @@ class SrcuStruct(Record):
 
     dereferenced: bool
     """Pointers are dereferenced under it: srcu_dereference() requires a section of this structure."""
+    gp_in_progress: bool
+    """A task waits for a grace period."""
     index: SrcuIndex
     readers0: Count
     readers1: Count
@@ -67,12 +69,24 @@ class SrcuStruct(Record):
         drains first; then the index flips and the other drains.
 
         Linux: kernel/rcu/srcutree.c synchronize_srcu(), v7.3.4.
-        Simplified: two scans, without the grace-period machinery.
+        Simplified: two scans; each caller runs a grace period of its own, one after the other (srcu_gp_mutex).
         """
         might_sleep()
+        self.start_grace_period()
         self.wait_for_inactive_readers()
         self.flip()
         self.wait_for_inactive_readers()
+        self.gp_in_progress = False
+
+    @part_of("srcu_gp_start")
+    @atomic
+    def start_grace_period(self) -> None:
+        """Wait until no other grace period is in progress: a flip in its middle would end it early.
+
+        Linux: kernel/rcu/srcutree.c srcu_gp_start(), srcu_advance_state(), v7.3.4.
+        """
+        block_until(not self.gp_in_progress)
+        self.gp_in_progress = True
 
     @part_of("srcu_flip")
     @atomic
@@ -99,12 +113,12 @@ class SrcuStruct(Record):
 
 
 @atomic
-def srcu_dereference_check(pointer: str) -> None:
-    """Report a dereference of `pointer` outside a read-side critical section.
+def srcu_dereference_check(pointer: str, otherwise: bool) -> None:
+    """Report a dereference of `pointer` outside a read-side critical section, unless `otherwise` makes it safe.
 
     Linux: include/linux/srcu.h srcu_dereference_check(), v7.3.4.
     """
-    if current_thread_info().srcu_depth == 0:
+    if current_thread_info().srcu_depth == 0 and not otherwise:
         report("srcu-unprotected", f"{current_thread_info()} dereferences {pointer} outside an SRCU read section")
 
 

@@ -130,6 +130,14 @@ class KvmMm(Mm):
         """Set the dirty bit of gfn if the slot has dirty logging."""
 
     @abstractmethod
+    def mark_page_dirty(self, kvm: Kvm, gfn: Gfn) -> None:
+        """Set the dirty bit of gfn in the slot that has it now."""
+
+    @abstractmethod
+    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
+        """Zap the SPTEs of [start, end). Locks: mmu_lock for writing, dropped in between."""
+
+    @abstractmethod
     def kvm_read_guest_page(self, kvm: Kvm, gfn: Gfn, offset: int, length: int) -> Errno:
         """Read guest memory through its user address. Locks: SRCU."""
 

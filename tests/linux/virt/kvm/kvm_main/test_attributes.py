@@ -55,3 +55,15 @@ def test_accessors_do_not_ask_for_attributes(private_host: Host) -> None:
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_write_guest_page(kvm, 2, b"x", 0) == 0
     assert private_host.page(HVA).host_bytes[:1] == b"x"
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_conversion_zaps_the_old_kind_alone(private_host: Host, private: bool) -> None:
+    host = private_host
+    host.add_slot()
+    host.kvm.mem_attr_array[0].private = not private
+    for kind in (False, True):
+        host.kernel.set_spte(host.kvm, 0, 0, kind)
+        host.kernel.set_memory_attributes(host.kvm, 0, 1, private)
+        assert (host.kvm.sptes[0].pfn == -1) == (kind != private)
+        host.kvm.mem_attr_array[0].private = not private

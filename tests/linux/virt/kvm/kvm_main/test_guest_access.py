@@ -51,3 +51,12 @@ def test_hva_cache_follows_the_memslots(host: Host) -> None:
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_write_guest_offset_cached(kvm, ghc, b"new", 0) == -EFAULT
         assert kernel.kvm_read_guest_cached(kvm, ghc, 3) == -EFAULT
+
+
+def test_hva_cache_keeps_its_address_if_the_new_one_has_no_memslot(host: Host) -> None:
+    host.add_slot()
+    ghc = host.vcpu.st.cache
+    with srcu_read_lock(host.kvm.srcu):
+        assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x10) == 0
+        assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x80000) == -EFAULT
+    assert (ghc.gpa, ghc.memslot, ghc.generation) == (0x10, None, host.generation)

@@ -8,9 +8,10 @@ from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL, ENOMEM
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
-from tests.linux.conftest import HVA, Host, MakeHost
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 MAPPABLE = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
 
@@ -153,3 +154,14 @@ def test_update_waits_for_readers_after_publishing(host: Host) -> None:
         assert host.kvm.memslots is host.kvm.sets[1]
         assert host.generation == host.kernel.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
         assert not host.kvm.slots_arch_lock.held
+
+
+def test_memslots_are_read_under_srcu_or_slots_lock_or_without_references(host: Host) -> None:
+    with reported("srcu-unprotected"):
+        host.kernel.kvm_memslots(host.kvm)
+    with srcu_read_lock(host.kvm.srcu):
+        host.kernel.kvm_memslots(host.kvm)
+    with mutex(host.kvm.slots_lock):
+        host.kernel.kvm_memslots(host.kvm)
+    host.kvm.users_count = 0
+    host.kernel.kvm_memslots(host.kvm)

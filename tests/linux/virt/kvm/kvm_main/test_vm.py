@@ -14,7 +14,7 @@ def test_destroy_lets_go_of_everything(host: Host) -> None:
     with srcu_read_lock(host.kvm.srcu):
         host.kernel.kvm_gpc_activate(host.gpc, 0, 8)
     slot = host.slot()
-    host.kernel.kvm_destroy_vm(host.kvm)
+    host.kernel.kvm_put_kvm(host.kvm)
     assert (host.gpc.active, host.kvm.sptes[0].pfn, host.kvm.mmu_notifier_registered) == (False, -1, False)
     with pytest.raises(PropertyViolated):
         slot.base_gfn = 0
@@ -25,12 +25,12 @@ def test_destroy_lets_go_of_everything(host: Host) -> None:
 def test_destroy_accepts_an_invalidation_whose_end_is_not_notified(host: Host) -> None:
     host.add_slot()
     host.kernel.mmu_notifier_invalidate_range_start(host.mm, HVA, HVA + 0x1000)
-    host.kernel.kvm_destroy_vm(host.kvm)
+    host.kernel.kvm_put_kvm(host.kvm)
     assert host.kvm.mn_active_invalidate_count == 0
 
 
 def test_destroy_warns_of_an_mmu_invalidation_in_progress(host: Host) -> None:
     host.kvm.mmu_invalidate_in_progress = 1
     with pytest.raises(PropertyViolated) as splat:
-        host.kernel.kvm_destroy_vm(host.kvm)
+        host.kernel.kvm_put_kvm(host.kvm)
     assert splat.value.kind == "warn-on"

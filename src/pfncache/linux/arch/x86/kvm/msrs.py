@@ -124,13 +124,10 @@ class Msrs(KvmMm):
         version = int.from_bytes(self.host_read_guest(kvm, gpa, 4), "little")
         version += (version & 1) + 1
         gfn, offset = self.gpa_to_gfn(gpa), self.offset_in_page(gpa)
-        for data in (
-            version.to_bytes(4, "little"),
-            version.to_bytes(12, "little"),
-            (version + 1).to_bytes(4, "little"),
-        ):
-            if self.kvm_write_guest_page(kvm, gfn, data, offset) != 0:
-                return
+        if self.kvm_write_guest_page(kvm, gfn, version.to_bytes(4, "little"), offset) != 0:
+            return
+        self.kvm_write_guest_page(kvm, gfn, version.to_bytes(12, "little"), offset)
+        self.kvm_write_guest_page(kvm, gfn, (version + 1).to_bytes(4, "little"), offset)
 
     def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
         """Set the address of the guest's token, and request a first report that every page is ready.

@@ -25,7 +25,7 @@ class Usercopy(Mm):
         Returns: False for a page fault.
         """
         pte = mm.ptes[address >> self.PAGE_SHIFT]
-        if pte.pfn < 0 or (write and not pte.writable):
+        if pte.pfn < 0 or pte.prot_none or (write and not pte.writable):
             return False
         if self.pfn_valid(pte.pfn):
             page = self.mem_map[pte.pfn]

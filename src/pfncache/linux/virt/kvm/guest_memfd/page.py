@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of_caller
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, Gfn
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
@@ -125,10 +126,13 @@ class GuestMemfdPage(KvmMm):
         Simplified: it also zeroes the page and makes it private, which in Linux are lines of kvm_gmem_get_pfn().
         """
         index = self.kvm_gmem_get_index(slot, gfn)
-        if slot.gmem_file is not file:
+        slot_file = slot.gmem_file
+        if slot_file is not file:
+            WARN_ON_ONCE(slot_file is not None, "WARN_ON_ONCE(slot_file)")
             return KVM_PFN_ERR_FAULT
         f = file.private_data
         if f.bindings[index].slot is not slot:
+            WARN_ON_ONCE(f.bindings[index].slot is not None, "WARN_ON_ONCE(xa_load(&f->bindings, index))")
             return KVM_PFN_ERR_FAULT
         inode = file.f_mapping
         page = self.filemap_grab_folio(inode, index)

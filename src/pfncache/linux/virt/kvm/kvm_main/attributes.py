@@ -46,7 +46,7 @@ class MemAttributes(KvmMm):
         with mutex(kvm.slots_lock):
             if self.kvm_range_has_memory_attributes(kvm, start, end, private):
                 return 0
-            self.handle_gfn_range_start(kvm, start, end)
+            self.handle_gfn_range_start(kvm, start, end, private)
             for gfn in range(len(kvm.mem_attr_array)):
                 if start <= gfn < end:
                     kvm.mem_attr_array[gfn].private = private
@@ -65,10 +65,11 @@ class MemAttributes(KvmMm):
         return True
 
     @part_of("kvm_handle_gfn_range")
-    def handle_gfn_range_start(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Begin an invalidation, and zap the guest's mappings in each slot that overlaps.
+    def handle_gfn_range_start(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> None:
+        """Begin an invalidation, and zap the guest's mappings of the old kind in each slot that overlaps.
 
-        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_pre_set_memory_attributes as its handler.
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_pre_set_memory_attributes as its handler;
+        arch/x86/kvm/mmu/mmu.c kvm_arch_pre_set_memory_attributes().
         Locks: slots_lock.
         """
         found: bool = False
@@ -83,8 +84,7 @@ class MemAttributes(KvmMm):
                 first = start if start > slot.base_gfn else slot.base_gfn
                 last = end if end < slot_end else slot_end
                 self.kvm_mmu_invalidate_range_add(kvm, first, last)
-                # Both kinds of mapping are zapped: the conversion goes either way.
-                self.kvm_unmap_gfn_range(kvm, first, last, True, True)
+                self.kvm_unmap_gfn_range(kvm, first, last, not private, private)
         if found:
             kvm.mmu_lock.write_unlock()
 

@@ -72,13 +72,13 @@ class GuestAccess(KvmMm):
         Returns: 0 or -EFAULT.
         """
         ghc.generation = slots.generation
-        ghc.gpa = gpa
         ghc.memslot = self._gfn_to_memslot(slots, self.gpa_to_gfn(gpa))
         hva = self.gfn_to_hva_memslot(ghc.memslot, self.gpa_to_gfn(gpa))
         if self.kvm_is_error_hva(hva):
             ghc.hva = self.KVM_HVA_ERR_BAD
             return -EFAULT
         ghc.hva = hva + self.offset_in_page(gpa)
+        ghc.gpa = gpa
         return 0
 
     @part_of_caller
@@ -130,6 +130,14 @@ class GuestAccess(KvmMm):
         """
         if slot is not None and slot.log_dirty:
             slot.dirty_bitmap[gfn - slot.base_gfn].dirty = True
+
+    def mark_page_dirty(self, kvm: Kvm, gfn: Gfn) -> None:
+        """Set the dirty bit of gfn in the slot that has it now.
+
+        Linux: virt/kvm/kvm_main.c mark_page_dirty(), kvm_vcpu_mark_page_dirty(), v7.3.4.
+        Locks: SRCU.
+        """
+        self.mark_page_dirty_in_slot(kvm, self.gfn_to_memslot(kvm, gfn), gfn)
 
     @part_of("kvm_read_guest")
     def host_read_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> bytes:

@@ -53,5 +53,5 @@ class HostMap(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         self.kunmap(khva)
-        self.mark_page_dirty_in_slot(kvm, self.gfn_to_memslot(kvm, gfn), gfn)
+        self.mark_page_dirty(kvm, gfn)
         self.put_page(self.mem_map[pfn])

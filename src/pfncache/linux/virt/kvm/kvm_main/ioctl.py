@@ -64,11 +64,11 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
         has_gmem = mem.flags & KVM_MEM_GUEST_MEMFD != 0
         if has_gmem and self.offset_in_page(mem.guest_memfd_offset) != 0:
             return -EINVAL
-        old = self._kvm_memslots(kvm).entries[mem.slot].slot
         if has_gmem and mem.guest_memfd is None and mem.memory_size != 0:
             # The descriptor is looked up last: any other error takes precedence.
-            ret = self.check_new_region(kvm, mem)
-            return ret if ret != 0 or old is not None else -EBADF
+            with mutex(kvm.slots_lock):
+                ret = self.check_new_region(kvm, mem)
+            return ret if ret != 0 else -EBADF
         return self.set_memory_region(
             kvm,
             mem.slot,
@@ -86,6 +86,7 @@ class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
         """Check what is checked of a new slot before its file is looked up.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
+        Locks: slots_lock.
         Returns: 0, -EINVAL or -EEXIST.
         """
         slots = self._kvm_memslots(kvm)

@@ -9,7 +9,7 @@ from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
-from pfncache.linux.include.linux.preempt import might_sleep
+from pfncache.linux.include.linux.preempt import current_thread_info, might_sleep
 from pfncache.linux.include.linux.types import Errno, Hva, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL, ENOMEM
 from pfncache.linux.kernel.locking.mutex import mutex
@@ -22,25 +22,33 @@ class Memslots(KvmMm):
     """The functions of virt/kvm/kvm_main.c that read and update memslots."""
 
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """Return the active set, in an SRCU read section.
+        """Return the active set.
 
-        Linux: include/linux/kvm_host.h kvm_memslots(), __kvm_memslots(), v7.3.4.
-        Locks: SRCU.
+        Linux: include/linux/kvm_host.h kvm_memslots(), v7.3.4.
+        Locks: SRCU or slots_lock.
         """
-        srcu_dereference_check("kvm->memslots")
-        slots = kvm.memslots
-        assert slots is not None
-        return slots
+        return self._kvm_memslots(kvm)
 
     def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """Return the active set, under the lock that keeps it from changing.
+        """Return the active set of address space 0.
 
         Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
-        Locks: slots_lock.
+        Locks: SRCU or slots_lock; none for a VM without references.
         """
+        self.check_slots_protected(kvm)
         slots = kvm.memslots
         assert slots is not None
         return slots
+
+    @part_of("__kvm_memslots")
+    @atomic
+    def check_slots_protected(self, kvm: Kvm) -> None:
+        """Report a dereference of kvm->memslots that nothing protects.
+
+        Linux: include/linux/kvm_host.h __kvm_memslots(), v7.3.4.
+        """
+        locked = current_thread_info().slots_lock_depth != 0
+        srcu_dereference_check("kvm->memslots", locked or kvm.users_count == 0)
 
     def kvm_get_inactive_memslots(self, kvm: Kvm) -> KvmMemslots:
         """Return the set that is not active.
@@ -301,7 +309,8 @@ class Memslots(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_copy_memslot(), v7.3.4.
         Locks: slots_lock.
-        Simplified: without the dirty bitmap, as an INVALID copy cannot be written through.
+        Simplified: without the dirty bitmap, which the copy shares in Linux. No lookup writes through an INVALID copy;
+        kvm_vcpu_unmap() marks by gfn what was mapped before, and no scenario has both at a time.
         """
         dest.base_gfn = src.base_gfn
         dest.npages = src.npages

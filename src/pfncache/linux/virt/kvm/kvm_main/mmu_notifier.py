@@ -38,6 +38,7 @@ class KvmMmuNotifier(KvmMm):
         Locks: mmu_lock for writing.
         """
         lockdep_assert_held_write(kvm.mmu_lock)
+        WARN_ON_ONCE(kvm.mmu_invalidate_in_progress == 0, "WARN_ON_ONCE(!kvm->mmu_invalidate_in_progress)")
         if kvm.mmu_invalidate_range_start == -1:
             kvm.mmu_invalidate_range_start = start
             kvm.mmu_invalidate_range_end = end

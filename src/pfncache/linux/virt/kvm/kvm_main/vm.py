@@ -19,6 +19,7 @@ from pfncache.linux.include.linux.kvm_host import (
     MemslotEntry,
 )
 from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -46,6 +47,7 @@ class VmLifecycle(KvmMm):
         """
         kvm = Kvm(
             name,
+            slots_lock=Mutex(f"{name}.slots_lock", dereferenced=True),
             srcu=SrcuStruct(f"{name}.srcu", dereferenced=True),
             sets=tuple(
                 KvmMemslots(

@@ -12,6 +12,7 @@ from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP, KVM_X86_SW_PROTECTED_VM
 from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
@@ -159,9 +160,45 @@ def test_invalidation_that_has_ended_counts_wherever_it_was_in_a_slot(
 def test_zap_goes_by_the_root(host: Host, private: bool, shared: bool, left: list[int]) -> None:
     for gfn in range(2):
         host.kernel.set_spte(host.kvm, gfn, gfn, gfn == 1)
-    with write_lock(host.kvm.mmu_lock):
+    with mutex(host.kvm.slots_lock), write_lock(host.kvm.mmu_lock):
         host.kernel.kvm_unmap_gfn_range(host.kvm, 0, 2, private, shared)
     assert mapped(host)[:2] == left
+
+
+def test_zapping_needs_an_invalidation_or_slots_lock(host: Host) -> None:
+    with reported("lock-assertion"), write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_unmap_gfn_range(host.kvm, 0, 1, True, True)
+    host.kvm.mmu_lock.write_unlock()
+    with mutex(host.kvm.slots_lock), write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_unmap_gfn_range(host.kvm, 0, 1, True, True)
+    with write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_mmu_invalidate_start(host.kvm)
+        host.kernel.kvm_mmu_invalidate_range_add(host.kvm, 0, 1)
+        host.kernel.kvm_unmap_gfn_range(host.kvm, 0, 1, True, True)
+        host.kernel.kvm_mmu_invalidate_end(host.kvm)
+
+
+def test_mmu_lock_is_dropped_between_two_sptes(make_host: MakeHost) -> None:
+    events: list[str] = []
+
+    class Watching(Vmlinux):
+        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
+            assert kvm.mmu_lock.writer
+            events.append(f"zap {gfn}")
+
+    host = make_host(Watching)
+    host.kvm.mmu_lock.__dict__["write_unlock"] = lambda: events.append("unlock")
+    host.kvm.mmu_lock.__dict__["write_lock"] = lambda: events.append("lock")
+    host.kvm.mmu_lock.writer = True
+    host.kernel.tdp_mmu_zap_leafs(host.kvm, 1, 4, True, True)
+    assert events == ["zap 1", "unlock", "lock", "zap 2", "unlock", "lock", "zap 3"]
+
+
+def test_a_range_that_is_not_set_is_a_bug_under_mmu_lock_only(host: Host) -> None:
+    host.kvm.mmu_invalidate_in_progress = 1
+    assert not host.kernel.mmu_invalidate_retry_gfn_unsafe(host.kvm, host.kvm.mmu_invalidate_seq, 0)
+    with reported("warn-on"), write_lock(host.kvm.mmu_lock):
+        host.kernel.mmu_invalidate_retry_gfn(host.kvm, host.kvm.mmu_invalidate_seq, 0)
 
 
 def map_all(host: Host) -> None:
@@ -171,11 +208,12 @@ def map_all(host: Host) -> None:
 
 def test_zap_of_a_range_and_of_a_slot(host: Host) -> None:
     map_all(host)
-    with write_lock(host.kvm.mmu_lock):
+    with mutex(host.kvm.slots_lock), write_lock(host.kvm.mmu_lock):
         host.kernel.kvm_unmap_gfn_range(host.kvm, 2, 4, True, True)
     assert mapped(host) == [0, 1, -1, -1, 4, 5, 6, 7]
     host.add_slot(base_gfn=5, npages=2)
-    host.kernel.kvm_arch_flush_shadow_memslot(host.kvm, host.slot())
+    with mutex(host.kvm.slots_lock):
+        host.kernel.kvm_arch_flush_shadow_memslot(host.kvm, host.slot())
     assert mapped(host) == [0, 1, -1, -1, 4, -1, -1, 7]
     host.kernel.kvm_arch_flush_shadow_all(host.kvm)
     assert mapped(host) == [-1] * 8

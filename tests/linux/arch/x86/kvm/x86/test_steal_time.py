@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.linux.include.linux.sched import current
-from tests.linux.conftest import HVA, Host, MakeHost
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 GPA = 0x1040
 CLOCK = HVA + GPA
@@ -56,6 +57,17 @@ def test_steal_time_without_memory_is_lost(host: Host) -> None:
     assert dirty(host) == []
     host.kernel.vm_munmap(host.mm, PAGE)
     steal(host)
+    assert dirty(host) == [GPA >> 12]  # marked even if the access faults
+
+
+def test_steal_time_of_another_process_is_not_written(host: Host) -> None:
+    steal(host)
+    host.slot().dirty_bitmap[GPA >> 12].dirty = False
+    current().mm = host.kernel.new_mm("other")
+    with reported("warn-on"):
+        steal(host)
+    with srcu_read_lock(host.kvm.srcu):
+        host.kernel.kvm_steal_time_set_preempted(host.vcpu)
     assert dirty(host) == []
 
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
+from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import (
@@ -27,12 +30,21 @@ class Mmu(TdpMmu):
         """Zap the SPTEs of [start, end), and flush TLBs.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
-        Locks: mmu_lock for writing.
+        Locks: mmu_lock for writing, which is dropped in between; an invalidation in progress, or slots_lock.
         """
         lockdep_assert_held_write(kvm.mmu_lock)
-        for gfn in range(len(kvm.sptes)):
-            if start <= gfn < end:
-                self.zap_spte(kvm, gfn, private, shared)
+        self.assert_invalidation(kvm)
+        self.tdp_mmu_zap_leafs(kvm, start, end, private, shared)
+
+    @part_of("kvm_unmap_gfn_range")
+    @atomic
+    def assert_invalidation(self, kvm: Kvm) -> None:
+        """Assert that an invalidation is in progress, or slots_lock held.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
+        """
+        if kvm.mmu_invalidate_in_progress == 0 and not kvm.slots_lock.held:
+            report("lock-assertion", "SPTEs are zapped without an invalidation in progress or slots_lock")
 
     def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
         """Zap every SPTE.
@@ -40,7 +52,7 @@ class Mmu(TdpMmu):
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), v7.3.4.
         """
         with write_lock(kvm.mmu_lock):
-            self.kvm_unmap_gfn_range(kvm, 0, len(kvm.sptes), True, True)
+            self.tdp_mmu_zap_leafs(kvm, 0, len(kvm.sptes), True, True)
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Zap a range whose memory type or APIC page changes.
@@ -100,39 +112,48 @@ class Mmu(TdpMmu):
 
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn_unsafe(), v7.3.4.
         """
-        if kvm.mmu_invalidate_in_progress != 0 and self.gfn_in_invalidate_range(kvm, gfn):
-            return True
+        if kvm.mmu_invalidate_in_progress != 0:
+            if kvm.mmu_invalidate_range_start <= gfn < kvm.mmu_invalidate_range_end:
+                return True
         return kvm.mmu_invalidate_seq != sequence
 
-    @part_of("mmu_invalidate_retry_gfn")
-    def gfn_in_invalidate_range(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """Return whether gfn is in the range that is being invalidated.
+    def mmu_invalidate_retry_gfn(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
+        """Return whether an invalidation of gfn has begun or ended since `sequence`.
 
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
+        Locks: mmu_lock.
         """
-        start = kvm.mmu_invalidate_range_start
-        return start == -1 or (start <= gfn < kvm.mmu_invalidate_range_end)
+        assert_rwlock_held(kvm.mmu_lock)
+        if kvm.mmu_invalidate_in_progress != 0:
+            start = kvm.mmu_invalidate_range_start
+            WARN_ON_ONCE(start == -1, "mmu_lock was dropped between mmu_invalidate_in_progress++ and its range")
+            if start <= gfn < kvm.mmu_invalidate_range_end:
+                return True
+        return kvm.mmu_invalidate_seq != sequence
 
     def is_page_fault_stale(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
         """Return whether an invalidation of gfn has begun or ended since `sequence`.
 
-        Linux: arch/x86/kvm/mmu/mmu.c is_page_fault_stale(), kvm_host.h mmu_invalidate_retry_gfn(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c is_page_fault_stale(), v7.3.4.
         Locks: mmu_lock.
+        Simplified: no obsolete roots: the model has one page table, which is never replaced.
         """
-        assert_rwlock_held(kvm.mmu_lock)
-        return self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn)
+        return self.mmu_invalidate_retry_gfn(kvm, sequence, gfn)
 
     def kvm_tdp_page_fault(self, kvm: Kvm, gfn: Gfn, private: bool) -> Errno:
         """Map a gfn for the guest.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_page_fault(), kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_page_fault(), kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4;
+        the memslot is looked up in arch/x86/kvm/mmu/mmu_internal.h kvm_mmu_do_page_fault().
         Locks: SRCU.
         Returns: 0, RET_PF_RETRY, or -EFAULT (an exit to user space).
+        Simplified: writes only, so that the page is writable; one lookup that may sleep instead of a first one with
+        FOLL_NOWAIT; no fast_page_fault(), which changes no pfn.
         """
+        slot = self.gfn_to_memslot(kvm, gfn)
         sequence = kvm.mmu_invalidate_seq
         if private != kvm.mem_attr_array[gfn].private:
             return -EFAULT
-        slot = self.gfn_to_memslot(kvm, gfn)
         if slot is None:
             return -EFAULT
         if slot.invalid:
@@ -151,10 +172,13 @@ class Mmu(TdpMmu):
             pfn = self.hva_to_pfn(hva)
         if pfn < 0:
             return -EFAULT
+        if self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn):
+            self.kvm_release_page_unused(pfn)
+            return RET_PF_RETRY
         with read_lock(kvm.mmu_lock):
             stale = self.is_page_fault_stale(kvm, sequence, gfn)
             if not stale:
                 lockdep_assert_held_read(kvm.mmu_lock)
                 self.set_spte(kvm, gfn, pfn, private)
-        self.kvm_release_page_clean(pfn)
+            self.kvm_release_page_clean(pfn)  # kvm_mmu_finish_page_fault()
         return RET_PF_RETRY if stale else 0

@@ -44,7 +44,7 @@ class PagingTmpl(KvmMm):
         if not self._try_cmpxchg_user(hva):
             return -EFAULT
         self.host_set_accessed(hva)
-        self.mark_page_dirty_in_slot(kvm, slot, gfn)
+        self.mark_page_dirty(kvm, gfn)
         self.note_write(slot, gfn)
         return 0
 

@@ -14,6 +14,22 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 class TdpMmu(KvmMm):
     """The functions of arch/x86/kvm/mmu/tdp_mmu.c."""
 
+    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
+        """Zap the SPTEs of [start, end).
+
+        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), tdp_mmu_iter_cond_resched(), v7.3.4.
+        Locks: mmu_lock for writing. It may be dropped before each SPTE, and is dropped before each but the first; an
+        invalidation is in progress meanwhile.
+        """
+        first: bool = True
+        for gfn in range(len(kvm.sptes)):
+            if start <= gfn < end:
+                if not first:
+                    kvm.mmu_lock.write_unlock()
+                    kvm.mmu_lock.write_lock()
+                first = False
+                self.zap_spte(kvm, gfn, private, shared)
+
     @part_of("tdp_mmu_zap_leafs")
     @atomic
     def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:

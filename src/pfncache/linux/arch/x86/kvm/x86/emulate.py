@@ -87,7 +87,7 @@ class Emulate(KvmMm):
             return X86EMUL_UNHANDLEABLE
         self.host_put(hva, data)
         assert slot is not None
-        self.mark_page_dirty_in_slot(kvm, slot, gfn)
+        self.mark_page_dirty(kvm, gfn)
         self.note_write(slot, gfn)
         return X86EMUL_CONTINUE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
 from pfncache.lang.part_of import part_of
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Hva
@@ -16,7 +17,7 @@ class StealTimeUpdate(KvmMm):
     """The functions of arch/x86/kvm/x86.c for steal time."""
 
     def record_steal_time(self, vcpu: KvmVcpu) -> None:
-        """Write steal time through the user address; a fault there drops the update.
+        """Write steal time through the user address; a fault there drops the update. The page is marked dirty anyway.
 
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
@@ -24,20 +25,23 @@ class StealTimeUpdate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
+        if current().mm is not kvm.mm:
+            WARN_ON_ONCE(True, "WARN_ON_ONCE(current->mm != vcpu->kvm->mm)")
+            return
         ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
+        slots = self.kvm_memslots(kvm)
+        if slots.generation != ghc.generation or self.kvm_is_error_hva(ghc.hva) or ghc.memslot is None:
             if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
                 return
-        if self.kvm_is_error_hva(ghc.hva):
-            return
         st = ghc.hva
-        if not self.copy_to_user(st + self.STEAL_PREEMPTED, b"\0"):
-            return
-        self.host_steal_time(st)
+        written = self.copy_to_user(st + self.STEAL_PREEMPTED, b"\0")
+        if written:
+            self.host_steal_time(st)
         self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
         slot = ghc.memslot
         assert slot is not None
-        self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
+        if written:
+            self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
 
     @part_of("record_steal_time")
     @host_only
@@ -59,15 +63,16 @@ class StealTimeUpdate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation != ghc.generation or ghc.memslot is None:
+        if current().mm is not kvm.mm:  # a process that exits
             return
-        if not self.kvm_is_error_hva(ghc.hva):
-            current().pagefault_disabled = True
-            written = self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
-            current().pagefault_disabled = False
-            if written:
-                self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
+        ghc = vcpu.st.cache
+        slots = self.kvm_memslots(kvm)
+        if slots.generation != ghc.generation or self.kvm_is_error_hva(ghc.hva) or ghc.memslot is None:
+            return
+        current().pagefault_disabled = True
+        self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1")
+        current().pagefault_disabled = False
+        self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
 
     def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
         """Record for the guest that its vCPU does not run.

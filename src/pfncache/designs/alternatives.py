@@ -213,7 +213,7 @@ class ClockThroughUserspace(Patch, X86):
         hva = vcpu.pv_time_hva.hva
         data = bytearray(self.host_get(hva, self.PVCLOCK_SIZE))
         version = int.from_bytes(data[:4], "little")
-        self.host_fill_pvclock(vcpu, memoryview(data))
+        self.host_fill_pvclock(vcpu, memoryview(data), self.host_pvclock_flags(vcpu, vcpu.pv_time, data[29]))
         data[:4] = ((version + 3) // 2 * 2 & 0xFFFFFFFF).to_bytes(4, "little")
         self.host_put(hva, bytes(data))
 

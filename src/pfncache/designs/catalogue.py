@@ -25,7 +25,14 @@ mainline_6_18 = (
     mainline_7_2 + [reverts_gmem.RevertOverlapErrno, reverts_x86.RevertUpdateWork, reverts_x86.RevertVmcbMemoryFailure]
 ).named("mainline-6.18", "mainline 6.18.15")
 mainline_6_12 = (
-    (mainline_6_18 + [reverts_gmem.RevertGmemForAll, reverts_pfncache.RequireVcpuInfoAlignment])
+    (
+        mainline_6_18
+        + [
+            reverts_gmem.RevertGmemForAll,
+            reverts_pfncache.RequireVcpuInfoAlignment,
+            reverts_x86.RevertPvclockFlags,
+        ]
+    )
     .named("mainline-6.12", "mainline 6.12.117")
     .without(OLD_MEMORY)
 )

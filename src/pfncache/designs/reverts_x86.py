@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
+from pfncache.lang.atomic import host_only
+from pfncache.linux.arch.x86.include.asm.pvclock_abi import PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.svm import INJECTED_GP, Svm
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.arch.x86.kvm.x86.clock import Clock
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.uapi import MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW
 
 
@@ -33,3 +36,29 @@ class RevertVmcbMemoryFailure(Patch, Svm):
     def vmcb12_is_unreachable(self) -> int:
         """Return the result of kvm_inject_gp()."""
         return INJECTED_GP
+
+
+class RevertPvclockFlags(Patch, Clock):
+    """Let PVCLOCK_GUEST_STOPPED pass from one PV clock of a vCPU to the next, as kernels before 6.15 do.
+
+    Reverts 24c166378026 ("Don't bleed PVCLOCK_GUEST_STOPPED across PV clocks") and 93fb0b10e712 ("Set
+    PVCLOCK_GUEST_STOPPED only for kvmclock, not for Xen PV clock").
+    """
+
+    def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
+        """Begin with flags that one update's clocks share."""
+        self.host_reset_flags(vcpu)
+        super().kvm_guest_time_update(vcpu)
+
+    @host_only
+    def host_reset_flags(self, vcpu: KvmVcpu) -> None:
+        """Clear vcpu->hv_clock.flags."""
+        vcpu.host_hv_clock_flags = 0
+
+    def host_pvclock_flags(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, guest: int) -> int:
+        """Add what the guest has to the shared flags, and serve the request with the first clock that is written."""
+        vcpu.host_hv_clock_flags |= guest & PVCLOCK_GUEST_STOPPED
+        if vcpu.host_guest_stopped:
+            vcpu.host_guest_stopped = False
+            vcpu.host_hv_clock_flags |= PVCLOCK_GUEST_STOPPED
+        return PVCLOCK_TSC_STABLE_BIT | vcpu.host_hv_clock_flags

@@ -246,6 +246,14 @@ def vcpu_info_moves(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
+@scenario(caches=vcpu_info, pages=4, log_dirty=True)
+def clock(w: World) -> None:
+    """The clock in vcpu_info is updated while its page is zapped."""
+    _set_vcpu_info(w)
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
 # Runstate
 
 

@@ -26,6 +26,7 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
     PROT_WRITE,
 )
+from pfncache.linux.mm.slub import is_live
 from pfncache.machines.machine import Machine, SyscallError
 from pfncache.machines.model.file import ModelFile, ModelPin
 from pfncache.machines.model.host import ModelHost
@@ -258,7 +259,7 @@ class ModelMachine(ModelHost, Machine):
         self.munmap(0, self._user_pages * PAGE_SIZE)
         self._holes = 0
         for mapping in self.kernel.mappings:
-            if not mapping.gmem:
+            if is_live(mapping) and not mapping.gmem:
                 with run_as(self.tasks.current):
                     self.kernel.punch_hole_in_memfd(mapping, 0, len(mapping.i_pages))
         left = [page_text(page) for page in self.kernel.mem_map if not (page.free or page.hwpoison)]

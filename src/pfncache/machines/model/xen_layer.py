@@ -23,9 +23,6 @@ from pfncache.linux.include.uapi import (
 )
 from pfncache.linux.include.uapi.linux.errno import ENOTCONN
 
-PVCLOCK_FLAGS = 29
-"""Offset of the flags in struct pvclock_vcpu_time_info."""
-
 
 @dataclass(frozen=True)
 class _Bit:
@@ -110,17 +107,10 @@ class XenLayer(X86, Xen):
         area[entry : entry + 8] = vcpu.xen.host_runstate_entry_time.to_bytes(8, "little")
         self.host_kernel_bytes(gpc.khva)[:length] = area[start : start + length]
 
-    def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """Write the clocks of a Xen guest after kvm-clock."""
-        super().kvm_guest_time_update(vcpu)
-        for gpc in (vcpu.xen.vcpu_info_cache, vcpu.xen.vcpu_time_info_cache):
-            if gpc.active:
-                self.kvm_setup_guest_pvclock(vcpu, gpc)
-
-    def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
-        """Clear PVCLOCK_TSC_STABLE_BIT for a Xen guest if its VMM has asked for that."""
-        super().host_fill_pvclock(vcpu, data)
+    def host_pvclock_flags(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, guest: int) -> int:
+        """Clear PVCLOCK_TSC_STABLE_BIT in a Xen guest's clocks, but not in kvm-clock, if the VMM has asked for that."""
         kvm = vcpu.kvm
         assert kvm is not None
-        if kvm.xen.host_flags & KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE:
-            data[PVCLOCK_FLAGS] &= ~PVCLOCK_TSC_STABLE_BIT
+        flags = super().host_pvclock_flags(vcpu, gpc, guest)
+        unstable = kvm.xen.host_flags & KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
+        return flags & ~PVCLOCK_TSC_STABLE_BIT if unstable and gpc is not vcpu.pv_time else flags

@@ -133,7 +133,7 @@ for _backing in (ANON, MEMFD):
 
 @SUITE.test("unstable-clock", "uapi", needs=(xen(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE),))
 def unstable_clock(machine: Machine) -> None:
-    """PVCLOCK_TSC_STABLE_BIT is clear if the VMM has asked for that."""
+    """PVCLOCK_TSC_STABLE_BIT is clear in the clock of a Xen guest if the VMM has asked for that."""
     bed = anon(machine)
     bed.vm.xen_hvm_config(CONFIG | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE)
     bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)

@@ -219,6 +219,8 @@ class KvmVcpu(Record):
     """arch.st.msr_val, in direct execution."""
     host_guest_stopped: bool = False
     """arch.pvclock_set_guest_stopped_request, in direct execution."""
+    host_hv_clock_flags: int = 0
+    """arch.hv_clock.flags, in direct execution; before 6.15."""
 
 
 class Kvm(Record):

@@ -21,10 +21,14 @@ class Clock(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Simplified: the areas of Xen guests are updated by their own entry points.
+        Simplified: without kvm_hv_setup_tsc_page(), which writes the TSC page of a Hyper-V guest by kvm_write_guest().
         """
         if vcpu.pv_time.active:
             self.kvm_setup_guest_pvclock(vcpu, vcpu.pv_time)
+        if vcpu.xen.vcpu_info_cache.active:
+            self.kvm_setup_guest_pvclock(vcpu, vcpu.xen.vcpu_info_cache)
+        if vcpu.xen.vcpu_time_info_cache.active:
+            self.kvm_setup_guest_pvclock(vcpu, vcpu.xen.vcpu_time_info_cache)
 
     def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Write a pvclock structure: version odd, contents, version even. If the refresh fails, the update is dropped.
@@ -113,7 +117,22 @@ class Clock(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_setup_guest_pvclock(), v7.3.4.
         """
-        self.host_fill_pvclock(vcpu, self.host_pvclock_bytes(gpc))
+        data = self.host_pvclock_bytes(gpc)
+        self.host_fill_pvclock(vcpu, data, self.host_pvclock_flags(vcpu, gpc, data[29]))
+
+    @part_of("kvm_guest_time_update")
+    def host_pvclock_flags(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, guest: int) -> int:
+        """Return the flags of a clock whose copy in the guest has the flags `guest`.
+
+        PVCLOCK_GUEST_STOPPED is kept where the guest has it, and set for kvm-clock alone.
+
+        Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), kvm_setup_guest_pvclock(), v7.3.4.
+        """
+        flags = PVCLOCK_TSC_STABLE_BIT | guest & PVCLOCK_GUEST_STOPPED
+        if gpc is vcpu.pv_time and vcpu.host_guest_stopped:
+            vcpu.host_guest_stopped = False
+            flags |= PVCLOCK_GUEST_STOPPED
+        return flags
 
     @part_of("kvm_setup_guest_pvclock")
     def host_pvclock_bytes(self, gpc: GfnToPfnCache) -> memoryview:
@@ -128,21 +147,19 @@ class Clock(KvmMm):
         return self.host_kernel_bytes(gpc.khva)[offset:]
 
     @part_of("kvm_guest_time_update")
-    def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview) -> None:
-        """Write time stamp, time, scale and flags. The TSC counts nanoseconds; PVCLOCK_GUEST_STOPPED is kept.
+    def host_fill_pvclock(self, vcpu: KvmVcpu, data: memoryview, flags: int) -> None:
+        """Write time stamp, time, scale and flags. The TSC counts nanoseconds.
 
         Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), kvm_setup_guest_pvclock(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         self.host_clock += 1
-        stopped = data[29] & PVCLOCK_GUEST_STOPPED | (PVCLOCK_GUEST_STOPPED if vcpu.host_guest_stopped else 0)
-        vcpu.host_guest_stopped = False
         data[4:8] = bytes(4)
         data[8:16] = self.host_clock.to_bytes(8, "little")
         data[16:24] = (self.host_clock + kvm.host_kvmclock_offset).to_bytes(8, "little")
         data[24:28] = (1 << 31).to_bytes(4, "little")
-        data[28:32] = bytes((1, PVCLOCK_TSC_STABLE_BIT | stopped, 0, 0))
+        data[28:32] = bytes((1, flags, 0, 0))
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
         """Deactivate the clock of a vCPU that is destroyed or reset.

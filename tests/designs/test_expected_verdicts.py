@@ -116,6 +116,12 @@ MAINLINE = [
     ("mainline-7.3", "clock/anon/mprotect", None),
     ("mainline-7.3", "vm/destroy-timer", "stale-translation"),
     ("mainline-7.3", "xen/two-senders", None),
+    ("mainline-7.3", "vcpu/sched-out", None),
+    ("mainline-7.3", "xen/send-and-inject", None),
+    # An rwlock in hard interrupt context: syzbot's report of 2024-11, open.
+    ("preempt-rt", "xen/irq-user", "sleeping-in-atomic"),
+    ("preempt-rt", "xen/runstate", "sleeping-in-atomic"),
+    ("preempt-rt", "clock/anon/munmap", None),
     ("mainline-7.3", "xen/expired-timer", None),
     ("mainline-7.3", "xen/timer-read", None),
     ("mainline-7.3", "xen/timer-set", None),

@@ -35,3 +35,16 @@ def test_nothing_is_expected_where_there_is_no_slot(host: Host) -> None:
     host.kernel.trace_pv_update(host.kvm, 0x6000, page.pfn)
     with reported("lost-update"):
         host.kernel.trace_pv_update(host.kvm, 0x1000, page.pfn)
+
+
+def test_a_page_that_only_kvm_has(host: Host) -> None:
+    host.add_slot()
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    page = host.page(HVA)
+    host.kernel.get_page(page)
+    khva = host.kernel.kmap(page)
+    host.kernel.kernel_access(khva, True)
+    host.kernel.madvise_dontneed(host.mm, HVA)
+    host.kernel.kernel_access(khva, False)
+    with reported("lost-update"):
+        host.kernel.kernel_access(khva, True)

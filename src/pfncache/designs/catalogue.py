@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.designs import alternatives, fixes, reverts_gmem, reverts_pfncache, reverts_x86, rfc
+from pfncache.designs import alternatives, configurations, fixes, reverts_gmem, reverts_pfncache, reverts_x86, rfc
 from pfncache.designs.design import Design, Patch
 
 OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
@@ -70,6 +70,12 @@ range_filter = (mainline_7_3 + [alternatives.RetryInRange]).named(
     "range-filter", "mainline 7.3.4 with a retry test for the range of an invalidation"
 )
 
+preempt_rt = (
+    (mainline_7_3 + [configurations.PreemptRt])
+    .named("preempt-rt", "mainline 7.3.4 with PREEMPT_RT")
+    .broken_by("xen/irq-user")
+)
+
 _FIXES: dict[str, type[Patch]] = {
     "caches-invalidated-on-release": fixes.InvalidateCachesOnRelease,
     "xen-timer-stopped": fixes.StopXenTimers,
@@ -109,7 +115,7 @@ DESIGNS: dict[str, Design] = {
     d.name: d
     for d in (
         mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12,
-        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, range_filter,
+        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, range_filter, preempt_rt,
         *((mainline_7_3 + [p]).named(n, p.subject()) for n, p in _FIXES.items()),
         *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
     )

@@ -6,7 +6,9 @@ from __future__ import annotations
 from pfncache.properties.alias_outlives import ALIAS_OUTLIVES
 from pfncache.properties.balance import BAD_RSS, COUNTER_IMBALANCE, MAP_IMBALANCE, REFCOUNT_IMBALANCE
 from pfncache.properties.builtin import BUILTIN
+from pfncache.properties.leak import LEAK
 from pfncache.properties.lost_dirty import LOST_DIRTY
+from pfncache.properties.lost_event import LOST_EVENT
 from pfncache.properties.lost_update import LOST_UPDATE
 from pfncache.properties.private_access import PRIVATE_ACCESS
 from pfncache.properties.property import Property
@@ -23,6 +25,7 @@ PROPERTIES: dict[str, Property] = {
         LOST_UPDATE,
         TORN_UPDATE,
         LOST_DIRTY,
+        LOST_EVENT,
         PRIVATE_ACCESS,
         ALIAS_OUTLIVES,
         STALE_SPTE,
@@ -30,6 +33,7 @@ PROPERTIES: dict[str, Property] = {
         REFCOUNT_IMBALANCE,
         MAP_IMBALANCE,
         BAD_RSS,
+        LEAK,
         *BUILTIN,
     )
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KVM updates a PV structure in a page that the guest does not have at that address."""
+"""KVM writes to a page that the guest does not have at that address, or that has no owner any more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.kvm_types import Gpa
-from pfncache.linux.include.linux.types import Pfn
+from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.types import Kva, Pfn
 from pfncache.properties.oracle import Oracle, found
 from pfncache.properties.property import Property
 
@@ -34,9 +35,19 @@ class LostUpdateProbe(Oracle):
                     f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest has {found(seen)} there",
                 )
 
+    @atomic
+    def trace_kernel_access(self, khva: Kva, page: Page, write: bool) -> None:
+        """Require of a write that the page is mapped or cached, whoever else has a reference on it.
+
+        What a valid cache maps is compared with a lookup instead: stale-translation.
+        """
+        super().trace_kernel_access(khva, page, write)
+        if write and page.mapcount == 0 and page.mapping is None and not self.oracle_is_cached(khva):
+            report("lost-update", f"pfn {page.pfn} is written through {khva:#x}, but no process and no file has it")
+
 
 LOST_UPDATE = Property(
     "lost-update",
-    "an update of a PV structure, such as the clock, is written to a page other than the guest's",
+    "KVM writes a PV structure to a page other than the guest's, or writes to a page that no process and no file has",
     LostUpdateProbe,
 )

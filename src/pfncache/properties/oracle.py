@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import MmStruct
-from pfncache.linux.include.linux.types import Hva, Pfn
+from pfncache.linux.include.linux.types import Hva, Kva, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 NOTHING = -1
@@ -81,6 +81,15 @@ class Oracle(KvmMm):
             return False
         pte = kvm.mm.ptes[gpc.uhva >> self.PAGE_SHIFT]
         return pte.pfn == gpc.pfn and not pte.writable
+
+    def oracle_is_cached(self, khva: Kva) -> bool:
+        """Return whether a valid pfncache has the kernel address."""
+        for mm in self.mms:
+            for kvm in mm.notifiers:
+                for gpc in kvm.gpcs:
+                    if gpc.valid and self.PAGE_ALIGN_DOWN(gpc.khva) == self.PAGE_ALIGN_DOWN(khva):
+                        return True
+        return False
 
     def oracle_is_private(self, kvm: Kvm, gpa: Gpa) -> bool:
         """Return whether the guest has made gpa private."""

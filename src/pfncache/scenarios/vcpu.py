@@ -35,3 +35,11 @@ def two_steal_times(w: World) -> None:
     run = w.call("run_steal_time_update", w.vcpu)
     w.actor("vcpu", run).actor("vcpu'", run)
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva, True))
+
+
+@scenario(log_dirty=True)
+def sched_out(w: World) -> None:
+    """A vCPU that has steal time to report is scheduled out while the page is zapped."""
+    w.vcpu.st.cache.gpa = w.gpa
+    w.actor("vcpu", w.call("run_steal_time_update", w.vcpu), w.call("kvm_sched_out", w.vcpu))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))

@@ -217,6 +217,16 @@ def inject_events(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
+@scenario(caches=lambda vcpu: (*shared_info(vcpu), *vcpu_info(vcpu)), pages=4)
+def send_and_inject(w: World) -> None:
+    """An event is sent while the page of vcpu_info is unmapped: it is delivered, or left to the vCPU's next run."""
+    _set_shared_info(w, by_hva=True)
+    _set_vcpu_info(w)
+    w.actor("sender", _send(w))
+    w.actor("vcpu", w.call("run_event_injection", w.vcpu))
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
+
+
 @scenario(caches=vcpu_info, pages=4, log_dirty=True)
 def has_interrupt(w: World) -> None:
     """KVM reads the pending upcall while the page of vcpu_info is unmapped."""

@@ -12,6 +12,7 @@ from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.kernel.locking.spinlock import (
+    RawSpinLock,
     RwLock,
     SpinLock,
     read_lock,
@@ -87,3 +88,11 @@ def test_unlock_of_what_nobody_holds(task: TaskStruct) -> None:
     lock.read_lock()
     with reported("lock-imbalance"):
         lock.write_unlock()  # held, but for reading
+
+
+def test_only_raw_spinlocks_are_taken_where_preempt_rt_must_not_sleep(task: TaskStruct) -> None:
+    task.raw_context = 1
+    RawSpinLock("raw").lock()
+    for take in (SpinLock("spin").lock, RwLock("rw").read_lock, RwLock("rw").write_lock, RwLock("rw").read_trylock):
+        with reported("sleeping-in-atomic"):
+            take()

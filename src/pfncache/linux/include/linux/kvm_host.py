@@ -189,6 +189,8 @@ class KvmXen(Record):
     """arch.xen_hvm_config.msr is set: the VM runs a Xen guest."""
     xen_lock: Mutex
     shinfo_cache: GfnToPfnCache
+    events_owed: Count
+    """In no kernel: events in shared_info that no vCPU is signalled of yet; for a property."""
     host_long_mode: bool = False
     """long_mode, in direct execution: the layout of shared_info."""
     host_flags: int = 0

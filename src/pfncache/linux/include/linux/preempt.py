@@ -22,6 +22,8 @@ class ThreadInfo(Record):
     """Nesting of read sections of kvm->srcu."""
     slots_lock_depth: Count
     """Nesting of kvm->slots_lock, under which pointers that kvm->srcu protects may be dereferenced too."""
+    raw_context: Count
+    """Contexts in which only raw spinlocks may be taken: hard interrupts and raw spinlocks, with PREEMPT_RT."""
     host_scheduler: Scheduler | None = None
     """The scheduler of tasks, in direct execution."""
 

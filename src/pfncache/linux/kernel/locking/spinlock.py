@@ -7,16 +7,30 @@ from collections.abc import Iterator
 
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.locks import lock_acquire, lock_release
-from pfncache.lang.part_of import part_of
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.records import Count, Record
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.preempt import current_thread_info, local_irq_disable, local_irq_enable
+
+
+@part_of_caller
+@atomic
+def check_wait_context(lock: Record) -> None:
+    """Report a lock that sleeps with PREEMPT_RT where only raw spinlocks may be taken.
+
+    Linux: kernel/locking/lockdep.c check_wait_context(), v7.3.4.
+    Simplified: only kernels with PREEMPT_RT have such contexts.
+    """
+    if current_thread_info().raw_context != 0:
+        report("sleeping-in-atomic", f"{current_thread_info()} takes {lock}, which sleeps, where it must not")
 
 
 class SpinLock(Record):
     """spinlock_t."""
 
     held: bool
+    raw: bool
+    """raw_spinlock_t."""
 
     @part_of("spin_lock")
     @atomic
@@ -27,6 +41,8 @@ class SpinLock(Record):
         Simplified: no order among waiters.
         """
         block_until(not self.held)
+        if not self.raw:
+            check_wait_context(self)
         self.held = True
         current_thread_info().preempt_count += 1
         lock_acquire(self, exclusive=True)
@@ -45,6 +61,12 @@ class SpinLock(Record):
         lock_release(self)
 
 
+class RawSpinLock(SpinLock):
+    """raw_spinlock_t: it spins with PREEMPT_RT, too."""
+
+    raw: bool = True
+
+
 class RwLock(Record):
     """rwlock_t. The _irq forms also disable interrupts on this CPU."""
 
@@ -59,6 +81,7 @@ class RwLock(Record):
         Simplified: no order among waiters.
         """
         block_until(not self.writer)
+        check_wait_context(self)
         self.readers += 1
         current_thread_info().preempt_count += 1
         lock_acquire(self, exclusive=False)
@@ -69,6 +92,7 @@ class RwLock(Record):
 
         Linux: include/linux/rwlock.h read_trylock(), kernel/locking/spinlock.c _raw_read_trylock(), v7.3.4.
         """
+        check_wait_context(self)
         if self.writer:
             return False
         self.readers += 1
@@ -95,6 +119,7 @@ class RwLock(Record):
         Linux: include/linux/rwlock.h write_lock(), kernel/locking/spinlock.c _raw_write_lock(), v7.3.4.
         """
         block_until(not self.writer and self.readers == 0)
+        check_wait_context(self)
         self.writer = True
         current_thread_info().preempt_count += 1
         lock_acquire(self, exclusive=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from pfncache.lang.records import Record
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
-from pfncache.linux.kernel.locking.spinlock import SpinLock
+from pfncache.linux.kernel.locking.spinlock import RawSpinLock
 
 
 class Rq(Record):
     """struct rq: the runqueue of a CPU."""
 
-    lock: SpinLock
+    lock: RawSpinLock
 
     def raw_spin_rq_lock(self) -> None:
         """Lock the runqueue with interrupts off, as raw_spin_rq_lock_irqsave() does.

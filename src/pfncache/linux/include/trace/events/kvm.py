@@ -53,6 +53,14 @@ class Tracepoints:
         """A function like kvm_write_guest_page() has written, and has marked gpa dirty."""
 
     @atomic
+    def trace_evtchn_pending(self, kvm: Kvm) -> None:
+        """The bit of an event in shared_info, which was clear, is set; its vCPU has to be signalled."""
+
+    @atomic
+    def trace_evtchn_signalled(self, kvm: Kvm, all_of_them: bool) -> None:
+        """vcpu_info is written: an upcall is pending, for one event or for all that were noted."""
+
+    @atomic
     def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
         """A page is mapped for the guest, after the check that its lookup is up to date."""
 

@@ -64,6 +64,9 @@ class XenEvtchn(KvmMm):
         Simplified: events are masked or already pending in direct execution only.
         """
         self.access_khva(gpc, True)
+        kvm = gpc.kvm
+        assert kvm is not None
+        self.trace_evtchn_pending(kvm)
         return 1
 
     @part_of("kvm_xen_set_evtchn_fast")
@@ -76,6 +79,9 @@ class XenEvtchn(KvmMm):
         Simplified: the vCPU is kicked even if the bit was set before.
         """
         self.access_khva(info, True)
+        kvm = info.kvm
+        assert kvm is not None
+        self.trace_evtchn_signalled(kvm, False)
 
     def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
         """Deliver the vCPU's upcall vector as an MSI, which wakes it.

@@ -80,6 +80,9 @@ class XenVcpuInfo(XenRunstate):
         Locks: gpc.lock for reading.
         """
         self.access_khva(gpc, True)
+        kvm = gpc.kvm
+        assert kvm is not None
+        self.trace_evtchn_signalled(kvm, True)
 
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Return whether an upcall is pending; none is without vcpu_info.

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What every operation has allocated or referenced is given back when all have ended."""
+
+from __future__ import annotations
+
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
+from pfncache.linux.mm.slub import is_live
+from pfncache.properties.oracle import Oracle
+from pfncache.properties.property import Property
+
+
+class LeakProbe(Oracle):
+    """Checks the state in which every operation has ended, as kmemleak does."""
+
+    @atomic
+    def trace_quiescent(self, kvm: Kvm) -> None:
+        """Require an owner for each memslot, and for each reference on a file, an inode and the VM."""
+        super().trace_quiescent(kvm)
+        for slot in kvm.slot_cache:
+            if is_live(slot) and not self.has_set(kvm, slot):
+                report("leak", f"{slot} is allocated when all is done, but in no set of memslots")
+        views = 0
+        for file in self.gmem_files:
+            if is_live(file.private_data):
+                views += 1
+            mapped = self.vmas_of(file)
+            if file.f_count > mapped + 1:
+                report("leak", f"{file} has {file.f_count} references when all is done: 1 descriptor, {mapped} VMAs")
+            if is_live(file.f_mapping) and file.f_mapping.i_count != 1:
+                report("leak", f"{file.f_mapping} has {file.f_mapping.i_count} references when all is done, 1 file")
+        if kvm.users_count > views + 1:
+            report("leak", f"{kvm} has {kvm.users_count} references when all is done: 1 descriptor, {views} files")
+        if self.rcu.readers != 0 or kvm.srcu.readers0 + kvm.srcu.readers1 != 0:
+            report("leak", "an RCU or SRCU read section has not ended when all is done")
+
+    def has_set(self, kvm: Kvm, slot: KvmMemorySlot) -> bool:
+        """Return whether a set of memslots has the slot."""
+        for slots in kvm.sets:
+            for entry in slots.entries:
+                if entry.slot is slot:
+                    return True
+        return False
+
+    def vmas_of(self, file: File) -> int:
+        """Count the VMAs that map the file."""
+        mapped = 0
+        for mm in self.mms:
+            for vma in mm.vmas:
+                if vma.present and vma.mapping is file.f_mapping:
+                    mapped += 1
+        return mapped
+
+
+LEAK = Property(
+    "leak", "when every operation has ended, a memslot or a reference on a file or VM has no owner", LeakProbe
+)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""leak: memslots and references without an owner."""
+
+from __future__ import annotations
+
+from pfncache.linux.mm.slub import kzalloc
+from tests.linux.conftest import HVA, Host, reported
+from tests.properties.conftest import gmem_slot
+
+
+def quiescent(host: Host) -> bool:
+    host.kernel.trace_quiescent(host.kvm)
+    return True
+
+
+def test_what_has_an_owner(host: Host) -> None:
+    file = gmem_slot(host)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
+    assert quiescent(host)
+    host.delete_slot()
+    host.kernel.filp_close(file)  # the mapping keeps it
+    assert quiescent(host)
+    host.kernel.vm_munmap(host.mm, HVA)
+    host.kernel.task_work_run(file)
+    assert quiescent(host)
+    host.kernel.kvm_put_kvm(host.kvm)
+    assert quiescent(host)
+
+
+def test_a_memslot_in_no_set(host: Host) -> None:
+    kzalloc(host.kvm.slot_cache)
+    with reported("leak"):
+        quiescent(host)
+
+
+def test_a_file_reference(host: Host) -> None:
+    host.kernel.get_file(gmem_slot(host))
+    with reported("leak"):
+        quiescent(host)
+
+
+def test_an_inode_reference(host: Host) -> None:
+    host.kernel.igrab(gmem_slot(host).f_mapping)
+    with reported("leak"):
+        quiescent(host)
+
+
+def test_a_vm_reference(host: Host) -> None:
+    host.kernel.kvm_get_kvm(host.kvm)
+    with reported("leak"):
+        quiescent(host)
+
+
+def test_a_read_section(host: Host) -> None:
+    host.kernel.rcu.read_lock()
+    with reported("leak"):
+        quiescent(host)
+    host.kernel.rcu.read_unlock()
+    host.kvm.srcu.read_lock()
+    with reported("leak"):
+        quiescent(host)

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import unwrap
 from pathlib import Path
 from types import FunctionType
 
+from pfncache.csource.kvm.joined import HELPERS, tables
+from pfncache.csource.load import digest, load
 from pfncache.csource.result import CFunction, Refusal
 
 FILES = ("virt/kvm/pfncache.c",)
@@ -39,4 +42,25 @@ def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Tran
     A function that cannot be translated is refused, and so is each function that calls it. Raises SourceError, one line
     with file:line, for a file that is missing or is no C.
     """
-    raise NotImplementedError
+    known = tables()
+    loaded = load(tree, files, known)
+    return Translation(
+        version=version,
+        functions={**_helpers(loaded.functions), **loaded.functions},
+        translated=loaded.translated,
+        refused=loaded.refused,
+        key=digest(loaded.texts, known.description(), str(tree)),
+    )
+
+
+def _helpers(functions: Mapping[str, FunctionType]) -> dict[str, FunctionType]:
+    """Return the helpers that the functions call, directly or through other helpers."""
+    known = {name: f for helper in HELPERS for name, f in vars(helper).items() if isinstance(unwrap(f), FunctionType)}
+    found: dict[str, FunctionType] = {}
+    todo: list[FunctionType] = list(functions.values())
+    while todo:
+        for name in unwrap(todo.pop()).__code__.co_names:
+            if name in known and name not in found:
+                found[name] = known[name]
+                todo.append(known[name])
+    return found

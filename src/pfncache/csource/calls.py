@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Calls: of functions that are translated too, of the tables, and of the model's functions by their name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from inspect import unwrap
+from typing import get_type_hints
+
+from tree_sitter import Node
+
+from pfncache.csource import pytree
+from pfncache.csource.base import IN_TABLES
+from pfncache.csource.facts import called
+from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, kind_of_hint, kind_of_text, null_of
+from pfncache.csource.macros import Macros
+from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
+from pfncache.csource.program import Parameter, Signature
+from pfncache.csource.scope import Local
+from pfncache.csource.tables import Call
+
+
+@dataclass
+class Prepared:
+    """The arguments of a call, and where its further results go."""
+
+    given: list[ast.expr] = field(default_factory=list)
+    keywords: list[ast.keyword] = field(default_factory=list)
+    results: list[ast.expr] = field(default_factory=list)
+
+
+class Calls(Macros):
+    """The layer for calls."""
+
+    def call(self, node: Node) -> Typed:
+        """Translate a call."""
+        name, arguments = called(node), children(child(node, "arguments"))
+        if not name:
+            return self._indirect(node, arguments)
+        return self.named_call(node, name, arguments)
+
+    def named_call(self, node: Node, name: str, arguments: list[Node]) -> Typed:
+        """Translate a call of a function by its name."""
+        special = self.macro(node, name, arguments)
+        if special is not None:
+            return special
+        self._hook(node, name, arguments)
+        entry = self.tables.calls.get(name)
+        if entry is not None:
+            return self._entered(node, entry, arguments)
+        signature = self.program.signatures.get(name)
+        if signature is not None:
+            return self._translated(node, signature, arguments)
+        return self._of_model(node, name, arguments)
+
+    def _hook(self, node: Node, name: str, arguments: list[Node]) -> None:
+        hook = self.tables.before.get(name)
+        words = pytree.placeholders(hook.text) if hook is not None else []
+        structs = [w.removeprefix("struct:") for w in words if w.startswith("struct:")]
+        if hook is not None and all(self.scopes.pointing_to(s) is not None for s in structs):
+            self.emit(node, ast.Expr(self.fill(node, hook.text, arguments)))
+
+    # Entries of the tables
+
+    def _entered(self, node: Node, entry: Call, arguments: list[Node]) -> Typed:
+        if not entry.text:
+            for argument in arguments:
+                self._evaluate(argument)
+            return Typed(pytree.constant(None), Kind(Form.VOID))
+        kind = kind_of_text(entry.returns)
+        tree = self.fill(node, entry.text, arguments)
+        if not entry.results and kind.form is not Form.ERRPTR:
+            return Typed(tree, kind)
+        targets = [self._result_place(node, text, arguments) for text in entry.results]
+        return self._bound(node, tree, kind, targets)
+
+    def _evaluate(self, argument: Node) -> None:
+        """Keep the effects of an argument that is not used: a call, or an assignment."""
+        if peel(argument).type in ("call_expression", "assignment_expression", "update_expression"):
+            self.before += self.effect(argument)
+
+    def _result_place(self, node: Node, text: str, arguments: list[Node]) -> ast.expr:
+        number, arrow, member = text.partition("->") if "->" in text else text.partition(".")
+        if int(number) >= len(arguments):
+            self.refuse(node, f"{shown(node)!r} has {len(arguments)} arguments, the table expects more", "correct the table")
+        argument = arguments[int(number)]
+        if not member:
+            return self._out_target(argument)
+        inner = self.struct_of(argument).members.get(member)
+        if inner is None:
+            self.refuse(node, f"{shown(argument)!r} has no member {member}", "declare the member")
+        if arrow == "->":
+            return pytree.name(inner.name)
+        if inner.target is None and not inner.is_out:
+            return pytree.name(self.discarded())
+        return pytree.name((inner.target or inner).name)
+
+    def discarded(self) -> str:
+        """Return the name of a local for a result that C does not take."""
+        tree = self.temporary(INT).tree
+        assert isinstance(tree, ast.Name)
+        return tree.id
+
+    def _out_target(self, argument: Node) -> ast.expr:
+        """Return what an argument for a result points to."""
+        if peel(argument).type == "null" or text_of(peel(argument)) == "NULL":
+            return pytree.name(self.discarded())
+        value = self.expression(argument)
+        if value.is_address and isinstance(value.place, Local):
+            return pytree.name(value.place.name)
+        self.refuse(argument, f"{shown(argument)!r} receives a result", "pass the address of a local")
+
+    def _bound(self, node: Node, tree: ast.expr, kind: Kind, targets: list[ast.expr]) -> Typed:
+        """Execute a call that returns a tuple before the expression; return its first value."""
+        found = Typed(pytree.constant(None), kind)
+        values: list[ast.expr] = []
+        if kind.form is Form.STRUCT:
+            place = self.struct_local(node, self.discarded(), kind)
+            found = Typed(pytree.name(place.name), kind, place=place)
+            values = [pytree.name(local.name) for local in place.scalars()]
+        elif kind.form is not Form.VOID:
+            found = self.temporary(kind)
+            values = [found.tree]
+        if kind.form is Form.ERRPTR:
+            found.error = self.temporary(INT).tree
+            values.append(found.error)
+        values += targets
+        if not values:
+            self.emit(node, ast.Expr(tree))
+        elif len(values) == 1:
+            self.emit(node, pytree.assign(values[0], tree))
+        else:
+            self.emit(node, pytree.assign(ast.Tuple(values, ast.Load()), tree))
+        return found
+
+    # Functions that are translated too
+
+    def _translated(self, node: Node, signature: Signature, arguments: list[Node]) -> Typed:
+        name = signature.function.name
+        if len(arguments) != len(signature.parameters):
+            what = f"{name}() takes {len(signature.parameters)} arguments, the call has {len(arguments)}"
+            self.refuse(node, what, "correct the call")
+        self.note_call(name, node)
+        prepared = Prepared()
+        for parameter, argument in zip(signature.parameters, arguments, strict=True):
+            self._argument_of(parameter, argument, prepared)
+        tree = ast.Call(pytree.method(signature.method), prepared.given, prepared.keywords)
+        if signature.is_plain:
+            return Typed(tree, signature.result)
+        return self._bound(node, tree, signature.result, prepared.results)
+
+    def _argument_of(self, parameter: Parameter, argument: Node, prepared: Prepared) -> None:
+        if parameter.is_out:
+            self._out_argument(parameter, argument, prepared)
+        elif parameter.kind.form is Form.STRUCT:
+            local = self.struct_of(argument)
+            if local.kind != parameter.kind:
+                self.refuse(argument, f"{shown(argument)!r} is a {local.kind}, not a {parameter.kind}", "correct the type")
+            self._struct_argument(parameter, local, prepared)
+        elif parameter.kind.form is Form.FUNCTION:
+            value = self.expression(argument)
+            prepared.given += [value.tree, self.function_number(argument, value)]
+        elif parameter.kind.form is Form.OPAQUE:
+            prepared.given.append(pytree.constant(0))
+        else:
+            value = self.expression(argument, parameter.kind)
+            prepared.given.append(self.converted(argument, value, parameter.kind))
+
+    def _out_argument(self, parameter: Parameter, argument: Node, prepared: Prepared) -> None:
+        is_null = peel(argument).type == "null" or text_of(peel(argument)) == "NULL"
+        target = self._out_target(argument)
+        local = None if is_null else self.expression(argument).place
+        assert isinstance(target, ast.Name)
+        prepared.given += [
+            null_of(parameter.kind) if is_null or target.id in self.unset else target,
+            pytree.name(local.given) if isinstance(local, Local) and local.is_out else pytree.constant(not is_null),
+        ]
+        prepared.results.append(target)
+
+    def _struct_argument(self, parameter: Parameter, local: Local, prepared: Prepared) -> None:
+        """Pass the scalars of a structure by their names in the function that is called."""
+        for path, inner in self.scalar_paths(local):
+            word = f"{parameter.name}_{path}"
+            prepared.keywords += [ast.keyword(f"{word}{end}", tree) for end, tree in self.passed(inner)]
+        for member in parameter.written & set(local.members):
+            for inner in local.members[member].scalars():
+                prepared.results.append(pytree.name((inner.target or inner).name))
+
+    def passed(self, local: Local) -> list[tuple[str, ast.expr]]:
+        """Return the values that stand for one scalar of a structure, each with the end of its parameter's name."""
+        value = local.target or local
+        tree: ast.expr = pytree.name(value.name)
+        if local.is_out:
+            if value.name in self.unset:
+                tree = null_of(value.kind)
+            given = pytree.constant(True) if local.target is not None else pytree.name(local.given)
+            return [("", tree), ("_given", given)]
+        if local.kind.form is Form.FUNCTION:
+            return [("", tree), ("_is", pytree.name(local.identity))]
+        return [("", tree)]
+
+    # Functions of the model
+
+    def _of_model(self, node: Node, name: str, arguments: list[Node]) -> Typed:
+        if name in self.tables.scope and callable(self.tables.scope[name]):
+            values = [self.expression(argument).tree for argument in arguments]
+            return Typed(pytree.call(pytree.name(name), *values), self.scope_kind(name))
+        found = self.program.model_function(name)
+        if found is None:
+            if name.startswith("trace_"):
+                return Typed(pytree.constant(None), Kind(Form.VOID))
+            self.refuse(node, f"the model has no {name}()", "add the function to the model, or " + IN_TABLES)
+        if found.arity not in (-1, len(arguments)):
+            what = f"{name}() has {len(arguments)} arguments in C, and {found.arity} in the model"
+            self.refuse(node, what, IN_TABLES)
+        values = []
+        for argument, wanted in zip(arguments, self.program.parameter_kinds(found.name), strict=False):
+            value = self.expression(argument, wanted)
+            if value.is_address and isinstance(value.place, Local) and value.kind.form is not Form.RECORD:
+                self.refuse(argument, f"{name}() gets the address {shown(argument)!r}", IN_TABLES)
+            values.append(self.converted(argument, value, wanted))
+        self.needed.setdefault(found.name, line_of(node))
+        return Typed(pytree.call(pytree.method(found.name), *values), found.result)
+
+    def scope_kind(self, name: str) -> Kind:
+        """Return the kind of result of a function among the names of the tables."""
+        return kind_of_hint(get_type_hints(unwrap(self.tables.scope[name])).get("return"))
+
+    def struct_local(self, node: Node, name: str, kind: Kind, depth: int = 0) -> Local:
+        """Return a local for a structure; by the layer above."""
+        raise NotImplementedError
+
+    def scalar_paths(self, local: Local, prefix: str = "") -> Iterator[tuple[str, Local]]:
+        """Yield the scalars of a structure; by the layer above."""
+        raise NotImplementedError
+
+    # Calls of what a pointer points to
+
+    def _indirect(self, node: Node, arguments: list[Node]) -> Typed:
+        function = self.expression(child(node, "function"))
+        if function.kind.form is not Form.FUNCTION or not isinstance(function.place, Local):
+            self.refuse(node, f"a call through {shown(child(node, 'function'))!r}", "call a function by its name")
+        plain: list[ast.expr] = []
+        members: list[ast.expr] = []
+        for argument in arguments:
+            value = self.expression(argument)
+            if isinstance(value.place, Local) and value.place.kind.form is Form.STRUCT:
+                # by position, as every function of the pointer's type has the same parameters
+                members += [tree for _, inner in self.scalar_paths(value.place) for _, tree in self.passed(inner)]
+            else:
+                plain.append(value.tree)
+        return Typed(ast.Call(function.tree, plain + members, []), self.function_result(function.place))
+
+    def function_result(self, local: Local) -> Kind:
+        """Return the kind of result of the functions that a local can be."""
+        known = self.program.layout.resolve(local.type)
+        return BOOL if known.base == "bool" else Kind(Form.VOID) if known.base == "void" else INT

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Makes functions of the translated C: each is compiled, and its syntax tree is registered for the checker."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from pfncache.csource import parse
+from pfncache.csource.assigned import READ, read_local
+from pfncache.csource.base import Translated
+from pfncache.csource.errors import RefusedError, SourceError
+from pfncache.csource.parse import SourceFile, line_of
+from pfncache.csource.program import Program, Signature
+from pfncache.csource.result import CFunction, Refusal
+from pfncache.csource.tables import Tables
+from pfncache.csource.translator import translate_function
+from pfncache.lang import syntax
+from pfncache.lang.part_of import linux_name, part_of
+
+MODULE = "pfncache.csource.functions"
+"""The name that translated functions give as their module."""
+
+
+@dataclass
+class Loaded:
+    """The functions of a set of C files."""
+
+    functions: dict[str, FunctionType]
+    """By their name in the model."""
+    translated: dict[str, CFunction]
+    refused: dict[str, Refusal]
+    texts: dict[str, str]
+    """The text of each file that was read."""
+
+
+def read_sources(tree: Path, names: Sequence[str], tables: Tables) -> tuple[list[SourceFile], dict[str, str]]:
+    """Parse files of a kernel tree. Raises SourceError for one that is missing or is no text."""
+    sources: list[SourceFile] = []
+    texts: dict[str, str] = {}
+    for name in names:
+        try:
+            texts[name] = (tree / name).read_text()
+        except UnicodeDecodeError:
+            raise SourceError(name, 0, "the file is no text") from None
+        except OSError as error:
+            raise SourceError(name, 0, f"{(error.strerror or 'cannot be read').lower()} in {tree}") from None
+        keep = {*tables.calls, *tables.each, *tables.names}
+        sources.append(parse.parse(texts[name], name, tables.config, keep))
+    return sources, texts
+
+
+def load(tree: Path, files: Sequence[str], tables: Tables, only: frozenset[str] | None = None) -> Loaded:
+    """Translate the functions of C files; `only` has the names of those that are translated, by default all.
+
+    A function that cannot be translated is refused with the place, and so is each that calls it. Raises SourceError.
+    """
+    sources, texts = read_sources(tree, files, tables)
+    present = [name for name in tables.headers if (tree / name).is_file()]
+    headers, header_texts = read_sources(tree, present, tables)
+    own = parse.parse(tables.declarations, "the tables", tables.config)
+    program = Program(sources, [own, *headers], tables)
+    return _load(program, tree, texts | header_texts, only)
+
+
+def load_text(text: str, tables: Tables, file: str = "example.c") -> Loaded:
+    """Translate the functions of one text; for tests and experiments."""
+    source = parse.parse(text, file, tables.config, {*tables.calls, *tables.each, *tables.names})
+    own = parse.parse(tables.declarations, "the tables", tables.config)
+    return _load(Program([source], [own], tables), Path(), {file: text}, None)
+
+
+def _load(program: Program, tree: Path, texts: dict[str, str], only: frozenset[str] | None) -> Loaded:
+    refused: dict[str, Refusal] = {}
+    for source in program.sources:
+        for name, error in source.refused.items():
+            if only is None or name in only:
+                refused[name] = _refusal(name, source.name, error)
+    done: dict[str, tuple[Signature, Translated]] = {}
+    for name, signature in program.signatures.items():
+        if only is not None and name not in only:
+            continue
+        try:
+            done[name] = signature, translate_function(program, signature)
+        except RefusedError as error:
+            refused[name] = _refusal(name, signature.function.file, error)
+    _refuse_callers(done, refused, program)
+    functions: dict[str, FunctionType] = {}
+    translated: dict[str, CFunction] = {}
+    scope = {**program.tables.scope, READ: read_local}
+    for name, (signature, result) in done.items():
+        functions[signature.method] = compiled(result.tree, str(tree / signature.function.file), name, scope)
+        translated[name] = _described(signature, result)
+    return Loaded(functions, translated, refused, texts)
+
+
+def _refusal(name: str, file: str, error: RefusedError) -> Refusal:
+    return Refusal(name=name, file=file, line=error.line, what=error.what, hint=error.hint)
+
+
+def _refuse_callers(
+    done: dict[str, tuple[Signature, Translated]], refused: dict[str, Refusal], program: Program
+) -> None:
+    """Refuse each function that calls one that was not translated, unless the model has that under the same name."""
+    changed = True
+    while changed:
+        changed = False
+        for name, (signature, result) in list(done.items()):
+            for callee, line in result.calls.items():
+                if callee in done or program.signatures[callee].names:
+                    continue
+                del done[name]
+                what = f"it calls {callee}(), which is not translated"
+                hint = f"see {callee}()" if callee in refused else "translate that function too"
+                refused[name] = Refusal(name=name, file=signature.function.file, line=line, what=what, hint=hint)
+                changed = True
+                break
+
+
+def _described(signature: Signature, result: Translated) -> CFunction:
+    function = signature.function
+    return CFunction(
+        name=function.name,
+        file=function.file,
+        line=line_of(function.node),
+        end_line=function.node.end_point[0] + 1,
+        method=signature.method,
+        barriers=signature.facts.barriers,
+        calls=tuple(sorted(result.calls)),
+    )
+
+
+def compiled(tree: ast.FunctionDef, file: str, c_name: str, scope: Mapping[str, Any]) -> FunctionType:
+    """Compile the syntax tree of a function, and register it with the lines of the C file."""
+    space = {**scope, "__name__": MODULE}
+    exec(compile(ast.Module([tree], []), file, "exec"), space)
+    function = space[tree.name]
+    assert isinstance(function, FunctionType)
+    syntax.register(function.__code__, tree, file)
+    if linux_name(function.__code__) != c_name:
+        part_of(c_name)(function)
+    return function
+
+
+def digest(texts: Mapping[str, str], *others: str) -> str:
+    """Return a digest of texts by name, and of other texts."""
+    whole = hashlib.sha256()
+    for name, text in sorted(texts.items()):
+        whole.update(f"{name} {len(text)}\n{text}".encode())
+    for other in (parse.VERSION, *others):
+        whole.update(f"{len(other)}\n{other}".encode())
+    return whole.hexdigest()

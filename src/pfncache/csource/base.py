@@ -14,7 +14,7 @@ from tree_sitter import Node
 from pfncache.csource import pytree
 from pfncache.csource.errors import RefusedError
 from pfncache.csource.kinds import Form, Kind, Typed, kind_of_text
-from pfncache.csource.parse import line_of, shown
+from pfncache.csource.parse import child, line_of, peel, shown
 from pfncache.csource.program import Program, Signature
 from pfncache.csource.scope import Local, Scopes
 
@@ -77,6 +77,10 @@ class Base:
         """Translate an expression; `wanted` decides what NULL becomes."""
         raise NotImplementedError
 
+    def truth(self, value: Typed) -> ast.expr:
+        """Return whether a value is not zero, and not NULL."""
+        raise NotImplementedError
+
     # Texts of the tables
 
     def fill(self, node: Node, text: str, arguments: list[Node], own: Callable[[str], ast.expr] | None = None) -> ast.expr:
@@ -110,9 +114,24 @@ class Base:
         given = arguments[int(place)]
         if rest == "text":
             return ast.Constant(shown(given))
+        if rest == "truth":
+            return self.truth(self.expression(given))
+        if rest == "owner":
+            return self.owner(given)
         if member:
             return self.struct_member(given, member)
         return self.expression(given).tree
+
+    def owner(self, node: Node) -> ast.expr:
+        """Return the structure of which an expression is the address of a member."""
+        inner = peel(node)
+        if inner.type == "pointer_expression":
+            inner = peel(child(inner, "argument"))
+        if inner.type != "field_expression":
+            self.refuse(node, f"{shown(node)!r} is no address of a member", IN_TABLES)
+        while inner.type == "field_expression":
+            inner = peel(child(inner, "argument"))
+        return self.expression(inner).tree
 
     def pointer_to(self, node: Node, struct: str) -> ast.expr:
         """Return the local that points to a structure, for the reports of the model."""

@@ -47,12 +47,12 @@ class Calls(Macros):
         if special is not None:
             return special
         self._hook(node, name, arguments)
-        entry = self.tables.calls.get(name)
-        if entry is not None:
-            return self._entered(node, entry, arguments)
         signature = self.program.signatures.get(name)
         if signature is not None:
             return self._translated(node, signature, arguments)
+        entry = self.tables.calls.get(name)
+        if entry is not None:
+            return self._entered(node, entry, arguments)
         return self._of_model(node, name, arguments)
 
     def _hook(self, node: Node, name: str, arguments: list[Node]) -> None:
@@ -69,6 +69,10 @@ class Calls(Macros):
             for argument in arguments:
                 self._evaluate(argument)
             return Typed(pytree.constant(None), Kind(Form.VOID))
+        used = {word[0] for word in pytree.placeholders(entry.text)}
+        for number, argument in enumerate(arguments):
+            if str(number) not in used:
+                self._evaluate(argument)
         kind = kind_of_text(entry.returns)
         tree = self.fill(node, entry.text, arguments)
         if not entry.results and kind.form is not Form.ERRPTR:

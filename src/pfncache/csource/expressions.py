@@ -146,6 +146,8 @@ class Expressions(Places):
         if node.type == "char_literal":
             return Typed(pytree.constant(ord(text[1])))
         digits = re.sub(r"[uUlL]+$", "", text)
+        if digits == "-1" and re.search("[uU]", text):
+            return Typed(self._scope_constant(node, UNSIGNED_MAX))
         try:
             octal = re.fullmatch(r"-?0[0-7]+", digits)
             return Typed(pytree.constant(int(digits, 8 if octal else 0)))

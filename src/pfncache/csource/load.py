@@ -35,6 +35,8 @@ class Loaded:
     """By their name in the model."""
     translated: dict[str, CFunction]
     refused: dict[str, Refusal]
+    outside: frozenset[str]
+    """Functions of the files that the model does not have, and that none of those calls that it has."""
     texts: dict[str, str]
     """The text of each file that was read."""
 
@@ -55,8 +57,8 @@ def read_sources(tree: Path, names: Sequence[str], tables: Tables) -> tuple[list
     return sources, texts
 
 
-def load(tree: Path, files: Sequence[str], tables: Tables, only: frozenset[str] | None = None) -> Loaded:
-    """Translate the functions of C files; `only` has the names of those that are translated, by default all.
+def load(tree: Path, files: Sequence[str], tables: Tables) -> Loaded:
+    """Translate the functions of C files that the tables say the model has, and those that they call.
 
     A function that cannot be translated is refused with the place, and so is each that calls it. Raises SourceError.
     """
@@ -65,30 +67,37 @@ def load(tree: Path, files: Sequence[str], tables: Tables, only: frozenset[str] 
     headers, header_texts = read_sources(tree, present, tables)
     own = parse.parse(tables.declarations, "the tables", tables.config)
     program = Program(sources, [own, *headers], tables)
-    return _load(program, tree, texts | header_texts, only)
+    return _load(program, tree, texts | header_texts)
 
 
 def load_text(text: str, tables: Tables, file: str = "example.c") -> Loaded:
     """Translate the functions of one text; for tests and experiments."""
     source = parse.parse(text, file, tables.config, {*tables.calls, *tables.each, *tables.names})
     own = parse.parse(tables.declarations, "the tables", tables.config)
-    return _load(Program([source], [own], tables), Path(), {file: text}, None)
+    return _load(Program([source], [own], tables), Path(), {file: text})
 
 
-def _load(program: Program, tree: Path, texts: dict[str, str], only: frozenset[str] | None) -> Loaded:
+def _load(program: Program, tree: Path, texts: dict[str, str]) -> Loaded:
+    broken = {name: (s.name, error) for s in program.sources for name, error in s.refused.items()}
     refused: dict[str, Refusal] = {}
-    for source in program.sources:
-        for name, error in source.refused.items():
-            if only is None or name in only:
-                refused[name] = _refusal(name, source.name, error)
     done: dict[str, tuple[Signature, Translated]] = {}
-    for name, signature in program.signatures.items():
-        if only is not None and name not in only:
+    wanted = program.tables.mirrored or {*program.signatures, *broken}
+    todo = sorted(wanted & {*program.signatures, *broken})
+    seen = set(todo)
+    while todo:
+        name = todo.pop()
+        if name in broken:
+            refused[name] = _refusal(name, *broken[name])
             continue
+        signature = program.signatures[name]
         try:
             done[name] = signature, translate_function(program, signature)
         except RefusedError as error:
             refused[name] = _refusal(name, signature.function.file, error)
+            continue
+        new = {*done[name][1].calls} - seen
+        seen |= new
+        todo += sorted(new)
     _refuse_callers(done, refused, program)
     functions: dict[str, FunctionType] = {}
     translated: dict[str, CFunction] = {}
@@ -96,7 +105,8 @@ def _load(program: Program, tree: Path, texts: dict[str, str], only: frozenset[s
     for name, (signature, result) in done.items():
         functions[signature.method] = compiled(result.tree, str(tree / signature.function.file), name, scope)
         translated[name] = _described(signature, result)
-    return Loaded(functions, translated, refused, texts)
+    outside = {*program.signatures, *broken} - seen
+    return Loaded(functions, translated, refused, frozenset(outside), texts)
 
 
 def _refusal(name: str, file: str, error: RefusedError) -> Refusal:

@@ -143,6 +143,8 @@ class Places(Base):
         local = self.local(inner)
         if local is not None:
             return Typed(pytree.name(local.name), local.kind, place=local, is_address=True)
+        if text_of(inner) in self.tables.names:
+            return self.expression(inner)
         self.refuse(node, f"the address {shown(node)!r}", "use a local, or a member")
 
     def pointed(self, node: Node) -> Typed:

@@ -80,7 +80,8 @@ class Program:
         self.signatures: dict[str, Signature] = {}
         for source in self.sources:
             for name, function in source.functions.items():
-                self.signatures[name] = self._signature(function)
+                if name not in tables.by_hand:
+                    self.signatures[name] = self._signature(function)
         self._fixpoint()
         for signature in self.signatures.values():
             self._name(signature)
@@ -188,9 +189,6 @@ def plain_name(name: str) -> str:
 
 def _compatible(model: Kind, c: Kind) -> bool:
     """Return whether a value of the C function is one of the model's function, apart from its range."""
-    numbers = (Form.INT, Form.BOOL)
-    if model.form in numbers and c.form in numbers:
-        return model.form is c.form or c.form is Form.INT
     return model == c
 
 

@@ -12,7 +12,7 @@ from pfncache.csource.base import IN_TABLES
 from pfncache.csource.control import Control, Level
 from pfncache.csource.expressions import BINARY
 from pfncache.csource.facts import called
-from pfncache.csource.kinds import INT, Form, Typed, annotation
+from pfncache.csource.kinds import BOOL, INT, Form, Typed, annotation
 from pfncache.csource.parse import CType, child, children, declared, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
 
@@ -287,6 +287,8 @@ class Statements(Control):
             return self._evaluated(right)
         if local is not None and local.kind.form is Form.STRUCT and local.members:
             return self.copied(target, local, self.expression(right))
+        if local is not None and local.is_out and self._is_default(local, target, right):
+            return [pytree.local(local.given, annotation(BOOL), pytree.constant(True))]
         if local is not None and local.is_out:
             self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
         if local is not None:
@@ -303,11 +305,28 @@ class Statements(Control):
         tree = self.converted(right, value, place.kind)
         return [pytree.assign(place.tree, tree), *self.reported(target, "", right)]
 
+    def _is_default(self, local: Local, target: Node, right: Node) -> bool:
+        """Return whether a pointer to a result that is NULL gets a local to point to: ``p = p ?: &local``."""
+        right = peel(right)
+        if right.type != "conditional_expression" or right.child_by_field_name("consequence") is not None:
+            return False
+        if text_of(peel(child(right, "condition"))) != text_of(target):
+            return False
+        value = self.expression(child(right, "alternative"))
+        return value.is_address and isinstance(value.place, Local) and value.kind == local.kind
+
     def _is_opaque(self, node: Node) -> bool:
-        while node.type == "field_expression":
-            node = peel(child(node, "argument"))
-        local = self.local(node)
-        return local is not None and local.kind.form is Form.OPAQUE
+        """Return whether a store has no place in the model: to a structure that it does not have, or a pointer to one."""
+        member = text_of(child(node, "field")) if node.type == "field_expression" else ""
+        base = peel(child(node, "argument")) if node.type == "field_expression" else node
+        owner = self.local(base)
+        if owner is not None and owner.kind.form is Form.STRUCT and member:
+            given = self.program.layout.members(owner.kind.struct).get(member)
+            return given is not None and self.program.kind_of(given).form is Form.OPAQUE
+        while base.type == "field_expression":
+            base = peel(child(base, "argument"))
+        owner = self.local(base)
+        return owner is not None and owner.kind.form is Form.OPAQUE
 
     def _evaluated(self, right: Node) -> list[ast.stmt]:
         """Keep the calls of a value that has no place in the model."""

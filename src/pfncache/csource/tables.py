@@ -3,7 +3,8 @@
 
 Most names need no entry: a structure is the record of its name in capitals, a member the field of its name, a function
 the model's method of its name. Texts are Python expressions. In them ``{0}`` stands for the first argument,
-``{0.name}`` for a member of the structure that the first argument is, ``{0:text}`` for its text in C.
+``{0.name}`` for a member of the structure that the first argument is, ``{0:text}`` for its text in C, ``{0:truth}`` for whether it is not zero,
+``{0:owner}`` for the structure of which it is the address of a member.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ class Call:
     results: tuple[str, ...] = ()
     """Where the further items of a tuple go: ``1`` is what the second argument points to, ``0.page`` what the member
     `page` of the first one points to, ``0->page`` that member."""
-    takes: tuple[int, ...] = ()
-    """Arguments that are used, by which evaluation of the others is dropped; () for those in the text."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +140,10 @@ class Tables:
     after: Mapping[str, Hook] = field(default_factory=dict)
     opaque: Mapping[str, str] = field(default_factory=dict)
     """Structures of which the model has nothing, with the reason: stores to a local of one have no effect."""
-    null_functions: frozenset[str] = frozenset()
-    """Functions that stand for none in a member that is a function."""
+    mirrored: frozenset[str] = frozenset()
+    """C functions that the model has; these are translated, and what they call. Empty for every function of the files."""
+    by_hand: Mapping[str, str] = field(default_factory=dict)
+    """C functions of the files that are not translated, with the reason: the model's are used."""
 
     def record_of_struct(self, name: str) -> type[Record] | None:
         """Return the model's record for a structure; None if it has none."""

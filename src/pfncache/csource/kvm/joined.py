@@ -6,25 +6,30 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import fields
+from inspect import unwrap
 from types import ModuleType
 from typing import Any
 
-from pfncache.csource.kvm import locking, pfncache
+from pfncache.csource.kvm import guest_memfd, locking, pfncache
 from pfncache.csource.tables import Tables
+from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
 from pfncache.linux.include.linux import bug, kvm_types, lockdep, preempt, sched
-from pfncache.linux.include.uapi.linux import errno
-from pfncache.linux.kernel.locking import mutex, spinlock
+from pfncache.linux.include.uapi.linux import errno, falloc, kvm
+from pfncache.linux.kernel.locking import mutex, rwsem, spinlock
 from pfncache.linux.kernel.rcu import srcutree
+from pfncache.linux.mm import slub
 from pfncache.linux.vmlinux import Vmlinux
 
 FLAGS = {"FOLL_WRITE": 1, "MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX": 63}
 """Constants that no function of the model reads, and the greatest address of the model."""
-PARTS = (locking.TABLES, pfncache.TABLES)
-HELPERS: tuple[type, ...] = (locking.LockingHelpers, pfncache.PfncacheHelpers)
-"""Functions that Linux does not have, by which the C calls the model, and the model the C."""
-CONSTANTS = (errno, kvm_types)
-FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, srcutree)
+PARTS = (locking.TABLES, pfncache.TABLES, guest_memfd.TABLES)
+HELPERS: tuple[type, ...] = (locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers)
+"""Functions that Linux does not have, by which the C calls the model."""
+ADAPTERS: tuple[type, ...] = (guest_memfd.GuestMemfdAdapters,)
+"""Functions of the model that call the C's function, which takes or returns something else."""
+CONSTANTS = (errno, kvm_types, kvm, falloc)
+FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub)
 
 
 class Kernel(*HELPERS, Vmlinux):  # type: ignore[misc]
@@ -51,7 +56,18 @@ def scope() -> Mapping[str, Any]:
     found["is_error_noslot_pfn"] = kvm_types.is_error_noslot_pfn
     for module in FUNCTIONS:
         found |= _functions(module)
-    return found | FLAGS
+    return found | FLAGS | guest_memfd.CONSTANTS
+
+
+@functools.cache
+def mirrored() -> frozenset[str]:
+    """Return the functions of Linux that the model has, or has a part of."""
+    names = {linux_name(unwrap(f).__code__) for f in _all_functions(Vmlinux) if hasattr(unwrap(f), "__code__")}
+    return frozenset(names - {CALLER})
+
+
+def _all_functions(kernel: type) -> list[Any]:
+    return [value for layer in kernel.__mro__ for value in vars(layer).values() if callable(value)]
 
 
 @functools.cache
@@ -75,4 +91,4 @@ def tables() -> Tables:
                 whole[field.name] = whole.get(field.name, "") + value
             else:
                 whole[field.name] = tuple(dict.fromkeys((*whole.get(field.name, ()), *value)))
-    return Tables(kernel=Kernel, scope=scope(), **whole)
+    return Tables(**{**whole, "kernel": Kernel, "scope": scope(), "mirrored": mirrored()})

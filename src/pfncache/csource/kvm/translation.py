@@ -9,7 +9,7 @@ from inspect import unwrap
 from pathlib import Path
 from types import FunctionType
 
-from pfncache.csource.kvm.joined import HELPERS, tables
+from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
 from pfncache.csource.load import digest, load
 from pfncache.csource.result import CFunction, Refusal
 
@@ -32,6 +32,10 @@ class Translation:
     """By the name in C."""
     refused: Mapping[str, Refusal]
     """By the name in C: what was not translated, and what calls such a function."""
+    outside: frozenset[str]
+    """Functions of the files that the model does not have, and that none of those calls that it has."""
+    by_hand: Mapping[str, str]
+    """Functions of the files for which the model's are used on purpose, with the reason."""
     key: str
     """Digest of all that the translation has read: the files' text, the tables, the versions of the parser."""
 
@@ -44,13 +48,25 @@ def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Tran
     """
     known = tables()
     loaded = load(tree, files, known)
+    functions = loaded.functions | _adapters(loaded.functions)
     return Translation(
         version=version,
-        functions={**_helpers(loaded.functions), **loaded.functions},
+        functions={**_helpers(functions), **functions},
         translated=loaded.translated,
         refused=loaded.refused,
+        outside=loaded.outside,
+        by_hand=known.by_hand,
         key=digest(loaded.texts, known.description(), str(tree)),
     )
+
+
+def _adapters(functions: Mapping[str, FunctionType]) -> dict[str, FunctionType]:
+    """Return the adapters whose C functions are all there."""
+    known = {name: f for adapter in ADAPTERS for name, f in vars(adapter).items() if isinstance(unwrap(f), FunctionType)}
+    return {
+        name: function for name, function in known.items()
+        if all(word in functions for word in unwrap(function).__code__.co_names if word.startswith("c_"))
+    }  # fmt: skip
 
 
 def _helpers(functions: Mapping[str, FunctionType]) -> dict[str, FunctionType]:

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables for virt/kvm/guest_memfd.c and what it calls of the xarray, the page cache and struct file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pfncache.csource.tables import Call, Each, Guard, Member, Name, Tables, Walk
+from pfncache.lang.atomic import guard
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.include.linux.kvm_host import File, GmemBinding, GmemFile, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, Gfn
+from pfncache.linux.include.linux.mm_types import AddressSpace, Page
+from pfncache.linux.include.linux.types import Errno, Pfn, Pgoff
+from pfncache.linux.include.uapi.linux.errno import EHWPOISON, EINVAL, ENOENT, ENOMEM
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+KVM_FILTER_SHARED, KVM_FILTER_PRIVATE = 1, 2
+VM_FAULT_SIGBUS, VM_FAULT_LOCKED, VM_FAULT_RETRY = 2, 0x200, 0x400
+CONSTANTS = {
+    "KVM_FILTER_SHARED": KVM_FILTER_SHARED, "KVM_FILTER_PRIVATE": KVM_FILTER_PRIVATE,
+    "VM_FAULT_SIGBUS": VM_FAULT_SIGBUS, "VM_FAULT_LOCKED": VM_FAULT_LOCKED, "VM_FAULT_RETRY": VM_FAULT_RETRY,
+    "FGP_LOCK": 1, "FGP_CREAT": 2, "XA_PRESENT": 0, "MF_DELAYED": 2, "VM_SHARED": 8, "VM_MAYSHARE": 128,
+}  # fmt: skip
+INODE = "the inode of a file is its page cache in the model"
+ORDER_0 = "every folio of the model is one page"
+POLICY = "the model has no NUMA policy"
+
+TABLES = Tables(
+    config=frozenset({
+        "CONFIG_KVM_GUEST_MEMFD", "CONFIG_KVM_PRIVATE_MEM", "CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES",
+        "CONFIG_HAVE_KVM_ARCH_GMEM_CONVERT", "CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE", "CONFIG_HAVE_KVM_ARCH_GMEM_RECLAIM",
+        "CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE",
+    }),
+    declarations="""
+        struct vm_area_struct { struct file *vm_file; unsigned long vm_flags; struct vm_operations_struct *vm_ops; };
+        struct vm_fault { struct vm_area_struct *vma; unsigned long pgoff; struct page *page; };
+    """,
+    records={
+        "inode": "AddressSpace", "address_space": "AddressSpace", "gmem_inode": "AddressSpace", "folio": "Page",
+    },
+    containers={("gmem_inode", "vfs_inode"): Member("{0}", INODE, "AddressSpace")},
+    members={
+        ("AddressSpace", "i_mapping"): Member("{0}", INODE, "AddressSpace"),
+        ("AddressSpace", "host"): Member("{0}", INODE, "AddressSpace"),
+        ("AddressSpace", "vfs_inode"): Member("{0}", INODE, "AddressSpace"),
+        ("AddressSpace", "flags"): Member("{0}.gmem_flags", "flags of struct gmem_inode"),
+        ("AddressSpace", "policy"): Member("0", POLICY),
+        ("File", "f_op"): Member("{0}.f_mapping.gmem", "whether the operations are kvm_gmem_fops", "bool"),
+    },
+    names={"kvm_gmem_fops": Name("True", "see f_op", "bool")},
+    flags={
+        ("KvmMemorySlot", "flags", "KVM_MEMSLOT_GMEM_ONLY"): "gmem_only",
+        ("KvmMemorySlot", "flags", "KVM_MEMSLOT_INVALID"): "invalid",
+        ("KvmMemorySlot", "flags", "KVM_MEM_READONLY"): "readonly",
+        ("KvmMemorySlot", "flags", "KVM_MEM_LOG_DIRTY_PAGES"): "log_dirty",
+        ("KvmMemorySlot", "flags", "KVM_MEM_GUEST_MEMFD"): "guest_memfd",
+    },
+    lists={
+        ("AddressSpace", "gmem_file_list"): Walk(
+            "self.gmem_files", "{1}.f_mapping is {0} and {0}.gmem_listed", "the one file of an inode is on its list",
+            element="{1}.private_data",
+        )
+    },
+    entries={("GmemFile", "entry"): Walk("", "", "see gmem_file_list", remove="self.unlist_gmem_file({0})")},
+    each={
+        "xa_for_each_range": Each("self.bindings_in_range({0}, {3}, {4})", (1, 2), "an xarray is a tuple by index"),
+        "xa_for_each": Each("self.bindings_in_range({0}, 0, ULONG_MAX)", (1, 2), "an xarray is a tuple by index"),
+    },
+    by_hand={
+        "__kvm_gmem_create": "files are made when a scenario is set up, with every record that they will have",
+        "kvm_gmem_create": "its checks alone are modelled, for the model machine",
+        "kvm_gmem_migrate_folio": "the model does not migrate pages of guest_memfd",
+    },
+    guards={
+        "gmem_get_file": Guard(
+            "self.putting_file({0})", "DEFINE_CLASS(gmem_get_file)", make="kvm_gmem_get_file", struct="file"
+        )
+    },
+    opaque={
+        "mempolicy": POLICY, "shared_policy": POLICY,
+        "vm_operations_struct": "the model calls guest_memfd's page fault by the file",
+    },
+    calls={
+        "file_inode": Call("{0}.f_mapping", INODE, "AddressSpace"),
+        "filemap_invalidate_lock": Call("{0}.invalidate_lock.lock()", "a method of the lock", "void"),
+        "filemap_invalidate_unlock": Call("{0}.invalidate_lock.unlock()", "a method of the lock", "void"),
+        "filemap_invalidate_lock_shared": Call("{0}.invalidate_lock.lock_shared()", "a method of the lock", "void"),
+        "filemap_invalidate_unlock_shared": Call("{0}.invalidate_lock.unlock_shared()", "a method of the lock", "void"),
+        "KVM_MMU_LOCK": Call("{0}.mmu_lock.write_lock()", "x86 has KVM_HAVE_MMU_RWLOCK", "void"),
+        "KVM_MMU_UNLOCK": Call("{0}.mmu_lock.write_unlock()", "x86 has KVM_HAVE_MMU_RWLOCK", "void"),
+        "filemap_lock_folio": Call("self.locked_folio({0}, {1})", "the model's returns None for an error", "Page|err"),
+        "filemap_grab_folio": Call("self.grabbed_folio({0}, {1})", "the model's returns None for an error", "Page|err"),
+        "__filemap_get_folio_mpol": Call("self.grabbed_folio({0}, {1})", "with FGP_LOCK | FGP_CREAT", "Page|err"),
+        "mapping_gfp_mask": Call("0", "the model has no GFP flags"),
+        "mpol_shared_policy_lookup": Call("0", POLICY),
+        "mpol_cond_put": Call("", POLICY, "void"),
+        "folio_order": Call("0", ORDER_0),
+        "folio_nr_pages": Call("1", ORDER_0),
+        "folio_test_large": Call("False", ORDER_0, "bool"),
+        "folio_page": Call("{0}", ORDER_0, "Page"),
+        "folio_file_page": Call("{0}", ORDER_0, "Page"),
+        "folio_pfn": Call("{0}.pfn", "a member of the record"),
+        "folio_next_index": Call("({0}.index + 1)", ORDER_0),
+        "folio_test_hwpoison": Call("{0}.hwpoison", "a member of the record", "bool"),
+        "folio_test_uptodate": Call("{0}.uptodate", "a member of the record", "bool"),
+        "folio_mark_uptodate": Call("self.mark_uptodate({0})", "a member of the record", "void"),
+        "folio_lock": Call("{0}.lock.lock()", "a method of the lock", "void"),
+        "folio_unlock": Call("{0}.lock.unlock()", "a method of the lock", "void"),
+        "folio_put": Call("self.put_page({0})", ORDER_0, "void"),
+        "truncate_inode_pages_range": Call("self.truncate_bytes({0}, {1}, {2})", "the model's takes pages", "void"),
+        "i_size_read": Call("self.inode_size({0})", "as many pages as the cache has entries"),
+        "PAGE_ALIGNED": Call("(self.offset_in_page({0}) == 0)", "a macro of mm.h", "bool"),
+        "signal_pending": Call("{0}.signal_pending", "a member of the record", "bool"),
+        "file_modified": Call("", "the model has no time stamps", "void"),
+        "kfree": Call("kfree({0})", "a function of the model", "void"),
+        "fput": Call("self.fput({0})", "a function of the model", "void"),
+        "fget": Call("self.file_of({0})", "the model has no descriptors: a file's number in gmem_files", "File"),
+        "get_file_active": Call("self.active_file({0:owner})", "the pointer is read again", "File"),
+        "vmf_error": Call("VM_FAULT_SIGBUS", "the model has one result for errors of page faults"),
+        "xa_destroy": Call("", "a tuple of the model has no memory of its own", "void"),
+        "xa_load": Call("self.binding_at({0}, {1})", "an xarray is a tuple by index", "KvmMemorySlot"),
+        "xa_empty": Call("self.no_bindings({0})", "an xarray is a tuple by index", "bool"),
+        "xa_find": Call(
+            "self.next_binding({0}, {1}, {2})", "an xarray is a tuple by index", "KvmMemorySlot", results=("1",)
+        ),
+        "xa_store_range": Call("self.store_bindings({0}, {1}, {2}, {3})", "an xarray is a tuple by index"),
+        "xa_err": Call("{0}", "xa_store_range() of the model returns an errno"),
+        "kvm_mmu_unmap_gfn_range": Call(
+            "self.unmap_gfn_range({0}, {1.start}, {1.end}, {1.slot}, {1.attr_filter})", "SPTEs are by hand", "bool"
+        ),
+        "kvm_flush_remote_tlbs": Call("", "the model has no TLBs", "void"),
+        "kvm_arch_gmem_invalidate_range": Call("", "TDX and SNP state that the model does not have", "void"),
+        "kvm_arch_gmem_make_private": Call("self.kvm_arch_gmem_make_private({0}, {1}, {2})", ORDER_0),
+        "kvm_arch_gmem_prepare": Call("self.kvm_arch_gmem_make_private({0}, {1}, {2})", "its name before 7.3"),
+        "kvm_arch_gmem_reclaim": Call("self.kvm_arch_gmem_reclaim({0})", ORDER_0, "void"),
+        "kvm_arch_gmem_invalidate": Call("self.kvm_arch_gmem_reclaim({0})", "its name before 7.3", "void"),
+    },
+)  # fmt: skip
+
+
+class GuestMemfdHelpers(KvmMm):
+    """What the C of guest_memfd.c calls in another form than the model's functions have."""
+
+    @part_of_caller
+    def unlist_gmem_file(self, f: GmemFile) -> None:
+        """Take a file off its inode's list."""
+        for file in self.gmem_files:
+            if file.private_data is f:
+                file.f_mapping.gmem_listed = False
+
+    @guard
+    def putting_file(self, file: File | None) -> Iterator[None]:
+        """Put a file at the end of the block, if there is one."""
+        yield
+        if file is not None:
+            self.fput(file)
+
+    @part_of("get_file_active")
+    def active_file(self, slot: KvmMemorySlot) -> File | None:
+        """Take a reference on the slot's file, unless the file is being closed; then read the pointer again."""
+        file = slot.gmem_file
+        if file is None or not self.file_ref_get(file):
+            return None
+        if slot.gmem_file is not file:
+            self.fput(file)
+            return None
+        return file
+
+    @part_of("fget")
+    def file_of(self, fd: int) -> File | None:
+        """Take a reference on the file of a descriptor."""
+        for number in range(len(self.gmem_files)):
+            if number == fd:
+                self.get_file(self.gmem_files[number])
+                return self.gmem_files[number]
+        return None
+
+    @part_of_caller
+    def inode_size(self, inode: AddressSpace) -> int:
+        """Return the size of a file in bytes."""
+        return len(inode.i_pages) << self.PAGE_SHIFT
+
+    @part_of("filemap_lock_folio")
+    def locked_folio(self, mapping: AddressSpace, index: int) -> tuple[Page | None, int]:
+        """Return the cached page, locked, or -ENOENT."""
+        page = self.filemap_lock_folio(mapping, index)
+        if page is None:
+            return None, -ENOENT
+        return page, 0
+
+    @part_of("filemap_grab_folio")
+    def grabbed_folio(self, mapping: AddressSpace, index: int) -> tuple[Page | None, int]:
+        """Return the cached page, or a new one, locked, or -ENOMEM."""
+        page = self.filemap_grab_folio(mapping, index)
+        if page is None:
+            return None, -ENOMEM
+        return page, 0
+
+    @part_of_caller
+    def mark_uptodate(self, page: Page) -> None:
+        """Set the flag."""
+        page.uptodate = True
+
+    @part_of("truncate_inode_pages_range")
+    def truncate_bytes(self, mapping: AddressSpace, start: int, last: int) -> None:
+        """Remove the pages of a range of bytes, the last one included."""
+        self.truncate_inode_pages_range(mapping, start >> self.PAGE_SHIFT, (last + 1) >> self.PAGE_SHIFT)
+
+    @part_of_caller
+    def binding_at(self, bindings: tuple[GmemBinding, ...], index: int) -> KvmMemorySlot | None:
+        """Return the entry at an index."""
+        if index < 0 or index >= len(bindings):
+            return None
+        return bindings[index].slot
+
+    @part_of_caller
+    def no_bindings(self, bindings: tuple[GmemBinding, ...]) -> bool:
+        """Return whether there is no entry."""
+        for number in range(len(bindings)):
+            if bindings[number].slot is not None:
+                return False
+        return True
+
+    @part_of_caller
+    def next_binding(self, bindings: tuple[GmemBinding, ...], index: int, last: int) -> tuple[KvmMemorySlot | None, int]:
+        """Return the first entry from an index on, and its index."""
+        for number in range(len(bindings)):
+            if index <= number <= last:
+                slot = bindings[number].slot
+                if slot is not None:
+                    return slot, number
+        return None, index
+
+    @part_of_caller
+    def store_bindings(
+        self, bindings: tuple[GmemBinding, ...], first: int, last: int, slot: KvmMemorySlot | None
+    ) -> int:
+        """Store an entry at a range of indexes; it cannot fail."""
+        for number in range(len(bindings)):
+            if first <= number <= last:
+                bindings[number].slot = slot
+        return 0
+
+    def bindings_in_range(
+        self, bindings: tuple[GmemBinding, ...], start: int, last: int
+    ) -> Iterator[tuple[int, KvmMemorySlot]]:
+        """Yield each entry once, with the first index that it is at: an entry of a range is one entry."""
+        before: KvmMemorySlot | None = None
+        for number in range(len(bindings)):
+            if start <= number <= last:
+                slot = bindings[number].slot
+                if slot is not None and slot is not before:
+                    yield number, slot
+                before = slot
+
+    @part_of("kvm_mmu_unmap_gfn_range")
+    def unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, slot: KvmMemorySlot, attr_filter: int) -> bool:
+        """Add the range to that of the invalidation, and zap its SPTEs."""
+        self.kvm_mmu_invalidate_range_add(kvm, start, end)
+        self.unmap_slot_range(
+            kvm, slot, start, end, attr_filter & KVM_FILTER_PRIVATE != 0, attr_filter & KVM_FILTER_SHARED != 0
+        )
+        return True
+
+
+class GuestMemfdAdapters(KvmMm):
+    """The model's functions that take or return something else than the C's: each calls the C's function."""
+
+    c_kvm_gmem_get_pfn: Callable[..., tuple[Errno, Pfn, Page | None, int]]
+    c_kvm_gmem_punch_hole: Callable[..., Errno]
+    c_kvm_gmem_allocate: Callable[..., Errno]
+    c_kvm_gmem_release: Callable[..., int]
+    c_kvm_gmem_error_folio: Callable[..., int]
+    c_kvm_gmem_fault_user_mapping: Callable[..., tuple[int, Page | None]]
+    c_kvm_gmem_prepare_memory_region: Callable[..., Errno]
+    c_kvm_gmem_mmap: Callable[..., Errno]
+    c_kvm_gmem_get_invalidate_filter: Callable[..., int]
+
+    def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Return the page, or the error pfn that stands for the errno."""
+        ret, pfn, _page, _order = self.c_kvm_gmem_get_pfn(kvm, slot, gfn, 0, True, None, True, 0, True)
+        if ret == 0:
+            return pfn
+        return KVM_PFN_ERR_HWPOISON if ret == -EHWPOISON else KVM_PFN_ERR_FAULT
+
+    def kvm_gmem_punch_hole(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
+        """Pass the range in bytes."""
+        return self.c_kvm_gmem_punch_hole(file.f_mapping, start << self.PAGE_SHIFT, (end - start) << self.PAGE_SHIFT)
+
+    def kvm_gmem_allocate(self, file: File, start: Pgoff, end: Pgoff) -> Errno:
+        """Pass the range in bytes."""
+        return self.c_kvm_gmem_allocate(file.f_mapping, start << self.PAGE_SHIFT, (end - start) << self.PAGE_SHIFT)
+
+    def kvm_gmem_release(self, file: File) -> None:
+        """Pass the inode too."""
+        self.c_kvm_gmem_release(file.f_mapping, file)
+
+    def kvm_gmem_error_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
+        """Pass the folio; the caller holds a reference on it."""
+        page = mapping.i_pages[index].page
+        if page is not None:
+            self.c_kvm_gmem_error_folio(mapping, page)
+
+    def kvm_gmem_fault_user_mapping(self, mapping: AddressSpace, index: Pgoff) -> Pfn:
+        """Return the page, or an error pfn; with __do_fault()'s test for poisoned memory."""
+        for file in self.gmem_files:
+            if file.f_mapping is mapping:
+                ret, page = self.c_kvm_gmem_fault_user_mapping(
+                    vmf_vma_vm_file=file, vmf_vma_vm_flags=0, vmf_pgoff=index, vmf_page=None
+                )
+                if ret != VM_FAULT_LOCKED:
+                    return KVM_PFN_ERR_FAULT
+                assert page is not None
+                if page.hwpoison:
+                    page.lock.unlock()
+                    self.put_page(page)
+                    return KVM_PFN_ERR_HWPOISON
+                return page.pfn
+        return KVM_PFN_ERR_FAULT
+
+    def kvm_gmem_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:
+        """Pass the file's number as its descriptor, and the offset in bytes; mark the slot, as its caller does."""
+        for number in range(len(self.gmem_files)):
+            if self.gmem_files[number] is file:
+                slot.guest_memfd = True
+                return self.c_kvm_gmem_prepare_memory_region(kvm, slot, number, pgoff << self.PAGE_SHIFT)
+        return -EINVAL
+
+    def kvm_gmem_mmap(self, file: File, shared: bool) -> Errno:
+        """Pass a VMA that is shared or not."""
+        return self.c_kvm_gmem_mmap(file, vma_vm_file=file, vma_vm_flags=0x88 if shared else 0x80)
+
+    def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
+        """Return whether the filter is that of private mappings."""
+        return self.c_kvm_gmem_get_invalidate_filter(inode) == KVM_FILTER_PRIVATE

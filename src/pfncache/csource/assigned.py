@@ -157,7 +157,9 @@ class _Checked(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if id(node) not in self.found or not isinstance(node.ctx, ast.Load):
             return node
-        call = pytree.call(pytree.name(READ), ast.copy_location(pytree.name(node.id), node), pytree.name(f"{node.id}_set"))
+        call = pytree.call(
+            pytree.name(READ), ast.copy_location(pytree.name(node.id), node), pytree.name(f"{node.id}_set")
+        )
         pytree.place(call, node.lineno)
         return call
 

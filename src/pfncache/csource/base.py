@@ -7,7 +7,7 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from tree_sitter import Node
 
@@ -15,7 +15,7 @@ from pfncache.csource import pytree
 from pfncache.csource.errors import RefusedError
 from pfncache.csource.kinds import Form, Kind, Typed, kind_of_text
 from pfncache.csource.parse import child, line_of, peel, shown
-from pfncache.csource.program import Program, Signature
+from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.scope import Local, Scopes
 
 IN_TABLES = "enter it in the tables"
@@ -35,7 +35,7 @@ class Translated:
 class Base:
     """The translation of one function."""
 
-    def __init__(self, program: Program, signature: Signature) -> None:
+    def __init__(self, program: CProgram, signature: Signature) -> None:
         self.program, self.signature = program, signature
         self.tables, self.facts = program.tables, signature.facts
         self.scopes = Scopes(program.tables.scope)
@@ -47,9 +47,9 @@ class Base:
         """Locals that are declared without a value, by their Python name."""
         self._temporaries = 0
 
-    def refuse(self, node: Node, what: str, hint: str) -> NoReturn:
-        """Refuse the function for a construct."""
-        raise RefusedError(line_of(node), what, hint)
+    def refuse(self, node: Node, what: str, hint: str) -> RefusedError:
+        """Return the error that refuses the function for a construct."""
+        return RefusedError(line_of(node), what, hint)
 
     def temporary(self, kind: Kind) -> Typed:
         """Return a new local that C does not have."""
@@ -83,7 +83,9 @@ class Base:
 
     # Texts of the tables
 
-    def fill(self, node: Node, text: str, arguments: list[Node], own: Callable[[str], ast.expr] | None = None) -> ast.expr:
+    def fill(
+        self, node: Node, text: str, arguments: list[Node], own: Callable[[str], ast.expr] | None = None
+    ) -> ast.expr:
         """Fill a text of the tables with the arguments of a call."""
         cache: dict[str, ast.expr] = {}
 
@@ -108,9 +110,11 @@ class Base:
         number, _, rest = word.partition(":")
         place, _, member = number.partition(".")
         if not place.isdigit():
-            self.refuse(node, f"the table's placeholder {{{word}}} is unknown", "correct the table")
+            raise self.refuse(node, f"the table's placeholder {{{word}}} is unknown", "correct the table")
         if int(place) >= len(arguments):
-            self.refuse(node, f"{shown(node)!r} has {len(arguments)} arguments, the table expects more", "correct the table")
+            raise self.refuse(
+                node, f"{shown(node)!r} has {len(arguments)} arguments, the table expects more", "correct the table"
+            )
         given = arguments[int(place)]
         if rest == "text":
             return ast.Constant(shown(given))
@@ -128,7 +132,7 @@ class Base:
         if inner.type == "pointer_expression":
             inner = peel(child(inner, "argument"))
         if inner.type != "field_expression":
-            self.refuse(node, f"{shown(node)!r} is no address of a member", IN_TABLES)
+            raise self.refuse(node, f"{shown(node)!r} is no address of a member", IN_TABLES)
         while inner.type == "field_expression":
             inner = peel(child(inner, "argument"))
         return self.expression(inner).tree
@@ -137,14 +141,14 @@ class Base:
         """Return the local that points to a structure, for the reports of the model."""
         local = self.scopes.pointing_to(struct)
         if local is None:
-            self.refuse(node, f"no local points to a struct {struct}, which the model's reports need", IN_TABLES)
+            raise self.refuse(node, f"no local points to a struct {struct}, which the model's reports need", IN_TABLES)
         return pytree.name(local.name)
 
     def struct_of(self, node: Node) -> Local:
         """Return the structure that an argument is, or points to, as a local."""
         local = self.expression(node).place
         if not isinstance(local, Local) or local.kind.form is not Form.STRUCT:
-            self.refuse(node, f"{shown(node)!r} is no local structure", IN_TABLES)
+            raise self.refuse(node, f"{shown(node)!r} is no local structure", IN_TABLES)
         return local
 
     def struct_member(self, node: Node, member: str) -> ast.expr:
@@ -153,7 +157,7 @@ class Base:
         inner: Any = local
         for word in member.split("."):
             if not isinstance(inner, Local) or word not in inner.members:
-                self.refuse(node, f"{shown(node)!r} has no member {member} here", IN_TABLES)
+                raise self.refuse(node, f"{shown(node)!r} has no member {member} here", IN_TABLES)
             inner = inner.members[word]
         return pytree.name(inner.name)
 

@@ -15,15 +15,15 @@ from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.facts import called
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, kind_of_hint, kind_of_text, null_of
-from pfncache.csource.macros import Macros
+from pfncache.csource.macros import MacroLayer
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
 from pfncache.csource.program import Parameter, Signature
 from pfncache.csource.scope import Local
-from pfncache.csource.tables import Call
+from pfncache.csource.tables import CallEntry
 
 
 @dataclass
-class Prepared:
+class Arguments:
     """The arguments of a call, and where its further results go."""
 
     given: list[ast.expr] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Prepared:
     results: list[ast.expr] = field(default_factory=list)
 
 
-class Calls(Macros):
+class CallLayer(MacroLayer):
     """The layer for calls."""
 
     def call(self, node: Node) -> Typed:
@@ -64,7 +64,7 @@ class Calls(Macros):
 
     # Entries of the tables
 
-    def _entered(self, node: Node, entry: Call, arguments: list[Node]) -> Typed:
+    def _entered(self, node: Node, entry: CallEntry, arguments: list[Node]) -> Typed:
         if not entry.text:
             for argument in arguments:
                 self._evaluate(argument)
@@ -88,13 +88,15 @@ class Calls(Macros):
     def _result_place(self, node: Node, text: str, arguments: list[Node]) -> ast.expr:
         number, arrow, member = text.partition("->") if "->" in text else text.partition(".")
         if int(number) >= len(arguments):
-            self.refuse(node, f"{shown(node)!r} has {len(arguments)} arguments, the table expects more", "correct the table")
+            raise self.refuse(
+                node, f"{shown(node)!r} has {len(arguments)} arguments, the table expects more", "correct the table"
+            )
         argument = arguments[int(number)]
         if not member:
             return self._out_target(argument)
         inner = self.struct_of(argument).members.get(member)
         if inner is None:
-            self.refuse(node, f"{shown(argument)!r} has no member {member}", "declare the member")
+            raise self.refuse(node, f"{shown(argument)!r} has no member {member}", "declare the member")
         if arrow == "->":
             return pytree.name(inner.name)
         if inner.target is None and not inner.is_out:
@@ -114,7 +116,7 @@ class Calls(Macros):
         value = self.expression(argument)
         if value.is_address and isinstance(value.place, Local):
             return pytree.name(value.place.name)
-        self.refuse(argument, f"{shown(argument)!r} receives a result", "pass the address of a local")
+        raise self.refuse(argument, f"{shown(argument)!r} receives a result", "pass the address of a local")
 
     def _bound(self, node: Node, tree: ast.expr, kind: Kind, targets: list[ast.expr]) -> Typed:
         """Execute a call that returns a tuple before the expression; return its first value."""
@@ -145,52 +147,54 @@ class Calls(Macros):
         name = signature.function.name
         if len(arguments) != len(signature.parameters):
             what = f"{name}() takes {len(signature.parameters)} arguments, the call has {len(arguments)}"
-            self.refuse(node, what, "correct the call")
+            raise self.refuse(node, what, "correct the call")
         self.note_call(name, node)
-        prepared = Prepared()
+        passed_on = Arguments()
         for parameter, argument in zip(signature.parameters, arguments, strict=True):
-            self._argument_of(parameter, argument, prepared)
-        tree = ast.Call(pytree.method(signature.method), prepared.given, prepared.keywords)
+            self._argument_of(parameter, argument, passed_on)
+        tree = ast.Call(pytree.method(signature.method), passed_on.given, passed_on.keywords)
         if signature.is_plain:
             return Typed(tree, signature.result)
-        return self._bound(node, tree, signature.result, prepared.results)
+        return self._bound(node, tree, signature.result, passed_on.results)
 
-    def _argument_of(self, parameter: Parameter, argument: Node, prepared: Prepared) -> None:
+    def _argument_of(self, parameter: Parameter, argument: Node, passed_on: Arguments) -> None:
         if parameter.is_out:
-            self._out_argument(parameter, argument, prepared)
+            self._out_argument(parameter, argument, passed_on)
         elif parameter.kind.form is Form.STRUCT:
             local = self.struct_of(argument)
             if local.kind != parameter.kind:
-                self.refuse(argument, f"{shown(argument)!r} is a {local.kind}, not a {parameter.kind}", "correct the type")
-            self._struct_argument(parameter, local, prepared)
+                raise self.refuse(
+                    argument, f"{shown(argument)!r} is a {local.kind}, not a {parameter.kind}", "correct the type"
+                )
+            self._struct_argument(parameter, local, passed_on)
         elif parameter.kind.form is Form.FUNCTION:
             value = self.expression(argument)
-            prepared.given += [value.tree, self.function_number(argument, value)]
+            passed_on.given += [value.tree, self.function_number(argument, value)]
         elif parameter.kind.form is Form.OPAQUE:
-            prepared.given.append(pytree.constant(0))
+            passed_on.given.append(pytree.constant(0))
         else:
             value = self.expression(argument, parameter.kind)
-            prepared.given.append(self.converted(argument, value, parameter.kind))
+            passed_on.given.append(self.converted(argument, value, parameter.kind))
 
-    def _out_argument(self, parameter: Parameter, argument: Node, prepared: Prepared) -> None:
+    def _out_argument(self, parameter: Parameter, argument: Node, passed_on: Arguments) -> None:
         is_null = peel(argument).type == "null" or text_of(peel(argument)) == "NULL"
         target = self._out_target(argument)
         local = None if is_null else self.expression(argument).place
         assert isinstance(target, ast.Name)
-        prepared.given += [
+        passed_on.given += [
             null_of(parameter.kind) if is_null or target.id in self.unset else target,
             pytree.name(local.given) if isinstance(local, Local) and local.is_out else pytree.constant(not is_null),
         ]
-        prepared.results.append(target)
+        passed_on.results.append(target)
 
-    def _struct_argument(self, parameter: Parameter, local: Local, prepared: Prepared) -> None:
+    def _struct_argument(self, parameter: Parameter, local: Local, passed_on: Arguments) -> None:
         """Pass the scalars of a structure by their names in the function that is called."""
         for path, inner in self.scalar_paths(local):
             word = f"{parameter.name}_{path}"
-            prepared.keywords += [ast.keyword(f"{word}{end}", tree) for end, tree in self.passed(inner)]
+            passed_on.keywords += [ast.keyword(f"{word}{end}", tree) for end, tree in self.passed(inner)]
         for member in parameter.written & set(local.members):
             for inner in local.members[member].scalars():
-                prepared.results.append(pytree.name((inner.target or inner).name))
+                passed_on.results.append(pytree.name((inner.target or inner).name))
 
     def passed(self, local: Local) -> list[tuple[str, ast.expr]]:
         """Return the values that stand for one scalar of a structure, each with the end of its parameter's name."""
@@ -215,15 +219,15 @@ class Calls(Macros):
         if found is None:
             if name.startswith("trace_"):
                 return Typed(pytree.constant(None), Kind(Form.VOID))
-            self.refuse(node, f"the model has no {name}()", "add the function to the model, or " + IN_TABLES)
+            raise self.refuse(node, f"the model has no {name}()", "add the function to the model, or " + IN_TABLES)
         if found.arity not in (-1, len(arguments)):
             what = f"{name}() has {len(arguments)} arguments in C, and {found.arity} in the model"
-            self.refuse(node, what, IN_TABLES)
+            raise self.refuse(node, what, IN_TABLES)
         values = []
         for argument, wanted in zip(arguments, self.program.parameter_kinds(found.name), strict=False):
             value = self.expression(argument, wanted)
             if value.is_address and isinstance(value.place, Local) and value.kind.form is not Form.RECORD:
-                self.refuse(argument, f"{name}() gets the address {shown(argument)!r}", IN_TABLES)
+                raise self.refuse(argument, f"{name}() gets the address {shown(argument)!r}", IN_TABLES)
             values.append(self.converted(argument, value, wanted))
         self.needed.setdefault(found.name, line_of(node))
         return Typed(pytree.call(pytree.method(found.name), *values), found.result)
@@ -245,7 +249,7 @@ class Calls(Macros):
     def _indirect(self, node: Node, arguments: list[Node]) -> Typed:
         function = self.expression(child(node, "function"))
         if function.kind.form is not Form.FUNCTION or not isinstance(function.place, Local):
-            self.refuse(node, f"a call through {shown(child(node, 'function'))!r}", "call a function by its name")
+            raise self.refuse(node, f"a call through {shown(child(node, 'function'))!r}", "call a function by its name")
         plain: list[ast.expr] = []
         members: list[ast.expr] = []
         for argument in arguments:

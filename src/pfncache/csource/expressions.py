@@ -12,7 +12,7 @@ from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, annotation, kind_of_text
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
-from pfncache.csource.places import Places
+from pfncache.csource.places import PlaceLayer
 from pfncache.csource.scope import Local
 
 BINARY: dict[str, type[ast.operator]] = {
@@ -26,7 +26,7 @@ UNARY: dict[str, type[ast.unaryop]] = {"-": ast.USub, "~": ast.Invert, "+": ast.
 UNSIGNED_MAX = "ULONG_MAX"
 
 
-class Expressions(Places):
+class ExpressionLayer(PlaceLayer):
     """The layer for expressions."""
 
     def expression(self, node: Node, wanted: Kind | None = None) -> Typed:
@@ -75,7 +75,7 @@ class Expressions(Places):
                 return self._size(node)
             case "subscript_expression":
                 return self._subscript(node)
-        self.refuse(node, f"{node.type.replace('_', ' ')} {shown(node)!r}", "write it with plain expressions")
+        raise self.refuse(node, f"{node.type.replace('_', ' ')} {shown(node)!r}", "write it with plain expressions")
 
     # The layers above
 
@@ -102,15 +102,15 @@ class Expressions(Places):
             if is_zero:
                 return pytree.constant(None)
             if value.kind.form not in (Form.RECORD, Form.ERRPTR):
-                self.refuse(node, f"{shown(node)!r} is no {kind} in the model", IN_TABLES)
+                raise self.refuse(node, f"{shown(node)!r} is no {kind} in the model", IN_TABLES)
             if None not in (kind.record, value.kind.record) and kind.record is not value.kind.record:
-                self.refuse(node, f"{shown(node)!r} is a {value.kind} in the model, not a {kind}", IN_TABLES)
+                raise self.refuse(node, f"{shown(node)!r} is a {value.kind} in the model, not a {kind}", IN_TABLES)
             return value.tree
         if self.is_number(kind):
             if value.kind.form is Form.RECORD and value.kind.record is None:
                 return pytree.constant(0)
             if not self.is_number(value.kind):
-                self.refuse(node, f"{shown(node)!r} is no number in the model but a {value.kind}", IN_TABLES)
+                raise self.refuse(node, f"{shown(node)!r} is no number in the model but a {value.kind}", IN_TABLES)
         return value.tree
 
     def truth(self, value: Typed) -> ast.expr:
@@ -152,7 +152,7 @@ class Expressions(Places):
             octal = re.fullmatch(r"-?0[0-7]+", digits)
             return Typed(pytree.constant(int(digits, 8 if octal else 0)))
         except ValueError:
-            self.refuse(node, f"the number {text}", "write an integer")
+            raise self.refuse(node, f"the number {text}", "write an integer") from None
 
     def _size(self, node: Node) -> Typed:
         value, word = node.child_by_field_name("value"), ""
@@ -165,13 +165,13 @@ class Expressions(Places):
         else:
             word = re.sub(r"^(struct|union)\s+", "", text_of(child(node, "type")).strip())
         if word not in self.tables.sizes:
-            self.refuse(node, f"sizeof({word})", IN_TABLES)
+            raise self.refuse(node, f"sizeof({word})", IN_TABLES)
         return Typed(self.fill(node, self.tables.sizes[word].text, []))
 
     def _subscript(self, node: Node) -> Typed:
         base = self.expression(child(node, "argument"))
         if base.kind.form is not Form.TUPLE:
-            self.refuse(node, f"{shown(node)!r} is no array of the model", IN_TABLES)
+            raise self.refuse(node, f"{shown(node)!r} is no array of the model", IN_TABLES)
         index = self.expression(child(node, "index"))
         return Typed(ast.Subscript(base.tree, index.tree, ast.Load()), Kind(Form.RECORD, base.kind.record))
 
@@ -194,12 +194,12 @@ class Expressions(Places):
             return Typed(pytree.negated(self.truth(value)), BOOL)
         value = self.expression(argument)
         if operator not in UNARY or not self.is_number(value.kind):
-            self.refuse(node, f"the operator {operator} in {shown(node)!r}", "use - ~ ! on numbers")
+            raise self.refuse(node, f"the operator {operator} in {shown(node)!r}", "use - ~ ! on numbers")
         return Typed(ast.UnaryOp(UNARY[operator](), value.tree))
 
     def _scope_constant(self, node: Node, word: str) -> ast.expr:
         if word not in self.tables.scope:
-            self.refuse(node, f"{shown(node)!r}: the model has no {word}", IN_TABLES)
+            raise self.refuse(node, f"{shown(node)!r}: the model has no {word}", IN_TABLES)
         return pytree.name(word)
 
     def _binary(self, node: Node) -> Typed:
@@ -213,11 +213,11 @@ class Expressions(Places):
         if operator in COMPARE:
             return self._comparison(node, left, operator, right)
         if operator not in BINARY:
-            self.refuse(node, f"the operator {operator}", "use + - * / % & | ^ << >>, comparisons, && and ||")
+            raise self.refuse(node, f"the operator {operator}", "use + - * / % & | ^ << >>, comparisons, && and ||")
         first, second = self.expression(left), self.expression(right)
         for side, value in ((left, first), (right, second)):
             if not self.is_number(value.kind):
-                self.refuse(side, f"{shown(side)!r} is a {value.kind} in the model, no number", IN_TABLES)
+                raise self.refuse(side, f"{shown(side)!r} is a {value.kind} in the model, no number", IN_TABLES)
         return Typed(ast.BinOp(first.tree, BINARY[operator](), second.tree))
 
     def _comparison(self, node: Node, left: Node, operator: str, right: Node) -> Typed:
@@ -232,7 +232,7 @@ class Expressions(Places):
             return Typed(test_given if operator == "!=" else pytree.negated(test_given), BOOL)
         is_reference = first.kind.form in (Form.RECORD, Form.ERRPTR)
         if is_reference != (second.kind.form in (Form.RECORD, Form.ERRPTR)):
-            self.refuse(node, f"{shown(node)!r} compares a {first.kind} with a {second.kind}", IN_TABLES)
+            raise self.refuse(node, f"{shown(node)!r} compares a {first.kind} with a {second.kind}", IN_TABLES)
         if is_reference and operator in ("==", "!="):
             test: ast.cmpop = ast.Is() if operator == "==" else ast.IsNot()
         else:
@@ -253,7 +253,7 @@ class Expressions(Places):
             return pytree.constant(names.index(value.kind.struct) + 1)
         if isinstance(value.tree, ast.Constant):
             return pytree.constant(0)
-        self.refuse(node, f"the function {shown(node)!r} is not known", "compare a member with a function's name")
+        raise self.refuse(node, f"the function {shown(node)!r} is not known", "compare a member with a function's name")
 
     def _logical(self, node: Node, left: Node, operator: str, right: Node) -> Typed:
         first = self.condition(left)
@@ -301,10 +301,12 @@ class Expressions(Places):
                 return Typed(ast.IfExp(pytree.negated(test), values[1], values[0]), kind)
             return Typed(ast.IfExp(test, values[0], values[1]), kind)
         if Form.ERRPTR in (first.kind.form, second.kind.form):
-            self.refuse(node, f"{shown(node)!r} may be a pointer or an error", "use if and else")
+            raise self.refuse(node, f"{shown(node)!r} may be a pointer or an error", "use if and else")
         held = self.temporary(kind)
         assert isinstance(held.tree, ast.Name)
-        branches = [[*b, pytree.local(held.tree.id, annotation(kind), v)] for b, v in zip((run, skip), values, strict=True)]
+        branches = [
+            [*b, pytree.local(held.tree.id, annotation(kind), v)] for b, v in zip((run, skip), values, strict=True)
+        ]
         self.emit(node, ast.If(test, *branches))
         return held
 
@@ -316,7 +318,7 @@ class Expressions(Places):
         for one, other in ((first, second), (second, first)):
             if one.form is Form.RECORD and one.record is None:
                 return other
-        self.refuse(node, f"{shown(node)!r} is a {first} or a {second}", "give both branches one type")
+        raise self.refuse(node, f"{shown(node)!r} is a {first} or a {second}", "give both branches one type")
 
     def _update(self, node: Node) -> Typed:
         """Translate ``++x`` and ``x++`` whose value is used."""

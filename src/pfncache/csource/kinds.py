@@ -6,8 +6,8 @@ from __future__ import annotations
 import ast
 import enum
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from pfncache.csource.parse import CType
 from pfncache.csource.tables import Tables
@@ -102,17 +102,17 @@ class Layout:
         kind = self.resolve(given)
         if kind.is_function or kind.is_array:
             return False
-        if kind.stars == 2:
+        if kind.stars > 1:
             return kind.base != "char"
-        return kind.stars == 1 and not kind.is_struct and kind.base not in ("void", "char", "u8", "const void")
+        return kind.stars == 1 and not kind.is_struct and kind.base not in ("void", "char", "u8")
 
     def members(self, struct: str) -> dict[str, CType]:
         """Return the members of a structure."""
         return self.structs.get(struct, {})
 
 
-@lru_cache(maxsize=None)
-def _hints(record: type[Record]) -> dict[str, Any]:
+@cache
+def _hints(record: Any) -> dict[str, Any]:
     return get_type_hints(record, localns=dict(Record.registry), include_extras=True)
 
 
@@ -120,7 +120,7 @@ def member_kind(record: type[Record], name: str) -> Kind | None:
     """Return the representation of a record's member; None if there is no such member."""
     if name.startswith("host_") or name in ("record_name", "role", "slab_owner"):
         return None
-    hint = _hints(record).get(name)
+    hint = _hints(cast(Any, record)).get(name)
     return kind_of_hint(hint) if hint is not None else None
 
 

@@ -131,7 +131,7 @@ def _directive(  # noqa: PLR0913 - the state of the scan
     place: tuple[str, int],
 ) -> None:
     if word in ("ifdef", "ifndef"):
-        name = rest.split()[0] if rest else ""
+        name = rest.split(maxsplit=1)[0] if rest else ""
         stack.append(((name in config) == (word == "ifdef"), False, place[1]))
     elif word == "if":
         stack.append((holds(rest, config), False, place[1]))

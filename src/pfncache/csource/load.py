@@ -15,8 +15,8 @@ from pfncache.csource import parse
 from pfncache.csource.assigned import READ, read_local
 from pfncache.csource.base import Translated
 from pfncache.csource.errors import RefusedError, SourceError
-from pfncache.csource.parse import SourceFile, line_of
-from pfncache.csource.program import Program, Signature
+from pfncache.csource.parse import FunctionNode, SourceFile, line_of
+from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.result import CFunction, Refusal
 from pfncache.csource.tables import Tables
 from pfncache.csource.translator import translate_function
@@ -66,7 +66,7 @@ def load(tree: Path, files: Sequence[str], tables: Tables) -> Loaded:
     present = [name for name in tables.headers if (tree / name).is_file()]
     headers, header_texts = read_sources(tree, present, tables)
     own = parse.parse(tables.declarations, "the tables", tables.config)
-    program = Program(sources, [own, *headers], tables)
+    program = CProgram(sources, [own, *headers], tables)
     return _load(program, tree, texts | header_texts)
 
 
@@ -74,10 +74,10 @@ def load_text(text: str, tables: Tables, file: str = "example.c") -> Loaded:
     """Translate the functions of one text; for tests and experiments."""
     source = parse.parse(text, file, tables.config, {*tables.calls, *tables.each, *tables.names})
     own = parse.parse(tables.declarations, "the tables", tables.config)
-    return _load(Program([source], [own], tables), Path(), {file: text})
+    return _load(CProgram([source], [own], tables), Path(), {file: text})
 
 
-def _load(program: Program, tree: Path, texts: dict[str, str]) -> Loaded:
+def _load(program: CProgram, tree: Path, texts: dict[str, str]) -> Loaded:
     broken = {name: (s.name, error) for s in program.sources for name, error in s.refused.items()}
     refused: dict[str, Refusal] = {}
     done: dict[str, tuple[Signature, Translated]] = {}
@@ -103,7 +103,7 @@ def _load(program: Program, tree: Path, texts: dict[str, str]) -> Loaded:
     translated: dict[str, CFunction] = {}
     scope = {**program.tables.scope, READ: read_local}
     for name, (signature, result) in done.items():
-        functions[signature.method] = compiled(result.tree, str(tree / signature.function.file), name, scope)
+        functions[signature.method] = compiled(result.tree, tree, signature.function, scope)
         translated[name] = _described(signature, result)
     outside = {*program.signatures, *broken} - seen
     return Loaded(functions, translated, refused, frozenset(outside), texts)
@@ -114,7 +114,7 @@ def _refusal(name: str, file: str, error: RefusedError) -> Refusal:
 
 
 def _refuse_callers(
-    done: dict[str, tuple[Signature, Translated]], refused: dict[str, Refusal], program: Program
+    done: dict[str, tuple[Signature, Translated]], refused: dict[str, Refusal], program: CProgram
 ) -> None:
     """Refuse each function that calls one that was not translated, unless the model has that under the same name."""
     changed = True
@@ -145,15 +145,16 @@ def _described(signature: Signature, result: Translated) -> CFunction:
     )
 
 
-def compiled(tree: ast.FunctionDef, file: str, c_name: str, scope: Mapping[str, Any]) -> FunctionType:
+def compiled(tree: ast.FunctionDef, root: Path, c: FunctionNode, scope: Mapping[str, Any]) -> FunctionType:
     """Compile the syntax tree of a function, and register it with the lines of the C file."""
+    file = str(root / c.file)
     space = {**scope, "__name__": MODULE}
     exec(compile(ast.Module([tree], []), file, "exec"), space)
     function = space[tree.name]
     assert isinstance(function, FunctionType)
-    syntax.register(function.__code__, tree, file)
-    if linux_name(function.__code__) != c_name:
-        part_of(c_name)(function)
+    syntax.register(function.__code__, tree, file, c.file)
+    if linux_name(function.__code__) != c.name:
+        part_of(c.name)(function)
     return function
 
 

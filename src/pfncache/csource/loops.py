@@ -9,19 +9,19 @@ from tree_sitter import Node
 
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
-from pfncache.csource.control import Level
 from pfncache.csource.facts import LOOPS, called
+from pfncache.csource.jumps import Level
 from pfncache.csource.kinds import Form, Typed, annotation
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of, walk
-from pfncache.csource.statements import Statements
-from pfncache.csource.tables import Each, Walk
+from pfncache.csource.statements import StatementLayer
+from pfncache.csource.tables import EachEntry, WalkEntry
 
 SCOPED = ("scoped_guard", "scoped_class")
 MAX_COPIES = 200
 """Copies of what follows labels, in one function."""
 
 
-class Loops(Statements):
+class LoopLayer(StatementLayer):
     """The layer for loops, switches and gotos."""
 
     def __init__(self, *args: object) -> None:
@@ -46,8 +46,9 @@ class Loops(Statements):
             case "goto_statement":
                 return self._goto(node)
             case "labeled_statement":
-                self.refuse(node, f"the label {text_of(child(node, 'label'))} inside a branch", "put it into a block")
-        self.refuse(node, f"{node.type.replace('_', ' ')} {shown(node)!r}", "write it in plain C")
+                label = text_of(child(node, "label"))
+                raise self.refuse(node, f"the label {label} inside a branch", "put it into a block")
+        raise self.refuse(node, f"{node.type.replace('_', ' ')} {shown(node)!r}", "write it in plain C")
 
     def _around(self, node: Node, kinds: tuple[str, ...]) -> int:
         """Return the place of the innermost construct around a jump."""
@@ -56,7 +57,7 @@ class Loops(Statements):
             if parent.type in kinds and not self._is_scope(parent):
                 return parent.start_byte
             parent = parent.parent
-        self.refuse(node, f"{shown(node)!r} outside a loop", "correct the C")
+        raise self.refuse(node, f"{shown(node)!r} outside a loop", "correct the C")
 
     @staticmethod
     def _is_scope(node: Node) -> bool:
@@ -149,7 +150,9 @@ class Loops(Statements):
                 inner += step()
             if not first:
                 return [ast.While(test, inner or [ast.Pass()], [])]
-            return [ast.While(pytree.constant(True), [*first, ast.If(pytree.negated(test), [ast.Break()], []), *inner], [])]
+            return [
+                ast.While(pytree.constant(True), [*first, ast.If(pytree.negated(test), [ast.Break()], []), *inner], [])
+            ]
 
         out += self.loop(node, node.start_byte, build, step)
         self.scopes.leave()
@@ -161,10 +164,10 @@ class Loops(Statements):
             return self._walk_list(node, arguments, body)
         each = self.tables.each.get(name)
         if each is None:
-            self.refuse(node, f"{name}()", IN_TABLES)
+            raise self.refuse(node, f"{name}()", IN_TABLES)
         return self._generate(node, each, arguments, body)
 
-    def _generate(self, node: Node, each: Each, arguments: list[Node], body: Node) -> list[ast.stmt]:
+    def _generate(self, node: Node, each: EachEntry, arguments: list[Node], body: Node) -> list[ast.stmt]:
         source = self.fill(node, each.text, arguments)
         targets = [self.target(arguments[n]).tree for n in each.targets]
         target = targets[0] if len(targets) == 1 else ast.Tuple(targets, ast.Load())
@@ -179,21 +182,21 @@ class Loops(Statements):
         if head.type == "pointer_expression":
             head = peel(child(head, "argument"))
         if head.type != "field_expression":
-            self.refuse(node, f"the list {shown(head)!r}", IN_TABLES)
+            raise self.refuse(node, f"the list {shown(head)!r}", IN_TABLES)
         owner, member = self.expression(child(head, "argument")), text_of(child(head, "field"))
-        walk_: Walk | None = None
+        walk_: WalkEntry | None = None
         for cls in owner.kind.record.__mro__ if owner.kind.record is not None else ():
             walk_ = walk_ or self.tables.lists.get((cls.__name__, member))
         if walk_ is None:
-            self.refuse(node, f"the list {shown(head)!r}", IN_TABLES)
+            raise self.refuse(node, f"the list {shown(head)!r}", IN_TABLES)
         entry = self.target(arguments[0])
         if entry.kind.form is not Form.RECORD:
-            self.refuse(node, f"{shown(arguments[0])!r} is no record of the model", IN_TABLES)
+            raise self.refuse(node, f"{shown(arguments[0])!r} is no record of the model", IN_TABLES)
         candidate = entry.tree if walk_.element == "{1}" else self.temporary(entry.kind).tree
         return self._walk(node, walk_, owner, entry, candidate, body)
 
-    def _walk(  # noqa: PLR0913 - the parts of the loop
-        self, node: Node, walk_: Walk, owner: Typed, entry: Typed, candidate: ast.expr, body: Node
+    def _walk(
+        self, node: Node, walk_: WalkEntry, owner: Typed, entry: Typed, candidate: ast.expr, body: Node
     ) -> list[ast.stmt]:
         def fill(text: str) -> ast.expr:
             return self.fill(node, text.replace("{0}", "{owner}").replace("{1}", "{candidate}"), [],
@@ -204,7 +207,9 @@ class Loops(Statements):
             if walk_.element != "{1}":
                 inner.append(pytree.assign(entry.tree, fill(walk_.element)))
             inner += self.statement(body) or [ast.Pass()]
-            return [ast.For(pytree.stored(candidate), fill(walk_.candidates), [ast.If(fill(walk_.test), inner, [])], [])]
+            return [
+                ast.For(pytree.stored(candidate), fill(walk_.candidates), [ast.If(fill(walk_.test), inner, [])], [])
+            ]
 
         return self.loop(node, node.start_byte, build)
 
@@ -218,7 +223,7 @@ class Loops(Statements):
         cases = children(child(node, "body"))
         for case in cases:
             if case.type != "case_statement":
-                self.refuse(case, "a statement before the first case", "put it behind a case")
+                raise self.refuse(case, "a statement before the first case", "put it behind a case")
         bodies = [self._case_body(case) for case in cases]
         inner_breaks = any(self._breaks_inside(node, body) for body in bodies)
 
@@ -258,7 +263,7 @@ class Loops(Statements):
         for test, body in reversed(arms):
             if test is None:
                 if chain:
-                    self.refuse(node, "default is not the last case", "move it to the end")
+                    raise self.refuse(node, "default is not the last case", "move it to the end")
                 chain = body
             else:
                 chain = [ast.If(test, body or [ast.Pass()], chain)]
@@ -295,7 +300,7 @@ class Loops(Statements):
         if not any(node.start_byte < jump.start_byte < end for jump in self.facts.gotos.get(label, ())):
             return None
         if self.has_level(node.start_byte):
-            self.refuse(node, f"the label {label} is reached while its own loop is copied", "use a loop")
+            raise self.refuse(node, f"the label {label} is reached while its own loop is copied", "use a loop")
 
         def build() -> list[ast.stmt]:
             statement = [c for c in children(node) if c.type != "statement_identifier"]
@@ -319,24 +324,25 @@ class Loops(Statements):
         label = text_of(child(node, "label"))
         target = self.facts.labels.get(label)
         if target is None:
-            self.refuse(node, f"goto {label}: there is no such label", "correct the C")
+            raise self.refuse(node, f"goto {label}: there is no such label", "correct the C")
         if self.has_level(target.start_byte) and target.start_byte < node.start_byte:
             return self.repeat(node, target.start_byte)
         if target.start_byte < node.start_byte:
-            self.refuse(node, f"goto {label} jumps back into a block", "use a loop")
+            raise self.refuse(node, f"goto {label} jumps back into a block", "use a loop")
         return self._copied_tail(node, label, target)
 
     def _copied_tail(self, node: Node, label: str, target: Node) -> list[ast.stmt]:
         """Translate once more what follows a label that is jumped forward to."""
         self._copies += 1
         if self._copies > MAX_COPIES:
-            self.refuse(node, f"goto {label}: too many jumps to labels that are followed by jumps", "use fewer labels")
+            raise self.refuse(node, f"goto {label}: labels are followed by too many jumps", "use fewer labels")
         block = target.parent
         if block is None or block.type != "compound_statement" or not _is_inside(node, block):
-            self.refuse(node, f"goto {label} jumps into a block", "put the label into a block around the goto")
+            raise self.refuse(node, f"goto {label} jumps into a block", "put the label into a block around the goto")
         for level in self.levels:
             if level.is_guard and not level.place < target.start_byte < level.end:
-                self.refuse(node, f"goto {label} leaves the block of a guard", "use return, or a function of its own")
+                what = f"goto {label} leaves the block of a guard"
+                raise self.refuse(node, what, "use return, or a function of its own")
         nodes = children(block)
         at = next(i for i, n in enumerate(nodes) if n.id == target.id)
         saved = self.scopes.suspend(self._scope_depth(block))
@@ -361,7 +367,7 @@ class Loops(Statements):
             return self.fallen_off(block)
         if block.parent is not None and block.parent.type in LOOPS:
             return self.repeat(node, block.parent.start_byte)
-        self.refuse(node, f"goto {label}: the label is in a branch", "put the label into the function's block")
+        raise self.refuse(node, f"goto {label}: the label is in a branch", "put the label into the function's block")
 
 
 def _is_inside(node: Node, block: Node) -> bool:

@@ -10,7 +10,7 @@ from tree_sitter import Node
 
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
-from pfncache.csource.expressions import Expressions
+from pfncache.csource.expressions import ExpressionLayer
 from pfncache.csource.facts import BARRIERS
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, kind_of_text
 from pfncache.csource.parse import child, line_of, peel, shown, text_of
@@ -22,17 +22,25 @@ VALUE = {
 }  # fmt: skip
 """Macros whose value is that of their argument."""
 STORE = {"WRITE_ONCE", "smp_store_release", "rcu_assign_pointer", "smp_store_mb", "RCU_INIT_POINTER"}
-NOTHING = {"BUILD_BUG_ON", "BUILD_BUG_ON_MSG", "static_assert", "cond_resched", "__acquire", "__release", "uninitialized_var"}
+NOTHING = {
+    "BUILD_BUG_ON",
+    "BUILD_BUG_ON_MSG",
+    "static_assert",
+    "cond_resched",
+    "__acquire",
+    "__release",
+    "uninitialized_var",
+}
 LIST_CHANGES = {"list_add": "add", "list_add_tail": "add", "list_del": "remove", "list_del_init": "remove",
                 "list_add_rcu": "add", "list_del_rcu": "remove"}  # fmt: skip
 EXTREMES = {"min": "min", "max": "max", "min_t": "min", "max_t": "max"}
 VOID = Kind(Form.VOID)
 
 
-class Macros(Expressions):
+class MacroLayer(ExpressionLayer):
     """The layer for macros of the kernel's C."""
 
-    def macro(self, node: Node, name: str, arguments: list[Node]) -> Typed | None:  # noqa: PLR0911 - a case for each
+    def macro(self, node: Node, name: str, arguments: list[Node]) -> Typed | None:
         """Translate a call of a macro; None for any other function."""
         if name in self.tables.calls:
             return None
@@ -54,7 +62,7 @@ class Macros(Expressions):
         if name in LIST_CHANGES:
             return self._list_change(node, LIST_CHANGES[name], arguments[0])
         if name == "list_empty":
-            self.refuse(node, f"list_empty({shown(arguments[0])})", IN_TABLES)
+            raise self.refuse(node, f"list_empty({shown(arguments[0])})", IN_TABLES)
         return self._error_pointer(name, arguments)
 
     def stored(self, node: Node, target: Node, value: Node) -> list[ast.stmt]:
@@ -72,7 +80,7 @@ class Macros(Expressions):
         value = self.expression(arguments[0])
         if value.kind.form is not Form.ERRPTR or value.error is None:
             if value.kind.form is not Form.RECORD:
-                self.refuse(arguments[0], f"{name}({shown(arguments[0])}): it is a {value.kind}", IN_TABLES)
+                raise self.refuse(arguments[0], f"{name}({shown(arguments[0])}): it is a {value.kind}", IN_TABLES)
             value = Typed(value.tree, value.kind, pytree.constant(0))
         assert value.error is not None
         if name == "IS_ERR":
@@ -90,7 +98,7 @@ class Macros(Expressions):
         found = re.match(r"\w+", text_of(arguments[2]))
         key = (struct, found.group() if found else "")
         if key not in self.tables.containers:
-            self.refuse(node, f"container_of(): struct {key[0]} around its {key[1]}", IN_TABLES)
+            raise self.refuse(node, f"container_of(): struct {key[0]} around its {key[1]}", IN_TABLES)
         entry = self.tables.containers[key]
         return Typed(self.fill(node, entry.text, arguments), kind_of_text(entry.returns))
 
@@ -100,13 +108,13 @@ class Macros(Expressions):
         if inner.type == "pointer_expression":
             inner = peel(child(inner, "argument"))
         if inner.type != "field_expression":
-            self.refuse(node, f"the list entry {shown(argument)!r}", "name a member of a structure")
+            raise self.refuse(node, f"the list entry {shown(argument)!r}", "name a member of a structure")
         owner = self.expression(child(inner, "argument"))
         key = (owner.kind.record.__name__ if owner.kind.record is not None else "", text_of(child(inner, "field")))
         walk = self.tables.entries.get(key)
         text = "" if walk is None else walk.add if change == "add" else walk.remove
         if not text:
-            self.refuse(node, f"the list by which {shown(inner)!r} is on it", IN_TABLES)
+            raise self.refuse(node, f"the list by which {shown(inner)!r} is on it", IN_TABLES)
         tree = self.fill(node, text, [], lambda word: owner.tree)
         pytree.place(tree, line_of(node))
         return Typed(tree, VOID)

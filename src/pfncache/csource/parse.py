@@ -22,6 +22,9 @@ DECLARATORS = {
     "pointer_declarator", "parenthesized_declarator", "init_declarator", "array_declarator", "attributed_declarator",
 }  # fmt: skip
 
+MAX_SHOWN = 60
+"""Characters of C that a message shows."""
+
 
 @dataclass(frozen=True)
 class CType:
@@ -95,7 +98,7 @@ def text_of(node: Node) -> str:
 def shown(node: Node) -> str:
     """Return the text of a node in one line, shortened, for a message."""
     text = re.sub(r"\s+", " ", text_of(node))
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def line_of(node: Node) -> int:
@@ -198,7 +201,9 @@ def _function(node: Node, source: SourceFile) -> None:
     name = text_of(child(inner, "declarator"))
     try:
         if name in source.functions or name in source.refused:
-            raise RefusedError(line_of(node), "it is defined twice in the file", "define the CONFIG names of one of both")
+            raise RefusedError(
+                line_of(node), "it is defined twice in the file", "define the CONFIG names of one of both"
+            )
         if node.has_error:
             raise RefusedError(_error_line(node), "the function does not parse as C", "correct the syntax of this line")
         base = base_type(node)

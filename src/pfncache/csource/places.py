@@ -12,10 +12,10 @@ from pfncache.csource.base import IN_TABLES, Base
 from pfncache.csource.kinds import Form, Kind, Typed, kind_of_text, member_kind
 from pfncache.csource.parse import child, peel, shown, text_of
 from pfncache.csource.scope import Local
-from pfncache.csource.tables import Member
+from pfncache.csource.tables import MemberEntry
 
 
-class Places(Base):
+class PlaceLayer(Base):
     """The layer for names, members and addresses."""
 
     def local(self, node: Node) -> Local | None:
@@ -52,7 +52,7 @@ class Places(Base):
             return Typed(pytree.constant(self.program.constants[word]))
         if word in self.program.signatures:
             return self.function(word, node)
-        self.refuse(node, f"the model has no {word}", IN_TABLES)
+        raise self.refuse(node, f"the model has no {word}", IN_TABLES)
 
     def function(self, word: str, node: Node) -> Typed:
         """Return a C function as a value."""
@@ -92,14 +92,18 @@ class Places(Base):
             elif value.kind.form in (Form.RECORD, Form.ERRPTR) and value.kind.record is not None:
                 value, path = self._record_member(node, value, path)
             else:
-                self.refuse(node, f"{shown(node)!r}: nothing is known of what {'.'.join(path)} is a member of", IN_TABLES)
+                raise self.refuse(
+                    node, f"{shown(node)!r}: nothing is known of what {'.'.join(path)} is a member of", IN_TABLES
+                )
         return value
 
     def _struct_member(self, node: Node, value: Typed, path: list[str]) -> tuple[Typed, list[str]]:
         local = value.place
         if not isinstance(local, Local) or path[0] not in local.members:
             known = ", ".join(local.members) if isinstance(local, Local) else "none"
-            self.refuse(node, f"struct {value.kind.struct} has no member {path[0]} (it has {known})", "declare the member")
+            raise self.refuse(
+                node, f"struct {value.kind.struct} has no member {path[0]} (it has {known})", "declare the member"
+            )
         inner = local.members[path[0]]
         return self.of_local(inner), path[1:]
 
@@ -120,9 +124,9 @@ class Places(Base):
         added = self.added_member(record, path[0])
         if added is not None:
             return Typed(pytree.member(value.tree, path[0]), added), path[1:]
-        self.refuse(node, f"the model's {record.__name__} has no member {'.'.join(path)}", IN_TABLES)
+        raise self.refuse(node, f"the model's {record.__name__} has no member {'.'.join(path)}", IN_TABLES)
 
-    def _entry(self, node: Node, entry: Member, value: Typed) -> Typed:
+    def _entry(self, node: Node, entry: MemberEntry, value: Typed) -> Typed:
         tree = self.fill(node, entry.text, [], lambda word: value.tree)
         return Typed(tree, kind_of_text(entry.returns), place=value.place)
 
@@ -145,7 +149,7 @@ class Places(Base):
             return Typed(pytree.name(local.name), local.kind, place=local, is_address=True)
         if text_of(inner) in self.tables.names:
             return self.expression(inner)
-        self.refuse(node, f"the address {shown(node)!r}", "use a local, or a member")
+        raise self.refuse(node, f"the address {shown(node)!r}", "use a local, or a member")
 
     def pointed(self, node: Node) -> Typed:
         """Translate ``*p``: p is a parameter for a result, or a pointer whose target is known."""
@@ -156,7 +160,7 @@ class Places(Base):
             return self.value_of(local)
         if value.kind.form is Form.RECORD:
             return value
-        self.refuse(node, f"{shown(node)!r} reads through a pointer", "only parameters for results can be read so")
+        raise self.refuse(node, f"{shown(node)!r} reads through a pointer", "read a parameter for a result so")
 
     def target(self, node: Node) -> Typed:
         """Translate an expression that is assigned to."""
@@ -164,7 +168,7 @@ class Places(Base):
         if node.type == "identifier":
             local = self.local(node)
             if local is None:
-                self.refuse(node, f"{text_of(node)} is a variable outside the function", IN_TABLES)
+                raise self.refuse(node, f"{text_of(node)} is a variable outside the function", IN_TABLES)
             return self.of_local(local)
         if node.type == "pointer_expression" and text_of(child(node, "operator")) == "*":
             return self.pointed(node)
@@ -172,7 +176,7 @@ class Places(Base):
             value = self.field(node)
             if isinstance(value.tree, ast.Attribute | ast.Name):
                 return value
-        self.refuse(node, f"{shown(node)!r} cannot be assigned", "assign a local, or a scalar of a record")
+        raise self.refuse(node, f"{shown(node)!r} cannot be assigned", "assign a local, or a scalar of a record")
 
     def flag(self, left: Node, right: Node) -> ast.expr | None:
         """Return the field that stands for ``x->flags & FLAG``; None if the tables have none."""
@@ -190,5 +194,3 @@ class Places(Base):
             if known is not None:
                 return pytree.member(base.tree, known)
         return None
-
-

@@ -63,7 +63,7 @@ class ModelFunction:
     result: Kind
 
 
-class Program:
+class CProgram:
     """The functions of C files, with the tables that join them to the model."""
 
     def __init__(self, sources: Iterable[SourceFile], headers: Iterable[SourceFile], tables: Tables) -> None:
@@ -163,8 +163,8 @@ class Program:
             len(names) == len(signature.parameters)
             and signature.is_plain
             and not any(p.kind.form is Form.STRUCT for p in signature.parameters)
-            and all(_compatible(kind_of_hint(hints.get(n)), p.kind) for n, p in zip(names, signature.parameters, strict=True))
-            and _compatible(result, signature.result)
+            and [kind_of_hint(hints.get(n)) for n in names] == [p.kind for p in signature.parameters]
+            and result == signature.result
         )  # fmt: skip
         if same:
             signature.names = names
@@ -187,11 +187,6 @@ def plain_name(name: str) -> str:
     return name[1:] if name.startswith("__") else name
 
 
-def _compatible(model: Kind, c: Kind) -> bool:
-    """Return whether a value of the C function is one of the model's function, apart from its range."""
-    return model == c
-
-
 @functools.cache
 def _hints(function: Any) -> dict[str, Any]:
     return get_type_hints(function, localns=dict(Record.registry), include_extras=True)
@@ -208,5 +203,3 @@ def _model_function(kernel: type, name: str) -> ModelFunction | None:
     code = plain.__code__
     arity = -1 if plain.__defaults__ else code.co_argcount - 1
     return ModelFunction(name, arity, kind_of_hint(_hints(plain).get("return")))
-
-

@@ -59,7 +59,9 @@ def local(word: str, hint: ast.expr, value: ast.expr) -> ast.stmt:
 
 def negated(test: ast.expr) -> ast.expr:
     """Return ``not test``."""
-    return test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else ast.UnaryOp(ast.Not(), test)
+    return (
+        test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else ast.UnaryOp(ast.Not(), test)
+    )
 
 
 def ends(statements: list[ast.stmt]) -> bool:
@@ -76,7 +78,7 @@ def ends(statements: list[ast.stmt]) -> bool:
     return False
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _parsed(text: str) -> ast.expr:
     body = ast.parse(PLACEHOLDER.sub(lambda m: f"_arg_[{m.group(1)!r}]", text), mode="eval").body
     for node in ast.walk(body):
@@ -93,7 +95,7 @@ def filled(text: str, argument: Callable[[str], ast.expr]) -> ast.expr:
         def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
             if isinstance(node.value, ast.Name) and node.value.id == "_arg_":
                 assert isinstance(node.slice, ast.Constant)
-                return argument(node.slice.value)
+                return argument(str(node.slice.value))
             return self.generic_visit(node)
 
     result = Fill().visit(copy.deepcopy(_parsed(text)))

@@ -38,7 +38,7 @@ class Local:
 
     @property
     def given(self) -> str:
-        """Of a parameter that returns a result: name of the local that says whether the caller has passed an address."""
+        """Of a parameter that returns a result: name of the local that says whether it is not NULL."""
         return f"{self.name}_given"
 
     @property

@@ -9,15 +9,15 @@ from tree_sitter import Node
 
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
-from pfncache.csource.control import Control, Level
 from pfncache.csource.expressions import BINARY
 from pfncache.csource.facts import called
+from pfncache.csource.jumps import JumpLayer, Level
 from pfncache.csource.kinds import BOOL, INT, Form, Typed, annotation
 from pfncache.csource.parse import CType, child, children, declared, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
 
 
-class Statements(Control):
+class StatementLayer(JumpLayer):
     """The layer for statements without loops."""
 
     def statement(self, node: Node) -> list[ast.stmt]:
@@ -117,7 +117,7 @@ class Statements(Control):
         """Return what comes before a guard of the tables, and the guard; a CLASS has a second name, its local's."""
         entry = self.tables.guards.get(names[0])
         if entry is None:
-            self.refuse(node, f"guard({names[0]})", IN_TABLES)
+            raise self.refuse(node, f"guard({names[0]})", IN_TABLES)
         with self.collected() as first:
             if not entry.make:
                 return first, self.fill(node, entry.text, arguments)
@@ -147,7 +147,7 @@ class Statements(Control):
     def declaration(self, node: Node) -> list[ast.stmt]:
         """Translate a declaration of locals."""
         if any(c.type == "storage_class_specifier" and text_of(c) in ("static", "extern") for c in node.children):
-            self.refuse(node, f"the static local in {shown(node)!r}", "use a member of a structure")
+            raise self.refuse(node, f"the static local in {shown(node)!r}", "use a member of a structure")
         out: list[ast.stmt] = []
         for part in node.children_by_field_name("declarator"):
             value = part.child_by_field_name("value") if part.type == "init_declarator" else None
@@ -159,7 +159,7 @@ class Statements(Control):
 
     def _declare(self, node: Node, word: str, given: CType, value: Node | None) -> list[ast.stmt]:
         if given.is_array:
-            self.refuse(node, f"the array {word}", "use separate locals")
+            raise self.refuse(node, f"the array {word}", "use separate locals")
         kind, name = self.program.kind_of(given), self.scopes.name(node.start_byte, word)
         resolved = self.program.layout.resolve(given)
         local = Local(name, given, kind, is_error=self.program.holds_error(self.facts, word))
@@ -168,7 +168,9 @@ class Statements(Control):
             if value is not None and value.type != "initializer_list":
                 return self.copied(node, local, self.expression(value))
             return self.initialised(node, local, value)
-        if kind.form is Form.STRUCT or (resolved.stars and self.is_number(kind) and resolved.base not in ("void", "char")):
+        if kind.form is Form.STRUCT or (
+            resolved.stars and self.is_number(kind) and resolved.base not in ("void", "char")
+        ):
             return self._declare_pointer(node, word, local, value)
         self.scopes.declare(word, local)
         if value is None:
@@ -183,7 +185,7 @@ class Statements(Control):
     def _declare_pointer(self, node: Node, word: str, local: Local, value: Node | None) -> list[ast.stmt]:
         """Declare a pointer to a local or to a structure that is taken apart: another name for it."""
         if value is None:
-            self.refuse(node, f"the pointer {word} has no value where it is declared", IN_TABLES)
+            raise self.refuse(node, f"the pointer {word} has no value where it is declared", IN_TABLES)
         typed = self.expression(value)
         if isinstance(typed.place, Local) and (typed.is_address or typed.kind.form is Form.STRUCT):
             if typed.kind.form is Form.STRUCT:
@@ -192,7 +194,7 @@ class Statements(Control):
                 local.target = typed.place
                 self.scopes.declare(word, local)
             return []
-        self.refuse(node, f"the pointer {word} = {shown(value)!r}", IN_TABLES)
+        raise self.refuse(node, f"the pointer {word} = {shown(value)!r}", IN_TABLES)
 
     # Assignments and other effects
 
@@ -264,13 +266,13 @@ class Statements(Control):
         kind = BINARY.get(operator[:-1])
         target = self.target(left)
         if kind is None or not self.is_number(target.kind):
-            self.refuse(node, f"the operator {operator} in {shown(node)!r}", "use it on numbers")
+            raise self.refuse(node, f"the operator {operator} in {shown(node)!r}", "use it on numbers")
         value = self.expression(right)
         if target.kind.form is Form.BOOL:
             tree: ast.expr = ast.BinOp(target.tree, kind(), self.truth(value))
             return [pytree.assign(target.tree, self.truth(Typed(tree, INT))), *self.reported(left, "", right)]
         if not self.is_number(value.kind):
-            self.refuse(right, f"{shown(right)!r} is no number in the model", IN_TABLES)
+            raise self.refuse(right, f"{shown(right)!r} is no number in the model", IN_TABLES)
         statement = ast.AugAssign(pytree.stored(target.tree), kind(), value.tree)  # type: ignore[arg-type]
         return [statement, *self.reported(left, "", right)]
 
@@ -290,7 +292,7 @@ class Statements(Control):
         if local is not None and local.is_out and self._is_default(local, target, right):
             return [pytree.local(local.given, annotation(BOOL), pytree.constant(True))]
         if local is not None and local.is_out:
-            self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
+            raise self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
         if local is not None:
             return self.store_local(right, local, self.expression(right, local.kind))
         if self._is_opaque(target):
@@ -316,7 +318,7 @@ class Statements(Control):
         return value.is_address and isinstance(value.place, Local) and value.kind == local.kind
 
     def _is_opaque(self, node: Node) -> bool:
-        """Return whether a store has no place in the model: to a structure that it does not have, or a pointer to one."""
+        """Return whether a store is to a structure that the model does not have, or to a pointer to one."""
         member = text_of(child(node, "field")) if node.type == "field_expression" else ""
         base = peel(child(node, "argument")) if node.type == "field_expression" else node
         owner = self.local(base)
@@ -336,11 +338,17 @@ class Statements(Control):
         """Return the assignment to a local."""
         if local.kind.form is Form.FUNCTION:
             number = self.function_number(node, value)
-            return [pytree.assign(pytree.name(local.name), value.tree), pytree.assign(pytree.name(local.identity), number)]
+            return [
+                pytree.assign(pytree.name(local.name), value.tree),
+                pytree.assign(pytree.name(local.identity), number),
+            ]
         if value.is_address:
-            self.refuse(node, f"the address {shown(node)!r} is kept in a local", "bind it where the local is declared")
+            what = f"the address {shown(node)!r} is kept in a local"
+            raise self.refuse(node, what, "bind it where the local is declared")
         if value.error is not None and not local.is_error:
-            self.refuse(node, f"{shown(node)!r} may be an error, and {local.name} is no pointer with an error", IN_TABLES)
+            raise self.refuse(
+                node, f"{shown(node)!r} may be an error, and {local.name} is no pointer with an error", IN_TABLES
+            )
         tree = self.converted(node, value, local.kind)
         out = [pytree.local(local.name, annotation(local.kind), tree)]
         if local.is_error:
@@ -362,5 +370,3 @@ class Statements(Control):
             if hook is not None and not (right is not None and hook.unless and hook.unless in text_of(right)):
                 return [ast.Expr(self.fill(target, hook.text, [], lambda word: base.tree))]
         return []
-
-

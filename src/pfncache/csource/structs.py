@@ -10,7 +10,7 @@ from tree_sitter import Node
 
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
-from pfncache.csource.calls import Calls
+from pfncache.csource.calls import CallLayer
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, annotation, null_of
 from pfncache.csource.parse import CType, child, children, peel, shown, text_of
 from pfncache.csource.scope import Local
@@ -19,14 +19,14 @@ MAX_DEPTH = 3
 """Structures inside one another that are taken apart."""
 
 
-class Structs(Calls):
+class StructLayer(CallLayer):
     """The layer for structures that are taken apart."""
 
     def struct_local(self, node: Node, name: str, kind: Kind, depth: int = 0) -> Local:
         """Return a local for a structure, with one for each member that the model can represent."""
         members = self.program.layout.members(kind.struct)
         if not members and depth == 0:
-            self.refuse(node, f"struct {kind.struct} is not defined in what was read", "declare it in the tables")
+            raise self.refuse(node, f"struct {kind.struct} is not defined in what was read", "declare it in the tables")
         local = Local(name, CType(kind.struct, True), kind)
         for word, given in members.items():
             inner = self._member(node, f"{name}_{word}", given, depth)
@@ -63,16 +63,16 @@ class Structs(Calls):
             if pair.type != "initializer_pair":
                 if text_of(pair) in ("0", "NULL"):
                     continue
-                self.refuse(pair, "a structure is initialised by position", "write .member = value")
+                raise self.refuse(pair, "a structure is initialised by position", "write .member = value")
             designators = pair.children_by_field_name("designator")
             if len(designators) != 1 or designators[0].type != "field_designator":
-                self.refuse(pair, f"the initialiser {shown(pair)!r}", "write .member = value")
+                raise self.refuse(pair, f"the initialiser {shown(pair)!r}", "write .member = value")
             given[text_of(children(designators[0])[0])] = child(pair, "value")
         out: list[ast.stmt] = []
         for word, inner in local.members.items():
             out += self._member_value(node, inner, given.pop(word, None), value is not None)
         if given:
-            self.refuse(node, f"struct {local.kind.struct} has no {', '.join(given)} here", "declare the member")
+            raise self.refuse(node, f"struct {local.kind.struct} has no {', '.join(given)} here", "declare the member")
         return out
 
     def _member_value(self, node: Node, local: Local, value: Node | None, is_zeroed: bool) -> list[ast.stmt]:
@@ -100,7 +100,7 @@ class Structs(Calls):
         if value is not None and not (peel(value).type == "null" or text_of(peel(value)) == "NULL"):
             typed = self.expression(value)
             if not typed.is_address or not isinstance(typed.place, Local):
-                self.refuse(value, f"{shown(value)!r} is no address of a local", "point to a local")
+                raise self.refuse(value, f"{shown(value)!r} is no address of a local", "point to a local")
             local.target = typed.place
             return []
         local.target = None
@@ -114,7 +114,7 @@ class Structs(Calls):
         typed = self.expression(value) if value is not None else Typed(pytree.constant(None), INT)
         number = self.function_number(value or node, typed)
         if typed.kind.form is not Form.FUNCTION and not isinstance(typed.tree, ast.Constant):
-            self.refuse(value or node, f"{shown(value or node)!r} is no function", IN_TABLES)
+            raise self.refuse(value or node, f"{shown(value or node)!r} is no function", IN_TABLES)
         tree = typed.tree if typed.kind.form is Form.FUNCTION else pytree.method("c_no_function")
         return [pytree.assign(pytree.name(local.name), tree), pytree.assign(pytree.name(local.identity), number)]
 
@@ -122,10 +122,10 @@ class Structs(Calls):
         """Copy a structure."""
         source = value.place
         if not isinstance(source, Local) or source.kind != local.kind:
-            self.refuse(node, f"a struct {local.kind.struct} gets another type", "correct the type")
+            raise self.refuse(node, f"a struct {local.kind.struct} gets another type", "correct the type")
         out: list[ast.stmt] = []
         for target, origin in zip(local.scalars(), source.scalars(), strict=True):
             if target.kind.form is Form.FUNCTION or target.is_out:
-                self.refuse(node, f"a copy of struct {local.kind.struct}, which has pointers", "copy its members")
+                raise self.refuse(node, f"a copy of struct {local.kind.struct}, which has pointers", "copy its members")
             out.append(pytree.local(target.name, annotation(target.kind), pytree.name(origin.name)))
         return out

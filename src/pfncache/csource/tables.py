@@ -3,8 +3,8 @@
 
 Most names need no entry: a structure is the record of its name in capitals, a member the field of its name, a function
 the model's method of its name. Texts are Python expressions. In them ``{0}`` stands for the first argument,
-``{0.name}`` for a member of the structure that the first argument is, ``{0:text}`` for its text in C, ``{0:truth}`` for whether it is not zero,
-``{0:owner}`` for the structure of which it is the address of a member.
+``{0.name}`` for a member of the structure that the first argument is, ``{0:text}`` for its text in C, ``{0:truth}``
+for whether it is not zero, ``{0:owner}`` for the structure of which it is the address of a member.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pfncache.lang.records import Record
 
 
 @dataclass(frozen=True)
-class Call:
+class CallEntry:
     """What a call of a function or macro becomes."""
 
     text: str
     """The expression; empty for a call without effect on the model."""
     why: str
     returns: str = "int"
-    """``int``, ``bool``, ``void``, the class of a record, or ``Class|err`` for a pair of a record and a negative errno."""
+    """``int``, ``bool``, ``void``, the class of a record, or ``Class|err``: a record and a negative errno."""
     results: tuple[str, ...] = ()
     """Where the further items of a tuple go: ``1`` is what the second argument points to, ``0.page`` what the member
     `page` of the first one points to, ``0->page`` that member."""
 
 
 @dataclass(frozen=True)
-class Member:
+class MemberEntry:
     """What a member of a structure becomes; ``{0}`` is the structure."""
 
     text: str
@@ -40,7 +40,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Name:
+class NameEntry:
     """What a name that is not a local becomes."""
 
     text: str
@@ -49,7 +49,7 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Walk:
+class WalkEntry:
     """What a walk over a list becomes: a loop over all that may be on it, and a test."""
 
     candidates: str
@@ -66,7 +66,7 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class Each:
+class EachEntry:
     """What a for_each macro becomes: a loop over a generator of the model."""
 
     text: str
@@ -76,8 +76,8 @@ class Each:
 
 
 @dataclass(frozen=True)
-class Guard:
-    """What guard(name)() and scoped_guard(name) become: a guard of the model. Of a CLASS: also how the value is made."""
+class GuardEntry:
+    """What guard(name)() and scoped_guard(name) become: a guard of the model; a CLASS also has a value."""
 
     text: str
     why: str
@@ -115,24 +115,24 @@ class Tables:
     """C in our own words: structures of headers that are not read, as far as they are used."""
     records: Mapping[str, str] = field(default_factory=dict)
     """The record of a structure, where its name is not the structure's."""
-    members: Mapping[tuple[str, str], Member] = field(default_factory=dict)
+    members: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
     """By record and member."""
     transparent: frozenset[str] = frozenset()
     """Members that are structures in C, and whose members are those of the record itself."""
     flags: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
     """By record, member and flag: the field that is true when the flag is set."""
-    lists: Mapping[tuple[str, str], Walk] = field(default_factory=dict)
+    lists: Mapping[tuple[str, str], WalkEntry] = field(default_factory=dict)
     """By the record that has the list, and its member."""
-    entries: Mapping[tuple[str, str], Walk] = field(default_factory=dict)
+    entries: Mapping[tuple[str, str], WalkEntry] = field(default_factory=dict)
     """By the record that is on the list, and the member by which it is."""
-    containers: Mapping[tuple[str, str], Member] = field(default_factory=dict)
+    containers: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
     """container_of(): by structure and member; ``{0}`` is the member."""
-    calls: Mapping[str, Call] = field(default_factory=dict)
-    names: Mapping[str, Name] = field(default_factory=dict)
-    sizes: Mapping[str, Name] = field(default_factory=dict)
+    calls: Mapping[str, CallEntry] = field(default_factory=dict)
+    names: Mapping[str, NameEntry] = field(default_factory=dict)
+    sizes: Mapping[str, NameEntry] = field(default_factory=dict)
     """sizeof(): by structure."""
-    each: Mapping[str, Each] = field(default_factory=dict)
-    guards: Mapping[str, Guard] = field(default_factory=dict)
+    each: Mapping[str, EachEntry] = field(default_factory=dict)
+    guards: Mapping[str, GuardEntry] = field(default_factory=dict)
     stores: Mapping[tuple[str, str], Hook] = field(default_factory=dict)
     """By record and member, which has ``++`` or ``--`` behind it for an increment or a decrement."""
     before: Mapping[str, Hook] = field(default_factory=dict)
@@ -141,7 +141,7 @@ class Tables:
     opaque: Mapping[str, str] = field(default_factory=dict)
     """Structures of which the model has nothing, with the reason: stores to a local of one have no effect."""
     mirrored: frozenset[str] = frozenset()
-    """C functions that the model has; these are translated, and what they call. Empty for every function of the files."""
+    """C functions that the model has; these are translated, and what they call. Empty for all of the files."""
     by_hand: Mapping[str, str] = field(default_factory=dict)
     """C functions of the files that are not translated, with the reason: the model's are used."""
 
@@ -153,5 +153,10 @@ class Tables:
     def description(self) -> str:
         """Return all texts of the tables, for a digest."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("kernel", "scope")}
-        return repr({name: sorted(map(repr, v.items())) if isinstance(v, Mapping) else sorted(v) if isinstance(v, frozenset) else v
-                     for name, v in sorted(plain.items())})  # fmt: skip
+        return repr({name: _sorted(value) for name, value in sorted(plain.items())})
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return sorted(map(repr, value.items()))
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -11,13 +11,13 @@ from pfncache.csource import pytree
 from pfncache.csource.assigned import guard_unset
 from pfncache.csource.base import IN_TABLES, Translated
 from pfncache.csource.kinds import BOOL, INT, VOID, Form, Kind, Typed, annotation, null_of
-from pfncache.csource.loops import Loops
+from pfncache.csource.loops import LoopLayer
 from pfncache.csource.parse import line_of, shown
-from pfncache.csource.program import Program, Signature
+from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.scope import Local
 
 
-class Translator(Loops):
+class Translator(LoopLayer):
     """The translation of one C function into one function of the modelling language."""
 
     def run(self) -> Translated:
@@ -97,7 +97,11 @@ class Translator(Loops):
         hints += [annotation(local.kind) for local in self._further_results()]
         if not hints:
             return ast.Constant(None)
-        return hints[0] if len(hints) == 1 else ast.Subscript(pytree.name("tuple"), ast.Tuple(hints, ast.Load()), ast.Load())
+        return (
+            hints[0]
+            if len(hints) == 1
+            else ast.Subscript(pytree.name("tuple"), ast.Tuple(hints, ast.Load()), ast.Load())
+        )
 
     def _hint_of(self, result: Kind) -> ast.expr:
         own = self.program.model_function(self.signature.method) if self.signature.names else None
@@ -119,7 +123,7 @@ class Translator(Loops):
         result = self.signature.result
         if value is None:
             if result.form is not VOID.form:
-                self.refuse(node, "a return without a value", "return a value")
+                raise self.refuse(node, "a return without a value", "return a value")
             return []
         if result.form is Form.VOID:
             self.before += self.effect(value)
@@ -127,12 +131,12 @@ class Translator(Loops):
         typed = self.expression(value, result)
         if result.form is Form.STRUCT:
             if not isinstance(typed.place, Local) or typed.kind != result:
-                self.refuse(node, f"{shown(value)!r} is no struct {result.struct}", IN_TABLES)
+                raise self.refuse(node, f"{shown(value)!r} is no struct {result.struct}", IN_TABLES)
             return [pytree.name(local.name) for local in typed.place.scalars()]
         if typed.error is not None and result.form is not Form.ERRPTR:
-            self.refuse(node, f"{shown(value)!r} may be an error", "the function must be one that returns errors")
+            raise self.refuse(node, f"{shown(value)!r} may be an error", "the function must be one that returns errors")
         if typed.is_address:
-            self.refuse(node, f"{shown(value)!r} is an address", "return what is there")
+            raise self.refuse(node, f"{shown(value)!r} is an address", "return what is there")
         out = [self.converted(value, typed, self._own_result())]
         if result.form is Form.ERRPTR:
             out.append(typed.error if typed.error is not None else pytree.constant(0))
@@ -161,7 +165,7 @@ def _statements(body: Node) -> list[Node]:
     return [node for node in body.named_children if node.type != "comment"]
 
 
-def translate_function(program: Program, signature: Signature) -> Translated:
+def translate_function(program: CProgram, signature: Signature) -> Translated:
     """Translate one function of a program. Raises RefusedError."""
     return Translator(program, signature).run()
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pfncache.csource.kvm.translation import Translation
 from pfncache.designs.design import Patch
 
-
 _translations: dict[type[Patch], Translation] = {}
 
 

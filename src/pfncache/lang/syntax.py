@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Syntax trees of functions whose source is not Python: a front end registers them, the compiler takes them from here."""
+"""Syntax trees of functions whose source is not Python: a front end registers them for the compiler."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class Syntax:
 
     tree: ast.FunctionDef
     file: str
+    """Path of the file, for its lines."""
 
 
 class _Identity:
@@ -30,11 +31,21 @@ class _Identity:
 
 
 _registered: dict[_Identity, Syntax] = {}
+_shown: dict[str, str] = {}
 
 
-def register(code: CodeType, tree: ast.FunctionDef, file: str) -> None:
-    """Register the syntax tree that `code` was compiled from, and the file whose lines its nodes have."""
+def register(code: CodeType, tree: ast.FunctionDef, file: str, shown: str) -> None:
+    """Register the syntax tree that `code` was compiled from, and the file whose lines its nodes have.
+
+    `shown` is the name of the file for people.
+    """
     _registered[_Identity(code)] = Syntax(tree, file)
+    _shown[file] = shown
+
+
+def shown_name(file: str) -> str | None:
+    """Return the name for people of a file that syntax trees were made from; None for any other file."""
+    return _shown.get(file)
 
 
 def syntax_of(code: CodeType) -> Syntax | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pfncache.csource.tables import Call, Each, Guard, Member, Name, Tables, Walk
+from pfncache.csource.tables import CallEntry, EachEntry, GuardEntry, MemberEntry, NameEntry, Tables, WalkEntry
 from pfncache.lang.atomic import guard
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import File, GmemBinding, GmemFile, Kvm, KvmMemorySlot
@@ -13,6 +13,7 @@ from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ER
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from pfncache.linux.include.linux.types import Errno, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EHWPOISON, EINVAL, ENOENT, ENOMEM
+from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 KVM_FILTER_SHARED, KVM_FILTER_PRIVATE = 1, 2
@@ -25,6 +26,9 @@ CONSTANTS = {
 INODE = "the inode of a file is its page cache in the model"
 ORDER_0 = "every folio of the model is one page"
 POLICY = "the model has no NUMA policy"
+XARRAY = "an xarray is a tuple by index"
+METHOD = "a method of the lock"
+NO_ERROR = "the model returns None for an error"
 
 TABLES = Tables(
     config=frozenset({
@@ -39,16 +43,16 @@ TABLES = Tables(
     records={
         "inode": "AddressSpace", "address_space": "AddressSpace", "gmem_inode": "AddressSpace", "folio": "Page",
     },
-    containers={("gmem_inode", "vfs_inode"): Member("{0}", INODE, "AddressSpace")},
+    containers={("gmem_inode", "vfs_inode"): MemberEntry("{0}", INODE, "AddressSpace")},
     members={
-        ("AddressSpace", "i_mapping"): Member("{0}", INODE, "AddressSpace"),
-        ("AddressSpace", "host"): Member("{0}", INODE, "AddressSpace"),
-        ("AddressSpace", "vfs_inode"): Member("{0}", INODE, "AddressSpace"),
-        ("AddressSpace", "flags"): Member("{0}.gmem_flags", "flags of struct gmem_inode"),
-        ("AddressSpace", "policy"): Member("0", POLICY),
-        ("File", "f_op"): Member("{0}.f_mapping.gmem", "whether the operations are kvm_gmem_fops", "bool"),
+        ("AddressSpace", "i_mapping"): MemberEntry("{0}", INODE, "AddressSpace"),
+        ("AddressSpace", "host"): MemberEntry("{0}", INODE, "AddressSpace"),
+        ("AddressSpace", "vfs_inode"): MemberEntry("{0}", INODE, "AddressSpace"),
+        ("AddressSpace", "flags"): MemberEntry("{0}.gmem_flags", "flags of struct gmem_inode"),
+        ("AddressSpace", "policy"): MemberEntry("0", POLICY),
+        ("File", "f_op"): MemberEntry("{0}.f_mapping.gmem", "whether the operations are kvm_gmem_fops", "bool"),
     },
-    names={"kvm_gmem_fops": Name("True", "see f_op", "bool")},
+    names={"kvm_gmem_fops": NameEntry("True", "see f_op", "bool")},
     flags={
         ("KvmMemorySlot", "flags", "KVM_MEMSLOT_GMEM_ONLY"): "gmem_only",
         ("KvmMemorySlot", "flags", "KVM_MEMSLOT_INVALID"): "invalid",
@@ -57,15 +61,15 @@ TABLES = Tables(
         ("KvmMemorySlot", "flags", "KVM_MEM_GUEST_MEMFD"): "guest_memfd",
     },
     lists={
-        ("AddressSpace", "gmem_file_list"): Walk(
+        ("AddressSpace", "gmem_file_list"): WalkEntry(
             "self.gmem_files", "{1}.f_mapping is {0} and {0}.gmem_listed", "the one file of an inode is on its list",
             element="{1}.private_data",
         )
     },
-    entries={("GmemFile", "entry"): Walk("", "", "see gmem_file_list", remove="self.unlist_gmem_file({0})")},
+    entries={("GmemFile", "entry"): WalkEntry("", "", "see gmem_file_list", remove="self.unlist_gmem_file({0})")},
     each={
-        "xa_for_each_range": Each("self.bindings_in_range({0}, {3}, {4})", (1, 2), "an xarray is a tuple by index"),
-        "xa_for_each": Each("self.bindings_in_range({0}, 0, ULONG_MAX)", (1, 2), "an xarray is a tuple by index"),
+        "xa_for_each_range": EachEntry("self.bindings_in_range({0}, {3}, {4})", (1, 2), XARRAY),
+        "xa_for_each": EachEntry("self.bindings_in_range({0}, 0, ULONG_MAX)", (1, 2), XARRAY),
     },
     by_hand={
         "__kvm_gmem_create": "files are made when a scenario is set up, with every record that they will have",
@@ -73,7 +77,7 @@ TABLES = Tables(
         "kvm_gmem_migrate_folio": "the model does not migrate pages of guest_memfd",
     },
     guards={
-        "gmem_get_file": Guard(
+        "gmem_get_file": GuardEntry(
             "self.putting_file({0})", "DEFINE_CLASS(gmem_get_file)", make="kvm_gmem_get_file", struct="file"
         )
     },
@@ -82,64 +86,64 @@ TABLES = Tables(
         "vm_operations_struct": "the model calls guest_memfd's page fault by the file",
     },
     calls={
-        "file_inode": Call("{0}.f_mapping", INODE, "AddressSpace"),
-        "filemap_invalidate_lock": Call("{0}.invalidate_lock.lock()", "a method of the lock", "void"),
-        "filemap_invalidate_unlock": Call("{0}.invalidate_lock.unlock()", "a method of the lock", "void"),
-        "filemap_invalidate_lock_shared": Call("{0}.invalidate_lock.lock_shared()", "a method of the lock", "void"),
-        "filemap_invalidate_unlock_shared": Call("{0}.invalidate_lock.unlock_shared()", "a method of the lock", "void"),
-        "KVM_MMU_LOCK": Call("{0}.mmu_lock.write_lock()", "x86 has KVM_HAVE_MMU_RWLOCK", "void"),
-        "KVM_MMU_UNLOCK": Call("{0}.mmu_lock.write_unlock()", "x86 has KVM_HAVE_MMU_RWLOCK", "void"),
-        "filemap_lock_folio": Call("self.locked_folio({0}, {1})", "the model's returns None for an error", "Page|err"),
-        "filemap_grab_folio": Call("self.grabbed_folio({0}, {1})", "the model's returns None for an error", "Page|err"),
-        "__filemap_get_folio_mpol": Call("self.grabbed_folio({0}, {1})", "with FGP_LOCK | FGP_CREAT", "Page|err"),
-        "mapping_gfp_mask": Call("0", "the model has no GFP flags"),
-        "mpol_shared_policy_lookup": Call("0", POLICY),
-        "mpol_cond_put": Call("", POLICY, "void"),
-        "folio_order": Call("0", ORDER_0),
-        "folio_nr_pages": Call("1", ORDER_0),
-        "folio_test_large": Call("False", ORDER_0, "bool"),
-        "folio_page": Call("{0}", ORDER_0, "Page"),
-        "folio_file_page": Call("{0}", ORDER_0, "Page"),
-        "folio_pfn": Call("{0}.pfn", "a member of the record"),
-        "folio_next_index": Call("({0}.index + 1)", ORDER_0),
-        "folio_test_hwpoison": Call("{0}.hwpoison", "a member of the record", "bool"),
-        "folio_test_uptodate": Call("{0}.uptodate", "a member of the record", "bool"),
-        "folio_mark_uptodate": Call("self.mark_uptodate({0})", "a member of the record", "void"),
-        "folio_lock": Call("{0}.lock.lock()", "a method of the lock", "void"),
-        "folio_unlock": Call("{0}.lock.unlock()", "a method of the lock", "void"),
-        "folio_put": Call("self.put_page({0})", ORDER_0, "void"),
-        "truncate_inode_pages_range": Call("self.truncate_bytes({0}, {1}, {2})", "the model's takes pages", "void"),
-        "i_size_read": Call("self.inode_size({0})", "as many pages as the cache has entries"),
-        "PAGE_ALIGNED": Call("(self.offset_in_page({0}) == 0)", "a macro of mm.h", "bool"),
-        "signal_pending": Call("{0}.signal_pending", "a member of the record", "bool"),
-        "file_modified": Call("", "the model has no time stamps", "void"),
-        "kfree": Call("kfree({0})", "a function of the model", "void"),
-        "fput": Call("self.fput({0})", "a function of the model", "void"),
-        "fget": Call("self.file_of({0})", "the model has no descriptors: a file's number in gmem_files", "File"),
-        "get_file_active": Call("self.active_file({0:owner})", "the pointer is read again", "File"),
-        "vmf_error": Call("VM_FAULT_SIGBUS", "the model has one result for errors of page faults"),
-        "xa_destroy": Call("", "a tuple of the model has no memory of its own", "void"),
-        "xa_load": Call("self.binding_at({0}, {1})", "an xarray is a tuple by index", "KvmMemorySlot"),
-        "xa_empty": Call("self.no_bindings({0})", "an xarray is a tuple by index", "bool"),
-        "xa_find": Call(
-            "self.next_binding({0}, {1}, {2})", "an xarray is a tuple by index", "KvmMemorySlot", results=("1",)
+        "file_inode": CallEntry("{0}.f_mapping", INODE, "AddressSpace"),
+        "filemap_invalidate_lock": CallEntry("{0}.invalidate_lock.lock()", METHOD, "void"),
+        "filemap_invalidate_unlock": CallEntry("{0}.invalidate_lock.unlock()", METHOD, "void"),
+        "filemap_invalidate_lock_shared": CallEntry("{0}.invalidate_lock.lock_shared()", METHOD, "void"),
+        "filemap_invalidate_unlock_shared": CallEntry("{0}.invalidate_lock.unlock_shared()", METHOD, "void"),
+        "KVM_MMU_LOCK": CallEntry("{0}.mmu_lock.write_lock()", "x86 has KVM_HAVE_MMU_RWLOCK", "void"),
+        "KVM_MMU_UNLOCK": CallEntry("{0}.mmu_lock.write_unlock()", "x86 has KVM_HAVE_MMU_RWLOCK", "void"),
+        "filemap_lock_folio": CallEntry("self.locked_folio({0}, {1})", NO_ERROR, "Page|err"),
+        "filemap_grab_folio": CallEntry("self.grabbed_folio({0}, {1})", NO_ERROR, "Page|err"),
+        "__filemap_get_folio_mpol": CallEntry("self.grabbed_folio({0}, {1})", "with FGP_LOCK | FGP_CREAT", "Page|err"),
+        "mapping_gfp_mask": CallEntry("0", "the model has no GFP flags"),
+        "mpol_shared_policy_lookup": CallEntry("0", POLICY),
+        "mpol_cond_put": CallEntry("", POLICY, "void"),
+        "folio_order": CallEntry("0", ORDER_0),
+        "folio_nr_pages": CallEntry("1", ORDER_0),
+        "folio_test_large": CallEntry("False", ORDER_0, "bool"),
+        "folio_page": CallEntry("{0}", ORDER_0, "Page"),
+        "folio_file_page": CallEntry("{0}", ORDER_0, "Page"),
+        "folio_pfn": CallEntry("{0}.pfn", "a member of the record"),
+        "folio_next_index": CallEntry("({0}.index + 1)", ORDER_0),
+        "folio_test_hwpoison": CallEntry("{0}.hwpoison", "a member of the record", "bool"),
+        "folio_test_uptodate": CallEntry("{0}.uptodate", "a member of the record", "bool"),
+        "folio_mark_uptodate": CallEntry("self.mark_uptodate({0})", "a member of the record", "void"),
+        "folio_lock": CallEntry("{0}.lock.lock()", METHOD, "void"),
+        "folio_unlock": CallEntry("{0}.lock.unlock()", METHOD, "void"),
+        "folio_put": CallEntry("self.put_page({0})", ORDER_0, "void"),
+        "truncate_inode_pages_range": CallEntry("self.truncate_bytes({0}, {1}, {2})", "the model takes pages", "void"),
+        "i_size_read": CallEntry("self.inode_size({0})", "as many pages as the cache has entries"),
+        "PAGE_ALIGNED": CallEntry("(self.offset_in_page({0}) == 0)", "a macro of mm.h", "bool"),
+        "signal_pending": CallEntry("{0}.signal_pending", "a member of the record", "bool"),
+        "file_modified": CallEntry("", "the model has no time stamps", "void"),
+        "kfree": CallEntry("kfree({0})", "a function of the model", "void"),
+        "fput": CallEntry("self.fput({0})", "a function of the model", "void"),
+        "fget": CallEntry("self.file_of({0})", "the model has no descriptors: a file's number in gmem_files", "File"),
+        "get_file_active": CallEntry("self.active_file({0:owner})", "the pointer is read again", "File"),
+        "vmf_error": CallEntry("VM_FAULT_SIGBUS", "the model has one result for errors of page faults"),
+        "xa_destroy": CallEntry("", "a tuple of the model has no memory of its own", "void"),
+        "xa_load": CallEntry("self.binding_at({0}, {1})", XARRAY, "KvmMemorySlot"),
+        "xa_empty": CallEntry("self.no_bindings({0})", XARRAY, "bool"),
+        "xa_find": CallEntry(
+            "self.next_binding({0}, {1}, {2})", XARRAY, "KvmMemorySlot", results=("1",)
         ),
-        "xa_store_range": Call("self.store_bindings({0}, {1}, {2}, {3})", "an xarray is a tuple by index"),
-        "xa_err": Call("{0}", "xa_store_range() of the model returns an errno"),
-        "kvm_mmu_unmap_gfn_range": Call(
+        "xa_store_range": CallEntry("self.store_bindings({0}, {1}, {2}, {3})", XARRAY),
+        "xa_err": CallEntry("{0}", "xa_store_range() of the model returns an errno"),
+        "kvm_mmu_unmap_gfn_range": CallEntry(
             "self.unmap_gfn_range({0}, {1.start}, {1.end}, {1.slot}, {1.attr_filter})", "SPTEs are by hand", "bool"
         ),
-        "kvm_flush_remote_tlbs": Call("", "the model has no TLBs", "void"),
-        "kvm_arch_gmem_invalidate_range": Call("", "TDX and SNP state that the model does not have", "void"),
-        "kvm_arch_gmem_make_private": Call("self.kvm_arch_gmem_make_private({0}, {1}, {2})", ORDER_0),
-        "kvm_arch_gmem_prepare": Call("self.kvm_arch_gmem_make_private({0}, {1}, {2})", "its name before 7.3"),
-        "kvm_arch_gmem_reclaim": Call("self.kvm_arch_gmem_reclaim({0})", ORDER_0, "void"),
-        "kvm_arch_gmem_invalidate": Call("self.kvm_arch_gmem_reclaim({0})", "its name before 7.3", "void"),
+        "kvm_flush_remote_tlbs": CallEntry("", "the model has no TLBs", "void"),
+        "kvm_arch_gmem_invalidate_range": CallEntry("", "TDX and SNP state that the model does not have", "void"),
+        "kvm_arch_gmem_make_private": CallEntry("self.kvm_arch_gmem_make_private({0}, {1}, {2})", ORDER_0),
+        "kvm_arch_gmem_prepare": CallEntry("self.kvm_arch_gmem_make_private({0}, {1}, {2})", "its name before 7.3"),
+        "kvm_arch_gmem_reclaim": CallEntry("self.kvm_arch_gmem_reclaim({0})", ORDER_0, "void"),
+        "kvm_arch_gmem_invalidate": CallEntry("self.kvm_arch_gmem_reclaim({0})", "its name before 7.3", "void"),
     },
 )  # fmt: skip
 
 
-class GuestMemfdHelpers(KvmMm):
+class GuestMemfdHelpers(GuestMemfdInvalidation):
     """What the C of guest_memfd.c calls in another form than the model's functions have."""
 
     @part_of_caller
@@ -223,7 +227,9 @@ class GuestMemfdHelpers(KvmMm):
         return True
 
     @part_of_caller
-    def next_binding(self, bindings: tuple[GmemBinding, ...], index: int, last: int) -> tuple[KvmMemorySlot | None, int]:
+    def next_binding(
+        self, bindings: tuple[GmemBinding, ...], index: int, last: int
+    ) -> tuple[KvmMemorySlot | None, int]:
         """Return the first entry from an index on, and its index."""
         for number in range(len(bindings)):
             if index <= number <= last:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.csource.tables import Call, Guard, Name, Tables
+from pfncache.csource.tables import CallEntry, GuardEntry, NameEntry, Tables
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of_caller
 from pfncache.lang.report import report
@@ -14,7 +14,7 @@ INITIALISED = "a record of the model is initialised when it is made"
 CONDITION = "the model's takes a description of the condition, and returns nothing"
 
 
-def _locks() -> dict[str, Call]:
+def _locks() -> dict[str, CallEntry]:
     """Return the entries for functions of locks."""
     methods = {
         "spin_lock": "lock", "spin_unlock": "unlock", "mutex_lock": "lock", "mutex_unlock": "unlock",
@@ -25,34 +25,36 @@ def _locks() -> dict[str, Call]:
     for kind in ("read", "write"):
         for word in (f"{kind}_lock", f"{kind}_unlock", f"{kind}_lock_irq", f"{kind}_unlock_irq"):
             methods[word] = word
-    return {name: Call(f"{{0}}.{method}()", METHOD, "void") for name, method in methods.items()}
+    return {name: CallEntry(f"{{0}}.{method}()", METHOD, "void") for name, method in methods.items()}
 
 
 TABLES = Tables(
     calls={
         **_locks(),
-        "read_trylock": Call("{0}.read_trylock()", METHOD, "bool"),
-        "mutex_init": Call("", INITIALISED, "void"),
-        "rwlock_init": Call("self.initialise_rwlock({0})", "kvm_gpc_init() does so for a cache that was in use", "void"),
-        "srcu_read_lock": Call("{0}.read_lock()", METHOD),
-        "srcu_read_unlock": Call("{0}.read_unlock({1})", METHOD, "void"),
-        "synchronize_srcu": Call("{0}.synchronize()", METHOD, "void"),
-        "WARN_ON_ONCE": Call("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
-        "WARN_ON": Call("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
-        "WARN_ONCE": Call("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
-        "KVM_BUG_ON": Call("self.warned({0:truth}, {0:text})", CONDITION + "; a search ends with the report", "bool"),
-        "BUG_ON": Call("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
+        "read_trylock": CallEntry("{0}.read_trylock()", METHOD, "bool"),
+        "mutex_init": CallEntry("", INITIALISED, "void"),
+        "rwlock_init": CallEntry(
+            "self.initialise_rwlock({0})", "kvm_gpc_init() does so for a cache that was in use", "void"
+        ),
+        "srcu_read_lock": CallEntry("{0}.read_lock()", METHOD),
+        "srcu_read_unlock": CallEntry("{0}.read_unlock({1})", METHOD, "void"),
+        "synchronize_srcu": CallEntry("{0}.synchronize()", METHOD, "void"),
+        "WARN_ON_ONCE": CallEntry("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
+        "WARN_ON": CallEntry("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
+        "WARN_ONCE": CallEntry("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
+        "KVM_BUG_ON": CallEntry("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
+        "BUG_ON": CallEntry("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
     },
-    names={"current": Name("current()", "the running task is a function of the model", "TaskStruct")},
+    names={"current": NameEntry("current()", "the running task is a function of the model", "TaskStruct")},
     guards={
-        "mutex": Guard("mutex({0})", "a guard of the model"),
-        "spinlock": Guard("spin_lock({0})", "a guard of the model"),
-        "read_lock": Guard("read_lock({0})", "a guard of the model"),
-        "write_lock": Guard("write_lock({0})", "a guard of the model"),
-        "read_lock_irq": Guard("read_lock_irq({0})", "a guard of the model"),
-        "write_lock_irq": Guard("write_lock_irq({0})", "a guard of the model"),
-        "read_lock_irqsave": Guard("read_lock_irq({0})", "the model has one form that restores interrupts"),
-        "srcu": Guard("srcu_read_lock({0})", "a guard of the model"),
+        "mutex": GuardEntry("mutex({0})", "a guard of the model"),
+        "spinlock": GuardEntry("spin_lock({0})", "a guard of the model"),
+        "read_lock": GuardEntry("read_lock({0})", "a guard of the model"),
+        "write_lock": GuardEntry("write_lock({0})", "a guard of the model"),
+        "read_lock_irq": GuardEntry("read_lock_irq({0})", "a guard of the model"),
+        "write_lock_irq": GuardEntry("write_lock_irq({0})", "a guard of the model"),
+        "read_lock_irqsave": GuardEntry("read_lock_irq({0})", "the model has one form that restores interrupts"),
+        "srcu": GuardEntry("srcu_read_lock({0})", "a guard of the model"),
     },
 )
 

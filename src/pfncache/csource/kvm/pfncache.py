@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.csource.tables import Call, Hook, Name, Tables, Walk
+from pfncache.csource.tables import CallEntry, Hook, NameEntry, Tables, WalkEntry
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Hva, Pfn
@@ -13,24 +13,24 @@ TABLES = Tables(
     headers=("include/linux/kvm_types.h", "include/linux/kvm_host.h", "virt/kvm/kvm_mm.h"),
     config=frozenset({"CONFIG_HAS_IOMEM", "CONFIG_NUMA", "CONFIG_KVM", "CONFIG_X86_64", "CONFIG_64BIT", "CONFIG_SMP"}),
     calls={
-        "hva_to_pfn": Call(
+        "hva_to_pfn": CallEntry(
             "self.follow_hva({0.hva})", "the model's takes an address and returns a pfn", results=("0.refcounted_page",)
         ),
-        "kvm_release_page_unused": Call("self.put_looked_up({0})", "the model's takes a pfn", "void"),
-        "kvm_release_page_clean": Call("self.put_looked_up({0})", "the model's takes a pfn", "void"),
-        "kunmap": Call("self.kunmap_page({0})", "the model's takes the address", "void"),
-        "memremap": Call("self.memremap({0})", "the model maps one page, for MEMREMAP_WB"),
-        "pfn_to_page": Call("self.mem_map[{0}]", "mem_map is a tuple of pages by pfn", "Page"),
-        "pfn_to_hpa": Call("{0}", "the model's memremap() takes a pfn"),
-        "access_ok": Call("self.is_user_range({0}, {1})", "the model's callers compare with PAGE_OFFSET", "bool"),
+        "kvm_release_page_unused": CallEntry("self.put_looked_up({0})", "the model's takes a pfn", "void"),
+        "kvm_release_page_clean": CallEntry("self.put_looked_up({0})", "the model's takes a pfn", "void"),
+        "kunmap": CallEntry("self.kunmap_page({0})", "the model's takes the address", "void"),
+        "memremap": CallEntry("self.memremap({0})", "the model maps one page, for MEMREMAP_WB"),
+        "pfn_to_page": CallEntry("self.mem_map[{0}]", "mem_map is a tuple of pages by pfn", "Page"),
+        "pfn_to_hpa": CallEntry("{0}", "the model's memremap() takes a pfn"),
+        "access_ok": CallEntry("self.is_user_range({0}, {1})", "the model's callers compare with PAGE_OFFSET", "bool"),
     },
     names={
-        name: Name(f"self.{name}", "the checker's pages are small: a member of the kernel image")
+        name: NameEntry(f"self.{name}", "the checker's pages are small: a member of the kernel image")
         for name in ("PAGE_SIZE", "PAGE_SHIFT", "PAGE_OFFSET", "KVM_HVA_ERR_BAD", "KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS")
     },
-    lists={("Kvm", "gpc_list"): Walk("{0}.gpcs", "{0}.gpc_list.reaches({1}.list)", "the links are membership")},
+    lists={("Kvm", "gpc_list"): WalkEntry("{0}.gpcs", "{0}.gpc_list.reaches({1}.list)", "the links are membership")},
     entries={
-        ("GfnToPfnCache", "list"): Walk(
+        ("GfnToPfnCache", "list"): WalkEntry(
             "", "", "the head of the list that a cache can be on is its VM's",
             add="{0}.kvm.gpc_list.list_add({0}.list)", remove="{0}.kvm.gpc_list.list_del({0}.list)",
         )

@@ -62,7 +62,9 @@ def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Tran
 
 def _adapters(functions: Mapping[str, FunctionType]) -> dict[str, FunctionType]:
     """Return the adapters whose C functions are all there."""
-    known = {name: f for adapter in ADAPTERS for name, f in vars(adapter).items() if isinstance(unwrap(f), FunctionType)}
+    known = {
+        name: f for adapter in ADAPTERS for name, f in vars(adapter).items() if isinstance(unwrap(f), FunctionType)
+    }
     return {
         name: function for name, function in known.items()
         if all(word in functions for word in unwrap(function).__code__.co_names if word.startswith("c_"))

@@ -16,7 +16,7 @@ from tree_sitter import Node
 from pfncache.csource import pytree
 from pfncache.csource.kinds import BOOL, annotation
 from pfncache.csource.parse import line_of
-from pfncache.csource.structs import Structs
+from pfncache.csource.structs import StructLayer
 
 Emit = Callable[[], list[ast.stmt]]
 
@@ -37,7 +37,7 @@ class Level:
     """Of a guard: the last byte of its block."""
 
 
-class Control(Structs):
+class JumpLayer(StructLayer):
     """The layer for jumps."""
 
     def __init__(self, *args: object) -> None:

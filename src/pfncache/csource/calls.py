@@ -50,7 +50,7 @@ class CallLayer(MacroLayer):
         signature = self.program.signatures.get(name)
         if signature is not None:
             return self._translated(node, signature, arguments)
-        entry = self.tables.calls.get(name)
+        entry = self.tables.call(name, len(arguments))
         if entry is not None:
             return self._entered(node, entry, arguments)
         return self._of_model(node, name, arguments)

@@ -116,13 +116,13 @@ def _refusal(name: str, file: str, error: RefusedError) -> Refusal:
 def _refuse_callers(
     done: dict[str, tuple[Signature, Translated]], refused: dict[str, Refusal], program: CProgram
 ) -> None:
-    """Refuse each function that calls one that was not translated, unless the model has that under the same name."""
+    """Refuse each function that calls one that was not translated."""
     changed = True
     while changed:
         changed = False
         for name, (signature, result) in list(done.items()):
             for callee, line in result.calls.items():
-                if callee in done or program.signatures[callee].names:
+                if callee in done:
                     continue
                 del done[name]
                 what = f"it calls {callee}(), which is not translated"

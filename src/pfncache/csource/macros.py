@@ -42,7 +42,7 @@ class MacroLayer(ExpressionLayer):
 
     def macro(self, node: Node, name: str, arguments: list[Node]) -> Typed | None:
         """Translate a call of a macro; None for any other function."""
-        if name in self.tables.calls:
+        if self.tables.call(name, len(arguments)) is not None:
             return None
         if name in VALUE:
             value = self.expression(arguments[0])

@@ -128,6 +128,7 @@ class Tables:
     containers: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
     """container_of(): by structure and member; ``{0}`` is the member."""
     calls: Mapping[str, CallEntry] = field(default_factory=dict)
+    """By C function; ``name/5`` is that of calls with five arguments."""
     names: Mapping[str, NameEntry] = field(default_factory=dict)
     sizes: Mapping[str, NameEntry] = field(default_factory=dict)
     """sizeof(): by structure."""
@@ -149,6 +150,10 @@ class Tables:
         """Return the model's record for a structure; None if it has none."""
         known = self.records.get(name) or "".join(word.capitalize() for word in name.split("_"))
         return Record.registry.get(known)
+
+    def call(self, name: str, count: int) -> CallEntry | None:
+        """Return the entry for a call with a number of arguments; None if there is none."""
+        return self.calls.get(f"{name}/{count}") or self.calls.get(name)
 
     def description(self) -> str:
         """Return all texts of the tables, for a digest."""

@@ -16,6 +16,8 @@ TABLES = Tables(
         "hva_to_pfn": CallEntry(
             "self.follow_hva({0.hva})", "the model's takes an address and returns a pfn", results=("0.refcounted_page",)
         ),
+        "hva_to_pfn/6": CallEntry("self.hva_to_pfn(self.PAGE_ALIGN_DOWN({0}))", "its form before 6.13"),
+        "kvm_release_pfn_clean": CallEntry("self.kvm_release_page_clean({0})", "its name before 6.13", "void"),
         "kvm_release_page_unused": CallEntry("self.put_looked_up({0})", "the model's takes a pfn", "void"),
         "kvm_release_page_clean": CallEntry("self.put_looked_up({0})", "the model's takes a pfn", "void"),
         "kunmap": CallEntry("self.kunmap_page({0})", "the model's takes the address", "void"),

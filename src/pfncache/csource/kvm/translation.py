@@ -13,7 +13,7 @@ from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
 from pfncache.csource.load import digest, load
 from pfncache.csource.result import CFunction, Refusal
 
-FILES = ("virt/kvm/pfncache.c",)
+FILES = ("virt/kvm/pfncache.c", "virt/kvm/guest_memfd.c")
 """C files that are translated by default."""
 
 

@@ -39,7 +39,15 @@ class CallLayer(MacroLayer):
         name, arguments = called(node), children(child(node, "arguments"))
         if not name:
             return self._indirect(node, arguments)
+        if len(arguments) == 1 and self._is_cast(child(node, "function"), name):
+            return self.expression(arguments[0])
         return self.named_call(node, name, arguments)
+
+    def _is_cast(self, function: Node, name: str) -> bool:
+        """Return whether a call is a cast in the eyes of a parser that knows no types: ``(gfn_t)(x)``."""
+        return function.type == "parenthesized_expression" and (
+            name in self.program.layout.typedefs or name in ("u8", "u16", "u32", "u64", "s64", "ulong", "uint", "pgoff_t")
+        )
 
     def named_call(self, node: Node, name: str, arguments: list[Node]) -> Typed:
         """Translate a call of a function by its name."""

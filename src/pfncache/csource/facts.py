@@ -45,6 +45,8 @@ def called(node: Node) -> str:
     if node.type != "call_expression":
         return ""
     function = child(node, "function")
+    while function.type == "parenthesized_expression":
+        function = children(function)[0]
     return text_of(function) if function.type == "identifier" else ""
 
 

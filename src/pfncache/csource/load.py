@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,9 +53,17 @@ def read_sources(tree: Path, names: Sequence[str], tables: Tables) -> tuple[list
             raise SourceError(name, 0, "the file is no text") from None
         except OSError as error:
             raise SourceError(name, 0, f"{(error.strerror or 'cannot be read').lower()} in {tree}") from None
-        keep = {*tables.calls, *tables.each, *tables.names}
-        sources.append(parse.parse(texts[name], name, tables.config, keep))
+        sources.append(_parsed(texts[name], name, tables.config, _kept(tables)))
     return sources, texts
+
+
+def _kept(tables: Tables) -> frozenset[str]:
+    """Return the macros that the tables have, so that they are not expanded."""
+    return frozenset({*tables.calls, *tables.each, *tables.names})
+
+
+_parsed = functools.lru_cache(maxsize=64)(parse.parse)
+"""Files by their text: most of those of a patched tree are those of another one."""
 
 
 def load(tree: Path, files: Sequence[str], tables: Tables) -> Loaded:
@@ -72,7 +81,7 @@ def load(tree: Path, files: Sequence[str], tables: Tables) -> Loaded:
 
 def load_text(text: str, tables: Tables, file: str = "example.c") -> Loaded:
     """Translate the functions of one text; for tests and experiments."""
-    source = parse.parse(text, file, tables.config, {*tables.calls, *tables.each, *tables.names})
+    source = parse.parse(text, file, tables.config, _kept(tables))
     own = parse.parse(tables.declarations, "the tables", tables.config)
     return _load(CProgram([source], [own], tables), Path(), {file: text})
 

@@ -108,9 +108,22 @@ def placeholders(text: str) -> list[str]:
     return PLACEHOLDER.findall(text)
 
 
+PLACED = (ast.expr, ast.stmt, ast.arg, ast.keyword)
+"""Nodes that have a line."""
+
+
 def place(tree: ast.AST, line: int) -> None:
-    """Give a line to each node of a tree that has none."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword) and not hasattr(node, "lineno"):
-            node.lineno = node.end_lineno = line
-            node.col_offset = node.end_col_offset = 0
+    """Give a line to each node of a tree that has none. What is below a node that has one has one too."""
+    if isinstance(tree, PLACED):
+        if hasattr(tree, "lineno"):
+            return
+        tree.lineno = tree.end_lineno = line
+        tree.col_offset = tree.end_col_offset = 0
+    for name in tree._fields:
+        value = getattr(tree, name, None)
+        if isinstance(value, ast.AST):
+            place(value, line)
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, ast.AST):
+                    place(item, line)

@@ -302,6 +302,8 @@ class StatementLayer(JumpLayer):
             owner = place.place
             if owner.kind.form is Form.FUNCTION:
                 return self.function_stored(right, owner, right)
+            if owner.kind.form is Form.STRUCT:
+                return self.copied(target, owner, self.expression(right))
             return self.store_local(right, owner, self.expression(right, owner.kind))
         value = self.expression(right, place.kind)
         tree = self.converted(right, value, place.kind)

@@ -41,13 +41,13 @@ class Translator(LoopLayer):
         members: list[ast.arg] = []
         names = self.signature.names or tuple(p.name for p in self.signature.parameters)
         for parameter, word in zip(self.signature.parameters, names, strict=True):
-            name = self.scopes.name(-1, word)
             if parameter.kind.form is Form.STRUCT:
-                local = self.struct_local(self.signature.function.node, name, parameter.kind)
+                local = self.struct_local(self.signature.function.node, parameter.name, parameter.kind)
                 local.type = parameter.type
                 self.scopes.declare(parameter.name, local)
                 members += self._member_parameters(local)
                 continue
+            name = self.scopes.name(-1, word)
             local = Local(name, parameter.type, parameter.kind, is_out=parameter.is_out)
             self.scopes.declare(parameter.name, local)
             if parameter.is_out:
@@ -61,7 +61,7 @@ class Translator(LoopLayer):
     def _member_parameters(self, local: Local) -> list[ast.arg]:
         out: list[ast.arg] = []
         for path, inner in self.scalar_paths(local):
-            inner.name = f"{local.name}_{path}"
+            inner.name = self.scopes.name(-1, f"{local.name}_{path}")
             out.append(ast.arg(inner.name, annotation(inner.kind)))
             if inner.is_out:
                 out.append(ast.arg(inner.given, annotation(BOOL)))

@@ -130,9 +130,6 @@ TABLES = Tables(
         ),
         "xa_store_range": CallEntry("self.store_bindings({0}, {1}, {2}, {3})", XARRAY),
         "xa_err": CallEntry("{0}", "xa_store_range() of the model returns an errno"),
-        "kvm_mmu_unmap_gfn_range": CallEntry(
-            "self.unmap_gfn_range({0}, {1.start}, {1.end}, {1.slot}, {1.attr_filter})", "SPTEs are by hand", "bool"
-        ),
         "kvm_flush_remote_tlbs": CallEntry("", "the model has no TLBs", "void"),
         "kvm_arch_gmem_invalidate_range": CallEntry("", "TDX and SNP state that the model does not have", "void"),
         "kvm_arch_gmem_make_private": CallEntry("self.kvm_arch_gmem_make_private({0}, {1}, {2})", ORDER_0),
@@ -259,15 +256,6 @@ class GuestMemfdHelpers(GuestMemfdInvalidation):
                 if slot is not None and slot is not before:
                     yield number, slot
                 before = slot
-
-    @part_of("kvm_mmu_unmap_gfn_range")
-    def unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, slot: KvmMemorySlot, attr_filter: int) -> bool:
-        """Add the range to that of the invalidation, and zap its SPTEs."""
-        self.kvm_mmu_invalidate_range_add(kvm, start, end)
-        self.unmap_slot_range(
-            kvm, slot, start, end, attr_filter & KVM_FILTER_PRIVATE != 0, attr_filter & KVM_FILTER_SHARED != 0
-        )
-        return True
 
 
 class GuestMemfdAdapters(KvmMm):

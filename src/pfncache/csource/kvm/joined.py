@@ -10,7 +10,7 @@ from inspect import unwrap
 from types import ModuleType
 from typing import Any
 
-from pfncache.csource.kvm import guest_memfd, locking, pfncache
+from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
@@ -23,17 +23,16 @@ from pfncache.linux.vmlinux import Vmlinux
 
 FLAGS = {"FOLL_WRITE": 1, "MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX": 63}
 """Constants that no function of the model reads, and the greatest address of the model."""
-PARTS = (locking.TABLES, pfncache.TABLES, guest_memfd.TABLES)
-HELPERS: tuple[type, ...] = (locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers)
+PARTS = (locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES)
+HELPERS: tuple[type, ...] = (
+    locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
+    kvm_main.KvmMainHelpers,
+)  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
-ADAPTERS: tuple[type, ...] = (guest_memfd.GuestMemfdAdapters,)
+ADAPTERS: tuple[type, ...] = (guest_memfd.GuestMemfdAdapters, mmu_notifier.MmuNotifierAdapters)
 """Functions of the model that call the C's function, which takes or returns something else."""
 CONSTANTS = (errno, kvm_types, kvm, falloc)
 FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub)
-
-
-class Kernel(*HELPERS, Vmlinux):  # type: ignore[misc]
-    """The model with the helpers, in which names are looked up."""
 
 
 def _numbers(module: ModuleType) -> dict[str, Any]:
@@ -57,6 +56,13 @@ def scope() -> Mapping[str, Any]:
     for module in FUNCTIONS:
         found |= _functions(module)
     return found | FLAGS | guest_memfd.CONSTANTS
+
+
+@functools.cache
+def kernel() -> type[Vmlinux]:
+    """Return the model with the helpers, in which names are looked up."""
+    functions = {n: f for helper in HELPERS for n, f in vars(helper).items() if callable(f) and not n.startswith("__")}
+    return type("Kernel", (Vmlinux,), functions)
 
 
 @functools.cache
@@ -91,4 +97,4 @@ def tables() -> Tables:
                 whole[field.name] = whole.get(field.name, "") + value
             else:
                 whole[field.name] = tuple(dict.fromkeys((*whole.get(field.name, ()), *value)))
-    return Tables(**{**whole, "kernel": Kernel, "scope": scope(), "mirrored": mirrored()})
+    return Tables(**{**whole, "kernel": kernel(), "scope": scope(), "mirrored": mirrored()})

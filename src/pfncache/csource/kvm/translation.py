@@ -13,7 +13,7 @@ from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
 from pfncache.csource.load import digest, load
 from pfncache.csource.result import CFunction, Refusal
 
-FILES = ("virt/kvm/pfncache.c", "virt/kvm/guest_memfd.c")
+FILES = ("virt/kvm/pfncache.c", "virt/kvm/guest_memfd.c", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h")
 """C files that are translated by default."""
 
 

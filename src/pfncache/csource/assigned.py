@@ -8,23 +8,11 @@ read is a call of read_local(), which reports an error if it has none.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from pfncache.csource import pytree
 from pfncache.csource.kinds import BOOL, Kind, annotation, null_of
-from pfncache.lang.part_of import part_of_caller
-from pfncache.lang.report import report
-
-READ = "read_local"
-
-
-@part_of_caller
-def read_local(value: Any, is_set: bool) -> Any:
-    """Return the value of a local of C; report an error if it has none."""
-    if not is_set:
-        report("uninitialised-read", "a local is read before it has a value")
-    return value
+from pfncache.csource.runtime import read_local
 
 
 class _Reads:
@@ -53,7 +41,7 @@ class _Reads:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 for target in targets:
                     self.reads(target, given)
-                return given | {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and _stores(n)}
+                return given | _assigned(targets)
             case ast.AugAssign():
                 self.reads(node.value, given)
                 self.reads(node.target, given)
@@ -113,12 +101,18 @@ class _Reads:
         if not missing:
             return
         for inner in ast.walk(tree):
-            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load) and inner.id in missing:
+            if not isinstance(inner, ast.Name) or not isinstance(inner.ctx, ast.Load):
+                continue
+            if inner.id.removesuffix("_set") in missing and inner.id.endswith("_set"):
+                self.found[id(inner)] = inner.id.removesuffix("_set")  # it is passed on with its flag
+            elif inner.id in missing and not isinstance(inner, pytree.RawName):
                 self.found[id(inner)] = inner.id
 
 
-def _stores(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store)
+def _assigned(targets: Sequence[ast.expr]) -> set[str]:
+    """Return the locals that an assignment gives a value: not those that it gives a flag too."""
+    names = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {name for name in names if f"{name}_set" not in names}
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
@@ -127,20 +121,23 @@ def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset
     return one & other
 
 
-def guard_unset(tree: ast.FunctionDef, unset: Mapping[str, Kind]) -> None:
-    """Check each read of the locals in `unset` that may come before every assignment."""
+def guard_unset(tree: ast.FunctionDef, unset: Mapping[str, Kind], parameters: Collection[str] = ()) -> None:
+    """Check each read of the locals in `unset` that may come before every assignment.
+
+    `parameters` are those whose flag is a parameter of the function.
+    """
     if not unset:
         return
     reads = _Reads(frozenset(unset))
     reads.block(tree.body, frozenset())
     doubtful = frozenset(reads.found.values())
+    checked = _Checked(frozenset(unset), doubtful, reads.found)
+    tree.body = [checked.visit(statement) for statement in tree.body]
     if not doubtful:
         return
-    checked = _Checked(doubtful, reads.found)
-    tree.body = [checked.visit(statement) for statement in tree.body]
     tree.body = _with_flags(tree.body, doubtful)
     first: list[ast.stmt] = []
-    for name in sorted(doubtful):
+    for name in sorted(doubtful - set(parameters)):
         first.append(pytree.local(name, annotation(unset[name]), null_of(unset[name])))
         first.append(pytree.local(f"{name}_set", annotation(BOOL), pytree.constant(False)))
     for statement in first:
@@ -149,16 +146,24 @@ def guard_unset(tree: ast.FunctionDef, unset: Mapping[str, Kind]) -> None:
 
 
 class _Checked(ast.NodeTransformer):
-    """Replaces the doubtful reads."""
+    """Replaces the doubtful reads, and the flags of locals that certainly have a value."""
 
-    def __init__(self, names: frozenset[str], found: dict[int, str]) -> None:
-        self.names, self.found = names, found
+    def __init__(self, names: frozenset[str], doubtful: frozenset[str], found: dict[int, str]) -> None:
+        self.names, self.doubtful, self.found = names, doubtful, found
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        if isinstance(node, pytree.RawName):
+            return ast.copy_location(pytree.name(node.id), node)
+        base = node.id.removesuffix("_set")
+        if base in self.names and node.id != base:
+            is_certain = isinstance(node.ctx, ast.Load) and (base not in self.doubtful or id(node) not in self.found)
+            return ast.copy_location(pytree.constant(True), node) if is_certain else node
         if id(node) not in self.found or not isinstance(node.ctx, ast.Load):
             return node
         call = pytree.call(
-            pytree.name(READ), ast.copy_location(pytree.name(node.id), node), pytree.name(f"{node.id}_set")
+            pytree.name(read_local.__name__),
+            ast.copy_location(pytree.name(node.id), node),
+            pytree.name(f"{node.id}_set"),
         )
         pytree.place(call, node.lineno)
         return call
@@ -181,8 +186,7 @@ def _with_flags(statements: list[ast.stmt], names: frozenset[str]) -> list[ast.s
             targets = statement.targets
         elif isinstance(statement, ast.AnnAssign):
             targets = [statement.target]
-        stored = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name) and _stores(n)} & names
-        out += _set(stored, statement)
+        out += _set(_assigned(targets) & names, statement)
     return out
 
 

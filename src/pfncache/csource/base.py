@@ -62,6 +62,10 @@ class Base:
             pytree.place(statement, line_of(node))
         self.before += statements
 
+    def has_value(self, name: str) -> ast.expr:
+        """Return whether a local has a value: the name of its flag, which guard_unset() may replace by True."""
+        return pytree.name(f"{name}_set") if name in self.unset else pytree.constant(True)
+
     @contextmanager
     def collected(self) -> Iterator[list[ast.stmt]]:
         """Collect what expressions in the block need to be executed before them."""

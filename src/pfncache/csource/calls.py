@@ -18,6 +18,7 @@ from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, kind_of_hint, k
 from pfncache.csource.macros import MacroLayer
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
 from pfncache.csource.program import Parameter, Signature
+from pfncache.csource.runtime import call_nothing
 from pfncache.csource.scope import Local
 from pfncache.csource.tables import CallEntry
 
@@ -29,6 +30,18 @@ class Arguments:
     given: list[ast.expr] = field(default_factory=list)
     keywords: list[ast.keyword] = field(default_factory=list)
     results: list[ast.expr] = field(default_factory=list)
+    flags: list[ast.expr] = field(default_factory=list)
+    """Where it goes whether each of the further results has a value."""
+
+    def flag(self, word: str, tree: ast.expr) -> None:
+        """Pass whether a local that is passed has a value, unless it certainly has."""
+        if not isinstance(tree, ast.Constant):
+            self.keywords.append(ast.keyword(word, tree))
+
+    def result(self, target: ast.expr, flag: ast.expr) -> None:
+        """Add a further result."""
+        self.results.append(target)
+        self.flags.append(flag)
 
 
 class CallLayer(MacroLayer):
@@ -46,7 +59,8 @@ class CallLayer(MacroLayer):
     def _is_cast(self, function: Node, name: str) -> bool:
         """Return whether a call is a cast in the eyes of a parser that knows no types: ``(gfn_t)(x)``."""
         return function.type == "parenthesized_expression" and (
-            name in self.program.layout.typedefs or name in ("u8", "u16", "u32", "u64", "s64", "ulong", "uint", "pgoff_t")
+            name in self.program.layout.typedefs
+            or name in ("u8", "u16", "u32", "u64", "s64", "ulong", "uint", "pgoff_t")
         )
 
     def named_call(self, node: Node, name: str, arguments: list[Node]) -> Typed:
@@ -58,7 +72,7 @@ class CallLayer(MacroLayer):
         signature = self.program.signatures.get(name)
         if signature is not None:
             return self._translated(node, signature, arguments)
-        entry = self.tables.call(name, len(arguments))
+        entry = self._entry_on(name, arguments) or self.tables.call(name, len(arguments))
         if entry is not None:
             return self._entered(node, entry, arguments)
         return self._of_model(node, name, arguments)
@@ -71,6 +85,13 @@ class CallLayer(MacroLayer):
             self.emit(node, ast.Expr(self.fill(node, hook.text, arguments)))
 
     # Entries of the tables
+
+    def _entry_on(self, name: str, arguments: list[Node]) -> CallEntry | None:
+        """Return the entry for a call on the record that the first argument is; None if there is none."""
+        if not arguments or not any(key[0] == name for key in self.tables.calls_on):
+            return None
+        record = self.expression(arguments[0]).kind.record
+        return self.tables.calls_on.get((name, record.__name__)) if record is not None else None
 
     def _entered(self, node: Node, entry: CallEntry, arguments: list[Node]) -> Typed:
         if not entry.text:
@@ -163,7 +184,7 @@ class CallLayer(MacroLayer):
         tree = ast.Call(pytree.method(signature.method), passed_on.given, passed_on.keywords)
         if signature.is_plain:
             return Typed(tree, signature.result)
-        return self._bound(node, tree, signature.result, passed_on.results)
+        return self._bound(node, tree, signature.result, passed_on.results + passed_on.flags)
 
     def _argument_of(self, parameter: Parameter, argument: Node, passed_on: Arguments) -> None:
         if parameter.is_out:
@@ -189,33 +210,41 @@ class CallLayer(MacroLayer):
         target = self._out_target(argument)
         local = None if is_null else self.expression(argument).place
         assert isinstance(target, ast.Name)
-        passed_on.given += [
-            null_of(parameter.kind) if is_null or target.id in self.unset else target,
-            pytree.name(local.given) if isinstance(local, Local) and local.is_out else pytree.constant(not is_null),
-        ]
-        passed_on.results.append(target)
+        value = null_of(parameter.kind) if is_null else pytree.raw(target.id)
+        given = pytree.name(local.given) if isinstance(local, Local) and local.is_out else pytree.constant(not is_null)
+        passed_on.given += [value, given]
+        passed_on.flag(f"{parameter.name}_set", self.has_value(target.id))
+        passed_on.result(target, self._flag_target(target.id))
+
+    def _flag_target(self, name: str) -> ast.Name:
+        """Return where the flag of a result goes."""
+        return pytree.name(f"{name}_set" if name in self.unset else self.discarded())
 
     def _struct_argument(self, parameter: Parameter, local: Local, passed_on: Arguments) -> None:
         """Pass the scalars of a structure by their names in the function that is called."""
         for path, inner in self.scalar_paths(local):
             word = f"{parameter.name}_{path}"
             passed_on.keywords += [ast.keyword(f"{word}{end}", tree) for end, tree in self.passed(inner)]
-        for member in parameter.written & set(local.members):
+            if inner.kind.form is not Form.FUNCTION:
+                passed_on.flag(f"{word}_set", self.has_value((inner.target or inner).name))
+        for member in sorted(parameter.written & set(local.members)):
             for inner in local.members[member].scalars():
-                passed_on.results.append(pytree.name((inner.target or inner).name))
+                name = (inner.target or inner).name
+                passed_on.result(pytree.name(name), self._flag_target(name))
+
+    def flagged(self, local: Local) -> list[Local]:
+        """Return the scalars of a structure of which it is passed on whether they have a value."""
+        return [inner for _, inner in self.scalar_paths(local) if inner.kind.form is not Form.FUNCTION]
 
     def passed(self, local: Local) -> list[tuple[str, ast.expr]]:
         """Return the values that stand for one scalar of a structure, each with the end of its parameter's name."""
-        value = local.target or local
-        tree: ast.expr = pytree.name(value.name)
+        value = pytree.raw((local.target or local).name)
         if local.is_out:
-            if value.name in self.unset:
-                tree = null_of(value.kind)
             given = pytree.constant(True) if local.target is not None else pytree.name(local.given)
-            return [("", tree), ("_given", given)]
+            return [("", value), ("_given", given)]
         if local.kind.form is Form.FUNCTION:
-            return [("", tree), ("_is", pytree.name(local.identity))]
-        return [("", tree)]
+            return [("", value), ("_is", pytree.name(local.identity))]
+        return [("", value)]
 
     # Functions of the model
 
@@ -258,16 +287,23 @@ class CallLayer(MacroLayer):
         function = self.expression(child(node, "function"))
         if function.kind.form is not Form.FUNCTION or not isinstance(function.place, Local):
             raise self.refuse(node, f"a call through {shown(child(node, 'function'))!r}", "call a function by its name")
+        numbers = [0, *(self.number_of(name) for name in self.tables.null_functions if name in self.program.signatures)]
+        none = [ast.Compare(pytree.name(function.place.identity), [ast.Eq()], [pytree.constant(n)]) for n in numbers]
+        test = none[0] if len(none) == 1 else ast.BoolOp(ast.Or(), list[ast.expr](none))
+        self.emit(node, ast.If(test, [ast.Expr(pytree.call(pytree.name(call_nothing.__name__)))], []))
         plain: list[ast.expr] = []
         members: list[ast.expr] = []
+        flags: list[ast.expr] = []
         for argument in arguments:
             value = self.expression(argument)
             if isinstance(value.place, Local) and value.place.kind.form is Form.STRUCT:
                 # by position, as every function of the pointer's type has the same parameters
-                members += [tree for _, inner in self.scalar_paths(value.place) for _, tree in self.passed(inner)]
+                scalars = [inner for _, inner in self.scalar_paths(value.place)]
+                members += [tree for inner in scalars for _, tree in self.passed(inner)]
+                flags += [self.has_value((inner.target or inner).name) for inner in self.flagged(value.place)]
             else:
                 plain.append(value.tree)
-        return Typed(ast.Call(function.tree, plain + members, []), self.function_result(function.place))
+        return Typed(ast.Call(function.tree, plain + members + flags, []), self.function_result(function.place))
 
     def function_result(self, local: Local) -> Kind:
         """Return the kind of result of the functions that a local can be."""

@@ -249,11 +249,14 @@ class ExpressionLayer(PlaceLayer):
         if isinstance(value.place, Local):
             return pytree.name(value.place.identity)
         if value.kind.form is Form.FUNCTION and value.kind.struct:
-            names = sorted(self.program.signatures)
-            return pytree.constant(names.index(value.kind.struct) + 1)
+            return pytree.constant(self.number_of(value.kind.struct))
         if isinstance(value.tree, ast.Constant):
             return pytree.constant(0)
         raise self.refuse(node, f"the function {shown(node)!r} is not known", "compare a member with a function's name")
+
+    def number_of(self, function: str) -> int:
+        """Return the number of a C function."""
+        return sorted(self.program.signatures).index(function) + 1
 
     def _logical(self, node: Node, left: Node, operator: str, right: Node) -> Typed:
         first = self.condition(left)

@@ -13,12 +13,12 @@ from types import FunctionType
 from typing import Any
 
 from pfncache.csource import parse
-from pfncache.csource.assigned import READ, read_local
 from pfncache.csource.base import Translated
 from pfncache.csource.errors import RefusedError, SourceError
 from pfncache.csource.parse import FunctionNode, SourceFile, line_of
 from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.result import CFunction, Refusal
+from pfncache.csource.runtime import RUNTIME
 from pfncache.csource.tables import Tables
 from pfncache.csource.translator import translate_function
 from pfncache.lang import syntax
@@ -74,16 +74,16 @@ def load(tree: Path, files: Sequence[str], tables: Tables) -> Loaded:
     sources, texts = read_sources(tree, files, tables)
     present = [name for name in tables.headers if (tree / name).is_file()]
     headers, header_texts = read_sources(tree, present, tables)
-    own = parse.parse(tables.declarations, "the tables", tables.config)
-    program = CProgram(sources, [own, *headers], tables)
+    own = _parsed(tables.declarations, tables.declared_in, tables.config, frozenset())
+    program = CProgram(sources, headers, tables, own)
     return _load(program, tree, texts | header_texts)
 
 
 def load_text(text: str, tables: Tables, file: str = "example.c") -> Loaded:
     """Translate the functions of one text; for tests and experiments."""
     source = parse.parse(text, file, tables.config, _kept(tables))
-    own = parse.parse(tables.declarations, "the tables", tables.config)
-    return _load(CProgram([source], [own], tables), Path(), {file: text})
+    own = _parsed(tables.declarations, tables.declared_in, tables.config, frozenset())
+    return _load(CProgram([source], [], tables, own), Path(), {file: text})
 
 
 def _load(program: CProgram, tree: Path, texts: dict[str, str]) -> Loaded:
@@ -91,7 +91,7 @@ def _load(program: CProgram, tree: Path, texts: dict[str, str]) -> Loaded:
     refused: dict[str, Refusal] = {}
     done: dict[str, tuple[Signature, Translated]] = {}
     wanted = program.tables.mirrored or {*program.signatures, *broken}
-    todo = sorted(wanted & {*program.signatures, *broken})
+    todo = sorted(wanted & {*program.signatures, *broken} - program.own)
     seen = set(todo)
     while todo:
         name = todo.pop()
@@ -110,11 +110,12 @@ def _load(program: CProgram, tree: Path, texts: dict[str, str]) -> Loaded:
     _refuse_callers(done, refused, program)
     functions: dict[str, FunctionType] = {}
     translated: dict[str, CFunction] = {}
-    scope = {**program.tables.scope, READ: read_local}
+    scope = {**program.tables.scope, **RUNTIME}
     for name, (signature, result) in done.items():
         functions[signature.method] = compiled(result.tree, tree, signature.function, scope)
-        translated[name] = _described(signature, result)
-    outside = {*program.signatures, *broken} - seen
+        if name not in program.own:
+            translated[name] = _described(signature, result)
+    outside = {*program.signatures, *broken} - seen - program.own
     return Loaded(functions, translated, refused, frozenset(outside), texts)
 
 
@@ -156,12 +157,12 @@ def _described(signature: Signature, result: Translated) -> CFunction:
 
 def compiled(tree: ast.FunctionDef, root: Path, c: FunctionNode, scope: Mapping[str, Any]) -> FunctionType:
     """Compile the syntax tree of a function, and register it with the lines of the C file."""
-    file = str(root / c.file)
+    file = c.file if Path(c.file).is_absolute() else str(root / c.file)
     space = {**scope, "__name__": MODULE}
     exec(compile(ast.Module([tree], []), file, "exec"), space)
     function = space[tree.name]
     assert isinstance(function, FunctionType)
-    syntax.register(function.__code__, tree, file, c.file)
+    syntax.register(function.__code__, tree, file, _shown(c.file))
     if linux_name(function.__code__) != c.name:
         part_of(c.name)(function)
     return function
@@ -175,3 +176,8 @@ def digest(texts: Mapping[str, str], *others: str) -> str:
     for other in (parse.VERSION, *others):
         whole.update(f"{len(other)}\n{other}".encode())
     return whole.hexdigest()
+
+
+def _shown(file: str) -> str:
+    """Return the name of a C file for people: its path in the kernel tree, or the name of one of ours."""
+    return Path(file).name if Path(file).is_absolute() else file

@@ -169,13 +169,19 @@ class LoopLayer(StatementLayer):
 
     def _generate(self, node: Node, each: EachEntry, arguments: list[Node], body: Node) -> list[ast.stmt]:
         source = self.fill(node, each.text, arguments)
-        targets = [self.target(arguments[n]).tree for n in each.targets]
+        targets = [self._each_target(arguments, place) for place in each.targets]
         target = targets[0] if len(targets) == 1 else ast.Tuple(targets, ast.Load())
 
         def build() -> list[ast.stmt]:
             return [ast.For(pytree.stored(target), source, self.statement(body) or [ast.Pass()], [])]
 
         return self.loop(node, node.start_byte, build)
+
+    def _each_target(self, arguments: list[Node], place: int | str) -> ast.expr:
+        if isinstance(place, int):
+            return self.target(arguments[place]).tree
+        number, _, member = place.partition(".")
+        return self.struct_member(arguments[int(number)], member)
 
     def _walk_list(self, node: Node, arguments: list[Node], body: Node) -> list[ast.stmt]:
         head = peel(arguments[1])

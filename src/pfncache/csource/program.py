@@ -66,13 +66,15 @@ class ModelFunction:
 class CProgram:
     """The functions of C files, with the tables that join them to the model."""
 
-    def __init__(self, sources: Iterable[SourceFile], headers: Iterable[SourceFile], tables: Tables) -> None:
+    def __init__(
+        self, sources: Iterable[SourceFile], headers: Iterable[SourceFile], tables: Tables, own: SourceFile
+    ) -> None:
         self.sources, self.tables = list(sources), tables
         self.layout = Layout(tables)
         self.constants: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         """Macros without arguments, with their text."""
-        for source in (*headers, *self.sources):
+        for source in (own, *headers, *self.sources):
             self.layout.structs.update(source.structs)
             self.layout.typedefs.update(source.typedefs)
             self.constants.update(source.enumerators)
@@ -82,6 +84,11 @@ class CProgram:
             for name, function in source.functions.items():
                 if name not in tables.by_hand:
                     self.signatures[name] = self._signature(function)
+        for name, function in own.functions.items():
+            if name not in self.signatures:
+                self.signatures[name] = self._signature(function)
+        self.own = frozenset(own.functions)
+        """Functions of our own, which stand for those of the model."""
         self._fixpoint()
         for signature in self.signatures.values():
             self._name(signature)
@@ -152,6 +159,9 @@ class CProgram:
 
     def _name(self, signature: Signature) -> None:
         """Decide the method's name: that of the model's function that it replaces, or one of its own."""
+        if signature.function.name in self.own:
+            signature.method = f"c_{signature.method}"
+            return
         own = getattr(self.tables.kernel, signature.method, None)
         plain = inspect.unwrap(own) if own is not None else None
         if plain is None or not hasattr(plain, "__code__"):

@@ -17,6 +17,15 @@ def name(word: str) -> ast.Name:
     return ast.Name(word, ast.Load())
 
 
+class RawName(ast.Name):
+    """A read of a local that may have no value: it is passed on, with a flag that says whether it has one."""
+
+
+def raw(word: str) -> ast.Name:
+    """Return a read of a local that passes it on."""
+    return RawName(word, ast.Load())
+
+
 def constant(value: bool | int | str | None) -> ast.Constant:
     """Return a constant."""
     return ast.Constant(value)

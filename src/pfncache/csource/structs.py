@@ -13,6 +13,7 @@ from pfncache.csource.base import IN_TABLES
 from pfncache.csource.calls import CallLayer
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, annotation, null_of
 from pfncache.csource.parse import CType, child, children, peel, shown, text_of
+from pfncache.csource.runtime import call_nothing
 from pfncache.csource.scope import Local
 
 MAX_DEPTH = 3
@@ -65,12 +66,16 @@ class StructLayer(CallLayer):
                     continue
                 raise self.refuse(pair, "a structure is initialised by position", "write .member = value")
             designators = pair.children_by_field_name("designator")
-            if len(designators) != 1 or designators[0].type != "field_designator":
+            if any(designator.type != "field_designator" for designator in designators):
                 raise self.refuse(pair, f"the initialiser {shown(pair)!r}", "write .member = value")
-            given[text_of(children(designators[0])[0])] = child(pair, "value")
+            given[".".join(text_of(children(d)[0]) for d in designators)] = child(pair, "value")
         out: list[ast.stmt] = []
         for word, inner in local.members.items():
             out += self._member_value(node, inner, given.pop(word, None), value is not None)
+            for path in [path for path in given if path.startswith(f"{word}.")]:  # .member.inner = value
+                deep = inner.members.get(path.removeprefix(f"{word}."))
+                if deep is not None:
+                    out += self._member_value(node, deep, given.pop(path), True)
         if given:
             raise self.refuse(node, f"struct {local.kind.struct} has no {', '.join(given)} here", "declare the member")
         return out
@@ -85,11 +90,11 @@ class StructLayer(CallLayer):
             return self.initialised(node, local, inner)
         if local.is_out:
             return self._pointer_value(node, local, value)
+        if local.kind.form is Form.FUNCTION:
+            return self.function_stored(node, local, value)
         if value is None and not is_zeroed:
             self.unset[local.name] = local.kind
             return []
-        if local.kind.form is Form.FUNCTION:
-            return self.function_stored(node, local, value)
         with self.collected() as first:
             typed = self.expression(value, local.kind) if value is not None else Typed(null_of(local.kind), local.kind)
             tree = self.converted(value or node, typed, local.kind)
@@ -115,7 +120,7 @@ class StructLayer(CallLayer):
         number = self.function_number(value or node, typed)
         if typed.kind.form is not Form.FUNCTION and not isinstance(typed.tree, ast.Constant):
             raise self.refuse(value or node, f"{shown(value or node)!r} is no function", IN_TABLES)
-        tree = typed.tree if typed.kind.form is Form.FUNCTION else pytree.method("c_no_function")
+        tree = typed.tree if typed.kind.form is Form.FUNCTION else pytree.name(call_nothing.__name__)
         return [pytree.assign(pytree.name(local.name), tree), pytree.assign(pytree.name(local.identity), number)]
 
     def copied(self, node: Node, local: Local, value: Typed) -> list[ast.stmt]:

@@ -70,8 +70,8 @@ class EachEntry:
     """What a for_each macro becomes: a loop over a generator of the model."""
 
     text: str
-    targets: tuple[int, ...]
-    """Arguments that are assigned in each turn."""
+    targets: tuple[int | str, ...]
+    """Arguments that are assigned in each turn; ``"0.slot"`` is a member of the first."""
     why: str
 
 
@@ -112,7 +112,9 @@ class Tables:
     headers: tuple[str, ...] = ()
     """Headers whose structures, types and constants are read."""
     declarations: str = ""
-    """C in our own words: structures of headers that are not read, as far as they are used."""
+    """C in our own words: structures of headers that are not read, and functions that stand for those of the model."""
+    declared_in: str = "the tables"
+    """The path of the file that `declarations` was read from."""
     records: Mapping[str, str] = field(default_factory=dict)
     """The record of a structure, where its name is not the structure's."""
     members: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
@@ -129,6 +131,8 @@ class Tables:
     """container_of(): by structure and member; ``{0}`` is the member."""
     calls: Mapping[str, CallEntry] = field(default_factory=dict)
     """By C function; ``name/5`` is that of calls with five arguments."""
+    calls_on: Mapping[tuple[str, str], CallEntry] = field(default_factory=dict)
+    """By C function and the record that the first argument is."""
     names: Mapping[str, NameEntry] = field(default_factory=dict)
     sizes: Mapping[str, NameEntry] = field(default_factory=dict)
     """sizeof(): by structure."""
@@ -141,6 +145,8 @@ class Tables:
     after: Mapping[str, Hook] = field(default_factory=dict)
     opaque: Mapping[str, str] = field(default_factory=dict)
     """Structures of which the model has nothing, with the reason: stores to a local of one have no effect."""
+    null_functions: frozenset[str] = frozenset()
+    """Functions that stand for none in a member that is a function."""
     mirrored: frozenset[str] = frozenset()
     """C functions that the model has; these are translated, and what they call. Empty for all of the files."""
     by_hand: Mapping[str, str] = field(default_factory=dict)

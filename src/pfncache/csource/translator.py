@@ -20,6 +20,9 @@ from pfncache.csource.scope import Local
 class Translator(LoopLayer):
     """The translation of one C function into one function of the modelling language."""
 
+    _flags: frozenset[str] = frozenset()
+    """Locals whose flag is a parameter."""
+
     def run(self) -> Translated:
         """Translate the function. Raises RefusedError."""
         signature = self.signature
@@ -29,7 +32,7 @@ class Translator(LoopLayer):
         if not pytree.ends(statements):
             statements += self.fallen_off(body)
         tree = ast.FunctionDef(signature.method, arguments, statements or [ast.Pass()], [], self._result_hint())
-        guard_unset(tree, self.unset)
+        guard_unset(tree, self.unset, self._flags)
         pytree.place(tree, signature.function.line)
         ast.fix_missing_locations(tree)
         return Translated(tree, self.calls, self.needed)
@@ -39,6 +42,7 @@ class Translator(LoopLayer):
     def _parameters(self) -> ast.arguments:
         plain: list[ast.arg] = []
         members: list[ast.arg] = []
+        flags: list[str] = []
         names = self.signature.names or tuple(p.name for p in self.signature.parameters)
         for parameter, word in zip(self.signature.parameters, names, strict=True):
             if parameter.kind.form is Form.STRUCT:
@@ -46,17 +50,32 @@ class Translator(LoopLayer):
                 local.type = parameter.type
                 self.scopes.declare(parameter.name, local)
                 members += self._member_parameters(local)
+                flags += [inner.name for inner in self.flagged(local)]
                 continue
             name = self.scopes.name(-1, word)
             local = Local(name, parameter.type, parameter.kind, is_out=parameter.is_out)
             self.scopes.declare(parameter.name, local)
             if parameter.is_out:
                 plain += [ast.arg(name, annotation(parameter.kind)), ast.arg(local.given, annotation(BOOL))]
+                flags.append(name)
             elif parameter.kind.form is Form.FUNCTION:
                 plain += [ast.arg(name, annotation(parameter.kind)), ast.arg(local.identity, annotation(INT))]
             else:
                 plain.append(ast.arg(name, annotation(parameter.kind)))
-        return ast.arguments([], [ast.arg("self"), *plain, *members], None, [], [], None, [])
+        for local in (local for p in self.signature.parameters for local in self._locals_of(p.name)):
+            self.unset[local.name] = local.kind
+        self._flags = frozenset(flags)
+        last = [ast.arg(f"{name}_set", annotation(BOOL)) for name in flags]
+        arguments = [ast.arg("self"), *plain, *members, *last]
+        return ast.arguments([], arguments, None, [], [], None, [pytree.constant(True) for _ in flags])
+
+    def _locals_of(self, parameter: str) -> list[Local]:
+        """Return the locals of a parameter that may come without a value."""
+        local = self.scopes.find(parameter)
+        assert local is not None
+        if local.kind.form is Form.STRUCT:
+            return self.flagged(local)
+        return [local] if local.is_out else []
 
     def _member_parameters(self, local: Local) -> list[ast.arg]:
         out: list[ast.arg] = []
@@ -94,7 +113,8 @@ class Translator(LoopLayer):
             hints = [self._hint_of(result)]
         if result.form is Form.ERRPTR:
             hints.append(annotation(INT))
-        hints += [annotation(local.kind) for local in self._further_results()]
+        further = self._further_results()
+        hints += [annotation(local.kind) for local in further] + [annotation(BOOL) for _ in further]
         if not hints:
             return ast.Constant(None)
         return (
@@ -111,13 +131,18 @@ class Translator(LoopLayer):
         """Translate a return."""
         with self.collected() as first:
             values = self._values(node, value)
-            values += [pytree.name(local.name) for local in self._further_results()]
+            values += self._further_values()
         tree: ast.expr | None = None
         if values:
             tree = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
         statement = ast.Return(tree)
         pytree.place(statement, line_of(node))
         return [*first, statement]
+
+    def _further_values(self) -> list[ast.expr]:
+        """Return the further results, and whether each has a value."""
+        further = self._further_results()
+        return [*(pytree.raw(local.name) for local in further), *(self.has_value(local.name) for local in further)]
 
     def _values(self, node: Node, value: Node | None) -> list[ast.expr]:
         result = self.signature.result
@@ -153,7 +178,7 @@ class Translator(LoopLayer):
         """Return the end of the function."""
         if self.signature.result.form is Form.VOID:
             return self.returned(node, None) if self._further_results() else []
-        further: list[ast.expr] = [pytree.name(local.name) for local in self._further_results()]
+        further = self._further_values()
         first = [null_of(self._own_result())]
         if self.signature.result.form is not Form.INT and self.signature.result.form is not Form.BOOL:
             return []

@@ -36,10 +36,6 @@ TABLES = Tables(
         "CONFIG_HAVE_KVM_ARCH_GMEM_CONVERT", "CONFIG_HAVE_KVM_ARCH_GMEM_PREPARE", "CONFIG_HAVE_KVM_ARCH_GMEM_RECLAIM",
         "CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE",
     }),
-    declarations="""
-        struct vm_area_struct { struct file *vm_file; unsigned long vm_flags; struct vm_operations_struct *vm_ops; };
-        struct vm_fault { struct vm_area_struct *vma; unsigned long pgoff; struct page *page; };
-    """,
     records={
         "inode": "AddressSpace", "address_space": "AddressSpace", "gmem_inode": "AddressSpace", "folio": "Page",
     },
@@ -261,19 +257,21 @@ class GuestMemfdHelpers(GuestMemfdInvalidation):
 class GuestMemfdAdapters(KvmMm):
     """The model's functions that take or return something else than the C's: each calls the C's function."""
 
-    c_kvm_gmem_get_pfn: Callable[..., tuple[Errno, Pfn, Page | None, int]]
+    c_kvm_gmem_get_pfn: Callable[..., tuple[Errno, Pfn, Page | None, int, bool, bool, bool]]
     c_kvm_gmem_punch_hole: Callable[..., Errno]
     c_kvm_gmem_allocate: Callable[..., Errno]
     c_kvm_gmem_release: Callable[..., int]
     c_kvm_gmem_error_folio: Callable[..., int]
-    c_kvm_gmem_fault_user_mapping: Callable[..., tuple[int, Page | None]]
+    c_kvm_gmem_fault_user_mapping: Callable[..., tuple[int, Page | None, bool]]
     c_kvm_gmem_prepare_memory_region: Callable[..., Errno]
     c_kvm_gmem_mmap: Callable[..., Errno]
     c_kvm_gmem_get_invalidate_filter: Callable[..., int]
 
     def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Return the page, or the error pfn that stands for the errno."""
-        ret, pfn, _page, _order = self.c_kvm_gmem_get_pfn(kvm, slot, gfn, 0, True, None, True, 0, True)
+        ret, pfn, _page, _order, _pfn_set, _page_set, _order_set = self.c_kvm_gmem_get_pfn(
+            kvm, slot, gfn, 0, True, None, True, 0, True, pfn_set=False, page_set=False, max_order_set=False
+        )
         if ret == 0:
             return pfn
         return KVM_PFN_ERR_HWPOISON if ret == -EHWPOISON else KVM_PFN_ERR_FAULT
@@ -300,7 +298,7 @@ class GuestMemfdAdapters(KvmMm):
         """Return the page, or an error pfn; with __do_fault()'s test for poisoned memory."""
         for file in self.gmem_files:
             if file.f_mapping is mapping:
-                ret, page = self.c_kvm_gmem_fault_user_mapping(
+                ret, page, _page_set = self.c_kvm_gmem_fault_user_mapping(
                     vmf_vma_vm_file=file, vmf_vma_vm_flags=0, vmf_pgoff=index, vmf_page=None
                 )
                 if ret != VM_FAULT_LOCKED:

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import fields
 from inspect import unwrap
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,11 @@ HELPERS: tuple[type, ...] = (
     kvm_main.KvmMainHelpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
-ADAPTERS: tuple[type, ...] = (guest_memfd.GuestMemfdAdapters, mmu_notifier.MmuNotifierAdapters)
+ADAPTERS: tuple[type, ...] = (
+    guest_memfd.GuestMemfdAdapters,
+    mmu_notifier.MmuNotifierAdapters,
+    kvm_main.KvmMainAdapters,
+)
 """Functions of the model that call the C's function, which takes or returns something else."""
 CONSTANTS = (errno, kvm_types, kvm, falloc)
 FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub)
@@ -56,6 +61,11 @@ def scope() -> Mapping[str, Any]:
     for module in FUNCTIONS:
         found |= _functions(module)
     return found | FLAGS | guest_memfd.CONSTANTS
+
+
+def _environment() -> dict[str, str]:
+    path = Path(__file__).with_name("environment.c")
+    return {"declarations": path.read_text(), "declared_in": str(path)}
 
 
 @functools.cache
@@ -97,4 +107,4 @@ def tables() -> Tables:
                 whole[field.name] = whole.get(field.name, "") + value
             else:
                 whole[field.name] = tuple(dict.fromkeys((*whole.get(field.name, ()), *value)))
-    return Tables(**{**whole, "kernel": kernel(), "scope": scope(), "mirrored": mirrored()})
+    return Tables(**{**whole, "kernel": kernel(), "scope": scope(), "mirrored": mirrored(), **_environment()})

@@ -45,6 +45,11 @@ TABLES = Tables(
         "KVM_BUG_ON": CallEntry("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
         "BUG_ON": CallEntry("self.warned({0:truth}, {0:text})", CONDITION, "bool"),
     },
+    calls_on={
+        ("lockdep_assert_held", "RwLock"): CallEntry(
+            "assert_rwlock_held({0})", "the model has one for each lock", "void"
+        ),
+    },
     names={"current": NameEntry("current()", "the running task is a function of the model", "TaskStruct")},
     guards={
         "mutex": GuardEntry("mutex({0})", "a guard of the model"),

@@ -9,6 +9,7 @@ from pfncache.csource.tables import CallEntry, EachEntry, Hook, MemberEntry, Tab
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.preempt import current_thread_info
@@ -21,7 +22,6 @@ KVM_FILTER_SHARED, KVM_FILTER_PRIVATE = 1, 2
 
 TABLES = Tables(
     config=frozenset({"CONFIG_KVM_GENERIC_MMU_NOTIFIER", "CONFIG_MMU_NOTIFIER"}),
-    declarations="struct mmu_notifier_range { unsigned long start; unsigned long end; };",
     records={"mmu_notifier": "Kvm", "interval_tree_node": "KvmMemorySlot"},
     containers={
         ("kvm", "mmu_notifier"): MemberEntry("{0}", "a subscription is that of its VM", "Kvm"),
@@ -37,10 +37,8 @@ TABLES = Tables(
         "__kvm_memslots": CallEntry("self.memslots_under_lock({0})", "the model has one address space", "KvmMemslots"),
         "mmu_notifier_range_blockable": CallEntry("True", "the model has no OOM killer", "bool"),
         "kvm_arch_guest_memory_reclaimed": CallEntry("", "a cache flush for SEV", "void"),
-        "kvm_unmap_gfn_range": CallEntry(
-            "self.zap_gfn_range({0}, {1.slot}, {1.start}, {1.end}, {1.attr_filter})", "SPTEs are by hand", "bool"
-        ),
     },
+    null_functions=frozenset({"kvm_null_fn"}),
     stores={
         ("Kvm", "mn_active_invalidate_count++"): Hook("self.hold_count({0})", "lockdep: a memslot update waits for it"),
         ("Kvm", "mn_active_invalidate_count--"): Hook("self.release_count({0})", "lockdep: see the increment"),
@@ -72,6 +70,13 @@ class MmuNotifierHelpers(GuestMemfdInvalidation, KvmMmuNotifier):
         """Report a dereference of kvm->memslots that nothing protects."""
         if current_thread_info().srcu_depth == 0 and not kvm.slots_lock.held and kvm.users_count != 0:
             report("srcu-unprotected", f"{current_thread_info()} dereferences kvm->memslots without SRCU or slots_lock")
+
+    @part_of("kvm_arch_pre_set_memory_attributes")
+    def zap_gfns(self, kvm: Kvm, start: Gfn, end: Gfn) -> bool:
+        """Zap private and shared SPTEs of a range: a conversion goes either way."""
+        WARN_ON_ONCE(not self.kvm_arch_has_private_mem(kvm), "!kvm_arch_has_private_mem(kvm)")
+        self.kvm_unmap_gfn_range(kvm, start, end, True, True)
+        return True
 
     @part_of("kvm_unmap_gfn_range")
     def zap_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, attr_filter: int) -> bool:

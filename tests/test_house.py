@@ -20,7 +20,7 @@ FLOORS = (
     {"interrupts", "lang", "progress", "user_cache"},
     {"linux"},
     {"check"},
-    {"kernels", "properties"},
+    {"csource", "kernels", "properties"},
     {"designs", "scenarios"},
     {"verify"},
     {"machines", "sweep"},
@@ -35,6 +35,7 @@ FLOORS = (
 """Rooms, from the ground up: a room imports rooms on lower floors alone."""
 ALONE = {
     "lang": set[str](),
+    "csource": {"lang", "linux"},
     "linux": {"lang"},
     "check": {"lang", "user_cache", "interrupts", "progress"},
     "properties": {"lang", "linux"},
@@ -106,6 +107,17 @@ def test_room_imports_its_own_and_what_it_may(name: str) -> None:
         if room(module) == name
         for target in imports_of(path)
         if room(target) not in ALONE[name] | {name}
+    ]
+    assert strange == []
+
+
+def test_the_translation_of_c_knows_nothing_of_the_kernel_outside_its_tables() -> None:
+    strange = [
+        f"{module} imports {target}"
+        for module, path in MODULES.items()
+        if room(module) == "csource" and not module.startswith("csource.kvm")
+        for target in imports_of(path)
+        if room(target) not in {"csource", "lang"} or target.startswith("csource.kvm")
     ]
     assert strange == []
 

@@ -30,6 +30,8 @@ class Patch:
     """What the patch requires of its base."""
     provides: ClassVar[tuple[Requirement, ...]] = ()
     """The requirements of other patches that this one meets."""
+    source_key: ClassVar[str] = ""
+    """Of a patch that is made of other source than a class: a digest of all that determines its functions."""
     changes_nothing: ClassVar[str] = ""
     """Of a patch without functions: why it changes nothing, as a rename to a name that the model has already."""
 
@@ -156,7 +158,10 @@ def _apply(layer: type, kernel: type[Vmlinux]) -> type[Vmlinux]:
     functions = {name: _rebind(value, cell) for name, value in vars(layer).items() if callable(value)}
     for name, function in functions.items():
         _mark_part(function, getattr(kernel, name, None))
-    patched = type(layer.__name__, (kernel,), {**functions, "__doc__": layer.__doc__, "__module__": layer.__module__})
+    space = {**functions, "__doc__": layer.__doc__, "__module__": layer.__module__}
+    if "source_key" in vars(layer):
+        space["source_key"] = vars(layer)["source_key"]
+    patched = type(layer.__name__, (kernel,), space)
     cell.cell_contents = patched
     return patched
 

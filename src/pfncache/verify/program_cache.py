@@ -23,8 +23,10 @@ from pfncache.check.system import Heap, System
 from pfncache.lang.records import Record
 from pfncache.verify.program_format import FormatError, decode, encode
 
-SOURCES = ("check", "designs", "lang", "linux", "properties", "scenarios", "verify")
+SOURCES = ("check", "csource", "designs", "lang", "linux", "properties", "scenarios", "verify")
 """Rooms of the package whose sources determine a compiled system."""
+MADE_FROM_C = "pfncache.designs.from_c"
+"""Module of the classes that are made of C, each of which has a digest of all that was read for it."""
 GENERATIONS = 3
 """Versions of the sources whose systems stay in the cache."""
 _memo = Memo()
@@ -103,12 +105,19 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
 
 def _layers(kernel: type) -> tuple[str, ...]:
     """Return the classes of a kernel, by names that are the same in every process."""
-    return tuple(f"{layer.__module__}.{layer.__name__}" for layer in kernel.__mro__ if _is_ours(layer))
+    return tuple(f"{layer.__module__}.{layer.__name__}{_made_of(layer)}" for layer in kernel.__mro__ if _is_ours(layer))
+
+
+def _made_of(layer: type) -> str:
+    """Return the digest of what a class was made of, if it was not written down in the package's sources."""
+    return str(vars(layer).get("source_key", ""))
 
 
 def _is_ours(layer: type) -> bool:
     """Return True if each function of the class is in the package's sources. Raises _Uncacheable if not."""
     if layer.__module__ in sys.stdlib_module_names:
+        return True
+    if layer.__module__ == MADE_FROM_C and _made_of(layer):
         return True
     if not layer.__module__.startswith("pfncache."):
         raise _Uncacheable

@@ -7,6 +7,8 @@ import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pfncache.lang.syntax import shown_name
+
 PACKAGE = Path(__file__).parents[1]
 KERNEL = PACKAGE / "linux"
 LOOP_MARK = " loop: the steps below repeat "
@@ -53,7 +55,10 @@ class Trace:
 
 
 def kernel_path(file: str) -> str:
-    """Return the path of a model file in the kernel tree, of another file in the package, or else the name."""
+    """Return the path of a model or C file in the kernel tree, of another file in the package, or else the name."""
+    shown = shown_name(file)
+    if shown is not None:
+        return shown
     path = Path(file)
     for folder in (KERNEL, PACKAGE):
         if path.is_relative_to(folder):

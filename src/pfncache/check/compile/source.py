@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
+from pfncache.lang.syntax import syntax_of
 
 
 class CompileError(Exception):
@@ -114,6 +115,9 @@ def _parse(function: FunctionType) -> FunctionSource:
     if not isinstance(code, CodeType):
         raise CompileError(Location("<unknown>", 0, str(function)), f"{function!r} is no function with a def")
     place = Location(code.co_filename, code.co_firstlineno, code.co_name)
+    registered = syntax_of(code)
+    if registered is not None:  # the lines of its nodes are those of the file already
+        return _analysed(function, registered.tree, registered.file, 1)
     try:
         lines, first = inspect.getsourcelines(function)
         tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
@@ -123,7 +127,11 @@ def _parse(function: FunctionType) -> FunctionSource:
         raise CompileError(place, f"{code.co_name} is nested too deeply for Python's parser") from None
     if not isinstance(tree, ast.FunctionDef):
         raise CompileError(place, f"{code.co_name} is no function with a def")
-    file = inspect.getsourcefile(function) or function.__code__.co_filename
+    return _analysed(function, tree, inspect.getsourcefile(function) or code.co_filename, first)
+
+
+def _analysed(function: FunctionType, tree: ast.FunctionDef, file: str, first: int) -> FunctionSource:
+    """Return the source of a function, given its syntax tree and the line of the file that line 1 of it is."""
     try:
         hints = get_type_hints(function, localns=dict(Record.registry), include_extras=True)
     except NameError as error:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables for the MMU notifiers of virt/kvm/kvm_main.c."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pfncache.csource.tables import CallEntry, EachEntry, Hook, MemberEntry, Tables
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.preempt import current_thread_info
+from pfncache.linux.include.linux.types import Hva
+from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
+from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+KVM_FILTER_SHARED, KVM_FILTER_PRIVATE = 1, 2
+
+TABLES = Tables(
+    config=frozenset({"CONFIG_KVM_GENERIC_MMU_NOTIFIER", "CONFIG_MMU_NOTIFIER"}),
+    records={"mmu_notifier": "Kvm", "interval_tree_node": "KvmMemorySlot"},
+    containers={
+        ("kvm", "mmu_notifier"): MemberEntry("{0}", "a subscription is that of its VM", "Kvm"),
+        ("kvm_memory_slot", "hva_node"): MemberEntry("{0}", "a walk yields the slots", "KvmMemorySlot"),
+    },
+    each={
+        "kvm_for_each_memslot_in_hva_range": EachEntry(
+            "self.memslots_in_hva_range({1}, {2}, {3})", (0,), "a walk of the ids instead of the interval tree"
+        )
+    },
+    calls={
+        "kvm_arch_nr_memslot_as_ids": CallEntry("1", "pfncaches see address space 0 alone"),
+        "__kvm_memslots": CallEntry("self.memslots_under_lock({0})", "the model has one address space", "KvmMemslots"),
+        "mmu_notifier_range_blockable": CallEntry("True", "the model has no OOM killer", "bool"),
+        "kvm_arch_guest_memory_reclaimed": CallEntry("", "a cache flush for SEV", "void"),
+    },
+    null_functions=frozenset({"kvm_null_fn"}),
+    stores={
+        ("Kvm", "mn_active_invalidate_count++"): Hook("self.hold_count({0})", "lockdep: a memslot update waits for it"),
+        ("Kvm", "mn_active_invalidate_count--"): Hook("self.release_count({0})", "lockdep: see the increment"),
+    },
+)  # fmt: skip
+
+
+class MmuNotifierHelpers(GuestMemfdInvalidation, KvmMmuNotifier):
+    """What the MMU notifiers call in another form than the model's functions have."""
+
+    def memslots_in_hva_range(self, slots: KvmMemslots, start: Hva, last: Hva) -> Iterator[KvmMemorySlot]:
+        """Yield the slots whose user addresses overlap [start, last]."""
+        for entry in slots.entries:
+            slot = entry.slot
+            if slot is not None and self.slot_overlaps_hva(slot, start, last + 1):
+                yield slot
+
+    @part_of("__kvm_memslots")
+    def memslots_under_lock(self, kvm: Kvm) -> KvmMemslots:
+        """Return the active set, in an SRCU read section, under slots_lock, or when the last user is gone."""
+        self.check_memslots_protected(kvm)
+        slots = kvm.memslots
+        assert slots is not None
+        return slots
+
+    @part_of("__kvm_memslots")
+    @atomic
+    def check_memslots_protected(self, kvm: Kvm) -> None:
+        """Report a dereference of kvm->memslots that nothing protects."""
+        if current_thread_info().srcu_depth == 0 and not kvm.slots_lock.held and kvm.users_count != 0:
+            report("srcu-unprotected", f"{current_thread_info()} dereferences kvm->memslots without SRCU or slots_lock")
+
+    @part_of("kvm_arch_pre_set_memory_attributes")
+    def zap_gfns(self, kvm: Kvm, start: Gfn, end: Gfn) -> bool:
+        """Zap private and shared SPTEs of a range: a conversion goes either way."""
+        WARN_ON_ONCE(not self.kvm_arch_has_private_mem(kvm), "!kvm_arch_has_private_mem(kvm)")
+        self.kvm_unmap_gfn_range(kvm, start, end, True, True)
+        return True
+
+    @part_of("kvm_unmap_gfn_range")
+    def zap_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, attr_filter: int) -> bool:
+        """Zap the SPTEs of a range that the filter names."""
+        is_private, is_shared = attr_filter & KVM_FILTER_PRIVATE != 0, attr_filter & KVM_FILTER_SHARED != 0
+        self.unmap_slot_range(kvm, slot, start, end, is_private, is_shared)
+        return True
+
+
+class MmuNotifierAdapters(KvmMm):
+    """The notifiers as mm/ of the model calls them."""
+
+    c_kvm_mmu_notifier_invalidate_range_start: Callable[..., int]
+    c_kvm_mmu_notifier_invalidate_range_end: Callable[..., None]
+
+    def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """Pass the range as a structure."""
+        self.c_kvm_mmu_notifier_invalidate_range_start(kvm, range_start=start, range_end=end)
+
+    def kvm_mmu_notifier_invalidate_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """Pass the range as a structure."""
+        self.c_kvm_mmu_notifier_invalidate_range_end(kvm, range_start=start, range_end=end)

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Statements: declarations, assignments, blocks, branches and results."""
+
+from __future__ import annotations
+
+import ast
+
+from tree_sitter import Node
+
+from pfncache.csource import pytree
+from pfncache.csource.base import IN_TABLES
+from pfncache.csource.expressions import BINARY
+from pfncache.csource.facts import called
+from pfncache.csource.jumps import JumpLayer, Level
+from pfncache.csource.kinds import BOOL, INT, Form, Typed, annotation
+from pfncache.csource.parse import CType, child, children, declared, line_of, peel, shown, text_of
+from pfncache.csource.scope import Local
+
+
+class StatementLayer(JumpLayer):
+    """The layer for statements without loops."""
+
+    def statement(self, node: Node) -> list[ast.stmt]:
+        """Translate a statement, with what its expressions need before it."""
+        with self.collected() as first:
+            rest = self._statement(node)
+        out = [*first, *rest]
+        for statement in out:
+            pytree.place(statement, line_of(node))
+        return out
+
+    def _statement(self, node: Node) -> list[ast.stmt]:
+        match node.type:
+            case "compound_statement":
+                return self.block(children(node))
+            case "declaration":
+                return self.declaration(node)
+            case "expression_statement":
+                inner = children(node)
+                return self.effect(inner[0]) if inner and text_of(inner[0]) != "fallthrough" else []
+            case "if_statement":
+                return self._if(node)
+            case "return_statement":
+                inner = children(node)
+                return self.returned(node, inner[0] if inner else None)
+            case "attributed_statement":  # fallthrough;
+                return []
+        return self.jump_or_loop(node)
+
+    # The layer above
+
+    def jump_or_loop(self, node: Node) -> list[ast.stmt]:
+        """Translate a loop, a switch, or a jump."""
+        raise NotImplementedError
+
+    def labelled(self, nodes: list[Node], at: int) -> list[ast.stmt] | None:
+        """Translate the rest of a block from a label on, if that begins a loop; None if it does not."""
+        raise NotImplementedError
+
+    def returned(self, node: Node, value: Node | None) -> list[ast.stmt]:
+        """Translate a return."""
+        raise NotImplementedError
+
+    # Blocks
+
+    def block(self, nodes: list[Node], own_scope: bool = True) -> list[ast.stmt]:
+        """Translate the statements of a block. A guard has the rest of its block."""
+        if own_scope:
+            self.scopes.enter()
+        out = self._rest(nodes, 0)
+        if own_scope:
+            self.scopes.leave()
+        return out
+
+    def _rest(self, nodes: list[Node], start: int) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        for at in range(start, len(nodes)):
+            node = nodes[at]
+            if node.type == "labeled_statement":
+                loop = self.labelled(nodes, at)
+                if loop is not None:
+                    return out + loop
+                inner = [c for c in children(node) if c.type != "statement_identifier"]
+                new = self.statement(inner[0]) if inner else []
+            else:
+                guard = self._guard(node)
+                if guard is not None:
+                    first, manager = guard
+                    return out + first + [self._guarded(node, manager, nodes, at + 1)]
+                new = self.statement(node)
+            out += new
+            if pytree.ends(out):
+                break  # what follows is reached by a goto alone, and translated there
+        return out
+
+    def _guarded(self, node: Node, manager: ast.expr, nodes: list[Node], at: int) -> ast.stmt:
+        self.levels.append(Level(node.start_byte, is_guard=True, end=nodes[-1].end_byte))
+        body = self._rest(nodes, at)
+        self.levels.pop()
+        statement = ast.With([ast.withitem(manager)], body or [ast.Pass()])
+        pytree.place(statement, line_of(node))
+        return statement
+
+    def _guard(self, node: Node) -> tuple[list[ast.stmt], ast.expr] | None:
+        """Return what comes before a guard, and the guard, of ``guard(x)(y);`` or ``CLASS(x, name)(y);``."""
+        inner = children(node)
+        if node.type != "expression_statement" or not inner or inner[0].type != "call_expression":
+            return None
+        maker = child(inner[0], "function")
+        word = called(maker)
+        if maker.type != "call_expression" or word not in ("guard", "CLASS"):
+            return None
+        names = [text_of(n) for n in children(child(maker, "arguments"))]
+        return self.guard(node, names, children(child(inner[0], "arguments")))
+
+    def guard(self, node: Node, names: list[str], arguments: list[Node]) -> tuple[list[ast.stmt], ast.expr]:
+        """Return what comes before a guard of the tables, and the guard; a CLASS has a second name, its local's."""
+        entry = self.tables.guards.get(names[0])
+        if entry is None:
+            raise self.refuse(node, f"guard({names[0]})", IN_TABLES)
+        with self.collected() as first:
+            if not entry.make:
+                return first, self.fill(node, entry.text, arguments)
+            value = self.named_call(node, entry.make, arguments)
+            given = CType(entry.struct, True, 1)
+            local = self.scopes.declare(
+                names[1], Local(self.scopes.name(node.start_byte, names[1]), given, self.program.kind_of(given))
+            )
+            self.before += self.store_local(node, local, value)
+            manager = self.fill(node, entry.text, [], lambda word: pytree.name(local.name))
+        return first, manager
+
+    # Branches
+
+    def _if(self, node: Node) -> list[ast.stmt]:
+        test = self.condition(child(node, "condition"))
+        with self.collected():
+            yes = self.statement(child(node, "consequence"))
+            alternative = node.child_by_field_name("alternative")
+            no = self.statement(children(alternative)[0]) if alternative is not None else []
+        if not yes and not no:
+            return [ast.Expr(test)] if any(isinstance(n, ast.Call) for n in ast.walk(test)) else []
+        return [ast.If(test, yes or [ast.Pass()], no)]
+
+    # Declarations
+
+    def declaration(self, node: Node) -> list[ast.stmt]:
+        """Translate a declaration of locals."""
+        if any(c.type == "storage_class_specifier" and text_of(c) in ("static", "extern") for c in node.children):
+            raise self.refuse(node, f"the static local in {shown(node)!r}", "use a member of a structure")
+        out: list[ast.stmt] = []
+        for part in node.children_by_field_name("declarator"):
+            value = part.child_by_field_name("value") if part.type == "init_declarator" else None
+            word, given = declared(node, part)
+            with self.collected() as first:
+                new = self._declare(node, word, given, value)
+            out += [*first, *new]
+        return out
+
+    def _declare(self, node: Node, word: str, given: CType, value: Node | None) -> list[ast.stmt]:
+        if given.is_array:
+            raise self.refuse(node, f"the array {word}", "use separate locals")
+        kind, name = self.program.kind_of(given), self.scopes.name(node.start_byte, word)
+        resolved = self.program.layout.resolve(given)
+        local = Local(name, given, kind, is_error=self.program.holds_error(self.facts, word))
+        if kind.form is Form.STRUCT and resolved.stars == 0:
+            local = self.scopes.declare(word, self.struct_local(node, name, kind))
+            if value is not None and value.type != "initializer_list":
+                return self.copied(node, local, self.expression(value))
+            return self.initialised(node, local, value)
+        if kind.form is Form.STRUCT or (
+            resolved.stars and self.is_number(kind) and resolved.base not in ("void", "char")
+        ):
+            return self._declare_pointer(node, word, local, value)
+        self.scopes.declare(word, local)
+        if value is None:
+            self.unset[name] = kind
+            if local.is_error:
+                self.unset[local.error] = INT
+            return []
+        if kind.form is Form.OPAQUE:
+            return []
+        return self.store_local(value, local, self.expression(value, kind))
+
+    def _declare_pointer(self, node: Node, word: str, local: Local, value: Node | None) -> list[ast.stmt]:
+        """Declare a pointer to a local or to a structure that is taken apart: another name for it."""
+        if value is None:
+            raise self.refuse(node, f"the pointer {word} has no value where it is declared", IN_TABLES)
+        typed = self.expression(value)
+        if isinstance(typed.place, Local) and (typed.is_address or typed.kind.form is Form.STRUCT):
+            if typed.kind.form is Form.STRUCT:
+                self.scopes.declare(word, typed.place)
+            else:
+                local.target = typed.place
+                self.scopes.declare(word, local)
+            return []
+        raise self.refuse(node, f"the pointer {word} = {shown(value)!r}", IN_TABLES)
+
+    # Assignments and other effects
+
+    def effect(self, node: Node) -> list[ast.stmt]:
+        """Translate an expression whose value is not used."""
+        node = peel(node)
+        match node.type:
+            case "assignment_expression":
+                return self.assignment(node)
+            case "update_expression":
+                return self._increment(node)
+            case "comma_expression":
+                return self._sequence(node)
+            case "conditional_expression":
+                test = self.condition(child(node, "condition"))
+                yes, no = child(node, "consequence"), child(node, "alternative")
+                return [ast.If(test, self._branch_effect(yes), self._branch_effect(no))]
+        value = self.expression(node)
+        if isinstance(value.tree, ast.Constant | ast.Name):
+            return []
+        after: list[ast.stmt] = []
+        hook = self.tables.after.get(called(node))
+        if hook is not None:
+            after.append(ast.Expr(self.fill(node, hook.text, children(child(node, "arguments")))))
+        return [ast.Expr(value.tree), *after]
+
+    def _branch_effect(self, node: Node) -> list[ast.stmt]:
+        with self.collected() as first:
+            rest = self.effect(node)
+        return [*first, *rest] or [ast.Pass()]
+
+    def _sequence(self, node: Node) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        for part in (child(node, "left"), child(node, "right")):
+            with self.collected() as first:
+                rest = self.effect(part)
+            out += [*first, *rest]
+        return out
+
+    def _increment(self, node: Node) -> list[ast.stmt]:
+        argument = child(node, "argument")
+        operator = text_of(child(node, "operator"))
+        target = self.target(argument)
+        step: ast.operator = ast.Add() if operator == "++" else ast.Sub()
+        statement = ast.AugAssign(pytree.stored(target.tree), step, pytree.constant(1))  # type: ignore[arg-type]
+        return [statement, *self.reported(argument, operator, None)]
+
+    def assignment(self, node: Node) -> list[ast.stmt]:
+        """Translate an assignment, also one of several targets."""
+        left, operator, right = peel(child(node, "left")), text_of(child(node, "operator")), child(node, "right")
+        if operator != "=":
+            return self._augmented(node, left, operator, right)
+        targets = [left]
+        while peel(right).type == "assignment_expression":
+            inner = peel(right)
+            targets.insert(0, peel(child(inner, "left")))
+            right = child(inner, "right")
+        out: list[ast.stmt] = []
+        for target in targets:
+            with self.collected() as first:
+                new = self._store(target, right)
+            out += [*first, *new]
+        return out
+
+    def _augmented(self, node: Node, left: Node, operator: str, right: Node) -> list[ast.stmt]:
+        flag = self.flag(left, right) if operator in ("|=", "&=") else None
+        if flag is not None:
+            return [pytree.assign(flag, pytree.constant(operator == "|="))]
+        kind = BINARY.get(operator[:-1])
+        target = self.target(left)
+        if kind is None or not self.is_number(target.kind):
+            raise self.refuse(node, f"the operator {operator} in {shown(node)!r}", "use it on numbers")
+        value = self.expression(right)
+        if target.kind.form is Form.BOOL:
+            tree: ast.expr = ast.BinOp(target.tree, kind(), self.truth(value))
+            return [pytree.assign(target.tree, self.truth(Typed(tree, INT))), *self.reported(left, "", right)]
+        if not self.is_number(value.kind):
+            raise self.refuse(right, f"{shown(right)!r} is no number in the model", IN_TABLES)
+        statement = ast.AugAssign(pytree.stored(target.tree), kind(), value.tree)  # type: ignore[arg-type]
+        return [statement, *self.reported(left, "", right)]
+
+    def stored(self, node: Node, target: Node, value: Node) -> list[ast.stmt]:
+        """Translate a store by a macro, whose target may be given by its address."""
+        inner = peel(target)
+        if inner.type == "pointer_expression" and text_of(child(inner, "operator")) == "&":
+            inner = peel(child(inner, "argument"))
+        return self._store(inner, value)
+
+    def _store(self, target: Node, right: Node) -> list[ast.stmt]:
+        local = self.local(target)
+        if local is not None and local.kind.form is Form.OPAQUE:
+            return self._evaluated(right)
+        if local is not None and local.kind.form is Form.STRUCT and local.members:
+            return self.copied(target, local, self.expression(right))
+        if local is not None and local.is_out and self._is_default(local, target, right):
+            return [pytree.local(local.given, annotation(BOOL), pytree.constant(True))]
+        if local is not None and local.is_out:
+            raise self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
+        if local is not None:
+            return self.store_local(right, local, self.expression(right, local.kind))
+        if self._is_opaque(target):
+            return self._evaluated(right)
+        place = self.target(target)
+        if isinstance(place.place, Local) and place.tree is not None and isinstance(place.tree, ast.Name):
+            owner = place.place
+            if owner.kind.form is Form.FUNCTION:
+                return self.function_stored(right, owner, right)
+            if owner.kind.form is Form.STRUCT:
+                return self.copied(target, owner, self.expression(right))
+            return self.store_local(right, owner, self.expression(right, owner.kind))
+        value = self.expression(right, place.kind)
+        tree = self.converted(right, value, place.kind)
+        return [pytree.assign(place.tree, tree), *self.reported(target, "", right)]
+
+    def _is_default(self, local: Local, target: Node, right: Node) -> bool:
+        """Return whether a pointer to a result that is NULL gets a local to point to: ``p = p ?: &local``."""
+        right = peel(right)
+        if right.type != "conditional_expression" or right.child_by_field_name("consequence") is not None:
+            return False
+        if text_of(peel(child(right, "condition"))) != text_of(target):
+            return False
+        value = self.expression(child(right, "alternative"))
+        return value.is_address and isinstance(value.place, Local) and value.kind == local.kind
+
+    def _is_opaque(self, node: Node) -> bool:
+        """Return whether a store is to a structure that the model does not have, or to a pointer to one."""
+        member = text_of(child(node, "field")) if node.type == "field_expression" else ""
+        base = peel(child(node, "argument")) if node.type == "field_expression" else node
+        owner = self.local(base)
+        if owner is not None and owner.kind.form is Form.STRUCT and member:
+            given = self.program.layout.members(owner.kind.struct).get(member)
+            return given is not None and self.program.kind_of(given).form is Form.OPAQUE
+        while base.type == "field_expression":
+            base = peel(child(base, "argument"))
+        owner = self.local(base)
+        return owner is not None and owner.kind.form is Form.OPAQUE
+
+    def _evaluated(self, right: Node) -> list[ast.stmt]:
+        """Keep the calls of a value that has no place in the model."""
+        return self.effect(right) if peel(right).type == "call_expression" else []
+
+    def store_local(self, node: Node, local: Local, value: Typed) -> list[ast.stmt]:
+        """Return the assignment to a local."""
+        if local.kind.form is Form.FUNCTION:
+            number = self.function_number(node, value)
+            return [
+                pytree.assign(pytree.name(local.name), value.tree),
+                pytree.assign(pytree.name(local.identity), number),
+            ]
+        if value.is_address:
+            what = f"the address {shown(node)!r} is kept in a local"
+            raise self.refuse(node, what, "bind it where the local is declared")
+        if value.error is not None and not local.is_error:
+            raise self.refuse(
+                node, f"{shown(node)!r} may be an error, and {local.name} is no pointer with an error", IN_TABLES
+            )
+        tree = self.converted(node, value, local.kind)
+        out = [pytree.local(local.name, annotation(local.kind), tree)]
+        if local.is_error:
+            error = value.error if value.error is not None else pytree.constant(0)
+            out.append(pytree.local(local.error, annotation(INT), error))
+        return out
+
+    def reported(self, target: Node, operator: str, right: Node | None) -> list[ast.stmt]:
+        """Return what the model's reports need behind a store."""
+        target = peel(target)
+        if target.type != "field_expression":
+            return []
+        member = text_of(child(target, "field")) + operator
+        if not any(key[1] == member for key in self.tables.stores):
+            return []
+        base = self.expression(child(target, "argument"))
+        for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
+            hook = self.tables.stores.get((owner.__name__, member))
+            if hook is not None and not (right is not None and hook.unless and hook.unless in text_of(right)):
+                return [ast.Expr(self.fill(target, hook.text, [], lambda word: base.tree))]
+        return []

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The form of the tables by which C and a model are joined. Every entry has its reason.
+
+Most names need no entry: a structure is the record of its name in capitals, a member the field of its name, a function
+the model's method of its name. Texts are Python expressions. In them ``{0}`` stands for the first argument,
+``{0.name}`` for a member of the structure that the first argument is, ``{0:text}`` for its text in C, ``{0:truth}``
+for whether it is not zero, ``{0:owner}`` for the structure of which it is the address of a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pfncache.lang.records import Record
+
+
+@dataclass(frozen=True)
+class CallEntry:
+    """What a call of a function or macro becomes."""
+
+    text: str
+    """The expression; empty for a call without effect on the model."""
+    why: str
+    returns: str = "int"
+    """``int``, ``bool``, ``void``, the class of a record, or ``Class|err``: a record and a negative errno."""
+    results: tuple[str, ...] = ()
+    """Where the further items of a tuple go: ``1`` is what the second argument points to, ``0.page`` what the member
+    `page` of the first one points to, ``0->page`` that member."""
+
+
+@dataclass(frozen=True)
+class MemberEntry:
+    """What a member of a structure becomes; ``{0}`` is the structure."""
+
+    text: str
+    why: str
+    returns: str = "int"
+
+
+@dataclass(frozen=True)
+class NameEntry:
+    """What a name that is not a local becomes."""
+
+    text: str
+    why: str
+    returns: str = "int"
+
+
+@dataclass(frozen=True)
+class WalkEntry:
+    """What a walk over a list becomes: a loop over all that may be on it, and a test."""
+
+    candidates: str
+    """A tuple of records; ``{0}`` is the record that has the list."""
+    test: str
+    """Whether the candidate ``{1}`` is on the list of ``{0}``."""
+    why: str
+    element: str = "{1}"
+    """The entry of the list, given the candidate ``{1}``."""
+    add: str = ""
+    """Adds the entry ``{0}`` to its list."""
+    remove: str = ""
+    """Removes the entry ``{0}`` from its list."""
+
+
+@dataclass(frozen=True)
+class EachEntry:
+    """What a for_each macro becomes: a loop over a generator of the model."""
+
+    text: str
+    targets: tuple[int | str, ...]
+    """Arguments that are assigned in each turn; ``"0.slot"`` is a member of the first."""
+    why: str
+
+
+@dataclass(frozen=True)
+class GuardEntry:
+    """What guard(name)() and scoped_guard(name) become: a guard of the model; a CLASS also has a value."""
+
+    text: str
+    why: str
+    make: str = ""
+    """Of a CLASS: the C function that returns its value; the guard's ``{0}`` is then the value."""
+    struct: str = ""
+    """Of a CLASS: the structure that its value points to."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """Code of the model's reports, beside a store or a call of the C. It has no effect on what the C does."""
+
+    text: str
+    """``{0}`` is the record of the store, or the first argument of the call; ``{struct:gfn}`` a local that points to a
+    `struct gfn`."""
+    why: str
+    unless: str = ""
+    """A pattern: no hook where the text of the stored value matches it."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """How C and a model are joined."""
+
+    kernel: type = object
+    """The class whose methods are the model's functions."""
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    """Names that the texts and the translated functions may use, among them the model's constants."""
+    config: frozenset[str] = frozenset()
+    """Names that conditional compilation takes for defined."""
+    headers: tuple[str, ...] = ()
+    """Headers whose structures, types and constants are read."""
+    declarations: str = ""
+    """C in our own words: structures of headers that are not read, and functions that stand for those of the model."""
+    declared_in: str = "the tables"
+    """The path of the file that `declarations` was read from."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """The record of a structure, where its name is not the structure's."""
+    members: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
+    """By record and member."""
+    transparent: frozenset[str] = frozenset()
+    """Members that are structures in C, and whose members are those of the record itself."""
+    flags: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    """By record, member and flag: the field that is true when the flag is set."""
+    lists: Mapping[tuple[str, str], WalkEntry] = field(default_factory=dict)
+    """By the record that has the list, and its member."""
+    entries: Mapping[tuple[str, str], WalkEntry] = field(default_factory=dict)
+    """By the record that is on the list, and the member by which it is."""
+    containers: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
+    """container_of(): by structure and member; ``{0}`` is the member."""
+    calls: Mapping[str, CallEntry] = field(default_factory=dict)
+    """By C function; ``name/5`` is that of calls with five arguments."""
+    calls_on: Mapping[tuple[str, str], CallEntry] = field(default_factory=dict)
+    """By C function and the record that the first argument is."""
+    names: Mapping[str, NameEntry] = field(default_factory=dict)
+    sizes: Mapping[str, NameEntry] = field(default_factory=dict)
+    """sizeof(): by structure."""
+    each: Mapping[str, EachEntry] = field(default_factory=dict)
+    guards: Mapping[str, GuardEntry] = field(default_factory=dict)
+    stores: Mapping[tuple[str, str], Hook] = field(default_factory=dict)
+    """By record and member, which has ``++`` or ``--`` behind it for an increment or a decrement."""
+    before: Mapping[str, Hook] = field(default_factory=dict)
+    """By C function: before a call of it."""
+    after: Mapping[str, Hook] = field(default_factory=dict)
+    opaque: Mapping[str, str] = field(default_factory=dict)
+    """Structures of which the model has nothing, with the reason: stores to a local of one have no effect."""
+    null_functions: frozenset[str] = frozenset()
+    """Functions that stand for none in a member that is a function."""
+    mirrored: frozenset[str] = frozenset()
+    """C functions that the model has; these are translated, and what they call. Empty for all of the files."""
+    by_hand: Mapping[str, str] = field(default_factory=dict)
+    """C functions of the files that are not translated, with the reason: the model's are used."""
+
+    def record_of_struct(self, name: str) -> type[Record] | None:
+        """Return the model's record for a structure; None if it has none."""
+        known = self.records.get(name) or "".join(word.capitalize() for word in name.split("_"))
+        return Record.registry.get(known)
+
+    def call(self, name: str, count: int) -> CallEntry | None:
+        """Return the entry for a call with a number of arguments; None if there is none."""
+        return self.calls.get(f"{name}/{count}") or self.calls.get(name)
+
+    def description(self) -> str:
+        """Return all texts of the tables, for a digest."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("kernel", "scope")}
+        return repr({name: _sorted(value) for name, value in sorted(plain.items())})
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return sorted(map(repr, value.items()))
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KVM's own C, where it was fetched, gives the verdicts of the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pfncache.csource.errors import SourceError
+from pfncache.csource.kvm.translation import FILES, Translation, translate
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
+from pfncache.designs.from_c import patch_of, translation_of
+from pfncache.verify.check import check
+from pfncache.verify.outcome import Outcome
+from tests.csource.kvm.trees import copied, source, with_body
+
+PFNCACHE = "virt/kvm/pfncache.c"
+RELEASES = {"7.3.4": "mainline-7.3", "7.2.12": "mainline-7.2", "6.12.117": "mainline-6.12"}
+
+
+def design(translation: Translation) -> Design:
+    base = DESIGNS[RELEASES[translation.version]]
+    return (base + [patch_of(translation)]).named("from-c", "from C")
+
+
+def found(outcomes: list[Outcome]) -> dict[str, tuple[str, list[str]]]:
+    return {o.scenario: (o.verdict.value, [v.property for v in o.violations]) for o in outcomes}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_function_of_pfncache_is_translated(release: str) -> None:
+    done = translate(source(release), [PFNCACHE], version=release)
+    assert {name: str(why) for name, why in done.refused.items()} == {}
+    assert len(done.translated) == 14
+    assert done.translated["kvm_gpc_check"].file == PFNCACHE
+
+
+def test_nothing_of_7_3_4_that_the_model_has_is_refused() -> None:
+    done = translate(source("7.3.4"), version="7.3.4")
+    assert {name: str(why) for name, why in done.refused.items()} == {}
+
+
+def test_barriers_of_a_function() -> None:
+    done = translate(source("7.3.4"), [PFNCACHE], version="7.3.4")
+    assert done.translated["mmu_notifier_retry_cache"].barriers == ("smp_rmb",)
+
+
+def test_pfncache_gives_the_verdicts_of_the_model() -> None:
+    c = design(translate(source("7.3.4"), [PFNCACHE], version="7.3.4"))
+    assert found(check(c, "gpc/", jobs=1)) == found(check("mainline-7.3", "gpc/", jobs=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_default_catalogue_has_the_verdicts_of_the_model(release: str) -> None:
+    translation = translate(source(release), version=release)
+    by_hand, from_c = check(RELEASES[release]), check(design(translation))
+    assert found(from_c) == found(by_hand)
+    assert sum(o.states for o in from_c) <= 1.5 * sum(o.states for o in by_hand)
+
+
+def test_a_fault_in_c_is_found_on_its_own_line(tmp_path: Path) -> None:
+    tree = copied("7.3.4", tmp_path)
+    with_body(tree, PFNCACHE, "mmu_notifier_retry_cache", "\treturn kvm->mn_active_invalidate_count == 5;")
+    (outcome,) = check(design(translate(tree, [PFNCACHE], version="7.3.4")), "clock/anon/munmap", jobs=1)
+    assert [v.property for v in outcome.violations] == ["stale-translation"]
+    trace = outcome.violations[0].trace
+    assert trace is not None
+    lines = [row for row in trace.rows if row.source.startswith(f"{PFNCACHE}:")]
+    assert lines
+    text = (tree / PFNCACHE).read_text().splitlines()
+    assert all(text[int(row.source.rpartition(":")[2]) - 1].strip() == row.text for row in lines)
+    assert "return kvm->mn_active_invalidate_count == 5;" in [row.text for row in lines]
+
+
+def test_the_key_depends_on_the_text(tmp_path: Path) -> None:
+    tree = copied("7.3.4", tmp_path)
+    before = translate(tree, [PFNCACHE], version="7.3.4").key
+    assert translate(tree, [PFNCACHE], version="7.3.4").key == before
+    with_body(tree, PFNCACHE, "mmu_notifier_retry_cache", "\treturn false;")
+    assert translate(tree, [PFNCACHE], version="7.3.4").key != before
+
+
+def test_a_refused_function_has_its_place(tmp_path: Path) -> None:
+    tree = copied("7.3.4", tmp_path)
+    with_body(tree, PFNCACHE, "mmu_notifier_retry_cache", "\treturn no_such_function(kvm);")
+    refused = translate(tree, [PFNCACHE], version="7.3.4").refused
+    assert refused["mmu_notifier_retry_cache"].what == "the model has no no_such_function()"
+    assert refused["hva_to_pfn_retry"].what == "it calls mmu_notifier_retry_cache(), which is not translated"
+    assert "kvm_gpc_check" not in refused
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as raised:
+        translate(tmp_path, [PFNCACHE], version="7.3.4")
+    assert str(raised.value) == f"{PFNCACHE}: no such file or directory in {tmp_path}"
+
+
+def test_a_patch_knows_its_translation() -> None:
+    translation = translate(source("7.3.4"), FILES, version="7.3.4")
+    patch = patch_of(translation)
+    assert translation_of(patch) is translation
+    assert patch.subject() == f"{', '.join(sorted(FILES))} of Linux 7.3.4, translated"

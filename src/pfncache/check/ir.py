@@ -76,7 +76,7 @@ class Failure:
     stack: tuple[Location, ...]
 
 
-Subject = int | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
+Subject = int | str | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
 """The operand of an instruction that is not a register; the table of operations (ops.py) says which."""
 
 
@@ -91,7 +91,7 @@ class Instr:
 
     @property
     def condition(self) -> Reg:
-        """The register that a branch, BLOCK or SYMMETRIC tests."""
+        """The register that a branch, BLOCK, SYMMETRIC or REACH tests."""
         (condition,) = self.reads
         return condition
 
@@ -146,6 +146,12 @@ class Instr:
     def event(self) -> Event:
         """The preemption point of EVENT."""
         assert isinstance(self.subject, Event)
+        return self.subject
+
+    @property
+    def target(self) -> str:
+        """What REACH marks."""
+        assert isinstance(self.subject, str)
         return self.subject
 
     @property

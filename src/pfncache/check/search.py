@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -106,13 +107,18 @@ class Search:
         self.registers = np.zeros(int(image[REGISTERS]) + 1, dtype=np.int64)
         interpreter.prepare(image, self.registers)
         self.out = np.zeros(interpreter.OUT_SIZE, dtype=np.int64)
-        self.cover = np.zeros(max(1, len(program.acquisitions)), dtype=np.uint8)
+        self.cover = np.zeros(max(1, len(program.targets) + len(program.acquisitions)), dtype=np.uint8)
         self.start_events: list[int] = []
         self.start_failure: Failure | None = None
         """The failure of an actor before its first visible step."""
         self.start_loop = ""
         """The explanation of an actor that loops before its first visible step."""
         self.initial = self._start()
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """The targets that the search has reached so far."""
+        return frozenset(itertools.compress(self.program.targets, self.cover))
 
     def _start(self) -> NDArray[np.uint64]:
         """Return the initial state: every actor stands before its first visible step."""
@@ -289,7 +295,7 @@ class Search:
         result.path += loop
 
     def _check_lock_order(self, result: SearchResult) -> None:
-        cycle = find_cycle(self.program.acquisitions, self.cover)
+        cycle = find_cycle(self.program.acquisitions, self.cover[len(self.program.targets) :])
         if cycle is not None:
             result.violate("lock-order", cycle)
 

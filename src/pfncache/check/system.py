@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ class Call:
 
     function: Callable[..., Any]
     args: tuple[Any, ...] = ()
+    target: str = ""
+    """The target that is reached when the operation succeeds: it returns, and not False, NULL or a negative number."""
 
     def __str__(self) -> str:
         return f"{self.function.__name__}({', '.join(map(str, self.args))})"
@@ -44,6 +46,10 @@ class System:
     actors: tuple[Actor, ...]
     kernel: Any
     at_end: Call | None = None
+    targets: tuple[str, ...] = ()
+    """What some interleaving has to reach; a search that finds nothing and does not reach one is vacuous."""
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    """Targets that cannot be reached, with the reason."""
 
     @property
     def is_endless(self) -> bool:

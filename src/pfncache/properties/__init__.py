@@ -12,6 +12,7 @@ from pfncache.properties.private_access import PRIVATE_ACCESS
 from pfncache.properties.property import Property
 from pfncache.properties.stale_spte import STALE_SPTE
 from pfncache.properties.stale_translation import STALE_TRANSLATION
+from pfncache.properties.targets import TargetProbe
 from pfncache.properties.torn_update import TORN_UPDATE
 from pfncache.properties.unlisted_cache import UNLISTED_CACHE
 
@@ -35,5 +36,5 @@ PROPERTIES: dict[str, Property] = {
 }
 """Every property, by name."""
 
-PROBES: tuple[type, ...] = tuple(p.probe for p in PROPERTIES.values() if p.probe is not None)
-"""Classes that check the properties; they go on top of a kernel."""
+PROBES: tuple[type, ...] = (*(p.probe for p in PROPERTIES.values() if p.probe is not None), TargetProbe)
+"""Classes that check the properties, and the one that observes targets; they go on top of a kernel."""

@@ -200,6 +200,7 @@ def has_interrupt(w: World) -> None:
 def halt(w: World) -> None:
     """A halted vCPU reads the pending upcall before it sleeps, while the page of vcpu_info is unmapped."""
     _set_vcpu_info(w)
+    w.cannot_reach("vcpu: kvm_vcpu_block() succeeded", "the model's vcpu_info always has an upcall pending")
     w.actor("vcpu", w.call("kvm_vcpu_block", w.vcpu))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 

@@ -90,6 +90,7 @@ def _scenario(comparison: Comparison, compared: bool) -> dict[str, Any]:
             for v in outcome.violations
         ],
         "cured": [{"property": v.property, "place": v.place, "reason": v.reason} for v in comparison.cured],
+        "reached": [result.as_json() for result in outcome.targets],
         "states": outcome.states,
         "transitions": outcome.transitions,
         "seconds": round(outcome.seconds, 3),

@@ -95,7 +95,7 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
             members = (f"{n}={key(v)}" for n, v in vars(record).items() if not n.startswith("host_"))
             yield f"{record.record_name}: {', '.join(members)}"
     for actor in system.actors:
-        calls = "; ".join(f"{key(call.function)}{key(call.args)}" for call in actor.calls)
+        calls = "; ".join(f"{key(call.function)}{key(call.args)}{call.target!r}" for call in actor.calls)
         yield f"{actor.name} {key(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
     if system.at_end is not None:
         yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)}"

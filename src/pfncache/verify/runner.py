@@ -20,6 +20,7 @@ from pfncache.interrupts import interruptible, reraise
 from pfncache.scenarios.scenario import Scenario, describe
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.program_cache import program_of
+from pfncache.verify.reach import compared, results_of
 from pfncache.verify.systems import make_system
 from pfncache.verify.trace import Trace
 from pfncache.verify.trace_builder import build, reason_of
@@ -88,24 +89,27 @@ class OutcomeCache:
         bounds = (job.max_states, job.reduction)
         for entry in self.entries:
             if entry.bounds == bounds and _signature(type(system.kernel), entry.used, start) == entry.signature:
-                return entry.outcome
+                return entry.outcome.excused(_reasons(job, system))
         program = program_of(system, job.reduction)
-        outcome = _outcome(job.scenario_name, system, *search_shortest(program, job.max_states, job.threads))
+        outcome = _outcome(job, system, *search_shortest(program, job.max_states, job.threads))
+        before = frozenset[str]().union(*(compared(entry.outcome.targets) for entry in self.entries))
+        if job.reduction and outcome.judged(before).verdict == Verdict.VACUOUS:
+            outcome = _unreduced(job, system, outcome)
         used = program.compiled.used
         signature = _signature(type(system.kernel), used, start)
         self.entries.append(_Entry(bounds=bounds, used=used, signature=signature, outcome=outcome))
         return outcome
 
 
-def _outcome(scenario: str, system: System, searching: Search, result: SearchResult) -> Outcome:
+def _outcome(job: Job, system: System, searching: Search, result: SearchResult) -> Outcome:
     """Return the outcome of a search, with the trace of its violation."""
     trace = _replayed(searching, result) if result.path or result.failure is not None else None
     violations: tuple[Violation, ...] = ()
     if result.property is not None:
         reason = trace.reason if trace is not None else result.detail
         violations = (Violation(property=result.property, reason=reason, trace=trace),)
-    return Outcome(
-        scenario=scenario,
+    outcome = Outcome(
+        scenario=job.scenario_name,
         verdict=result.verdict,
         violations=violations,
         states=result.states,
@@ -113,7 +117,30 @@ def _outcome(scenario: str, system: System, searching: Search, result: SearchRes
         seconds=result.seconds,
         bounds=describe(system),
         limit=result.reason,
+        targets=results_of(
+            searching.program.targets, searching.reached, required=system.targets, unreachable=_reasons(job, system)
+        ),
     )
+    return outcome.judged()
+
+
+def _reasons(job: Job, system: System) -> dict[str, str]:
+    """Return the targets that a search need not reach, with the reason that the scenario or the design states."""
+    return {**system.unreachable, **job.design.unreachable}
+
+
+def _unreduced(job: Job, system: System, outcome: Outcome) -> Outcome:
+    """Search again without reductions: what no interleaving reaches is not to depend on those that they leave out.
+
+    Returns the outcome of the first search with what either has reached, or that of the second if it finds a violation.
+    """
+    program = program_of(system, reduction=False)
+    again = _outcome(job, system, *search_shortest(program, job.max_states, job.threads))
+    if again.verdict == Verdict.VIOLATED:
+        return again
+    reached = {r.target for o in (outcome, again) for r in o.targets if r.reached}
+    targets = tuple(replace(r, reached=r.target in reached) for r in outcome.targets)
+    return replace(outcome, targets=targets, seconds=outcome.seconds + again.seconds).judged()
 
 
 def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:

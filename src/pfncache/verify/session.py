@@ -14,6 +14,7 @@ from pfncache.verify.base import mainline_below
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.outcome import Outcome
+from pfncache.verify.reach import compared
 from pfncache.verify.runner import Job, run_jobs
 from pfncache.verify.selection import not_applicable, searched
 
@@ -107,10 +108,11 @@ class Session:
     def _outcome(self, number: int) -> DesignOutcome:
         design, base = self.designs[number], self.bases[number]
         known = {name: outcome for (owner, name), outcome in self._found.items() if owner == id(base)}
-        mine = [
+        found = [
             self._found.get((id(design), name)) or Outcome.bounded(name, reason=NOT_SEARCHED)
             for name in self.scenarios[number]
         ]
+        mine = [o.judged(compared(known[o.scenario].targets)) if o.scenario in known else o for o in found]
         idle = [Outcome.not_applicable(name, reason=reason) for name, reason in self.idle[number].items()]
         return DesignOutcome(
             design=design.name,

@@ -101,6 +101,10 @@ class Frame:
     loops: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
     """For each enclosing loop: label and depth of cleanups of break, then of continue."""
     on_yield: Any = None
+    target: str = ""
+    """What is reached if the function succeeds."""
+    tail_call: ast.AST | None = None
+    """The call whose result is being returned, and with it whether the function succeeds."""
 
     @property
     def here(self) -> Location:
@@ -274,6 +278,10 @@ class Emitter:
     def fail(self, kind: str) -> None:
         """Emit the violation of the property `kind`."""
         self.emit(Op.FAIL, subject=Failure(kind, self.stack()))
+
+    def reach(self, target: str, condition: Value) -> None:
+        """Emit the mark of a target for the case that `condition` is not 0."""
+        self.emit(Op.REACH, self.scalar(condition), subject=target)
 
     def check(self, condition: Reg, kind: str) -> None:
         """Emit the violation of the property `kind` for the case that `condition` is 0."""

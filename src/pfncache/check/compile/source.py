@@ -66,6 +66,7 @@ class FunctionSource:
     stable: frozenset[str]
     """Locals that are assigned once, at a place that dominates every use."""
     is_generator: bool
+    returns_value: bool
     places: dict[int, Location] = field(default_factory=dict)
 
     @property
@@ -146,6 +147,7 @@ def _parse(function: FunctionType) -> FunctionSource:
         hints=hints,
         assigned=assigned,
         stable=_stable_locals(tree, assigned),
+        returns_value=any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree)),
         is_generator=any(isinstance(node, ast.Yield) for node in ast.walk(tree)),
     )
 

@@ -82,6 +82,8 @@ class Program:
     failures: list[Failure]
     acquisitions: list[tuple[frozenset[str], LockUse, Any]]
     """By number: lock classes held, lock taken, event."""
+    targets: list[str]
+    """By number: the targets that the code can mark."""
     initial: NDArray[np.uint64]
     bits: int
     loops: NDArray[np.uint8]
@@ -178,6 +180,7 @@ class Linker:
         self.code: list[tuple[int, ...]] = []
         self.failures: list[Failure] = []
         self.acquisitions: list[tuple[frozenset[str], LockUse, Any]] = []
+        self.targets = sorted({i.target for code in compiled.codes for i in code.instrs if i.op == Op.REACH})
         self.packer = _Packer()
 
     def link(self) -> Program:
@@ -240,6 +243,7 @@ class Linker:
             events=events,
             failures=self.failures,
             acquisitions=self.acquisitions,
+            targets=self.targets,
             initial=np.zeros(words, dtype=np.uint64),
             bits=self.packer.next,
             loops=_matrix(loops),
@@ -351,7 +355,9 @@ class Linker:
             return (int(Op.FAIL), len(self.failures) - 1)
         if instr.op == Op.ACQUIRE:
             self.acquisitions.append((held, instr.lock, self._event_before(code, i)))
-            return (int(Op.ACQUIRE), len(self.acquisitions) - 1)
+            return (int(Op.ACQUIRE), len(self.targets) + len(self.acquisitions) - 1)
+        if instr.op == Op.REACH:
+            return (int(Op.REACH), *self._registers(instr), self.targets.index(instr.target))
         if instr.op == Op.LOADX:
             dest, index = self._registers(instr)
             return (int(Op.LOADX), dest, self._column(instr.column), index)

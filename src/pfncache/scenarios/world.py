@@ -300,7 +300,10 @@ class World:
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
         targets = () if self.defer_setup else (*targets_of(self.actors), *self.stated)
         at_end = Call(self.kernel.trace_quiescent, (self.kvm,))
-        return System(actors, self.kernel, at_end, tuple(dict.fromkeys(targets)), self.unreachable)
+        return System(
+            actors=actors, kernel=self.kernel, at_end=at_end, at_end_task=TaskStruct("at rest", mm=self.mm),
+            targets=tuple(dict.fromkeys(targets)), unreachable=self.unreachable,
+        )  # fmt: skip
 
     def _with_task_work(self, actor: Actor) -> Actor:
         """Add task_work_run() after each operation, as a return to user space does: any may drop a last reference.

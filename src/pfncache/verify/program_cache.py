@@ -98,7 +98,7 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
         calls = "; ".join(f"{key(call.function)}{key(call.args)}{call.target!r}" for call in actor.calls)
         yield f"{actor.name} {key(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
     if system.at_end is not None:
-        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)}"
+        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)} {key(system.at_end_task)}"
 
 
 def _layers(kernel: type) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo
     if isinstance(actor, Actor):
         code = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
     else:
-        code = _compile_calls(unit, None, (actor,), atomic=True)
+        code = _compile_calls(unit, queries.at_end_task, (actor,), at_end=True)
     piece = Piece(
         code=code,
         own=unit.own,
@@ -90,10 +90,10 @@ def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo
 
 
 def _compile_calls(
-    unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool = False, endless: bool = False
+    unit: Unit, task: Record | None, calls: tuple[Call, ...], at_end: bool = False, endless: bool = False
 ) -> Code:
     compiler = Statements(unit, task)
-    compiler.atomic_depth = int(atomic)
+    compiler.at_end, compiler.atomic_depth = at_end, int(at_end)
     again = compiler.new_label()
     if endless:
         compiler.labels_used.add(again)

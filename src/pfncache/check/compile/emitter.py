@@ -125,6 +125,8 @@ class Emitter:
         self.code = Code()
         self.dead = False
         self.atomic_depth = 0
+        self.at_end = False
+        """The code is the check at the end: one step, without choices, that must not block and reaches no target."""
         self.frames: list[Frame] = []
         self.labels_used: set[int] = set()
         self.label_count = 0
@@ -281,7 +283,8 @@ class Emitter:
 
     def reach(self, target: str, condition: Value) -> None:
         """Emit the mark of a target for the case that `condition` is not 0."""
-        self.emit(Op.REACH, self.scalar(condition), subject=target)
+        if not self.at_end:
+            self.emit(Op.REACH, self.scalar(condition), subject=target)
 
     def check(self, condition: Reg, kind: str) -> None:
         """Emit the violation of the property `kind` for the case that `condition` is 0."""

@@ -241,7 +241,7 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                 after = state.copy()
                 result = step(image, after, registers, out, cover, -1, 0)
                 if result != STEPPED:
-                    control[Control.STOP] = StopReason.END_VIOLATED if result == FAILED else StopReason.OUT_OF_RANGE
+                    control[Control.STOP] = StopReason.END_VIOLATED if result == FAILED else _stop_reason(result)
                     control[Control.DETAIL] = out[OUT_DETAIL]
                     return waiting, number
         number += 1

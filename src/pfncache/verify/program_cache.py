@@ -29,6 +29,13 @@ GENERATIONS = 3
 """Versions of the sources whose systems stay in the cache."""
 _memo = Memo()
 """Compiled actors of this process: designs and scenarios have many in common."""
+_covering_memo = Memo()
+"""The same, compiled for coverage."""
+
+
+def covering_program_of(system: System, reduction: bool = True) -> Program:
+    """Return the program of `system` in which each line is a target. It is not cached. Raises CompileError."""
+    return link(compile_system(system, _covering_memo, coverage=True), reduction)
 
 
 def program_of(system: System, reduction: bool = True) -> Program:

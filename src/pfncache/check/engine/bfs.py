@@ -98,7 +98,7 @@ class SearchWorker(NamedTuple):
     out: NDArray[np.int64]
     """Results of interpreter.step()."""
     cover: NDArray[np.uint8]
-    """By number of a target, then of a lock acquisition: not 0 if it was reached, or executed."""
+    """By number of a target, then of a line, then of a lock acquisition: not 0 if it was reached, or executed."""
     control: NDArray[np.int64]
     """By Control."""
 

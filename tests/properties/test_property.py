@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pfncache.properties import PROBES, PROPERTIES
+from pfncache.properties.targets import TargetProbe
 
 EXPECTED = re.compile(r'reported\("([a-z-]+)"\)|"([a-z-]+)"\),\n')
 """What a test here expects to be violated."""
@@ -31,5 +32,5 @@ def test_name_and_meaning(name: str) -> None:
 
 def test_every_probe_is_watched_once() -> None:
     probes = [prop.probe for prop in PROPERTIES.values() if prop.probe is not None]
-    assert list(PROBES) == probes
+    assert list(PROBES) == [*probes, TargetProbe]
     assert len(set(probes)) == len(probes) > 0

@@ -58,7 +58,7 @@ def test_the_set_up_is_run_or_deferred() -> None:
 
 
 def test_a_function_that_is_not_the_kernels() -> None:
-    assert silent.build(KERNEL).actors[0].calls == (Call(no_operation, ((),)),)
+    assert silent.build(KERNEL).actors[0].calls == (Call(no_operation, ((),), "user: no_operation() succeeded"),)
 
 
 def test_mistakes_name_the_nearest() -> None:

@@ -76,7 +76,16 @@ class Failure:
     stack: tuple[Location, ...]
 
 
-Subject = int | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
+class SourceLine(NamedTuple):
+    """A line of source that is executed, or the way around the branch that is there."""
+
+    file: str
+    line: int
+    around: bool = False
+    """Not the line itself: an ``if`` without ``else`` whose condition is false, or the end of a ``while``."""
+
+
+Subject = int | str | SourceLine | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
 """The operand of an instruction that is not a register; the table of operations (ops.py) says which."""
 
 
@@ -91,7 +100,7 @@ class Instr:
 
     @property
     def condition(self) -> Reg:
-        """The register that a branch, BLOCK or SYMMETRIC tests."""
+        """The register that a branch, BLOCK, SYMMETRIC or REACH tests."""
         (condition,) = self.reads
         return condition
 
@@ -146,6 +155,12 @@ class Instr:
     def event(self) -> Event:
         """The preemption point of EVENT."""
         assert isinstance(self.subject, Event)
+        return self.subject
+
+    @property
+    def target(self) -> str | SourceLine:
+        """What REACH marks: a target, or for coverage a line."""
+        assert isinstance(self.subject, str | SourceLine)
         return self.subject
 
     @property

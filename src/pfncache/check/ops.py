@@ -45,6 +45,7 @@ class Op(IntEnum):
     ACQUIRE = 31
     RELEASE = 32
     SYMMETRIC = 33
+    REACH = 34
 
 
 class SubjectKind(Enum):
@@ -66,6 +67,8 @@ class SubjectKind(Enum):
     FAILURE = "failure"
     LOCK = "lock"
     """A lock annotation."""
+    TARGET = "target"
+    """A target of the system, by its name."""
 
 
 class OpSemantics(NamedTuple):
@@ -121,6 +124,7 @@ OPERATIONS: dict[Op, OpSemantics] = {
     Op.FAIL: _control(0, SubjectKind.FAILURE, "the step violates a property"),
     Op.ACQUIRE: _control(0, SubjectKind.LOCK, "a lock is taken (annotation)"),
     Op.RELEASE: _control(0, SubjectKind.LOCK, "a lock is released (annotation)"),
+    Op.REACH: _control(1, SubjectKind.TARGET, "if not 0, a target is reached (annotation)"),
     Op.SYMMETRIC: _control(
         1, SubjectKind.NONE, "if not 0, another outcome of the step's choice is symmetric to this one"
     ),

@@ -7,11 +7,13 @@ from pfncache.designs.design import Patch
 from pfncache.designs.requirement import MMU_SEQUENCE
 from pfncache.designs.rfc import InvalidateOnGmemEvents, MapThroughVmap, ResolvePfnsViaGmem
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.reached import reached
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
+from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED, CACHE_USED, CLOCK_WRITTEN
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
@@ -184,6 +186,8 @@ class ClockThroughUserspace(Patch, X86):
     Only its vCPU writes the clock, in a context that may fault. It needs no kernel mapping, and so no invalidation.
     """
 
+    unreachable = dict.fromkeys((CACHE_USED, CACHE_REFRESHED), "the clock has no cache")
+
     def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
         """Store the address of the clock."""
         kvm = vcpu.kvm
@@ -206,6 +210,7 @@ class ClockThroughUserspace(Patch, X86):
                 if self.kvm_write_guest_offset_cached(kvm, vcpu.pv_time_hva, b"\0", 0) != 0:
                     return
             self.host_user_pvclock(vcpu)
+            reached(CLOCK_WRITTEN)
 
     @host_only
     def host_user_pvclock(self, vcpu: KvmVcpu) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -34,6 +34,9 @@ class Patch:
     """Of a patch that is made of other source than a class: a digest of all that determines its functions."""
     changes_nothing: ClassVar[str] = ""
     """Of a patch without functions: why it changes nothing, as a rename to a name that the model has already."""
+
+    unreachable: ClassVar[Mapping[str, str]] = {}
+    """Targets of scenarios that a kernel with the patch does not reach, with the reason: what it does without."""
 
     @classmethod
     def subject(cls) -> str:
@@ -101,6 +104,11 @@ class Design:
     def provides(self) -> frozenset[Requirement]:
         """The requirements that the design meets."""
         return frozenset(requirement for patch in self.patches for requirement in patch.provides)
+
+    @property
+    def unreachable(self) -> dict[str, str]:
+        """The targets that the design does not reach, with the reason."""
+        return {target: reason for patch in self.patches for target, reason in patch.unreachable.items()}
 
     def prefixes(self) -> list[Design]:
         """Return the design after each patch of its series, in the order of a bisection."""

@@ -12,8 +12,10 @@ from pfncache.properties.lost_event import LOST_EVENT
 from pfncache.properties.lost_update import LOST_UPDATE
 from pfncache.properties.private_access import PRIVATE_ACCESS
 from pfncache.properties.property import Property
+from pfncache.properties.refused_refresh import REFUSED_REFRESH
 from pfncache.properties.stale_spte import STALE_SPTE
 from pfncache.properties.stale_translation import STALE_TRANSLATION
+from pfncache.properties.targets import TargetProbe
 from pfncache.properties.torn_update import TORN_UPDATE
 from pfncache.properties.unlisted_cache import UNLISTED_CACHE
 
@@ -34,10 +36,11 @@ PROPERTIES: dict[str, Property] = {
         MAP_IMBALANCE,
         BAD_RSS,
         LEAK,
+        REFUSED_REFRESH,
         *BUILTIN,
     )
 }
 """Every property, by name."""
 
-PROBES: tuple[type, ...] = tuple(p.probe for p in PROPERTIES.values() if p.probe is not None)
-"""Classes that check the properties; they go on top of a kernel."""
+PROBES: tuple[type, ...] = (*(p.probe for p in PROPERTIES.values() if p.probe is not None), TargetProbe)
+"""Classes that check the properties, and the one that observes targets; they go on top of a kernel."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.linux.include.trace.events.kvm import GUEST_MAPPED
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World, no_caches
 
@@ -20,7 +21,7 @@ def recreate_then_close(w: World) -> None:
 
 
 def _recreate(w: World, end: str, *args: int) -> None:
-    w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
+    w.clock_refused().do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
     update = w.call("run_clock_update", w.vcpu)
     w.actor("vcpu", update, update)
     w.actor(
@@ -34,7 +35,7 @@ def _recreate(w: World, end: str, *args: int) -> None:
 @scenario(memory=MemoryKind.GMEM_UNMAPPED)
 def unmapped_punch(w: World) -> None:
     """The clock's page is punched out of a guest_memfd that user space could map and does not."""
-    w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
+    w.clock_refused().do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
     w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
 
@@ -57,7 +58,7 @@ def endless_clock(w: World) -> None:
 @scenario(memory=MemoryKind.GMEM_UNMAPPED, files=2)
 def overlapping_invalidations(w: World) -> None:
     """Two files of the VM are punched at the same time, one of them under the clock."""
-    w.do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
+    w.clock_refused().do(w.call("set_msr_system_time", w.vcpu, w.gpa, True))
     w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.files[0], 0, 1))
     w.actor("punch other", w.call("kvm_gmem_punch_hole", w.files[1], 0, 1))
@@ -95,6 +96,7 @@ def bind_and_punch(w: World) -> None:
 @scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, caches=no_caches)
 def toggle_flag(w: World) -> None:
     """User space removes the guest_memfd flag of an existing slot, then punches the file."""
+    w.cannot_reach("vmm: set_memory_region() succeeded", "KVM refuses to change a flag that is fixed at creation")
     w.actor(
         "vmm",
         w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva),
@@ -163,5 +165,7 @@ def fault_and_failure(w: World) -> None:
 @scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=1, caches=no_caches)
 def no_memory(w: World) -> None:
     """The guest faults, and no page is free."""
+    for target in ("guest: run_guest_access() succeeded", GUEST_MAPPED):
+        w.cannot_reach(target, "the only page is in use")
     w.do(w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0), w.call("do_user_addr_fault", w.mm, w.hva))
     w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))

@@ -40,7 +40,7 @@ class Shape:
         files = 2 if "slot-replace" in self.operations else 1
         slots = 1 + self.rounds * sum(op.slots for op in operations)
         options: WorldOptions = {"pages": self.pages, "slots": slots, "files": files}
-        world = World(kernel, self.memory, defer_setup=defer_setup, **options).clock_on()
+        world = World(kernel, self.memory, defer_setup=defer_setup, **options).clock_on().clock_refused()
         update = world.call("run_clock_update", world.vcpu)
         world.actor("vcpu", *(update,) * self.updates)
         for number, operation in enumerate(operations):

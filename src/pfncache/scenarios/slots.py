@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN, GUEST_MAPPED
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
 
@@ -55,6 +56,8 @@ def update_during_invalidation(w: World) -> None:
 @scenario(readonly=True)
 def read_only(w: World) -> None:
     """The guest writes to a read-only slot, has its clock and its page tables there, and the page is zapped."""
+    for target in ("guest: run_guest_access() succeeded", GUEST_MAPPED, CLOCK_WRITTEN):
+        w.cannot_reach(target, "KVM does not write to a read-only slot")
     w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False), w.call("kvm_mmu_gva_to_gpa_read", w.vcpu, 0))
     w.actor(
         "vcpu",

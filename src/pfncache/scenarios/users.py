@@ -6,14 +6,15 @@ from __future__ import annotations
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.preempt import ThreadInfo
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
 
 
-def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> None:
+def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> Errno:
     """Activate a cache."""
     with srcu_read_lock(kvm.srcu):
-        k.kvm_gpc_activate(gpc, gpa, 1)
+        return k.kvm_gpc_activate(gpc, gpa, 1)
 
 
 def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:
@@ -21,10 +22,10 @@ def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:
     k.kvm_gpc_deactivate(gpc)
 
 
-def refresh_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+def refresh_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> Errno:
     """Refresh a cache, valid or not."""
     with srcu_read_lock(kvm.srcu):
-        k.kvm_gpc_refresh(gpc, 1)
+        return k.kvm_gpc_refresh(gpc, 1)
 
 
 def use_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:

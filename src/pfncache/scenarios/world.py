@@ -16,6 +16,7 @@ from pfncache.lang.tracing import run_as
 from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
     GUEST_MEMFD_FLAG_MMAP,
@@ -25,6 +26,7 @@ from pfncache.linux.include.uapi import (
     KVM_X86_SW_PROTECTED_VM,
 )
 from pfncache.linux.vmlinux import Vmlinux
+from pfncache.scenarios.targets import targets_of, with_targets
 
 
 class MemoryKind(StrEnum):
@@ -74,6 +76,11 @@ GMEM_FLAGS = {
     MemoryKind.GMEM_NDM: GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED | GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
 }
 VM_TYPES = {MemoryKind.GMEM: KVM_X86_SW_PROTECTED_VM, MemoryKind.GMEM_COCO: KVM_X86_SNP_VM}
+CLOCK_REFUSED = {
+    MemoryKind.GMEM_UNMAPPED: "mainline looks the page up by its user address, where nothing is mapped",
+    MemoryKind.GMEM_NDM: "mainline looks the page up with GUP, which refuses memory without a direct map",
+}
+"""By kind of memory: why a refresh fails in mainline, whatever runs beside it."""
 DEVICE_PFN = 6
 """A pfn without struct page."""
 
@@ -187,6 +194,8 @@ class World:
         self.files: tuple[File, ...] = ()
         self.actors: list[Actor] = []
         self.deferred: list[Call] = []
+        self.stated: tuple[str, ...] = ()
+        self.unreachable: dict[str, str] = {}
         self.setup = TaskStruct("setup", mm=self.mm)
         self._make_memory(size["files"], size["file_pages"])
         if memory.is_private and not size["shared_attribute"]:
@@ -231,6 +240,11 @@ class World:
                 call.function(*call.args)
         return self
 
+    def clock_refused(self) -> World:
+        """State that mainline cannot write the clock, if it cannot in this kind of memory."""
+        reason = CLOCK_REFUSED.get(self.memory)
+        return self.cannot_reach(CLOCK_WRITTEN, reason) if reason is not None else self
+
     def clock_on(self) -> World:
         """Set the guest's kvm-clock up and update it once, so that its cache is valid."""
         return self.do(
@@ -252,7 +266,23 @@ class World:
             raise ValueError(f"a second actor {name!r}; give another name")
         self._require_calls(calls)
         task = TaskStruct(name, mm=self.mm if process else None)
-        self.actors.append(Actor(name, task, calls, interrupts, endless))
+        self.actors.append(Actor(name, task, with_targets(name, calls), interrupts, endless))
+        return self
+
+    def reaches(self, *targets: str) -> World:
+        """Require that some interleaving reaches these targets too, which the kernel or an operation marks."""
+        for target in targets:
+            if not isinstance(target, str) or " " not in target or not target.isprintable():
+                raise TypeError(f"a target is a sentence such as 'the clock was written', not {target!r:.40}")
+        self.stated += targets
+        return self
+
+    def cannot_reach(self, target: str, reason: str) -> World:
+        """State why mainline does not reach a target of the scenario: the scenario is not vacuous for that."""
+        for text in (target, reason):
+            if not isinstance(text, str) or " " not in text or not text.isprintable():
+                raise TypeError(f"a target and its reason are sentences of one line, not {text!r:.40}")
+        self.unreachable[target] = reason
         return self
 
     def system(self) -> System:
@@ -268,7 +298,12 @@ class World:
         if self.defer_setup:
             self.actors = [Actor("setup", self.setup, tuple(self.deferred))]
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
-        return System(actors, self.kernel, Call(self.kernel.trace_quiescent, (self.kvm,)))
+        targets = () if self.defer_setup else (*targets_of(self.actors), *self.stated)
+        at_end = Call(self.kernel.trace_quiescent, (self.kvm,))
+        return System(
+            actors=actors, kernel=self.kernel, at_end=at_end, at_end_task=TaskStruct("at rest", mm=self.mm),
+            targets=tuple(dict.fromkeys(targets)), unreachable=self.unreachable,
+        )  # fmt: skip
 
     def _with_task_work(self, actor: Actor) -> Actor:
         """Add task_work_run() after each operation, as a return to user space does: any may drop a last reference.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.include.trace.events.kvm import CACHE_USED
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
@@ -120,6 +121,8 @@ def process_exit(w: World) -> None:
 @scenario(caches=shared_info)
 def never_activated(w: World) -> None:
     """An event is sent before the guest has set its shared_info."""
+    for target in ("sender: kvm_xen_set_evtchn() succeeded", CACHE_USED):
+        w.cannot_reach(target, "there is no shared_info")
     w.actor("sender", _send(w))
 
 
@@ -239,6 +242,7 @@ def has_interrupt(w: World) -> None:
 def halt(w: World) -> None:
     """A halted vCPU reads the pending upcall before it sleeps, while the page of vcpu_info is unmapped."""
     _set_vcpu_info(w)
+    w.cannot_reach("vcpu: kvm_vcpu_block() succeeded", "the model's vcpu_info always has an upcall pending")
     w.actor("vcpu", w.call("kvm_vcpu_block", w.vcpu))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 

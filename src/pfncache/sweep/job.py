@@ -19,6 +19,7 @@ from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.shape import Shape
 from pfncache.sweep.sources import sources
 from pfncache.verify.loader import UserFile, UserFileError, load
+from pfncache.verify.reach import missed, results_of, vacuity
 from pfncache.verify.runner import OUT_OF_MEMORY
 from pfncache.verify.systems import make_kernel_system, make_system
 from pfncache.verify.workers import LOST
@@ -119,11 +120,20 @@ def run_job(job: SweepJob, limits: Limits) -> SweepRow:
             row = replace(row, actors=len(system.actors), pages=len(system.kernel.mem_map))
         program = link(compile_system(system, _memo))
         most = limits.megabytes * 2**20 // (program.words * 8 + STATE_OVERHEAD)
-        result = Search(program, most).run(seconds=limits.seconds)
+        searching = Search(program, most)
+        result = searching.run(seconds=limits.seconds)
     except CompileError as error:
         return replace(row, reason=str(error))
     except MemoryError:
         return replace(row, reason=OUT_OF_MEMORY)
+    reached = results_of(
+        program.targets,
+        searching.reached,
+        required=system.targets,
+        unreachable={**system.unreachable, **design.unreachable},
+    )
+    if result.verdict == Verdict.HOLDS and (names := missed(reached)):
+        result.verdict, result.reason = Verdict.VACUOUS, vacuity(names)
     return replace(
         row, verdict=result.verdict, property=result.property, states=result.states, transitions=result.transitions,
         seconds=result.seconds, reason=result.reason,

@@ -75,6 +75,7 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "patches": list(design.patches),
         "base": design.base,
         "verdict": design.verdict,
+        "coverage": design.coverage.as_json() if design.coverage is not None else None,
         "scenarios": [_scenario(comparison, compared) for comparison in comparisons],
     }
 
@@ -90,6 +91,7 @@ def _scenario(comparison: Comparison, compared: bool) -> dict[str, Any]:
             for v in outcome.violations
         ],
         "cured": [{"property": v.property, "place": v.place, "reason": v.reason} for v in comparison.cured],
+        "reached": [result.as_json() for result in outcome.targets],
         "states": outcome.states,
         "transitions": outcome.transitions,
         "seconds": round(outcome.seconds, 3),

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from pfncache.check.ir import SourceLine
 from pfncache.check.verdict import Verdict
+from pfncache.verify.reach import TargetResult, missed, vacuity
 from pfncache.verify.trace import Trace
 
 OF_SEVERAL_PLACES = frozenset({"deadlock", "livelock", "lock-order"})
@@ -61,7 +64,28 @@ class Outcome:
     bounds: str = ""
     """What was searched: the actors with their operations, and the size of memory."""
     limit: str = ""
-    """What ended a bounded search, or why there was none."""
+    """What ended a bounded search, why there was none, or what a vacuous one never reached."""
+    targets: tuple[TargetResult, ...] = ()
+    """What was reached, and what was not; of a search that was not complete, as far as it went."""
+
+    covered: frozenset[SourceLine] = frozenset()
+    """The lines that the search has executed, if coverage is asked for."""
+
+    def judged(self, base: frozenset[str] = frozenset()) -> Outcome:
+        """Return the outcome, vacuous if it would hold and a target is missed; `base` are those of the base."""
+        if self.verdict not in (Verdict.HOLDS, Verdict.VACUOUS):
+            return self
+        names = missed(self.targets, base)
+        verdict = Verdict.VACUOUS if names else Verdict.HOLDS
+        return replace(self, verdict=verdict, limit=vacuity(names))
+
+    def excused(self, reasons: Mapping[str, str]) -> Outcome:
+        """Return the outcome of the same search under a design for which there are these reasons not to reach targets.
+
+        It is the same object if the reasons are.
+        """
+        targets = tuple(replace(r, unreachable=reasons.get(r.target, "")) for r in self.targets)
+        return replace(self, targets=targets).judged() if targets != self.targets else self
 
     @classmethod
     def bounded(cls, scenario: str, *, reason: str) -> Outcome:

@@ -31,6 +31,13 @@ GENERATIONS = 3
 """Versions of the sources whose systems stay in the cache."""
 _memo = Memo()
 """Compiled actors of this process: designs and scenarios have many in common."""
+_covering_memo = Memo()
+"""The same, compiled for coverage."""
+
+
+def covering_program_of(system: System, reduction: bool = True) -> Program:
+    """Return the program of `system` in which each line is a target. It is not cached. Raises CompileError."""
+    return link(compile_system(system, _covering_memo, coverage=True), reduction)
 
 
 def program_of(system: System, reduction: bool = True) -> Program:
@@ -97,10 +104,10 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
             members = (f"{n}={key(v)}" for n, v in vars(record).items() if not n.startswith("host_"))
             yield f"{record.record_name}: {', '.join(members)}"
     for actor in system.actors:
-        calls = "; ".join(f"{key(call.function)}{key(call.args)}" for call in actor.calls)
+        calls = "; ".join(f"{key(call.function)}{key(call.args)}{call.target!r}" for call in actor.calls)
         yield f"{actor.name} {key(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
     if system.at_end is not None:
-        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)}"
+        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)} {key(system.at_end_task)}"
 
 
 def _layers(kernel: type) -> tuple[str, ...]:

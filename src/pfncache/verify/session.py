@@ -12,8 +12,10 @@ from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import MAX_STATES
 from pfncache.verify.base import mainline_below
 from pfncache.verify.comparison import Comparison
+from pfncache.verify.coverage import coverage_of
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.outcome import Outcome
+from pfncache.verify.reach import compared
 from pfncache.verify.runner import Job, run_jobs
 from pfncache.verify.selection import not_applicable, searched
 
@@ -30,6 +32,8 @@ class SearchOptions:
     """False: expand every actor in every state."""
     processes: int | None = None
     """Worker processes; None for one a core."""
+    coverage: bool = False
+    """Report the lines that no scenario has reached."""
     absolute: bool = False
     """Compare no design with its base."""
 
@@ -74,7 +78,9 @@ class Session:
             if base is not None and base.has(s.memory)
         ]
         jobs = {
-            (id(design), scenario.name): Job(design, scenario, options.max_states, options.reduction)
+            (id(design), scenario.name): Job(
+                design, scenario, options.max_states, options.reduction, coverage=options.coverage
+            )
             for design, scenario in (*below, *pairs)
         }
         return cls(
@@ -107,10 +113,11 @@ class Session:
     def _outcome(self, number: int) -> DesignOutcome:
         design, base = self.designs[number], self.bases[number]
         known = {name: outcome for (owner, name), outcome in self._found.items() if owner == id(base)}
-        mine = [
+        found = [
             self._found.get((id(design), name)) or Outcome.bounded(name, reason=NOT_SEARCHED)
             for name in self.scenarios[number]
         ]
+        mine = [o.judged(compared(known[o.scenario].targets)) if o.scenario in known else o for o in found]
         idle = [Outcome.not_applicable(name, reason=reason) for name, reason in self.idle[number].items()]
         return DesignOutcome(
             design=design.name,
@@ -118,6 +125,7 @@ class Session:
             patches=tuple(patch.subject() for patch in design.patches[len(base.patches) if base is not None else 0 :]),
             outcomes=mine + idle,
             base=base.name if base is not None else None,
+            coverage=coverage_of(design, mine) if self.options.coverage else None,
             base_outcomes=known,
         )
 

@@ -23,6 +23,7 @@ PIPE_WIDTH = 120
 """Columns of the tables where standard output is no terminal."""
 COLOURS = {"holds": "green", "violated": "red"}
 """Colours of verdicts; the others are yellow."""
+VACUOUS_COLOUR = "yellow"
 NAMED_CURED = 10
 """Most cured violations that are named."""
 
@@ -58,6 +59,9 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
         if shown or design.broken:
             console.print()
     console.print(_design_table(designs))
+    for design in designs:
+        if design.coverage is not None:
+            console.print("\n".join(design.coverage.lines(design.design)), markup=False, soft_wrap=True)
     for design in designs:
         for line in against_base(design):
             console.print(line, markup=False, soft_wrap=True)
@@ -105,35 +109,45 @@ def _verdict(verdict: Verdict | DesignVerdict) -> str:
     return f"[{COLOURS.get(verdict, 'yellow')}]{verdict}[/]"
 
 
+def _outcome_verdict(outcome: Outcome) -> str:
+    """Return the verdict; that of a search that holds and says nothing has what was never reached."""
+    if outcome.verdict != Verdict.VACUOUS:
+        return _verdict(outcome.verdict)
+    return f"[{VACUOUS_COLOUR}]holds (vacuous: {outcome.limit})[/]"
+
+
 def _scenario_table(design: DesignOutcome, shown: Sequence[Comparison]) -> Table:
     table = Table(title=f"{design.design}: {design.title}", title_justify="left")
-    for name in ("scenario", "verdict"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("verdict", min_width=8)
     for name in ("property", "bounds"):
         table.add_column(name)
     table.add_column("states", justify="right")
     for comparison in shown:
         o = comparison.outcome
-        table.add_row(o.scenario, _verdict(o.verdict), _violations(design, comparison), o.bounds, f"{o.states:,}")
+        table.add_row(o.scenario, _outcome_verdict(o), _violations(design, comparison), o.bounds, f"{o.states:,}")
     return table
 
 
 def _violations(design: DesignOutcome, comparison: Comparison) -> str:
     """Return the violated properties, each once, marked where the base has them too; or why there is no verdict."""
+    vacuous = comparison.outcome.verdict == Verdict.VACUOUS
     if not comparison.outcome.violations:
         cured = ", ".join(dict.fromkeys(v.property for v in comparison.cured))
-        return f"cured: {cured}" if cured else comparison.outcome.limit
+        return f"cured: {cured}" if cured else "" if vacuous else comparison.outcome.limit
     known = f" (as {design.base})"
     words = [v.property for v in comparison.new] + [v.property + known for v in comparison.unchanged]
     return ", ".join(dict.fromkeys(words))
 
 
 def _design_table(designs: Sequence[DesignOutcome]) -> Table:
+    """Return the table with a row for each design; it has a column for vacuous scenarios if there is one."""
+    vacuous = any(design.count(Verdict.VACUOUS) for design in designs)
     table = Table(title="Designs", title_justify="left")
     for name in ("design", "verdict"):
         table.add_column(name, no_wrap=True)
     table.add_column("what breaks")
-    for name in ("hold", "break", "new", "cured", "incomplete", "states"):
+    for name in ("hold", *(["vacuous"] if vacuous else []), "break", "new", "cured", "incomplete", "states"):
         table.add_column(name, justify="right", no_wrap=True)
     for design in designs:
         comparisons = design.comparisons
@@ -143,10 +157,11 @@ def _design_table(designs: Sequence[DesignOutcome]) -> Table:
             _verdict(design.verdict),
             ", ".join(f"{name} {count}" for name, count in design.broken.items()),
             str(design.count(Verdict.HOLDS)),
+            *([str(design.count(Verdict.VACUOUS))] if vacuous else []),
             str(design.count(Verdict.VIOLATED)),
             str(sum(bool(c.new) for c in comparisons)) if compared else "-",
             str(sum(bool(c.cured) for c in comparisons)) if compared else "-",
-            str(design.count(*INCOMPLETE)),
+            str(design.count(*(INCOMPLETE - {Verdict.VACUOUS}))),
             f"{sum(o.states for o in design.outcomes):,}",
         )
     return table

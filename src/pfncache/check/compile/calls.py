@@ -30,6 +30,7 @@ from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.lang.atomic import block_until
 from pfncache.lang.choose import choose, symmetric
 from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.reached import reached
 from pfncache.lang.records import Record, parts_of, scalar_default, scalar_names
 from pfncache.lang.report import report
 from pfncache.lang.tracing import running
@@ -39,6 +40,7 @@ MAX_DEPTH = 60
 HOST_FUNCTIONS = (len, range, min, max, abs, int, bool, enumerate, reversed, zip, tuple,
                   scalar_names, scalar_default, parts_of)  # fmt: skip
 """Functions that are evaluated at compile time, on constants."""
+ANNOTATIONS = frozenset({symmetric, reached, lock_acquire, lock_release})
 SHARED = LOADS | STORES | {Op.EVENT, Op.CHOOSE, Op.BLOCK}
 """Operations on the state, and those that only a step may have."""
 
@@ -104,12 +106,11 @@ class Calls(Expressions):
             count = arguments[0]
             if not isinstance(count, Const) or self.atomic_depth == 0:
                 raise self.error("choose() requires a constant number of outcomes, inside an atomic function")
+            if self.at_end:
+                return Const(0)
             return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), subject=count.value)
-        if plain is symmetric:
-            self.emit(Op.SYMMETRIC, self.scalar(self.truth_of(arguments[0])))
-            return NONE
-        if plain is lock_acquire or plain is lock_release:
-            self._annotate(plain is lock_acquire, arguments, keywords)
+        if plain in ANNOTATIONS:
+            self._annotate(plain, arguments, keywords)
             return NONE
         if plain is setattr:
             base, name, value = arguments
@@ -127,6 +128,13 @@ class Calls(Expressions):
         if plain in HOST_FUNCTIONS:
             return self._on_host(plain, arguments)
         return None
+
+    def _reached(self, arguments: list[Value], keywords: dict[str, Value]) -> None:
+        target, *rest = arguments
+        if not isinstance(target, Const) or not isinstance(target.value, str):
+            raise self.error("reached() requires the target as a string constant")
+        condition = rest[0] if rest else keywords.get("condition", Const(True))
+        self.reach(target.value, self.truth_of(condition))
 
     def _extreme(self, arguments: list[Value], least: bool) -> Value:
         """Compile min() or max() of numbers."""
@@ -155,9 +163,26 @@ class Calls(Expressions):
     def _block(self, value: Value) -> None:
         if self.atomic_depth == 0:
             raise self.error("block_until() belongs at the start of an atomic function")
-        self.emit(Op.BLOCK, self.scalar(self.truth_of(value)))
+        enabled = self.truth_of(value)
+        if not self.at_end:
+            self.emit(Op.BLOCK, self.scalar(enabled))
+        elif isinstance(enabled, Reg):
+            self.check(enabled, "deadlock")
+        elif not enabled.value:
+            self.fail("deadlock")
 
-    def _annotate(self, acquire: bool, arguments: list[Value], keywords: dict[str, Value]) -> None:
+    def _annotate(self, plain: Any, arguments: list[Value], keywords: dict[str, Value]) -> None:
+        """Compile an annotation, which is no step and changes no state."""
+        if plain is symmetric and self.at_end:
+            return
+        if plain is symmetric:
+            self.emit(Op.SYMMETRIC, self.scalar(self.truth_of(arguments[0])))
+        elif plain is reached:
+            self._reached(arguments, keywords)
+        else:
+            self._lock(plain is lock_acquire, arguments, keywords)
+
+    def _lock(self, acquire: bool, arguments: list[Value], keywords: dict[str, Value]) -> None:
         lock = arguments[0]
         if isinstance(lock, Const):
             locks: list[Record] = [lock.value]
@@ -205,11 +230,19 @@ class Calls(Expressions):
 
     def inline(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """Inline a model function into its caller, and return its result."""
+        caller, reach = self.frame, ""
+        if caller.target and caller.tail_call is caller.node:
+            reach, caller.tail_call = caller.target, None
+        return self._inline(target, arguments, keywords, reach)
+
+    def _inline(self, target: Value, arguments: list[Value], keywords: dict[str, Value], reach: str) -> Value:
+        """Inline a model function; `reach` is the target that is reached if it succeeds."""
         function = target.function if isinstance(target, Method) else target.value  # type: ignore[union-attr]
         is_atomic = getattr(function, "is_atomic", False)
         if is_atomic:
             self.event(atomic=True)
         frame, source = self._enter(target, arguments, keywords)
+        frame.target = reach
         if source.is_generator:
             raise self.error(f"{source.name}() is a generator: use it in a for or with statement")
         self.atomic_depth += is_atomic
@@ -217,18 +250,20 @@ class Calls(Expressions):
         result = self._leave(frame)
         self.atomic_depth -= is_atomic
         self.frames.pop()
+        if reach and not source.returns_value:
+            self.reach(reach, Const(True))
         return result
 
-    def repeat(self, turns: int, target: Value, arguments: list[Value]) -> None:
-        """Compile `turns` calls of a function as a loop."""
+    def repeat(self, turns: int, target: Value, arguments: list[Value], reach: str = "") -> None:
+        """Compile `turns` calls of a function as a loop; `reach` is the target that is reached if one succeeds."""
         if turns == 1 or self.dead:
-            self.inline(target, arguments, {})
+            self._inline(target, arguments, {}, reach)
             return
         counter, again = self.variable(IntKind(0, turns)), self.new_label()
         self.emit(Op.MOVE, self.constant(0), dest=counter)
         self.labels_used.add(again)
         self.place(again)
-        self.inline(target, arguments, {})
+        self._inline(target, arguments, {}, reach)
         self.emit(Op.ADD, counter, self.constant(1), dest=counter)
         more = self.compute(Op.LT, BOOL, counter, self.constant(turns))
         self.jump_if(more, again)

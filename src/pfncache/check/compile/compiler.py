@@ -37,8 +37,10 @@ class Compiled:
     """Names of the kernel's functions that the code is compiled from."""
 
 
-def compile_system(system: System, memo: Memo | None = None) -> Compiled:
+def compile_system(system: System, memo: Memo | None = None, coverage: bool = False) -> Compiled:
     """Compile every actor of `system`, or take from `memo` code of another system that is valid here.
+
+    For `coverage`, each line is a target; `memo` then has code that was compiled so, too.
 
     Scalars that no actor writes are constants. Which ones are written is a least fixed point: an actor is compiled
     again until nothing that was taken for a constant turns out to be written, as a constant may close a branch that
@@ -60,11 +62,11 @@ def compile_system(system: System, memo: Memo | None = None) -> Compiled:
             memo.extend(queries, written, system.actors[number])
         if missing and len(written) == before:
             number = next((n for n in missing if n not in pieces), missing[0])
-            pieces[number] = _compile(queries, written, system.actors[number], memo)
+            pieces[number] = _compile(queries, written, system.actors[number], memo, coverage)
             written.add(pieces[number].own)
         outdated = [n for n in range(len(system.actors)) if n not in pieces or not pieces[n].holds(written)]
     if system.at_end is not None:
-        end = memo.find(queries, written, system.at_end) or _compile(queries, written, system.at_end, memo)
+        end = memo.find(queries, written, system.at_end) or _compile(queries, written, system.at_end, memo, coverage)
         pieces[len(system.actors)] = end
         written.add(end.own)
     ordered = [pieces[number] for number in sorted(pieces)]
@@ -72,12 +74,12 @@ def compile_system(system: System, memo: Memo | None = None) -> Compiled:
     return Compiled(system, queries.heap, written, [piece.code for piece in ordered], used)
 
 
-def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo) -> Piece:
-    unit = Unit(queries, written)
+def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo, coverage: bool) -> Piece:
+    unit = Unit(queries, written, coverage)
     if isinstance(actor, Actor):
         code = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
     else:
-        code = _compile_calls(unit, None, (actor,), atomic=True)
+        code = _compile_calls(unit, queries.at_end_task, (actor,), at_end=True)
     piece = Piece(
         code=code,
         own=unit.own,
@@ -90,10 +92,10 @@ def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo
 
 
 def _compile_calls(
-    unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool = False, endless: bool = False
+    unit: Unit, task: Record | None, calls: tuple[Call, ...], at_end: bool = False, endless: bool = False
 ) -> Code:
     compiler = Statements(unit, task)
-    compiler.atomic_depth = int(atomic)
+    compiler.at_end, compiler.atomic_depth = at_end, int(at_end)
     again = compiler.new_label()
     if endless:
         compiler.labels_used.add(again)
@@ -102,7 +104,7 @@ def _compile_calls(
         bottom = function_source(cast(FunctionType, _bottom))
         compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
-        compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args])
+        compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args], call.target)
     compiler.jump(again) if endless else compiler.emit(Op.HALT)
     return compiler.code
 

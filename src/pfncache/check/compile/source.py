@@ -67,6 +67,7 @@ class FunctionSource:
     stable: frozenset[str]
     """Locals that are assigned once, at a place that dominates every use."""
     is_generator: bool
+    returns_value: bool
     places: dict[int, Location] = field(default_factory=dict)
 
     @property
@@ -154,6 +155,7 @@ def _analysed(function: FunctionType, tree: ast.FunctionDef, file: str, first: i
         hints=hints,
         assigned=assigned,
         stable=_stable_locals(tree, assigned),
+        returns_value=any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree)),
         is_generator=any(isinstance(node, ast.Yield) for node in ast.walk(tree)),
     )
 

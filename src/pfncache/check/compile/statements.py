@@ -12,6 +12,7 @@ from pfncache.check.compile.expressions import BINARY, construct
 from pfncache.check.compile.source import function_source
 from pfncache.check.compile.values import (
     ANY_INT,
+    BOOL,
     NONE,
     Const,
     Kind,
@@ -24,6 +25,7 @@ from pfncache.check.compile.values import (
     is_tuple_hint,
     kind_of_hint,
 )
+from pfncache.check.ops import Op
 from pfncache.lang.records import Record
 
 PYTHON_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
@@ -39,6 +41,7 @@ class Statements(Calls):
             if self.dead:
                 return
             self.frame.node = statement
+            self.cover()
             try:
                 self.statement(statement)
             except PYTHON_ERRORS as error:  # of constants, which are computed here
@@ -144,6 +147,9 @@ class Statements(Calls):
         after = self.frame.locals
         self.frame.locals = before
         self.place(no)
+        self.frame.node = node
+        if not node.orelse:
+            self.cover(around=True)
         self.block(node.orelse)
         self.jump(end)
         self.place(end)
@@ -165,6 +171,8 @@ class Statements(Calls):
         self.frame.loops.pop()
         self.jump(head)
         self.place(end)
+        self.frame.node = node
+        self.cover(around=True)
 
     def _for(self, node: ast.For) -> None:
         if node.orelse:
@@ -278,9 +286,13 @@ class Statements(Calls):
 
     def _return(self, node: ast.Return) -> None:
         frame = self.frame
+        frame.tail_call = call = node.value if isinstance(node.value, ast.Call) else None
         value: Value = self.expression(node.value) if node.value is not None else NONE
         if self.dead:
             return
+        passed_on = call is not None and frame.tail_call is not call
+        if frame.target and frame.source.returns_value and not passed_on:
+            self._succeed(frame, value)
         self._unwind(frame.cleanup_depth)
         start = len(self.code.instrs)
         frame.returns.append((start, value))
@@ -295,6 +307,22 @@ class Statements(Calls):
         elif len(frame.returns) > 1 and frame.returns[0][1] != value:
             raise self.error(f"annotate the result of {frame.source.name}()")
         self.jump(frame.end)
+
+    def _succeed(self, frame: Frame, value: Value) -> None:
+        """Mark the target of an operation if `value`, which it returns, is no failure.
+
+        The mark precedes the cleanups, so that no register has to keep the result through their steps.
+        """
+        if frame.source.hints.get("return") is bool:
+            good: Value = self.truth_of(value)
+        elif isinstance(value, Reg):
+            least = 1 if isinstance(self.kind_of(value), RefKind) else 0
+            good = self.compute(Op.LE, BOOL, self.constant(least), value)
+        else:
+            given = value.value if isinstance(value, Const) else value
+            null = given is None and isinstance(kind_of_hint(frame.source.hints.get("return")), RefKind)
+            good = Const(not null and (not isinstance(given, int) or given >= 0))
+        self.reach(frame.target, good)
 
     def _result_kind(self, frame: Frame, value: Value) -> Kind | None:
         """Return the kind of register that a result goes to; None if the result must be a constant."""

@@ -222,6 +222,9 @@ def step(  # noqa: PLR0912, PLR0913, PLR0915
             return FAILED
         elif op == Op.ACQUIRE:
             cover[a] = 1
+        elif op == Op.REACH:
+            if registers[a] != 0:
+                cover[b] = 1
         elif op == Op.SYMMETRIC:
             if registers[a] != 0:
                 return SYMMETRIC

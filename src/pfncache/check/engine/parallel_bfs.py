@@ -181,7 +181,7 @@ def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: 
 class WorkerPool:
     """The threads of a search, with a worker each."""
 
-    def __init__(self, program: Program, threads: int, registers: NDArray[np.int64], acquisitions: int) -> None:
+    def __init__(self, program: Program, threads: int, registers: NDArray[np.int64], covered: int) -> None:
         self.program = program
         self.threads = threads
         words, size = program.words, SHARE * int(program.image[FANOUT]) if threads > 1 else 0
@@ -200,7 +200,7 @@ class WorkerPool:
             NewStates(sources=np.empty(self.room, dtype=np.uint64), entries=np.empty(self.room, dtype=np.uint64))
             for _ in range(threads)
         ]
-        self.covers = np.zeros((threads, acquisitions), dtype=np.uint8)
+        self.covers = np.zeros((threads, covered), dtype=np.uint8)
         controls = np.zeros((threads, len(Control)), dtype=np.int64)
         self.workers = [new_worker(program.image, registers, self.covers[t], controls[t]) for t in range(threads)]
         self.executor = ThreadPoolExecutor(threads)

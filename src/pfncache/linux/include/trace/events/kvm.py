@@ -12,6 +12,18 @@ from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Kva, Pfn
 
+# What a scenario may have to reach (lang/reached.py): the search reports which of these it has observed.
+CACHE_USED = "a cache was used"
+CACHE_REFRESHED = "a cache was refreshed"
+CACHE_INVALIDATED = "a cache was invalidated"
+LOOKUP_REPEATED = "a lookup was repeated"
+"""An invalidation made the lookup of a refresh out of date while it was in flight."""
+CLOCK_WRITTEN = "the clock was written"
+GUEST_MAPPED = "guest memory was mapped"
+"""A TDP fault installed an SPTE."""
+GUEST_WRITTEN = "guest memory was written"
+"""KVM wrote through a user address."""
+
 
 class Tracepoints:
     """No-op tracepoints, each called inside an atomic step of the model."""

@@ -28,6 +28,7 @@ from pfncache.check.program.image import (
     COUNTER_END,
     COUNTER_ENTRY,
     COUNTER_FIRST_EVENT,
+    COUNTER_HALTED,
     FANOUT,
     HEADER,
     INSTR,
@@ -49,7 +50,7 @@ from pfncache.check.program.image import (
 )
 from pfncache.check.program.masks import Masks, masks_of
 from pfncache.check.program.movers import merge_unseen_steps
-from pfncache.check.program.start import first_events
+from pfncache.check.program.start import NOWHERE, first_events
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class Program:
     """By actor: the slot of its program counter."""
     events: list[list[Event | None]]
     """By actor and program counter; None where the actor has ended or not begun."""
+    points: list[Event]
+    """Every preemption point of the code, by number."""
     failures: list[Failure]
     acquisitions: list[tuple[frozenset[str], LockUse, Any]]
     """By number: lock classes held, lock taken, event."""
@@ -176,6 +179,7 @@ class Linker:
         self.tables: list[int] = []
         self.table_at: dict[tuple[int, ...], int] = {}
         self.code: list[tuple[int, ...]] = []
+        self.points: list[Event] = []
         self.failures: list[Failure] = []
         self.acquisitions: list[tuple[frozenset[str], LockUse, Any]] = []
         self.packer = _Packer()
@@ -238,6 +242,7 @@ class Linker:
             slots=self.slots,
             actor_slots=counters,
             events=events,
+            points=self.points,
             failures=self.failures,
             acquisitions=self.acquisitions,
             initial=np.zeros(words, dtype=np.uint64),
@@ -249,10 +254,11 @@ class Linker:
         return program
 
     def _set_starts(self, actor_rows: list[tuple[int, ...]], counters_of: list[dict[int, int]]) -> None:
-        """Fill in the program counter of each actor in the initial state; it stays 0 where there is no such state."""
+        """Fill in the program counter of each actor in the initial state."""
         codes = self.compiled.codes[: len(actor_rows)]
         for actor, event in enumerate(first_events(codes, counters_of, self.heap)):
-            counter = counters_of[actor][event] if event is not None else COUNTER_END
+            known = {None: COUNTER_END, NOWHERE: COUNTER_HALTED, **counters_of[actor]}
+            counter = known[event]
             actor_rows[actor] = (*actor_rows[actor][:ACTOR_START], counter)
 
     def _masks(self, counters: list[Slot]) -> list[int]:
@@ -340,7 +346,8 @@ class Linker:
     ) -> tuple[int, ...]:
         instr = code.instrs[i]
         if instr.op == Op.EVENT:
-            return (int(Op.EVENT), counter_of.get(i, -1))
+            self.points.append(instr.event)
+            return (int(Op.EVENT), counter_of.get(i, -1), len(self.points) - 1)
         if instr.op in JUMPS:
             return (int(instr.op), *self._registers(instr), where[code.labels[instr.label]])
         if instr.op in (Op.LOAD, Op.STORE):

@@ -15,9 +15,9 @@ def test_two_increments_lose_one() -> None:
     """Each actor reads and writes: 3 places and what it read. The lost update needs four steps."""
     searching, result = toys.search(toys.increment, toys.increment, at_end=toys.count_is_two, reduction=False)
     assert (result.verdict, result.property) == ("violated", "lost")
-    assert len(result.path) == 4
-    assert toys.replayed(searching, result).ending is not None
-    assert toys.replayed(searching, result).ending.detail == "count is 1"  # type: ignore[union-attr]
+    assert len(result.found[0].path) == 4
+    assert toys.replayed(searching, result.found[0]).ending is not None
+    assert toys.replayed(searching, result.found[0]).ending.detail == "count is 1"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_verdict(functions: tuple[Any, ...], kind: str | None, reduction: bool) 
     searching, result = toys.search(*functions, reduction=reduction)
     assert result.property == kind
     if kind not in (None, "deadlock", "livelock"):
-        ending = toys.replayed(searching, result).ending
+        ending = toys.replayed(searching, result.found[0]).ending
         assert ending is not None
         assert ending.kind == kind
 
@@ -67,8 +67,8 @@ def test_lock_order_of_two_that_never_meet() -> None:
     """One actor takes both orders, one after the other: no deadlock is reachable, lockdep objects anyway."""
     _, result = toys.search(both_orders)
     assert result.property == "lock-order"
-    assert "Box.lock -> Box.other" in result.detail
-    assert "Box.other -> Box.lock" in result.detail
+    assert "Box.lock -> Box.other" in result.found[0].detail
+    assert "Box.other -> Box.lock" in result.found[0].detail
 
 
 def both_orders(shared: toys.Box) -> None:
@@ -79,7 +79,7 @@ def both_orders(shared: toys.Box) -> None:
 def test_first_trace_is_a_shortest_one() -> None:
     _, result = toys.search(toys.increment, toys.increment, toys.increment, at_end=toys.count_is_two)
     assert result.property == "lost"
-    assert len(result.path) == 6  # with three actors, no schedule ends before each has read and written
+    assert len(result.found[0].path) == 6  # with three actors, no schedule ends before each has read and written
 
 
 def test_choose_takes_every_outcome() -> None:

@@ -205,7 +205,7 @@ class Replay:
         The steps of a loop must return to the state in which they began. They are taken a second time, which is not
         recorded: the source's sequence counts, which do not wrap, have other values then.
         """
-        path, loop = found.path or (), found.loop
+        path, loop = found.path, found.loop
         self.start(found.start if found.failure is not None else None)
         state = self.search.initial
         self._compare(state)

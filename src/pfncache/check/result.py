@@ -16,17 +16,19 @@ class Found:
     """A violation of a property, on a path on which nothing else was violated before."""
 
     property: str
-    path: tuple[Choice, ...] | None = None
-    """The steps to it; the last one violates, if a step does. None for what no path shows, as an order of locks."""
+    path: tuple[Choice, ...] = ()
+    """The steps to it; the last one violates, if a step does."""
+    is_shown: bool = True
+    """Whether its path shows it; no path shows an order of locks."""
     failure: Failure | None = None
     loop: int | None = None
-    """Of a livelock: the index of the step of the path with which its loop begins; the loop is the rest of the path."""
+    """Of a livelock: the index in the path of the step with which its loop begins."""
     start: int | None = None
     """Of an actor that violates before its first preemption point: its number."""
     detail: str = ""
     """The reason, unless the replay of the path gives it."""
     place: object = ""
-    """What tells it from other violations of the property: a call stack, a failure of the check at the end, a reason."""
+    """What tells it from other violations of the property: a call stack, a failure of the end check, or a reason."""
 
     @builtins.property
     def key(self) -> tuple[str, object]:
@@ -35,8 +37,8 @@ class Found:
 
     @builtins.property
     def length(self) -> float:
-        """Steps of the path; more than any if there is none."""
-        return len(self.path) if self.path is not None else float("inf")
+        """Steps of the path; more than any if none shows it."""
+        return len(self.path) if self.is_shown else float("inf")
 
 
 @dataclass(kw_only=True)

@@ -282,12 +282,14 @@ class Search:
         path = self._path(start)
         reason = explain.starvation(self.program, along)
         return [
-            Found(property="livelock", path=(*path, *loop), loop=len(path), detail=reason, place="a strongly fair cycle")
+            Found(
+                property="livelock", path=(*path, *loop), loop=len(path), detail=reason, place="a strongly fair cycle"
+            )
         ]
 
     def _check_lock_order(self) -> list[Found]:
         cycles = find_cycles(self.program.acquisitions, self.cover)
-        return [Found(property="lock-order", detail=cycle, place=cycle) for cycle in cycles]
+        return [Found(property="lock-order", is_shown=False, detail=cycle, place=cycle) for cycle in cycles]
 
     def _path(self, number: int) -> list[Choice]:
         """Return the steps to a visited state, or to one that it represents, by taking the parents' steps again."""

@@ -34,6 +34,6 @@ def search_shortest(
     is_livelock = any(one.loop is not None for one in result.found)
     met = len(searching.start_found) + int(searching.violations.counts[Count.ROWS])
     shortest = again.run(wanted=int(first) or (0 if is_livelock else met))
-    with_path = [one for one in shortest.found if one.path is not None]
-    result.found = tuple(with_path[:1] or result.found) if first else ordered([*with_path, *result.found])
+    shown = [one for one in shortest.found if one.is_shown]
+    result.found = tuple(shown[:1] or result.found) if first else ordered([*shown, *result.found])
     return searching, result

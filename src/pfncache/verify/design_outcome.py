@@ -42,7 +42,7 @@ class DesignOutcome:
         """Violated if anything is that the base does not violate; holds only if every search was complete."""
         if any(c.new for c in self.comparisons):
             return DesignVerdict.VIOLATED
-        if not self.outcomes or any(o.verdict in INCOMPLETE for o in self.outcomes):
+        if not self.outcomes or self.incomplete:
             return DesignVerdict.INCOMPLETE
         return DesignVerdict.HOLDS
 
@@ -55,6 +55,11 @@ class DesignOutcome:
     def broken(self) -> Counter[str]:
         """The properties with new violations, in the order in which they were met, and in how many scenarios."""
         return Counter(p for c in self.comparisons for p in dict.fromkeys(v.property for v in c.new))
+
+    @property
+    def incomplete(self) -> int:
+        """The number of scenarios that were not searched to their end, be it that a violation was found."""
+        return sum(not o.is_complete or o.verdict in INCOMPLETE for o in self.outcomes)
 
     def count(self, *verdicts: Verdict) -> int:
         """Return the number of scenarios with one of these verdicts."""

@@ -28,6 +28,8 @@ class SearchOptions:
     """Distinct states of a scenario after which its search is bounded."""
     reduction: bool = True
     """False: expand every actor in every state."""
+    first: bool = False
+    """End each search at the first violation."""
     processes: int | None = None
     """Worker processes; None for one a core."""
     absolute: bool = False
@@ -74,7 +76,9 @@ class Session:
             if base is not None and base.has(s.memory)
         ]
         jobs = {
-            (id(design), scenario.name): Job(design, scenario, options.max_states, options.reduction)
+            (id(design), scenario.name): Job(
+                design, scenario, options.max_states, options.reduction, first=options.first
+            )
             for design, scenario in (*below, *pairs)
         }
         return cls(

@@ -286,10 +286,10 @@ def _repeats(state: Any, registers: Any, out: Any, pc: Any, count: int) -> bool:
     for i in range(len(registers)):
         if out[OUT_SNAPSHOT + 1 + i] != registers[i]:
             return False
+    same = True
     for i in range(len(state)):
-        if out[first_word + i] != np.int64(state[i]):
-            return False
-    return True
+        same &= out[first_word + i] == np.int64(state[i])
+    return same
 
 
 @njit

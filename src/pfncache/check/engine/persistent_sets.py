@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from pfncache.check.engine.interpreter import counter_of, read
 from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
-from pfncache.check.program.image import ACTOR, ACTOR_FIRST_YIELD, ACTORS, COUNTER_HALTED, MASKS, N_ACTORS, N_MASKS, WORDS
+from pfncache.check.program.image import (
+    ACTOR,
+    ACTOR_FIRST_YIELD,
+    ACTORS,
+    COUNTER_HALTED,
+    MASKS,
+    N_ACTORS,
+    N_MASKS,
+    WORDS,
+)
 
 
 class MaskRow(IntEnum):

@@ -108,7 +108,9 @@ def new_violations(functions: NDArray[np.int32], wanted: int = 0) -> Violations:
 
 
 @njit
-def record(space: StateSpace, image: NDArray[np.int64], table: Violations, out: NDArray[np.int64], taken: Taken) -> bool:
+def record(
+    space: StateSpace, image: NDArray[np.int64], table: Violations, out: NDArray[np.int64], taken: Taken
+) -> bool:
     """Enter what a step has met, or with a result of STEPPED a deadlock. Returns True if the search is to end."""
     row = table.rows[table.counts[Count.ROWS]]
     row[Row.MET], row[Row.DETAIL], row[Row.POINT] = Met.DEADLOCK, 0, NO_POINT
@@ -173,9 +175,7 @@ def _same_kind(
 
 
 @njit
-def _blocked_in(
-    image: NDArray[np.int64], state: NDArray[np.uint64], functions: NDArray[np.int32], actor: int
-) -> int:
+def _blocked_in(image: NDArray[np.int64], state: NDArray[np.uint64], functions: NDArray[np.int32], actor: int) -> int:
     """Return the number of the function in which an actor is blocked; INTERRUPTED for one that is interrupted."""
     counter = counter_of(image, state, actor)
     if counter != COUNTER_END and not may_run(image, state, actor):

@@ -50,7 +50,7 @@ from pfncache.check.program.image import (
 )
 from pfncache.check.program.masks import Masks, masks_of
 from pfncache.check.program.movers import merge_unseen_steps
-from pfncache.check.program.start import NOWHERE, first_events
+from pfncache.check.program.start import first_events
 
 
 @dataclass(frozen=True)
@@ -257,8 +257,7 @@ class Linker:
         """Fill in the program counter of each actor in the initial state."""
         codes = self.compiled.codes[: len(actor_rows)]
         for actor, event in enumerate(first_events(codes, counters_of, self.heap)):
-            known = {None: COUNTER_END, NOWHERE: COUNTER_HALTED, **counters_of[actor]}
-            counter = known[event]
+            counter = COUNTER_END if event is None else counters_of[actor].get(event, COUNTER_HALTED)
             actor_rows[actor] = (*actor_rows[actor][:ACTOR_START], counter)
 
     def _masks(self, counters: list[Slot]) -> list[int]:

@@ -44,6 +44,19 @@ def test_verdicts_agree_without_reduction(design: str, room: str) -> None:
     assert searched
 
 
+@pytest.mark.slow
+def test_reverted_fixes_agree_without_reduction() -> None:
+    """The same for each design that is there for one scenario."""
+    searched = 0
+    for design in DESIGNS.values():
+        if design.shown_by:
+            reduced, whole = (run(Job(design, design.shown_by, STATES, reduction)) for reduction in (True, False))
+            assert (reduced.verdict, places_of(reduced)) == (whole.verdict, places_of(whole)), design.name
+            assert reduced.limit == "", design.name
+            searched += reduced.verdict == "violated"
+    assert searched > 20
+
+
 def places_of(outcome: Outcome) -> set[tuple[str, ...]]:
     """Return the violated properties, with their places. A reduction may find another cycle of the same livelock, and
     other values at the end."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from unittest import mock
 
 from pfncache.check.engine.parallel_bfs import WorkerPool
-from pfncache.check.search import Search, SearchResult
+from pfncache.check.result import Found
+from pfncache.check.search import Search
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.runner import Job, search
@@ -20,11 +21,12 @@ def race(name: str, scenarios: Iterable[str], reduction: bool) -> None:
     """Search scenarios. Print the CPU seconds, and those of them that the search for fair cycles takes."""
     spent = 0.0
 
-    def timed(searching: Search, result: SearchResult, pool: WorkerPool) -> None:
+    def timed(searching: Search, pool: WorkerPool) -> list[Found]:
         nonlocal spent
         started = time.process_time()
-        CHECK_LIVENESS(searching, result, pool)
+        found = CHECK_LIVENESS(searching, pool)
         spent += time.process_time() - started
+        return found
 
     with mock.patch.object(Search, "_check_liveness", timed):
         started = time.process_time()

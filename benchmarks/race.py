@@ -17,7 +17,8 @@ from pfncache.check.compile.compiler import compile_system
 from pfncache.check.export.promela.model import to_promela
 from pfncache.check.export.tla.module import to_tla
 from pfncache.check.program.layout import link
-from pfncache.check.search import Search, SearchResult
+from pfncache.check.result import SearchResult
+from pfncache.check.search import Search
 from pfncache.check.system import System
 
 PLAIN_STATES = 20_000

@@ -51,4 +51,4 @@ def spin_after_an_access(shared: toys.Box) -> None:
 )
 def test_reason(functions: tuple[Any, ...], name: str, reason: str) -> None:
     _, result = toys.search(*functions, reduction=False)
-    assert (result.property, result.detail) == (name, reason)
+    assert (result.property, result.found[0].detail) == (name, reason)

@@ -15,9 +15,9 @@ def test_two_increments_lose_one() -> None:
     """Each actor reads and writes: 3 places and what it read. The lost update needs four steps."""
     searching, result = toys.search(toys.increment, toys.increment, at_end=toys.count_is_two, reduction=False)
     assert (result.verdict, result.property) == ("violated", "lost")
-    assert len(result.path) == 4
-    assert toys.replayed(searching, result).ending is not None
-    assert toys.replayed(searching, result).ending.detail == "count is 1"  # type: ignore[union-attr]
+    assert len(result.found[0].path) == 4
+    assert toys.replayed(searching, result.found[0]).ending is not None
+    assert toys.replayed(searching, result.found[0]).ending.detail == "count is 1"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_verdict(functions: tuple[Any, ...], kind: str | None, reduction: bool) 
     searching, result = toys.search(*functions, reduction=reduction)
     assert result.property == kind
     if kind not in (None, "deadlock", "livelock"):
-        ending = toys.replayed(searching, result).ending
+        ending = toys.replayed(searching, result.found[0]).ending
         assert ending is not None
         assert ending.kind == kind
 
@@ -67,8 +67,8 @@ def test_lock_order_of_two_that_never_meet() -> None:
     """One actor takes both orders, one after the other: no deadlock is reachable, lockdep objects anyway."""
     _, result = toys.search(both_orders)
     assert result.property == "lock-order"
-    assert "Box.lock -> Box.other" in result.detail
-    assert "Box.other -> Box.lock" in result.detail
+    assert "Box.lock -> Box.other" in result.found[0].detail
+    assert "Box.other -> Box.lock" in result.found[0].detail
 
 
 def both_orders(shared: toys.Box) -> None:
@@ -79,7 +79,7 @@ def both_orders(shared: toys.Box) -> None:
 def test_first_trace_is_a_shortest_one() -> None:
     _, result = toys.search(toys.increment, toys.increment, toys.increment, at_end=toys.count_is_two)
     assert result.property == "lost"
-    assert len(result.path) == 6  # with three actors, no schedule ends before each has read and written
+    assert len(result.found[0].path) == 6  # with three actors, no schedule ends before each has read and written
 
 
 def test_choose_takes_every_outcome() -> None:
@@ -115,3 +115,62 @@ def test_guards_end_on_every_way_out(reduction: bool) -> None:
         toys.return_from_guard, toys.return_from_guard, at_end=toys.lock_is_free, reduction=reduction
     )
     assert result.verdict == "holds"
+
+
+def count_to_four_thousand(shared: toys.Box) -> None:
+    """A long loop that touches nothing shared, but ends."""
+    number = 0
+    shared.count = 1
+    while number < 4000:
+        number += 1
+    shared.count = 2
+
+
+def count_too_far(shared: toys.Box) -> None:
+    """The same, of more instructions than a step may have."""
+    number = 0
+    shared.count = 1
+    while number < 1_000_000:
+        number += 1
+
+
+def turn_forever(shared: toys.Box) -> None:
+    """A loop through three values."""
+    number = 0
+    shared.count = 1
+    while number < 3:
+        number = (number + 1) % 3
+
+
+@pytest.mark.parametrize("reduction", [True, False])
+def test_a_long_step_that_ends_is_no_livelock(reduction: bool) -> None:
+    _, result = toys.search(count_to_four_thousand, toys.increment, reduction=reduction)
+    assert (result.verdict, result.reason) == ("holds", "")
+
+
+@pytest.mark.parametrize("reduction", [True, False])
+def test_a_step_beyond_the_limit_is_bounded(reduction: bool) -> None:
+    """The rest is searched."""
+    _, result = toys.search(count_too_far, toys.follow, reduction=reduction)
+    line = count_too_far.__code__.co_firstlineno + 3
+    assert (result.verdict, result.properties) == ("violated", ("null-dereference",))
+    assert result.reason == f"a step of more than 1,000,000 instructions at test_search.py:{line}"
+    _, result = toys.search(count_too_far, reduction=reduction)
+    assert result.verdict == "bounded"
+
+
+@pytest.mark.parametrize("reduction", [True, False])
+def test_a_step_that_repeats_itself_is_a_livelock(reduction: bool) -> None:
+    _, result = toys.search(turn_forever, reduction=reduction)
+    assert (result.verdict, result.properties, result.reason) == ("violated", ("livelock",), "")
+    assert result.found[0].detail == (
+        "a0 loops forever after turn_forever(), without an access that other actors can see"
+    )
+
+
+def test_a_deadlock_names_who_is_interrupted() -> None:
+    _, result = toys.search_lists([[toys.increment], [toys.turn, toys.wait_for_flag]], interrupts=True)
+    assert [found.detail for found in result.found] == [
+        "no actor can take a step: a0 is interrupted, a1",
+        "no actor can take a step: a1",
+    ]

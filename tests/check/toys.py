@@ -9,7 +9,9 @@ from typing import Any
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.program.layout import Program, link
 from pfncache.check.replay import Replay
-from pfncache.check.search import Search, SearchResult, search_shortest
+from pfncache.check.result import Found, SearchResult
+from pfncache.check.search import Search
+from pfncache.check.shortest import search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.choose import choose, symmetric
@@ -123,11 +125,11 @@ def whole(system: System) -> tuple[Search, SearchResult]:
     return made, made.run()
 
 
-def replayed(searching: Search, result: SearchResult) -> Replay:
-    """Replay the path of a result through the functions."""
+def replayed(searching: Search, found: Found) -> Replay:
+    """Replay the path of a violation through the functions."""
     replay = Replay(searching)
     try:
-        replay.run(result.path, result.loop)
+        replay.run(found)
     finally:
         replay.finish()
     return replay

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.program.layout import link
-from pfncache.check.search import search_shortest
+from pfncache.check.shortest import search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.check.verdict import Verdict
 from pfncache.csource.load import Loaded, load_text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every design on every scenario of the default catalogue: verdict, property, states and transitions, exactly.
+"""Every design on every scenario of the default catalogue: verdict, properties, states and transitions, exactly.
 
 A change that is not meant to change the model, a design or a reduction leaves catalogue.json as it is. One that is
 writes it anew, and its commit says why: ``python -m tests.designs.test_catalogue``.
@@ -22,7 +22,8 @@ PARTS = 8
 """Tests that the table is divided into, by scenario: designs often share the search of one."""
 MAX_STATES = 20_000_000
 
-Row = list[str | int | None]
+Row = list[str | int | list[str]]
+"""Verdict, violated properties in the order of the alphabet, states, transitions."""
 
 
 def searched(scenarios: Iterable[str], processes: int) -> dict[str, dict[str, Row]]:
@@ -35,7 +36,7 @@ def searched(scenarios: Iterable[str], processes: int) -> dict[str, dict[str, Ro
     ]
     found: dict[str, dict[str, Row]] = {}
     for job, outcome in run_jobs(work, processes):
-        row: Row = [str(outcome.verdict), outcome.property, outcome.states, outcome.transitions]
+        row: Row = [str(outcome.verdict), sorted(outcome.properties), outcome.states, outcome.transitions]
         found.setdefault(job.design.name, {})[outcome.scenario] = row
     return found
 

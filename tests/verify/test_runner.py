@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pfncache.check.search import search_shortest
+from pfncache.check.shortest import search_shortest
 from pfncache.check.system import Actor, Call, System
 from pfncache.designs.catalogue import mainline_7_2, mainline_7_3, rfc_v4_on_7_3
 from pfncache.designs.design import Design, Patch
@@ -217,9 +217,9 @@ def test_threads_of_a_single_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
     real = search_shortest
 
-    def note(program: Any, max_states: int, count: int) -> Any:
+    def note(program: Any, max_states: int, count: int, first: bool) -> Any:
         threads.append(count)
-        return real(program, max_states, count)
+        return real(program, max_states, count, first)
 
     monkeypatch.setattr(runner, "search_shortest", note)
     assert [o.verdict for asked in (1, 1000, None) for _, o in run_jobs([job()], asked)] == ["holds"] * 3

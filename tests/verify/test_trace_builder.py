@@ -17,8 +17,8 @@ def test_reason_is_the_sources_where_it_has_one() -> None:
 
 def test_build_shows_what_changes_and_what_an_actor_finds_changed() -> None:
     searching, result = toys.search(toys.increment, toys.increment, at_end=toys.count_is_two)
-    replay = toys.replayed(searching, result)
-    trace = build(replay, reason_of(replay.ending, result.detail))
+    replay = toys.replayed(searching, result.found[0])
+    trace = build(replay, reason_of(replay.ending, result.found[0].detail))
     assert (trace.actors, trace.reason) == (("a0", "a1"), "count is 1")
     assert {(row.function, row.text) for row in trace.rows} == {("increment", "shared.count += 1")}
     assert {row.source.rpartition(":")[0] for row in trace.rows} == {"toys.py"}
@@ -32,7 +32,7 @@ def test_build_shows_what_changes_and_what_an_actor_finds_changed() -> None:
 
 def test_build_leaves_plumbing_out() -> None:
     searching, result = toys.search(toys.first_then_other, toys.other_then_first)
-    trace = build(toys.replayed(searching, result), "no actor can go on")
+    trace = build(toys.replayed(searching, result.found[0]), "no actor can go on")
     assert result.property == "deadlock"
     assert {row.source.rpartition(":")[0] for row in trace.rows} == {"toys.py"}
     assert [change for row in trace.rows for change in row.changes] == []
@@ -43,7 +43,7 @@ def test_build_leaves_out_what_neither_changes_nor_finds_anything() -> None:
     searching, result, _ = search(Job(rfc_v4_on_7_3, "gmem/unmapped-punch", 100_000))
     replay = Replay(searching)
     try:
-        replay.run(result.path)
+        replay.run(result.found[0])
     finally:
         replay.finish()
     trace = build(replay, "")

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pfncache.check.engine.interpreter import MAX_INSTRUCTIONS, NO_POINT, may_run
 from pfncache.check.ir import Event
 from pfncache.check.ops import Op
 from pfncache.check.program.image import ACCESS_SHIFT, ACCESS_WORD, CODE, INSTR, INSTR_OP
@@ -28,13 +30,18 @@ def event_of(program: Program, state: State, actor: int) -> Event | None:
 
 
 def deadlock(program: Program, state: State) -> str:
-    """Explain a deadlock: where each actor that has not ended is blocked.
+    """Explain a deadlock: where each actor that has not ended is blocked, or that an interrupt keeps it from running.
 
     An atomic function that an actor calls directly has no caller whose name could be given.
     """
-    events = ((actor_name(program, actor), event_of(program, state, actor)) for actor in range(program.actors))
-    places = [(name, event.stack[-1].function) for name, event in events if event is not None]
-    blocked = [f"{name} in {function}()" if function else name for name, function in places]
+    blocked = []
+    for actor in range(program.actors):
+        event, name = event_of(program, state, actor), actor_name(program, actor)
+        if event is not None and not may_run(program.image, state, actor):
+            blocked.append(f"{name} is interrupted")
+        elif event is not None:
+            function = event.stack[-1].function
+            blocked.append(f"{name} in {function}()" if function else name)
     return f"no actor can take a step: {', '.join(blocked)}"
 
 
@@ -53,13 +60,21 @@ def starvation(program: Program, along: Sequence[State]) -> str:
     return f"starvation under a strongly fair scheduler: {', '.join(starved)}"
 
 
-def endless_step(program: Program, state: State, actor: int) -> str:
-    """Explain a livelock within one step: a loop that has no preemption point."""
+def endless_step(program: Program, actor: int, point: int) -> str:
+    """Explain a livelock within one step, from the number of its last preemption point."""
     if actor < 0:
         return "the check when all is done loops forever"
-    event = event_of(program, state, actor)
-    place = f"after {event.stack[-1].function}()" if event is not None else "from its start"
+    place = f"after {program.points[point].stack[-1].function}()" if point != NO_POINT else "from its start"
     return f"{actor_name(program, actor)} loops forever {place}, without an access that other actors can see"
+
+
+def long_step(program: Program, point: int) -> str:
+    """Explain a step that is longer than the limit, from the number of its last preemption point."""
+    limit = f"a step of more than {MAX_INSTRUCTIONS:,} instructions"
+    if point == NO_POINT:
+        return f"{limit} from an actor's start"
+    place = program.points[point].stack[-1]
+    return f"{limit} at {Path(place.file).name}:{place.line}"
 
 
 def out_of_range(program: Program, offset: int) -> str:

@@ -186,6 +186,8 @@ class Touch:
     """Locks that are certainly held where it begins, and whether exclusively."""
     acquires: frozenset[LockUse]
     releases: frozenset[LockUse]
+    strays: frozenset[LockUse]
+    """Releases of locks that the actor does not hold on any path."""
     blocks: bool
     chooses: bool
 
@@ -223,6 +225,8 @@ class Code:
     """Cache of dataflow.live_masks()."""
     held: list[tuple[frozenset[tuple[Ref, bool]], frozenset[str]]] | None = None
     """Cache of dataflow.locks_held()."""
+    reached: frozenset[int] = frozenset()
+    """The instructions that its paths get to, among those that change a path or depend on it."""
     touches: dict[int, Touch] | None = None
     """Cache of movers.touches()."""
     flow: Flow | None = None

@@ -9,8 +9,8 @@ from typing import Any
 from pfncache.check.ir import LockUse
 
 
-def find_cycle(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: Any) -> str | None:
-    """Return a description of a cycle in the order of lock classes; None if there is none.
+def find_cycles(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: Any) -> list[str]:
+    """Return descriptions of cycles in the order of lock classes: a shortest one through each class that is on any.
 
     `acquisitions` are the places that take a lock, with the classes held there; `taken` tells for each whether the
     search has executed it. Two readers of an rwlock do not wait for each other, but a writer that waits between them
@@ -30,12 +30,13 @@ def find_cycle(acquisitions: list[tuple[frozenset[str], LockUse, Any]], taken: A
             if before != use.name and blocks and waits.get(before, False):
                 place = event.stack[-1] if event is not None else None
                 edges.setdefault(before, {}).setdefault(use.name, f"{place.function}:{place.line}" if place else "?")
+    found: dict[frozenset[str], str] = {}
     for start in sorted(edges):
         path = _shortest_cycle(edges, start)
-        if path is not None:
+        if path is not None and frozenset(path) not in found:
             steps = [f"{a} -> {b} ({edges[a][b]})" for a, b in itertools.pairwise(path)]
-            return "lock order: " + ", ".join(steps)
-    return None
+            found[frozenset(path)] = "lock order: " + ", ".join(steps)
+    return list(found.values())
 
 
 def _shortest_cycle(edges: dict[str, dict[str, str]], start: str) -> list[str] | None:

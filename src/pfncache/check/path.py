@@ -12,3 +12,5 @@ class Choice:
 
     actor: int
     outcome: int = 0
+    halts: bool = False
+    """Of a step that consists of several, of which one violates a property: the actor halts before that one."""

@@ -25,6 +25,7 @@ from pfncache.check.compile.values import wraps_at
 from pfncache.check.engine import interpreter
 from pfncache.check.ir import Variable
 from pfncache.check.path import Choice
+from pfncache.check.result import Found
 from pfncache.check.search import Search
 from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.part_of import linux_name
@@ -146,12 +147,16 @@ class Replay:
 
     # Running
 
-    def start(self) -> None:
-        """Run every actor up to its first preemption point in the search."""
+    def start(self, failing: int | None = None) -> None:
+        """Run every actor up to its first preemption point in the search, and one that fails before it if it is named.
+
+        An actor that fails before it, but is not the one, is left where it is.
+        """
         for number, events in enumerate(self.search.start_events):
             self.moments.clear()
             self._greenlets.append(greenlet(self._body(number)))
-            self._resume(number, events)
+            if events != sys.maxsize or number == failing:
+                self._resume(number, events)
         if self.ending is None:
             self.moments.clear()
 
@@ -184,7 +189,7 @@ class Replay:
         self._outcome = choice.outcome
         if result == interpreter.FAILED:
             events = sys.maxsize
-        elif result != interpreter.STEPPED:
+        elif result not in (interpreter.STEPPED, interpreter.HALTED):
             raise Divergence(f"{self.actors[choice.actor].name} cannot take the scheduled step")
         self._resume(choice.actor, events)
         if result == interpreter.FAILED:
@@ -198,15 +203,14 @@ class Replay:
         self._compare(after)
         return after
 
-    def run(self, path: list[Choice], loop: int | None = None) -> None:
-        """Replay a whole path, and the check of the end state if every actor has ended.
+    def run(self, found: Found) -> None:
+        """Replay the path to a violation, and the check of the end state if every actor has ended.
 
-        The steps from index `loop` on must return to the state in which they began. They are taken a second time, which
-        is not recorded: the source's sequence counts, which do not wrap, have other values then.
+        The steps of a loop must return to the state in which they began. They are taken a second time, which is not
+        recorded: the source's sequence counts, which do not wrap, have other values then.
         """
-        self.start()
-        if self.search.start_failure is not None:
-            return
+        path, loop = found.path, found.loop
+        self.start(found.start if found.failure is not None else None)
         state = self.search.initial
         self._compare(state)
         loop_start = state

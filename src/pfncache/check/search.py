@@ -7,7 +7,6 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -18,55 +17,34 @@ from pfncache.check.engine import interpreter
 from pfncache.check.engine.bfs import Control, StopReason, explore, new_worker
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
+from pfncache.check.engine.violations import MAX_VIOLATIONS, Count, Met, Row, Taken, halt, new_violations
 from pfncache.check.engine.visited import Visited
-from pfncache.check.ir import Failure, SourceLine
+from pfncache.check.ir import SourceLine
 from pfncache.check.liveness.fairness import fair_states
 from pfncache.check.liveness.graph import graph_of
 from pfncache.check.liveness.lasso import loop_of
-from pfncache.check.lock_order import find_cycle
+from pfncache.check.lock_order import find_cycles
 from pfncache.check.path import Choice
 from pfncache.check.program.image import REGISTERS
 from pfncache.check.program.layout import Program
+from pfncache.check.result import Found, SearchResult, ordered
 from pfncache.check.verdict import Verdict
 
 DEFAULT_MAX_STATES = 50_000_000
 PAUSE_STATES = 200_000
 """States expanded between two checks of the time limit and of Ctrl-C."""
-SHORTEST_FACTOR = 20
-"""The search for a shortest trace is limited to this many times the states of the search that found the violation."""
-SHORTEST_MIN_STATES = 1_000_000
-"""States that the search for a shortest trace may visit in any case."""
 OUT_OF_MEMORY = "out of memory"
-
-
-@dataclass(kw_only=True)
-class SearchResult:
-    """The verdict of a search, and the path to what it found."""
-
-    verdict: Verdict
-    property: str | None = None
-    states: int = 1
-    transitions: int = 0
-    seconds: float = 0.0
-    path: list[Choice] = field(default_factory=list)
-    failure: Failure | None = None
-    loop: int | None = None
-    """Of a livelock: the index of the step of the path with which its loop begins; the loop is the rest of the path."""
-    detail: str = ""
-    reason: str = ""
-    """Why the search is bounded."""
-    bytes_per_state: float = 0.0
-
-    def violate(self, name: str, detail: str = "") -> None:
-        """Record the violation of a property."""
-        self.verdict, self.property, self.detail = Verdict.VIOLATED, name, detail
+EARLY = "stopped at the first violation"
+"""The reason of a search that was to end early."""
+CUT = (interpreter.FAILED, interpreter.ENDLESS, interpreter.LONG)
+"""Results of a step that leads nowhere."""
 
 
 class StepResult(NamedTuple):
     """The result of one step."""
 
     result: int
-    """STEPPED or another result of interpreter.step(); `after` is a state only if it is STEPPED."""
+    """STEPPED or another result of interpreter.step(); `after` is a state only if it is STEPPED or HALTED."""
     after: NDArray[np.uint64]
     events: int
     """Preemption points that the step passed."""
@@ -76,24 +54,6 @@ class StepResult(NamedTuple):
 
 class ModelError(Exception):
     """The model stored a value out of the range of its type: a defect of the model, not of the design."""
-
-
-def search_shortest(program: Program, max_states: int, threads: int = 1) -> tuple[Search, SearchResult]:
-    """Search; after a violation, search again without persistent sets for a shortest trace.
-
-    A search with persistent sets finds a violation whenever there is one, but the trace may begin with steps that the
-    violation does not depend on. The second search is bounded by SHORTEST_FACTOR and SHORTEST_MIN_STATES; if it finds
-    nothing within them, the first result stands.
-    """
-    searching = Search(program, max_states, threads)
-    result = searching.run()
-    if result.verdict == Verdict.VIOLATED and result.path and program.has_masks:
-        limit = min(max_states, max(SHORTEST_MIN_STATES, SHORTEST_FACTOR * result.states))
-        again = Search(program.without_masks(), limit, threads)
-        shortest = again.run()
-        if shortest.verdict == Verdict.VIOLATED:
-            return again, shortest
-    return searching, result
 
 
 class Search:
@@ -106,14 +66,14 @@ class Search:
         image = program.image
         self.registers = np.zeros(int(image[REGISTERS]) + 1, dtype=np.int64)
         interpreter.prepare(image, self.registers)
-        self.out = np.zeros(interpreter.OUT_SIZE, dtype=np.int64)
+        self.out = interpreter.new_out(image)
         marks = len(program.targets) + len(program.lines) + len(program.acquisitions)
         self.cover = np.zeros(max(1, marks), dtype=np.uint8)
         self.start_events: list[int] = []
-        self.start_failure: Failure | None = None
-        """The failure of an actor before its first visible step."""
-        self.start_loop = ""
-        """The explanation of an actor that loops before its first visible step."""
+        """By actor: preemption points before the first place at which it stands; more than any if it violates first."""
+        self.start_found: list[Found] = []
+        """Violations before an actor's first preemption point."""
+        self.start_limit = ""
         self.initial = self._start()
 
     @property
@@ -127,20 +87,27 @@ class Search:
         return frozenset(itertools.compress(self.program.lines, self.cover[len(self.program.targets) :]))
 
     def _start(self) -> NDArray[np.uint64]:
-        """Return the initial state: every actor stands before its first visible step."""
+        """Return the initial state: every actor stands before its first visible step, or is halted."""
         state = self.program.initial.copy()
         for actor in range(self.program.actors):
-            result = self._step(state, actor, 0)
+            after = state.copy()
+            result = self._step(after, actor, 0)
+            if result == interpreter.STEPPED:
+                state = after
+                self.start_events.append(int(self.out[interpreter.OUT_EVENTS]))
+                continue
+            self.start_events.append(sys.maxsize)
             if result == interpreter.FAILED:
-                self.start_failure = self.program.failures[int(self.out[interpreter.OUT_DETAIL])]
-                self.start_events.append(sys.maxsize)
-                break
-            if result == interpreter.ENDLESS:
-                self.start_loop = explain.endless_step(self.program, state, actor)
-                break
-            if result != interpreter.STEPPED:
+                failure = self.program.failures[int(self.out[interpreter.OUT_DETAIL])]
+                found = Found(property=failure.kind, path=(), failure=failure, start=actor, place=failure)
+                self.start_found.append(found)
+            elif result == interpreter.ENDLESS:
+                reason = explain.endless_step(self.program, actor, int(self.out[interpreter.OUT_POINT]))
+                self.start_found.append(Found(property="livelock", path=(), start=actor, detail=reason, place=reason))
+            elif result == interpreter.LONG:
+                self.start_limit = explain.long_step(self.program, int(self.out[interpreter.OUT_POINT]))
+            else:
                 raise ModelError(f"actor {explain.actor_name(self.program, actor)} cannot start: {self._why(result)}")
-            self.start_events.append(int(self.out[interpreter.OUT_EVENTS]))
         return state
 
     def _why(self, result: int) -> str:
@@ -155,12 +122,14 @@ class Search:
     def take(self, state: NDArray[np.uint64], choice: Choice) -> StepResult:
         """Take one step from `state`, which is not changed."""
         after = state.copy()
-        return StepResult(
-            result=self._step(after, choice.actor, choice.outcome),
-            after=after,
-            events=int(self.out[interpreter.OUT_EVENTS]),
-            outcomes=int(self.out[interpreter.OUT_CHOICES]),
-        )
+        taken = Taken(0, choice.actor, choice.outcome, self._step(after, choice.actor, choice.outcome))
+        result, events = taken.result, int(self.out[interpreter.OUT_EVENTS])
+        if choice.halts:
+            after = state.copy()
+            halt(self.program.image, after, self.registers, self.out, self.cover, taken)
+            result, events = interpreter.HALTED, events - 1
+        outcomes = int(self.out[interpreter.OUT_CHOICES])
+        return StepResult(result=result, after=after, events=events, outcomes=outcomes)
 
     def canonical(self, state: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Return the representative of the states that differ from `state` in dead variables only."""
@@ -169,7 +138,7 @@ class Search:
         return found
 
     def enabled(self, state: NDArray[np.uint64]) -> list[Choice]:
-        """Return the enabled transitions of `state`."""
+        """Return the enabled transitions of `state`, those that violate a property too."""
         found = []
         for actor in range(self.program.actors):
             if not interpreter.may_run(self.program.image, state, actor):
@@ -181,44 +150,64 @@ class Search:
                     break
                 if step.result != interpreter.SYMMETRIC:
                     found.append(Choice(actor, outcome))
+                if step.result in CUT and step.events > 1:
+                    found.append(Choice(actor, outcome, halts=True))
                 outcome, outcomes = outcome + 1, step.outcomes
         return found
 
-    def run(self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None) -> SearchResult:
+    def run(
+        self, on_progress: Callable[[int, int], None] | None = None, seconds: float | None = None, wanted: int = 0
+    ) -> SearchResult:
         """Search until done; `max_states`, `seconds`, memory and Ctrl-C make the result bounded.
 
-        `on_progress` gets the number of states found and of those not yet expanded.
+        `on_progress` gets the number of states found and of those not yet expanded. The search ends early when it has
+        met the `wanted` number of kinds of violations, if there is one.
         """
-        if self.start_failure is not None:
-            failure = self.start_failure
-            return SearchResult(verdict=Verdict.VIOLATED, property=failure.kind, failure=failure)
-        if self.start_loop:
-            return SearchResult(verdict=Verdict.VIOLATED, property="livelock", detail=self.start_loop)
         started = time.perf_counter()
         self.visited = Visited(self.program.words, self.max_states)
         self.visited.begin(self.canonical(self.initial))
         self.control = control = np.zeros(len(Control), dtype=np.int64)
         control[Control.STATES] = control[Control.LAYER_END] = 1
-        self.worker = new_worker(self.program.image, self.registers, self.cover, control)
-        with WorkerPool(self.program, self.threads, self.registers, len(self.cover)) as pool:
+        self.violations = new_violations(self._functions(), max(0, wanted - len(self.start_found)))
+        if wanted and len(self.start_found) >= wanted:
+            return SearchResult(verdict=Verdict.VIOLATED, found=tuple(self.start_found[:wanted]), reason=EARLY)
+        self.worker = new_worker(self.program.image, self.registers, self.cover, control, self.violations)
+        with WorkerPool(self.program, self.threads, self.registers, len(self.cover), self.violations) as pool:
             stop, reason = self._explore(pool, on_progress, seconds)
-            count = int(control[Control.STATES])
-            result = SearchResult(
-                verdict=Verdict.BOUNDED if reason else Verdict.HOLDS,
-                states=count,
-                transitions=int(control[Control.TRANSITIONS]),
-                reason=reason,
-                bytes_per_state=self.visited.bytes_per_state(count),
-            )
-            if not reason:
-                self._check_safety(stop, result)
-            if result.verdict == Verdict.HOLDS:
-                self._check_liveness(result, pool)
+            if stop == StopReason.OUT_OF_RANGE:
+                raise ModelError(explain.out_of_range(self.program, int(control[Control.DETAIL])))
+            found, limits = self._met()
+            complete = not reason
+            if complete and stop != StopReason.ENOUGH:
+                try:
+                    found += self._check_liveness(pool)
+                except KeyboardInterrupt:
+                    reason = "interrupted during the search for livelocks"
         self.cover |= pool.covers.max(axis=0)
-        if result.verdict == Verdict.HOLDS:
-            self._check_lock_order(result)
-        result.seconds = time.perf_counter() - started
-        return result
+        if not (wanted and found):
+            found += self._check_lock_order()
+        early = EARLY if stop == StopReason.ENOUGH else ""
+        reasons = [why for why in (reason, *limits, early) if why]
+        count = int(control[Control.STATES])
+        return SearchResult(
+            verdict=Verdict.VIOLATED if found else Verdict.BOUNDED if reasons else Verdict.HOLDS,
+            found=ordered(found),
+            states=count,
+            transitions=int(control[Control.TRANSITIONS]),
+            reason="; ".join(reasons),
+            bytes_per_state=self.visited.bytes_per_state(count),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _functions(self) -> NDArray[np.int32]:
+        """Return the number of the function in which an actor stands, by actor and program counter; 0 for none."""
+        numbers: dict[str | None, int] = {None: 0}
+        found = np.zeros(self.program.loops.shape, dtype=np.int32)
+        for actor, events in enumerate(self.program.events):
+            for counter, event in enumerate(events):
+                name = event.stack[-1].function if event is not None else None
+                found[actor, counter] = numbers.setdefault(name, len(numbers))
+        return found
 
     def _explore(
         self, pool: WorkerPool, on_progress: Callable[[int, int], None] | None, seconds: float | None
@@ -257,54 +246,64 @@ class Search:
             control[Control.PAUSE] = min(control[Control.PAUSE], control[Control.LAYER_END])
         return StopReason(explore(space, self.worker))
 
-    def _check_safety(self, stop: StopReason, result: SearchResult) -> None:
-        """Record the violation at which the engine stopped, if any. Raises ModelError for a value out of range."""
-        if stop == StopReason.DONE:
-            return
-        control = self.control
-        number, actor, detail = (int(control[i]) for i in (Control.STATE, Control.ACTOR, Control.DETAIL))
-        if stop == StopReason.OUT_OF_RANGE:
-            raise ModelError(explain.out_of_range(self.program, detail))
-        state = self.visited.space.states[number]
-        result.path = self._path(number)
-        if stop == StopReason.DEADLOCK:
-            result.violate("deadlock", explain.deadlock(self.program, state))
-        elif stop == StopReason.ENDLESS_STEP:
-            result.violate("livelock", explain.endless_step(self.program, state, actor))
-        else:
-            result.failure = self.program.failures[detail]
-            result.violate(result.failure.kind)
-            if stop == StopReason.VIOLATED:
-                result.path.append(Choice(actor, int(control[Control.CHOICE])))
+    def _met(self) -> tuple[list[Found], list[str]]:
+        """Return the violations that were met, and the limits that were."""
+        counts = self.violations.counts
+        limits = [self.start_limit] if self.start_limit else []
+        if counts[Count.DROPPED]:
+            limits.append(f"the limit of {MAX_VIOLATIONS} kinds of violations")
+        found = list(self.start_found)
+        for row in self.violations.rows[: counts[Count.ROWS]].tolist():
+            met = Met(row[Row.MET])
+            if met == Met.LONG_STEP:
+                limits.append(explain.long_step(self.program, row[Row.POINT]))
+            else:
+                found.append(self._found(met, row))
+        return found, list(dict.fromkeys(limits))
 
-    def _check_liveness(self, result: SearchResult, pool: WorkerPool) -> None:
+    def _found(self, met: Met, row: list[int]) -> Found:
+        """Return the violation of a row of the table."""
+        program, path = self.program, self._path(row[Row.STATE])
+        state = self.visited.space.states[row[Row.STATE]]
+        if met == Met.DEADLOCK:
+            reason = explain.deadlock(program, state)
+            return Found(property="deadlock", path=tuple(path), detail=reason, place=reason)
+        if met == Met.ENDLESS_STEP:
+            reason = explain.endless_step(program, row[Row.ACTOR], row[Row.POINT])
+            return Found(property="livelock", path=tuple(path), detail=reason, place=reason)
+        failure = program.failures[row[Row.DETAIL]]
+        if met == Met.END_FAILURE:
+            return Found(property=failure.kind, path=tuple(path), failure=failure, place=failure)
+        path.append(Choice(row[Row.ACTOR], row[Row.CHOICE]))
+        place = program.points[row[Row.POINT]].stack
+        return Found(property=failure.kind, path=tuple(path), failure=failure, place=place)
+
+    def _check_liveness(self, pool: WorkerPool) -> list[Found]:
         """Search for starvation: a strongly fair cycle with an actor that never ends. Without loops there is none."""
         if not self.program.loops.any():
-            return
+            return []
         space = self.visited.space
-        try:
-            graph, states = graph_of(space, result.states, pool)
-            fair = fair_states(graph)
-        except KeyboardInterrupt:
-            result.verdict, result.reason = Verdict.BOUNDED, "interrupted during the search for livelocks"
-            return
+        graph, states = graph_of(space, int(self.control[Control.STATES]), pool)
+        fair = fair_states(graph)
         if not len(fair):
-            return
+            return []
         start = int(states[fair[0]])
         loop = loop_of(graph, fair)
         along = [space.states[start]]
         for choice in loop:
             along.append(self.take(along[-1], choice).after)
-        result.violate("livelock", explain.starvation(self.program, along))
-        result.path = self._path(start)
-        result.loop = len(result.path)
-        result.path += loop
+        path = self._path(start)
+        reason = explain.starvation(self.program, along)
+        return [
+            Found(
+                property="livelock", path=(*path, *loop), loop=len(path), detail=reason, place="a strongly fair cycle"
+            )
+        ]
 
-    def _check_lock_order(self, result: SearchResult) -> None:
+    def _check_lock_order(self) -> list[Found]:
         first = len(self.program.targets) + len(self.program.lines)
-        cycle = find_cycle(self.program.acquisitions, self.cover[first:])
-        if cycle is not None:
-            result.violate("lock-order", cycle)
+        cycles = find_cycles(self.program.acquisitions, self.cover[first:])
+        return [Found(property="lock-order", is_shown=False, detail=cycle, place=cycle) for cycle in cycles]
 
     def _path(self, number: int) -> list[Choice]:
         """Return the steps to a visited state, or to one that it represents, by taking the parents' steps again."""
@@ -312,7 +311,7 @@ class Search:
         chain = [number]
         while space.parents[chain[-1]] >= 0:
             chain.append(int(space.parents[chain[-1]]))
-        path = []
+        path: list[Choice] = []
         state = self.initial
         for after in reversed(chain[:-1]):
             steps = ((choice, self.take(state, choice).after) for choice in self.enabled(state))

@@ -42,10 +42,10 @@ def _line(design: DesignOutcome, comparison: Comparison) -> Line:
     outcome = comparison.outcome
     if comparison.new:
         return Line(outcome.scenario, False, notes=[f"{v.property}: {v.reason}" for v in comparison.new])
-    if outcome.violations:
+    if outcome.violations and not outcome.limit:
         reason = ", ".join(dict.fromkeys(v.property for v in outcome.violations))
         return Line(outcome.scenario, True, Directive.XFAIL, f"{reason}, as {design.base}")
-    if outcome.verdict in SKIPPED:
+    if outcome.verdict in SKIPPED or outcome.violations:
         return Line(outcome.scenario, True, Directive.SKIP, f"{outcome.verdict}: {outcome.limit}")
     if outcome.verdict == Verdict.LOST:
         return Line(outcome.scenario, False, Directive.ERROR, outcome.limit)
@@ -77,10 +77,10 @@ def _case(design: DesignOutcome, comparison: Comparison) -> TestCase:
         failure = Failure(violation.reason, violation.property)
         failure.text = render(violation.trace) if violation.trace is not None else violation.reason
         case.result = [*case.result, failure]
-    if not comparison.new and outcome.violations:
+    if not comparison.new and outcome.violations and not outcome.limit:
         names = ", ".join(dict.fromkeys(v.property for v in outcome.violations))
         case.system_out = f"violated as under {design.base}: {names}"
-    elif outcome.verdict in SKIPPED:
+    elif outcome.verdict in SKIPPED or (not comparison.new and outcome.violations):
         case.result = Skipped(f"{outcome.verdict}: {outcome.limit}")
     elif outcome.verdict == Verdict.LOST:
         case.result = Error(outcome.limit, "lost")

@@ -40,12 +40,14 @@ def finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
 )
 @click.option("--seconds", type=float, callback=finite, default=60.0, show_default=True, help="Limit of each search.")
 @click.option("--megabytes", type=SIZE, default=1024, show_default=True, help="Limit of each search.")
+@click.option("--first", is_flag=True, help="End each search at the first violation.")
 @click.option("--jobs", "processes", type=SIZE, default=None, help="Processes; as many as there are cores.")
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="Use the workers of a Dask cluster instead.")
 @click.pass_context
 def sweep_command(
     ctx: click.Context, designs: tuple[str, ...], output: Path, actors: int, updates: int, rounds: int, pages: int,
-    memories: tuple[str, ...], seconds: float, megabytes: int, processes: int | None, scheduler: str | None,
+    memories: tuple[str, ...], seconds: float, megabytes: int, first: bool, processes: int | None,
+    scheduler: str | None,
 ) -> None:  # fmt: skip
     """Search every scenario up to a size, each as an independent job; mainline-7.3 and rfc-v4 by default.
 
@@ -69,7 +71,7 @@ def sweep_command(
             with workers(processes, scheduler) as search:
                 store = _store(output)
                 with closing(store):
-                    found = run_with_progress(work, store, Limits(seconds, megabytes), search)
+                    found = run_with_progress(work, store, Limits(seconds, megabytes, first), search)
         except SweepError as error:
             raise click.UsageError(str(error)) from None
         except (StoreError, SweepStopped) as error:

@@ -47,6 +47,7 @@ class VerifyCommand(click.Command):
 @click.option("--width", type=WIDTH, default=None, help="Columns of a trace. Default: 75, or 37 for each of many CPUs.")
 @click.option("--max-states", type=STATES, default=MAX_STATES, show_default=True, help="Per scenario.")
 @click.option("--no-reduction", is_flag=True, help="Expand every actor in every state, not a persistent set of them.")
+@click.option("--first", is_flag=True, help="End each search at the first violation.")
 @click.option("--jobs", type=PROCESSES, default=None, help="Processes; as many as there are cores.")
 @click.pass_context
 def verify(ctx: click.Context, /, **options: Any) -> None:

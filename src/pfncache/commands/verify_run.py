@@ -41,6 +41,7 @@ class VerifyOptions:
     width: int
     max_states: int
     no_reduction: bool
+    first: bool
     jobs: int | None
 
     def check(self) -> None:
@@ -96,8 +97,8 @@ def _plan(options: VerifyOptions) -> Session:
     from pfncache.verify.session import SearchOptions, Session
 
     search = SearchOptions(
-        max_states=options.max_states, reduction=not options.no_reduction, processes=options.jobs,
-        absolute=options.absolute, coverage=options.coverage,
+        max_states=options.max_states, reduction=not options.no_reduction, first=options.first,
+        processes=options.jobs, absolute=options.absolute, coverage=options.coverage,
     )  # fmt: skip
     return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)
 

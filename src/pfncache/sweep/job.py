@@ -26,6 +26,7 @@ from pfncache.verify.workers import LOST
 
 STATE_OVERHEAD = 32
 """Bytes of a state beyond its words: its slots of the hash table, its parent, and room to grow."""
+PROPERTY_SEPARATOR = ", "
 DIGEST_DIGITS = 8
 """Hexadecimal digits of a file's digest in the name of a job's design."""
 
@@ -36,6 +37,8 @@ class Limits:
 
     seconds: float = 60.0
     megabytes: int = 1024
+    first: bool = False
+    """Whether it ends at the first violation."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class SweepRow:
     pages: int = 0
     verdict: str = Verdict.BOUNDED
     property: str | None = None
+    """The violated properties, separated by PROPERTY_SEPARATOR."""
     states: int = 0
     transitions: int = 0
     seconds: float = 0.0
@@ -100,6 +104,7 @@ class SweepRow:
     max_seconds: float
     """The limits of the search."""
     max_megabytes: int
+    first: int = 0
     sources: str = field(default_factory=sources)
     """The version of pfncache's sources where it was searched."""
 
@@ -121,7 +126,7 @@ def run_job(job: SweepJob, limits: Limits) -> SweepRow:
         program = link(compile_system(system, _memo))
         most = limits.megabytes * 2**20 // (program.words * 8 + STATE_OVERHEAD)
         searching = Search(program, most)
-        result = searching.run(seconds=limits.seconds)
+        result = searching.run(seconds=limits.seconds, wanted=int(limits.first))
     except CompileError as error:
         return replace(row, reason=str(error))
     except MemoryError:
@@ -135,8 +140,8 @@ def run_job(job: SweepJob, limits: Limits) -> SweepRow:
     if result.verdict == Verdict.HOLDS and (names := missed(reached)):
         result.verdict, result.reason = Verdict.VACUOUS, vacuity(names)
     return replace(
-        row, verdict=result.verdict, property=result.property, states=result.states, transitions=result.transitions,
-        seconds=result.seconds, reason=result.reason,
+        row, verdict=result.verdict, property=PROPERTY_SEPARATOR.join(result.properties) or None,
+        states=result.states, transitions=result.transitions, seconds=result.seconds, reason=result.reason,
     )  # fmt: skip
 
 
@@ -150,7 +155,7 @@ def _not_searched(job: SweepJob, limits: Limits) -> SweepRow:
     shape = job.scenario
     row = SweepRow(
         design=job.design_key, scenario=job.scenario_key, operations=str(shape), max_seconds=limits.seconds,
-        max_megabytes=limits.megabytes,
+        max_megabytes=limits.megabytes, first=int(limits.first),
     )  # fmt: skip
     if not isinstance(shape, Shape):
         return row

@@ -18,8 +18,8 @@ from pfncache.sweep.sources import sources
 
 APPLICATION_ID = 0x70666E63
 """Marks the files of a sweep for SQLite and file(1): "pfnc"."""
-SCHEMA = 2
-"""Version of the tables. The first had neither limits nor the version of the sources."""
+SCHEMA = 3
+"""Version of the tables. The first had neither limits nor the version of the sources, the second one property a row."""
 MAGIC = b"SQLite format 3\0"
 """The first bytes of an SQLite file."""
 OPEN_SECONDS = 1.0
@@ -33,7 +33,7 @@ TABLES = f"""
 BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
-CREATE TABLE results ({COLUMNS}, PRIMARY KEY (design, scenario, sources, max_seconds, max_megabytes)) STRICT;
+CREATE TABLE results ({COLUMNS}, PRIMARY KEY (design, scenario, sources, max_seconds, max_megabytes, first)) STRICT;
 CREATE VIEW newest AS
     SELECT rowid AS number, * FROM results WHERE rowid IN (SELECT max(rowid) FROM results GROUP BY design, scenario);
 COMMIT;
@@ -99,10 +99,11 @@ class Store:
     def verdicts(self, limits: Limits) -> dict[tuple[str, str], str]:
         """Return the verdict, by design and scenario, of each job of the present sources and these limits."""
         sql = (
-            "SELECT design, scenario, verdict FROM results WHERE sources = ? AND max_seconds = ? AND max_megabytes = ?"
+            "SELECT design, scenario, verdict FROM results"
+            " WHERE sources = ? AND max_seconds = ? AND max_megabytes = ? AND first = ?"
         )
         with self._errors():
-            rows = self.connection.execute(sql, (sources(), limits.seconds, limits.megabytes))
+            rows = self.connection.execute(sql, (sources(), limits.seconds, limits.megabytes, int(limits.first)))
             return {(design, scenario): verdict for design, scenario, verdict in rows}
 
     def done(self, limits: Limits) -> set[tuple[str, str]]:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from pfncache.check.verdict import Verdict
 from pfncache.progress import progress
-from pfncache.sweep.job import Limits, SweepJob, SweepRow
+from pfncache.sweep.job import PROPERTY_SEPARATOR, Limits, SweepJob, SweepRow
 from pfncache.sweep.runner import JobSearch, sweep
 from pfncache.sweep.store import Store
 
@@ -35,11 +35,14 @@ def verdicts(store: Store) -> Table:
         table.add_column(name, justify="left" if name == "design" else "right", no_wrap=True)
     table.add_column("what breaks")
     broken: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for design, actors, kind, count in store.query(
-        "SELECT design, actors, property, count(*) FROM newest WHERE property IS NOT NULL"
-        " GROUP BY design, actors, property ORDER BY count(*) DESC, property"
+    kinds_of: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for design, actors, properties in store.query(
+        "SELECT design, actors, property FROM newest WHERE property IS NOT NULL"
     ):
-        broken[design, actors].append(f"{kind} {count}")
+        kinds_of[design, actors].update(properties.split(PROPERTY_SEPARATOR))
+    for key, kinds_broken in kinds_of.items():
+        by_count = sorted(kinds_broken.items(), key=lambda item: (-item[1], item[0]))
+        broken[key] = [f"{name} {count}" for name, count in by_count]
     counts = ", ".join(f"sum(verdict = '{verdict}')" for verdict in kinds.values())
     for design, actors, seconds, *numbers in store.query(
         f"SELECT design, actors, sum(seconds), {counts}, sum(states), max(states)"

@@ -23,6 +23,7 @@ def check(
     max_states: int = MAX_STATES,
     jobs: int | None = None,
     reduction: bool = True,
+    first: bool = False,
 ) -> list[Outcome]:
     """Search every interleaving of scenarios under a design. Returns an outcome for each scenario, in their order.
 
@@ -32,6 +33,7 @@ def check(
 
     A search ends as bounded after `max_states` states. `jobs` is the number of processes, by default one a core.
     ``reduction=False`` expands every actor in every state instead of a persistent set of them.
+    With `first`, each search ends at the first violation.
 
     Raises LookupError for a name that does not exist, and CompileError for a patch that replaces nothing, or code of a
     design that is not in the modelling language.
@@ -39,7 +41,7 @@ def check(
     chosen = design_named(design) if isinstance(design, str) else design
     check_design(chosen)
     found, wanted = _scenarios(scenarios)
-    options = SearchOptions(max_states=max_states, reduction=reduction, processes=jobs, absolute=True)
+    options = SearchOptions(max_states=max_states, reduction=reduction, first=first, processes=jobs, absolute=True)
     session = Session.plan([chosen], found, wanted=wanted, options=options)
     outcomes = {job.scenario_name: outcome for job, outcome in run_jobs(session.jobs, jobs)}
     outcomes |= {name: Outcome.not_applicable(name, reason=reason) for name, reason in session.idle[0].items()}

@@ -6,11 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pfncache.check.verdict import Verdict
 from pfncache.verify.outcome import Outcome, Violation
-
-COMPLETE = frozenset({Verdict.HOLDS, Verdict.VACUOUS, Verdict.VIOLATED})
-"""Verdicts of searches that went to their end, so that a violation that is not there does not exist."""
 
 
 class AgainstBase(StrEnum):
@@ -41,7 +37,7 @@ class Comparison:
             outcome=outcome,
             new=tuple(v for v in outcome.violations if v.key not in before),
             unchanged=tuple(v for v in outcome.violations if v.key in before),
-            cured=tuple(v for v in known if v.key not in after) if outcome.verdict in COMPLETE else (),
+            cured=tuple(v for v in known if v.key not in after) if outcome.is_complete else (),
         )
 
     def against_base(self, violation: Violation) -> AgainstBase:

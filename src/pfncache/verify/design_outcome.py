@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pfncache.check.verdict import INCOMPLETE, Verdict
+from pfncache.check.verdict import Verdict
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import Coverage
 from pfncache.verify.outcome import Outcome, Violation
@@ -45,7 +45,7 @@ class DesignOutcome:
         """Violated if anything is that the base does not violate; holds only if every search was complete."""
         if any(c.new for c in self.comparisons):
             return DesignVerdict.VIOLATED
-        if not self.outcomes or any(o.verdict in INCOMPLETE for o in self.outcomes):
+        if not self.outcomes or self.incomplete or self.count(Verdict.VACUOUS):
             return DesignVerdict.INCOMPLETE
         return DesignVerdict.HOLDS
 
@@ -58,6 +58,11 @@ class DesignOutcome:
     def broken(self) -> Counter[str]:
         """The properties with new violations, in the order in which they were met, and in how many scenarios."""
         return Counter(p for c in self.comparisons for p in dict.fromkeys(v.property for v in c.new))
+
+    @property
+    def incomplete(self) -> int:
+        """The number of scenarios that were not searched to their end, be it that a violation was found."""
+        return sum(not o.is_complete for o in self.outcomes)
 
     def count(self, *verdicts: Verdict) -> int:
         """Return the number of scenarios with one of these verdicts."""

@@ -55,8 +55,8 @@ def _search(design: Design, scenario: Scenario) -> tuple[Search, str]:
     """Return the unreduced search of the scenario before it starts, and the title of the model."""
     system = make_system(design, scenario, EXPORTED)
     search = Search(link(compile_system(system), reduction=False))
-    if search.start_failure is not None:
-        raise ExportError(f"{design.name} fails {search.start_failure.kind} before there is anything to search")
+    if search.start_found:
+        raise ExportError(f"{design.name} violates {search.start_found[0].property} before there is anything to search")
     return search, f"{scenario.name} under {design.name}: {describe(system)}"
 
 

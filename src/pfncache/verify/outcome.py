@@ -14,6 +14,8 @@ from pfncache.verify.trace import Trace
 
 OF_SEVERAL_PLACES = frozenset({"deadlock", "livelock", "lock-order"})
 """Properties that several actors violate together: their reason has the places, the end of the trace has not."""
+COMPLETE = frozenset({Verdict.HOLDS, Verdict.VIOLATED})
+"""Verdicts of searches that went to their end, unless they have a limit."""
 AT_REST = "when all is done"
 """In the reason of what is found after the last step, whose place depends on the interleaving."""
 
@@ -57,14 +59,15 @@ class Outcome:
     scenario: str
     verdict: Verdict
     violations: tuple[Violation, ...] = ()
-    """The violations that were found, each property and place once."""
+    """The violations that were found, each property and place once, those with the shortest paths first."""
     states: int = 0
     transitions: int = 0
     seconds: float = 0.0
     bounds: str = ""
     """What was searched: the actors with their operations, and the size of memory."""
     limit: str = ""
-    """What ended a bounded search, why there was none, or what a vacuous one never reached."""
+    """What ended a search before it was complete, be it that it found violations, too; why there was none; or what a
+    vacuous one never reached."""
     targets: tuple[TargetResult, ...] = ()
     """What was reached, and what was not; of a search that was not complete, as far as it went."""
 
@@ -102,17 +105,27 @@ class Outcome:
         """Return the outcome of a scenario whose worker process died, and died again when it was repeated."""
         return cls(scenario=scenario, verdict=Verdict.LOST, limit=reason)
 
+    @builtins.property
+    def is_complete(self) -> bool:
+        """Whether everything was searched, so that a violation that is not there does not exist."""
+        return self.verdict == Verdict.VACUOUS or (self.verdict in COMPLETE and not self.limit)
+
+    @builtins.property
+    def properties(self) -> tuple[str, ...]:
+        """The violated properties, each once."""
+        return tuple(dict.fromkeys(violation.property for violation in self.violations))
+
     @property
     def trace(self) -> Trace | None:
-        """The trace of the first violation."""
+        """The trace of the violation with the shortest path."""
         return self.violations[0].trace if self.violations else None
 
     @property
     def reason(self) -> str:
-        """The reason of the first violation, or what ended a bounded search."""
+        """The reason of the violation with the shortest path, or what ended a bounded search."""
         return self.violations[0].reason if self.violations else self.limit
 
     @property
     def property(self) -> str | None:
-        """The property of the first violation."""
+        """The property of the violation with the shortest path."""
         return self.violations[0].property if self.violations else None

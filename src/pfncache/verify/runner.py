@@ -13,7 +13,9 @@ from pfncache.check.engine.bfs import explore
 from pfncache.check.engine.numba_cache import is_cached
 from pfncache.check.program.layout import Program
 from pfncache.check.replay import Divergence, Replay
-from pfncache.check.search import Search, SearchResult, search_shortest
+from pfncache.check.result import Found, SearchResult
+from pfncache.check.search import Search
+from pfncache.check.shortest import search_shortest
 from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
@@ -29,6 +31,8 @@ from pfncache.verify.workers import GC_THRESHOLD, LOST, Workers, usable_cores
 
 OUT_OF_MEMORY = "out of memory"
 """What ended a search that found no memory."""
+NEEDS_WRAP = "a violation that needs a sequence number to wrap"
+"""What limits a search with a path that exists in the compiled form only."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Job:
     threads: int = 1
     coverage: bool = False
     """Report the lines that are executed."""
+    first: bool = False
+    """End the search at the first violation."""
 
     @property
     def scenario_name(self) -> str:
@@ -55,7 +61,8 @@ class Job:
 def search(job: Job) -> tuple[Search, SearchResult, System]:
     """Compile and search. Raises CompileError for what the modelling language does not have."""
     system = make_system(job.design, job.scenario)
-    return *search_shortest(_program(job, system, job.reduction), job.max_states, job.threads), system
+    program = _program(job, system, job.reduction)
+    return *search_shortest(program, job.max_states, job.threads, job.first), system
 
 
 def _program(job: Job, system: System, reduction: bool) -> Program:
@@ -63,7 +70,7 @@ def _program(job: Job, system: System, reduction: bool) -> Program:
 
 
 def run(job: Job) -> Outcome:
-    """Search one scenario under one design, and replay the violation that is found."""
+    """Search one scenario under one design, and replay the violations that are found."""
     return OutcomeCache().run(job)
 
 
@@ -71,7 +78,7 @@ def run(job: Job) -> Outcome:
 class _Entry:
     """A search that was done: its bounds, the functions that its program uses and what they are, and its outcome."""
 
-    bounds: tuple[int, bool]
+    bounds: tuple[int, bool, bool]
     used: frozenset[str]
     signature: tuple[Any, ...]
     outcome: Outcome
@@ -93,12 +100,12 @@ class OutcomeCache:
     def _run(self, job: Job) -> Outcome:
         system = make_system(job.design, job.scenario)
         start = Heap.of(system).fingerprint()
-        bounds = (job.max_states, job.reduction)
+        bounds = (job.max_states, job.reduction, job.first)
         for entry in self.entries:
             if entry.bounds == bounds and _signature(type(system.kernel), entry.used, start) == entry.signature:
                 return entry.outcome.excused(_reasons(job, system))
         program = _program(job, system, job.reduction)
-        outcome = _outcome(job, system, *search_shortest(program, job.max_states, job.threads))
+        outcome = _outcome(job, system, *search_shortest(program, job.max_states, job.threads, job.first))
         before = frozenset[str]().union(*(compared(entry.outcome.targets) for entry in self.entries))
         if job.reduction and outcome.judged(before).verdict == Verdict.VACUOUS:
             outcome = _unreduced(job, system, outcome)
@@ -109,21 +116,30 @@ class OutcomeCache:
 
 
 def _outcome(job: Job, system: System, searching: Search, result: SearchResult) -> Outcome:
-    """Return the outcome of a search, with the trace of its violation."""
-    trace = _replayed(searching, result) if result.path or result.failure is not None else None
-    violations: tuple[Violation, ...] = ()
-    if result.property is not None:
-        reason = trace.reason if trace is not None else result.detail
-        violations = (Violation(property=result.property, reason=reason, trace=trace),)
+    """Return the outcome of a search, with the trace of each violation."""
+    violations: dict[tuple[str, ...], Violation] = {}
+    limits = [result.reason] if result.reason else []
+    for found in result.found:
+        try:
+            violation = _violation(searching, found)
+        except Divergence:
+            if not system.is_endless:
+                raise
+            limits.append(NEEDS_WRAP)
+        else:
+            violations.setdefault(violation.key, violation)  # those with the shortest paths come first
+    verdict = result.verdict
+    if verdict == Verdict.VIOLATED and not violations:
+        verdict = Verdict.BOUNDED
     outcome = Outcome(
         scenario=job.scenario_name,
-        verdict=result.verdict,
-        violations=violations,
+        verdict=verdict,
+        violations=tuple(violations.values()),
         states=result.states,
         transitions=result.transitions,
         seconds=result.seconds,
         bounds=describe(system),
-        limit=result.reason,
+        limit="; ".join(dict.fromkeys(limits)),
         covered=searching.covered,
         targets=results_of(
             searching.program.targets, searching.reached, required=system.targets, unreachable=_reasons(job, system)
@@ -152,6 +168,13 @@ def _unreduced(job: Job, system: System, outcome: Outcome) -> Outcome:
     return replace(outcome, targets=targets, covered=covered, seconds=outcome.seconds + again.seconds).judged()
 
 
+def _violation(searching: Search, found: Found) -> Violation:
+    """Return a violation with its trace, if it has a path with steps or fails. Raises Divergence."""
+    trace = trace_of(searching, found) if found.path or found.failure is not None else None
+    reason = trace.reason if trace is not None else found.detail
+    return Violation(property=found.property, reason=reason, trace=trace)
+
+
 def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
     """Return what determines a search: every definition of each used function, and the initial state.
 
@@ -169,26 +192,14 @@ def _identity(function: Any) -> tuple[Any, ...]:
     return inner.__code__, id(inner.__globals__)
 
 
-def trace_of(searching: Search, result: SearchResult) -> Trace:
-    """Replay a violation through the model's source."""
+def trace_of(searching: Search, found: Found) -> Trace:
+    """Replay a violation through the model's source. Raises Divergence if it needs a sequence number to wrap."""
     replay = Replay(searching)
     try:
-        replay.run(result.path, result.loop)
-        return build(replay, reason_of(replay.ending, result.detail))
+        replay.run(found)
+        return build(replay, reason_of(replay.ending, found.detail))
     finally:
         replay.finish()
-
-
-def _replayed(searching: Search, result: SearchResult) -> Trace | None:
-    """Return the trace of a violation; None, and make the result bounded, if it needs a sequence number to wrap."""
-    try:
-        return trace_of(searching, result)
-    except Divergence:
-        if not searching.program.compiled.system.is_endless:
-            raise
-        result.verdict, result.property = Verdict.BOUNDED, None
-        result.detail, result.reason = "", "a violation that needs a sequence number to wrap"
-        return None
 
 
 def engine_is_cached() -> bool:

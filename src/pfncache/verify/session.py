@@ -30,6 +30,8 @@ class SearchOptions:
     """Distinct states of a scenario after which its search is bounded."""
     reduction: bool = True
     """False: expand every actor in every state."""
+    first: bool = False
+    """End each search at the first violation."""
     processes: int | None = None
     """Worker processes; None for one a core."""
     coverage: bool = False
@@ -79,7 +81,7 @@ class Session:
         ]
         jobs = {
             (id(design), scenario.name): Job(
-                design, scenario, options.max_states, options.reduction, coverage=options.coverage
+                design, scenario, options.max_states, options.reduction, first=options.first, coverage=options.coverage
             )
             for design, scenario in (*below, *pairs)
         }

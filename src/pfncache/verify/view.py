@@ -84,7 +84,7 @@ def against_base(design: DesignOutcome) -> list[str]:
 
 def _differs(comparison: Comparison) -> bool:
     """True if a scenario is worth a row although its design is compared with a base."""
-    return bool(comparison.new) or comparison.outcome.verdict in INCOMPLETE
+    return bool(comparison.new) or comparison.outcome.verdict in INCOMPLETE or bool(comparison.outcome.limit)
 
 
 def coverage(outcomes: Sequence[Outcome]) -> str:
@@ -101,6 +101,9 @@ def coverage(outcomes: Sequence[Outcome]) -> str:
         count = sum(o.verdict == verdict for o in outcomes)
         if count:
             parts.append(text.format(f"{count:,} scenario{'s' * (count != 1)}"))
+        cut = sum(o.verdict == verdict == Verdict.VIOLATED and bool(o.limit) for o in outcomes)
+        if cut:
+            parts.append(f"{cut:,} of these not to the end")
     states = sum(o.states for o in outcomes)
     return f"{', '.join(parts) or 'nothing was searched'}: {states:,} state{'s' * (states != 1)}"
 
@@ -130,13 +133,14 @@ def _scenario_table(design: DesignOutcome, shown: Sequence[Comparison]) -> Table
 
 
 def _violations(design: DesignOutcome, comparison: Comparison) -> str:
-    """Return the violated properties, each once, marked where the base has them too; or why there is no verdict."""
+    """Return the violated properties, each once, marked where the base has them too; and what ended the search."""
     vacuous = comparison.outcome.verdict == Verdict.VACUOUS
     if not comparison.outcome.violations:
         cured = ", ".join(dict.fromkeys(v.property for v in comparison.cured))
         return f"cured: {cured}" if cured else "" if vacuous else comparison.outcome.limit
     known = f" (as {design.base})"
     words = [v.property for v in comparison.new] + [v.property + known for v in comparison.unchanged]
+    words += [f"bounded by {comparison.outcome.limit}"] if comparison.outcome.limit else []
     return ", ".join(dict.fromkeys(words))
 
 
@@ -161,7 +165,7 @@ def _design_table(designs: Sequence[DesignOutcome]) -> Table:
             str(design.count(Verdict.VIOLATED)),
             str(sum(bool(c.new) for c in comparisons)) if compared else "-",
             str(sum(bool(c.cured) for c in comparisons)) if compared else "-",
-            str(design.count(*(INCOMPLETE - {Verdict.VACUOUS}))),
+            str(design.incomplete),
             f"{sum(o.states for o in design.outcomes):,}",
         )
     return table

@@ -11,10 +11,10 @@ import pytest
 
 from pfncache.check.engine import interpreter
 from pfncache.check.ops import EVALUATE, OPERATIONS, Op
-from pfncache.check.program.image import AT_END, CODE, HEADER, INSTR, SLOT, TABLES, VARIABLES
+from pfncache.check.program.image import AT_END, CODE, HEADER, INSTR, REGISTERS, SLOT, TABLES, VARIABLES, WORDS
 from tests.check.operands import operands_of
 
-REGISTERS = 8
+REGISTER_COUNT = 8
 WORD, SHIFT, BITS, LOW = 1, 5, 4, -3
 """The slot of the variable: a value from -3 to 12."""
 OTHERS = 0xFFFF_FFFF_FFFF_FE1F
@@ -43,9 +43,10 @@ def run(code: Sequence[tuple[int, ...]], registers: Sequence[int] = (), stored: 
     image = np.concatenate([image, np.array([*np.ravel(rows), *slots, *CONSTANTS], dtype=np.int64)])
     state = np.zeros(2, dtype=np.uint64)
     state[WORD] = np.uint64(OTHERS | (stored - LOW) << SHIFT)
-    held = np.zeros(REGISTERS, dtype=np.int64)
+    held = np.zeros(REGISTER_COUNT, dtype=np.int64)
     held[: len(registers)] = registers
-    out = np.zeros(interpreter.OUT_SIZE, dtype=np.int64)
+    image[REGISTERS], image[WORDS] = REGISTER_COUNT, len(state)
+    out = interpreter.new_out(image)
     cover = np.zeros(2, dtype=np.uint8)
     result = interpreter.step(image, state, held, out, cover, interpreter.NO_ACTOR, choice)
     return Run(int(result), held.tolist(), state.tolist(), out.tolist(), cover.tolist())

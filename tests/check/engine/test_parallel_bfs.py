@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A parallel search agrees with one on a single thread: number of states, verdict, length of the trace."""
+"""A parallel search agrees with one on a single thread: number of states, violations, lengths of their traces."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.engine import parallel_bfs as parallel
 from pfncache.check.program.layout import link
+from pfncache.check.result import SearchResult
 from pfncache.check.search import Search
 from pfncache.check.system import System
 from pfncache.designs.catalogue import DESIGNS
@@ -45,9 +46,13 @@ def test_verdict(functions: tuple[Callable[..., Any], ...], at_end: Any, kind: s
     whole = search(toys.system(*functions, at_end=at_end), 1).run()
     shared = search(toys.system(*functions, at_end=at_end), threads).run()
     assert whole.property == shared.property == kind
-    assert len(shared.path) == len(whole.path)
-    if kind is None:
-        assert (shared.states, shared.transitions) == (whole.states, whole.transitions)
+    assert lengths(shared) == lengths(whole)
+    assert (shared.states, shared.transitions) == (whole.states, whole.transitions)
+
+
+def lengths(result: SearchResult) -> dict[tuple[str, object], float]:
+    """Return the length of the path to each violation."""
+    return {found.key: found.length for found in result.found}
 
 
 def test_limit_of_states_is_bounded() -> None:
@@ -65,17 +70,20 @@ def test_lock_acquisitions_of_every_thread_count() -> None:
 
 @pytest.mark.parametrize(
     ("design", "scenario"),
-    [("mainline-7.3", "gpc/refresh-twice"), ("rfc-v4", "clock/gmem-mmap/punch"), ("khva-stays", "gpc/move-in-page")],
+    [
+        ("mainline-7.3", "gpc/refresh-twice"),
+        ("rfc-v4", "clock/gmem-mmap/punch"),
+        ("khva-stays", "gpc/move-in-page"),
+        ("rfc-v4", "clock/anon/munmap"),
+    ],
 )
 def test_scenarios(design: str, scenario: str) -> None:
     whole = search(make_system(DESIGNS[design], scenario), 1).run()
     shared = search(make_system(DESIGNS[design], scenario), 2)
     result = shared.run()
     assert (result.verdict, result.property) == (whole.verdict, whole.property)
-    assert len(result.path) == len(whole.path)
-    if result.verdict == "holds":
-        assert (result.states, result.transitions) == (whole.states, whole.transitions)
-    elif result.failure is not None:
-        ending = toys.replayed(shared, result).ending
-        assert ending is not None
-        assert ending.kind == result.property
+    assert lengths(result) == lengths(whole)
+    assert (result.states, result.transitions) == (whole.states, whole.transitions)
+    for found in result.found:
+        ending = toys.replayed(shared, found).ending if found.is_shown else None
+        assert (ending.kind if ending is not None else None) == (found.property if found.failure is not None else None)

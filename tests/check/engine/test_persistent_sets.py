@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reductions change the number of states, not the verdict."""
+"""Reductions change the number of states, not what is found."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfncache.check import search
-from pfncache.check.search import SHORTEST_MIN_STATES, Search, SearchResult, search_shortest
+from pfncache.check import shortest
+from pfncache.check.result import SearchResult
+from pfncache.check.search import Search
+from pfncache.check.shortest import SHORTEST_MIN_STATES, search_shortest
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.verify.outcome import AT_REST, Outcome
 from pfncache.verify.runner import Job, run
 from tests.check import toys
 
@@ -28,17 +31,36 @@ Function = Callable[..., Any]
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("design", ["mainline-7.3", "rfc-v4", "rfc-v4-fixed"])
 def test_verdicts_agree_without_reduction(design: str, room: str) -> None:
-    """For every default scenario: the verdict, and the property that is violated first."""
+    """For every default scenario: the verdict, and every violation with its place."""
     searched = 0
     for name in DEFAULT_SCENARIOS:
         if name.startswith(f"{room}/"):
             reduced = run(Job(DESIGNS[design], name, STATES))
             whole = run(Job(DESIGNS[design], name, STATES, reduction=False))
-            assert (reduced.verdict, reduced.property) == (whole.verdict, whole.property), name
+            assert (reduced.verdict, places_of(reduced)) == (whole.verdict, places_of(whole)), name
             assert reduced.verdict != "bounded", name
             assert reduced.states <= whole.states, name
             searched += 1
     assert searched
+
+
+@pytest.mark.slow
+def test_reverted_fixes_agree_without_reduction() -> None:
+    """The same for each design that is there for one scenario."""
+    searched = 0
+    for design in DESIGNS.values():
+        if design.shown_by:
+            reduced, whole = (run(Job(design, design.shown_by, STATES, reduction)) for reduction in (True, False))
+            assert (reduced.verdict, places_of(reduced)) == (whole.verdict, places_of(whole)), design.name
+            assert reduced.limit == "", design.name
+            searched += reduced.verdict == "violated"
+    assert searched > 20
+
+
+def places_of(outcome: Outcome) -> set[tuple[str, ...]]:
+    """Return the violated properties, with their places. A reduction may find another cycle of the same livelock, and
+    other values at the end."""
+    return {v.key[:1] if v.property == "livelock" or AT_REST in v.reason else v.key for v in outcome.violations}
 
 
 PALETTE: list[Function] = [
@@ -66,26 +88,54 @@ PALETTE: list[Function] = [
 """Locks in both orders and by trylock, blocking, spinning, freeing, choices, failures that some orders reach."""
 
 
-@pytest.mark.slow
-@settings(max_examples=400, deadline=None, derandomize=True)
-@given(
+random_systems = given(
     actors=st.lists(st.lists(st.sampled_from(PALETTE), min_size=1, max_size=3), min_size=2, max_size=3),
     at_end=st.sampled_from([None, toys.count_is_two, toys.lock_is_free]),
     interrupts=st.booleans(),
     endless=st.sets(st.integers(0, 2), max_size=1),
 )
-def test_verdicts_of_random_systems_agree(
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@random_systems
+def test_violations_of_random_systems_agree(
     actors: list[list[Function]], at_end: Function | None, interrupts: bool, endless: set[int]
 ) -> None:
-    """A violation is replayed through the source, so that a spurious one fails the test, too."""
+    check_random_system(actors, at_end, interrupts, endless)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None, derandomize=True)
+@random_systems
+def test_violations_of_more_random_systems_agree(
+    actors: list[list[Function]], at_end: Function | None, interrupts: bool, endless: set[int]
+) -> None:
+    check_random_system(actors, at_end, interrupts, endless)
+
+
+def check_random_system(
+    actors: list[list[Function]], at_end: Function | None, interrupts: bool, endless: set[int]
+) -> None:
+    """The same violations, at the same places. Each is replayed through the source: a spurious one fails the test.
+
+    Steps that no other actor can see are one step with the reduction, so that a loop of these is an endless step. It is
+    a livelock, whatever the other actors do; without the reduction it is none if each of them violates a property.
+    """
     _, whole = toys.search_lists(actors, at_end, False, interrupts, endless=endless)
     searching, reduced = toys.search_lists(actors, at_end, True, interrupts, endless=endless)
-    assert reduced.verdict == whole.verdict
-    assert reduced.states <= whole.states or reduced.verdict == "violated"
-    ending = toys.replayed(searching, reduced).ending
-    if reduced.property not in (None, "deadlock", "livelock", "lock-order"):
-        assert ending is not None
-        assert ending.kind == reduced.property
+    steps = {(found.property, "") for found in reduced.found if "loops forever" in found.detail}
+    assert keys(reduced) - steps == keys(whole) - steps
+    assert (reduced.verdict == whole.verdict) or steps
+    assert reduced.states <= whole.states
+    for found in reduced.found:
+        ending = toys.replayed(searching, found).ending if found.is_shown else None
+        assert (ending is not None) == (found.failure is not None)
+        assert ending is None or ending.kind == found.property
+
+
+def keys(result: SearchResult) -> set[tuple[str, object]]:
+    """Return the violated properties with their places; a livelock's is left out, as there may be several cycles."""
+    return {(found.property, "" if found.property == "livelock" else found.place) for found in result.found}
 
 
 def both(*functions: Function, **options: Any) -> tuple[SearchResult, SearchResult]:
@@ -156,20 +206,20 @@ def test_a_shortest_trace_is_searched_for() -> None:
     """A search with persistent sets may take steps first that the violation does not depend on."""
     program = toys.program([toys.count_up], [toys.allocate, toys.free, toys.use])
     first = Search(program).run()
-    assert (first.property, len(first.path)) == ("use-after-free", 2)
-    searching, result = search_shortest(program, SHORTEST_MIN_STATES)
-    assert (result.property, len(result.path)) == ("use-after-free", 1)
-    assert not searching.program.has_masks
+    assert (first.property, len(first.found[0].path)) == ("use-after-free", 2)
+    _, result = search_shortest(program, SHORTEST_MIN_STATES)
+    assert (result.property, len(result.found[0].path)) == ("use-after-free", 1)
+    assert result.states == first.states
 
 
 def test_the_search_for_a_shortest_trace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound, the first trace stands."""
-    monkeypatch.setattr(search, "SHORTEST_MIN_STATES", 1)
-    monkeypatch.setattr(search, "SHORTEST_FACTOR", 0)
+    monkeypatch.setattr(shortest, "SHORTEST_MIN_STATES", 1)
+    monkeypatch.setattr(shortest, "SHORTEST_FACTOR", 0)
     searching, result = search_shortest(
         toys.program([toys.count_up], [toys.allocate, toys.free, toys.use]), SHORTEST_MIN_STATES
     )
-    assert (result.property, len(result.path)) == ("use-after-free", 2)
+    assert (result.property, len(result.found[0].path)) == ("use-after-free", 2)
     assert searching.program.has_masks
 
 

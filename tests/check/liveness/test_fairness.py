@@ -124,15 +124,15 @@ def test_against_the_definition() -> None:
 def test_livelock(functions: Any, endless: Collection[int], stem: int, loop: int, reduction: bool) -> None:
     searching, result = toys.search(*functions, endless=endless, reduction=reduction)
     assert (result.verdict, result.property) == ("violated", "livelock")
-    assert result.loop is not None
-    assert (result.loop, len(result.path) - result.loop) == (stem, loop)
-    assert toys.replayed(searching, result).ending is None
+    assert result.found[0].loop is not None
+    assert (result.found[0].loop, len(result.found[0].path) - result.found[0].loop) == (stem, loop)
+    assert toys.replayed(searching, result.found[0]).ending is None
 
 
 def test_the_reason_names_starved_actors() -> None:
     """Each with the innermost function that it never returns from; an environment actor does not starve."""
     _, result = toys.search(left_steps_aside, right_steps_aside, blink, endless=(2,))
-    assert result.detail == (
+    assert result.found[0].detail == (
         "starvation under a strongly fair scheduler: "
         "a0 never returns from step_aside(), a1 never returns from step_aside()"
     )
@@ -166,7 +166,7 @@ def test_states_beside_an_environment_actor() -> None:
 
 def test_a_blocked_environment_actor_is_a_deadlock() -> None:
     _, result = toys.search(increment, wait_for_flag, endless=(1,), reduction=False)
-    assert (result.property, len(result.path)) == ("deadlock", 2)
+    assert (result.property, len(result.found[0].path)) == ("deadlock", 2)
 
 
 def test_a_system_that_never_ends_has_no_check_at_the_end() -> None:
@@ -197,7 +197,7 @@ def test_the_replayed_source_does_not_wrap() -> None:
     searching, result = toys.search(look_twice, bump, endless=(1,))
     replay = Replay(searching)
     try:
-        replay.run(result.path, result.loop)
+        replay.run(result.found[0])
         changes = [str(c) for moment in replay.moments for c in moment.changes if c.name == "sequence"]
     finally:
         replay.finish()
@@ -209,15 +209,15 @@ def test_a_violation_that_needs_a_wrapped_count_does_not_replay() -> None:
     searching, result = toys.search(miss_changes, bump_and_tell, endless=(1,))
     assert result.property == "unseen"
     with pytest.raises(Divergence, match="passed 1 preemption points"):
-        toys.replayed(searching, result)
+        toys.replayed(searching, result.found[0])
 
 
 def test_a_loop_that_only_a_wrapped_count_closes_does_not_replay() -> None:
     """A read after each third bump sees no change in the compiled form; in the source, the second one does."""
     searching, result = toys.search(wait_for_change, bump, endless=(1,))
-    assert (result.property, result.loop) == ("livelock", 1)
+    assert (result.property, result.found[0].loop) == ("livelock", 1)
     with pytest.raises(Divergence, match="a0 has ended in one form only"):
-        toys.replayed(searching, result)
+        toys.replayed(searching, result.found[0])
 
 
 def wait_for_change(shared: toys.Box) -> None:
@@ -247,9 +247,8 @@ SYSTEMS: list[tuple[tuple[Callable[..., Any], ...], tuple[int, ...]]] = [
 ]
 
 
-def finds(searching: Search) -> tuple[str | None, int | None, int]:
-    result = searching.run()
-    return result.property, result.loop, len(result.path)
+def finds(searching: Search) -> list[tuple[str, int | None, int]]:
+    return [(found.property, found.loop, len(found.path)) for found in searching.run().found]
 
 
 @pytest.mark.parametrize(("functions", "endless"), SYSTEMS)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from pfncache.check.path import Choice
 from pfncache.check.replay import Divergence, Replay
-from pfncache.check.search import Search, SearchResult
+from pfncache.check.result import SearchResult
+from pfncache.check.search import Search
 from pfncache.verify.trace import LOOP_MARK, render
 from pfncache.verify.trace_builder import build
 from tests.check import toys
@@ -44,20 +46,20 @@ def ask(shared: Box) -> None:
             shared.flag = True
 
 
-def livelock(*functions: Callable[..., Any], reduction: bool = True) -> tuple[Search, SearchResult, list[Choice]]:
+def livelock(*functions: Callable[..., Any], reduction: bool = True) -> tuple[Search, SearchResult, Sequence[Choice]]:
     searching, result = toys.search(*functions, reduction=reduction)
     assert (result.verdict, result.property) == ("violated", "livelock")
-    assert result.loop is not None
-    return searching, result, result.path[result.loop :]
+    assert result.found[0].loop is not None
+    return searching, result, result.found[0].path[result.found[0].loop :]
 
 
-def states_along(searching: Search, path: list[Choice]) -> list[bytes]:
+def states_along(searching: Search, path: Sequence[Choice]) -> list[bytes]:
     state = searching.initial
-    states = [state.tobytes()]
+    states = [searching.canonical(state).tobytes()]
     for choice in path:
         assert choice in searching.enabled(state)
         state = searching.take(state, choice)[1]
-        states.append(state.tobytes())
+        states.append(searching.canonical(state).tobytes())
     return states
 
 
@@ -75,10 +77,10 @@ def states_along(searching: Search, path: list[Choice]) -> list[bytes]:
 )
 def test_the_loop_is_fair_and_leads_back(functions: Any, runs: set[int], reduction: bool) -> None:
     searching, result, loop = livelock(*functions, reduction=reduction)
-    states = states_along(searching, result.path)
-    assert states[-1] == states[result.loop or 0]
+    states = states_along(searching, result.found[0].path)
+    assert states[-1] == states[result.found[0].loop or 0]
     assert {choice.actor for choice in loop} == runs
-    for raw in states[result.loop or 0 :]:
+    for raw in states[result.found[0].loop or 0 :]:
         state = np.frombuffer(raw, dtype=np.uint64).copy()
         assert {choice.actor for choice in searching.enabled(state)} <= runs
 
@@ -87,8 +89,8 @@ def test_the_replay_goes_round_the_loop() -> None:
     searching, result, _ = livelock(ask, answer)
     replay = Replay(searching)
     try:
-        replay.run(result.path, result.loop)
-        trace = build(replay, result.detail)
+        replay.run(result.found[0])
+        trace = build(replay, result.found[0].detail)
     finally:
         replay.finish()
     assert trace.loop is not None
@@ -107,6 +109,6 @@ def test_a_loop_that_does_not_lead_back_is_an_error() -> None:
     replay = Replay(searching)
     try:
         with pytest.raises(Divergence, match="the loop does not lead back to its start"):
-            replay.run(result.path[:-1], result.loop)
+            replay.run(replace(result.found[0], path=result.found[0].path[:-1]))
     finally:
         replay.finish()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pfncache.check.compile.compiler import compile_system
-from pfncache.check.program.image import COUNTER_END, COUNTER_FIRST_EVENT
+from pfncache.check.program.image import COUNTER_END, COUNTER_FIRST_EVENT, COUNTER_HALTED
 from pfncache.check.program.layout import link
 from pfncache.check.search import Search
 from pfncache.designs.catalogue import DESIGNS
@@ -58,7 +58,9 @@ def test_known_starts() -> None:
 
 
 def test_failure_before_any_step() -> None:
-    """There is no initial state; the search reports the failure."""
+    """The actor is halted there; the search reports the failure, and goes on with the other actor."""
     program = link(compile_system(toys.system(fail_at_once, toys.increment)))
-    assert program.start_counters.tolist() == [0, 0]
-    assert Search(program).start_failure is not None
+    assert program.start_counters.tolist() == [COUNTER_HALTED, COUNTER_FIRST_EVENT]
+    searching = Search(program)
+    assert [(found.property, found.start) for found in searching.start_found] == [("null-dereference", 0)]
+    assert searching.initial is not None

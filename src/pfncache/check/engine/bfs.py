@@ -21,20 +21,21 @@ from pfncache.check.engine.hash_table import (
 )
 from pfncache.check.engine.interpreter import (
     BLOCKED,
-    FAILED,
+    NO_ACTOR,
     OUT_CHOICES,
     OUT_DETAIL,
-    OUT_SIZE,
     RANGE,
     STEPPED,
     SYMMETRIC,
     counter_of,
     may_run,
+    new_out,
     step,
 )  # fmt: skip
 from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
-from pfncache.check.program.image import AT_END, FANOUT, MASKS, N_ACTORS, WORDS
+from pfncache.check.engine.violations import Taken, Violations, halt, record
+from pfncache.check.program.image import AT_END, COUNTER_END, COUNTER_HALTED, FANOUT, MASKS, N_ACTORS, WORDS
 
 
 class StopReason(IntEnum):
@@ -42,20 +43,14 @@ class StopReason(IntEnum):
 
     DONE = 0
     """Every reachable state was expanded."""
-    VIOLATED = 1
-    """A step reached a failure."""
-    DEADLOCK = 2
-    """No actor can take a step, and not all have ended."""
-    END_VIOLATED = 3
-    """All actors have ended, and the check of the end state failed."""
-    FULL = 4
+    ENOUGH = 1
+    """As many kinds of violations as are wanted were met."""
+    FULL = 2
     """The space has no room for the next batch of states."""
-    PAUSED = 5
+    PAUSED = 3
     """Control.PAUSE states were expanded."""
-    OUT_OF_RANGE = 6
+    OUT_OF_RANGE = 4
     """A step stored a value that its type does not have."""
-    ENDLESS_STEP = 7
-    """A step ran longer than interpreter.MAX_INSTRUCTIONS."""
 
 
 class Control(IntEnum):
@@ -71,21 +66,15 @@ class Control(IntEnum):
     """The state before which explore() returns PAUSED."""
     TRANSITIONS = 4
     """Transitions taken."""
-    STATE = 5
-    """The state at which a violation or a deadlock was found."""
-    ACTOR = 6
-    """The actor whose step violates; -1 for none."""
-    CHOICE = 7
-    """The outcome of that step's nondeterministic choice."""
-    DETAIL = 8
-    """What the interpreter reports of that step: the number of a failure, or an offset in the image."""
-    TERMINAL = 9
+    DETAIL = 5
+    """Of a value out of range: the offset of the store in the image."""
+    TERMINAL = 6
     """States in which every actor has ended."""
-    LAYER_END = 10
+    LAYER_END = 7
     """The first state of the next BFS layer."""
-    RESCAN = 11
+    RESCAN = 8
     """The first state of this layer that is not yet checked against the cycle proviso."""
-    STOP = 12
+    STOP = 9
     """The StopReason."""
 
 
@@ -101,6 +90,7 @@ class SearchWorker(NamedTuple):
     """By number of a target, then of a line, then of a lock acquisition: not 0 if it was reached, or executed."""
     control: NDArray[np.int64]
     """By Control."""
+    violations: Violations
 
 
 class Batch(NamedTuple):
@@ -122,11 +112,16 @@ class Span(NamedTuple):
 
 
 def new_worker(
-    image: NDArray[np.int64], registers: NDArray[np.int64], cover: NDArray[np.uint8], control: NDArray[np.int64]
+    image: NDArray[np.int64],
+    registers: NDArray[np.int64],
+    cover: NDArray[np.uint8],
+    control: NDArray[np.int64],
+    violations: Violations,
 ) -> SearchWorker:
     """Return a worker with a copy of `registers`, in which the constants are loaded, and results of its own."""
-    out = np.zeros(OUT_SIZE, dtype=np.int64)
-    return SearchWorker(image=image, registers=registers.copy(), out=out, cover=cover, control=control)
+    return SearchWorker(
+        image=image, registers=registers.copy(), out=new_out(image), cover=cover, control=control, violations=violations
+    )
 
 
 @inline_njit
@@ -169,7 +164,8 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
     """Append the successors of the span's states to the batch, behind the `waiting` ones, until PENDING states wait.
 
     Unless the expansion is to be full, only the transitions of a persistent set of actors are taken, if there is one
-    with an enabled transition. A violation or a deadlock ends the expansion, and is reported in Control.STOP.
+    with an enabled transition that leads to a state. A step that violates a property is recorded, and leads nowhere.
+    What ends the search is reported in Control.STOP.
 
     Returns the number of states that wait in the batch, and the next state to expand.
     """
@@ -180,8 +176,8 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
     all_actors = (1 << image[N_ACTORS]) - 1
     number = span.begin
     while number < span.end and waiting < PENDING:
-        taken = 0
-        finished = True
+        taken = led = 0
+        finished, halted = True, False
         state = states[uint64(number)]
         chosen = all_actors if span.full or image[MASKS] == 0 else persistent(image, state)
         rest = all_actors & ~chosen
@@ -189,8 +185,11 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
             for actor in range(image[N_ACTORS]):
                 if not chosen >> actor & 1:
                     continue
-                if counter_of(image, state, actor) != 0:
+                counter = counter_of(image, state, actor)
+                if counter != COUNTER_END:
                     finished = False
+                if counter == COUNTER_HALTED:
+                    halted = True
                 if not may_run(image, state, actor):
                     continue
                 choice = 0
@@ -208,54 +207,72 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                         continue
                     taken += 1
                     if result != STEPPED:
-                        control[Control.STOP] = _stop_reason(result)
-                        control[Control.STATE] = number
-                        control[Control.ACTOR] = actor
-                        control[Control.CHOICE] = choice
-                        control[Control.DETAIL] = out[OUT_DETAIL]
-                        control[Control.TRANSITIONS] += taken
-                        return waiting, number
+                        if result == RANGE:
+                            control[Control.STOP], control[Control.DETAIL] = StopReason.OUT_OF_RANGE, out[OUT_DETAIL]
+                            return waiting, number
+                        if _cut(space, worker, after, Taken(number, actor, choice, result)):
+                            choice += 1
+                            if control[Control.STOP] == StopReason.DONE:
+                                continue
+                            control[Control.TRANSITIONS] += taken
+                            return waiting, number
                     clear_dead(image, after)
                     h = hash_of(after)
                     prefetch(table, h & mask)
                     hashes[uint64(waiting)] = h
                     origins[uint64(waiting)] = number
                     waiting += 1
+                    led += 1
                     choice += 1
             if rest == 0:
                 break
-            if taken != 0:
+            if led != 0:
                 flags[number] |= StateFlag.PARTIAL
                 break
             chosen, rest = rest, 0
         control[Control.TRANSITIONS] += taken
         if taken == 0:
-            control[Control.STATE] = number
-            control[Control.ACTOR] = -1
-            if not finished:
-                control[Control.STOP] = StopReason.DEADLOCK
-                return waiting, number
-            control[Control.TERMINAL] += 1
             flags[number] |= StateFlag.ONWARD
-            if image[AT_END] >= 0:
-                after = state.copy()
-                result = step(image, after, registers, out, cover, -1, 0)
-                if result != STEPPED:
-                    control[Control.STOP] = StopReason.END_VIOLATED if result == FAILED else _stop_reason(result)
-                    control[Control.DETAIL] = out[OUT_DETAIL]
-                    return waiting, number
+            if not halted and not (_finish(space, worker, number) if finished else _block(space, worker, number)):
+                return waiting, number
         number += 1
     return waiting, number
 
 
 @njit
-def _stop_reason(result: int) -> int:
-    """Return the reason to stop at a step that was neither taken nor blocked."""
-    if result == FAILED:
-        return StopReason.VIOLATED
+def _cut(space: StateSpace, worker: SearchWorker, after: NDArray[np.uint64], taken: Taken) -> bool:
+    """Record a step that violates. Returns False if `after` is now the state in which its actor halts before it."""
+    image, out = worker.image, worker.out
+    if record(space, image, worker.violations, out, taken):
+        worker.control[Control.STOP] = StopReason.ENOUGH
+        return True
+    after[:] = space.states[taken.state]
+    return not halt(image, after, worker.registers, out, worker.cover, taken)
+
+
+@njit
+def _block(space: StateSpace, worker: SearchWorker, number: int) -> bool:
+    """Record a deadlock. Returns False if the search is to end."""
+    taken = Taken(number, NO_ACTOR, 0, STEPPED)
+    if record(space, worker.image, worker.violations, worker.out, taken):
+        worker.control[Control.STOP] = StopReason.ENOUGH
+    return bool(worker.control[Control.STOP] == StopReason.DONE)
+
+
+@njit
+def _finish(space: StateSpace, worker: SearchWorker, number: int) -> bool:
+    """Check the end state, in which every actor has ended. Returns False if the search is to end."""
+    image, out, control = worker.image, worker.out, worker.control
+    control[Control.TERMINAL] += 1
+    if image[AT_END] < 0:
+        return True
+    after = space.states[number].copy()
+    result = step(image, after, worker.registers, out, worker.cover, NO_ACTOR, 0)
     if result == RANGE:
-        return StopReason.OUT_OF_RANGE
-    return StopReason.ENDLESS_STEP
+        control[Control.STOP], control[Control.DETAIL] = StopReason.OUT_OF_RANGE, out[OUT_DETAIL]
+    elif result != STEPPED and record(space, image, worker.violations, out, Taken(number, NO_ACTOR, 0, result)):
+        control[Control.STOP] = StopReason.ENOUGH
+    return bool(control[Control.STOP] == StopReason.DONE)
 
 
 @njit

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pfncache.check.engine.numba_cache import njit, uint64
 from pfncache.check.ops import Op
@@ -27,11 +28,14 @@ from pfncache.check.program.image import (
     CONSTANTS,
     COUNTER_END,
     COUNTER_ENTRY,
+    COUNTER_HALTED,
     INSTR,
     INSTR_A,
     INSTR_B,
     INSTR_C,
+    INSTR_POINT,
     N_CONSTANTS,
+    REGISTERS,
     SAVE,
     SAVE_REGISTER,
     SAVE_SLOT,
@@ -44,6 +48,7 @@ from pfncache.check.program.image import (
     TABLES,
     VARIABLES,
     WORD,
+    WORDS,
     YIELD,
     YIELD_FIRST_SAVE,
     YIELD_INSTR,
@@ -51,16 +56,28 @@ from pfncache.check.program.image import (
     YIELDS,
 )
 
-STEPPED, BLOCKED, FAILED, RANGE, ENDLESS, SYMMETRIC = range(6)
-"""Result of step(): taken, disabled, property violated, value out of its bounds, does not end, symmetric to another."""
-OUT_CHOICES, OUT_EVENTS, OUT_DETAIL, OUT_SIZE = 0, 1, 2, 4
-"""Entries of `out`: outcomes of the step's choice, events that it passed, failure or instruction; and its size."""
-MAX_INSTRUCTIONS = 20000
-"""Instructions of one step; more means a loop that touches nothing shared."""
+STEPPED, BLOCKED, FAILED, RANGE, ENDLESS, SYMMETRIC, LONG, HALTED = range(8)
+"""Result of step(): taken, disabled, property violated, value out of its bounds, does not end, symmetric to another,
+longer than MAX_INSTRUCTIONS, and halted at the event OUT_STOP."""
+OUT_CHOICES, OUT_EVENTS, OUT_DETAIL, OUT_POINT, OUT_STOP, OUT_SNAPSHOT = range(6)
+"""Entries of `out`: outcomes of the step's choice, events that it passed, failure or instruction, the last event that
+it passed. OUT_STOP is set by the caller: the event before which to halt, counted from 1; 0 for none. The rest is the
+snapshot of _repeats(): the program counter, the registers, the state."""
+MAX_INSTRUCTIONS = 1_000_000
+"""Instructions of one step that are executed."""
+WATCH_INSTRUCTIONS = 4096
+"""Instructions of one step before it is watched for a repetition."""
+NO_POINT = -1
+"""OUT_POINT of a step that passed no event."""
 NO_ACTOR = -1
 """Stands for an actor in step(): the check at the end."""
 LAST_BIT, WORD_LOG2 = 63, 6
 """Of a word of a state: the number of its last bit, and the power of two of its bits."""
+
+
+def new_out(image: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the array in which step() reports."""
+    return np.zeros(OUT_SNAPSHOT + 2 + int(image[REGISTERS]) + int(image[WORDS]), dtype=np.int64)
 
 
 @njit
@@ -92,6 +109,7 @@ def step(  # noqa: PLR0912, PLR0913, PLR0915
     code = uint64(image[CODE])
     out[OUT_CHOICES] = 1
     out[OUT_EVENTS] = 0
+    last = uint64(0)  # the last event passed; 0 is no instruction
     row = uint64(image[ACTORS] + actor * ACTOR)
     if actor != NO_ACTOR:
         counter = read(image, state, row)
@@ -103,16 +121,20 @@ def step(  # noqa: PLR0912, PLR0913, PLR0915
             value = np.int64(read(image, state, slot)) + image[slot + uint64(SLOT_LOW)]
             registers[uint64(image[save + uint64(SAVE_REGISTER)])] = value
             save += uint64(SAVE)
+        pc = code + uint64(at * INSTR)
         if counter != uint64(COUNTER_ENTRY):
             out[OUT_EVENTS] = 1
+            last = pc - uint64(INSTR)
     else:
-        at = image[AT_END]
-    pc = code + uint64(at * INSTR)
-    budget = MAX_INSTRUCTIONS
+        pc = code + uint64(image[AT_END] * INSTR)
+    budget = WATCH_INSTRUCTIONS
     while True:
         budget -= 1
-        if budget == 0:
-            return ENDLESS
+        if budget <= 0:
+            repeats = _repeats(state, registers, out, pc, 1 - budget)
+            if repeats or budget == WATCH_INSTRUCTIONS - MAX_INSTRUCTIONS:
+                out[OUT_POINT] = _point(image, last)
+                return ENDLESS if repeats else LONG
         instr = pc
         op = image[instr]
         first = image[instr + uint64(INSTR_A)]
@@ -158,6 +180,13 @@ def step(  # noqa: PLR0912, PLR0913, PLR0915
         elif op == Op.EVENT:
             if first < 0:
                 out[OUT_EVENTS] += 1
+                last = instr
+                if out[OUT_EVENTS] == out[OUT_STOP]:
+                    _clear(image, state, row)
+                    state[uint64(image[row + uint64(SLOT_WORD)])] |= uint64(COUNTER_HALTED) << uint64(
+                        image[row + uint64(SLOT_SHIFT)]
+                    )
+                    return HALTED
                 continue
             _clear(image, state, row)
             state[uint64(image[row + uint64(SLOT_WORD)])] |= a << uint64(image[row + uint64(SLOT_SHIFT)])
@@ -219,6 +248,7 @@ def step(  # noqa: PLR0912, PLR0913, PLR0915
             registers[a] = choice
         elif op == Op.FAIL:
             out[OUT_DETAIL] = first
+            out[OUT_POINT] = _point(image, last)
             return FAILED
         elif op == Op.ACQUIRE:
             cover[a] = 1
@@ -232,6 +262,37 @@ def step(  # noqa: PLR0912, PLR0913, PLR0915
             if actor != NO_ACTOR:
                 _clear(image, state, row)
             return STEPPED
+
+
+@njit
+def _point(image: Any, event: Any) -> Any:
+    """Return the number of an event instruction in Program.points; NO_POINT for offset 0."""
+    return image[event + uint64(INSTR_POINT)] if event != uint64(0) else NO_POINT
+
+
+@njit
+def _repeats(state: Any, registers: Any, out: Any, pc: Any, count: int) -> bool:
+    """Return whether a step is where it was at an earlier instruction, with the same registers and state.
+
+    Brent's algorithm: the step is compared with a snapshot, which is replaced when `count`, from 1, is a power of two.
+    """
+    first_word = OUT_SNAPSHOT + 1 + len(registers)
+    if count & (count - 1) == 0:
+        out[OUT_SNAPSHOT] = np.int64(pc)
+        for i in range(len(registers)):
+            out[OUT_SNAPSHOT + 1 + i] = registers[i]
+        for i in range(len(state)):
+            out[first_word + i] = np.int64(state[i])
+        return False
+    if out[OUT_SNAPSHOT] != np.int64(pc):
+        return False
+    for i in range(len(registers)):
+        if out[OUT_SNAPSHOT + 1 + i] != registers[i]:
+            return False
+    same = True
+    for i in range(len(state)):
+        same &= out[first_word + i] == np.int64(state[i])
+    return same
 
 
 @njit
@@ -260,8 +321,8 @@ def counter_of(image: Any, state: Any, actor: int) -> int:
 
 @njit
 def may_run(image: Any, state: Any, actor: int) -> bool:
-    """Return False for an actor that has ended, or whose CPU is busy with an interrupt."""
-    if counter_of(image, state, actor) == COUNTER_END:
+    """Return False for an actor that has ended or is halted, or whose CPU is busy with an interrupt."""
+    if counter_of(image, state, actor) <= COUNTER_HALTED:
         return False
     interrupter = image[image[ACTORS] + actor * ACTOR + ACTOR_INTERRUPTER]
     if interrupter < 0:

@@ -8,7 +8,7 @@ A round takes a part of a layer, in three phases with a barrier after each:
 3. Number: the count of new states gives each thread its range of numbers, and it copies its new states there.
 
 The set of states of each layer is that of a search on one thread, which may continue at any point: the first violation
-found is still one with the fewest steps.
+of a kind is still one with the fewest steps.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from pfncache.check.engine.hash_table import (
     prefetch_state,
 )
 from pfncache.check.engine.numba_cache import njit, uint64
+from pfncache.check.engine.violations import Violations, merge, new_violations
 from pfncache.check.program.image import FANOUT
 from pfncache.check.program.layout import Program
 
@@ -77,6 +78,7 @@ def _expand(space: StateSpace, worker: SearchWorker, box: Boxes, span: Span, lay
     found_states, found_hashes, found_origins, shares, counts = box
     segment = (mask + uint64(1)) // uint64(SEGMENTS)
     worker.control[:] = 0
+    worker.violations.counts[:] = 0
     counts[:] = 0
     waiting = found = 0
     number = span.begin
@@ -181,9 +183,13 @@ def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: 
 class WorkerPool:
     """The threads of a search, with a worker each."""
 
-    def __init__(self, program: Program, threads: int, registers: NDArray[np.int64], covered: int) -> None:
+    def __init__(
+        self, program: Program, threads: int, registers: NDArray[np.int64], covered: int, violations: Violations
+    ) -> None:
         self.program = program
         self.threads = threads
+        self.violations = violations
+        """Those that the whole search has met."""
         words, size = program.words, SHARE * int(program.image[FANOUT]) if threads > 1 else 0
         self.room = threads * size
         """New states that a round may find."""
@@ -202,7 +208,10 @@ class WorkerPool:
         ]
         self.covers = np.zeros((threads, covered), dtype=np.uint8)
         controls = np.zeros((threads, len(Control)), dtype=np.int64)
-        self.workers = [new_worker(program.image, registers, self.covers[t], controls[t]) for t in range(threads)]
+        self.workers = [
+            new_worker(program.image, registers, self.covers[t], controls[t], new_violations(violations.functions))
+            for t in range(threads)
+        ]
         self.executor = ThreadPoolExecutor(threads)
 
     def __enter__(self) -> WorkerPool:
@@ -252,10 +261,12 @@ class WorkerPool:
             own = worker.control
             control[Control.TRANSITIONS] += own[Control.TRANSITIONS]
             control[Control.TERMINAL] += own[Control.TERMINAL]
-            if own[Control.STOP] != StopReason.DONE:  # threads are in the order of their states
-                for item in (Control.STATE, Control.ACTOR, Control.CHOICE, Control.DETAIL, Control.STOP):
-                    control[item] = own[item]
+            if own[Control.STOP] != StopReason.DONE:
+                control[Control.DETAIL] = own[Control.DETAIL]
                 return int(own[Control.STOP])
+            # threads are in the order of their states, so that what is met in the first of these is kept
+            if merge(space, self.program.image, self.violations, worker.violations):
+                return StopReason.ENOUGH
         added = [count or 0 for count in self.each(insert)]
         count = int(control[Control.STATES])
         first_of = [count + sum(added[:t]) for t in range(self.threads)]

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from pfncache.check.engine.interpreter import counter_of, read
 from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
-from pfncache.check.program.image import ACTOR, ACTOR_FIRST_YIELD, ACTORS, MASKS, N_ACTORS, N_MASKS, WORDS
+from pfncache.check.program.image import (
+    ACTOR,
+    ACTOR_FIRST_YIELD,
+    ACTORS,
+    COUNTER_HALTED,
+    MASKS,
+    N_ACTORS,
+    N_MASKS,
+    WORDS,
+)
 
 
 class MaskRow(IntEnum):
@@ -52,12 +61,13 @@ def persistent(image: NDArray[Any], state: NDArray[Any]) -> int:
     """Return a persistent set of actors as a bit mask (Godefroid): the smallest of those grown from one actor each.
 
     No step that the actors outside of the set may ever take is dependent with a next step of an actor in it: it writes
-    nothing that such a step reads or waits for, and touches nothing that such a step writes.
+    nothing that such a step reads or waits for, and touches nothing that such a step writes. An actor that is halted
+    takes no step any more.
     """
     words = uint64(image[WORDS])
     running = 0
     for actor in range(image[N_ACTORS]):
-        if counter_of(image, state, actor) != 0:
+        if counter_of(image, state, actor) > COUNTER_HALTED:
             running |= 1 << actor
     best, fewest = running, image[N_ACTORS]
     for seed in range(image[N_ACTORS]):

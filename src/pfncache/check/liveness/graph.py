@@ -14,7 +14,7 @@ from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, cou
 from pfncache.check.engine.numba_cache import njit, uint64
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
-from pfncache.check.program.image import FANOUT, N_ACTORS, WORDS
+from pfncache.check.program.image import COUNTER_END, COUNTER_HALTED, FANOUT, N_ACTORS, WORDS
 
 
 class Edge(NamedTuple):
@@ -33,7 +33,7 @@ class Graph(NamedTuple):
     actor: NDArray[np.uint8]
     outcome: NDArray[np.int16]
     enabled: NDArray[np.uint64]
-    """By state: bit mask of the actors with a transition, be it one that leaves the graph."""
+    """By state: bit mask of the actors with a transition, be it one that leaves the graph, or violates a property."""
 
     def edges(self, n: int) -> list[Edge]:
         """The transitions of a state."""
@@ -80,23 +80,25 @@ def _mark(
     """Set `number` to 0 for the states that may lie on a fair cycle in which an actor starves.
 
     Necessary for such a cycle: an actor is in a loop, and an actor that is no environment actor has not ended. An actor
-    outside of loops takes no step of a cycle, so no cycle has a state in which such an actor is enabled.
+    outside of loops takes no step of a cycle, so no cycle has a state in which such an actor is enabled. Nor has a fair
+    cycle a state with a halted actor, whose next step violates: a fair scheduler takes that step.
     """
     image = worker.image
     after = np.zeros(image[WORDS], dtype=np.uint64)
     for n in range(len(number)):
-        repeats = unfinished = False
+        repeats = unfinished = halted = False
         for actor in range(image[N_ACTORS]):
             counter = counter_of(image, states[n], actor)
             repeats |= loops[actor, counter] != 0
-            unfinished |= counter != 0 and not environment[actor]
-        if not (repeats and unfinished):
+            unfinished |= counter != COUNTER_END and not environment[actor]
+            halted |= counter == COUNTER_HALTED
+        if halted or not (repeats and unfinished):
             continue
         number[n] = 0
         for actor in range(image[N_ACTORS]):
             if loops[actor, counter_of(image, states[n], actor)] == 0 and may_run(image, states[n], actor):
                 after[:] = states[n]
-                if step(image, after, worker.registers, worker.out, worker.cover, actor, 0) == STEPPED:
+                if step(image, after, worker.registers, worker.out, worker.cover, actor, 0) != BLOCKED:
                     number[n] = -1
                     break
 
@@ -121,8 +123,8 @@ def _fill(
                 if result == BLOCKED:
                     break
                 choices = out[OUT_CHOICES]
+                graph.enabled[n] |= uint64(1) << uint64(actor)
                 if result == STEPPED:
-                    graph.enabled[n] |= uint64(1) << uint64(actor)
                     clear_dead(image, after)
                     found = find(space, after)
                     if found >= 0 and number[found] >= 0:

@@ -150,9 +150,41 @@ def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
             else:
                 states[j].add(after)
                 todo.append((j, after))
+    code.reached = frozenset(i for i, paths in enumerate(states) if paths)
     shared: dict[object, tuple[Held, frozenset[str]]] = {}
     code.held = [shared.setdefault(path[:2], path[:2]) for path in (_meet(tuple(s)) for s in states[:-1])]
     return code.held
+
+
+def stray_releases(code: Code) -> set[int]:
+    """Return the releases of one lock, by instruction index, before which no path takes it without releasing it.
+
+    A forward analysis, for what may be held. Releases that no path of locks_held() gets to are left out.
+    """
+    locks_held(code)
+    numbers: dict[Ref, int] = defaultdict(lambda: 1 << len(numbers))
+    uses = [
+        sum(numbers[lock] for lock in set(instr.lock.locks)) if instr.op in (Op.ACQUIRE, Op.RELEASE) else 0
+        for instr in code.instrs
+    ]
+    follow = successors(code)
+    held = [-1] * (len(code.instrs) + 1)
+    """By instruction: a bit for each lock that may be held before it; -1 if no path to it is known yet."""
+    todo = [0] if code.instrs else []
+    held[0] = 0
+    while todo:
+        i = todo.pop()
+        op = code.instrs[i].op
+        after = held[i] | uses[i] if op == Op.ACQUIRE else held[i] & ~uses[i] if op == Op.RELEASE else held[i]
+        for j in follow[i]:
+            if held[j] == -1 or after & ~held[j]:
+                held[j] = after if held[j] == -1 else held[j] | after
+                todo.append(j)
+    return {
+        i
+        for i, instr in enumerate(code.instrs)
+        if instr.op == Op.RELEASE and len(instr.lock.locks) == 1 and i in code.reached and not held[i] & uses[i]
+    }
 
 
 def _next_of_note(code: Code, tested: set[int]) -> list[int]:

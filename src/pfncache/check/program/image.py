@@ -47,6 +47,8 @@ INSTR_OP = 0
 INSTR_A = 1
 INSTR_B = 2
 INSTR_C = 3
+INSTR_POINT = INSTR_B
+"""Of EVENT: its number in Program.points."""
 ACCESS_WORD = 2
 """Of LOAD and STORE: behind the register, the slot of the variable."""
 ACCESS_SHIFT = 3
@@ -100,5 +102,8 @@ COUNTER_END = 0
 """Program counter of an actor that has ended."""
 COUNTER_ENTRY = 1
 """Program counter of an actor that has not begun: its first instruction."""
+COUNTER_HALTED = COUNTER_ENTRY
+"""During the search, when every actor has begun: program counter of an actor that stands still before a step that
+violates a property. It has no program counter of its own there, as other steps are merged with that one."""
 COUNTER_FIRST_EVENT = 2
 """Program counter of the first event that remains."""

@@ -28,6 +28,7 @@ from pfncache.check.program.image import (
     COUNTER_END,
     COUNTER_ENTRY,
     COUNTER_FIRST_EVENT,
+    COUNTER_HALTED,
     FANOUT,
     HEADER,
     INSTR,
@@ -79,6 +80,8 @@ class Program:
     """By actor: the slot of its program counter."""
     events: list[list[Event | None]]
     """By actor and program counter; None where the actor has ended or not begun."""
+    points: list[Event]
+    """Every preemption point of the code, by number."""
     failures: list[Failure]
     acquisitions: list[tuple[frozenset[str], LockUse, Any]]
     """By number: lock classes held, lock taken, event."""
@@ -180,6 +183,7 @@ class Linker:
         self.tables: list[int] = []
         self.table_at: dict[tuple[int, ...], int] = {}
         self.code: list[tuple[int, ...]] = []
+        self.points: list[Event] = []
         self.failures: list[Failure] = []
         self.acquisitions: list[tuple[frozenset[str], LockUse, Any]] = []
         marked = {i.target for code in compiled.codes for i in code.instrs if i.op == Op.REACH}
@@ -246,6 +250,7 @@ class Linker:
             slots=self.slots,
             actor_slots=counters,
             events=events,
+            points=self.points,
             failures=self.failures,
             acquisitions=self.acquisitions,
             targets=self.targets,
@@ -259,10 +264,10 @@ class Linker:
         return program
 
     def _set_starts(self, actor_rows: list[tuple[int, ...]], counters_of: list[dict[int, int]]) -> None:
-        """Fill in the program counter of each actor in the initial state; it stays 0 where there is no such state."""
+        """Fill in the program counter of each actor in the initial state."""
         codes = self.compiled.codes[: len(actor_rows)]
         for actor, event in enumerate(first_events(codes, counters_of, self.heap)):
-            counter = counters_of[actor][event] if event is not None else COUNTER_END
+            counter = COUNTER_END if event is None else counters_of[actor].get(event, COUNTER_HALTED)
             actor_rows[actor] = (*actor_rows[actor][:ACTOR_START], counter)
 
     def _masks(self, counters: list[Slot]) -> list[int]:
@@ -350,7 +355,8 @@ class Linker:
     ) -> tuple[int, ...]:
         instr = code.instrs[i]
         if instr.op == Op.EVENT:
-            return (int(Op.EVENT), counter_of.get(i, -1))
+            self.points.append(instr.event)
+            return (int(Op.EVENT), counter_of.get(i, -1), len(self.points) - 1)
         if instr.op in JUMPS:
             return (int(instr.op), *self._registers(instr), where[code.labels[instr.label]])
         if instr.op in (Op.LOAD, Op.STORE):

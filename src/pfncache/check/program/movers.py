@@ -6,20 +6,21 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from pfncache.check.compile.compiler import Compiled
 from pfncache.check.ir import Code, Column, Instr, Ref, Touch, Variable
 from pfncache.check.ops import LOADS, STORES, Op
-from pfncache.check.program.dataflow import Held, locks_held, successors
+from pfncache.check.program.dataflow import Held, locks_held, stray_releases, successors
 
 
 def touches(code: Code) -> dict[int, Touch]:
     """Return the accesses of the step that begins at each event, by instruction index; equal ones are one object."""
     if code.touches is not None:
         return code.touches
-    held = locks_held(code)
+    held, strays = locks_held(code), stray_releases(code)
     found: dict[int, Touch] = {}
     known: dict[Touch, Touch] = {}
     events = [i for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT]
@@ -27,12 +28,14 @@ def touches(code: Code) -> dict[int, Touch]:
         by_op: dict[Op, list[Instr]] = defaultdict(list)
         for instr in code.instrs[i:after]:
             by_op[instr.op].append(instr)
+        stray = [code.instrs[j].lock for j in range(i, after) if j in strays]
         touch = Touch(
             reads=frozenset(instr.place for op in LOADS for instr in by_op[op]),
             writes=frozenset(instr.place for op in STORES for instr in by_op[op]),
             held=held[i][0],
             acquires=frozenset(instr.lock for instr in by_op[Op.ACQUIRE]),
             releases=frozenset(instr.lock for instr in by_op[Op.RELEASE]),
+            strays=frozenset(stray),
             blocks=Op.BLOCK in by_op,
             chooses=Op.CHOOSE in by_op,
         )
@@ -50,6 +53,12 @@ class _Step:
     reads: frozenset[Variable]
     writes: frozenset[Variable]
 
+    @property
+    def loose(self) -> set[Ref]:
+        """Locks that it releases without holding them, and records that it writes without taking or releasing them."""
+        released = {use.locks[0] for use in self.touch.strays}
+        return released | ({variable.record for variable in self.writes} - _lock_records(self.touch))
+
 
 def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
     """Return the events that remain, by actor and instruction index, when steps are merged by Lipton's reduction.
@@ -59,18 +68,19 @@ def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
     is a right mover if it commutes with every step of another actor that is just after it: it takes a lock. A
     transition of the search is at most one right mover, one step that may conflict and does not block, and left movers.
 
+    A lock protects nothing, and is no mover, if any step releases it without holding it: what its holder does in the
+    belief that it is alone does not commute with that.
+
     The reduction requires that an actor can always finish a transition. An actor that an interrupt may block forever,
     as the interrupt waits for what only the actor can do, keeps all of its events.
     """
     expand = functools.cache(partial(_variables, compiled))
-    sharing = _Sharing()
     actors: list[dict[int, _Step]] = []
     for actor in range(len(compiled.system.actors)):
         touched = touches(compiled.codes[actor])
         steps = {touch: _Step(touch, actor, expand(touch.reads), expand(touch.writes)) for touch in touched.values()}
-        for step in steps.values():
-            sharing.add(step)
         actors.append({i: steps[touch] for i, touch in touched.items()})
+    sharing = _Sharing(step for steps in actors for step in {id(step): step for step in steps.values()}.values())
     blocked = _may_block_forever(compiled, actors)
     remain = []
     for actor, begun in enumerate(actors):
@@ -157,7 +167,11 @@ def _merge_with_locks(code: Code, steps: dict[int, _Step], visible: set[int], sh
 class _Sharing:
     """The accesses of all actors to each variable, with the locks that protect them."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Iterable[_Step]) -> None:
+        known = list(steps)
+        locks = {lock for step in known for lock, _ in step.touch.held}
+        self.loose = frozenset(lock for step in known for lock in step.loose if lock in locks)
+        """Locks that may be free, or held by another actor, although an actor has taken them."""
         self.actors: dict[Variable, set[int]] = defaultdict(set)
         self.uses: dict[Variable, set[tuple[int, bool, Held]]] = defaultdict(set)
         """Accesses to variables that are not a lock's: actor, whether it is a write, and the locks held."""
@@ -165,17 +179,22 @@ class _Sharing:
         """Lock variables that a step reads without waiting for the lock or holding it: a trylock, an assertion."""
         self.awaited: set[Variable] = set()
         """Counters of holders that some step waits for to become 0."""
+        for step in known:
+            self._add(step)
 
-    def add(self, step: _Step) -> None:
+    def _add(self, step: _Step) -> None:
         """Add the accesses of a step."""
         own = _lock_records(step.touch)
+        held = self._protection(step)
         for variable in step.reads | step.writes:
-            if _asserts(step, variable):
+            if self._asserts(step, variable):
                 continue
             self.actors[variable].add(step.actor)
             if variable.record not in own:
                 self.observed.add(variable)
-                self.uses[variable].add((step.actor, variable in step.writes, step.touch.held))
+                self.uses[variable].add((step.actor, variable in step.writes, held))
+            elif variable.record in self.loose:
+                self.observed.add(variable)
             elif step.touch.blocks and not all(use.excludes for use in step.touch.acquires):
                 self.awaited.add(variable)
             elif not step.touch.blocks and any(use.excludes for use in step.touch.acquires):
@@ -187,10 +206,20 @@ class _Sharing:
         Two accesses exclude each other by any lock that both hold, one of them exclusively.
         """
         writes = variable in step.writes
+        own = self._protection(step)
         return any(
-            actor != step.actor and (writes or other_writes) and not _exclude(step.touch.held, held)
+            actor != step.actor and (writes or other_writes) and not _exclude(own, held)
             for actor, other_writes, held in self.uses[variable]
         )
+
+    def _protection(self, step: _Step) -> Held:
+        """Return the locks that a step holds and that exclude others."""
+        return frozenset(lock for lock in step.touch.held if lock[0] not in self.loose)
+
+    def _asserts(self, step: _Step, variable: Variable) -> bool:
+        """Return whether the step only reads a lock that it holds: no step of another actor changes the result."""
+        held = any(lock == variable.record for lock, _ in self._protection(step))
+        return held and variable not in step.writes
 
     def is_right_mover(self, step: _Step) -> bool:
         """Return whether taking a lock is all that the step does that another actor can observe."""
@@ -206,7 +235,7 @@ class _Sharing:
     def may_conflict(self, step: _Step) -> bool:
         """Return False if the step is a left mover."""
         own = _lock_records(step.touch)
-        shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1 and not _asserts(step, v)}
+        shared = {v for v in step.reads | step.writes if len(self.actors[v]) > 1 and not self._asserts(step, v)}
         if step.touch.chooses:
             return True
         if step.touch.blocks and (shared or not step.touch.acquires or own & {lock for lock, _ in step.touch.held}):
@@ -219,11 +248,6 @@ class _Sharing:
             elif variable in self.observed or (step.touch.acquires and (not counts or variable in self.awaited)):
                 return True
         return False
-
-
-def _asserts(step: _Step, variable: Variable) -> bool:
-    """Return whether the step only reads a lock that it holds: no step of another actor changes the result."""
-    return variable not in step.writes and any(lock == variable.record for lock, _ in step.touch.held)
 
 
 def _exclude(a: Held, b: Held) -> bool:

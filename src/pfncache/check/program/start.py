@@ -9,23 +9,25 @@ from pfncache.check.ir import Code, Instr, Variable
 from pfncache.check.ops import BRANCHES, EVALUATE, FINAL, LOADS, STORES, Op
 from pfncache.check.system import Heap
 
-MAX_INSTRUCTIONS = 20000
-"""Instructions before the first event; more means a loop that touches nothing shared."""
+MAX_INSTRUCTIONS = 1_000_000
+"""Instructions before the first event, as interpreter.MAX_INSTRUCTIONS."""
+NOWHERE = -1
+"""Instead of an event: the actor violates a property before any, or does not get to one. The search reports that."""
 
 
 def first_events(codes: list[Code], remain: Sequence[Collection[int]], heap: Heap) -> list[int | None]:
-    """Return the event at which each actor stands first, by instruction index; None if it ends before any.
+    """Return the event at which each actor stands first, by instruction index; None if it ends before any, or NOWHERE.
 
-    `remain` has the events of each actor that remain. The actors run one after the other. The list is shorter than
-    `codes` if one of them violates a property or does not get to an event: the search reports that.
+    `remain` has the events of each actor that remain. The actors run one after the other.
     """
     memory: dict[Variable, int] = {}
     found: list[int | None] = []
     for code, events in zip(codes, remain, strict=True):
         last = _Run(code, heap, memory).to_event(events)
         if last is None or code.instrs[last].op == Op.FAIL:
-            break
-        found.append(last if code.instrs[last].op == Op.EVENT else None)
+            found.append(NOWHERE)
+        else:
+            found.append(last if code.instrs[last].op == Op.EVENT else None)
     return found
 
 

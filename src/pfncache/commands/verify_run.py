@@ -40,7 +40,7 @@ class VerifyOptions:
     width: int
     max_states: int
     no_reduction: bool
-    jobs: int | None
+    processes: int | None
 
     def check(self) -> None:
         """Raise a usage error for options that exclude each other."""
@@ -53,7 +53,7 @@ class VerifyOptions:
 
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
-        names = {"everything": "all", "jobs": "jobs"}
+        names = {"everything": "all", "processes": "jobs"}
         left_out = ("as_json", "as_ktap", "junit", "width")
         return {names.get(name, name): value for name, value in asdict(self).items() if name not in left_out}
 
@@ -95,7 +95,7 @@ def _plan(options: VerifyOptions) -> Session:
     from pfncache.verify.session import SearchOptions, Session
 
     search = SearchOptions(
-        max_states=options.max_states, reduction=not options.no_reduction, processes=options.jobs,
+        max_states=options.max_states, reduction=not options.no_reduction, processes=options.processes,
         absolute=options.absolute,
     )  # fmt: skip
     return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Ctrl-C and SIGTERM end the command even while code of a user's file never returns to the interpreter.
 
-A loop in C code, such as ``sum(iter(int, 1))``, holds the interpreter lock: neither signal handlers nor threads of Python
-run. So a child process learns of each signal from the C part of the handler, through signal.set_wakeup_fd(), and sends it
-again if the block does not end. By then the kernel has put back the default action (SA_RESETHAND), which ends the process.
+A loop in C code, such as ``sum(iter(int, 1))``, holds the interpreter lock: neither signal handlers nor threads of
+Python run. So a child process learns of each signal from the C part of the handler, through signal.set_wakeup_fd(), and
+sends it again if the block does not end. By then the kernel has put back the default action (SA_RESETHAND), which ends
+the process.
 """
 
 from __future__ import annotations

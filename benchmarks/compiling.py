@@ -14,7 +14,7 @@ from pfncache.check.program.layout import link
 from pfncache.check.system import System
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import SCENARIOS
-from pfncache.scenarios.shape import shapes
+from pfncache.scenarios.shape import ShapeBounds
 from pfncache.scenarios.world import MemoryKind
 from pfncache.verify.systems import make_kernel_system, make_system
 from pfncache.verify.workers import GC_THRESHOLD
@@ -41,7 +41,7 @@ def main() -> None:
     gc.set_threshold(GC_THRESHOLD)
     print("| systems | how many | CPU s each, alone | with a memo | faster |\n|---|---|---|---|---|")
     chosen = [DESIGNS[name] for name in ("mainline-7.3", "rfc-v4", "rfc-v4-fixed")]
-    anon = list(shapes(3, 1, 1, 3, [MemoryKind.ANON]))
+    anon = list(ShapeBounds(3, 1, 1, 3, (MemoryKind.ANON,)).shapes())
     race(
         "sweep --actors 3 --updates 1 --memory anon",
         [partial(make_kernel_system, design, shape.build) for shape in anon for design in chosen[:2]],

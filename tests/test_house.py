@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pfncache.commands.main import VERBS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "pfncache"
 MAX_LINES = 460
@@ -205,3 +207,27 @@ def test_every_file_has_its_licence() -> None:
     kept = [*sources(), *ROOT.glob("*.md"), *pages, ROOT / "Makefile", ROOT / "pyproject.toml"]
     without = [str(p.relative_to(ROOT)) for p in kept if "SPDX-License-Identifier:" not in p.read_text()[:300]]
     assert without == []
+
+
+MAX_VERB_LINES = 60
+"""Lines of code of a verb's file: it parses, calls and shows."""
+
+
+def code_lines(path: Path) -> int:
+    """The lines of a file that have code: no blank line, comment or docstring."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    documented = [node.body[0] for node in ast.walk(tree(path)) if isinstance(node, kinds) and ast.get_docstring(node)]
+    text = {line for node in documented for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+    lines = enumerate(path.read_text().splitlines(), 1)
+    return sum(bool(line.strip()) and number not in text and line.strip()[0] != "#" for number, line in lines)
+
+
+def test_a_verb_is_short() -> None:
+    lengths = {where: code_lines(MODULES[where]) for where in verbs()}
+    assert len(lengths) == len(VERBS)
+    assert {where: count for where, count in lengths.items() if count > MAX_VERB_LINES} == {}
+
+
+def verbs() -> list[str]:
+    """The modules of the verbs."""
+    return [place.partition(":")[0].removeprefix("pfncache.") for place, _ in VERBS.values()]

@@ -42,14 +42,18 @@ def test_one_line(pfncache: Callable[..., Run], command: str, status: int, line:
     assert errors[0].startswith(f"Error: {line}")
 
 
+FULL = "pfncache: standard output: No space left on device\n"
+CLOSED = "pfncache: standard output: Bad file descriptor\n"
 OUTPUT = (
-    ("list designs >&-", 74, "pfncache: standard output: Bad file descriptor\n"),
-    ("list designs > /dev/full", 74, "pfncache: standard output: No space left on device\n"),
-    ("--help > /dev/full", 74, "pfncache: standard output: No space left on device\n"),
-    ("verify --help > /dev/full", 74, "pfncache: standard output: No space left on device\n"),
     ("list designs >&- 2>&-", 74, ""),
     ("list selftests | true", 141, ""),
-)
+    *((f"{call} {target}", 74, line) for call in (
+        "--help", "--version", "verify --help", "list designs", "list scenarios mainline-7.3", "doctor", "matrix",
+        "matrix --json", "footprint", "footprint --json", "selftest memslots/ --machine model",
+        "selftest memslots/ --machine model --json", "export --promela -s gpc/move-in-page",
+    ) for target, line in (("> /dev/full", FULL), (">&-", CLOSED))),
+)  # fmt: skip
+"""Standard output that cannot be written: the exit status, and the line on standard error."""
 
 
 @pytest.mark.parametrize(("command", "status", "text"), OUTPUT, ids=[row[0] for row in OUTPUT])

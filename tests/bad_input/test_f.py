@@ -223,6 +223,9 @@ def test_places_of_a_plot(pfncache: Command, tmp_path: Path, path: str, line: st
     expect(pfncache("report", str(results), "--plot", path), line)
 
 
+TOO_MANY = "these bounds have {} scenarios for each design, {} searches, and a sweep has at most 500,000; lower "
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -242,6 +245,12 @@ def test_places_of_a_plot(pfncache: Command, tmp_path: Path, path: str, line: st
         (("--updates", "0"), "0 is not in the range x>=1"),
         (("--rounds", "-1"), "-1 is not in the range x>=1"),
         (("--pages", "2"), "2 is not in the range"),
+        (("--pages", "x"), "'x' is not a valid integer range"),
+        (("--actors", "101"), "101 is not in the range 2<=x<=100"),
+        (("--actors", "10"), TOO_MANY.format("5,380,024", "10,760,048")),
+        (("--updates", "1" + "0" * 15), TOO_MANY.format("54,000,000,000,000,000", "108,000,000,000,000,000")),
+        (("--pages", "1000000000", "rfc-v4"), "a sweep has at most 500,000; lower --actors, --updates, --rounds or"),
+        (("--actors", "100", "--rounds", "1000000"), "name fewer designs or one --memory"),
         (("--memory", "ram"), "no memory 'ram'; there is "),
         (("--memory", ""), "no memory ''; there is "),
         (("mainline-7.9",), "no design 'mainline-7.9'; nearest: "),

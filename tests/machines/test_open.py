@@ -9,7 +9,8 @@ import sys
 import pytest
 
 import pfncache
-from pfncache.designs.catalogue import DESIGNS
+from pfncache.check.compile.source import CompileError
+from pfncache.designs.catalogue import DESIGNS, Patch, mainline_7_3
 from pfncache.machines.machine import Machine
 
 
@@ -32,3 +33,24 @@ def test_designs_by_name_and_by_object() -> None:
     assert pfncache.model(DESIGNS["rfc-v4"]).design is DESIGNS["rfc-v4"]
     with pytest.raises(ValueError, match=r"no design 'rfc-v9'; known: mainline-7\.3"):
         pfncache.model("rfc-v9")
+
+
+class Misspelt(Patch):
+    """KVM: pfncache: a name that the kernel does not have."""
+
+    def kvm_gpc_chekc(self) -> None:
+        """Do nothing."""
+
+
+class Nothing(Patch):
+    """KVM: pfncache: no function at all."""
+
+
+@pytest.mark.parametrize(
+    ("patch", "line"),
+    [(Misspelt, "Misspelt: kvm_gpc_chekc replaces nothing: .*nearest: kvm_gpc_check"), (Nothing, "has no function")],
+)
+def test_a_patch_that_replaces_nothing(patch: type[Patch], line: str) -> None:
+    """It would be a machine of the base."""
+    with pytest.raises(CompileError, match=line):
+        pfncache.model(mainline_7_3 + [patch])

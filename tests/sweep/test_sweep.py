@@ -22,7 +22,7 @@ from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios.generated import pairs, singles
 from pfncache.scenarios.operations import OPERATIONS
-from pfncache.scenarios.shape import Shape, shapes
+from pfncache.scenarios.shape import Shape, ShapeBounds
 from pfncache.scenarios.world import MemoryKind
 from pfncache.sweep import runner
 from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, lost_row, run_job
@@ -45,14 +45,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def test_sizes() -> None:
     """The smaller ones first; what can happen once does not happen twice; each has a name of its own."""
-    small = list(shapes(2, 1, 1, 3))
+    small = list(ShapeBounds(2, 1, 1, 3).shapes())
     assert len(small) == sum(len(op.memory) for op in OPERATIONS.values()) == 107
-    large = list(shapes(3, 2, 2, 4))
+    large = list(ShapeBounds(3, 2, 2, 4).shapes())
     assert large[: len(small)] == small
     generated = [s.name for s in (*singles(), *pairs())]
     repeatable = [name for name in generated if "close" not in name]
     assert len({s.name for s in large}) == len(large) == 4 * len(generated) + 4 * len(repeatable) == 7156
     assert not any(s.rounds > 1 and "close" in s.operations for s in large)
+
+
+@pytest.mark.parametrize("bounds", [(2, 1, 1, 3), (3, 2, 2, 4), (4, 1, 3, 3), (4, 3, 1, 5)])
+def test_count_is_that_of_the_shapes(bounds: tuple[int, int, int, int]) -> None:
+    found = ShapeBounds(*bounds)
+    made = Counter(shape.memory for shape in found.shapes())
+    assert made == {memory: found.count(memory) for memory in MemoryKind}
 
 
 def test_job_is_what_verify_finds() -> None:
@@ -260,7 +267,7 @@ def test_dask_cluster_survives_the_kill_of_a_worker(store: Store, tmp_path: Path
     cluster = [
         start("distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(address))
     ]
-    work = jobs(["mainline-7.3"], shapes(2, 2, 1, 3, (MemoryKind.ANON, MemoryKind.MEMFD)))
+    work = jobs(["mainline-7.3"], ShapeBounds(2, 2, 1, 3, (MemoryKind.ANON, MemoryKind.MEMFD)).shapes())
     seen: Counter[str] = Counter()
     killed = threading.Event()
     worker = (

@@ -83,6 +83,10 @@ def _was_writing(error: OSError) -> bool:
 
 def _internal(error: BaseException) -> ExitStatus:
     """Report an unexpected error in one line, with the file that has the traceback."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        output.discard()  # or the interpreter would try again, and end with 120
     click.echo(f"pfncache: {describe(error)}; {save(error)}", err=True)
     return ExitStatus.INTERNAL
 

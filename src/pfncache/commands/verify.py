@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from pfncache.commands.names import DesignName, ScenarioName
+from pfncache.commands import options
 from pfncache.verify import MAX_STATES
 
-SCENARIO_HELP = "Only this scenario, or those whose name starts so."
-STATES, PROCESSES, WIDTH = click.IntRange(min=1000), click.IntRange(min=1), click.IntRange(min=20)
+STATES, WIDTH = click.IntRange(min=1000), click.IntRange(min=20)
 
 
 class VerifyCommand(click.Command):
@@ -35,22 +33,22 @@ class VerifyCommand(click.Command):
 
 
 @click.command(cls=VerifyCommand)
-@click.argument("designs", nargs=-1, type=DesignName(), metavar="[DESIGN|FILE.py[:DESIGN]]...")
-@click.option("-s", "--scenario", "scenarios", multiple=True, type=ScenarioName(), help=SCENARIO_HELP)
+@options.designs
+@options.scenarios
 @click.option("--all", "everything", is_flag=True, help="Every design, older kernels and reverted fixes too.")
 @click.option("--coverage", is_flag=True, help="List the lines of each design that no scenario reaches.")
 @click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
 @click.option("--absolute", is_flag=True, help="Count what the mainline version below a design violates, too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--ktap", "as_ktap", is_flag=True, help="KTAP on standard output.")
-@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit's XML there, too.")
+@click.option("--junit", type=options.FILE, help="Write JUnit's XML there, too.")
 @click.option("--width", type=WIDTH, default=None, help="Columns of a trace. Default: 75, or 37 for each of many CPUs.")
 @click.option("--max-states", type=STATES, default=MAX_STATES, show_default=True, help="Per scenario.")
 @click.option("--no-reduction", is_flag=True, help="Expand every actor in every state, not a persistent set of them.")
-@click.option("--first", is_flag=True, help="End each search at the first violation.")
-@click.option("--jobs", type=PROCESSES, default=None, help="Processes; as many as there are cores.")
+@options.first
+@options.processes
 @click.pass_context
-def verify(ctx: click.Context, /, **options: Any) -> None:
+def verify(ctx: click.Context, /, **given: Any) -> None:
     """Check designs: does any interleaving of any scenario violate a property?
 
     Without a design: the newest mainline and every series. FILE.py has designs and scenarios of your own, which are
@@ -64,4 +62,4 @@ def verify(ctx: click.Context, /, **options: Any) -> None:
     """
     from pfncache.commands.verify_run import VerifyOptions, run
 
-    ctx.exit(run(VerifyOptions(**options)))
+    ctx.exit(run(VerifyOptions(**given)))

@@ -42,7 +42,7 @@ class VerifyOptions:
     max_states: int
     no_reduction: bool
     first: bool
-    jobs: int | None
+    processes: int | None
 
     def check(self) -> None:
         """Raise a usage error for options that exclude each other."""
@@ -55,7 +55,7 @@ class VerifyOptions:
 
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
-        names = {"everything": "all", "jobs": "jobs"}
+        names = {"everything": "all", "processes": "jobs"}
         left_out = ("as_json", "as_ktap", "junit", "width")
         return {names.get(name, name): value for name, value in asdict(self).items() if name not in left_out}
 
@@ -98,7 +98,7 @@ def _plan(options: VerifyOptions) -> Session:
 
     search = SearchOptions(
         max_states=options.max_states, reduction=not options.no_reduction, first=options.first,
-        processes=options.jobs, absolute=options.absolute, coverage=options.coverage,
+        processes=options.processes, absolute=options.absolute, coverage=options.coverage,
     )  # fmt: skip
     return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+import click
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -58,7 +59,7 @@ def show_all(
     finally:
         if as_json:
             document = {**run_members(SCHEMA, options or {}, ended), "matrices": [matrix.as_json() for matrix in found]}
-            out.write(json.dumps(document, indent=1) + "\n")
+            click.echo(json.dumps(document, indent=1), file=out)
     if not as_json:
         explain(found, out)
     return found
@@ -87,8 +88,7 @@ def _print(parts: list[RenderableType], out: TextIO, width: int = 0) -> None:
     text = captured.get()
     if not console.is_terminal:
         text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-    out.write(text)
-    out.flush()
+    click.echo(text, file=out, nl=False)
 
 
 def _table(matrix: Matrix) -> Table:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
+from math import comb
 
 from pfncache.check.system import System
 from pfncache.linux.vmlinux import Vmlinux
@@ -49,15 +50,46 @@ class Shape:
         return world.system()
 
 
-def shapes(
-    actors: int, updates: int, rounds: int, pages: int, memories: Iterable[MemoryKind] = tuple(MemoryKind)
-) -> Iterator[Shape]:
-    """Yield every shape up to a size, the smaller ones first."""
-    sizes = sorted(product(range(1, actors), range(1, updates + 1), range(1, rounds + 1), range(3, pages + 1)), key=sum)
-    for beside, times, turns, page_count in sizes:
-        for memory in memories:
-            names = [op.name for op in OPERATIONS.values() if memory in op.memory]
-            for chosen in combinations_with_replacement(names, beside):
-                once = [name for name in chosen if OPERATIONS[name].once]
-                if len(set(once)) == len(once) and not (once and turns > 1):
-                    yield Shape(memory, chosen, times, turns, page_count)
+@dataclass(frozen=True)
+class ShapeBounds:
+    """The largest of each dimension, and the kinds of memory."""
+
+    actors: int
+    updates: int
+    rounds: int
+    pages: int
+    memories: tuple[MemoryKind, ...] = tuple(MemoryKind)
+
+    def shapes(self) -> Iterator[Shape]:
+        """Yield every shape within the bounds, the smaller ones first."""
+        dimensions = ((1, self.actors - 1), (1, self.updates), (1, self.rounds), (3, self.pages))
+        sizes = sorted(product(*(range(low, high + 1) for low, high in dimensions)), key=sum)
+        for beside, times, turns, page_count in sizes:
+            for memory in self.memories:
+                for chosen in combinations_with_replacement(_names(memory), beside):
+                    once = [name for name in chosen if OPERATIONS[name].once]
+                    if len(set(once)) == len(once) and not (once and turns > 1):
+                        yield Shape(memory, chosen, times, turns, page_count)
+
+    def count(self, memory: MemoryKind) -> int:
+        """Return the number of shapes on one kind of memory, without making them."""
+        names = _names(memory)
+        singular = sum(OPERATIONS[name].once for name in names)
+        repeatable = len(names) - singular
+        sizes = range(1, self.actors)
+        with_repetition = sum(_multisets(repeatable, beside) for beside in sizes)
+        single = sum(
+            comb(singular, once) * _multisets(repeatable, beside - once)
+            for beside in sizes
+            for once in range(min(singular, beside) + 1)
+        )
+        return self.updates * (self.pages - 2) * (single + (self.rounds - 1) * with_repetition)
+
+
+def _names(memory: MemoryKind) -> list[str]:
+    """Return the operations that apply to a kind of memory."""
+    return [op.name for op in OPERATIONS.values() if memory in op.memory]
+
+
+def _multisets(kinds: int, size: int) -> int:
+    return comb(kinds + size - 1, size) if kinds else int(size == 0)

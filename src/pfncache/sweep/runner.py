@@ -13,7 +13,7 @@ from typing import Any
 
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.interrupts import interruptible, reraise
-from pfncache.scenarios.shape import Shape
+from pfncache.scenarios.shape import Shape, ShapeBounds
 from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, lost_row, run_job
 from pfncache.sweep.sources import sources
 from pfncache.sweep.store import Store
@@ -27,8 +27,20 @@ AHEAD = 64
 """Jobs submitted at a time: enough for every worker to be busy, few enough to be dropped when a sweep ends early."""
 CONNECT_SECONDS = 10
 """How long a scheduler may take to answer."""
+MAX_JOBS = 500_000
+"""Jobs of a sweep; each takes some hundred bytes here, and its search milliseconds to minutes."""
 DEFAULT_DESIGNS = ("mainline-7.3", "rfc-v4")
 """The designs of a sweep unless the user names some."""
+
+
+def check_size(bounds: ShapeBounds, designs: int) -> None:
+    """Raise SweepError if the shapes within the bounds are too many to be listed under a number of designs."""
+    count = sum(bounds.count(memory) for memory in bounds.memories)
+    if count * designs > MAX_JOBS:
+        raise SweepError(
+            f"these bounds have {count:,} scenarios for each design, {count * designs:,} searches, and a sweep has at "
+            f"most {MAX_JOBS:,}; lower --actors, --updates, --rounds or --pages, or name fewer designs or one --memory"
+        )
 
 
 def jobs(names: Iterable[str], shapes: Iterable[Shape]) -> list[SweepJob]:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from pfncache.verify.guardian import ended_by_signals
+
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 """Folders of Python's and of installed modules."""
@@ -43,6 +45,7 @@ class ProcessEnd(BaseException):
 def user_code(seconds: float, what: str) -> Iterator[None]:
     """Run the block as code that a user wrote. Raises TimeLimit and ProcessEnd beside what the block raises."""
     with ExitStack() as stack:
+        stack.enter_context(ended_by_signals())
         stack.enter_context(_output_on_stderr())
         stack.enter_context(_state_kept())
         stack.enter_context(_endings_refused())

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Ctrl-C and SIGTERM end the command even while code of a user's file never returns to the interpreter.
+
+A loop in C code, such as ``sum(iter(int, 1))``, holds the interpreter lock: neither signal handlers nor threads of
+Python run. So a child process learns of each signal from the C part of the handler, through signal.set_wakeup_fd(), and
+sends it again if the block does not end. By then the kernel has put back the default action (SA_RESETHAND), which ends
+the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+GRACE_SECONDS = 3.0
+"""Time from a signal until it is sent again, and from then until SIGKILL, in seconds."""
+LINES = {signal.SIGINT: b"interrupted\n", signal.SIGTERM: b"terminated\n"}
+"""By signal: what the command prints, too, when it ends in order."""
+SA_RESETHAND = 0x80000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Sigaction(ctypes.Structure):
+    """struct sigaction of the C library; the fields before the flags are kept as they are."""
+
+    _fields_ = (
+        ("handler", ctypes.c_void_p), ("mask", ctypes.c_ulong * 16), ("flags", ctypes.c_uint),
+        ("restorer", ctypes.c_void_p),
+    )  # fmt: skip
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the process within seconds in the block, if the command raises exceptions of them.
+
+    Workers, and programs that use the package, have other handlers, which stay as they are.
+    """
+    handlers = {number: signal.getsignal(number) for number in LINES}
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not all(callable(handler) for handler in handlers.values()):
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    kill = os.kill  # which code in the block must not call
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, LINES)
+    child = _fork(reader, writer)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in LINES:
+        _reset_when_delivered(number)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, LINES)
+        signal.set_wakeup_fd(before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        os.close(reader)
+        os.close(writer)
+        if child:
+            kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _reset_when_delivered(number: int) -> None:
+    """Let the kernel restore the default action of a signal once its handler has been called."""
+    action = _Sigaction()
+    if _libc.sigaction(number, None, ctypes.byref(action)) == 0:
+        action.flags |= SA_RESETHAND
+        _libc.sigaction(number, ctypes.byref(action), None)
+
+
+def _fork(reader: int, writer: int) -> int:
+    """Start the child. Returns 0 if there is no process for it: then the second Ctrl-C ends the process."""
+    parent = os.getpid()
+    try:
+        child = os.fork()
+    except OSError:
+        return 0
+    if child == 0:
+        _guard(reader, writer, parent)
+    return child
+
+
+def _guard(reader: int, writer: int, parent: int) -> NoReturn:
+    """Send each signal that the pipe names again, until the pipe is closed. The mask blocks SIGINT and SIGTERM here."""
+    leave = os._exit
+    try:
+        os.close(writer)
+        while number := _next(reader):
+            deadline = time.monotonic() + GRACE_SECONDS
+            if _is_closed_by(reader, deadline):
+                break
+            os.write(2, LINES[signal.Signals(number)])
+            os.kill(parent, number)
+            if not _is_closed_by(reader, deadline + GRACE_SECONDS):
+                os.kill(parent, signal.SIGKILL)
+    finally:
+        leave(0)
+
+
+def _next(reader: int) -> int:
+    """Return the next signal of LINES from the pipe; 0 if it is closed."""
+    while data := os.read(reader, 1):
+        if data[0] in set(LINES):
+            return data[0]
+    return 0
+
+
+def _is_closed_by(reader: int, deadline: float) -> bool:
+    """Read the pipe until it is closed, or until the deadline."""
+    while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not os.read(reader, 1):
+            return True
+    return False

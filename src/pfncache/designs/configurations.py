@@ -14,7 +14,7 @@ class PreemptRt(Patch, Softirq, VcpuMain):
     """CONFIG_PREEMPT_RT: spinlocks and rwlocks sleep, so that hard interrupts and the scheduler must not take them.
 
     The Xen timer's callback takes gpc->lock, an rwlock, in hard interrupt context; kvm_sched_out() takes it under the
-    runqueue's lock. syzbot reported the former in 2024-11, and it is open: "locking bug in kvm_xen_set_evtchn_fast". The
+    runqueue's lock. syzbot reported the former in 2024-11, "locking bug in kvm_xen_set_evtchn_fast"; it is open. The
     model's locks disable preemption all the same, which is stricter than RT.
     """
 

@@ -18,7 +18,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     "The folio lock keeps faults, allocation and truncation of a page apart already.": (
         "punch_hole_in_memfd(): without down_write(mapping.invalidate_lock)",
         "do_shared_fault(): without spin_lock(mm.page_table_lock)",
-        "kvm_gmem_allocate(): without down_read(inode.invalidate_lock)",
+        "allocate_pages(): without down_read(inode.invalidate_lock)",
     ),
     "Nobody gets there without an address space: kernel threads borrow one first.": (
         "get_user_page_fast_only(): without the test mm is None",
@@ -48,16 +48,27 @@ REASONS: dict[str, tuple[str, ...]] = {
         "_set_vcpu_info_hva(): without mutex(kvm.xen.xen_lock)",
         "_set_vcpu_info_hva(): without mutex(vcpu.mutex)",
         "_set_vcpu_info_hva(): without srcu_read_lock(kvm.srcu)",
+        "kvm_vm_ioctl_set_memory_region(): without mutex(kvm.slots_lock)",
         "kvm_xen_hvm_config(): without mutex(kvm.xen.xen_lock)",
         "kvm_xen_hvm_set_attr(): without mutex(kvm.xen.xen_lock)",
     ),
     "A hint, read without mmu_lock; the test that decides is made again under it.": (
         "mmu_invalidate_retry_gfn_unsafe(): the sequence before the count",
         "kvm_tdp_page_fault(): without the test self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn)",
+        "kvm_tdp_page_fault(): without the test self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn) #2",
+        "mmu_invalidate_retry_gfn_unsafe(): without the test "
+        "kvm.mmu_invalidate_range_start <= gfn < kvm.mmu_invalidate_range_end",
     ),
-    ("The range is unset only between two steps under mmu_lock for writing; who is not under it takes a hint."): (
-        "gfn_in_invalidate_range(): without start == -1",
+    "It is dropped and taken again between two SPTEs, while an invalidation is in progress and faults are refused.": (
+        "tdp_mmu_zap_leafs(): without kvm.mmu_lock",
     ),
+    "A fault that meets a migration entry waits for it. Without the wait, the fault is repeated.": (
+        "migrate_pages(): without source.lock",
+    ),
+    (
+        "A borrower of the address space that faults meanwhile reads a VMA that is still there; the exit of a "
+        "process violates stale-translation before."
+    ): ("exit_mmap(): without down_read(mm.mmap_lock)",),
     (
         "The INVALID placeholder has neither a user address nor a file, so that the lookup fails all the "
         "same: -EFAULT instead of a retry."
@@ -72,6 +83,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "set_shared_info(): without mutex(kvm.xen.xen_lock)",
         "disable_shared_info(): without mutex(kvm.xen.xen_lock)",
         "set_timer(): without mutex(kvm.xen.xen_lock)",
+        "get_timer(): without mutex(kvm.xen.xen_lock)",
         "set_vcpu_info(): without mutex(kvm.xen.xen_lock)",
         "disable_vcpu_info(): without mutex(kvm.xen.xen_lock)",
         "set_runstate_area(): without mutex(kvm.xen.xen_lock)",
@@ -87,6 +99,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "the model does not have."
     ): (
         "set_timer(): without mutex(vcpu.mutex)",
+        "get_timer(): without mutex(vcpu.mutex)",
         "run_timer_injection(): without mutex(vcpu.mutex)",
         "set_vcpu_info(): without mutex(vcpu.mutex)",
         "disable_vcpu_info(): without mutex(vcpu.mutex)",
@@ -99,7 +112,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "Whoever is fooled looks again: the reference keeps the struct file, and the binding is compared with the slot."
     ): (
         "kvm_gmem_get_file(): without the test slot.gmem_file is not file",
-        "_kvm_gmem_get_pfn(): without the test slot.gmem_file is not file",
+        "_kvm_gmem_get_pfn(): without the test slot_file is not file",
     ),
     (
         "A slot that can be looked up is bound, or its file is gone; what is looked up through a binding that "

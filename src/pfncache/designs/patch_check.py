@@ -38,6 +38,7 @@ def check_design(design: Design, called: Collection[str] = ()) -> None:
     known = dict(_functions_of(Vmlinux))
     applied: set[type] = {Patch, *Vmlinux.__mro__}
     new: dict[str, type] = {}
+    versions: dict[str, list[Any]] = {}
     replacing: list[Any] = []
     for patch in design.patches:
         if patch.source_key:  # made of functions that its maker has checked
@@ -52,9 +53,12 @@ def check_design(design: Design, called: Collection[str] = ()) -> None:
             changes += len(own)
             new.update({name: part for name in own if name not in known})
             replacing.extend(function for name, function in own.items() if name in known and name not in new)
+            for name, function in own.items():
+                if name in new:
+                    versions.setdefault(name, []).append(function)
             known.update(own)
         _check_purpose(patch, changes)
-    unused = set(new) - _reached(replacing, known, new) - set(called)
+    unused = set(new) - _reached(replacing, versions) - set(called)
     for name, part in new.items():
         if name in unused:
             raise _error(part, name, f"{_unknown(name)}, and no function of the design calls it{_nearest(name)}")
@@ -142,15 +146,18 @@ def _check_purpose(patch: type[Patch], changes: int) -> None:
         raise _error(patch, "changes_nothing", "the patch has functions, but says that it changes nothing")
 
 
-def _reached(roots: list[Any], known: dict[str, Any], new: dict[str, type]) -> set[str]:
-    """Return the names of new functions that the roots refer to, directly or through other new functions."""
+def _reached(roots: list[Any], versions: dict[str, list[Any]]) -> set[str]:
+    """Return the names of new functions that the roots refer to, directly or through other new functions.
+
+    A patch may replace another one's new function and call it as super(): each version counts.
+    """
     found: set[str] = set()
     todo = list(roots)
     while todo:
         for name in _names_in(unwrap(todo.pop()).__code__):
-            if name in new and name not in found:
+            if name in versions and name not in found:
                 found.add(name)
-                todo.append(known[name])
+                todo.extend(versions[name])
     return found
 
 

@@ -50,7 +50,8 @@ class RevertUnbindDying(Patch, GuestMemfdBinding, GuestMemfdPage):
 class RevertBindWhenReady(Patch, GuestMemfdBinding):
     """Revert "KVM: guest_memfd: bind a memslot when it is ready" (3fe5d2944e5a, 7.3.2).
 
-    The bindings are stored before the architecture has allocated the metadata that an invalidation walks.
+    The bindings are stored before the architecture has allocated the metadata that an invalidation walks. 7.2.12 also
+    drops the file's reference there, and unbinds if the architecture's preparation fails; it does not in the model.
     """
 
     def kvm_gmem_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:

@@ -37,7 +37,7 @@ class LostUpdateProbe(Oracle):
 
     @atomic
     def trace_kernel_access(self, khva: Kva, page: Page, write: bool) -> None:
-        """Require of a write that the page is mapped or cached, whoever else has a reference on it.
+        """Require of a write that the page is mapped or cached, even if KVM has a reference on it.
 
         What a valid cache maps is compared with a lookup instead: stale-translation.
         """

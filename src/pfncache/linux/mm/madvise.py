@@ -22,6 +22,7 @@ class Madvise(Open):
 
         Linux: mm/madvise.c do_madvise(), madvise_dontneed_single_vma(), v7.3.4.
         Returns: 0.
+        Simplified: under mmap_lock instead of the lock of the VMA; see handle_mm_fault().
         """
         with down_read(mm.mmap_lock):
             mmap_assert_locked(mm.mmap_lock)  # find_vma() does

@@ -24,7 +24,9 @@ class Memory(Shmem):
         Linux: mm/memory.c handle_mm_fault(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
         Returns: 0 (the caller looks at the PTE again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
-        Simplified: no copy on write, no swap; do_swap_page() waits for migration entries alone.
+        Simplified: no copy on write, no swap; do_swap_page() waits for migration entries alone. mmap_lock for reading
+        instead of the VMA's own lock, also for MADV_DONTNEED: a writer of another VMA keeps them out, but it changes
+        neither this VMA nor its PTEs, and what changes one VMA excludes them with both locks.
         """
         mmap_assert_locked(mm.mmap_lock)
         number = address >> self.PAGE_SHIFT

@@ -17,6 +17,8 @@ class Truncate(Filemap):
 
         Linux: mm/truncate.c truncate_inode_pages_range(), truncate_inode_folio(), v7.3.4.
         Locks: invalidate_lock for writing; may sleep.
+        Simplified: one pass. Linux starts again until it finds no page, because a fault of user space, which takes no
+        invalidate_lock, may add one behind it. Such a page is one that was added after the hole was punched.
         """
         for index in range(len(mapping.i_pages)):
             if start <= index < end:

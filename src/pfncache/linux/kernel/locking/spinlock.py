@@ -91,6 +91,8 @@ class RwLock(Record):
         """Acquire the lock for reading unless a writer holds it; return whether it was acquired.
 
         Linux: include/linux/rwlock.h read_trylock(), kernel/locking/spinlock.c _raw_read_trylock(), v7.3.4.
+        Simplified: Linux also fails while a writer waits. The caller does then what it does while a writer holds the
+        lock, which the model reaches as well.
         """
         check_wait_context(self)
         if self.writer:

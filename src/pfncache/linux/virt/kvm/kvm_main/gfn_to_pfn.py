@@ -69,6 +69,8 @@ class GfnToPfn(KvmMm):
         Linux: virt/kvm/kvm_main.c hva_to_pfn(), hva_to_pfn_fast(), hva_to_pfn_slow(), hva_to_pfn_remapped(), v7.3.4.
         Locks: may sleep.
         Returns: a pfn, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn.
+        Simplified: without fixup_user_fault() for VM_PFNMAP: such mappings of the model have every PTE from mmap() on,
+        as with remap_pfn_range(), and no fault handler.
         """
         pfn = self.get_user_page_fast_only(hva)
         if pfn >= 0:

@@ -178,6 +178,7 @@ class Memslots(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_swap_active_memslots(), v7.3.4.
         Locks: slots_lock; slots_arch_lock, which is dropped.
+        Simplified: without kvm_arch_memslots_updated(), which zaps MMIO SPTEs when their generation wraps.
         """
         slots = self.kvm_get_inactive_memslots(kvm)
         old = self._kvm_memslots(kvm)

@@ -10,9 +10,10 @@ from tree_sitter import Node
 
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
+from pfncache.csource.errors import RefusedError
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, annotation, kind_of_text
+from pfncache.csource.mapped import CONTENTS, MappedLayer
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
-from pfncache.csource.places import PlaceLayer
 from pfncache.csource.scope import Local
 
 BINARY: dict[str, type[ast.operator]] = {
@@ -26,7 +27,7 @@ UNARY: dict[str, type[ast.unaryop]] = {"-": ast.USub, "~": ast.Invert, "+": ast.
 UNSIGNED_MAX = "ULONG_MAX"
 
 
-class ExpressionLayer(PlaceLayer):
+class ExpressionLayer(MappedLayer):
     """The layer for expressions."""
 
     def expression(self, node: Node, wanted: Kind | None = None) -> Typed:
@@ -35,7 +36,14 @@ class ExpressionLayer(PlaceLayer):
         pytree.place(found.tree, line_of(node))
         return found
 
-    def _expression(self, node: Node, wanted: Kind | None) -> Typed:  # noqa: PLR0911 - a case for each construct
+    def _expression(self, node: Node, wanted: Kind | None) -> Typed:
+        if self.tables.mappings and node.type in ("field_expression", "pointer_expression", "subscript_expression"):
+            place = self.accessed(node)
+            if place is not None:
+                return self.load(node, place)
+        return self._plain_expression(node, wanted)
+
+    def _plain_expression(self, node: Node, wanted: Kind | None) -> Typed:  # noqa: PLR0911 - a case for each construct
         match node.type:
             case "identifier":
                 return self.identifier(node, wanted)
@@ -115,6 +123,8 @@ class ExpressionLayer(PlaceLayer):
 
     def truth(self, value: Typed) -> ast.expr:
         """Return whether a value is not zero, and not NULL."""
+        if value.kind.form is Form.OPAQUE:
+            raise RefusedError(self.signature.function.line, f"a test of {value.kind.struct}", IN_TABLES)
         if value.is_address:
             is_out = isinstance(value.place, Local) and value.place.is_out
             return pytree.name(value.place.given) if is_out else pytree.constant(True)
@@ -215,6 +225,8 @@ class ExpressionLayer(PlaceLayer):
         if operator not in BINARY:
             raise self.refuse(node, f"the operator {operator}", "use + - * / % & | ^ << >>, comparisons, && and ||")
         first, second = self.expression(left), self.expression(right)
+        if Form.OPAQUE in (first.kind.form, second.kind.form):
+            return Typed(pytree.constant(0), CONTENTS)
         for side, value in ((left, first), (right, second)):
             if not self.is_number(value.kind):
                 raise self.refuse(side, f"{shown(side)!r} is a {value.kind} in the model, no number", IN_TABLES)

@@ -87,7 +87,12 @@ def load_text(text: str, tables: Tables, file: str = "example.c") -> Loaded:
 
 
 def _load(program: CProgram, tree: Path, texts: dict[str, str]) -> Loaded:
-    broken = {name: (s.name, error) for s in program.sources for name, error in s.refused.items()}
+    broken = {
+        name: (s.name, error)
+        for s in program.sources
+        for name, error in s.refused.items()
+        if name not in program.tables.by_hand
+    }
     refused: dict[str, Refusal] = {}
     done: dict[str, tuple[Signature, Translated]] = {}
     wanted = program.tables.mirrored or {*program.signatures, *broken}

@@ -13,6 +13,7 @@ from pfncache.csource.base import IN_TABLES
 from pfncache.csource.expressions import ExpressionLayer
 from pfncache.csource.facts import BARRIERS
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, kind_of_text
+from pfncache.csource.mapped import COPIES
 from pfncache.csource.parse import child, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
 
@@ -55,6 +56,8 @@ class MacroLayer(ExpressionLayer):
         if name in EXTREMES:
             values = [self.expression(argument).tree for argument in arguments[-2:]]
             return Typed(pytree.call(pytree.name(EXTREMES[name]), *values))
+        if name in COPIES and self.copied_memory(node, arguments):
+            return Typed(pytree.constant(None), VOID)
         if name == "IS_ENABLED":
             return Typed(pytree.constant(text_of(arguments[0]) in self.tables.config), BOOL)
         if name == "container_of":

@@ -87,6 +87,8 @@ class PlaceLayer(Base):
     def members_of(self, node: Node, value: Typed, path: list[str]) -> Typed:
         """Return the member that a path leads to from a value."""
         while path:
+            if value.kind.form is Form.OPAQUE:
+                return Typed(pytree.constant(0), value.kind)
             if value.kind.form is Form.STRUCT:
                 value, path = self._struct_member(node, value, path)
             elif value.kind.form in (Form.RECORD, Form.ERRPTR) and value.kind.record is not None:

@@ -62,7 +62,9 @@ def assign(target: ast.expr, value: ast.expr) -> ast.stmt:
 
 
 def local(word: str, hint: ast.expr, value: ast.expr) -> ast.stmt:
-    """Return an assignment to a local, with its annotation."""
+    """Return an assignment to a local, with its annotation unless that is of a number."""
+    if isinstance(hint, ast.Name):
+        return ast.Assign([ast.Name(word, ast.Store())], value)
     return ast.AnnAssign(ast.Name(word, ast.Store()), hint, value, 1)
 
 

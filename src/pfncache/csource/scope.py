@@ -7,6 +7,7 @@ import builtins
 import keyword
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from pfncache.csource.kinds import INT, Form, Kind
 from pfncache.csource.parse import CType
@@ -28,8 +29,8 @@ class Local:
     """Of a structure that is taken apart."""
     target: Local | None = None
     """Of a pointer that is known: the local whose address it has."""
-    guest: str = ""
-    """Of a pointer into guest memory: the local whose kernel mapping it points into."""
+    pointer: Any = None
+    """Of a pointer into mapped memory: a mapped.Pointer."""
 
     @property
     def error(self) -> str:

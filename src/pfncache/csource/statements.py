@@ -13,6 +13,7 @@ from pfncache.csource.expressions import BINARY
 from pfncache.csource.facts import called
 from pfncache.csource.jumps import JumpLayer, Level
 from pfncache.csource.kinds import BOOL, INT, Form, Typed, annotation
+from pfncache.csource.mapped import Pointer
 from pfncache.csource.parse import CType, child, children, declared, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
 
@@ -179,7 +180,7 @@ class StatementLayer(JumpLayer):
                 self.unset[local.error] = INT
             return []
         if kind.form is Form.OPAQUE:
-            return []
+            return self._evaluated(value)
         return self.store_local(value, local, self.expression(value, kind))
 
     def _declare_pointer(self, node: Node, word: str, local: Local, value: Node | None) -> list[ast.stmt]:
@@ -237,6 +238,12 @@ class StatementLayer(JumpLayer):
     def _increment(self, node: Node) -> list[ast.stmt]:
         argument = child(node, "argument")
         operator = text_of(child(node, "operator"))
+        place = self.accessed(argument)
+        if place is not None:
+            self.load(argument, place)
+            return [self.store_mapped(argument, place)]
+        if self._is_opaque(peel(argument)):
+            return []
         target = self.target(argument)
         step: ast.operator = ast.Add() if operator == "++" else ast.Sub()
         statement = ast.AugAssign(pytree.stored(target.tree), step, pytree.constant(1))  # type: ignore[arg-type]
@@ -253,9 +260,17 @@ class StatementLayer(JumpLayer):
             targets.insert(0, peel(child(inner, "left")))
             right = child(inner, "right")
         out: list[ast.stmt] = []
+        held: Typed | None = None
+        if len(targets) > 1 and peel(right).type not in ("identifier", "number_literal", "true", "false", "null"):
+            with self.collected() as first:
+                value = self.expression(right)
+                held = value if value.kind.form is Form.OPAQUE else self.temporary(value.kind)
+                if held is not value:
+                    self.emit(right, pytree.assign(held.tree, value.tree))
+            out += first
         for target in targets:
             with self.collected() as first:
-                new = self._store(target, right)
+                new = self._store(target, right, held)
             out += [*first, *new]
         return out
 
@@ -263,6 +278,15 @@ class StatementLayer(JumpLayer):
         flag = self.flag(left, right) if operator in ("|=", "&=") else None
         if flag is not None:
             return [pytree.assign(flag, pytree.constant(operator == "|="))]
+        place = self.accessed(left)
+        if place is not None:
+            self.load(left, place)
+            self.expression(right)
+            return [self.store_mapped(left, place)]
+        if self._is_opaque(left):
+            with self.collected() as first:
+                self.expression(right)
+            return first
         kind = BINARY.get(operator[:-1])
         target = self.target(left)
         if kind is None or not self.is_number(target.kind):
@@ -283,29 +307,49 @@ class StatementLayer(JumpLayer):
             inner = peel(child(inner, "argument"))
         return self._store(inner, value)
 
-    def _store(self, target: Node, right: Node) -> list[ast.stmt]:
+    def _store(self, target: Node, right: Node, held: Typed | None = None) -> list[ast.stmt]:
+        """Store a value; `held` is that of `right` where it has been evaluated already."""
+        place = self.accessed(target)
+        if place is not None:
+            with self.collected() as first:
+                if held is None:
+                    self.expression(right)
+            return [*first, self.store_mapped(target, place)]
         local = self.local(target)
-        if local is not None and local.kind.form is Form.OPAQUE:
-            return self._evaluated(right)
-        if local is not None and local.kind.form is Form.STRUCT and local.members:
-            return self.copied(target, local, self.expression(right))
-        if local is not None and local.is_out and self._is_default(local, target, right):
-            return [pytree.local(local.given, annotation(BOOL), pytree.constant(True))]
-        if local is not None and local.is_out:
-            raise self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
-        if local is not None:
-            return self.store_local(right, local, self.expression(right, local.kind))
+        if local is not None and held is None:
+            return self._store_named(local, target, right)
         if self._is_opaque(target):
-            return self._evaluated(right)
-        place = self.target(target)
-        if isinstance(place.place, Local) and place.tree is not None and isinstance(place.tree, ast.Name):
-            owner = place.place
+            return self._evaluated(right) if held is None else []
+        return self._store_at(self.target(target), target, right, held)
+
+    def _store_named(self, local: Local, target: Node, right: Node) -> list[ast.stmt]:
+        """Store to what a name is: a local, a structure, a pointer."""
+        if local.kind.form is Form.OPAQUE or (local.type.stars and self.pointer(right) is not None):
+            local.pointer = self._pointer_of(local, right)
+            if local.pointer is not None or local.kind.form is Form.OPAQUE:
+                return [] if local.pointer is not None else self._evaluated(right)
+        if local.kind.form is Form.STRUCT and local.members:
+            return self.copied(target, local, self.expression(right))
+        if local.is_out and self._is_default(local, target, right):
+            return [pytree.local(local.given, annotation(BOOL), pytree.constant(True))]
+        if local.is_out:
+            raise self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
+        return self.store_local(right, local, self.expression(right, local.kind))
+
+    def _pointer_of(self, local: Local, right: Node) -> Pointer | None:
+        """Return where a local points to in mapped memory, with the structure that its type names."""
+        found = self.pointer(right) if local.type.stars and local.type.base not in ("void", "char") else None
+        return Pointer(found.owner, found.entry, local.type.base) if found is not None else None
+
+    def _store_at(self, place: Typed, target: Node, right: Node, held: Typed | None) -> list[ast.stmt]:
+        owner = place.place
+        if isinstance(owner, Local) and isinstance(place.tree, ast.Name):
             if owner.kind.form is Form.FUNCTION:
                 return self.function_stored(right, owner, right)
             if owner.kind.form is Form.STRUCT:
-                return self.copied(target, owner, self.expression(right))
-            return self.store_local(right, owner, self.expression(right, owner.kind))
-        value = self.expression(right, place.kind)
+                return self.copied(target, owner, held or self.expression(right))
+            return self.store_local(right, owner, held or self.expression(right, owner.kind))
+        value = held or self.expression(right, place.kind)
         tree = self.converted(right, value, place.kind)
         return [pytree.assign(place.tree, tree), *self.reported(target, "", right)]
 
@@ -344,6 +388,9 @@ class StatementLayer(JumpLayer):
                 pytree.assign(pytree.name(local.name), value.tree),
                 pytree.assign(pytree.name(local.identity), number),
             ]
+        if value.kind.form is Form.OPAQUE:
+            local.kind = value.kind  # contents that are not modelled; the local cannot be tested either
+            return []
         if value.is_address:
             what = f"the address {shown(node)!r} is kept in a local"
             raise self.refuse(node, what, "bind it where the local is declared")

@@ -100,6 +100,16 @@ class Hook:
 
 
 @dataclass(frozen=True)
+class MappingEntry:
+    """A member that is the address of memory outside the model, which is accessed through pointers derived from it."""
+
+    load: str
+    """What a load through such a pointer is; ``{0}`` is the record."""
+    store: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Tables:
     """How C and a model are joined."""
 
@@ -143,6 +153,12 @@ class Tables:
     before: Mapping[str, Hook] = field(default_factory=dict)
     """By C function: before a call of it."""
     after: Mapping[str, Hook] = field(default_factory=dict)
+    mappings: Mapping[tuple[str, str], MappingEntry] = field(default_factory=dict)
+    """By record and member."""
+    mapped_stores: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By structure and member: what a store there is instead."""
+    mapped_values: Mapping[tuple[str, str], NameEntry] = field(default_factory=dict)
+    """By structure and member: the value of a load. Other contents are not modelled, and cannot be tested."""
     opaque: Mapping[str, str] = field(default_factory=dict)
     """Structures of which the model has nothing, with the reason: stores to a local of one have no effect."""
     null_functions: frozenset[str] = frozenset()

@@ -12,6 +12,7 @@ BUILTIN = (
     ),
     Property("null-dereference", "a NULL pointer is dereferenced"),
     Property("wild-pointer", "a pointer to one type of record is dereferenced as another type"),
+    Property("uninitialised-read", "a local variable of C is read before it has a value"),
     Property("out-of-bounds", "an array is accessed outside its bounds"),
     Property(
         "list-corruption",

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache
+from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache, x86
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
+from pfncache.linux.arch.x86.include.asm import pvclock_abi
 from pfncache.linux.include.linux import bug, kvm_types, lockdep, preempt, sched
 from pfncache.linux.include.uapi.linux import errno, falloc, kvm
 from pfncache.linux.kernel.locking import mutex, rwsem, spinlock
@@ -24,19 +25,21 @@ from pfncache.linux.vmlinux import Vmlinux
 
 FLAGS = {"FOLL_WRITE": 1, "MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX": 63}
 """Constants that no function of the model reads, and the greatest address of the model."""
-PARTS = (locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES)
+PARTS = (locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, x86.TABLES)
 HELPERS: tuple[type, ...] = (
     locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
     kvm_main.KvmMainHelpers,
+    x86.X86Helpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
 ADAPTERS: tuple[type, ...] = (
     guest_memfd.GuestMemfdAdapters,
     mmu_notifier.MmuNotifierAdapters,
     kvm_main.KvmMainAdapters,
+    x86.X86Adapters,
 )
 """Functions of the model that call the C's function, which takes or returns something else."""
-CONSTANTS = (errno, kvm_types, kvm, falloc)
+CONSTANTS = (errno, kvm_types, kvm, falloc, pvclock_abi)
 FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub)
 
 

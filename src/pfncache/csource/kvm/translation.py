@@ -13,7 +13,10 @@ from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
 from pfncache.csource.load import digest, load
 from pfncache.csource.result import CFunction, Refusal
 
-FILES = ("virt/kvm/pfncache.c", "virt/kvm/guest_memfd.c", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h")
+FILES = (
+    "virt/kvm/pfncache.c", "virt/kvm/guest_memfd.c", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h",
+    "arch/x86/kvm/x86.c", "arch/x86/kvm/xen.c", "arch/x86/kvm/xen.h",
+)  # fmt: skip
 """C files that are translated by default."""
 
 

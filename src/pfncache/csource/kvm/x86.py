@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables for arch/x86/kvm/x86.c and xen.c: guest memory through the kernel mapping of a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfncache.csource.tables import CallEntry, Hook, MappingEntry, MemberEntry, NameEntry, Tables
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.x86.clock import Clock
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+CONTENTS = "contents of guest memory are not modelled"
+ASM = "its access to guest memory is inline assembly: the model's is used"
+USER = "its access is by user address, which the model has by hand"
+
+BY_HAND = {
+    ASM: ("kvm_xen_inject_pending_events", "record_steal_time"),
+    USER: (
+        "kvm_steal_time_set_preempted", "apf_put_user_ready", "apf_pageready_slot_free", "kvm_arch_async_page_present",
+        "kvm_arch_can_dequeue_async_page_present", "kvm_mmu_gva_to_gpa_read", "kvm_fetch_guest_virt",
+        "emulator_read_write_onepage", "emulator_cmpxchg_emulated", "x86_emulate_instruction",
+        "kvm_arch_vcpu_ioctl_translate",
+    ),
+    "the model has what it does for caches alone": (
+        "vcpu_enter_guest", "vcpu_run", "kvm_arch_vcpu_put", "kvm_guest_time_update", "kvm_set_guest_paused",
+        "kvm_vm_ioctl_set_clock", "get_kvmclock_ns", "kvm_arch_prepare_memory_region",
+    ),
+    "its architecture's part is in the model by hand": (
+        "kvm_arch_guest_memory_reclaimed", "kvm_arch_gmem_make_private", "kvm_arch_gmem_reclaim",
+        "kvm_arch_gmem_invalidate_range", "kvm_arch_gmem_prepare", "kvm_arch_gmem_invalidate",
+    ),
+    "not translated yet: the model's is used": (
+        "kvm_xen_shared_info_init", "kvm_xen_inject_timer_irqs", "xen_timer_callback", "kvm_xen_start_timer",
+        "kvm_xen_update_runstate_guest", "kvm_xen_update_runstate", "kvm_xen_inject_vcpu_vector",
+        "kvm_xen_hvm_set_attr",
+        "kvm_xen_vcpu_set_attr", "kvm_xen_vcpu_get_attr", "kvm_xen_hvm_config", "kvm_xen_set_evtchn_fast",
+        "kvm_xen_set_evtchn", "kvm_xen_hvm_evtchn_send", "kvm_xen_destroy_vcpu", "kvm_xen_destroy_vm",
+        "kvm_xen_runstate_set_running", "kvm_xen_check_poller", "wait_pending_event", "kvm_xen_eventfd_reset",
+        "kvmclock_reset", "max_evtchn_port",
+    ),
+}  # fmt: skip
+"""Functions of x86.c, xen.c and xen.h that are not translated, by the reason."""
+
+TABLES = Tables(
+    transparent=frozenset({"arch"}),
+    by_hand={name: reason for reason, names in BY_HAND.items() for name in names},
+    config=frozenset({"CONFIG_KVM_XEN"}),
+    opaque={
+        "pvclock_vcpu_time_info": CONTENTS, "vcpu_info": CONTENTS, "compat_vcpu_info": CONTENTS,
+        "shared_info": CONTENTS, "compat_shared_info": CONTENTS, "pvclock_wall_clock": CONTENTS,
+    },
+    mappings={
+        ("GfnToPfnCache", "khva"): MappingEntry(
+            "self.access_khva({0}, False)", "self.access_khva({0}, True)", "an access of a guest page is one step"
+        )
+    },
+    mapped_stores={
+        ("pvclock_vcpu_time_info", "version"): "self.write_pvclock_version({0})",
+    },
+    mapped_values={
+        ("vcpu_info", "evtchn_upcall_pending"): NameEntry("1", "an upcall of the model is always pending"),
+    },
+    sizes={
+        "pvclock_vcpu_time_info": NameEntry("self.PVCLOCK_SIZE", "the checker's pages are small"),
+        "vcpu_info": NameEntry("self.PVCLOCK_SIZE", "the checker's pages are small"),
+    },
+    members={
+        ("KvmXen", "upcall_vector"): MemberEntry("True", "guests of the model have the callback vector", "bool"),
+    },
+    after={"kvm_gpc_mark_dirty_in_slot": Hook("self.note_dirty({0})", "properties look at what is marked dirty")},
+    calls={
+        "static_branch_unlikely": CallEntry("True", "kvm_xen_enabled: scenarios without Xen do not call this", "bool"),
+        "in_atomic": CallEntry("(current_thread_info().preempt_count != 0)", "a member of the record", "bool"),
+        "task_is_running": CallEntry("(not {0}.interruptible)", "a member of the record", "bool"),
+    },
+)  # fmt: skip
+
+
+class X86Helpers(Clock):
+    """What x86.c does with guest memory, with the reports of the model."""
+
+    @part_of("kvm_setup_guest_pvclock")
+    @atomic
+    def write_pvclock_version(self, gpc: GfnToPfnCache) -> None:
+        """Write the version of a pvclock structure: it becomes odd at the begin of an update, and even at its end."""
+        kvm = gpc.kvm
+        assert kvm is not None
+        begins = not gpc.updating
+        if begins:
+            self.trace_pv_begin(gpc)
+        gpc.updating = begins
+        pfn = self.access_khva(gpc, True)
+        if not begins and not self.kvm_is_error_gpa(gpc.gpa):
+            self.trace_pv_update(kvm, gpc.gpa, pfn)
+
+
+class X86Adapters(KvmMm):
+    """The model's functions that take or return something else than the C's: each calls the C's function."""
+
+    c_kvm_setup_guest_pvclock: Callable[..., None]
+    c_kvm_xen_has_interrupt: Callable[..., int]
+
+    def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Pass no contents, which are not modelled, and no offset."""
+        self.c_kvm_setup_guest_pvclock(0, vcpu, gpc, 0)
+
+    def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Return a truth value."""
+        return self.c_kvm_xen_has_interrupt(vcpu) != 0

@@ -37,6 +37,10 @@ SOURCE_ERRORS = (PropertyViolated, AssertionError, AttributeError, IndexError, T
 """How the source fails where its compiled form reports a violation."""
 
 
+AT_END = Choice(interpreter.NO_ACTOR)
+"""The check at the end, as a step."""
+
+
 class Divergence(Exception):
     """The Python source and its compiled form take different steps: a defect of the checker."""
 
@@ -227,7 +231,9 @@ class Replay:
             del self.moments[shown:]
         system = self.program.compiled.system
         ended = all(self.program.counter(state, a) == 0 for a in range(len(self.actors)))
-        if ended and self.ending is None and system.at_end is not None:
+        if not ended or self.ending is not None or system.at_end is None:
+            return
+        if self.search.take(state, AT_END).result != interpreter.ENDLESS:
             try:
                 with run_as(system.at_end_task):
                     system.at_end.function(*system.at_end.args)

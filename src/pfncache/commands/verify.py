@@ -57,8 +57,8 @@ def verify(ctx: click.Context, /, **given: Any) -> None:
     A design is compared with the mainline version below it: what that violates too is counted, not shown, and no
     failure. A mainline version itself is not compared.
 
-    Exit status: 0 everything was searched and holds, 1 violated, 2 usage, 3 incomplete: something was bounded, not
-    applicable, or lost; 130 interrupted, 143 terminated.
+    Exit status: 0 everything was searched and holds, 1 violated, 2 usage, 3 incomplete: something was bounded,
+    vacuous, not applicable, or lost; 130 interrupted, 143 terminated.
     """
     from pfncache.commands.verify_run import VerifyOptions, run
 

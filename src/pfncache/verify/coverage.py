@@ -12,7 +12,7 @@ from typing import Any
 
 from pfncache.check.compile.source import FunctionSource, Location, function_source, unwrap
 from pfncache.check.ir import SourceLine
-from pfncache.designs.design import Design
+from pfncache.designs.design import Design, Patch
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.verify.base import mainline_below
@@ -92,22 +92,22 @@ def coverage_of(design: Design, outcomes: Iterable[Outcome]) -> Coverage:
 
 def _sources(design: Design, files: set[str]) -> Iterator[FunctionSource]:
     """Yield the functions of a design that the checker compiles, each once."""
-    base = mainline_below(design)
-    if base is not None:
-        layers: Iterable[type] = design.patches[len(base.patches) :]
-    else:
-        layers = (*design.patches, *(c for c in Vmlinux.__mro__ if c is Pfncache or _file_of(c) in files))
     seen = set()
-    for layer in layers:
-        for part in layer.__mro__ if base is not None or layer in design.patches else (layer,):
-            if part in (object, *Vmlinux.__mro__) and part is not layer:
-                continue
-            for name, value in vars(part).items():
-                plain = unwrap(value)
-                if not isinstance(plain, FunctionType) or _is_direct(name, plain) or plain.__code__ in seen:
-                    continue
+    for layer in _layers(design, files):
+        for name, value in vars(layer).items():
+            plain = unwrap(value)
+            if isinstance(plain, FunctionType) and not _is_direct(name, plain) and plain.__code__ not in seen:
                 seen.add(plain.__code__)
                 yield function_source(plain)
+
+
+def _layers(design: Design, files: set[str]) -> Iterator[type]:
+    """Yield the classes of a design's own functions: of its patches, and of a mainline version those of Linux."""
+    base = mainline_below(design)
+    for patch in design.patches[len(base.patches) if base is not None else 0 :]:
+        yield from (part for part in patch.__mro__ if part not in (Patch, *Vmlinux.__mro__))
+    if base is None:
+        yield from (layer for layer in Vmlinux.__mro__ if layer is Pfncache or _file_of(layer) in files)
 
 
 def _file_of(layer: type) -> str:

@@ -31,6 +31,9 @@ class Compiled:
     system: System
     heap: Heap
     written: Written
+    """What the actors write."""
+    written_at_end: Written
+    """What the check at the end writes, in the copy of the state that it is made in."""
     codes: list[Code]
     """By actor; then the check at the end, if there is one. The code may be shared with other systems."""
     used: frozenset[str]
@@ -65,13 +68,28 @@ def compile_system(system: System, memo: Memo | None = None, coverage: bool = Fa
             pieces[number] = _compile(queries, written, system.actors[number], memo, coverage)
             written.add(pieces[number].own)
         outdated = [n for n in range(len(system.actors)) if n not in pieces or not pieces[n].holds(written)]
+    at_end = Written()
     if system.at_end is not None:
-        end = memo.find(queries, written, system.at_end) or _compile(queries, written, system.at_end, memo, coverage)
-        pieces[len(system.actors)] = end
-        written.add(end.own)
+        pieces[len(system.actors)] = end = _compile_end(queries, written, system.at_end, memo)
+        at_end.add(end.own)
     ordered = [pieces[number] for number in sorted(pieces)]
     used = frozenset[str]().union(*(piece.used for piece in ordered))
-    return Compiled(system, queries.heap, written, [piece.code for piece in ordered], used)
+    return Compiled(system, queries.heap, written, at_end, [piece.code for piece in ordered], used)
+
+
+def _compile_end(queries: Queries, written: Written, call: Call, memo: Memo) -> Piece:
+    """Return the code of the check at the end, beside actors that write `written`.
+
+    It is compiled again until nothing that was taken for a constant turns out to be written by the check itself. The
+    actors do not see what it writes.
+    """
+    seen = Written()
+    seen.add(written)
+    while True:
+        end = memo.find(queries, seen, call) or _compile(queries, seen, call, memo, coverage=False)
+        seen.add(end.own)
+        if end.holds(seen):
+            return end
 
 
 def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo, coverage: bool) -> Piece:

@@ -118,7 +118,7 @@ def record(
     if taken.result == FAILED:
         row[Row.MET] = Met.FAILURE if taken.actor != NO_ACTOR else Met.END_FAILURE
         row[Row.DETAIL], row[Row.POINT] = out[OUT_DETAIL], out[OUT_POINT]
-    elif taken.result == ENDLESS and taken.actor != NO_ACTOR:
+    elif taken.result == ENDLESS:
         row[Row.MET], row[Row.POINT] = Met.ENDLESS_STEP, out[OUT_POINT]
     elif taken.result != STEPPED:
         row[Row.MET], row[Row.POINT] = Met.LONG_STEP, out[OUT_POINT]

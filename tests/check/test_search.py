@@ -221,6 +221,6 @@ def test_the_check_at_the_end_changes_nothing() -> None:
     def read(shared: toys.Box) -> None:
         shared.count += 1 if shared.cells[0].value == 0 else 2
 
-    searching, result = toys.search(read, at_end=count, reduction=False)
+    _, result = toys.search(read, at_end=count, reduction=False)
     assert (result.verdict, result.states) == ("holds", 3)
     assert result.found == ()

@@ -50,22 +50,8 @@ from pfncache.check.program.image import (
 )
 from pfncache.check.program.masks import Masks, masks_of
 from pfncache.check.program.movers import merge_unseen_steps
+from pfncache.check.program.packing import Packer, Slot
 from pfncache.check.program.start import first_events
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Bits of a state that hold ``value - low``."""
-
-    word: int
-    shift: int
-    bits: int
-    low: int
-
-    @property
-    def mask(self) -> int:
-        """The bits as a mask over the state."""
-        return ((1 << self.bits) - 1) << (self.word * WORD + self.shift)
 
 
 @dataclass
@@ -147,22 +133,6 @@ class Program:
         return [(int(state[word]) >> int(shift)) & ((1 << int(bits)) - 1) for _, word, shift, bits, _ in saves]
 
 
-class _Packer:
-    """Allocates bits of the state. No slot crosses a word boundary."""
-
-    def __init__(self, start: int = 0) -> None:
-        self.next = start
-
-    def take(self, bits: int, low: int) -> Slot:
-        if bits > WORD - 1:
-            raise ValueError("a value wider than a word")
-        if self.next % WORD + bits > WORD:
-            self.next += WORD - self.next % WORD
-        slot = Slot(self.next // WORD, self.next % WORD, bits, low)
-        self.next += bits
-        return slot
-
-
 class Linker:
     """Lays out a compiled system as a program."""
 
@@ -190,7 +160,7 @@ class Linker:
         self.targets = sorted(target for target in marked if isinstance(target, str))
         self.lines = sorted(line for line in marked if isinstance(line, SourceLine))
         self.cover_number = {mark: number for number, mark in enumerate((*self.targets, *self.lines))}
-        self.packer = _Packer()
+        self.packer = Packer()
 
     def link(self) -> Program:
         """Lay out state, code and tables."""
@@ -222,7 +192,7 @@ class Linker:
             yields.append((entry, 0, 0))
             end = start
             for i in visible:
-                packer = _Packer(start)
+                packer = Packer(start)
                 first = len(saves)
                 for register in live[i]:
                     kind = code.kinds[register]

@@ -38,7 +38,7 @@ ROWS = (
 def test_one_line(pfncache: Callable[..., Run], command: str, status: int, line: str) -> None:
     run = pfncache(*shlex.split(command))
     assert (run.code, run.out) == (status, "")
-    errors = [text for text in run.err.splitlines() if not text.startswith(("Usage: ", "Try '")) and text]
+    errors = [text for text in run.err.splitlines() if not text.startswith(("Usage: ", "Try '", " ")) and text]
     assert len(errors) == 1
     assert errors[0].startswith(f"Error: {line}")
 

@@ -29,6 +29,7 @@ ROWS = (
     ("verify --jobs two", 2, "Invalid value for '--jobs': 'two' is not a valid integer range."),
     ("verify --absolut", 2, "No such option '--absolut'. Did you mean '--absolute'?"),
     ("verify -s", 2, "Option '-s' requires an argument."),
+    ("list scenarios rfc-v4", 2, "'rfc-v4' is no FILE.py; without it, the catalogue's scenarios are listed"),
     ("verfy", 2, "No such command 'verfy'"),
 )
 
@@ -37,7 +38,7 @@ ROWS = (
 def test_one_line(pfncache: Callable[..., Run], command: str, status: int, line: str) -> None:
     run = pfncache(*shlex.split(command))
     assert (run.code, run.out) == (status, "")
-    errors = [text for text in run.err.splitlines() if not text.startswith(("Usage: ", "Try '")) and text]
+    errors = [text for text in run.err.splitlines() if not text.startswith(("Usage: ", "Try '", " ")) and text]
     assert len(errors) == 1
     assert errors[0].startswith(f"Error: {line}")
 
@@ -48,7 +49,7 @@ OUTPUT = (
     ("list designs >&- 2>&-", 74, ""),
     ("list selftests | true", 141, ""),
     *((f"{call} {target}", 74, line) for call in (
-        "--help", "--version", "verify --help", "list designs", "list scenarios mainline-7.3", "doctor", "matrix",
+        "--help", "--version", "verify --help", "list designs", "list scenarios", "doctor", "matrix",
         "matrix --json", "footprint", "footprint --json", "selftest memslots/ --machine model",
         "selftest memslots/ --machine model --json", "export --promela -s gpc/move-in-page",
     ) for target, line in (("> /dev/full", FULL), (">&-", CLOSED))),

@@ -40,10 +40,14 @@ def listing(kind: str, files: tuple[str, ...]) -> None:
 
     With FILE.py: the designs or scenarios that the file defines.
     """
+    from pfncache.verify.loader import is_file
+
     if kind not in KINDS:
         raise unknown("list", kind, KINDS)
     if files and kind not in ("designs", "scenarios"):
         raise click.UsageError(f"a file defines no {kind}")
+    if kind == "scenarios" and (named := next((name for name in files if not is_file(name)), None)) is not None:
+        raise click.UsageError(f"{named!r} is no FILE.py; without it, the catalogue's scenarios are listed")
     with usage_errors():
         rows = _rows(kind, files)
     width = max((len(name) for name, _ in rows), default=0)

@@ -52,7 +52,7 @@ class System:
     targets: tuple[str, ...] = ()
     """What some interleaving has to reach; a search that finds nothing and does not reach one is vacuous."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
-    """Targets that cannot be reached, with the reason."""
+    """Targets that cannot be reached, with the reason; one that is not among `targets` may be, but need not."""
 
     @property
     def is_endless(self) -> bool:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +43,31 @@ def test_what_was_caught_is_raised_again_once(number: int, error: type[BaseExcep
         with pytest.raises(error):
             reraise()
         reraise()
+
+
+class _Interrupted:
+    """Its destructor is interrupted, where Python can raise nothing."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_what_cannot_be_raised_is_not_printed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int, error: type[BaseException]
+) -> None:
+    """It is raised later."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    with interruptible():
+        with contextlib.suppress(error):
+            _Interrupted(number)
+        with pytest.raises(error):
+            reraise()
+    assert capfd.readouterr().err == ""
+    assert sys.unraisablehook is sys.__unraisablehook__
 
 
 def test_an_interruption_is_not_that_of_the_next_block() -> None:

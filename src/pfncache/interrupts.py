@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    unraisable = sys.unraisablehook
     own_int = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     own_term = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     try:
@@ -52,8 +54,10 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, lambda *_: _raise(KeyboardInterrupt))
         if own_term:
             signal.signal(signal.SIGTERM, lambda *_: _raise(Terminated))
+        sys.unraisablehook = lambda error: None if _will_reraise(error) else unraisable(error)
         yield
     finally:
+        sys.unraisablehook = unraisable
         if own_int:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if own_term:
@@ -69,6 +73,11 @@ def reraise() -> None:
     if _received is not None:
         received, _received = _received, None
         raise received
+
+
+def _will_reraise(error: sys.UnraisableHookArgs) -> bool:
+    """True for the interruption that reraise() raises again: a destructor or a callback of C could not raise it."""
+    return _received is not None and error.exc_type is _received
 
 
 def _raise(received: type[BaseException]) -> NoReturn:

@@ -169,6 +169,8 @@ class StatementLayer(JumpLayer):
             if value is not None and value.type != "initializer_list":
                 return self.copied(node, local, self.expression(value))
             return self.initialised(node, local, value)
+        if value is not None and resolved.stars == 1 and self._declare_known(word, local, value):
+            return []
         if kind.form is Form.STRUCT or (
             resolved.stars and self.is_number(kind) and resolved.base not in ("void", "char")
         ):
@@ -182,6 +184,16 @@ class StatementLayer(JumpLayer):
         if kind.form is Form.OPAQUE:
             return self._evaluated(value)
         return self.store_local(value, local, self.expression(value, kind))
+
+    def _declare_known(self, word: str, local: Local, value: Node) -> bool:
+        """Declare a pointer into mapped memory, or to the head of a list; return whether it is one."""
+        if local.type.base == "list_head":
+            local.head = peel(value)
+        local.pointer = self._pointer_of(local, value)
+        if local.pointer is None and local.head is None:
+            return False
+        self.scopes.declare(word, local)
+        return True
 
     def _declare_pointer(self, node: Node, word: str, local: Local, value: Node | None) -> list[ast.stmt]:
         """Declare a pointer to a local or to a structure that is taken apart: another name for it."""

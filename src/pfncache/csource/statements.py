@@ -197,6 +197,10 @@ class StatementLayer(JumpLayer):
 
     def _declare_pointer(self, node: Node, word: str, local: Local, value: Node | None) -> list[ast.stmt]:
         """Declare a pointer to a local or to a structure that is taken apart: another name for it."""
+        if value is None and self.tables.mappings and local.kind.form is Form.INT:
+            self.scopes.declare(word, local)  # it gets its value in an assignment
+            self.unset[local.name] = local.kind
+            return []
         if value is None:
             raise self.refuse(node, f"the pointer {word} has no value where it is declared", IN_TABLES)
         typed = self.expression(value)
@@ -389,8 +393,12 @@ class StatementLayer(JumpLayer):
         return owner is not None and owner.kind.form is Form.OPAQUE
 
     def _evaluated(self, right: Node) -> list[ast.stmt]:
-        """Keep the calls of a value that has no place in the model."""
-        return self.effect(right) if peel(right).type == "call_expression" else []
+        """Keep the effects of a value that has no place in the model: its calls, and its accesses to memory."""
+        inner = peel(right)
+        if inner.type == "pointer_expression" and peel(child(inner, "argument")).type == "identifier":
+            return []  # the address of a variable
+        value = self.expression(right)
+        return [ast.Expr(value.tree)] if any(isinstance(n, ast.Call) for n in ast.walk(value.tree)) else []
 
     def store_local(self, node: Node, local: Local, value: Typed) -> list[ast.stmt]:
         """Return the assignment to a local."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from pfncache.csource.runtime import read_local
 from pfncache.designs.catalogue import mainline_7_3, rfc_v4, rfc_v4_fixed
 from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.kvm.x86 import X86
@@ -47,6 +48,12 @@ def test_null_dereference(host: Host) -> None:
     host.add_slot()
     clock_on(host)
     assert host.kernel.access_khva(host.gpc, False) == host.page(HVA).pfn
+
+
+def test_uninitialised_read() -> None:
+    with reported("uninitialised-read"):
+        read_local(1, False)
+    assert read_local(1, True) == 1
 
 
 def test_wild_pointer(make_host: MakeHost) -> None:

@@ -46,6 +46,8 @@ class Base:
         self.unset: dict[str, Kind] = {}
         """Locals that are declared without a value, by their Python name."""
         self._temporaries = 0
+        self.line = signature.function.line
+        """The line of the expression that is being translated."""
 
     def refuse(self, node: Node, what: str, hint: str) -> RefusedError:
         """Return the error that refuses the function for a construct."""

@@ -32,6 +32,7 @@ class ExpressionLayer(MappedLayer):
 
     def expression(self, node: Node, wanted: Kind | None = None) -> Typed:
         """Translate an expression."""
+        self.line = line_of(node)
         found = self._expression(node, wanted)
         pytree.place(found.tree, line_of(node))
         return found
@@ -124,7 +125,7 @@ class ExpressionLayer(MappedLayer):
     def truth(self, value: Typed) -> ast.expr:
         """Return whether a value is not zero, and not NULL."""
         if value.kind.form is Form.OPAQUE:
-            raise RefusedError(self.signature.function.line, f"a test of {value.kind.struct}", IN_TABLES)
+            raise RefusedError(self.line, f"a test of {value.kind.struct}", IN_TABLES)
         if value.is_address:
             is_out = isinstance(value.place, Local) and value.place.is_out
             return pytree.name(value.place.given) if is_out else pytree.constant(True)

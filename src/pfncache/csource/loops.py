@@ -185,6 +185,9 @@ class LoopLayer(StatementLayer):
 
     def _walk_list(self, node: Node, arguments: list[Node], body: Node) -> list[ast.stmt]:
         head = peel(arguments[1])
+        known = self.local(head)
+        if known is not None and known.head is not None:
+            head = known.head
         if head.type == "pointer_expression":
             head = peel(child(head, "argument"))
         if head.type != "field_expression":

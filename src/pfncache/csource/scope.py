@@ -32,6 +32,9 @@ class Local:
     pointer: Any = None
     """Of a pointer into mapped memory: a mapped.Pointer."""
 
+    head: Any = None
+    """Of a pointer to the head of a list: the expression in C that it stands for."""
+
     @property
     def error(self) -> str:
         """Name of the local that has the errno."""

@@ -169,6 +169,8 @@ class StatementLayer(JumpLayer):
             if value is not None and value.type != "initializer_list":
                 return self.copied(node, local, self.expression(value))
             return self.initialised(node, local, value)
+        if value is not None and resolved.stars == 1 and self._declare_known(word, local, value):
+            return []
         if kind.form is Form.STRUCT or (
             resolved.stars and self.is_number(kind) and resolved.base not in ("void", "char")
         ):
@@ -183,8 +185,22 @@ class StatementLayer(JumpLayer):
             return self._evaluated(value)
         return self.store_local(value, local, self.expression(value, kind))
 
+    def _declare_known(self, word: str, local: Local, value: Node) -> bool:
+        """Declare a pointer into mapped memory, or to the head of a list; return whether it is one."""
+        if local.type.base == "list_head":
+            local.head = peel(value)
+        local.pointer = self._pointer_of(local, value)
+        if local.pointer is None and local.head is None:
+            return False
+        self.scopes.declare(word, local)
+        return True
+
     def _declare_pointer(self, node: Node, word: str, local: Local, value: Node | None) -> list[ast.stmt]:
         """Declare a pointer to a local or to a structure that is taken apart: another name for it."""
+        if value is None and self.tables.mappings and local.kind.form is Form.INT:
+            self.scopes.declare(word, local)  # it gets its value in an assignment
+            self.unset[local.name] = local.kind
+            return []
         if value is None:
             raise self.refuse(node, f"the pointer {word} has no value where it is declared", IN_TABLES)
         typed = self.expression(value)
@@ -377,8 +393,12 @@ class StatementLayer(JumpLayer):
         return owner is not None and owner.kind.form is Form.OPAQUE
 
     def _evaluated(self, right: Node) -> list[ast.stmt]:
-        """Keep the calls of a value that has no place in the model."""
-        return self.effect(right) if peel(right).type == "call_expression" else []
+        """Keep the effects of a value that has no place in the model: its calls, and its accesses to memory."""
+        inner = peel(right)
+        if inner.type == "pointer_expression" and peel(child(inner, "argument")).type == "identifier":
+            return []  # the address of a variable
+        value = self.expression(right)
+        return [ast.Expr(value.tree)] if any(isinstance(n, ast.Call) for n in ast.walk(value.tree)) else []
 
     def store_local(self, node: Node, local: Local, value: Typed) -> list[ast.stmt]:
         """Return the assignment to a local."""

@@ -20,6 +20,12 @@ PFNCACHE = "virt/kvm/pfncache.c"
 RELEASES = {"7.3.4": "mainline-7.3", "7.2.12": "mainline-7.2", "6.12.117": "mainline-6.12"}
 
 
+REFUSED = {"7.3.4": set[str](), "7.2.12": set[str](), "6.12.117": {"kvm_setup_guest_pvclock"}}
+"""Functions that the model has and that are not translated yet."""
+DIFFERENT = {"6.12.117": {"xen/has-interrupt"}}
+"""Scenarios in which the C is right: 6.12.117 has the SRCU section of aa8ad943f242, which mainline-6.12 reverts."""
+
+
 def design(translation: Translation) -> Design:
     base = DESIGNS[RELEASES[translation.version]]
     return (base + [patch_of(translation)]).named("from-c", "from C")
@@ -37,9 +43,11 @@ def test_every_function_of_pfncache_is_translated(release: str) -> None:
     assert done.translated["kvm_gpc_check"].file == PFNCACHE
 
 
-def test_nothing_of_7_3_4_that_the_model_has_is_refused() -> None:
-    done = translate(source("7.3.4"), version="7.3.4")
-    assert {name: str(why) for name, why in done.refused.items()} == {}
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_the_model_has_is_translated(release: str) -> None:
+    done = translate(source(release), version=release)
+    assert set(done.refused) == REFUSED[release]
+    assert set(done.by_hand) & set(done.translated) == set()
 
 
 def test_barriers_of_a_function() -> None:
@@ -57,7 +65,8 @@ def test_pfncache_gives_the_verdicts_of_the_model() -> None:
 def test_the_default_catalogue_has_the_verdicts_of_the_model(release: str) -> None:
     translation = translate(source(release), version=release)
     by_hand, from_c = check(RELEASES[release]), check(design(translation))
-    assert found(from_c) == found(by_hand)
+    first, second = found(by_hand), found(from_c)
+    assert {name for name in first if first[name] != second[name]} == DIFFERENT.get(release, set())
     assert sum(o.states for o in from_c) <= 1.5 * sum(o.states for o in by_hand)
 
 

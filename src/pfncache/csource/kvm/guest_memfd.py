@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from pfncache.csource.kvm.adapter import adapts
 from pfncache.csource.tables import CallEntry, EachEntry, GuardEntry, MemberEntry, NameEntry, Tables, WalkEntry
 from pfncache.lang.atomic import guard
 from pfncache.lang.part_of import part_of, part_of_caller
@@ -37,7 +38,8 @@ TABLES = Tables(
         "CONFIG_HAVE_KVM_ARCH_GMEM_INVALIDATE",
     }),
     records={
-        "inode": "AddressSpace", "address_space": "AddressSpace", "gmem_inode": "AddressSpace", "folio": "Page",
+        "inode": "AddressSpace", "address_space": "AddressSpace", "gmem_inode": "AddressSpace", "kvm_gmem": "GmemFile",
+        "folio": "Page",
     },
     containers={("gmem_inode", "vfs_inode"): MemberEntry("{0}", INODE, "AddressSpace")},
     members={
@@ -59,6 +61,10 @@ TABLES = Tables(
     lists={
         ("AddressSpace", "gmem_file_list"): WalkEntry(
             "self.gmem_files", "{1}.f_mapping is {0} and {0}.gmem_listed", "the one file of an inode is on its list",
+            element="{1}.private_data",
+        ),
+        ("AddressSpace", "i_private_list"): WalkEntry(
+            "self.gmem_files", "{1}.f_mapping is {0} and {0}.gmem_listed", "its name before 7.3",
             element="{1}.private_data",
         )
     },
@@ -95,6 +101,10 @@ TABLES = Tables(
         "mapping_gfp_mask": CallEntry("0", "the model has no GFP flags"),
         "mpol_shared_policy_lookup": CallEntry("0", POLICY),
         "mpol_cond_put": CallEntry("", POLICY, "void"),
+        "IS_ALIGNED": CallEntry("({0} & ({1} - 1) == 0)", "a macro of align.h", "bool"),
+        "ALIGN_DOWN": CallEntry("({0} & ~({1} - 1))", "a macro of align.h"),
+        "page_to_pfn": CallEntry("{0}.pfn", "a member of the record"),
+        "pr_warn_ratelimited": CallEntry("", "the model has no log", "void"),
         "folio_order": CallEntry("0", ORDER_0),
         "folio_nr_pages": CallEntry("1", ORDER_0),
         "folio_test_large": CallEntry("False", ORDER_0, "bool"),
@@ -267,6 +277,7 @@ class GuestMemfdAdapters(KvmMm):
     c_kvm_gmem_mmap: Callable[..., Errno]
     c_kvm_gmem_get_invalidate_filter: Callable[..., int]
 
+    @adapts("kvm_gmem_get_pfn", "kvm", "slot", "gfn", "pfn", "page", "max_order")
     def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Return the page, or the error pfn that stands for the errno."""
         ret, pfn, _page, _order, _pfn_set, _page_set, _order_set = self.c_kvm_gmem_get_pfn(
@@ -326,3 +337,19 @@ class GuestMemfdAdapters(KvmMm):
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
         """Return whether the filter is that of private mappings."""
         return self.c_kvm_gmem_get_invalidate_filter(inode) == KVM_FILTER_PRIVATE
+
+
+class GuestMemfdAdapters612(KvmMm):
+    """Adapters to functions of 6.12 that have other parameters."""
+
+    c_kvm_gmem_get_pfn: Callable[..., tuple[Errno, Pfn, int, bool, bool]]
+
+    @adapts("kvm_gmem_get_pfn", "kvm", "slot", "gfn", "pfn", "max_order")
+    def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Return the page, or the error pfn that stands for the errno."""
+        ret, pfn, _order, _pfn_set, _order_set = self.c_kvm_gmem_get_pfn(
+            kvm, slot, gfn, 0, True, 0, True, pfn_set=False, max_order_set=False
+        )
+        if ret == 0:
+            return pfn
+        return KVM_PFN_ERR_HWPOISON if ret == -EHWPOISON else KVM_PFN_ERR_FAULT

@@ -37,6 +37,8 @@ ADAPTERS: tuple[type, ...] = (
     mmu_notifier.MmuNotifierAdapters,
     kvm_main.KvmMainAdapters,
     x86.X86Adapters,
+    guest_memfd.GuestMemfdAdapters612,
+    x86.X86Adapters612,
 )
 """Functions of the model that call the C's function, which takes or returns something else."""
 CONSTANTS = (errno, kvm_types, kvm, falloc, pvclock_abi)

@@ -47,6 +47,8 @@ TABLES = Tables(
         "kvm_vcpu_map": LATER,
         "kvm_vcpu_kick": "the model has no wait queues of vCPUs",
         "__kvm_vcpu_kick": "the model has no wait queues of vCPUs",
+        "kvm_release_pfn_clean": "before 6.13 it took a pfn, as the model's functions do",
+        "kvm_pfn_to_refcounted_page": "before 6.13 it took a pfn, as the model's functions do",
         "kvm_create_vm": SETUP,
         "kvm_destroy_vm": LATER,
         "kvm_get_kvm": LATER,

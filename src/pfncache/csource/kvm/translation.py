@@ -9,6 +9,7 @@ from inspect import unwrap
 from pathlib import Path
 from types import FunctionType
 
+from pfncache.csource.kvm.adapter import adapters
 from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
 from pfncache.csource.load import digest, load
 from pfncache.csource.result import CFunction, Refusal
@@ -51,7 +52,7 @@ def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Tran
     """
     known = tables()
     loaded = load(tree, files, known)
-    functions = loaded.functions | _adapters(loaded.functions)
+    functions = loaded.functions | adapters(ADAPTERS, loaded.functions)
     return Translation(
         version=version,
         functions={**_helpers(functions), **functions},
@@ -61,17 +62,6 @@ def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Tran
         by_hand=known.by_hand,
         key=digest(loaded.texts, known.description(), str(tree)),
     )
-
-
-def _adapters(functions: Mapping[str, FunctionType]) -> dict[str, FunctionType]:
-    """Return the adapters whose C functions are all there."""
-    known = {
-        name: f for adapter in ADAPTERS for name, f in vars(adapter).items() if isinstance(unwrap(f), FunctionType)
-    }
-    return {
-        name: function for name, function in known.items()
-        if all(word in functions for word in unwrap(function).__code__.co_names if word.startswith("c_"))
-    }  # fmt: skip
 
 
 def _helpers(functions: Mapping[str, FunctionType]) -> dict[str, FunctionType]:

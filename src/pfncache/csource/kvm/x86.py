@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pfncache.csource.kvm.adapter import adapts
 from pfncache.csource.tables import CallEntry, Hook, MappingEntry, MemberEntry, NameEntry, Tables
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
@@ -25,7 +26,9 @@ BY_HAND = {
         "kvm_arch_vcpu_ioctl_translate",
     ),
     "the model has what it does for caches alone": (
-        "vcpu_enter_guest", "vcpu_run", "kvm_arch_vcpu_put", "kvm_guest_time_update", "kvm_set_guest_paused",
+        "kvm_write_wall_clock", "kvm_write_system_time", "kvm_pv_enable_async_pf", "kvm_set_msr_common",
+        "kvm_get_msr_common", "msr_io", "vcpu_enter_guest", "vcpu_run", "kvm_arch_vcpu_put", "kvm_guest_time_update",
+        "kvm_set_guest_paused",
         "kvm_vm_ioctl_set_clock", "get_kvmclock_ns", "kvm_arch_prepare_memory_region",
     ),
     "its architecture's part is in the model by hand": (
@@ -46,6 +49,7 @@ BY_HAND = {
 
 TABLES = Tables(
     transparent=frozenset({"arch"}),
+    records={"kvm_vcpu_arch": "KvmVcpu", "kvm_arch": "Kvm"},
     by_hand={name: reason for reason, names in BY_HAND.items() for name in names},
     config=frozenset({"CONFIG_KVM_XEN"}),
     opaque={
@@ -103,6 +107,7 @@ class X86Adapters(KvmMm):
     c_kvm_setup_guest_pvclock: Callable[..., None]
     c_kvm_xen_has_interrupt: Callable[..., int]
 
+    @adapts("kvm_setup_guest_pvclock", "ref_hv_clock", "vcpu", "gpc", "offset")
     def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Pass no contents, which are not modelled, and no offset."""
         self.c_kvm_setup_guest_pvclock(0, vcpu, gpc, 0)
@@ -110,3 +115,14 @@ class X86Adapters(KvmMm):
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Return a truth value."""
         return self.c_kvm_xen_has_interrupt(vcpu) != 0
+
+
+class X86Adapters612(KvmMm):
+    """Adapters to functions of 6.12 that have other parameters."""
+
+    c_kvm_setup_guest_pvclock: Callable[..., None]
+
+    @adapts("kvm_setup_guest_pvclock", "v", "gpc", "offset", "force_tsc_unstable")
+    def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+        """Pass no offset, and a TSC that is stable."""
+        self.c_kvm_setup_guest_pvclock(vcpu, gpc, 0, False)

@@ -13,18 +13,18 @@ from pfncache.verify.trace import LOOP_MARK, render
 
 STARVES = [
     # Every notifier raises the count and moves pfncache's own sequence, whatever it is about.
-    ("mainline-7.3", "livelock/unrelated-memory", 684),
-    ("mainline-7.3", "livelock/unrelated-page", 848),
+    ("mainline-7.3", "livelock/unrelated-memory", 674),
+    ("mainline-7.3", "livelock/unrelated-page", 817),
     # mmu_invalidate_seq stays where no memslot is met. The count is enough.
     ("mainline-7.2", "livelock/unrelated-memory", 83),
-    ("mainline-7.2", "livelock/unrelated-page", 848),
-    ("no-active-count", "livelock/unrelated-page", 1032),
-    ("rfc-v4-fixed", "livelock/unrelated-memory", 684),
+    ("mainline-7.2", "livelock/unrelated-page", 817),
+    ("no-active-count", "livelock/unrelated-page", 1013),
+    ("rfc-v4-fixed", "livelock/unrelated-memory", 674),
     # A slot is not replaced between the start and the end of a notifier, and nothing keeps the next one from starting.
-    ("mainline-7.3", "livelock/slot-update", 1332),
-    ("mainline-7.2", "livelock/slot-update", 444),
-    ("uaccess-clock", "livelock/slot-update", 1332),
-    ("range-filter", "livelock/slot-update", 490),
+    ("mainline-7.3", "livelock/slot-update", 1183),
+    ("mainline-7.2", "livelock/slot-update", 395),
+    ("uaccess-clock", "livelock/slot-update", 1183),
+    ("range-filter", "livelock/slot-update", 413),
 ]
 ENDS = [
     ("mainline-7.3", "livelock/few-unrelated", 641),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pfncache.check.verdict import Verdict
@@ -39,10 +41,24 @@ WARN, OTHER_WARN, PAGE = violation("warn-on"), violation("warn-on", "g"), violat
 
 
 def test_new_unchanged_and_cured() -> None:
-    """One behind an old one of the same kind is new."""
+    """Of one property at two places, one may be new. Behind a new violation, nothing is cured: it may be hidden."""
     found = Comparison.of(outcome("s", WARN, OTHER_WARN), outcome("s", WARN, PAGE))
-    assert (found.new, found.unchanged, found.cured) == ((OTHER_WARN,), (WARN,), (PAGE,))
+    assert (found.new, found.unchanged, found.cured) == ((OTHER_WARN,), (WARN,), ())
     assert [found.against_base(v) for v in found.outcome.violations] == ["unchanged", "new"]
+
+
+def test_cured() -> None:
+    found = Comparison.of(outcome("s", WARN), outcome("s", WARN, PAGE))
+    assert (found.new, found.unchanged, found.cured) == ((), (WARN,), (PAGE,))
+
+
+def test_a_violated_scenario_that_was_not_complete() -> None:
+    """It cures nothing, and the design is incomplete if nothing in it is new."""
+    bounded = replace(outcome("s", WARN), limit="the limit of 1,000 states")
+    assert Comparison.of(bounded, outcome("s", WARN, PAGE)).cured == ()
+    assert design(bounded, base=(outcome("s", WARN),)).verdict == "incomplete"
+    assert design(bounded).verdict == "violated"
+    assert design(bounded).incomplete == 1
 
 
 def test_without_a_base_everything_is_new() -> None:

@@ -73,10 +73,11 @@ def _case(design: DesignOutcome, comparison: Comparison) -> TestCase:
 
     outcome = comparison.outcome
     case = TestCase(outcome.scenario, design.design, outcome.seconds)
-    for violation in comparison.new:
-        failure = Failure(violation.reason, violation.property)
-        failure.text = render(violation.trace) if violation.trace is not None else violation.reason
-        case.result = [*case.result, failure]
+    if comparison.new:  # one failure, as a suite has no more failures than tests
+        properties = dict.fromkeys(v.property for v in comparison.new)
+        failure = Failure("; ".join(v.reason for v in comparison.new), ", ".join(properties))
+        failure.text = "\n\n".join(render(v.trace) if v.trace is not None else v.reason for v in comparison.new)
+        case.result = [failure]
     if not comparison.new and outcome.violations and not outcome.limit:
         names = ", ".join(dict.fromkeys(v.property for v in outcome.violations))
         case.system_out = f"violated as under {design.base}: {names}"

@@ -26,18 +26,20 @@ class Comparison:
     new: tuple[Violation, ...] = ()
     unchanged: tuple[Violation, ...] = ()
     cured: tuple[Violation, ...] = ()
-    """The base's, which the design does not have."""
+    """The base's, which the design does not have. None is claimed where the design has a new violation: the step that
+    violates leads nowhere, so what the base violates may be behind it."""
 
     @classmethod
     def of(cls, outcome: Outcome, base: Outcome | None) -> Comparison:
         """Compare an outcome with the base's of the same scenario; without a base, every violation is new."""
         known = base.violations if base is not None else ()
         before, after = ({violation.key for violation in some} for some in (known, outcome.violations))
+        new = tuple(v for v in outcome.violations if v.key not in before)
         return cls(
             outcome=outcome,
-            new=tuple(v for v in outcome.violations if v.key not in before),
+            new=new,
             unchanged=tuple(v for v in outcome.violations if v.key in before),
-            cured=tuple(v for v in known if v.key not in after) if outcome.is_complete else (),
+            cured=tuple(v for v in known if v.key not in after) if outcome.is_complete and not new else (),
         )
 
     def against_base(self, violation: Violation) -> AgainstBase:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from pfncache.check.search import ModelError
+from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.report import report
 from tests.check import toys
 
 
@@ -115,3 +117,50 @@ def test_guards_end_on_every_way_out(reduction: bool) -> None:
         toys.return_from_guard, toys.return_from_guard, at_end=toys.lock_is_free, reduction=reduction
     )
     assert result.verdict == "holds"
+
+
+def test_a_check_at_the_end_that_does_not_end() -> None:
+    def spin(shared: toys.Box) -> None:
+        while shared.count == 1:
+            pass
+
+    searching, result = toys.search(toys.increment, at_end=spin)
+    assert (result.property, result.detail) == ("livelock", "the check when all is done loops forever")
+    assert toys.replayed(searching, result).ending is None
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_a_check_at_the_end_that_blocks(leaks: bool) -> None:
+    """A lock that an actor leaves locked blocks whoever comes next."""
+
+    @atomic
+    def wait(shared: toys.Box) -> None:
+        block_until(not shared.flag)
+
+    def lock(shared: toys.Box) -> None:
+        shared.flag = True
+        shared.flag = leaks
+
+    searching, result = toys.search(lock, at_end=wait)
+    assert result.property == ("deadlock" if leaks else None)
+    if leaks:
+        ending = toys.replayed(searching, result).ending
+        assert ending is not None
+        assert (ending.kind, ending.detail.endswith("would block forever when all is done")) == ("deadlock", True)
+
+
+def test_the_check_at_the_end_changes_nothing() -> None:
+    """It may write what actors take for constants, also in a loop that reads it first."""
+
+    def count(shared: toys.Box) -> None:
+        while shared.cells[0].value < 3:
+            shared.cells[0].value += 1
+        if shared.cells[0].value + shared.count != 4:
+            report("wrong", "the loop was compiled for the initial value")
+
+    def read(shared: toys.Box) -> None:
+        shared.count += 1 if shared.cells[0].value == 0 else 2
+
+    searching, result = toys.search(read, at_end=count, reduction=False)
+    assert (result.verdict, result.states) == ("holds", 3)
+    toys.replayed(searching, result)

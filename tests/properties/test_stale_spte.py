@@ -41,3 +41,13 @@ def test_another_vms_mapping_counts(mapped: Host) -> None:
     page.free, page.refcount = False, 1
     with reported("stale-spte"):
         mapped.kernel.put_page(page)
+
+
+@pytest.mark.parametrize(("spte", "attribute"), [(False, True), (True, False)])
+def test_of_the_wrong_kind_at_rest(mapped: Host, spte: bool, attribute: bool) -> None:
+    """A conversion that leaves the mapping of the other kind is found when all is done."""
+    mapped.kvm.sptes[0].private = mapped.kvm.mem_attr_array[0].private = spte
+    mapped.kernel.trace_quiescent(mapped.kvm)
+    mapped.kvm.mem_attr_array[0].private = attribute
+    with reported("stale-spte"):
+        mapped.kernel.trace_quiescent(mapped.kvm)

@@ -29,13 +29,13 @@ STARVES = [
 ENDS = [
     ("mainline-7.3", "livelock/few-unrelated", 641),
     ("mainline-7.3", "livelock/clock-and-munmap", 126),
-    ("mainline-7.3", "livelock/clock-and-slot-update", 593),
+    ("mainline-7.3", "livelock/clock-and-slot-update", 626),
     ("mainline-7.3", "livelock/clock-and-conversion", 12),
     ("mainline-7.3", "gmem/endless-clock", 384),
     ("rfc-v4", "gmem/endless-clock", 274),
     ("rfc-v4-fixed", "livelock/few-unrelated", 641),
     ("rfc-v4-fixed", "livelock/clock-and-munmap", 126),
-    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 624),
+    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 657),
     ("rfc-v4-fixed", "livelock/clock-and-conversion", 77),
     ("rfc-v4-fixed", "gmem/endless-clock", 274),
     # Without the count, what meets no memslot is not seen at all.

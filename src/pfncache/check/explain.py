@@ -55,6 +55,8 @@ def starvation(program: Program, along: Sequence[State]) -> str:
 
 def endless_step(program: Program, state: State, actor: int) -> str:
     """Explain a livelock within one step: a loop that has no preemption point."""
+    if actor < 0:
+        return "the check when all is done loops forever"
     event = event_of(program, state, actor)
     place = f"after {event.stack[-1].function}()" if event is not None else "from its start"
     return f"{actor_name(program, actor)} loops forever {place}, without an access that other actors can see"

@@ -76,7 +76,16 @@ class Failure:
     stack: tuple[Location, ...]
 
 
-Subject = int | str | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
+class SourceLine(NamedTuple):
+    """A line of source that is executed, or the way around the branch that is there."""
+
+    file: str
+    line: int
+    around: bool = False
+    """Not the line itself: an ``if`` without ``else`` whose condition is false, or the end of a ``while``."""
+
+
+Subject = int | str | SourceLine | Variable | Column | tuple[int, ...] | Event | Failure | LockUse
 """The operand of an instruction that is not a register; the table of operations (ops.py) says which."""
 
 
@@ -149,9 +158,9 @@ class Instr:
         return self.subject
 
     @property
-    def target(self) -> str:
-        """What REACH marks."""
-        assert isinstance(self.subject, str)
+    def target(self) -> str | SourceLine:
+        """What REACH marks: a target, or for coverage a line."""
+        assert isinstance(self.subject, str | SourceLine)
         return self.subject
 
     @property

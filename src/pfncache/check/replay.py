@@ -26,10 +26,18 @@ from pfncache.check.engine import interpreter
 from pfncache.check.ir import Variable
 from pfncache.check.path import Choice
 from pfncache.check.search import Search
+from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.part_of import linux_name
 from pfncache.lang.records import Record
 from pfncache.lang.report import PropertyViolated
-from pfncache.lang.tracing import switch_to, tracing
+from pfncache.lang.tracing import run_as, switch_to, tracing
+
+SOURCE_ERRORS = (PropertyViolated, AssertionError, AttributeError, IndexError, TypeError)
+"""How the source fails where its compiled form reports a violation."""
+
+
+AT_END = Choice(interpreter.NO_ACTOR)
+"""The check at the end, as a step."""
 
 
 class Divergence(Exception):
@@ -157,7 +165,7 @@ class Replay:
             try:
                 for call in itertools.cycle(actor.calls) if actor.endless else actor.calls:
                     call.function(*call.args)
-            except (PropertyViolated, AssertionError, AttributeError, IndexError, TypeError) as error:
+            except SOURCE_ERRORS as error:
                 self.ending = _ending(error)
 
         return run
@@ -219,10 +227,15 @@ class Replay:
             del self.moments[shown:]
         system = self.program.compiled.system
         ended = all(self.program.counter(state, a) == 0 for a in range(len(self.actors)))
-        if ended and self.ending is None and system.at_end is not None:
+        if not ended or self.ending is not None or system.at_end is None:
+            return
+        if self.search.take(state, AT_END).result != interpreter.ENDLESS:
             try:
-                system.at_end.function(*system.at_end.args)
-            except PropertyViolated as error:
+                with run_as(system.at_end_task):
+                    system.at_end.function(*system.at_end.args)
+            except WouldBlock as error:
+                self.ending = Ending("deadlock", f"{error} when all is done")
+            except SOURCE_ERRORS as error:
                 self.ending = _ending(error)
 
     def finish(self) -> None:

@@ -19,7 +19,7 @@ from pfncache.check.engine.bfs import Control, StopReason, explore, new_worker
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
 from pfncache.check.engine.visited import Visited
-from pfncache.check.ir import Failure
+from pfncache.check.ir import Failure, SourceLine
 from pfncache.check.liveness.fairness import fair_states
 from pfncache.check.liveness.graph import graph_of
 from pfncache.check.liveness.lasso import loop_of
@@ -107,7 +107,8 @@ class Search:
         self.registers = np.zeros(int(image[REGISTERS]) + 1, dtype=np.int64)
         interpreter.prepare(image, self.registers)
         self.out = np.zeros(interpreter.OUT_SIZE, dtype=np.int64)
-        self.cover = np.zeros(max(1, len(program.targets) + len(program.acquisitions)), dtype=np.uint8)
+        marks = len(program.targets) + len(program.lines) + len(program.acquisitions)
+        self.cover = np.zeros(max(1, marks), dtype=np.uint8)
         self.start_events: list[int] = []
         self.start_failure: Failure | None = None
         """The failure of an actor before its first visible step."""
@@ -119,6 +120,11 @@ class Search:
     def reached(self) -> frozenset[str]:
         """The targets that the search has reached so far."""
         return frozenset(itertools.compress(self.program.targets, self.cover))
+
+    @property
+    def covered(self) -> frozenset[SourceLine]:
+        """The lines that the search has executed so far, of a program that was compiled for coverage."""
+        return frozenset(itertools.compress(self.program.lines, self.cover[len(self.program.targets) :]))
 
     def _start(self) -> NDArray[np.uint64]:
         """Return the initial state: every actor stands before its first visible step."""
@@ -295,7 +301,8 @@ class Search:
         result.path += loop
 
     def _check_lock_order(self, result: SearchResult) -> None:
-        cycle = find_cycle(self.program.acquisitions, self.cover[len(self.program.targets) :])
+        first = len(self.program.targets) + len(self.program.lines)
+        cycle = find_cycle(self.program.acquisitions, self.cover[first:])
         if cycle is not None:
             result.violate("lock-order", cycle)
 

@@ -46,10 +46,13 @@ class System:
     actors: tuple[Actor, ...]
     kernel: Any
     at_end: Call | None = None
+    """It is one step that is made in each end state and changes nothing; it must not block."""
+    at_end_task: Record | None = None
+    """The task that makes it."""
     targets: tuple[str, ...] = ()
     """What some interleaving has to reach; a search that finds nothing and does not reach one is vacuous."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
-    """Targets that cannot be reached, with the reason."""
+    """Targets that cannot be reached, with the reason; one that is not among `targets` may be, but need not."""
 
     @property
     def is_endless(self) -> bool:
@@ -74,7 +77,7 @@ class Heap:
             for call in actor.calls:
                 todo.extend(call.args)
         if system.at_end is not None:
-            todo.extend(system.at_end.args)
+            todo.extend((*system.at_end.args, system.at_end_task))
         todo.reverse()
         while todo:
             thing = todo.pop()

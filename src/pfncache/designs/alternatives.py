@@ -164,7 +164,9 @@ class ClockThroughUserspace(Patch, X86):
     Only its vCPU writes the clock, in a context that may fault. It needs no kernel mapping, and so no invalidation.
     """
 
-    unreachable = dict.fromkeys((CACHE_USED, CACHE_REFRESHED), "the clock has no cache")
+    unreachable = dict.fromkeys(
+        (CACHE_USED, CACHE_REFRESHED, "refresher: refresh_cache() succeeded"), "the clock has no cache"
+    )
 
     def kvm_write_system_time(self, vcpu: KvmVcpu, gpa: Gpa, enable: bool) -> Errno:
         """Store the address of the clock."""

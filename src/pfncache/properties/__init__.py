@@ -10,6 +10,7 @@ from pfncache.properties.lost_dirty import LOST_DIRTY
 from pfncache.properties.lost_update import LOST_UPDATE
 from pfncache.properties.private_access import PRIVATE_ACCESS
 from pfncache.properties.property import Property
+from pfncache.properties.refused_refresh import REFUSED_REFRESH
 from pfncache.properties.stale_spte import STALE_SPTE
 from pfncache.properties.stale_translation import STALE_TRANSLATION
 from pfncache.properties.targets import TargetProbe
@@ -31,6 +32,7 @@ PROPERTIES: dict[str, Property] = {
         REFCOUNT_IMBALANCE,
         MAP_IMBALANCE,
         BAD_RSS,
+        REFUSED_REFRESH,
         *BUILTIN,
     )
 }

@@ -44,8 +44,15 @@ class StaleSpteProbe(Oracle):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Require that no SPTE maps a poisoned page."""
+        """Require that no SPTE maps a poisoned page, and that each is private as the attributes are."""
         super().trace_quiescent(kvm)
+        for gfn in range(len(kvm.sptes)):
+            if kvm.sptes[gfn].pfn >= 0 and kvm.sptes[gfn].private != kvm.mem_attr_array[gfn].private:
+                report(
+                    "stale-spte",
+                    f"{kvm.sptes[gfn]} is {'private' if kvm.sptes[gfn].private else 'shared'} when all is done, "
+                    f"but gfn {gfn} is not",
+                )
         for spte in kvm.sptes:
             if self.pfn_valid(spte.pfn) and self.mem_map[spte.pfn].hwpoison:
                 report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is poisoned")
@@ -53,6 +60,6 @@ class StaleSpteProbe(Oracle):
 
 STALE_SPTE = Property(
     "stale-spte",
-    "an SPTE maps a page that was freed, is poisoned, or is not what a lookup would return",
+    "an SPTE maps a page that was freed, is poisoned, is of the other kind, or is not what a lookup would return",
     StaleSpteProbe,
 )

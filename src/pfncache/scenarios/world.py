@@ -16,7 +16,7 @@ from pfncache.lang.tracing import run_as
 from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.sched import TaskStruct
-from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN
+from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED, CACHE_USED, CLOCK_WRITTEN
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_INIT_SHARED,
     GUEST_MEMFD_FLAG_MMAP,
@@ -196,6 +196,7 @@ class World:
         self.deferred: list[Call] = []
         self.stated: tuple[str, ...] = ()
         self.unreachable: dict[str, str] = {}
+        self.optional: set[str] = set()
         self.setup = TaskStruct("setup", mm=self.mm)
         self._make_memory(size["files"], size["file_pages"])
         if memory.is_private and not size["shared_attribute"]:
@@ -240,10 +241,19 @@ class World:
                 call.function(*call.args)
         return self
 
+    def need_not_reach(self, target: str, reason: str) -> World:
+        """State why a design need not reach a target, although mainline does."""
+        self.optional.add(target)
+        return self.cannot_reach(target, reason)
+
     def clock_refused(self) -> World:
-        """State that mainline cannot write the clock, if it cannot in this kind of memory."""
-        reason = CLOCK_REFUSED.get(self.memory)
-        return self.cannot_reach(CLOCK_WRITTEN, reason) if reason is not None else self
+        """State that mainline cannot write the clock in this kind of memory, or that a design need not."""
+        if self.memory.is_private:
+            for target in (CLOCK_WRITTEN, CACHE_USED, CACHE_REFRESHED):
+                self.need_not_reach(target, "the memory is private, and KVM must not access it")
+        elif self.memory in CLOCK_REFUSED:
+            self.cannot_reach(CLOCK_WRITTEN, CLOCK_REFUSED[self.memory])
+        return self
 
     def clock_on(self) -> World:
         """Set the guest's kvm-clock up and update it once, so that its cache is valid."""
@@ -300,7 +310,10 @@ class World:
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
         targets = () if self.defer_setup else (*targets_of(self.actors), *self.stated)
         at_end = Call(self.kernel.trace_quiescent, (self.kvm,))
-        return System(actors, self.kernel, at_end, tuple(dict.fromkeys(targets)), self.unreachable)
+        return System(
+            actors=actors, kernel=self.kernel, at_end=at_end, at_end_task=TaskStruct("at rest", mm=self.mm),
+            targets=tuple(t for t in dict.fromkeys(targets) if t not in self.optional), unreachable=self.unreachable,
+        )  # fmt: skip
 
     def _with_task_work(self, actor: Actor) -> Actor:
         """Add task_work_run() after each operation, as a return to user space does: any may drop a last reference.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.include.trace.events.kvm import CACHE_USED
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
@@ -111,6 +112,8 @@ def process_exit(w: World) -> None:
 @scenario(caches=shared_info)
 def never_activated(w: World) -> None:
     """An event is sent before the guest has set its shared_info."""
+    for target in ("sender: kvm_xen_set_evtchn() succeeded", CACHE_USED):
+        w.cannot_reach(target, "there is no shared_info")
     w.actor("sender", _send(w))
 
 

@@ -11,8 +11,13 @@ from pfncache.check.export.tla.module import CONFIGURATION, is_name, to_tla
 from pfncache.check.program.layout import link
 from pfncache.check.search import Search
 from pfncache.designs.design import Design
+from pfncache.properties import PROBES
+from pfncache.properties.refused_refresh import RefusedRefreshProbe
 from pfncache.scenarios.scenario import Scenario, describe
 from pfncache.verify.systems import make_system
+
+EXPORTED = tuple(probe for probe in PROBES if probe is not RefusedRefreshProbe)
+"""Probes of an exported model. A refresh when all is done is too much for one step of another model checker."""
 
 
 class ExportError(Exception):
@@ -48,7 +53,7 @@ def export_tla(design: Design, scenario: Scenario, output: Path | None) -> str:
 
 def _search(design: Design, scenario: Scenario) -> tuple[Search, str]:
     """Return the unreduced search of the scenario before it starts, and the title of the model."""
-    system = make_system(design, scenario)
+    system = make_system(design, scenario, EXPORTED)
     search = Search(link(compile_system(system), reduction=False))
     if search.start_failure is not None:
         raise ExportError(f"{design.name} fails {search.start_failure.kind} before there is anything to search")

@@ -29,6 +29,13 @@ GENERATIONS = 3
 """Versions of the sources whose systems stay in the cache."""
 _memo = Memo()
 """Compiled actors of this process: designs and scenarios have many in common."""
+_covering_memo = Memo()
+"""The same, compiled for coverage."""
+
+
+def covering_program_of(system: System, reduction: bool = True) -> Program:
+    """Return the program of `system` in which each line is a target. It is not cached. Raises CompileError."""
+    return link(compile_system(system, _covering_memo, coverage=True), reduction)
 
 
 def program_of(system: System, reduction: bool = True) -> Program:
@@ -98,7 +105,7 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
         calls = "; ".join(f"{key(call.function)}{key(call.args)}{call.target!r}" for call in actor.calls)
         yield f"{actor.name} {key(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
     if system.at_end is not None:
-        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)}"
+        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)} {key(system.at_end_task)}"
 
 
 def _layers(kernel: type) -> tuple[str, ...]:

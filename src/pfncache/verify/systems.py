@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pfncache.check.compile.source import CompileError, Location
@@ -64,10 +64,10 @@ class Watchdog:
         return 0
 
 
-def make_system(design: Design, scenario: Scenario | str) -> System:
-    """Return the closed system of a scenario, or of the catalogue's of that name, with every property's probe."""
+def make_system(design: Design, scenario: Scenario | str, probes: Sequence[type] = PROBES) -> System:
+    """Return the closed system of a scenario, or of the catalogue's of that name, with the probes of properties."""
     chosen = SCENARIOS[scenario] if isinstance(scenario, str) else scenario
-    system = make_kernel_system(design, chosen.build)
+    system = make_kernel_system(design, chosen.build, probes)
     if not system.actors:
         code = inspect.unwrap(chosen.build).__code__
         raise CompileError(
@@ -76,13 +76,13 @@ def make_system(design: Design, scenario: Scenario | str) -> System:
     return system
 
 
-def make_kernel_system(design: Design, build: Build) -> System:
-    """Return the closed system that `build` makes on a design's kernel, with every property's probe.
+def make_kernel_system(design: Design, build: Build, probes: Sequence[type] = PROBES) -> System:
+    """Return the closed system that `build` makes on a design's kernel, with the probes of properties.
 
     If the design violates a property before the actors start, the system has the set-up as its only actor, so that the
     search reports the violation with a trace. Raises CompileError if that cannot be built either.
     """
-    kernel = design.kernel(*PROBES)
+    kernel = design.kernel(*probes)
     try:
         return _built(build, kernel)
     except BaseException as error:

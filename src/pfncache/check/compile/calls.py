@@ -106,6 +106,8 @@ class Calls(Expressions):
             count = arguments[0]
             if not isinstance(count, Const) or self.atomic_depth == 0:
                 raise self.error("choose() requires a constant number of outcomes, inside an atomic function")
+            if self.at_end:
+                return Const(0)
             return self.compute(Op.CHOOSE, IntKind(0, count.value - 1), subject=count.value)
         if plain in ANNOTATIONS:
             self._annotate(plain, arguments, keywords)
@@ -161,10 +163,18 @@ class Calls(Expressions):
     def _block(self, value: Value) -> None:
         if self.atomic_depth == 0:
             raise self.error("block_until() belongs at the start of an atomic function")
-        self.emit(Op.BLOCK, self.scalar(self.truth_of(value)))
+        enabled = self.truth_of(value)
+        if not self.at_end:
+            self.emit(Op.BLOCK, self.scalar(enabled))
+        elif isinstance(enabled, Reg):
+            self.check(enabled, "deadlock")
+        elif not enabled.value:
+            self.fail("deadlock")
 
     def _annotate(self, plain: Any, arguments: list[Value], keywords: dict[str, Value]) -> None:
         """Compile an annotation, which is no step and changes no state."""
+        if plain is symmetric and self.at_end:
+            return
         if plain is symmetric:
             self.emit(Op.SYMMETRIC, self.scalar(self.truth_of(arguments[0])))
         elif plain is reached:

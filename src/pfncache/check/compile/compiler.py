@@ -31,14 +31,19 @@ class Compiled:
     system: System
     heap: Heap
     written: Written
+    """What the actors write."""
+    written_at_end: Written
+    """What the check at the end writes, in the copy of the state that it is made in."""
     codes: list[Code]
     """By actor; then the check at the end, if there is one. The code may be shared with other systems."""
     used: frozenset[str]
     """Names of the kernel's functions that the code is compiled from."""
 
 
-def compile_system(system: System, memo: Memo | None = None) -> Compiled:
+def compile_system(system: System, memo: Memo | None = None, coverage: bool = False) -> Compiled:
     """Compile every actor of `system`, or take from `memo` code of another system that is valid here.
+
+    For `coverage`, each line is a target; `memo` then has code that was compiled so, too.
 
     Scalars that no actor writes are constants. Which ones are written is a least fixed point: an actor is compiled
     again until nothing that was taken for a constant turns out to be written, as a constant may close a branch that
@@ -60,24 +65,39 @@ def compile_system(system: System, memo: Memo | None = None) -> Compiled:
             memo.extend(queries, written, system.actors[number])
         if missing and len(written) == before:
             number = next((n for n in missing if n not in pieces), missing[0])
-            pieces[number] = _compile(queries, written, system.actors[number], memo)
+            pieces[number] = _compile(queries, written, system.actors[number], memo, coverage)
             written.add(pieces[number].own)
         outdated = [n for n in range(len(system.actors)) if n not in pieces or not pieces[n].holds(written)]
+    at_end = Written()
     if system.at_end is not None:
-        end = memo.find(queries, written, system.at_end) or _compile(queries, written, system.at_end, memo)
-        pieces[len(system.actors)] = end
-        written.add(end.own)
+        pieces[len(system.actors)] = end = _compile_end(queries, written, system.at_end, memo)
+        at_end.add(end.own)
     ordered = [pieces[number] for number in sorted(pieces)]
     used = frozenset[str]().union(*(piece.used for piece in ordered))
-    return Compiled(system, queries.heap, written, [piece.code for piece in ordered], used)
+    return Compiled(system, queries.heap, written, at_end, [piece.code for piece in ordered], used)
 
 
-def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo) -> Piece:
-    unit = Unit(queries, written)
+def _compile_end(queries: Queries, written: Written, call: Call, memo: Memo) -> Piece:
+    """Return the code of the check at the end, beside actors that write `written`.
+
+    It is compiled again until nothing that was taken for a constant turns out to be written by the check itself. The
+    actors do not see what it writes.
+    """
+    seen = Written()
+    seen.add(written)
+    while True:
+        end = memo.find(queries, seen, call) or _compile(queries, seen, call, memo, coverage=False)
+        seen.add(end.own)
+        if end.holds(seen):
+            return end
+
+
+def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo, coverage: bool) -> Piece:
+    unit = Unit(queries, written, coverage)
     if isinstance(actor, Actor):
         code = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
     else:
-        code = _compile_calls(unit, None, (actor,), atomic=True)
+        code = _compile_calls(unit, queries.at_end_task, (actor,), at_end=True)
     piece = Piece(
         code=code,
         own=unit.own,
@@ -90,10 +110,10 @@ def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo
 
 
 def _compile_calls(
-    unit: Unit, task: Record | None, calls: tuple[Call, ...], atomic: bool = False, endless: bool = False
+    unit: Unit, task: Record | None, calls: tuple[Call, ...], at_end: bool = False, endless: bool = False
 ) -> Code:
     compiler = Statements(unit, task)
-    compiler.atomic_depth = int(atomic)
+    compiler.at_end, compiler.atomic_depth = at_end, int(at_end)
     again = compiler.new_label()
     if endless:
         compiler.labels_used.add(again)

@@ -25,7 +25,7 @@ from pfncache.check.compile.values import (
     wraps_at,
 )
 from pfncache.check.compile.writes import Written
-from pfncache.check.ir import Code, Column, Event, Failure, Instr, Subject, Variable
+from pfncache.check.ir import Code, Column, Event, Failure, Instr, SourceLine, Subject, Variable
 from pfncache.check.ops import JUMPS, UNREACHED_AFTER, Op
 from pfncache.check.system import Heap
 from pfncache.lang.records import LIVE, Record
@@ -38,6 +38,8 @@ class Unit:
     queries: Queries
     written: Written
     """What all actors write, as far as it has been found."""
+    coverage: bool = False
+    """Mark each line."""
     own: Written = field(default_factory=Written)
     """What this actor writes."""
     used: set[str] = field(default_factory=set)
@@ -125,6 +127,8 @@ class Emitter:
         self.code = Code()
         self.dead = False
         self.atomic_depth = 0
+        self.at_end = False
+        """The code is the check at the end: one step, without choices, that must not block and reaches no target."""
         self.frames: list[Frame] = []
         self.labels_used: set[int] = set()
         self.label_count = 0
@@ -279,9 +283,15 @@ class Emitter:
         """Emit the violation of the property `kind`."""
         self.emit(Op.FAIL, subject=Failure(kind, self.stack()))
 
-    def reach(self, target: str, condition: Value) -> None:
+    def cover(self, around: bool = False) -> None:
+        """Mark the line that is being compiled, or the way around its branch, if coverage is asked for."""
+        if self.unit.coverage and not self.dead:
+            self.reach(SourceLine(self.frame.here.file, self.frame.here.line, around), Const(True))
+
+    def reach(self, target: str | SourceLine, condition: Value) -> None:
         """Emit the mark of a target for the case that `condition` is not 0."""
-        self.emit(Op.REACH, self.scalar(condition), subject=target)
+        if not self.at_end:
+            self.emit(Op.REACH, self.scalar(condition), subject=target)
 
     def check(self, condition: Reg, kind: str) -> None:
         """Emit the violation of the property `kind` for the case that `condition` is 0."""

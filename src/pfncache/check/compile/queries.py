@@ -48,6 +48,7 @@ class Queries:
     def __init__(self, system: System) -> None:
         self.kernel = system.kernel
         self.heap = Heap.of(system)
+        self.at_end_task = system.at_end_task
         self.endless = system.is_endless
         """Some actor is an environment actor: counters wrap."""
         self._answers: dict[Query, Any] = {}
@@ -56,7 +57,8 @@ class Queries:
 
     def start(self, actor: Actor | Call) -> Query:
         """Return what the compilation of an actor begins with: how records are built and numbered, and its calls."""
-        return self._shape, self.endless, self.key(actor)
+        task = None if isinstance(actor, Actor) else self.key(self.at_end_task)
+        return self._shape, self.endless, self.key(actor), task
 
     def _structure(self, record: Record) -> tuple[Any, ...]:
         parts = (self.key(record.__dict__[name]) for name in type(record).parts)

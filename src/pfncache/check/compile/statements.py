@@ -41,6 +41,7 @@ class Statements(Calls):
             if self.dead:
                 return
             self.frame.node = statement
+            self.cover()
             try:
                 self.statement(statement)
             except PYTHON_ERRORS as error:  # of constants, which are computed here
@@ -146,6 +147,9 @@ class Statements(Calls):
         after = self.frame.locals
         self.frame.locals = before
         self.place(no)
+        self.frame.node = node
+        if not node.orelse:
+            self.cover(around=True)
         self.block(node.orelse)
         self.jump(end)
         self.place(end)
@@ -167,6 +171,8 @@ class Statements(Calls):
         self.frame.loops.pop()
         self.jump(head)
         self.place(end)
+        self.frame.node = node
+        self.cover(around=True)
 
     def _for(self, node: ast.For) -> None:
         if node.orelse:

@@ -98,7 +98,7 @@ class SearchWorker(NamedTuple):
     out: NDArray[np.int64]
     """Results of interpreter.step()."""
     cover: NDArray[np.uint8]
-    """By number of a target, then of a lock acquisition: not 0 if it was reached, or executed."""
+    """By number of a target, then of a line, then of a lock acquisition: not 0 if it was reached, or executed."""
     control: NDArray[np.int64]
     """By Control."""
 
@@ -241,7 +241,7 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                 after = state.copy()
                 result = step(image, after, registers, out, cover, -1, 0)
                 if result != STEPPED:
-                    control[Control.STOP] = StopReason.END_VIOLATED if result == FAILED else StopReason.OUT_OF_RANGE
+                    control[Control.STOP] = StopReason.END_VIOLATED if result == FAILED else _stop_reason(result)
                     control[Control.DETAIL] = out[OUT_DETAIL]
                     return waiting, number
         number += 1

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pfncache.check.compile.compiler import Compiled
 from pfncache.check.compile.values import ANY_INT, IntKind, Kind, RefKind, kind_of_hint
-from pfncache.check.ir import Code, Column, Event, Failure, Instr, LockUse, Variable
+from pfncache.check.ir import Code, Column, Event, Failure, Instr, LockUse, SourceLine, Variable
 from pfncache.check.ops import JUMPS, Op
 from pfncache.check.program.dataflow import in_loops, live_registers, locks_held
 from pfncache.check.program.image import (
@@ -84,6 +84,8 @@ class Program:
     """By number: lock classes held, lock taken, event."""
     targets: list[str]
     """By number: the targets that the code can mark."""
+    lines: list[SourceLine]
+    """By number, of code that was compiled for coverage: the lines."""
     initial: NDArray[np.uint64]
     bits: int
     loops: NDArray[np.uint8]
@@ -180,7 +182,10 @@ class Linker:
         self.code: list[tuple[int, ...]] = []
         self.failures: list[Failure] = []
         self.acquisitions: list[tuple[frozenset[str], LockUse, Any]] = []
-        self.targets = sorted({i.target for code in compiled.codes for i in code.instrs if i.op == Op.REACH})
+        marked = {i.target for code in compiled.codes for i in code.instrs if i.op == Op.REACH}
+        self.targets = sorted(target for target in marked if isinstance(target, str))
+        self.lines = sorted(line for line in marked if isinstance(line, SourceLine))
+        self.cover_number = {mark: number for number, mark in enumerate((*self.targets, *self.lines))}
         self.packer = _Packer()
 
     def link(self) -> Program:
@@ -244,6 +249,7 @@ class Linker:
             failures=self.failures,
             acquisitions=self.acquisitions,
             targets=self.targets,
+            lines=self.lines,
             initial=np.zeros(words, dtype=np.uint64),
             bits=self.packer.next,
             loops=_matrix(loops),
@@ -300,7 +306,7 @@ class Linker:
             for name, declared in kind.fields.items():
                 for number in range(1, len(pool) + 1):
                     variable = Variable(kind, number, name)
-                    if self.compiled.written.stores(variable):
+                    if self.compiled.written.stores(variable) or self.compiled.written_at_end.stores(variable):
                         self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
                         bits, low = room(self.kinds[variable], self.heap.pools)
                         self.slots[variable] = self.packer.take(bits, low)
@@ -355,9 +361,9 @@ class Linker:
             return (int(Op.FAIL), len(self.failures) - 1)
         if instr.op == Op.ACQUIRE:
             self.acquisitions.append((held, instr.lock, self._event_before(code, i)))
-            return (int(Op.ACQUIRE), len(self.targets) + len(self.acquisitions) - 1)
+            return (int(Op.ACQUIRE), len(self.cover_number) + len(self.acquisitions) - 1)
         if instr.op == Op.REACH:
-            return (int(Op.REACH), *self._registers(instr), self.targets.index(instr.target))
+            return (int(Op.REACH), *self._registers(instr), self.cover_number[instr.target])
         if instr.op == Op.LOADX:
             dest, index = self._registers(instr)
             return (int(Op.LOADX), dest, self._column(instr.column), index)

@@ -13,6 +13,7 @@ from benchmarks.spin import BREADTH_FIRST, PLAIN, Spin, missing
 from pfncache.check.engine.bfs import Control
 from pfncache.check.export.promela.model import to_promela
 from pfncache.designs.catalogue import DESIGNS
+from pfncache.verify.export import EXPORTED
 from pfncache.verify.systems import make_system
 from tests.check import toys
 
@@ -128,7 +129,7 @@ def test_endless_actor(functions: tuple[Callable[..., Any], ...], tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize(("design", "scenario"), SCENARIOS)
 def test_states_and_transitions_agree(design: str, scenario: str, tmp_path: Path) -> None:
-    search, result = toys.whole(make_system(DESIGNS[design], scenario))
+    search, result = toys.whole(make_system(DESIGNS[design], scenario, EXPORTED))
     assert result.verdict == "holds"
     spin = Spin(to_promela(search, scenario), tmp_path)
     found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))

@@ -15,6 +15,7 @@ from pfncache.check.engine.bfs import Control
 from pfncache.check.export.tla.module import is_name, to_tla
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.lang.atomic import atomic, block_until
+from pfncache.verify.export import EXPORTED
 from pfncache.verify.systems import make_system
 from tests.check import toys
 
@@ -210,7 +211,7 @@ def test_interrupt(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("design", "scenario"), SCENARIOS)
 def test_states_and_transitions_agree(design: str, scenario: str, tmp_path: Path) -> None:
-    search, result = toys.whole(make_system(DESIGNS[design], scenario))
+    search, result = toys.whole(make_system(DESIGNS[design], scenario, EXPORTED))
     assert result.verdict == "holds"
     found = Tlc(to_tla(search, "model", scenario), tmp_path).run()
     assert (found.error, found.states) == ("", result.states)

@@ -59,7 +59,7 @@ def test_json(pfncache: Command) -> None:
     assert (document["schema"], document["status"], document["error"]) == (2, 1, None)
     assert document["options"] == {
         "designs": ["rfc-v4-on-7.3"], "scenarios": ["clock/gmem-unmapped/punch"], "all": False, "each_patch": False,
-        "absolute": False, "max_states": 20_000_000, "no_reduction": False, "jobs": None,
+        "absolute": False, "coverage": False, "max_states": 20_000_000, "no_reduction": False, "jobs": None,
     }  # fmt: skip
     (design,) = document["designs"]
     assert (design["design"], design["base"], design["verdict"]) == ("rfc-v4-on-7.3", "mainline-7.3", "violated")

@@ -24,7 +24,7 @@ def members(value: Any) -> Iterator[str]:
 
 
 def test_members_of_verify(pfncache: Callable[..., Run]) -> None:
-    document = pfncache("verify", "list-outside-refresh-lock", "--json").document
+    document = pfncache("verify", "list-outside-refresh-lock", "--coverage", "--json").document
     text = PAGE.read_text()
     section = text[text.index("## verify") : text.index("## The other verbs")]
     rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)

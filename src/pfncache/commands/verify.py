@@ -38,6 +38,7 @@ class VerifyCommand(click.Command):
 @click.argument("designs", nargs=-1, type=DesignName(), metavar="[DESIGN|FILE.py[:DESIGN]]...")
 @click.option("-s", "--scenario", "scenarios", multiple=True, type=ScenarioName(), help=SCENARIO_HELP)
 @click.option("--all", "everything", is_flag=True, help="Every design, older kernels and reverted fixes too.")
+@click.option("--coverage", is_flag=True, help="List the lines of each design that no scenario reaches.")
 @click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
 @click.option("--absolute", is_flag=True, help="Count what the mainline version below a design violates, too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
@@ -57,8 +58,8 @@ def verify(ctx: click.Context, /, **options: Any) -> None:
     A design is compared with the mainline version below it: what that violates too is counted, not shown, and no
     failure. A mainline version itself is not compared.
 
-    Exit status: 0 everything was searched and holds, 1 violated, 2 usage, 3 incomplete: something was bounded, not
-    applicable, or lost; 130 interrupted, 143 terminated.
+    Exit status: 0 everything was searched and holds, 1 violated, 2 usage, 3 incomplete: something was bounded,
+    vacuous, not applicable, or lost; 130 interrupted, 143 terminated.
     """
     from pfncache.commands.verify_run import VerifyOptions, run
 

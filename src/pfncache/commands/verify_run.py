@@ -32,6 +32,7 @@ class VerifyOptions:
     designs: tuple[str, ...]
     scenarios: tuple[str, ...]
     everything: bool
+    coverage: bool
     each_patch: bool
     absolute: bool
     as_json: bool
@@ -96,7 +97,7 @@ def _plan(options: VerifyOptions) -> Session:
 
     search = SearchOptions(
         max_states=options.max_states, reduction=not options.no_reduction, processes=options.jobs,
-        absolute=options.absolute,
+        absolute=options.absolute, coverage=options.coverage,
     )  # fmt: skip
     return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)
 

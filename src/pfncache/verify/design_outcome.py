@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pfncache.check.verdict import INCOMPLETE, Verdict
 from pfncache.verify.comparison import Comparison
+from pfncache.verify.coverage import Coverage
 from pfncache.verify.outcome import Outcome, Violation
 
 
@@ -36,6 +37,8 @@ class DesignOutcome:
     """The design with which this one is compared; None if its verdict is absolute."""
     base_outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """Those of the base, by scenario."""
+    coverage: Coverage | None = None
+    """The lines of the design's functions that were reached, if that was asked for."""
 
     @property
     def verdict(self) -> DesignVerdict:

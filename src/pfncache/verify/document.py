@@ -75,6 +75,7 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "patches": list(design.patches),
         "base": design.base,
         "verdict": design.verdict,
+        "coverage": design.coverage.as_json() if design.coverage is not None else None,
         "scenarios": [_scenario(comparison, compared) for comparison in comparisons],
     }
 

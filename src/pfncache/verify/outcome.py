@@ -7,6 +7,7 @@ import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pfncache.check.ir import SourceLine
 from pfncache.check.verdict import Verdict
 from pfncache.verify.reach import TargetResult, missed, vacuity
 from pfncache.verify.trace import Trace
@@ -66,6 +67,9 @@ class Outcome:
     """What ended a bounded search, why there was none, or what a vacuous one never reached."""
     targets: tuple[TargetResult, ...] = ()
     """What was reached, and what was not; of a search that was not complete, as far as it went."""
+
+    covered: frozenset[SourceLine] = frozenset()
+    """The lines that the search has executed, if coverage is asked for."""
 
     def judged(self, base: frozenset[str] = frozenset()) -> Outcome:
         """Return the outcome, vacuous if it would hold and a target is missed; `base` are those of the base."""

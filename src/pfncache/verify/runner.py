@@ -11,6 +11,7 @@ from typing import Any
 from pfncache.check.compile.source import unwrap
 from pfncache.check.engine.bfs import explore
 from pfncache.check.engine.numba_cache import is_cached
+from pfncache.check.program.layout import Program
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.search import Search, SearchResult, search_shortest
 from pfncache.check.system import Heap, System
@@ -19,7 +20,7 @@ from pfncache.designs.design import Design
 from pfncache.interrupts import interruptible, reraise
 from pfncache.scenarios.scenario import Scenario, describe
 from pfncache.verify.outcome import Outcome, Violation
-from pfncache.verify.program_cache import program_of
+from pfncache.verify.program_cache import covering_program_of, program_of
 from pfncache.verify.reach import compared, results_of
 from pfncache.verify.systems import make_system
 from pfncache.verify.trace import Trace
@@ -42,6 +43,8 @@ class Job:
     reduction: bool = True
     """Search a persistent set of actors where there is a smaller one."""
     threads: int = 1
+    coverage: bool = False
+    """Report the lines that are executed."""
 
     @property
     def scenario_name(self) -> str:
@@ -52,7 +55,11 @@ class Job:
 def search(job: Job) -> tuple[Search, SearchResult, System]:
     """Compile and search. Raises CompileError for what the modelling language does not have."""
     system = make_system(job.design, job.scenario)
-    return *search_shortest(program_of(system, job.reduction), job.max_states, job.threads), system
+    return *search_shortest(_program(job, system, job.reduction), job.max_states, job.threads), system
+
+
+def _program(job: Job, system: System, reduction: bool) -> Program:
+    return (covering_program_of if job.coverage else program_of)(system, reduction)
 
 
 def run(job: Job) -> Outcome:
@@ -90,7 +97,7 @@ class OutcomeCache:
         for entry in self.entries:
             if entry.bounds == bounds and _signature(type(system.kernel), entry.used, start) == entry.signature:
                 return entry.outcome.excused(_reasons(job, system))
-        program = program_of(system, job.reduction)
+        program = _program(job, system, job.reduction)
         outcome = _outcome(job, system, *search_shortest(program, job.max_states, job.threads))
         before = frozenset[str]().union(*(compared(entry.outcome.targets) for entry in self.entries))
         if job.reduction and outcome.judged(before).verdict == Verdict.VACUOUS:
@@ -117,6 +124,7 @@ def _outcome(job: Job, system: System, searching: Search, result: SearchResult) 
         seconds=result.seconds,
         bounds=describe(system),
         limit=result.reason,
+        covered=searching.covered,
         targets=results_of(
             searching.program.targets, searching.reached, required=system.targets, unreachable=_reasons(job, system)
         ),
@@ -134,13 +142,14 @@ def _unreduced(job: Job, system: System, outcome: Outcome) -> Outcome:
 
     Returns the outcome of the first search with what either has reached, or that of the second if it finds a violation.
     """
-    program = program_of(system, reduction=False)
+    program = _program(job, system, reduction=False)
     again = _outcome(job, system, *search_shortest(program, job.max_states, job.threads))
     if again.verdict == Verdict.VIOLATED:
         return again
     reached = {r.target for o in (outcome, again) for r in o.targets if r.reached}
     targets = tuple(replace(r, reached=r.target in reached) for r in outcome.targets)
-    return replace(outcome, targets=targets, seconds=outcome.seconds + again.seconds).judged()
+    covered = outcome.covered | again.covered
+    return replace(outcome, targets=targets, covered=covered, seconds=outcome.seconds + again.seconds).judged()
 
 
 def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:

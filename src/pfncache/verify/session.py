@@ -12,6 +12,7 @@ from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import MAX_STATES
 from pfncache.verify.base import mainline_below
 from pfncache.verify.comparison import Comparison
+from pfncache.verify.coverage import coverage_of
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.reach import compared
@@ -31,6 +32,8 @@ class SearchOptions:
     """False: expand every actor in every state."""
     processes: int | None = None
     """Worker processes; None for one a core."""
+    coverage: bool = False
+    """Report the lines that no scenario has reached."""
     absolute: bool = False
     """Compare no design with its base."""
 
@@ -75,7 +78,9 @@ class Session:
             if base is not None and base.has(s.memory)
         ]
         jobs = {
-            (id(design), scenario.name): Job(design, scenario, options.max_states, options.reduction)
+            (id(design), scenario.name): Job(
+                design, scenario, options.max_states, options.reduction, coverage=options.coverage
+            )
             for design, scenario in (*below, *pairs)
         }
         return cls(
@@ -120,6 +125,7 @@ class Session:
             patches=tuple(patch.subject() for patch in design.patches[len(base.patches) if base is not None else 0 :]),
             outcomes=mine + idle,
             base=base.name if base is not None else None,
+            coverage=coverage_of(design, mine) if self.options.coverage else None,
             base_outcomes=known,
         )
 

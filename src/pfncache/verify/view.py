@@ -60,6 +60,9 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
             console.print()
     console.print(_design_table(designs))
     for design in designs:
+        if design.coverage is not None:
+            console.print("\n".join(design.coverage.lines(design.design)), markup=False, soft_wrap=True)
+    for design in designs:
         for line in against_base(design):
             console.print(line, markup=False, soft_wrap=True)
     console.print(f"{coverage([o for d in designs for o in d.outcomes])} in {seconds:.1f} s", style="dim")

@@ -22,6 +22,7 @@ FLOORS = (
     {"check"},
     {"csource", "kernels", "properties"},
     {"designs", "scenarios"},
+    {"series"},
     {"verify"},
     {"machines", "sweep"},
     {"footprint"},

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pfncache.check.verdict import INCOMPLETE, Verdict
+from pfncache.series.changes import Change
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.outcome import Outcome, Violation
 
@@ -36,15 +37,25 @@ class DesignOutcome:
     """The design with which this one is compared; None if its verdict is absolute."""
     base_outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """Those of the base, by scenario."""
+    changes: tuple[Change, ...] | None = None
+    """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
 
     @property
     def verdict(self) -> DesignVerdict:
-        """Violated if anything is that the base does not violate; holds only if every search was complete."""
+        """Violated if anything is that the base does not violate; holds only if every search was complete.
+
+        Nor does a series hold with a change that no search has seen.
+        """
         if any(c.new for c in self.comparisons):
             return DesignVerdict.VIOLATED
-        if not self.outcomes or any(o.verdict in INCOMPLETE for o in self.outcomes):
+        if not self.outcomes or any(o.verdict in INCOMPLETE for o in self.outcomes) or self.unseen:
             return DesignVerdict.INCOMPLETE
         return DesignVerdict.HOLDS
+
+    @property
+    def unseen(self) -> list[Change]:
+        """Changes of the series that the model has and that no search has seen."""
+        return [change for change in self.changes or () if not change.is_complete]
 
     @property
     def comparisons(self) -> list[Comparison]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from pfncache.series.changes import Change
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Violation
@@ -75,7 +76,21 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "patches": list(design.patches),
         "base": design.base,
         "verdict": design.verdict,
+        "changes": [_change(change) for change in design.changes] if design.changes is not None else None,
         "scenarios": [_scenario(comparison, compared) for comparison in comparisons],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "kind": change.kind,
+        "name": change.name,
+        "file": change.file,
+        "line": change.line,
+        "how": change.how,
+        "status": change.status,
+        "reason": change.what,
+        "barriers": list(change.barriers),
     }
 
 

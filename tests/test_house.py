@@ -24,6 +24,7 @@ FLOORS = (
     {"check"},
     {"csource", "kernels", "properties"},
     {"designs", "scenarios"},
+    {"series"},
     {"verify"},
     {"machines", "sweep"},
     {"footprint"},

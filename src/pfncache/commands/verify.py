@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from pfncache.commands import options
 from pfncache.verify import MAX_STATES
 
 STATES, WIDTH = click.IntRange(min=1000), click.IntRange(min=20)
+PATH = click.Path(path_type=Path)
 
 
 class VerifyCommand(click.Command):
@@ -35,6 +37,10 @@ class VerifyCommand(click.Command):
 @click.command(cls=VerifyCommand)
 @options.designs
 @options.scenarios
+@click.option("--series", type=PATH, metavar="MBOX|DIR", help="A patch series in C: an mbox, or git format-patch's.")
+@click.option("--base", metavar="VERSION", help="The kernel that the series applies to. Default: 7.3.")
+@click.option("--tree", type=PATH, metavar="DIR", help="A kernel tree in C: as it is, or as the base of --series.")
+@click.option("--range", metavar="A..B", help="The commits in --tree to check, beside A.")
 @click.option("--all", "everything", is_flag=True, help="Every design, older kernels and reverted fixes too.")
 @click.option("--coverage", is_flag=True, help="List the lines of each design that no scenario reaches.")
 @click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
@@ -56,6 +62,8 @@ def verify(ctx: click.Context, /, **given: Any) -> None:
 
     A design is compared with the mainline version below it: what that violates too is counted, not shown, and no
     failure. A mainline version itself is not compared.
+
+    --series and --tree check the kernel's own C, and say of each changed function whether it was checked.
 
     Exit status: 0 everything was searched and holds, 1 violated, 2 usage, 3 incomplete: something was bounded,
     vacuous, not applicable, or lost; 130 interrupted, 143 terminated.

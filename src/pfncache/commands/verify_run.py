@@ -17,10 +17,12 @@ from pfncache.commands.ending import describe
 from pfncache.commands.exit_status import ExitStatus
 from pfncache.commands.names import usage_errors
 from pfncache.commands.output import users_output_on_stderr
+from pfncache.commands.verify_series import check_options, steps
 from pfncache.interrupts import Terminated
 from pfncache.verify.document import RunRecord, print_document
 
 if TYPE_CHECKING:
+    from pfncache.series.step import SeriesStep
     from pfncache.verify.design_outcome import DesignOutcome
     from pfncache.verify.session import Session
 
@@ -31,6 +33,10 @@ class VerifyOptions:
 
     designs: tuple[str, ...]
     scenarios: tuple[str, ...]
+    series: Path | None
+    base: str | None
+    tree: Path | None
+    range: str | None
     everything: bool
     coverage: bool
     each_patch: bool
@@ -48,16 +54,28 @@ class VerifyOptions:
         """Raise a usage error for options that exclude each other."""
         if self.everything and self.designs:
             raise click.UsageError("--all is every design; leave out the names, or --all")
+        if self.from_c and (self.designs or self.everything):
+            raise click.UsageError("--series and --tree are designs of their own; leave out the names")
+        check_options(self.series, self.base, self.tree, self.range)
         if self.as_json and self.as_ktap:
             raise click.UsageError("--json and --ktap are both for standard output; choose one")
         if self.junit is not None and not self.junit.absolute().parent.is_dir():
             raise click.UsageError(f"--junit {self.junit}: there is no folder {self.junit.absolute().parent}")
 
+    @property
+    def from_c(self) -> bool:
+        """Whether the kernel's own C is checked."""
+        return self.series is not None or self.tree is not None
+
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
         names = {"everything": "all", "processes": "jobs"}
         left_out = ("as_json", "as_ktap", "junit", "width")
-        return {names.get(name, name): value for name, value in asdict(self).items() if name not in left_out}
+        return {
+            names.get(name, name): str(value) if isinstance(value, Path) else value
+            for name, value in asdict(self).items()
+            if name not in left_out
+        }
 
 
 def run(options: VerifyOptions) -> ExitStatus:
@@ -87,13 +105,18 @@ def run(options: VerifyOptions) -> ExitStatus:
 
 def _plan(options: VerifyOptions) -> Session:
     from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
+    from pfncache.designs.design import Design
     from pfncache.verify.selection import Selection
 
     named = Selection.of(options.designs, rename=True)
     scenarios = named.scenarios_named(options.scenarios)
-    chosen = list(named.designs) or [DESIGNS[n] for n in (DESIGNS if options.everything else DEFAULT_DESIGNS)]
-    if options.each_patch:
-        chosen = [step for design in chosen for step in design.prefixes()]
+    chosen: list[Design | SeriesStep] = list(named.designs) or [
+        DESIGNS[n] for n in (DESIGNS if options.everything else DEFAULT_DESIGNS)
+    ]
+    if options.from_c:
+        chosen = list(steps(options.series, options.base, options.tree, options.range, options.each_patch))
+    elif options.each_patch:
+        chosen = [step for design in chosen if isinstance(design, Design) for step in design.prefixes()]
     from pfncache.verify.session import SearchOptions, Session
 
     search = SearchOptions(

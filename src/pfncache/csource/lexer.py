@@ -93,7 +93,7 @@ def holds(condition: str, config: Collection[str]) -> bool:
         return False
 
 
-def _conditionals(text: str, config: Collection[str], file: str) -> Prepared:
+def compiled_lines(text: str, config: Collection[str], file: str) -> Prepared:
     """Keep the lines that the configuration compiles; take the macros out."""
     prepared = Prepared("")
     out: list[str] = []
@@ -227,7 +227,7 @@ def prepare(text: str, config: Collection[str] = (), keep: Collection[str] = (),
     `config` has the names that are defined; `keep` has macros that are not expanded, since the tables have them.
     Raises SourceError for a parenthesis or an #if that is not closed.
     """
-    prepared = _conditionals(without_comments(text), config, file)
+    prepared = compiled_lines(without_comments(text), config, file)
     prepared.text = _expand(prepared.text, {k: m for k, m in prepared.macros.items() if k not in keep}, file)
     prepared.text = ANNOTATION.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), prepared.text)
     prepared.text = _rewrite_blocks(_rewrite_types(prepared.text, file), file)

@@ -41,7 +41,7 @@ def version_of(release: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.match(r"[0-9.]*", release)[0].strip(".").split("."))  # type: ignore[index]
 
 
-def _age(release: str) -> list[int]:
+def age(release: str) -> list[int]:
     """Return a sort key by age: all numbers, since 6.1.0-50 is newer than 6.1.0-47."""
     return [int(number) for number in re.findall(r"[0-9]+", release)]
 
@@ -58,13 +58,13 @@ def available(apt: Apt) -> list[Release]:
         release = package.name.removeprefix("linux-image-")
         if not any(other in release for other in _OTHER):
             found.setdefault(release, Release(release, package.suite))
-    return sorted(found.values(), key=lambda found: _age(found.release), reverse=True)
+    return sorted(found.values(), key=lambda found: age(found.release), reverse=True)
 
 
 def fetched() -> list[Image]:
     """Return the kernels in the cache, the newest first."""
     folders = cache.entries("kernels")
-    return [_image(path) for path in sorted(folders, key=lambda path: _age(path.name), reverse=True)]
+    return [_image(path) for path in sorted(folders, key=lambda path: age(path.name), reverse=True)]
 
 
 def _image(folder: Path) -> Image:

@@ -167,6 +167,14 @@ def _release(base: str, progress: Progress) -> str:
         return debian.choose(_apt(False, progress), base).release
 
 
+def source_of(base: str, progress: Progress) -> source.Source:
+    """Return the source of a kernel by the beginning of its release: one in the cache, or else Debian's newest."""
+    here = (found for found in source.fetched() if debian.matches(found.release, base))
+    if found := next(here, None):
+        return found
+    return source.get(lambda: _apt(False, progress), _release(base, progress), progress)
+
+
 def _stock(release: str, progress: Progress) -> Image:
     """Return Debian's own kernel of a release; it is fetched unless it is in the cache."""
     here = (image for image in debian.fetched() if image.release == release)

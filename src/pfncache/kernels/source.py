@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pfncache import user_cache as cache
 from pfncache.kernels.apt import Apt, AptError
-from pfncache.kernels.debian import version_of
+from pfncache.kernels.debian import age, version_of
 
 _UNUSED = (
     "*/drivers/gpu/*.[ch]", "*/drivers/media/*.[ch]", "*/drivers/net/ethernet/*.[ch]",
@@ -43,6 +43,12 @@ class Source:
     def symbols(self) -> Path:
         """Module.symvers: symbols that the kernel exports."""
         return self.folder / "Module.symvers"
+
+
+def fetched() -> list[Source]:
+    """Return the sources in the cache, the newest first."""
+    folders = sorted(cache.entries("sources"), key=lambda path: age(path.name), reverse=True)
+    return [Source(path.name, path) for path in folders if (path / "source").is_dir()]
 
 
 def get(apt: Callable[[], Apt], release: str, progress: Callable[[str], None]) -> Source:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pfncache.check.verdict import Verdict
+from pfncache.series.changes import Change
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import Coverage
 from pfncache.verify.outcome import Outcome, Violation
@@ -39,15 +40,25 @@ class DesignOutcome:
     """Those of the base, by scenario."""
     coverage: Coverage | None = None
     """The lines of the design's functions that were reached, if that was asked for."""
+    changes: tuple[Change, ...] | None = None
+    """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
 
     @property
     def verdict(self) -> DesignVerdict:
-        """Violated if anything is that the base does not violate; holds only if every search was complete."""
+        """Violated if anything is that the base does not violate; holds only if every search was complete.
+
+        Nor does a series hold with a change that no search has seen.
+        """
         if any(c.new for c in self.comparisons):
             return DesignVerdict.VIOLATED
-        if not self.outcomes or self.incomplete or self.count(Verdict.VACUOUS):
+        if not self.outcomes or self.incomplete or self.count(Verdict.VACUOUS) or self.unseen:
             return DesignVerdict.INCOMPLETE
         return DesignVerdict.HOLDS
+
+    @property
+    def unseen(self) -> list[Change]:
+        """Changes of the series that the model has and that no search has seen."""
+        return [change for change in self.changes or () if not change.is_complete]
 
     @property
     def comparisons(self) -> list[Comparison]:

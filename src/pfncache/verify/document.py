@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from pfncache.series.changes import Change
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Violation
@@ -76,7 +77,21 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "base": design.base,
         "verdict": design.verdict,
         "coverage": design.coverage.as_json() if design.coverage is not None else None,
+        "changes": [_change(change) for change in design.changes] if design.changes is not None else None,
         "scenarios": [_scenario(comparison, compared) for comparison in comparisons],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "kind": change.kind,
+        "name": change.name,
+        "file": change.file,
+        "line": change.line,
+        "how": change.how,
+        "status": change.status,
+        "reason": change.what,
+        "barriers": list(change.barriers),
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
+from pfncache.series.step import SeriesStep
 from pfncache.verify import MAX_STATES
 from pfncache.verify.base import mainline_below
 from pfncache.verify.comparison import Comparison
@@ -54,6 +55,8 @@ class Session:
     """For each design: what is searched."""
     idle: list[dict[str, str]]
     """For each design: the scenarios that were asked for and that its kernel cannot run, with the reason."""
+    steps: Sequence[SeriesStep | None]
+    """For each design: the series that it was made from."""
     interrupted: KeyboardInterrupt | Terminated | None = None
     """What ended the run early."""
     violated: int = 0
@@ -63,16 +66,26 @@ class Session:
 
     @classmethod
     def plan(
-        cls, designs: Sequence[Design], scenarios: Sequence[Scenario], *, wanted: Sequence[str], options: SearchOptions
+        cls,
+        designs: Sequence[Design | SeriesStep],
+        scenarios: Sequence[Scenario],
+        *,
+        wanted: Sequence[str],
+        options: SearchOptions,
     ) -> Session:
         """Return the session that searches each scenario under each design that it applies to, and under its base.
 
         `wanted` are the names and prefixes that were asked for, if any: then these scenarios are searched under designs
-        of a known fault too.
+        of a known fault too. A series has its own base; of one that cannot be translated, nothing is searched.
         """
-        bases = [None if options.absolute else mainline_below(design) for design in designs]
-        chosen = [[s for s in scenarios if searched(design, s, bool(wanted))] for design in designs]
-        pairs = [(design, s) for design, some in zip(designs, chosen, strict=True) for s in some]
+        steps = [given if isinstance(given, SeriesStep) else None for given in designs]
+        mine = [given.design if isinstance(given, SeriesStep) else given for given in designs]
+        bases = [None if options.absolute else _base(given) for given in designs]
+        chosen = [
+            [s for s in scenarios if searched(design, s, bool(wanted)) and not (step is not None and step.refused)]
+            for design, step in zip(mine, steps, strict=True)
+        ]
+        pairs = [(design, s) for design, some in zip(mine, chosen, strict=True) for s in some]
         below = [
             (base, s)
             for base, some in zip(bases, chosen, strict=True)
@@ -86,12 +99,13 @@ class Session:
             for design, scenario in (*below, *pairs)
         }
         return cls(
-            designs=designs,
+            designs=mine,
+            steps=steps,
             jobs=list(jobs.values()),
             options=options,
             bases=bases,
             scenarios=[[s.name for s in some] for some in chosen],
-            idle=[not_applicable(design, scenarios, wanted) for design in designs],
+            idle=[not_applicable(design, scenarios, wanted) for design in mine],
         )
 
     def run(self, on_done: Callable[[Job], None] = lambda job: None) -> None:
@@ -121,6 +135,7 @@ class Session:
         ]
         mine = [o.judged(compared(known[o.scenario].targets)) if o.scenario in known else o for o in found]
         idle = [Outcome.not_applicable(name, reason=reason) for name, reason in self.idle[number].items()]
+        step = self.steps[number]
         return DesignOutcome(
             design=design.name,
             title=design.title,
@@ -129,7 +144,12 @@ class Session:
             base=base.name if base is not None else None,
             coverage=coverage_of(design, mine) if self.options.coverage else None,
             base_outcomes=known,
+            changes=step.changes if step is not None else None,
         )
+
+
+def _base(given: Design | SeriesStep) -> Design | None:
+    return given.base if isinstance(given, SeriesStep) else mainline_below(given)
 
 
 def verdict_of(designs: Sequence[DesignOutcome]) -> DesignVerdict:

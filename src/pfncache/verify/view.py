@@ -12,6 +12,8 @@ from rich.table import Table
 
 from pfncache.check.verdict import INCOMPLETE, Verdict
 from pfncache.progress import progress
+from pfncache.series.changes import Status
+from pfncache.series.view import show_changes
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.outcome import Outcome
@@ -48,6 +50,10 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
     those that have a new violation, or no verdict.
     """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    for design in designs:
+        for change in design.changes or ():
+            if change.status is Status.REFUSED:
+                console.print(f"not checked: {change}", markup=False, soft_wrap=True)
     if len(designs) == 1:
         (design,) = designs
         shown = [c for c in design.comparisons if design.base is None or by_name or _differs(c)]
@@ -65,6 +71,7 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
     for design in designs:
         for line in against_base(design):
             console.print(line, markup=False, soft_wrap=True)
+        show_changes(console, design.design if len(designs) > 1 else "", design.changes or ())
     console.print(f"{coverage([o for d in designs for o in d.outcomes])} in {seconds:.1f} s", style="dim")
 
 

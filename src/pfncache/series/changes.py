@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a series changes, and which of it is checked from its own C."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import FunctionType
+
+from pfncache.csource.errors import SourceError
+from pfncache.csource.kvm.joined import mirrored, tables
+from pfncache.csource.kvm.translation import Translation
+from pfncache.csource.lexer import compiled_lines, without_comments
+from pfncache.linux.vmlinux import Vmlinux
+from pfncache.series.barriers import moved_barriers
+from pfncache.series.items import Item, ItemKind, items_of, not_compiled, tokens
+from pfncache.series.trees import KernelTree, read_names
+
+Items = Mapping[tuple[ItemKind, str], Item]
+
+
+class Status(StrEnum):
+    """How a change is checked."""
+
+    REFUSED = "refused"
+    """It cannot be translated: nothing is searched."""
+    BY_HAND = "by hand"
+    """The model has it by hand on purpose: the search has the model's."""
+    NOT_COMPILED = "not compiled"
+    """The configuration of the translation leaves the lines out."""
+    CHECKED = "checked from C"
+    OUTSIDE = "outside the model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A definition that a series adds, changes or removes."""
+
+    kind: str
+    """What it is: a kind of item, or file."""
+    name: str
+    file: str
+    line: int
+    """Line after the series; of what is removed, before it."""
+    status: Status
+    how: str = "changed"
+    """changed, new, removed, or renamed from what."""
+    what: str = ""
+    """Why it is not checked, and what to do."""
+    barriers: tuple[str, ...] = ()
+    """Memory barriers that it adds, drops or moves, which no search sees."""
+
+    @property
+    def place(self) -> str:
+        """file:line."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def is_complete(self) -> bool:
+        """True if a search sees all of it, or the model has nothing of it."""
+        return self.status in (Status.CHECKED, Status.OUTSIDE) and not self.barriers
+
+    def __str__(self) -> str:
+        parens = "()" if self.kind == ItemKind.FUNCTION else ""
+        return f"{self.place}: {self.name}{parens}: {self.what}"
+
+
+def changes_between(old: KernelTree, new: KernelTree, before: Translation, after: Translation) -> list[Change]:
+    """Return what differs between two trees, refusals first. Raises SourceError for a file that is no C."""
+    found: list[Change] = []
+    for name in sorted({*old.texts, *new.texts}):
+        texts = [tree.texts.get(name, b"").decode(errors="replace") for tree in (old, new)]
+        if texts[0] == texts[1]:
+            continue
+        if name not in {*read_names(), *new.sources, *old.sources}:
+            found.append(_file(name))
+            continue
+        found += _changes(name, texts[0], texts[1], before, after)
+    return sorted(found, key=lambda change: list(Status).index(change.status))
+
+
+def _file(name: str) -> Change:
+    return Change(
+        kind="file", name=name, file=name, line=0, status=Status.OUTSIDE, what="a file that the model has not"
+    )
+
+
+def _changes(file: str, old: str, new: str, before: Translation, after: Translation) -> Iterator[Change]:
+    was, now = items_of(old, file), items_of(new, file)
+    gone = {key: item for key, item in was.items() if key not in now}
+    _require_parsed(file, new, gone)
+    count = 0
+    for key, item in now.items():
+        previous = was.get(key)
+        if previous is not None and previous.text == item.text:
+            continue
+        count += 1
+        how = "changed" if previous is not None else _origin(item, gone)
+        yield _changed(item, file, how, after, moved_barriers(previous, item))
+    for item in gone.values():
+        count += 1
+        yield _removed(item, file, before, after)
+    for line in not_compiled(old, new, file):
+        count += 1
+        what = "its configuration option is off in the translation; check the lines without the #if"
+        yield Change(kind="line", name=f"line {line}", file=file, line=line, status=Status.NOT_COMPILED, what=what)
+    if not count and tokens(old) != tokens(new):
+        what = "the change is in no function, structure or macro"
+        yield Change(kind="file", name=file, file=file, line=0, status=Status.OUTSIDE, what=what)
+
+
+def _require_parsed(file: str, text: str, gone: Items) -> None:
+    """Require that no function is gone because the parser has lost it in a syntax error. Raises SourceError."""
+    compiled = compiled_lines(without_comments(text), tables().config, file).text
+    for kind, name in gone:
+        definition = re.search(rf"^\w[^;{{}}]*?\b{name}\([^;{{}}]*\)\s*\{{", compiled, re.MULTILINE)
+        if kind is ItemKind.FUNCTION and definition is not None:
+            line = compiled.count("\n", 0, definition.start()) + 1
+            raise SourceError(file, line, f"{name}() does not parse as C; correct the syntax here or above")
+
+
+def _origin(item: Item, gone: Items) -> str:
+    """Return whether an item is new, or one that is gone under another name."""
+    for (kind, name), old in gone.items():
+        if kind == item.kind and old.text.replace(f" {name} ", f" {item.name} ") == item.text:
+            return f"renamed from {name}"
+    return "new"
+
+
+def _changed(item: Item, file: str, how: str, after: Translation, barriers: tuple[str, ...]) -> Change:
+    status, line, what = Status.OUTSIDE, item.line, ""
+    if item.kind is not ItemKind.FUNCTION:
+        status = Status.OUTSIDE if item.kind is ItemKind.VARIABLE else Status.CHECKED
+    elif item.name in after.refused:
+        refusal = after.refused[item.name]
+        status, line, what = Status.REFUSED, refusal.line, f"{refusal.what}; {refusal.hint}"
+    elif item.name in after.translated:
+        status = Status.CHECKED
+    elif item.name in after.by_hand:
+        status, what = Status.BY_HAND, f"the model's is used: {after.by_hand[item.name]}"
+    elif how == "new":
+        what = "no function that the model has calls it"
+    if status is not Status.CHECKED:
+        barriers = ()
+    return Change(
+        kind=item.kind, name=item.name, file=file, line=line, status=status, how=how, what=what, barriers=barriers
+    )
+
+
+def _removed(item: Item, file: str, before: Translation, after: Translation) -> Change:
+    status, what = Status.CHECKED, ""
+    if item.kind is ItemKind.FUNCTION:
+        callers = sorted(_callers(item.name, after))
+        if item.name in after.by_hand or item.name not in mirrored() | set(before.translated):
+            status = Status.OUTSIDE
+        elif callers and item.name in mirrored():
+            status = Status.REFUSED
+            what = f"it is removed, but {callers[0]}() of the model calls it; keep the name, or patch the model"
+    return Change(kind=item.kind, name=item.name, file=file, line=item.line, status=status, how="removed", what=what)
+
+
+def _callers(name: str, after: Translation) -> Iterator[str]:
+    """Yield the functions that a kernel with the translation still has by hand and that call `name`."""
+    for layer in Vmlinux.__mro__:
+        for caller, function in vars(layer).items():
+            inner = inspect.unwrap(function) if callable(function) else None
+            if isinstance(inner, FunctionType) and caller not in after.functions and name in inner.__code__.co_names:
+                yield caller

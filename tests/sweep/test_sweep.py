@@ -199,7 +199,7 @@ def test_exit_status(
 ) -> None:  # fmt: skip
     """0 only if every job holds; the second time without doing any of them but the lost ones."""
     small = [Shape(MemoryKind.ANON, (name,)) for name in names]
-    monkeypatch.setattr("pfncache.scenarios.shape.shapes", lambda *_: iter(small))
+    monkeypatch.setattr("pfncache.scenarios.shape.ShapeBounds.shapes", lambda _: iter(small))
     monkeypatch.setattr(runner, "run_job", scripted)
     file = tmp_path / "s.sqlite"
     for now in (len(names), int("walk" in names)):
@@ -222,7 +222,7 @@ def test_an_interrupted_sweep(
         return run_job(job, limits)
 
     monkeypatch.setattr(runner, "run_job", interrupt)
-    monkeypatch.setattr("pfncache.scenarios.shape.shapes", lambda *_: iter(reversed(SMALL[:2])))
+    monkeypatch.setattr("pfncache.scenarios.shape.ShapeBounds.shapes", lambda _: iter(reversed(SMALL[:2])))
     file = tmp_path / "s.sqlite"
     run = pfncache("sweep", "mainline-7.3", "--jobs", "1", "-o", str(file))
     assert (run.code, run.out) == (code, "")

@@ -10,7 +10,9 @@ from pfncache.csource.tables import CallEntry, Hook, MappingEntry, MemberEntry, 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.x86.clock import Clock
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Sequence
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 CONTENTS = "contents of guest memory are not modelled"
@@ -43,6 +45,7 @@ BY_HAND = {
         "kvm_xen_set_evtchn", "kvm_xen_hvm_evtchn_send", "kvm_xen_destroy_vcpu", "kvm_xen_destroy_vm",
         "kvm_xen_runstate_set_running", "kvm_xen_check_poller", "wait_pending_event", "kvm_xen_eventfd_reset",
         "kvmclock_reset", "max_evtchn_port",
+        "kvm_xen_stop_timer", "xen_get_guest_pvclock", "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm",
     ),
 }  # fmt: skip
 """Functions of x86.c, xen.c and xen.h that are not translated, by the reason."""
@@ -106,6 +109,7 @@ class X86Adapters(KvmMm):
 
     c_kvm_setup_guest_pvclock: Callable[..., None]
     c_kvm_xen_has_interrupt: Callable[..., int]
+    c_mmu_invalidate_retry_gfn: Callable[..., int]
 
     @adapts("kvm_setup_guest_pvclock", "ref_hv_clock", "vcpu", "gpc", "offset")
     def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
@@ -115,6 +119,10 @@ class X86Adapters(KvmMm):
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Return a truth value."""
         return self.c_kvm_xen_has_interrupt(vcpu) != 0
+
+    def mmu_invalidate_retry_gfn(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
+        """Return a truth value."""
+        return self.c_mmu_invalidate_retry_gfn(kvm, sequence, gfn) != 0
 
 
 class X86Adapters612(KvmMm):

@@ -132,9 +132,9 @@ FAULTS = {
 """By name: the fault, and the first property that its scenario violates."""
 
 HARMLESS = {
-    # Whatever clears active clears valid in the same hold of gpc->lock; tests/mutation/survivors.py has the same.
+    # Each function that clears active clears valid in the same hold of gpc->lock, as in tests/mutation/survivors.py.
     "check-ignores-active": Fault("kvm_gpc_check", condition(place("active"), "0"), "gpc/activate-deactivate", ""),
-    # Who reads active to refresh holds refresh_lock, and a cache whose first refresh has not begun is not valid.
+    # A refresh reads active under refresh_lock, and a cache whose first refresh has not begun is not valid.
     "active-before-list": Fault("__kvm_gpc_activate", ACTIVE_FIRST, "gpc/activate-munmap", ""),
 }
 """Patches of the same kinds that change nothing that a user of a cache can see."""

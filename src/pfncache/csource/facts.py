@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Facts about the text of a function, found before it is translated."""
+"""TextFacts about the text of a function, found before it is translated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOPS = ("while_statement", "do_statement", "for_statement")
 
 
 @dataclass
-class Facts:
+class TextFacts:
     """What a function's text shows without types."""
 
     barriers: tuple[str, ...] = ()
@@ -50,9 +50,9 @@ def called(node: Node) -> str:
     return text_of(function) if function.type == "identifier" else ""
 
 
-def facts_of(function: FunctionNode) -> Facts:
+def facts_of(function: FunctionNode) -> TextFacts:
     """Return the facts of a function."""
-    found = Facts()
+    found = TextFacts()
     barriers: list[str] = []
     calls: set[str] = set()
     returned: set[str] = set()
@@ -105,7 +105,7 @@ def _call(node: Node, barriers: list[str], calls: set[str], passed: set[tuple[st
             passed.add((text_of(inner), name, position))
 
 
-def _assignment(node: Node, found: Facts, stores: set[tuple[str, str]]) -> None:
+def _assignment(node: Node, found: TextFacts, stores: set[tuple[str, str]]) -> None:
     left = peel(child(node, "left"))
     if left.type == "identifier" and text_of(child(node, "operator")) == "=":
         _assigned(text_of(left), child(node, "right"), found)
@@ -124,7 +124,7 @@ def _store(left: Node, stores: set[tuple[str, str]]) -> None:
         stores.add((text_of(left), path[0]))
 
 
-def _assigned(name: str, value: Node, found: Facts) -> None:
+def _assigned(name: str, value: Node, found: TextFacts) -> None:
     sources = _sources(value)
     if sources:
         found.assigned_from.setdefault(name, set()).update(sources)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import linecache
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +168,7 @@ def compiled(tree: ast.FunctionDef, root: Path, c: FunctionNode, scope: Mapping[
     exec(compile(ast.Module([tree], []), file, "exec"), space)
     function = space[tree.name]
     assert isinstance(function, FunctionType)
+    linecache.checkcache(file)  # a trace shows the lines of this text
     syntax.register(function.__code__, tree, file, _shown(c.file))
     if linux_name(function.__code__) != c.name:
         part_of(c.name)(function)

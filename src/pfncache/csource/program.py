@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
-from pfncache.csource.facts import Facts, facts_of
+from pfncache.csource.facts import TextFacts, facts_of
 from pfncache.csource.kinds import Form, Kind, Layout, kind_of_hint
 from pfncache.csource.parse import CType, FunctionNode, SourceFile
 from pfncache.csource.tables import Tables
@@ -36,7 +36,7 @@ class Signature:
     """A C function: its text, its facts, and its form in the model."""
 
     function: FunctionNode
-    facts: Facts
+    facts: TextFacts
     parameters: list[Parameter]
     result: Kind
     method: str
@@ -138,7 +138,7 @@ class CProgram:
         known = self.tables.calls.get(function)
         return known is not None and known.returns.endswith("|err")
 
-    def holds_error(self, facts: Facts, local: str) -> bool:
+    def holds_error(self, facts: TextFacts, local: str) -> bool:
         """Return whether a local may hold an error instead of a pointer."""
         return any(map(self.may_be_error, facts.assigned_from.get(local, ())))
 

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from pfncache.check.system import Heap, System
+from pfncache.csource.kvm.adapter import unadapted
 from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
-from pfncache.csource.kvm.translation import translate
+from pfncache.csource.kvm.translation import FILES, translate
+from pfncache.csource.load import load
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of, translation_of
@@ -24,6 +26,7 @@ from pfncache.lang.tracing import run_as
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.rwsem import RwSemaphore
 from pfncache.linux.kernel.locking.spinlock import RwLock, SpinLock
+from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.systems import make_system
 from tests.csource.kvm.trees import source
@@ -132,3 +135,16 @@ def test_functions_are_called_in_the_same_context() -> None:
         n: (by_hand[n] ^ from_c[n]) for n in names - ARITHMETIC if by_hand[n] != from_c[n] and by_hand[n] and from_c[n]
     }
     assert differing == {}
+
+
+def test_no_function_of_the_model_stays_where_the_c_has_another_form() -> None:
+    translation = translate(source("7.3.4"), version="7.3.4")
+    loaded = load(source("7.3.4"), FILES, tables())
+    assert unadapted(Vmlinux, loaded, dict(translation.functions)) == {}
+    without = {n: f for n, f in translation.functions.items() if n != "kvm_gmem_punch_hole"}
+    assert set(unadapted(Vmlinux, loaded, without)) == set()  # scenarios alone call it
+    del without["kvm_mmu_notifier_release"]
+    (refusal,) = unadapted(Vmlinux, loaded, without).values()
+    assert refusal.what == (
+        "the model's kvm_mmu_notifier_release() takes or returns something else, and mmu_notifier_release() calls it"
+    )

@@ -14,6 +14,8 @@ from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of, translation_of
 from pfncache.verify.check import check
 from pfncache.verify.outcome import Outcome
+from pfncache.verify.program_cache import _layers
+from pfncache.verify.runner import Job, OutcomeCache
 from tests.csource.kvm.trees import copied, source, with_body
 
 PFNCACHE = "virt/kvm/pfncache.c"
@@ -112,3 +114,27 @@ def test_a_patch_knows_its_translation() -> None:
     patch = patch_of(translation)
     assert translation_of(patch) is translation
     assert patch.subject() == f"{', '.join(sorted(FILES))} of Linux 7.3.4, translated"
+
+
+def layers_of(translation: Translation) -> tuple[str, ...]:
+    return _layers(design(translation).kernel())
+
+
+def test_compiled_systems_are_cached_by_what_was_read(tmp_path: Path) -> None:
+    tree = copied("7.3.4", tmp_path)
+    first, again = (translate(tree, [PFNCACHE], version="7.3.4") for _ in range(2))
+    assert layers_of(first) == layers_of(again)
+    with_body(tree, PFNCACHE, "mmu_notifier_retry_cache", "\treturn false;")
+    assert layers_of(first) != layers_of(translate(tree, [PFNCACHE], version="7.3.4"))
+
+
+def test_two_translations_do_not_share_an_outcome_that_differs(tmp_path: Path) -> None:
+    """Equal code of two trees is not one function: each translation has its own names."""
+    tree = copied("7.3.4", tmp_path)
+    good = design(translate(tree, [PFNCACHE], version="7.3.4"))
+    with_body(tree, PFNCACHE, "mmu_notifier_retry_cache", "\treturn kvm->mn_active_invalidate_count == 5;")
+    bad = design(translate(tree, [PFNCACHE], version="7.3.4"))
+    cache = OutcomeCache()
+    outcomes = [cache.run(Job(d, "clock/anon/munmap", max_states=100_000)) for d in (good, bad, good)]
+    assert [o.verdict.value for o in outcomes] == ["holds", "violated", "holds"]
+    assert len(cache.entries) == 2

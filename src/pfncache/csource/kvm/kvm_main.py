@@ -9,7 +9,7 @@ from pfncache.csource.tables import CallEntry, EachEntry, NameEntry, Tables
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
-from pfncache.linux.include.linux.types import Errno, Hva
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn
 from pfncache.linux.include.uapi.linux.kvm import KVM_MEMORY_ATTRIBUTE_PRIVATE
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -120,6 +120,8 @@ class KvmMainAdapters(KvmMm):
 
     c_kvm_vm_ioctl_set_mem_attributes: Callable[..., Errno]
     c_kvm_vm_set_mem_attributes: Callable[..., Errno]
+    c_kvm_release_page_clean: Callable[..., None]
+    c_kvm_release_page_unused: Callable[..., None]
     c_gfn_to_hva_memslot_prot: Callable[..., tuple[Hva, bool, bool]]
 
     @part_of("kvm_vm_ioctl_set_mem_attributes")
@@ -136,6 +138,16 @@ class KvmMainAdapters(KvmMm):
     def kvm_vm_set_mem_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
         """Pass the attribute as a bit."""
         return self.c_kvm_vm_set_mem_attributes(kvm, start, end, KVM_MEMORY_ATTRIBUTE_PRIVATE if private else 0)
+
+    def kvm_release_page_clean(self, pfn: Pfn) -> None:
+        """Pass the page; a pfn without struct page has no reference."""
+        if self.pfn_valid(pfn):
+            self.c_kvm_release_page_clean(self.mem_map[pfn])
+
+    def kvm_release_page_unused(self, pfn: Pfn) -> None:
+        """Pass the page; a pfn without struct page has no reference."""
+        if self.pfn_valid(pfn):
+            self.c_kvm_release_page_unused(self.mem_map[pfn])
 
     def gfn_to_hva_memslot_prot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
         """Drop whether the slot is writable."""

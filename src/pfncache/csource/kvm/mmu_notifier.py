@@ -90,11 +90,16 @@ class MmuNotifierAdapters(KvmMm):
     """The notifiers as mm/ of the model calls them."""
 
     c_kvm_mmu_notifier_invalidate_range_start: Callable[..., int]
+    c_kvm_mmu_notifier_release: Callable[..., None]
     c_kvm_mmu_notifier_invalidate_range_end: Callable[..., None]
 
     def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """Pass the range as a structure."""
         self.c_kvm_mmu_notifier_invalidate_range_start(kvm, range_start=start, range_end=end)
+
+    def kvm_mmu_notifier_release(self, kvm: Kvm) -> None:
+        """Pass the address space too."""
+        self.c_kvm_mmu_notifier_release(kvm, kvm.mm)
 
     def kvm_mmu_notifier_invalidate_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """Pass the range as a structure."""

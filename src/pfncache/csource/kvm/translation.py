@@ -9,10 +9,11 @@ from inspect import unwrap
 from pathlib import Path
 from types import FunctionType
 
-from pfncache.csource.kvm.adapter import adapters
+from pfncache.csource.kvm.adapter import adapters, unadapted
 from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
 from pfncache.csource.load import digest, load
 from pfncache.csource.result import CFunction, Refusal
+from pfncache.linux.vmlinux import Vmlinux
 
 FILES = (
     "virt/kvm/pfncache.c", "virt/kvm/guest_memfd.c", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h",
@@ -57,7 +58,7 @@ def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Tran
         version=version,
         functions={**_helpers(functions), **functions},
         translated=loaded.translated,
-        refused=loaded.refused,
+        refused=loaded.refused | unadapted(Vmlinux, loaded, functions),
         outside=loaded.outside,
         by_hand=known.by_hand,
         key=digest(loaded.texts, known.description(), str(tree)),

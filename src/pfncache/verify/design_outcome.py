@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pfncache.check.verdict import INCOMPLETE, Verdict
-from pfncache.series.changes import Change
+from pfncache.series.changes import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.outcome import Outcome, Violation
 
@@ -37,7 +37,7 @@ class DesignOutcome:
     """The design with which this one is compared; None if its verdict is absolute."""
     base_outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """Those of the base, by scenario."""
-    changes: tuple[Change, ...] | None = None
+    changes: tuple[SourceChange, ...] | None = None
     """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
 
     @property
@@ -53,7 +53,7 @@ class DesignOutcome:
         return DesignVerdict.HOLDS
 
     @property
-    def unseen(self) -> list[Change]:
+    def unseen(self) -> list[SourceChange]:
         """Changes of the series that the model has and that no search has seen."""
         return [change for change in self.changes or () if not change.is_complete]
 

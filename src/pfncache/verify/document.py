@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pfncache.series.changes import Change
+from pfncache.series.changes import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Violation
@@ -81,7 +81,7 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: SourceChange) -> dict[str, Any]:
     return {
         "kind": change.kind,
         "name": change.name,

@@ -36,7 +36,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesChange:
+class SourceChange:
     """A definition that a series adds, changes or removes."""
 
     kind: str
@@ -68,9 +68,9 @@ class SeriesChange:
         return f"{self.place}: {self.name}{parens}: {self.what}"
 
 
-def changes_between(old: KernelTree, new: KernelTree, before: Translation, after: Translation) -> list[SeriesChange]:
+def changes_between(old: KernelTree, new: KernelTree, before: Translation, after: Translation) -> list[SourceChange]:
     """Return what differs between two trees, refusals first. Raises SourceError for a file that is no C."""
-    found: list[SeriesChange] = []
+    found: list[SourceChange] = []
     for name in sorted({*old.texts, *new.texts}):
         texts = [tree.texts.get(name, b"").decode(errors="replace") for tree in (old, new)]
         if texts[0] == texts[1]:
@@ -82,13 +82,13 @@ def changes_between(old: KernelTree, new: KernelTree, before: Translation, after
     return sorted(found, key=lambda change: list(Status).index(change.status))
 
 
-def _file(name: str) -> SeriesChange:
-    return SeriesChange(
-        kind="file", name=name, file=name, line=0, status=Status.OUTSIDE, what="a file that the model has not"
+def _file(name: str) -> SourceChange:
+    return SourceChange(
+        kind="file", name=name, file=name, line=0, status=Status.OUTSIDE, what="the model has none of the file"
     )
 
 
-def _changes(file: str, old: str, new: str, before: Translation, after: Translation) -> Iterator[SeriesChange]:
+def _changes(file: str, old: str, new: str, before: Translation, after: Translation) -> Iterator[SourceChange]:
     was, now = items_of(old, file), items_of(new, file)
     gone = {key: item for key, item in was.items() if key not in now}
     _require_parsed(file, new, gone)
@@ -106,12 +106,12 @@ def _changes(file: str, old: str, new: str, before: Translation, after: Translat
     for line in not_compiled(old, new, file):
         count += 1
         what = "its configuration option is off in the translation; check the lines without the #if"
-        yield SeriesChange(
+        yield SourceChange(
             kind="line", name=f"line {line}", file=file, line=line, status=Status.NOT_COMPILED, what=what
         )
     if not count and tokens(old) != tokens(new):
         what = "the change is in no function, structure or macro"
-        yield SeriesChange(kind="file", name=file, file=file, line=0, status=Status.OUTSIDE, what=what)
+        yield SourceChange(kind="file", name=file, file=file, line=0, status=Status.OUTSIDE, what=what)
 
 
 def _require_parsed(file: str, text: str, gone: Items) -> None:
@@ -132,7 +132,7 @@ def _origin(item: Item, gone: Items) -> str:
     return "new"
 
 
-def _changed(item: Item, file: str, how: str, after: Translation, barriers: tuple[str, ...]) -> SeriesChange:
+def _changed(item: Item, file: str, how: str, after: Translation, barriers: tuple[str, ...]) -> SourceChange:
     status, line, what = Status.OUTSIDE, item.line, ""
     if item.kind is not ItemKind.FUNCTION:
         status = Status.OUTSIDE if item.kind is ItemKind.VARIABLE else Status.CHECKED
@@ -147,12 +147,12 @@ def _changed(item: Item, file: str, how: str, after: Translation, barriers: tupl
         what = "no function that the model has calls it"
     if status is not Status.CHECKED:
         barriers = ()
-    return SeriesChange(
+    return SourceChange(
         kind=item.kind, name=item.name, file=file, line=line, status=status, how=how, what=what, barriers=barriers
     )
 
 
-def _removed(item: Item, file: str, before: Translation, after: Translation) -> SeriesChange:
+def _removed(item: Item, file: str, before: Translation, after: Translation) -> SourceChange:
     status, what = Status.CHECKED, ""
     if item.kind is ItemKind.FUNCTION:
         callers = sorted(_callers(item.name, after))
@@ -161,7 +161,7 @@ def _removed(item: Item, file: str, before: Translation, after: Translation) -> 
         elif callers and item.name in mirrored():
             status = Status.REFUSED
             what = f"it is removed, but {callers[0]}() of the model calls it; keep the name, or patch the model"
-    return SeriesChange(
+    return SourceChange(
         kind=item.kind, name=item.name, file=file, line=item.line, status=status, how="removed", what=what
     )
 

@@ -14,7 +14,7 @@ from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of
 from pfncache.kernels.patch_mail import PatchMail, SeriesError
-from pfncache.series.changes import SeriesChange, Status, changes_between
+from pfncache.series.changes import SourceChange, Status, changes_between
 from pfncache.series.items import ItemKind
 from pfncache.series.trees import (
     KernelTree,
@@ -39,15 +39,15 @@ class SeriesStep:
     design: Design
     base: Design
     """What it is compared with: the same files without the series."""
-    changes: tuple[SeriesChange, ...]
+    changes: tuple[SourceChange, ...]
 
     @property
-    def refused(self) -> list[SeriesChange]:
+    def refused(self) -> list[SourceChange]:
         """Changes that cannot be translated; with any, nothing is searched."""
         return [change for change in self.changes if change.status is Status.REFUSED]
 
 
-class StartedBase:
+class BaseKernel:
     """A kernel without the series: its tree, its translation, and the design of it."""
 
     def __init__(self, tree: KernelTree) -> None:
@@ -94,7 +94,7 @@ def _translated(tree: KernelTree) -> Translation:
 
 def steps_of(base: KernelTree, series: Sequence[PatchMail], name: str, each_patch: bool) -> list[SeriesStep]:
     """Return the designs to search: the whole series, or each of its patches. Raises SeriesError."""
-    started = StartedBase(base)
+    started = BaseKernel(base)
     whole = _whole(started, with_series(base, series), series, name)
     if not each_patch:
         return [whole]
@@ -105,7 +105,7 @@ def of_range(repository: Path, span: str, each_patch: bool) -> list[SeriesStep]:
     """Return the designs of a range of commits A..B in a git repository, compared with A. Raises SeriesError."""
     first, last, touched = commits_of(repository, span)
     names = list(dict.fromkeys((*read_names(), *touched)))
-    started = StartedBase(at_commit(repository, first, names))
+    started = BaseKernel(at_commit(repository, first, names))
     commits = commits_between(repository, first, last) if each_patch else [(last, span)]
     steps = [
         started.step(
@@ -122,9 +122,9 @@ def of_range(repository: Path, span: str, each_patch: bool) -> list[SeriesStep]:
 def of_tree(path: Path) -> SeriesStep:
     """Return the design of a kernel tree as it is, compared with the model by hand of its version."""
     tree = tree_at(path, version_of(path))
-    started = StartedBase(tree)
+    started = BaseKernel(tree)
     missing = tuple(
-        SeriesChange(
+        SourceChange(
             kind=ItemKind.FUNCTION, name=refusal.name, file=refusal.file, line=refusal.line, status=Status.REFUSED,
             how="as it is", what=f"{refusal.what}; {refusal.hint}",
         )
@@ -134,7 +134,7 @@ def of_tree(path: Path) -> SeriesStep:
     return SeriesStep(design=design, base=started.mainline, changes=missing)
 
 
-def _whole(started: StartedBase, tree: KernelTree, series: Sequence[PatchMail], name: str) -> SeriesStep:
+def _whole(started: BaseKernel, tree: KernelTree, series: Sequence[PatchMail], name: str) -> SeriesStep:
     title = series[0].subject if len(series) == 1 else f"{len(series)} patches on Linux {tree.version}"
     step = started.step(tree, name, title)
     require_something(step)
@@ -151,7 +151,7 @@ def require_something(step: SeriesStep) -> None:
         )
 
 
-def _prefixes(started: StartedBase, base: KernelTree, series: Sequence[PatchMail], name: str) -> Iterator[SeriesStep]:
+def _prefixes(started: BaseKernel, base: KernelTree, series: Sequence[PatchMail], name: str) -> Iterator[SeriesStep]:
     for count, mail in enumerate(series, 1):
         tree = with_series(base, series[:count])
         yield started.step(tree, f"{name}:{count}/{len(series)}", mail.subject)

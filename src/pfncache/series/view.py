@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pfncache.series.changes import SeriesChange, Status
+from pfncache.series.changes import SourceChange, Status
 from pfncache.series.items import ItemKind
 
 COLOURS = {Status.CHECKED: "green", Status.REFUSED: "red"}
@@ -17,7 +17,7 @@ SHOWN = 40
 """Most changes that the table has."""
 
 
-def show_changes(console: Console, title: str, changes: Sequence[SeriesChange]) -> None:
+def show_changes(console: Console, title: str, changes: Sequence[SourceChange]) -> None:
     """Print a table of changes, with a line for each thing that no search has seen."""
     if not changes:
         return
@@ -35,7 +35,7 @@ def show_changes(console: Console, title: str, changes: Sequence[SeriesChange]) 
             console.print(line, markup=False, soft_wrap=True)
 
 
-def notes(change: SeriesChange) -> list[str]:
+def notes(change: SourceChange) -> list[str]:
     """Return the lines on what a search has not seen of a change."""
     found = []
     if change.status in (Status.BY_HAND, Status.NOT_COMPILED):
@@ -46,6 +46,6 @@ def notes(change: SeriesChange) -> list[str]:
     return found
 
 
-def _name(change: SeriesChange) -> str:
+def _name(change: SourceChange) -> str:
     parens = "()" if change.kind == ItemKind.FUNCTION else ""
     return f"{change.kind} {change.name}" if change.kind in (ItemKind.STRUCT, ItemKind.MACRO) else change.name + parens

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pfncache.check.verdict import Verdict
-from pfncache.series.changes import SeriesChange
+from pfncache.series.changes import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import Coverage
 from pfncache.verify.outcome import Outcome, Violation
@@ -40,7 +40,7 @@ class DesignOutcome:
     """Those of the base, by scenario."""
     coverage: Coverage | None = None
     """The lines of the design's functions that were reached, if that was asked for."""
-    changes: tuple[SeriesChange, ...] | None = None
+    changes: tuple[SourceChange, ...] | None = None
     """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
 
     @property
@@ -56,7 +56,7 @@ class DesignOutcome:
         return DesignVerdict.HOLDS
 
     @property
-    def unseen(self) -> list[SeriesChange]:
+    def unseen(self) -> list[SourceChange]:
         """Changes of the series that the model has and that no search has seen."""
         return [change for change in self.changes or () if not change.is_complete]
 

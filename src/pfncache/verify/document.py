@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pfncache.series.changes import SeriesChange
+from pfncache.series.changes import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Violation
@@ -82,7 +82,7 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
     }
 
 
-def _change(change: SeriesChange) -> dict[str, Any]:
+def _change(change: SourceChange) -> dict[str, Any]:
     return {
         "kind": change.kind,
         "name": change.name,

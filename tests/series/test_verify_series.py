@@ -23,7 +23,7 @@ GOOD = [
     Edit(PFNCACHE, RETRY, COUNT, "bool busy = kvm->mn_active_invalidate_count != 0;\n\n\tif (busy)"),
     Edit(PFNCACHE, RETRY, COUNT, "if (!!kvm->mn_active_invalidate_count)"),
     Edit(PFNCACHE, "kvm_gpc_check", r"if \(!gpc->valid\)", "if (gpc->valid == false)"),
-    Edit(PFNCACHE, "kvm_gpc_is_valid_len", r"return ", "bool fits;\n\n\tfits = true;\n\tif (!fits)\n\t\treturn false;\n\treturn "),
+    Edit(PFNCACHE, "kvm_gpc_is_valid_len", r"return ", "bool fits;\n\n\tfits = true;\n\tif (!fits)\n\t\treturn false;\n\treturn "),  # noqa: E501
 ]  # fmt: skip
 WRONG = [
     Edit(PFNCACHE, RETRY, COUNT, "if (kvm->mn_active_invalidate_count > 5)"),

@@ -13,29 +13,29 @@ from pfncache.verify.trace import LOOP_MARK, render
 
 STARVES = [
     # Every notifier raises the count and moves pfncache's own sequence, whatever it is about.
-    ("mainline-7.3", "livelock/unrelated-memory", 630),
-    ("mainline-7.3", "livelock/unrelated-page", 782),
+    ("mainline-7.3", "livelock/unrelated-memory", 620),
+    ("mainline-7.3", "livelock/unrelated-page", 752),
     # mmu_invalidate_seq stays where no memslot is met. The count is enough.
     ("mainline-7.2", "livelock/unrelated-memory", 78),
-    ("mainline-7.2", "livelock/unrelated-page", 782),
-    ("no-active-count", "livelock/unrelated-page", 956),
-    ("rfc-v4-fixed", "livelock/unrelated-memory", 630),
+    ("mainline-7.2", "livelock/unrelated-page", 752),
+    ("no-active-count", "livelock/unrelated-page", 938),
+    ("rfc-v4-fixed", "livelock/unrelated-memory", 620),
     # A slot is not replaced between the start and the end of a notifier, and nothing keeps the next one from starting.
-    ("mainline-7.3", "livelock/slot-update", 1488),
-    ("mainline-7.2", "livelock/slot-update", 496),
-    ("uaccess-clock", "livelock/slot-update", 1488),
-    ("range-filter", "livelock/slot-update", 550),
+    ("mainline-7.3", "livelock/slot-update", 1289),
+    ("mainline-7.2", "livelock/slot-update", 426),
+    ("uaccess-clock", "livelock/slot-update", 1289),
+    ("range-filter", "livelock/slot-update", 454),
 ]
 ENDS = [
     ("mainline-7.3", "livelock/few-unrelated", 593),
     ("mainline-7.3", "livelock/clock-and-munmap", 122),
-    ("mainline-7.3", "livelock/clock-and-slot-update", 638),
+    ("mainline-7.3", "livelock/clock-and-slot-update", 672),
     ("mainline-7.3", "livelock/clock-and-conversion", 12),
     ("mainline-7.3", "gmem/endless-clock", 504),
     ("rfc-v4", "gmem/endless-clock", 534),
     ("rfc-v4-fixed", "livelock/few-unrelated", 593),
     ("rfc-v4-fixed", "livelock/clock-and-munmap", 122),
-    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 671),
+    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 705),
     ("rfc-v4-fixed", "livelock/clock-and-conversion", 77),
     ("rfc-v4-fixed", "gmem/endless-clock", 600),
     # Without the count, what meets no memslot is not seen at all.

@@ -80,10 +80,10 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "old": (lambda p: database(p, OLD), "is of an older pfncache: its rows lack limits and version"),
     "future": (
-        lambda p: database(p, MARKS[0], "PRAGMA user_version = 9", OLD), "has tables of version 9, not 2",
+        lambda p: database(p, MARKS[0], "PRAGMA user_version = 9", OLD), f"has tables of version 9, not {SCHEMA}",
     ),
-    "no-table": (lambda p: database(p, *MARKS), "has tables of version 2, not 2"),
-    "other-columns": (lambda p: database(p, *MARKS, OLD), "has tables of version 2, not 2"),
+    "no-table": (lambda p: database(p, *MARKS), f"has tables of version {SCHEMA}, not {SCHEMA}"),
+    "other-columns": (lambda p: database(p, *MARKS, OLD), f"has tables of version {SCHEMA}, not {SCHEMA}"),
     "folder": (Path.mkdir, "is a directory"),
 }  # fmt: skip
 """Files that are no results of a sweep: how to make one, and what is said of it."""
@@ -247,7 +247,7 @@ TOO_MANY = "these bounds have {} scenarios for each design, {} searches, and a s
         (("--pages", "2"), "2 is not in the range"),
         (("--pages", "x"), "'x' is not a valid integer range"),
         (("--actors", "101"), "101 is not in the range 2<=x<=100"),
-        (("--actors", "10"), TOO_MANY.format("5,380,024", "10,760,048")),
+        (("--actors", "20"), TOO_MANY.format("13,813,798", "27,627,596")),
         (("--updates", "1" + "0" * 15), TOO_MANY.format("54,000,000,000,000,000", "108,000,000,000,000,000")),
         (("--pages", "1000000000", "rfc-v4"), "a sweep has at most 500,000; lower --actors, --updates, --rounds or"),
         (("--actors", "100", "--rounds", "1000000"), "name fewer designs or one --memory"),

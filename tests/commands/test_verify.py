@@ -58,7 +58,8 @@ def test_json(pfncache: Command) -> None:
     document = run.document
     assert (document["schema"], document["status"], document["error"]) == (2, 1, None)
     assert document["options"] == {
-        "designs": ["rfc-v4-on-7.3"], "scenarios": ["clock/gmem-unmapped/punch"], "all": False, "each_patch": False,
+        "designs": ["rfc-v4-on-7.3"], "scenarios": ["clock/gmem-unmapped/punch"], "series": None,
+        "base": None, "tree": None, "range": None, "all": False, "each_patch": False,
         "absolute": False, "max_states": 20_000_000, "no_reduction": False, "jobs": None,
     }  # fmt: skip
     (design,) = document["designs"]

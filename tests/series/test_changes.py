@@ -30,9 +30,9 @@ def tree(path: Path, texts: dict[str, str]) -> KernelTree:
 
 
 def changes(folder: Path, old: dict[str, str], new: dict[str, str]) -> list[Row]:
-    trees = [tree(folder / "a", old), tree(folder / "b", new)]
-    before, after = (translate(t.path, t.sources, version="7.3.4") for t in trees)
-    return [(c.name, c.how, c.status.value) for c in changes_between(*trees, before, after)]
+    first, second = tree(folder / "a", old), tree(folder / "b", new)
+    before, after = (translate(t.path, t.sources, version="7.3.4") for t in (first, second))
+    return [(c.name, c.how, c.status.value) for c in changes_between(first, second, before, after)]
 
 
 def test_a_changed_function(tmp_path: Path) -> None:

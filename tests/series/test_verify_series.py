@@ -12,10 +12,10 @@ import pytest
 
 from pfncache.commands.exit_status import ExitStatus
 from tests.conftest import Call
-from tests.csource.kvm.trees import source
+from tests.csource.kvm.trees import copied, source
 from tests.series.edits import Edit, mail
 
-PFNCACHE, GMEM = "virt/kvm/pfncache.c", "virt/kvm/guest_memfd.c"
+PFNCACHE = "virt/kvm/pfncache.c"
 RETRY = "mmu_notifier_retry_cache"
 COUNT = r"if \(kvm->mn_active_invalidate_count\)"
 GOOD = [
@@ -23,7 +23,7 @@ GOOD = [
     Edit(PFNCACHE, RETRY, COUNT, "bool busy = kvm->mn_active_invalidate_count != 0;\n\n\tif (busy)"),
     Edit(PFNCACHE, RETRY, COUNT, "if (!!kvm->mn_active_invalidate_count)"),
     Edit(PFNCACHE, "kvm_gpc_check", r"if \(!gpc->valid\)", "if (gpc->valid == false)"),
-    Edit(PFNCACHE, "kvm_gpc_is_valid_len", r"return ", "bool fits;\n\n\tfits = true;\n\tif (!fits)\n\t\treturn false;\n\treturn "),  # noqa: E501
+    Edit(PFNCACHE, "kvm_gpc_is_valid_len", r"return ", "if (false)\n\t\treturn false;\n\treturn "),
 ]  # fmt: skip
 WRONG = [
     Edit(PFNCACHE, RETRY, COUNT, "if (kvm->mn_active_invalidate_count > 5)"),
@@ -72,13 +72,27 @@ def test_a_dropped_barrier_is_no_silent_holds(pfncache: Call, tmp_path: Path) ->
     assert f"{RETRY}(): smp_rmb() added, dropped or moved" in line
 
 
-def test_each_patch_and_a_range_of_commits(pfncache: Call, tmp_path: Path) -> None:
-    """The same change as a series of one and as a commit in a repository."""
+@pytest.mark.parametrize("more", [[], ["--each-patch"]])
+def test_a_change_of_comments_alone(more: list[str], pfncache: Call, tmp_path: Path) -> None:
     tree = source("7.3.4")
-    path = mail(tree, tmp_path, [Edit(GMEM, "kvm_gmem_get_pfn", r"\{\s*\}|\n\treturn ", "\n\n\treturn ")])
-    if "@@" not in path.read_text():
-        pytest.skip("kvm_gmem_get_pfn() of this source has no return")
-    assert subprocess.run(["git", "--version"], check=True, capture_output=True).returncode == 0
-    done = pfncache("verify", "--series", str(path), "--tree", str(tree), "--each-patch")
+    path = mail(tree, tmp_path, [Edit(PFNCACHE, RETRY, r"\n\t", "\n\t/* Ours. */\n\t")])
+    done = pfncache("verify", "--series", str(path), "--tree", str(tree), *more)
     assert done.code == ExitStatus.INCOMPLETE
-    assert "changes nothing that the model has" in done.err
+    assert "the series changes nothing that the model has" in done.err
+
+
+def test_a_range_of_commits(pfncache: Call, tmp_path: Path) -> None:
+    tree = copied("7.3.4", tmp_path / "linux")
+    (tree / "Makefile").write_text("VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n")
+    git = ["git", "-C", str(tree), "-c", "user.name=Us", "-c", "user.email=us@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True, timeout=60)
+    for subject, edit in (("base", None), ("first", GOOD[0]), ("second", GOOD[3])):
+        if edit is not None:
+            edit.apply(tree)
+        subprocess.run([*git, "add", "-A"], check=True, timeout=60)
+        subprocess.run([*git, "commit", "-q", "-m", subject], check=True, timeout=60)
+    words = ["verify", "--tree", str(tree), "--range", "HEAD~2..HEAD", "--each-patch", "-s", "gpc/refresh-twice"]
+    done = pfncache(*words, "--jobs", "1", "--json")
+    assert done.code == ExitStatus.OK, done.out + done.err
+    found = [(d["design"], d["title"], [c["name"] for c in d["changes"]]) for d in done.document["designs"]]
+    assert found == [("linux:1/2", "first", [RETRY]), ("linux:2/2", "second", ["kvm_gpc_check", RETRY])]

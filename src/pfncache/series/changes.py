@@ -17,7 +17,7 @@ from pfncache.csource.lexer import compiled_lines, without_comments
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.series.barriers import moved_barriers
 from pfncache.series.items import Item, ItemKind, items_of, not_compiled, tokens
-from pfncache.series.trees import KernelTree, read_names
+from pfncache.series.trees import KernelTree, is_by_hand, read_names
 
 Items = Mapping[tuple[ItemKind, str], Item]
 
@@ -83,9 +83,12 @@ def changes_between(old: KernelTree, new: KernelTree, before: Translation, after
 
 
 def _file(name: str) -> SourceChange:
-    return SourceChange(
-        kind="file", name=name, file=name, line=0, status=Status.OUTSIDE, what="the model has none of the file"
-    )
+    """Return the change of a file whose C is not read: the model may have it by hand."""
+    if is_by_hand(name):
+        status, what = Status.BY_HAND, "the model has this file by hand, and its C is not read"
+    else:
+        status, what = Status.OUTSIDE, "the model has none of the file"
+    return SourceChange(kind="file", name=name, file=name, line=0, status=status, what=what)
 
 
 def _changes(file: str, old: str, new: str, before: Translation, after: Translation) -> Iterator[SourceChange]:
@@ -136,6 +139,8 @@ def _changed(item: Item, file: str, how: str, after: Translation, barriers: tupl
     status, line, what = Status.OUTSIDE, item.line, ""
     if item.kind is not ItemKind.FUNCTION:
         status = Status.OUTSIDE if item.kind is ItemKind.VARIABLE else Status.CHECKED
+        if item.is_function_like and (file.endswith(".h") or item.name in {*tables().calls, *tables().each}):
+            status, what = Status.BY_HAND, "a macro that is not expanded: the model's is used"
     elif item.name in after.refused:
         refusal = after.refused[item.name]
         status, line, what = Status.REFUSED, refusal.line, f"{refusal.what}; {refusal.hint}"

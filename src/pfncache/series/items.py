@@ -38,6 +38,11 @@ class Item:
     """Its tokens, without comments, separated by blanks."""
 
     @property
+    def is_function_like(self) -> bool:
+        """True for a macro with arguments."""
+        return self.kind is ItemKind.MACRO and self.text.startswith("Macro(")
+
+    @property
     def statements(self) -> list[str]:
         """The statements of a function, in the order of the text."""
         return [part.strip() for part in STATEMENT.split(self.text)]

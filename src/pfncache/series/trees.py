@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +16,14 @@ from pfncache.csource.kvm.joined import tables
 from pfncache.csource.kvm.translation import FILES
 from pfncache.kernels import apply as applying
 from pfncache.kernels.patch_mail import PatchMail, SeriesError
+from pfncache.linux.vmlinux import Vmlinux
 
 GIT_SECONDS = 60.0
 MAX_LINES = 5000
 """Lines of C that a series may change in KVM's files: the translation of more takes longer than its review."""
 VERSION = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL)\s*=\s*(\d+)\s*$", re.MULTILINE)
+MODEL = Path(inspect.getfile(Vmlinux)).parent
+"""The model, which mirrors the kernel tree."""
 FOLDERS = ("virt/kvm/", "arch/x86/kvm/", "include/linux/kvm")
 """Where new files of a series are translated, too."""
 
@@ -37,8 +41,16 @@ class KernelTree:
     @property
     def sources(self) -> list[str]:
         """The C files to translate: those of every kernel, and new ones of the series."""
-        new = (n for n in self.texts if n.startswith(FOLDERS) and n.endswith(".c") and n not in FILES)
+        new = (
+            n for n in self.texts if n.startswith(FOLDERS) and n.endswith(".c") and n not in FILES and not is_by_hand(n)
+        )
         return [*(name for name in FILES if name in self.texts), *sorted(new)]
+
+
+def is_by_hand(name: str) -> bool:
+    """Return whether the model mirrors a file of the kernel tree, in which case only FILES are read as C."""
+    path = MODEL / name
+    return path.with_suffix("").is_dir() or path.with_suffix(".py").is_file()
 
 
 def require_small(series: Sequence[PatchMail]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import pfncache
 
-HEAVY = ("click", "greenlet", "numba", "numpy", "rich")
+HEAVY = ("click", "greenlet", "numba", "numpy", "rich", "tree_sitter")
 SCENARIO = "clock/anon/munmap"
 
 
@@ -30,6 +30,7 @@ def imported_by(code: str) -> set[str]:
         "from pfncache import Design, MemoryKind, Outcome, Patch, Scenario, Trace, Violation, World, scenario, uapi",
         "import pfncache; pfncache.designs['rfc-v4'], pfncache.scenarios['clock/anon/munmap']",
         "from pfncache import Machine, SyscallError",
+        "import pfncache.verify.design_outcome",
     ],
 )
 def test_data_types_import_nothing_heavy(code: str) -> None:

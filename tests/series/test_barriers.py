@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.series.barriers import moved_barriers
-from pfncache.series.items import Item, ItemKind, items_of
+from pfncache.series.change import ItemKind
+from pfncache.series.items import Item, items_of
 
 OLD = "int f(int *a, int *b)\n{\n\tint x = *a;\n\n\tsmp_rmb();\n\treturn x + *b;\n}\n"
 

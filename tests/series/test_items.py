@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.csource.errors import SourceError
-from pfncache.series.items import ItemKind, items_of, not_compiled
+from pfncache.series.change import ItemKind
+from pfncache.series.items import items_of, not_compiled
 
 TEXT = "#define SIZE 4\nstruct s {\n\tint a;\n};\nint f(struct s *s)\n{\n\treturn s->a + SIZE;\n}\n"
 

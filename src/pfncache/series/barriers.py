@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from pfncache.csource.facts import BARRIERS
-from pfncache.series.items import Item, ItemKind
+from pfncache.series.change import ItemKind
+from pfncache.series.items import Item
 
 Edit = tuple[int, str]
 """A statement that is only in one version, with the number of barriers before it."""

@@ -6,25 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pfncache.csource.errors import SourceError
 from pfncache.csource.kvm.joined import tables
 from pfncache.csource.lexer import compiled_lines, prepare, without_comments
 from pfncache.csource.parse import SourceFile, line_of, parse, text_of
+from pfncache.series.change import ItemKind
 
 TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\w+|[^\w\s]')
 STATEMENT = re.compile(r"[;{}]")
-
-
-class ItemKind(StrEnum):
-    """What a C file defines."""
-
-    FUNCTION = "function"
-    STRUCT = "struct"
-    MACRO = "macro"
-    ENUMERATOR = "enumerator"
-    VARIABLE = "variable"
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of
 from pfncache.kernels.patch_mail import PatchMail, SeriesError
-from pfncache.series.changes import SourceChange, Status, changes_between
-from pfncache.series.items import ItemKind
+from pfncache.series.change import ItemKind, SourceChange, Status
+from pfncache.series.changes import changes_between
 from pfncache.series.trees import (
     KernelTree,
     at_commit,

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pfncache.series.changes import SourceChange, Status
-from pfncache.series.items import ItemKind
+from pfncache.series.change import ItemKind, SourceChange, Status
 
 COLOURS = {Status.CHECKED: "green", Status.REFUSED: "red"}
 """Colours of statuses; the others are yellow."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pfncache.check.verdict import Verdict
-from pfncache.series.changes import SourceChange
+from pfncache.series.change import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import Coverage
 from pfncache.verify.outcome import Outcome, Violation

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pfncache.series.changes import SourceChange
+from pfncache.series.change import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Violation

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
-from pfncache.series.step import SeriesStep
 from pfncache.verify import MAX_STATES
 from pfncache.verify.base import mainline_below
 from pfncache.verify.comparison import Comparison
@@ -19,6 +19,9 @@ from pfncache.verify.outcome import Outcome
 from pfncache.verify.reach import compared
 from pfncache.verify.runner import Job, run_jobs
 from pfncache.verify.selection import not_applicable, searched
+
+if TYPE_CHECKING:  # it translates C, which a design in Python needs nothing of
+    from pfncache.series.step import SeriesStep
 
 NOT_SEARCHED = "interrupted before it was searched"
 
@@ -78,8 +81,8 @@ class Session:
         `wanted` are the names and prefixes that were asked for, if any: then these scenarios are searched under designs
         of a known fault too. A series has its own base; of one that cannot be translated, nothing is searched.
         """
-        steps = [given if isinstance(given, SeriesStep) else None for given in designs]
-        mine = [given.design if isinstance(given, SeriesStep) else given for given in designs]
+        steps = [None if isinstance(given, Design) else given for given in designs]
+        mine = [given if isinstance(given, Design) else given.design for given in designs]
         bases = [None if options.absolute else _base(given) for given in designs]
         chosen = [
             [s for s in scenarios if searched(design, s, bool(wanted)) and not (step is not None and step.refused)]
@@ -149,7 +152,7 @@ class Session:
 
 
 def _base(given: Design | SeriesStep) -> Design | None:
-    return given.base if isinstance(given, SeriesStep) else mainline_below(given)
+    return mainline_below(given) if isinstance(given, Design) else given.base
 
 
 def verdict_of(designs: Sequence[DesignOutcome]) -> DesignVerdict:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pfncache.check.verdict import INCOMPLETE, Verdict
 from pfncache.progress import progress
-from pfncache.series.changes import Status
+from pfncache.series.change import Status
 from pfncache.series.view import show_changes
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict

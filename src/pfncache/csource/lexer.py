@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from pfncache.csource.constants import value_of
 from pfncache.csource.errors import SourceError
 
 ANNOTATION = re.compile(
@@ -87,10 +88,7 @@ def holds(condition: str, config: Collection[str]) -> bool:
     words = WORD.sub(lambda m: "1" if m.group() in config else "0", words).strip()
     if not CONDITION.fullmatch(words) or re.search(r"[0-9e]\s*\(", words):  # a macro with arguments
         return False
-    try:
-        return bool(eval(words, {"__builtins__": {}}))
-    except (SyntaxError, TypeError):
-        return False
+    return bool(value_of(words))
 
 
 def compiled_lines(text: str, config: Collection[str], file: str) -> Prepared:

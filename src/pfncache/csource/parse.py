@@ -12,6 +12,7 @@ import tree_sitter
 import tree_sitter_c
 from tree_sitter import Node
 
+from pfncache.csource.constants import value_of
 from pfncache.csource.errors import RefusedError
 from pfncache.csource.lexer import Prepared, prepare
 
@@ -292,10 +293,7 @@ def constant(text: str, known: dict[str, int]) -> int | None:
     words = re.sub(r"\b[A-Za-z_]\w*\b", lambda m: str(known.get(m.group(), m.group())), words)
     if not re.fullmatch(r"[\s()0-9a-fxA-FX+\-*<>|&~]+", words) or re.search(r"(?<![\w])[a-zA-Z_]", words):
         return None
-    try:
-        return int(eval(words, {"__builtins__": {}}))
-    except (SyntaxError, TypeError, NameError, ValueError):
-        return None
+    return value_of(words)
 
 
 def _variable(node: Node, source: SourceFile) -> None:

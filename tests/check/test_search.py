@@ -191,7 +191,7 @@ def test_a_check_at_the_end_that_does_not_end() -> None:
 
 @pytest.mark.parametrize("leaks", [True, False])
 def test_a_check_at_the_end_that_blocks(leaks: bool) -> None:
-    """A lock that an actor leaves locked blocks whoever comes next."""
+    """A lock that an actor leaves locked blocks the check at the end."""
 
     @atomic
     def wait(shared: toys.Box) -> None:

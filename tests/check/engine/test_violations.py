@@ -47,7 +47,7 @@ class Table:
 
 
 def test_the_first_of_each_kind_is_kept() -> None:
-    """A failure is told from others by its number and its place; at the end, there is no place."""
+    """A failure's number and its place distinguish it; at the end, there is no place."""
     table = Table()
     for failure, point, state in ((1, 5, 0), (1, 5, 1), (1, 6, 2), (2, 5, 3), (1, 6, 4)):
         table.fail(failure, point, state)

@@ -28,7 +28,7 @@ TESTED = (
     # virt/kvm/kvm_main.c
     "install_memslots",
     # virt/kvm/guest_memfd.c
-    "kvm_gmem_get_file", "file_ref_get", "_kvm_gmem_get_pfn",
+    "get_file_active", "file_ref_get", "_kvm_gmem_get_pfn",
     # mm
     "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page",
 )  # fmt: skip

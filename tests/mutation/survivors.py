@@ -111,7 +111,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     (
         "Whoever is fooled looks again: the reference keeps the struct file, and the binding is compared with the slot."
     ): (
-        "kvm_gmem_get_file(): without the test slot.gmem_file is not file",
+        "get_file_active(): without the test slot.gmem_file is not file",
         "_kvm_gmem_get_pfn(): without the test slot_file is not file",
     ),
     (

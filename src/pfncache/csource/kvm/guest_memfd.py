@@ -126,7 +126,7 @@ TABLES = Tables(
         "kfree": CallEntry("kfree({0})", "a function of the model", "void"),
         "fput": CallEntry("self.fput({0})", "a function of the model", "void"),
         "fget": CallEntry("self.file_of({0})", "the model has no descriptors: a file's number in gmem_files", "File"),
-        "get_file_active": CallEntry("self.active_file({0:owner})", "the pointer is read again", "File"),
+        "get_file_active": CallEntry("self.get_file_active({0:owner})", "it takes the pointer's owner", "File"),
         "vmf_error": CallEntry("VM_FAULT_SIGBUS", "the model has one result for errors of page faults"),
         "xa_destroy": CallEntry("", "a tuple of the model has no memory of its own", "void"),
         "xa_load": CallEntry("self.binding_at({0}, {1})", XARRAY, "KvmMemorySlot"),
@@ -162,17 +162,6 @@ class GuestMemfdHelpers(GuestMemfdInvalidation):
         yield
         if file is not None:
             self.fput(file)
-
-    @part_of("get_file_active")
-    def active_file(self, slot: KvmMemorySlot) -> File | None:
-        """Take a reference on the slot's file, unless the file is being closed; then read the pointer again."""
-        file = slot.gmem_file
-        if file is None or not self.file_ref_get(file):
-            return None
-        if slot.gmem_file is not file:
-            self.fput(file)
-            return None
-        return file
 
     @part_of("fget")
     def file_of(self, fd: int) -> File | None:

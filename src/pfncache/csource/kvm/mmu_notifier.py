@@ -6,13 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pfncache.csource.tables import CallEntry, EachEntry, Hook, MemberEntry, Tables
-from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
-from pfncache.lang.report import report
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
-from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
@@ -34,7 +31,7 @@ TABLES = Tables(
     },
     calls={
         "kvm_arch_nr_memslot_as_ids": CallEntry("1", "pfncaches see address space 0 alone"),
-        "__kvm_memslots": CallEntry("self.memslots_under_lock({0})", "the model has one address space", "KvmMemslots"),
+        "__kvm_memslots": CallEntry("self._kvm_memslots({0})", "the model has one address space", "KvmMemslots"),
         "mmu_notifier_range_blockable": CallEntry("True", "the model has no OOM killer", "bool"),
         "kvm_arch_guest_memory_reclaimed": CallEntry("", "a cache flush for SEV", "void"),
     },
@@ -55,21 +52,6 @@ class MmuNotifierHelpers(GuestMemfdInvalidation, KvmMmuNotifier):
             slot = entry.slot
             if slot is not None and self.slot_overlaps_hva(slot, start, last + 1):
                 yield slot
-
-    @part_of("__kvm_memslots")
-    def memslots_under_lock(self, kvm: Kvm) -> KvmMemslots:
-        """Return the active set, in an SRCU read section, under slots_lock, or when the last user is gone."""
-        self.check_memslots_protected(kvm)
-        slots = kvm.memslots
-        assert slots is not None
-        return slots
-
-    @part_of("__kvm_memslots")
-    @atomic
-    def check_memslots_protected(self, kvm: Kvm) -> None:
-        """Report a dereference of kvm->memslots that nothing protects."""
-        if current_thread_info().srcu_depth == 0 and not kvm.slots_lock.held and kvm.users_count != 0:
-            report("srcu-unprotected", f"{current_thread_info()} dereferences kvm->memslots without SRCU or slots_lock")
 
     @part_of("kvm_arch_pre_set_memory_attributes")
     def zap_gfns(self, kvm: Kvm, start: Gfn, end: Gfn) -> bool:

@@ -88,9 +88,14 @@ class GuestMemfdPage(KvmMm):
     def kvm_gmem_get_file(self, slot: KvmMemorySlot) -> File | None:
         """Take a reference on the slot's file, unless the file is being closed.
 
-        The reference is taken first; then the pointer is read again.
+        Linux: virt/kvm/guest_memfd.c kvm_gmem_get_file(), v7.3.4.
+        """
+        return self.get_file_active(slot)
 
-        Linux: virt/kvm/guest_memfd.c kvm_gmem_get_file(), fs/file.c get_file_active(), __get_file_rcu(), v7.3.4.
+    def get_file_active(self, slot: KvmMemorySlot) -> File | None:
+        """Take a reference on the slot's file, unless the last one has been dropped; then read the pointer again.
+
+        Linux: fs/file.c get_file_active(), __get_file_rcu(), v7.3.4.
         """
         file = slot.gmem_file
         if file is None or not self.file_ref_get(file):

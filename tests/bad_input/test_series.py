@@ -9,8 +9,8 @@ import pytest
 
 from pfncache.commands.exit_status import ExitStatus
 from tests.conftest import Call
+from tests.csource.edits import Change, mail, substitute
 from tests.csource.kvm.trees import source
-from tests.series.edits import Edit, mail
 
 PFNCACHE = "virt/kvm/pfncache.c"
 COUNT = r"if \(kvm->mn_active_invalidate_count\)"
@@ -87,7 +87,7 @@ def test_a_series_outside_the_model(pfncache: Call, tmp_path: Path) -> None:
 )
 def test_c_that_cannot_be_checked(text: str, status: int, message: str, pfncache: Call, tmp_path: Path) -> None:
     tree = source("7.3.4")
-    path = mail(tree, tmp_path, [Edit(PFNCACHE, "mmu_notifier_retry_cache", COUNT, text)])
+    path = mail(tree, tmp_path, [Change(PFNCACHE, "mmu_notifier_retry_cache", substitute(COUNT, text))])
     done = pfncache("verify", "--series", str(path), "--tree", str(tree), "-s", "gpc/refresh-twice")
     assert done.code == status
     (line,) = [line for line in (done.out + done.err).splitlines() if message in line]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from tree_sitter import Node
 
 from pfncache.csource.parse import SourceFile, child, parse, text_of, walk
+from tests.csource.kvm.trees import body_of
 
 Edit = Callable[[str, str], str]
 """Takes the text of a file and the name of a function, and returns the text with the function changed."""
@@ -81,10 +83,43 @@ def part(at: Place, words: str, ours: str) -> Edit:
     return edit
 
 
-def apply(tree: Path, file: str, function: str, edit: Edit) -> None:
-    """Change a function of a tree."""
-    path = tree / file
-    path.write_text(edit(path.read_text(), function))
+def substitute(pattern: str, ours: str) -> Edit:
+    """Replace the first text in a function that a pattern matches, which may be no statement, by one of ours."""
+
+    def edit(text: str, function: str) -> str:
+        start, end = body_of(text, function)
+        body, count = re.subn(pattern, lambda _: ours, text[start:end], count=1)
+        assert count, f"{function}() has nothing like {pattern}"
+        return text[:start] + body + text[end:]
+
+    return edit
+
+
+@dataclass(frozen=True)
+class Change:
+    """An edit of a function of a file."""
+
+    file: str
+    function: str
+    edit: Edit
+
+    def apply(self, tree: Path) -> None:
+        """Change the file in a tree."""
+        path = tree / self.file
+        path.write_text(self.edit(path.read_text(), self.function))
+
+
+def mail(tree: Path, folder: Path, changes: Sequence[Change], name: str = "change") -> Path:
+    """Write a patch mail with changes of files of a tree, which stays as it is. Returns its path."""
+    files = sorted({change.file for change in changes})
+    for file in files:
+        (folder / name / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tree / file, folder / name / file)
+    for change in changes:
+        change.apply(folder / name)
+    path = folder / f"{name}.patch"
+    path.write_text(diff(tree, folder / name, files, f"KVM: {name}"))
+    return path
 
 
 def diff(before: Path, after: Path, files: Sequence[str], subject: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from pfncache.kernels.apply import apply as apply_series
 from pfncache.kernels.patch_mail import read
-from tests.csource.edits import apply, condition, diff, drop, insert, part, place, swap
+from tests.csource.edits import Change, condition, diff, drop, insert, part, place, swap
 
 TEXT = """\
 /* ours */
@@ -84,7 +84,7 @@ def test_the_mail_applies(tmp_path: Path) -> None:
     for name in ("before", "after"):
         (tmp_path / name / "lib").mkdir(parents=True)
         (tmp_path / name / "lib/lamp.c").write_text(TEXT)
-    apply(tmp_path / "after", "lib/lamp.c", FUNCTION, drop(place("state wanted")))
+    Change("lib/lamp.c", FUNCTION, drop(place("state wanted"))).apply(tmp_path / "after")
     mail = tmp_path / "lamp.patch"
     mail.write_text(diff(tmp_path / "before", tmp_path / "after", ["lib/lamp.c"], "lamp: stay dark"))
     series = read(mail)

@@ -12,29 +12,29 @@ import pytest
 
 from pfncache.commands.exit_status import ExitStatus
 from tests.conftest import Call
+from tests.csource.edits import Change, mail, substitute
 from tests.csource.kvm.trees import copied, source
-from tests.series.edits import Edit, mail
 
 PFNCACHE = "virt/kvm/pfncache.c"
 RETRY = "mmu_notifier_retry_cache"
 COUNT = r"if \(kvm->mn_active_invalidate_count\)"
 GOOD = [
-    Edit(PFNCACHE, RETRY, COUNT, "if (kvm->mn_active_invalidate_count > 0)"),
-    Edit(PFNCACHE, RETRY, COUNT, "bool busy = kvm->mn_active_invalidate_count != 0;\n\n\tif (busy)"),
-    Edit(PFNCACHE, RETRY, COUNT, "if (!!kvm->mn_active_invalidate_count)"),
-    Edit(PFNCACHE, "kvm_gpc_check", r"if \(!gpc->valid\)", "if (gpc->valid == false)"),
-    Edit(PFNCACHE, "kvm_gpc_is_valid_len", r"return ", "if (false)\n\t\treturn false;\n\treturn "),
+    Change(PFNCACHE, RETRY, substitute(COUNT, "if (kvm->mn_active_invalidate_count > 0)")),
+    Change(PFNCACHE, RETRY, substitute(COUNT, "bool busy = kvm->mn_active_invalidate_count != 0;\n\n\tif (busy)")),
+    Change(PFNCACHE, RETRY, substitute(COUNT, "if (!!kvm->mn_active_invalidate_count)")),
+    Change(PFNCACHE, "kvm_gpc_check", substitute(r"if \(!gpc->valid\)", "if (gpc->valid == false)")),
+    Change(PFNCACHE, "kvm_gpc_is_valid_len", substitute(r"return ", "if (false)\n\t\treturn false;\n\treturn ")),
 ]  # fmt: skip
 WRONG = [
-    Edit(PFNCACHE, RETRY, COUNT, "if (kvm->mn_active_invalidate_count > 5)"),
-    Edit(PFNCACHE, RETRY, COUNT, "if (false)"),
-    Edit(PFNCACHE, "gfn_to_pfn_cache_invalidate_start", r"gpc->valid = false;", ";"),
+    Change(PFNCACHE, RETRY, substitute(COUNT, "if (kvm->mn_active_invalidate_count > 5)")),
+    Change(PFNCACHE, RETRY, substitute(COUNT, "if (false)")),
+    Change(PFNCACHE, "gfn_to_pfn_cache_invalidate_start", substitute(r"gpc->valid = false;", ";")),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("edit", GOOD, ids=lambda edit: f"{edit.function}-{GOOD.index(edit)}")
-def test_a_right_patch_holds(edit: Edit, pfncache: Call, tmp_path: Path) -> None:
+def test_a_right_patch_holds(edit: Change, pfncache: Call, tmp_path: Path) -> None:
     tree = source("7.3.4")
     path = mail(tree, tmp_path, [edit])
     done = pfncache("verify", "--series", str(path), "--tree", str(tree), "-s", "clock/anon/munmap", "--jobs", "1")
@@ -46,7 +46,7 @@ def test_a_right_patch_holds(edit: Edit, pfncache: Call, tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("edit", WRONG, ids=lambda edit: f"{edit.function}-{WRONG.index(edit)}")
-def test_a_wrong_patch_is_found_on_its_own_lines(edit: Edit, pfncache: Call, tmp_path: Path) -> None:
+def test_a_wrong_patch_is_found_on_its_own_lines(edit: Change, pfncache: Call, tmp_path: Path) -> None:
     tree = source("7.3.4")
     path = mail(tree, tmp_path, [edit])
     words = ["verify", "--series", str(path), "--tree", str(tree), "-s", "clock/anon/munmap", "--jobs", "1", "--json"]
@@ -65,7 +65,7 @@ def test_a_wrong_patch_is_found_on_its_own_lines(edit: Edit, pfncache: Call, tmp
 
 def test_a_dropped_barrier_is_no_silent_holds(pfncache: Call, tmp_path: Path) -> None:
     tree = source("7.3.4")
-    path = mail(tree, tmp_path, [Edit(PFNCACHE, RETRY, r"\tsmp_rmb\(\);\n", "")])
+    path = mail(tree, tmp_path, [Change(PFNCACHE, RETRY, substitute(r"\tsmp_rmb\(\);\n", ""))])
     done = pfncache("verify", "--series", str(path), "--tree", str(tree), "-s", "gpc/refresh-twice", "--jobs", "1")
     assert done.code == ExitStatus.INCOMPLETE
     (line,) = [line for line in done.out.splitlines() if line.startswith("not seen by this search")]
@@ -75,7 +75,7 @@ def test_a_dropped_barrier_is_no_silent_holds(pfncache: Call, tmp_path: Path) ->
 @pytest.mark.parametrize("more", [[], ["--each-patch"]])
 def test_a_change_of_comments_alone(more: list[str], pfncache: Call, tmp_path: Path) -> None:
     tree = source("7.3.4")
-    path = mail(tree, tmp_path, [Edit(PFNCACHE, RETRY, r"\n\t", "\n\t/* Ours. */\n\t")])
+    path = mail(tree, tmp_path, [Change(PFNCACHE, RETRY, substitute(r"\n\t", "\n\t/* Ours. */\n\t"))])
     done = pfncache("verify", "--series", str(path), "--tree", str(tree), *more)
     assert done.code == ExitStatus.INCOMPLETE
     assert "the series changes nothing that the model has" in done.err

@@ -15,7 +15,7 @@ from pfncache.kernels.apply import apply as apply_series
 from pfncache.kernels.patch_mail import read
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.runner import Job, run
-from tests.csource.edits import apply, diff
+from tests.csource.edits import Change, mail
 from tests.csource.kvm.faults import FAULTS, HARMLESS, Fault
 from tests.csource.kvm.trees import copied, source
 
@@ -34,11 +34,9 @@ def searched(tree: Path, scenario: str) -> Outcome:
 
 def patched(fault: Fault, folder: Path) -> Path:
     """Make a mail of a fault, and apply it to a copy of the source."""
-    edited, into = copied(RELEASE, folder / "edited"), copied(RELEASE, folder / "into")
-    apply(edited, FILE, fault.function, fault.edit)
-    mail = folder / "fault.patch"
-    mail.write_text(diff(source(RELEASE), edited, [FILE], f"fault in {fault.function}()"))
-    assert apply_series(read(mail), source(RELEASE), into) == [FILE]
+    into = copied(RELEASE, folder / "into")
+    path = mail(source(RELEASE), folder, [Change(FILE, fault.function, fault.edit)], "fault")
+    assert apply_series(read(path), source(RELEASE), into) == [FILE]
     return into
 
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pfncache.check.search import ModelError
 from pfncache.lang.atomic import atomic, block_until
 from pfncache.lang.report import report
 from tests.check import toys
@@ -106,9 +106,19 @@ def test_limit_of_states_is_bounded() -> None:
     assert 0 < result.states <= 1000
 
 
-def test_value_without_room_is_a_defect_of_the_model() -> None:
-    with pytest.raises(ModelError, match=r"a value out of the range of its type: box\.count"):
-        toys.search(toys.leave_room)
+def test_value_without_room_bounds_the_search() -> None:
+    _, result = toys.search(toys.leave_room)
+    assert result.verdict == "bounded"
+    assert result.reason == "a value out of the range of its type: box.count"
+
+
+@pytest.mark.parametrize(
+    "actors", [(toys.leave_room, toys.release_what_is_free), (toys.release_what_is_free, toys.leave_room)]
+)
+def test_value_without_room_hides_no_violation(actors: tuple[Callable[[toys.Box], None], ...]) -> None:
+    _, result = toys.search(*actors)
+    assert (result.verdict, result.properties) == ("violated", ("lock-imbalance",))
+    assert result.reason == "a value out of the range of its type: box.count"
 
 
 @pytest.mark.parametrize("reduction", [True, False])

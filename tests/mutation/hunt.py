@@ -17,7 +17,6 @@ from pathlib import Path
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.source import CompileError
 from pfncache.check.replay import Divergence
-from pfncache.check.search import ModelError
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.verify.runner import Job, run
@@ -32,10 +31,8 @@ PAIR_MEMORY = ("anon", "gmem-mmap")
 
 def property_of(mutant: Mutant, scenario: str) -> str | None:
     """What a scenario says to a mutant; leaving the model's own bounds counts as well."""
-    try:
-        return run(Job(mutant.design, scenario, STATES)).property
-    except ModelError:
-        return "bounds"
+    outcome = run(Job(mutant.design, scenario, STATES))
+    return outcome.property or ("bounds" if "out of the range" in outcome.limit else None)
 
 
 @cache

@@ -36,7 +36,7 @@ PAUSE_STATES = 200_000
 OUT_OF_MEMORY = "out of memory"
 EARLY = "stopped at the first violation"
 """The reason of a search that was to end early."""
-CUT = (interpreter.FAILED, interpreter.ENDLESS, interpreter.LONG)
+CUT = (interpreter.FAILED, interpreter.ENDLESS, interpreter.LONG, interpreter.RANGE)
 """Results of a step that leads nowhere."""
 
 
@@ -53,7 +53,7 @@ class StepResult(NamedTuple):
 
 
 class ModelError(Exception):
-    """The model stored a value out of the range of its type: a defect of the model, not of the design."""
+    """An actor of the model has nowhere to stand."""
 
 
 class Search:
@@ -106,15 +106,11 @@ class Search:
                 self.start_found.append(Found(property="livelock", path=(), start=actor, detail=reason, place=reason))
             elif result == interpreter.LONG:
                 self.start_limit = explain.long_step(self.program, int(self.out[interpreter.OUT_POINT]))
+            elif result == interpreter.RANGE:
+                self.start_limit = explain.out_of_range(self.program, int(self.out[interpreter.OUT_DETAIL]))
             else:
-                raise ModelError(f"actor {explain.actor_name(self.program, actor)} cannot start: {self._why(result)}")
+                raise ModelError(f"actor {explain.actor_name(self.program, actor)} is blocked before its first step")
         return state
-
-    def _why(self, result: int) -> str:
-        """Explain why an actor could not step."""
-        if result == interpreter.RANGE:
-            return explain.out_of_range(self.program, int(self.out[interpreter.OUT_DETAIL]))
-        return "it is blocked"
 
     def _step(self, state: NDArray[np.uint64], actor: int, outcome: int) -> int:
         return int(interpreter.step(self.program.image, state, self.registers, self.out, self.cover, actor, outcome))
@@ -174,8 +170,6 @@ class Search:
         self.worker = new_worker(self.program.image, self.registers, self.cover, control, self.violations)
         with WorkerPool(self.program, self.threads, self.registers, len(self.cover), self.violations) as pool:
             stop, reason = self._explore(pool, on_progress, seconds)
-            if stop == StopReason.OUT_OF_RANGE:
-                raise ModelError(explain.out_of_range(self.program, int(control[Control.DETAIL])))
             found, limits = self._met()
             complete = not reason
             if complete and stop != StopReason.ENOUGH:
@@ -257,6 +251,8 @@ class Search:
             met = Met(row[Row.MET])
             if met == Met.LONG_STEP:
                 limits.append(explain.long_step(self.program, row[Row.POINT]))
+            elif met == Met.OUT_OF_RANGE:
+                limits.append(explain.out_of_range(self.program, row[Row.DETAIL]))
             else:
                 found.append(self._found(met, row))
         return found, list(dict.fromkeys(limits))

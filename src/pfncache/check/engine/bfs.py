@@ -23,8 +23,6 @@ from pfncache.check.engine.interpreter import (
     BLOCKED,
     NO_ACTOR,
     OUT_CHOICES,
-    OUT_DETAIL,
-    RANGE,
     STEPPED,
     SYMMETRIC,
     counter_of,
@@ -49,8 +47,6 @@ class StopReason(IntEnum):
     """The space has no room for the next batch of states."""
     PAUSED = 3
     """Control.PAUSE states were expanded."""
-    OUT_OF_RANGE = 4
-    """A step stored a value that its type does not have."""
 
 
 class Control(IntEnum):
@@ -66,15 +62,13 @@ class Control(IntEnum):
     """The state before which explore() returns PAUSED."""
     TRANSITIONS = 4
     """Transitions taken."""
-    DETAIL = 5
-    """Of a value out of range: the offset of the store in the image."""
-    TERMINAL = 6
+    TERMINAL = 5
     """States in which every actor has ended."""
-    LAYER_END = 7
+    LAYER_END = 6
     """The first state of the next BFS layer."""
-    RESCAN = 8
+    RESCAN = 7
     """The first state of this layer that is not yet checked against the cycle proviso."""
-    STOP = 9
+    STOP = 8
     """The StopReason."""
 
 
@@ -207,9 +201,6 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                         continue
                     taken += 1
                     if result != STEPPED:
-                        if result == RANGE:
-                            control[Control.STOP], control[Control.DETAIL] = StopReason.OUT_OF_RANGE, out[OUT_DETAIL]
-                            return waiting, number
                         if _cut(space, worker, after, Taken(number, actor, choice, result)):
                             choice += 1
                             if control[Control.STOP] == StopReason.DONE:
@@ -268,9 +259,7 @@ def _finish(space: StateSpace, worker: SearchWorker, number: int) -> bool:
         return True
     after = space.states[number].copy()
     result = step(image, after, worker.registers, out, worker.cover, NO_ACTOR, 0)
-    if result == RANGE:
-        control[Control.STOP], control[Control.DETAIL] = StopReason.OUT_OF_RANGE, out[OUT_DETAIL]
-    elif result != STEPPED and record(space, image, worker.violations, out, Taken(number, NO_ACTOR, 0, result)):
+    if result != STEPPED and record(space, image, worker.violations, out, Taken(number, NO_ACTOR, 0, result)):
         control[Control.STOP] = StopReason.ENOUGH
     return bool(control[Control.STOP] == StopReason.DONE)
 

@@ -262,7 +262,6 @@ class WorkerPool:
             control[Control.TRANSITIONS] += own[Control.TRANSITIONS]
             control[Control.TERMINAL] += own[Control.TERMINAL]
             if own[Control.STOP] != StopReason.DONE:
-                control[Control.DETAIL] = own[Control.DETAIL]
                 return int(own[Control.STOP])
             # threads are in the order of their states, so that what is met in the first of these is kept
             if merge(space, self.program.image, self.violations, worker.violations):

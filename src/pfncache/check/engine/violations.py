@@ -23,6 +23,7 @@ from pfncache.check.engine.interpreter import (
     OUT_EVENTS,
     OUT_POINT,
     OUT_STOP,
+    RANGE,
     STEPPED,
     counter_of,
     may_run,
@@ -51,6 +52,8 @@ class Met(IntEnum):
     """A step that repeats itself. Its kind: the actor, and the last preemption point."""
     LONG_STEP = 4
     """A step of more than interpreter.MAX_INSTRUCTIONS, which is no violation. Its kind: the last preemption point."""
+    OUT_OF_RANGE = 5
+    """A step that stores a value that the variable has no room for, which is no violation. Its kind: the store."""
 
 
 class Row(IntEnum):
@@ -59,7 +62,7 @@ class Row(IntEnum):
     MET = 0
     """What was met: a Met."""
     DETAIL = 1
-    """Of a failure: its number."""
+    """Of a failure: its number. Of a value out of range: the offset of the store in the image."""
     POINT = 2
     """The number of the last preemption point."""
     STATE = 3
@@ -120,6 +123,8 @@ def record(
         row[Row.DETAIL], row[Row.POINT] = out[OUT_DETAIL], out[OUT_POINT]
     elif taken.result == ENDLESS:
         row[Row.MET], row[Row.POINT] = Met.ENDLESS_STEP, out[OUT_POINT]
+    elif taken.result == RANGE:
+        row[Row.MET], row[Row.DETAIL] = Met.OUT_OF_RANGE, out[OUT_DETAIL]
     elif taken.result != STEPPED:
         row[Row.MET], row[Row.POINT] = Met.LONG_STEP, out[OUT_POINT]
     return _enter(space, image, table)

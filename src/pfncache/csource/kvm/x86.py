@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pfncache.csource.kvm.adapter import adapts
 from pfncache.csource.tables import CallEntry, Hook, MappingEntry, MemberEntry, NameEntry, Tables
-from pfncache.lang.atomic import atomic
+from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.x86.clock import Clock
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
@@ -66,6 +66,7 @@ TABLES = Tables(
     },
     mapped_stores={
         ("pvclock_vcpu_time_info", "version"): "self.write_pvclock_version({0})",
+        ("pvclock_vcpu_time_info", "*"): "self.write_pvclock_contents({0})",
     },
     mapped_values={
         ("vcpu_info", "evtchn_upcall_pending"): NameEntry("1", "an upcall of the model is always pending"),
@@ -100,8 +101,25 @@ class X86Helpers(Clock):
             self.trace_pv_begin(gpc)
         gpc.updating = begins
         pfn = self.access_khva(gpc, True)
+        self.host_pvclock_version(gpc, begins)
         if not begins and not self.kvm_is_error_gpa(gpc.gpa):
             self.trace_pv_update(kvm, gpc.gpa, pfn)
+
+    @part_of("kvm_setup_guest_pvclock")
+    @atomic
+    def write_pvclock_contents(self, gpc: GfnToPfnCache) -> None:
+        """Write the contents of a pvclock structure."""
+        self.access_khva(gpc, True)
+        self.host_pvclock_contents(gpc)
+
+    @part_of("kvm_setup_guest_pvclock")
+    @host_only
+    def host_pvclock_contents(self, gpc: GfnToPfnCache) -> None:
+        """Write the contents through the cache, for the vCPU whose clock it is."""
+        assert gpc.kvm is not None
+        for vcpu in gpc.kvm.vcpus:
+            if any(gpc is cache for cache in (vcpu.pv_time, vcpu.xen.vcpu_info_cache, vcpu.xen.vcpu_time_info_cache)):
+                self.host_pvclock_payload(vcpu, gpc)
 
 
 class X86Adapters(KvmMm):

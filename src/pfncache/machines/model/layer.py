@@ -17,6 +17,7 @@ from pfncache.linux.include.uapi import (
 )
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.mmap import Mmap
+from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.machines.model.tasks import Tasks
@@ -38,7 +39,7 @@ class Registration:
     """Pages for which tasks wait."""
 
 
-class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
+class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap):
     """Top layer, above every patch. Its state, on the kernel, has names that begin with host_."""
 
     host_tasks: Tasks
@@ -115,12 +116,15 @@ class HostLayer(Pfncache, Memslots, XenLayer, Memory, Mmap):
         self.host_again = self.host_again or again
         return again
 
-    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """cond_resched() of the loop in hva_to_pfn_retry(); a task with this stop point stops after its lookup."""
+    def hva_to_pfn(self, hva: Hva) -> Pfn:
+        """cond_resched() of the loop in hva_to_pfn_retry(); a task with this stop point stops after its lookup.
+
+        Linux: virt/kvm/kvm_main.c hva_to_pfn(), v7.3.4.
+        """
         if self.host_again:
             self.host_again = False
             self.host_tasks.resched()
-        pfn = super().lookup_pfn(gpc)
+        pfn = super().hva_to_pfn(hva)
         self._stop_at(StopPoint.LOOKUP)
         return pfn
 

@@ -55,6 +55,20 @@ def test_a_patch_that_does_not_apply_is_a_line(pfncache: Call, home: Path) -> No
     )
 
 
+@pytest.mark.usefixtures("fetched")
+def test_the_source_is_a_path(pfncache: Call, home: Path) -> None:
+    result = pfncache("kernel", "fetch", "--source", "7.3")
+    tree = home / "cache/pfncache/sources/7.3.4+deb13-amd64/source"
+    assert (result.code, result.out) == (0, f"{tree}\n")
+    assert (tree / "virt/kvm").is_dir()
+
+
+def test_the_source_of_no_version(pfncache: Call) -> None:
+    result = pfncache("kernel", "fetch", "--source", "7.3", "newest")
+    assert result.code == 2
+    assert result.err.splitlines()[-1].startswith("Error: 'newest' is no version, such as 7.3, and none of")
+
+
 def test_no_series(pfncache: Call, home: Path) -> None:
     result = pfncache("kernel", "build", "--base", "7.3", "--series", str(home / "none"))
     assert result.code == 2

@@ -26,12 +26,13 @@ def list_kernels(update: bool) -> None:
 
 @kernel.command()
 @click.argument("names", nargs=-1, required=True, metavar="VERSION|SUITE ...")
-def fetch(names: tuple[str, ...]) -> None:
+@click.option("--source", is_flag=True, help="Get its source instead, for verify --series and --tree.")
+def fetch(names: tuple[str, ...], source: bool) -> None:
     """Get Debian's newest kernel of a version (7.3), an exact release, or the newest of a suite (trixie)."""
-    from pfncache.kernels.session import fetch_named, working
+    from pfncache.kernels.session import fetch_named, fetch_sources, working
 
     with working() as progress:
-        for line in fetch_named(names, progress):
+        for line in (fetch_sources if source else fetch_named)(names, progress):
             click.echo(line)
 
 

@@ -108,6 +108,14 @@ def fetch_named(names: Sequence[str], progress: Progress) -> Iterator[str]:
         yield f"{image.release} ({mib(cache.size(image.vmlinuz.parent))}): pfncache selftest --kernel {name}"
 
 
+def fetch_sources(names: Sequence[str], progress: Progress) -> Iterator[str]:
+    """Fetch the sources of kernels by version, release or suite. Yields the path of each. All are checked before."""
+    for name in names:
+        debian.check_wanted(name)
+    for found in [source_of(name, progress) for name in names]:
+        yield str(found.tree)
+
+
 def _say(text: str) -> None:
     click.echo(text, err=True)
 

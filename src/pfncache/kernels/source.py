@@ -63,8 +63,9 @@ def get(apt: Callable[[], Apt], release: str, progress: Callable[[str], None]) -
     names = _packages(debian, release)
     with cache.scratch(cache.folder("sources")) as packages:
         progress(f"fetching the source of Linux {release} ({debian.size(names) >> 20} MiB)")
+        paths = list(debian.download(names, packages))
         progress(f"unpacking the source of Linux {release}")
-        for path in debian.download(names, packages):
+        for path in paths:
             _run("dpkg-deb", "-x", str(path), str(packages))
         with cache.complete(source.folder) as part:
             (part / "source").mkdir()

@@ -26,8 +26,6 @@ from pfncache.kernels.patch_mail import PatchMail, SeriesError, read
 from pfncache.kernels.view import mib
 
 _INTERRUPTED = 130
-_PART_WORDS = 2
-"""Words that tell a part of the work, without counts."""
 _PROGRESS_SECONDS = 20.0
 """Time between lines of progress of one part."""
 _STATUS_WIDTH = 100
@@ -45,13 +43,14 @@ class NotDone(click.ClickException):
 def working() -> Iterator[Progress]:
     """Show the progress of long work; turn its failures into an error of one line, and Ctrl-C into an exit status.
 
-    A terminal gets a line that changes; a pipe gets a line for each part of the work, and one now and then.
+    A terminal gets a line that changes; a pipe gets a line for each part of the work, by its first word, such as make's
+    CC and LD, and one now and then.
     """
     err = Console(stderr=True, highlight=False, soft_wrap=True)
     shown: dict[str, float] = {}
 
     def print_some(text: str) -> None:
-        part, now = " ".join(text.split()[:_PART_WORDS]), time.monotonic()
+        part, now = text.split(maxsplit=1)[0], time.monotonic()
         if part not in shown or now - max(shown.values()) >= _PROGRESS_SECONDS:
             shown[part] = now
             err.print(text[:_STATUS_WIDTH], markup=False)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import traceback
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from pfncache.selftests.identify import Host
 
 PFNCACHE = (sys.executable, "-m", "pfncache")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts its background jobs so, and the commands that the tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass

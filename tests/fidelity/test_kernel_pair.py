@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pfncache.csource.kvm.translation import translate
+from pfncache.fidelity.cited import citations, definition
 from pfncache.fidelity.kernel_pair import KernelPair, has_design, nearest, pair_of
 from pfncache.fidelity.known import DIFFERENCES, REFUSALS
 from pfncache.kernels.patch_mail import SeriesError
@@ -27,6 +29,10 @@ RELEASES = {"mainline-7.3": "7.3.4", "mainline-7.2": "7.2.12", "mainline-6.12": 
 def edited(folder: Path, version: str, *changes: Change) -> Path:
     """Copy what is read of 7.3.4, edit it, and give it a version."""
     tree = copied("7.3.4", folder / "linux")
+    for name in citations():
+        if (source("7.3.4") / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source("7.3.4") / name, tree / name)
     numbers = dict(zip(("VERSION", "PATCHLEVEL", "SUBLEVEL"), version.split("."), strict=True))
     (tree / "Makefile").write_text("".join(f"{name} = {number}\n" for name, number in numbers.items()))
     for change in changes:
@@ -86,8 +92,41 @@ def test_a_function_that_cannot_be_translated_is_not_seen(tmp_path: Path, versio
     assert unseen["kvm_gpc_check"].startswith("the model has no no_such_function()")
 
 
+SECTION = Change("arch/x86/kvm/mmu/mmu.c", "kvm_zap_gfn_range", substitute(r"\tguard\(srcu\)[^;]*;\n", ""))
+
+
+@pytest.mark.parametrize("version", ["7.3.4", "7.4.1"])
+def test_a_function_that_the_model_has_by_hand_has_changed(tmp_path: Path, version: str) -> None:
+    found = pair(edited(tmp_path, version, SECTION))
+    assert [(c.file, c.name, c.how, c.status) for c in found.changes] == [
+        ("arch/x86/kvm/mmu/mmu.c", "kvm_zap_gfn_range", "changed", "by hand")
+    ]
+    assert (found.unseen == list(found.changes)) == (version == "7.4.1")
+
+
+def test_a_file_that_the_model_has_by_hand_is_gone(tmp_path: Path) -> None:
+    tree = edited(tmp_path, "7.4.1")
+    (tree / "mm" / "gup.c").unlink()
+    assert [(c.kind, c.file, c.how) for c in pair(tree).changes] == [("file", "mm/gup.c", "removed")]
+
+
+def test_what_the_model_cites_is_found_in_the_source() -> None:
+    tree = source("7.3.4")
+    texts = {file: (tree / file).read_text(errors="replace") for file in citations() if (tree / file).is_file()}
+    found = {name for file, text in texts.items() for name in citations()[file] if definition(text, name)[0]}
+    assert {"kvm_zap_gfn_range", "tdp_mmu_zap_leafs", "do_anonymous_page", "unmap_mapping_folio"} <= found
+    assert len(found) > 300
+
+
+def test_definition() -> None:
+    text = "int f(int a);\n\nstatic int\nf(int a)\n{\n\treturn a; /* ours */\n}\n\nint g(void)\n{\n\treturn f(1);\n}\n"
+    assert definition(text, "g") == (9, "int g ( void ) { return f ( 1 ) ; }")
+    assert definition(text, "f") == (4, "f ( int a ) { return a ; }")
+    assert definition(text, "h") == (0, "")
+
+
 def test_without_any_source_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
-    with pytest.raises(SeriesError, match=r"there is no source of a kernel that the model has, which are 7\.3, "):
+    with pytest.raises(SeriesError, match=r"has no model, .* \(7\.3, 7\.2, .*fetch --source 7\.3$"):
         pair_of(edited(tmp_path, "7.4.1"), lambda version: None)
 
 

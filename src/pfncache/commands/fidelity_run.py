@@ -100,10 +100,13 @@ def _plan(options: FidelityOptions) -> FidelitySession:
 
 def _fetched(kernel: str) -> Path:
     """Return Debian's source of a kernel; it is fetched unless it is in the cache."""
-    from pfncache.kernels.session import source_of, working
+    from pfncache.kernels.session import NotDone, source_of, working
 
-    with working() as progress:
-        return source_of(kernel, progress).tree
+    try:
+        with working() as progress:
+            return source_of(kernel, progress).tree
+    except NotDone as error:
+        raise NotDone(f"{error.format_message()}; --tree DIR compares a source that is here") from None
 
 
 def _known_source(version: str) -> Path | None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
+from pfncache.fidelity.cited import changes_by_hand
 from pfncache.fidelity.known import REFUSALS
 from pfncache.kernels.patch_mail import SeriesError
 from pfncache.series.change import SourceChange, Status
-from pfncache.series.step import BaseKernel, mainline_of, of_tree
-from pfncache.series.trees import KernelTree, tree_at, version_of
+from pfncache.series.step import BaseKernel, SeriesStep, mainline_of, of_tree
+from pfncache.series.trees import KernelTree, read_names, tree_at, version_of
 
 PREFIX = "mainline-"
 Sources = Callable[[str], Path | None]
@@ -92,7 +93,7 @@ def _with_design(path: Path, tree: KernelTree, sources: Sources) -> KernelPair:
     since = ""
     if found is not None and found.resolve() != path.resolve():
         base = BaseKernel(tree_at(found, version_of(found)))
-        since, changes = base.tree.version, base.step(tree, "changed", "").changes
+        since, changes = base.tree.version, _changes(base, tree, base.step(tree, "changed", ""))
     return KernelPair(
         version=tree.version,
         tree=path,
@@ -101,7 +102,7 @@ def _with_design(path: Path, tree: KernelTree, sources: Sources) -> KernelPair:
         refused=step.changes,
         explained=dict(REFUSALS.get(mainline.name, {})),
         since=since,
-        changes=_mirrored(changes),
+        changes=tuple(changes),
     )
 
 
@@ -110,7 +111,10 @@ def _drift(path: Path, tree: KernelTree, sources: Sources) -> KernelPair:
     wanted = nearest(tree.version)
     base = next((found for found in map(sources, wanted) if found is not None), None)
     if base is None:
-        raise SeriesError(f"there is no source of a kernel that the model has, which are {', '.join(wanted)}")
+        raise SeriesError(
+            f"Linux {tree.version} has no model, and no source of one that has is here ({', '.join(wanted)}); "
+            f"get one with: pfncache kernel fetch --source {wanted[0]}"
+        )
     known = BaseKernel(tree_at(base, version_of(base)))
     step = known.step(tree, f"linux-{tree.version}", f"Linux {tree.version}, from its C")
     return KernelPair(
@@ -119,10 +123,12 @@ def _drift(path: Path, tree: KernelTree, sources: Sources) -> KernelPair:
         reference=step.base,
         subject=step.design,
         since=known.tree.version,
-        changes=_mirrored(step.changes),
+        changes=tuple(_changes(known, tree, step)),
     )
 
 
-def _mirrored(changes: Sequence[SourceChange]) -> tuple[SourceChange, ...]:
-    """Return the changes of what the model has."""
-    return tuple(change for change in changes if change.status is not Status.OUTSIDE)
+def _changes(base: BaseKernel, tree: KernelTree, step: SeriesStep) -> list[SourceChange]:
+    """Return the changes of what the model has, from C or by hand."""
+    mirrored = [change for change in step.changes if change.status is not Status.OUTSIDE]
+    read = {*read_names(), *base.tree.sources, *tree.sources}
+    return [*mirrored, *changes_by_hand(base.tree.path, tree.path, read)]

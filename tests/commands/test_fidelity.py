@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pfncache.fidelity.known import DIFFERENCES
 from pfncache.fidelity.result import Agreement
 from tests.conftest import PFNCACHE, Call, Run
 from tests.csource.edits import Change, substitute
@@ -57,6 +58,14 @@ def test_a_wrong_line_is_a_difference(pfncache: Call, tmp_path: Path) -> None:
     assert re.search(r"clock/anon/dontneed .* different .* holds .* violated", run.out)
     assert "Changed since Linux 7.3.4" in run.out
     assert "Linux 7.3.4, from its C, beside mainline 7.3.4: different; 1 scenario in" in run.out
+
+
+def test_a_known_difference_has_its_reason(pfncache: Call) -> None:
+    run = pfncache(*words(source("7.3.4"), "clock/gmem-ndm/touch"))
+    assert run.code == 0
+    assert re.search(r"clock/gmem-ndm/touch .* explained .* holds .* holds", run.out)
+    assert "page0.direct_map is 1, not 0" in run.out
+    assert f"clock/gmem-ndm/touch: {DIFFERENCES['mainline-7.3']['clock/gmem-ndm/touch']}" in run.out
 
 
 def test_members_are_those_of_the_page(pfncache: Call, tmp_path: Path) -> None:
@@ -160,4 +169,6 @@ def test_the_catalogue_is_the_same_from_c(pfncache: Call, release: str) -> None:
         s["scenario"]: s["final_states"] for s in found["scenarios"] if s["agreement"] not in ("same", "explained")
     }
     assert (wrong, run.code) == ({}, 0)
+    explained = {s["scenario"] for s in found["scenarios"] if s["agreement"] == "explained"}
+    assert explained == set(DIFFERENCES.get(found["kernel"]["reference"], {}))
     assert len(found["scenarios"]) > 100

@@ -48,7 +48,7 @@ class VariableDifference:
     subject: Value
 
     def __str__(self) -> str:
-        return f"{self.name} is {self.subject}, not {self.reference}"
+        return f"{self.name} {self.reference} | {self.subject}"
 
 
 @dataclass(frozen=True, kw_only=True)

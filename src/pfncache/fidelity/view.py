@@ -48,9 +48,8 @@ def show(session: FidelitySession, seconds: float, *, every: bool) -> None:
     shown = [found for found in scenarios if every or found.agreement is not Agreement.SAME]
     if shown:
         console.print(_scenario_table(pair, shown))
-    for found in shown:
-        for line in lines_of(found):
-            console.print(line, markup=False, soft_wrap=True)
+    for line in differences(pair, shown):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(_room_table(pair, scenarios))
     show_changes(console, f"Changed since Linux {pair.since}", pair.changes)
     if pair.since and not pair.changes:
@@ -58,17 +57,22 @@ def show(session: FidelitySession, seconds: float, *, every: bool) -> None:
     console.print(_summary(session, seconds), style="dim", markup=False, soft_wrap=True)
 
 
-def lines_of(found: ScenarioFidelity) -> list[str]:
-    """Return what there is to say of a scenario in which the designs differ."""
-    lines = [_final(difference) for difference in found.finals] + [found.reason] * found.differs
-    return [f"{found.scenario}: {line}" for line in lines if line]
+def differences(pair: KernelPair, shown: Sequence[ScenarioFidelity]) -> list[str]:
+    """Return a line for each scenario with other final states, and one for each reason."""
+    lines = [f"{found.scenario}: {_finals(pair, found.finals)}" for found in shown if found.finals]
+    reasons = dict.fromkeys(found.reason for found in shown if found.reason and found.differs)
+    named = {r: ", ".join(found.scenario for found in shown if found.reason == r and found.differs) for r in reasons}
+    return [*lines, *(f"{names}: {reason}" for reason, names in named.items())]
 
 
-def _final(difference: FinalDifference) -> str:
-    text = f"{difference.count:,} final state{'s' * (difference.count != 1)} of {difference.design} alone"
-    shown = [str(one) for one in difference.example[:SHOWN_VARIABLES]]
-    more = len(difference.example) - len(shown)
-    return f"{text}: {', '.join(shown)}{f' and {more} more' * bool(more)}" if shown else text
+def _finals(pair: KernelPair, finals: Sequence[FinalDifference]) -> str:
+    """Return how many final states each design has alone, and in what a pair of the nearest ones differs."""
+    words = ", ".join(f"{difference.count:,} of {difference.design} alone" for difference in finals)
+    example = next((difference.example for difference in finals if difference.example), ())
+    shown = [str(one) for one in example[:SHOWN_VARIABLES]]
+    more = f" and {len(example) - len(shown)} more" if len(example) > len(shown) else ""
+    sides = f"; {pair.reference.name} | {pair.subject.name}: " if shown else ""
+    return f"final states: {words}{sides}{', '.join(shown)}{more}"
 
 
 def _scenario_table(pair: KernelPair, shown: Sequence[ScenarioFidelity]) -> Table:

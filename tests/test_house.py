@@ -26,7 +26,7 @@ FLOORS = (
     {"designs", "scenarios"},
     {"series"},
     {"verify"},
-    {"machines", "sweep"},
+    {"fidelity", "machines", "sweep"},
     {"footprint"},
     {"selftests"},
     {"matrix"},

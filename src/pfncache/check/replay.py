@@ -169,7 +169,9 @@ class Replay:
             actor = self.actors[number]
             try:
                 for call in itertools.cycle(actor.calls) if actor.endless else actor.calls:
-                    call.function(*call.args)
+                    returned = call.function(*call.args)
+                    if call.result is not None and isinstance(returned, int):
+                        call.result.__dict__["returned"] = int(returned)
             except SOURCE_ERRORS as error:
                 self.ending = _ending(error)
 

@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 from pfncache.check.ir import Column, Ref, Variable
-from pfncache.lang.records import Record
+from pfncache.lang.records import Bound, Record
+
+
+class CallResult(Record):
+    """The number that an operation has returned, for a comparison of final states."""
+
+    returned: Annotated[int, Bound(-256, 255)]
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,8 @@ class Call:
     args: tuple[Any, ...] = ()
     target: str = ""
     """The target that is reached when the operation succeeds: it returns, and not False, NULL or a negative number."""
+    result: CallResult | None = None
+    """Where a number that it returns is stored; no actor reads it."""
 
     def __str__(self) -> str:
         return f"{self.function.__name__}({', '.join(map(str, self.args))})"
@@ -54,10 +62,29 @@ class System:
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Targets that cannot be reached, with the reason; one that is not among `targets` may be, but need not."""
 
+    def with_results(self) -> System:
+        """Return the same system, whose states have what each operation has returned; of equal ones, the last."""
+        return replace(self, actors=tuple(_with_results(actor) for actor in self.actors))
+
     @property
     def is_endless(self) -> bool:
         """Whether some actor is an environment actor: counters that would grow without bound then wrap."""
         return any(actor.endless for actor in self.actors)
+
+
+def _with_results(actor: Actor) -> Actor:
+    """Return an actor whose operations have a result each; equal ones share it, so that they are still a loop.
+
+    Its name is that of the function, with a number for another one with other arguments: it is the same for a design
+    with other functions.
+    """
+    results: dict[Call, CallResult] = {}
+    for call in actor.calls:
+        if call not in results:
+            before = sum(known.function.__name__ == call.function.__name__ for known in results)
+            number = f" {before + 1}" if before else ""
+            results[call] = CallResult(f"{actor.name}: {call.function.__name__}(){number}")
+    return replace(actor, calls=tuple(replace(call, result=results[call]) for call in actor.calls))
 
 
 @dataclass
@@ -75,7 +102,7 @@ class Heap:
         todo: list[Any] = [system.kernel, *(actor.task for actor in system.actors)]
         for actor in system.actors:
             for call in actor.calls:
-                todo.extend(call.args)
+                todo.extend((*call.args, call.result))
         if system.at_end is not None:
             todo.extend((*system.at_end.args, system.at_end_task))
         todo.reverse()

@@ -97,7 +97,7 @@ def run(options: VerifyOptions) -> ExitStatus:
     except BaseException as error:
         if options.as_json and record.seconds == 0:
             record.seconds = time.perf_counter() - started
-            record.status, record.error = _ending(error)
+            record.status, record.error = ending(error)
             with suppress(OSError):  # the error is the one that counts
                 print_document(session.outcomes if session is not None else [], record)
         raise
@@ -158,7 +158,7 @@ def _show(options: VerifyOptions, session: Session, record: RunRecord) -> None:
         write_junit(designs, options.junit)
 
 
-def _ending(error: BaseException) -> tuple[ExitStatus, str]:
+def ending(error: BaseException) -> tuple[ExitStatus, str]:
     """Return the exit status and the line of an exception, as commands/ending.py has them."""
     match error:
         case click.ClickException():

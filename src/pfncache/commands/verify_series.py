@@ -28,7 +28,7 @@ class Nothing(click.ClickException):
 
 
 @contextmanager
-def _series_errors() -> Iterator[None]:
+def series_errors() -> Iterator[None]:
     """Turn what is wrong with a series or a tree into one line and an exit status."""
     from pfncache.series.step import NothingToCheck
 
@@ -58,7 +58,7 @@ def steps(
     series: Path | None, base: str | None, tree: Path | None, span: str | None, each_patch: bool
 ) -> list[SeriesStep]:
     """Return the designs of a series or of a tree. A source that is not here is fetched."""
-    with _series_errors():
+    with series_errors():
         if series is not None:
             return _of_series(series, base or DEFAULT_BASE, tree, each_patch)
         assert tree is not None

@@ -31,6 +31,8 @@ mainline_6_12 = (
             reverts_gmem.RevertGmemForAll,
             reverts_pfncache.RequireVcpuInfoAlignment,
             reverts_x86.RevertPvclockFlags,
+            reverts_pfncache.HoldSrcuInHasInterrupt,
+            reverts_gmem.HoldSrcuInZapRange,
         ]
     )
     .named("mainline-6.12", "mainline 6.12.117")

@@ -12,6 +12,7 @@ from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi import KVM_MEM_GUEST_MEMFD
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL
 from pfncache.linux.kernel.locking.rwsem import down_write
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.guest_memfd.binding import GuestMemfdBinding
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
@@ -110,3 +111,12 @@ class RevertSrcuInZapRange(Patch, Mmu):
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Walk the memslots without a read section."""
         self.zap_gfns_of_memslots(kvm, start, end)
+
+
+class HoldSrcuInZapRange(Patch, Mmu):
+    """KVM: x86/mmu: hold SRCU in kvm_zap_gfn_range() (b59a87c1ba3c), as in 6.12.117."""
+
+    def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Walk the memslots in a read section."""
+        with srcu_read_lock(kvm.srcu):
+            self.zap_gfns_of_memslots(kvm, start, end)

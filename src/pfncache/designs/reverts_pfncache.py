@@ -14,6 +14,7 @@ from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock_irq
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.pfncache import Pfncache
@@ -184,9 +185,20 @@ class RevertCallersMarkDirty(Patch, Pfncache):
 class RevertSrcuInHasInterrupt(Patch, Xen):
     """Revert "KVM: x86/xen: hold SRCU in __kvm_xen_has_interrupt()" (aa8ad943f242, 7.3.2)."""
 
-    def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Test for an interrupt without a read section."""
-        return self._kvm_xen_has_interrupt(vcpu)
+    def _kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Read vcpu_info without a read section."""
+        return self.upcall_is_pending(vcpu)
+
+
+class HoldSrcuInHasInterrupt(Patch, Xen):
+    """KVM: x86/xen: hold SRCU in __kvm_xen_has_interrupt() (aa8ad943f242), as in 6.12.117."""
+
+    def _kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Read vcpu_info in an SRCU section."""
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            return self.upcall_is_pending(vcpu)
 
 
 class RevertTrylock(Patch, Xen):

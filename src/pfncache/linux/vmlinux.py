@@ -76,6 +76,7 @@ class Vmlinux(
         self.PAGE_SIZE = 1 << page_shift
         self.PAGE_OFFSET = user_pages << page_shift
         self.KVM_HVA_ERR_BAD = self.PAGE_OFFSET
+        self.KVM_HVA_ERR_RO_BAD = self.PAGE_OFFSET + self.PAGE_SIZE
         self.VMALLOC_START = self.PAGE_OFFSET + (pages << page_shift)
         real = page_shift == REAL_PAGE_SHIFT
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 32

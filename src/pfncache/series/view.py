@@ -17,10 +17,10 @@ SHOWN = 40
 
 
 def show_changes(console: Console, title: str, changes: Sequence[SourceChange]) -> None:
-    """Print a table of changes, with a line for each thing that no search has seen."""
+    """Print a table of changes with a title, and a line for each thing that no search has seen."""
     if not changes:
         return
-    table = Table(title=f"Changed by {title}" if title else "Changed by the series", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for name in ("what", "where", "how", "status"):
         table.add_column(name, no_wrap=name != "what")
     for change in changes[:SHOWN]:

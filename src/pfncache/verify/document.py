@@ -77,12 +77,13 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "base": design.base,
         "verdict": design.verdict,
         "coverage": design.coverage.as_json() if design.coverage is not None else None,
-        "changes": [_change(change) for change in design.changes] if design.changes is not None else None,
+        "changes": [change_as_json(change) for change in design.changes] if design.changes is not None else None,
         "scenarios": [_scenario(comparison, compared) for comparison in comparisons],
     }
 
 
-def _change(change: SourceChange) -> dict[str, Any]:
+def change_as_json(change: SourceChange) -> dict[str, Any]:
+    """Return a change of the source as the schemas have it."""
     return {
         "kind": change.kind,
         "name": change.name,

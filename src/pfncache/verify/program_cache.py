@@ -40,8 +40,10 @@ def covering_program_of(system: System, reduction: bool = True) -> Program:
     return link(compile_system(system, _covering_memo, coverage=True), reduction)
 
 
-def program_of(system: System, reduction: bool = True) -> Program:
+def program_of(system: System, reduction: bool = True, final: bool = False) -> Program:
     """Return the program of `system`: from the cache, or compiled, linked and written there. Raises CompileError.
+
+    With `final`, its search distinguishes final states by every variable.
 
     The key of a system is everything that determines its program: the sources of the package, the classes of its
     kernel, its initial state, and the calls of its actors. A system of which this is not known for certain, as of a
@@ -49,14 +51,14 @@ def program_of(system: System, reduction: bool = True) -> Program:
     """
     heap = Heap.of(system)
     try:
-        path = _path(system, heap, reduction)
+        path = _path(system, heap, f"{'' if reduction else '-full'}{'-final' * final}")
     except _Uncacheable:
         path = None
     if path is None:
-        return link(compile_system(system, _memo), reduction)
+        return link(compile_system(system, _memo), reduction, final)
     program = _read(path, system, heap)
     if program is None:
-        program = link(compile_system(system, _memo), reduction)
+        program = link(compile_system(system, _memo), reduction, final)
         _write(path, program)
     return program
 
@@ -80,7 +82,7 @@ def _generation() -> str:
     return whole.hexdigest()[:16]
 
 
-def _path(system: System, heap: Heap, reduction: bool) -> Path | None:
+def _path(system: System, heap: Heap, suffix: str) -> Path | None:
     """Return the file of a system's program; None if there is no folder for it. Raises _Uncacheable."""
     folder = user_cache.private(user_cache.root() / "systems" / _generation())
     if folder is None:
@@ -88,7 +90,7 @@ def _path(system: System, heap: Heap, reduction: bool) -> Path | None:
     name = hashlib.sha256()
     for part in _description(system, heap):
         name.update(part.encode() + b"\n")
-    return folder / f"{name.hexdigest()[:40]}{'' if reduction else '-full'}"
+    return folder / f"{name.hexdigest()[:40]}{suffix}"
 
 
 def _description(system: System, heap: Heap) -> Iterator[str]:
@@ -104,7 +106,9 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
             members = (f"{n}={key(v)}" for n, v in vars(record).items() if not n.startswith("host_"))
             yield f"{record.record_name}: {', '.join(members)}"
     for actor in system.actors:
-        calls = "; ".join(f"{key(call.function)}{key(call.args)}{call.target!r}" for call in actor.calls)
+        calls = "; ".join(
+            f"{key(call.function)}{key(call.args)}{call.target!r}{key(call.result)}" for call in actor.calls
+        )
         yield f"{actor.name} {key(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
     if system.at_end is not None:
         yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)} {key(system.at_end_task)}"

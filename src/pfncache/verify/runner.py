@@ -7,13 +7,14 @@ import ast
 import functools
 import gc
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pfncache.check.compile.source import unwrap
 from pfncache.check.engine.bfs import explore
 from pfncache.check.engine.numba_cache import is_cached
+from pfncache.check.final_states import FinalStates
 from pfncache.check.program.layout import Program
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.result import Found, SearchResult
@@ -31,7 +32,7 @@ from pfncache.verify.reach import compared, results_of
 from pfncache.verify.systems import make_system
 from pfncache.verify.trace import Trace
 from pfncache.verify.trace_builder import build, reason_of
-from pfncache.verify.workers import GC_THRESHOLD, LOST, Workers, usable_cores
+from pfncache.verify.workers import GC_THRESHOLD, LOST, Item, Result, Workers, usable_cores
 
 OUT_OF_MEMORY = "out of memory"
 """What ended a search that found no memory."""
@@ -67,6 +68,35 @@ def search(job: Job) -> tuple[Search, SearchResult, System]:
     system = make_system(job.design, job.scenario)
     program = _program(job, system, job.reduction)
     return *search_shortest(program, job.max_states, job.threads, job.first), system
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalSearch:
+    """A search that has kept the final states apart."""
+
+    outcome: Outcome
+    final: FinalStates
+
+
+def search_final(job: Job) -> FinalSearch:
+    """Search once, for the outcome and for the final states by every variable and by what each operation returned.
+
+    Violations have the first path that was found, not a shortest one. Raises CompileError and MemoryError.
+    """
+    system = make_system(job.design, job.scenario).with_results()
+    searching = Search(program_of(system, job.reduction, final=True), job.max_states, job.threads)
+    outcome = _outcome(job, system, searching, searching.run())
+    if job.reduction and outcome.verdict == Verdict.VACUOUS:
+        outcome = _unreduced(job, system, outcome)
+    return FinalSearch(outcome=outcome, final=FinalStates.of(searching))
+
+
+def same_program(done: FinalSearch, job: Job) -> bool:
+    """Return whether a search of `job` would have the program of another design's that was made."""
+    compiled = done.final.program.compiled
+    systems = compiled.system, make_system(job.design, job.scenario).with_results()
+    signatures = [_signature(type(system.kernel), compiled.used, Heap.of(system).fingerprint()) for system in systems]
+    return signatures[0] == signatures[1]
 
 
 def _program(job: Job, system: System, reduction: bool) -> Program:
@@ -228,7 +258,6 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
 
     Raises KeyboardInterrupt, also if the search that it interrupted has ended as bounded, and Terminated at SIGTERM.
     """
-    gc.set_threshold(GC_THRESHOLD)
     batches: dict[str, list[Job]] = {}
     for job in jobs:
         batches.setdefault(job.scenario_name, []).append(job)
@@ -236,15 +265,25 @@ def run_jobs(jobs: list[Job], processes: int | None = None) -> Iterator[tuple[Jo
     cores = min(processes or usable_cores(), usable_cores())
     if len(work) == 1:  # its search uses all cores
         work = [[replace(job, threads=cores) for job in work[0]]]
+    for job, found in run_batches(_run_batch, work, cores):
+        yield job, found or Outcome.lost(job.scenario_name, reason=LOST)
+
+
+def run_batches(
+    function: Callable[[Sequence[Item]], Iterator[Result]], batches: Sequence[Sequence[Item]], processes: int | None
+) -> Iterator[tuple[Item, Result | None]]:
+    """Apply a function that searches to batches of items, as run_jobs() does; None for what is lost."""
+    gc.set_threshold(GC_THRESHOLD)
+    cores = min(processes or usable_cores(), usable_cores())
     # a first one here fills Numba's cache before the workers look for it
-    here = work[:1] if min(cores, len(work)) > 1 else work
+    here = batches[:1] if min(cores, len(batches)) > 1 else batches
     with interruptible():
         for batch in here:
-            for job, outcome in zip(batch, _run_batch(batch), strict=True):
-                yield job, outcome
+            for item, result in zip(batch, function(batch), strict=True):
+                yield item, result
                 reraise()
-        for job, found in Workers(_run_batch, work[len(here) :], cores).run():
-            yield job, found or Outcome.lost(job.scenario_name, reason=LOST)
+        for item, found in Workers(function, batches[len(here) :], cores).run():
+            yield item, found
             reraise()
 
 

@@ -26,6 +26,7 @@ PIPE_WIDTH = 120
 COLOURS = {"holds": "green", "violated": "red"}
 """Colours of verdicts; the others are yellow."""
 VACUOUS_COLOUR = "yellow"
+COMPILING = "compiling the search engine, once; this takes about ten seconds ..."
 NAMED_CURED = 10
 """Most cured violations that are named."""
 
@@ -33,7 +34,7 @@ NAMED_CURED = 10
 def run_with_progress(session: Session) -> None:
     """Run a session with its progress on standard error."""
     if not engine_is_cached():
-        click.echo("compiling the search engine, once; this takes about ten seconds ...", err=True)
+        click.echo(COMPILING, err=True)
     with progress("verify", len(session.jobs)) as advance:
 
         def on_done(job: Job) -> None:
@@ -71,7 +72,8 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
     for design in designs:
         for line in against_base(design):
             console.print(line, markup=False, soft_wrap=True)
-        show_changes(console, design.design if len(designs) > 1 else "", design.changes or ())
+        by = design.design if len(designs) > 1 else "the series"
+        show_changes(console, f"Changed by {by}", design.changes or ())
     console.print(f"{coverage([o for d in designs for o in d.outcomes])} in {seconds:.1f} s", style="dim")
 
 

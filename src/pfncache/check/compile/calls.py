@@ -25,7 +25,7 @@ from pfncache.check.compile.values import (
     Value,
     kind_of_hint,
 )
-from pfncache.check.ir import LockUse
+from pfncache.check.ir import LockUse, Variable
 from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.lang.atomic import block_until
 from pfncache.lang.choose import choose, symmetric
@@ -254,19 +254,32 @@ class Calls(Expressions):
             self.reach(reach, Const(True))
         return result
 
-    def repeat(self, turns: int, target: Value, arguments: list[Value], reach: str = "") -> None:
-        """Compile `turns` calls of a function as a loop; `reach` is the target that is reached if one succeeds."""
+    def repeat(
+        self, turns: int, target: Value, arguments: list[Value], reach: str = "", into: Variable | None = None
+    ) -> None:
+        """Compile `turns` calls of a function as a loop; `reach` is the target that is reached if one succeeds.
+
+        A number that it returns is stored `into` a variable.
+        """
         if turns == 1 or self.dead:
-            self._inline(target, arguments, {}, reach)
+            self._store(self._inline(target, arguments, {}, reach), into)
             return
         counter, again = self.variable(IntKind(0, turns)), self.new_label()
         self.emit(Op.MOVE, self.constant(0), dest=counter)
         self.labels_used.add(again)
         self.place(again)
-        self._inline(target, arguments, {}, reach)
+        self._store(self._inline(target, arguments, {}, reach), into)
         self.emit(Op.ADD, counter, self.constant(1), dest=counter)
         more = self.compute(Op.LT, BOOL, counter, self.constant(turns))
         self.jump_if(more, again)
+
+    def _store(self, value: Value, into: Variable | None) -> None:
+        """Store a number as a part of the last step: no other actor accesses the variable."""
+        if into is None or self.dead or not isinstance(value, Reg | Const):
+            return
+        if isinstance(self.kind_of(value), IntKind):
+            self.unit.own.note(into)
+            self.emit(Op.STORE, self.scalar(value), subject=into)
 
     def _leave(self, frame: Frame) -> Value:
         """Compile the end of a function, and return its result."""

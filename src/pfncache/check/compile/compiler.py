@@ -122,7 +122,8 @@ def _compile_calls(
         bottom = function_source(cast(FunctionType, _bottom))
         compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
         unit.used.add(call.function.__name__)
-        compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args], call.target)
+        into = unit.heap.variable(call.result, "returned") if call.result is not None else None
+        compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args], call.target, into)
     compiler.jump(again) if endless else compiler.emit(Op.HALT)
     return compiler.code
 

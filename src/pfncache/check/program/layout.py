@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -136,8 +137,9 @@ class Program:
 class Linker:
     """Lays out a compiled system as a program."""
 
-    def __init__(self, compiled: Compiled, reduction: bool) -> None:
+    def __init__(self, compiled: Compiled, reduction: bool, final: bool) -> None:
         self.compiled = compiled
+        self.final = final
         self.heap = compiled.heap
         self.left_out = {Op.RELEASE} if reduction else {Op.RELEASE, Op.SYMMETRIC}
         self.remain = merge_unseen_steps(compiled) if reduction else None
@@ -249,6 +251,8 @@ class Linker:
         for slot in self.slots.values():
             kept &= ~slot.mask
         at_end = masks_of(codes[-1], self.heap, set(), bits, 0)[-1].live if len(codes) > count else 0
+        if self.final:
+            at_end |= functools.reduce(or_, (slot.mask for slot in self.slots.values()), 0)
         pairs = [(i, self._interrupter(i)) for i in range(count)]
         words: list[int] = []
         for number in range(count):
@@ -430,6 +434,9 @@ def room(kind: Kind, pools: dict[Any, Any]) -> tuple[int, int]:
     return max(1, (kind.high - kind.low).bit_length()), kind.low
 
 
-def link(compiled: Compiled, reduction: bool = True) -> Program:
-    """Lay out a compiled system. `reduction` merges steps by Lipton's reduction, and adds masks for the search's."""
-    return Linker(compiled, reduction).link()
+def link(compiled: Compiled, reduction: bool = True, final: bool = False) -> Program:
+    """Lay out a compiled system. `reduction` merges steps by Lipton's reduction, and adds masks for the search's.
+
+    With `final`, every variable counts as read at the end, so that the search does not merge different final states.
+    """
+    return Linker(compiled, reduction, final).link()

@@ -35,7 +35,7 @@ static bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 
 static bool kvm_arch_pre_set_memory_attributes(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	return zap_gfns(kvm, range->start, range->end);
+	return zap_old_kind(kvm, range->start, range->end, range->arg.attributes);
 }
 
 static bool kvm_arch_post_set_memory_attributes(struct kvm *kvm, struct kvm_gfn_range *range)

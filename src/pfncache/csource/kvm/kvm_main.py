@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pfncache.csource.tables import CallEntry, EachEntry, NameEntry, Tables
+from pfncache.csource.tables import CallEntry, EachEntry, Tables
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
@@ -65,9 +65,6 @@ TABLES = Tables(
         "kvm_for_each_memslot_in_gfn_range": EachEntry(
             "self.memslots_in_gfn_range({1}, {2}, {3})", ("0.slot",), "a walk of the ids instead of the tree"
         )
-    },
-    names={
-        "KVM_HVA_ERR_RO_BAD": NameEntry("(self.PAGE_OFFSET + self.PAGE_SIZE)", "a macro with members of the image")
     },
     calls={
         "array_index_nospec": CallEntry("{0}", "the model has no speculation"),

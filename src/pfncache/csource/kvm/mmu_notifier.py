@@ -11,6 +11,7 @@ from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.types import Hva
+from pfncache.linux.include.uapi.linux.kvm import KVM_MEMORY_ATTRIBUTE_PRIVATE
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -54,10 +55,11 @@ class MmuNotifierHelpers(GuestMemfdInvalidation, KvmMmuNotifier):
                 yield slot
 
     @part_of("kvm_arch_pre_set_memory_attributes")
-    def zap_gfns(self, kvm: Kvm, start: Gfn, end: Gfn) -> bool:
-        """Zap private and shared SPTEs of a range: a conversion goes either way."""
+    def zap_old_kind(self, kvm: Kvm, start: Gfn, end: Gfn, attributes: int) -> bool:
+        """Zap the SPTEs of a range that are of the kind which it has before it gets the attributes."""
         WARN_ON_ONCE(not self.kvm_arch_has_private_mem(kvm), "!kvm_arch_has_private_mem(kvm)")
-        self.kvm_unmap_gfn_range(kvm, start, end, True, True)
+        private = attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE != 0
+        self.kvm_unmap_gfn_range(kvm, start, end, not private, private)
         return True
 
     @part_of("kvm_unmap_gfn_range")

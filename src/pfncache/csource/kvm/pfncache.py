@@ -28,7 +28,10 @@ TABLES = Tables(
     },
     names={
         name: NameEntry(f"self.{name}", "the checker's pages are small: a member of the kernel image")
-        for name in ("PAGE_SIZE", "PAGE_SHIFT", "PAGE_OFFSET", "KVM_HVA_ERR_BAD", "KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS")
+        for name in (
+            "PAGE_SIZE", "PAGE_SHIFT", "PAGE_OFFSET", "KVM_HVA_ERR_BAD", "KVM_HVA_ERR_RO_BAD",
+            "KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS",
+        )
     },
     lists={("Kvm", "gpc_list"): WalkEntry("{0}.gpcs", "{0}.gpc_list.reaches({1}.list)", "the links are membership")},
     entries={

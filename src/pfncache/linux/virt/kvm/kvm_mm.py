@@ -41,6 +41,7 @@ class KvmMm(Mm):
     host_clock: int
     """The TSC, in nanoseconds, in direct execution."""
     KVM_HVA_ERR_BAD: int
+    KVM_HVA_ERR_RO_BAD: int
     """The error address: PAGE_OFFSET on x86, which no user page has."""
 
     def kvm_is_error_hva(self, hva: Hva) -> bool:

@@ -39,12 +39,11 @@ class GfnToPfn(KvmMm):
 
         Linux: virt/kvm/kvm_main.c __gfn_to_hva_many(), v7.3.4.
         Locks: SRCU or slots_lock.
-        Simplified: one error address, without KVM_HVA_ERR_RO_BAD.
         """
         if slot is None or slot.invalid:
             return self.KVM_HVA_ERR_BAD
         if slot.readonly and write:
-            return self.KVM_HVA_ERR_BAD
+            return self.KVM_HVA_ERR_RO_BAD
         return slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
 
     def gfn_to_hva_memslot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:

@@ -87,17 +87,22 @@ class XenVcpuInfo(XenRunstate):
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Return whether an upcall is pending; none is without vcpu_info.
 
-        Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (in an
-        SRCU section since v7.3.2: aa8ad943f242).
+        Linux: arch/x86/kvm/xen.h kvm_xen_has_interrupt(), v7.3.4.
         """
-        if not vcpu.xen.vcpu_info_cache.active:
-            return False
+        return vcpu.xen.vcpu_info_cache.active and self._kvm_xen_has_interrupt(vcpu)
+
+    def _kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Read vcpu_info in an SRCU section.
+
+        Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (without the section before v7.3.2: aa8ad943f242).
+        """
         kvm = vcpu.kvm
         assert kvm is not None
         with srcu_read_lock(kvm.srcu):
-            return self._kvm_xen_has_interrupt(vcpu)
+            return self.upcall_is_pending(vcpu)
 
-    def _kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+    @part_of("__kvm_xen_has_interrupt")
+    def upcall_is_pending(self, vcpu: KvmVcpu) -> bool:
         """Read vcpu_info; return True where it must not be refreshed: before the vCPU blocks, and in atomic context.
 
         Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4.

@@ -63,6 +63,9 @@ def test_all_skipped_exits_4(pfncache: Call) -> None:
         (("--machine", "toaster"), "'model', 'kvm'"),
         (("--machine", "kvm", "--kernel", "7.3"), "--kernel is for the machine vm, not for kvm"),
         (("--kernel", "5.10"), "get it with: pfncache kernel fetch 5.10"),
+        (("--base", "7.3"), "--base is that of a series; give --design SERIES, too"),
+        (("--design", "rfc-v4", "--base", "7.3"), "--base is that of a series; give --design SERIES, too"),
+        (("--design", "/dev/null"), "no patch in /dev/null; give a folder of git format-patch, or an mbox"),
         (("--kernel", "/dev/null/bzImage"), "no kernel '/dev/null/bzImage': no such file"),
     ],
 )

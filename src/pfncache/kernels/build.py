@@ -9,7 +9,7 @@ from pfncache import user_cache
 from pfncache.kernels import apply as applying
 from pfncache.kernels import variant
 from pfncache.kernels.flavour import Flavour, Progress
-from pfncache.kernels.image import Image
+from pfncache.kernels.image import Changes, Image
 from pfncache.kernels.make import BuildError
 from pfncache.kernels.patch_mail import PatchMail
 from pfncache.kernels.source import Source
@@ -44,10 +44,11 @@ def build(
                 modules = flavour.build(tree, progress)
             except BuildError as error:
                 raise BuildError(f"{error}{_blame(series, error.path)}") from None
+            changes = Changes(source.release, scratch, tuple(touched)) if touched else None
             if flavour.whole:
                 release = (tree.path / "include/config/kernel.release").read_text().strip()
-                return variant.save(name, release, tree.path / "arch/x86/boot/bzImage", None, modules)
-            return variant.save(name, source.release, stock.vmlinuz, stock.modules, modules)
+                return variant.save(name, release, tree.path / "arch/x86/boot/bzImage", None, modules, changes)
+            return variant.save(name, source.release, stock.vmlinuz, stock.modules, modules, changes)
 
 
 def _blame(series: Sequence[PatchMail], path: str) -> str:

@@ -8,6 +8,18 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Changes:
+    """Files of a source that a series has changed."""
+
+    release: str
+    """Of the kernel whose source it is."""
+    folder: Path
+    """The files after the series; one that is not there was removed."""
+    names: tuple[str, ...]
+    """Paths in the kernel's tree."""
+
+
+@dataclass(frozen=True)
 class Image:
     """A kernel with its modules, as files."""
 
@@ -22,3 +34,5 @@ class Image:
     """Folder with modules that replace those of the same name, such as kvm.ko; None without one."""
     append: str = ""
     """Additional command line of this kernel."""
+    changes: Changes | None = None
+    """What a series has changed in its source; None without one."""

@@ -13,9 +13,10 @@ from pathlib import Path
 from pfncache import user_cache as cache
 from pfncache.kernels import debian
 from pfncache.kernels.apt import SUITES
-from pfncache.kernels.image import Image
+from pfncache.kernels.image import Changes, Image
 
 _FILE = "image.json"
+_SOURCE = "source"
 _SHOWN = 32
 """Characters of a name that are shown or kept."""
 _STRIP_SECONDS = 60.0
@@ -57,10 +58,17 @@ def folder() -> Path:
     return cache.root() / "variants"
 
 
-def save(name: str, release: str, vmlinuz: Path, modules: Path | None, replaced: Iterable[Path]) -> Image:
+def save(
+    name: str,
+    release: str,
+    vmlinuz: Path,
+    modules: Path | None,
+    replaced: Iterable[Path],
+    changes: Changes | None = None,
+) -> Image:
     """Save a variant under a name, which replaces a previous one once it is complete. Raises BadName.
 
-    A vmlinuz without modules is copied.
+    A vmlinuz without modules is copied, and so are the files that a series has changed.
     """
     check_name(name)
     where = folder() / name
@@ -70,7 +78,10 @@ def save(name: str, release: str, vmlinuz: Path, modules: Path | None, replaced:
             subprocess.run(command, check=True, capture_output=True, timeout=_STRIP_SECONDS)
         if modules is None:
             shutil.copy(vmlinuz, part / "vmlinuz")
-        described = {"release": release, "stock": str(vmlinuz.parent) if modules is not None else ""}
+        described: dict[str, object] = {"release": release, "stock": str(vmlinuz.parent) if modules is not None else ""}
+        if changes is not None:
+            described |= {"source": changes.release, "changed": list(changes.names)}
+            shutil.copytree(changes.folder, part / _SOURCE)
         (part / _FILE).write_text(json.dumps(described))
     return load(name)
 
@@ -86,4 +97,7 @@ def load(name: str) -> Image:
     described = json.loads((where / _FILE).read_text())
     stock = Path(described["stock"]) if described["stock"] else where
     modules = stock / "modules" if described["stock"] else None
-    return Image(name, described["release"], stock / "vmlinuz", modules, where)
+    changes = None
+    if "source" in described:
+        changes = Changes(described["source"], where / _SOURCE, tuple(described["changed"]))
+    return Image(name, described["release"], stock / "vmlinuz", modules, where, changes=changes)

@@ -14,6 +14,7 @@ from pfncache.machines.host import pace
 from pfncache.machines.vm.guest import Boot
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.comparison import KernelResults
+from pfncache.selftests.expected import Expected, expected_of
 from pfncache.selftests.identify import Host, probe
 from pfncache.selftests.runner import SelftestResult, run
 from pfncache.selftests.selftest import Selftest
@@ -54,12 +55,15 @@ def columns(request: SelftestRequest, machine: str | None, images: list[Image], 
     for image in images:
         with boot(image) as guest:
             kernel = GuestKernel(guest)
-            yield _on_kernel(request, kernel, f"of Linux {image.release} in QEMU", image.release, kernel.probe())
+            found = kernel.probe()
+            expected = expected_of(found, image, request.design)
+            yield _on_kernel(request, kernel, f"of Linux {image.release} in QEMU", image.release, found, expected)
     if images:
         return
     host = probe() if machine != "model" else None
     if host is not None and (machine == "kvm" or host.capabilities is not None):
-        yield _on_kernel(request, this_host, "of this host", os.uname().release, host)
+        expected = expected_of(host, design=request.design)
+        yield _on_kernel(request, this_host, "of this host", os.uname().release, host, expected)
         return
     design = request.design or DESIGNS["mainline-7.3"]
     why = f" ({host.reason})" if host is not None else ""
@@ -67,11 +71,12 @@ def columns(request: SelftestRequest, machine: str | None, images: list[Image], 
     yield column, run(request.tests, None, design, strict=request.strict)
 
 
-def _on_kernel(request: SelftestRequest, kernel: Kernel, where: str, release: str, host: Host) -> Pending:
-    design = request.design or host.design
+def _on_kernel(
+    request: SelftestRequest, kernel: Kernel, where: str, release: str, host: Host, expected: Expected
+) -> Pending:
+    design = expected.design
     if host.capabilities is None:
         column = KernelResults(release, design.name, f"no usable KVM {where}: {host.reason}")
         return column, run(request.tests, kernel, design)
-    reason = "by --design" if request.design is not None else host.reason
-    column = KernelResults(release, design.name, f"the KVM {where}, modelled by {design.name} ({reason})")
+    column = KernelResults(release, design.name, f"the KVM {where}, modelled by {design.name} ({expected.reason})")
     return column, run(request.tests, kernel, design, host.capabilities.processor, request.names, request.strict)

@@ -13,6 +13,7 @@ from pfncache.csource.kvm.translation import Translation, translate
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of
+from pfncache.kernels.image import Changes
 from pfncache.kernels.patch_mail import PatchMail, SeriesError
 from pfncache.series.change import ItemKind, SourceChange, Status
 from pfncache.series.changes import changes_between
@@ -24,6 +25,7 @@ from pfncache.series.trees import (
     read_names,
     tree_at,
     version_of,
+    with_changes,
     with_series,
 )
 
@@ -99,6 +101,15 @@ def steps_of(base: KernelTree, series: Sequence[PatchMail], name: str, each_patc
     if not each_patch:
         return [whole]
     return [*_prefixes(started, base, series, name)]
+
+
+def of_build(source: Path, changes: Changes, name: str) -> SeriesStep:
+    """Return the design of a kernel that was built from a source with a series. Raises SeriesError."""
+    version = changes.release.split("+")[0].split("-")[0]
+    base = tree_at(source, version, changes.names)
+    step = BaseKernel(base).step(with_changes(base, changes), name, f"Linux {version} as it was built")
+    require_something(step)
+    return step
 
 
 def of_range(repository: Path, span: str, each_patch: bool) -> list[SeriesStep]:

@@ -15,6 +15,7 @@ from pfncache import user_cache
 from pfncache.csource.kvm.joined import tables
 from pfncache.csource.kvm.translation import FILES
 from pfncache.kernels import apply as applying
+from pfncache.kernels.image import Changes
 from pfncache.kernels.patch_mail import PatchMail, SeriesError
 from pfncache.linux.vmlinux import Vmlinux
 
@@ -92,11 +93,21 @@ def tree_at(path: Path, version: str, touched: Iterable[str] = ()) -> KernelTree
     return KernelTree(path, version, found)
 
 
+def with_changes(base: KernelTree, changes: Changes) -> KernelTree:
+    """Return the tree with the files that a series has changed already."""
+    return _replaced(base, changes.folder, changes.names)
+
+
 def with_series(base: KernelTree, series: Sequence[PatchMail]) -> KernelTree:
     """Return the tree with a series applied. Raises SeriesError for the first patch that does not apply."""
     with user_cache.scratch() as scratch:
         touched = applying.apply(series, base.path, scratch)
-        changed = {n: (scratch / n).read_bytes() if (scratch / n).is_file() else None for n in touched}
+        return _replaced(base, scratch, touched)
+
+
+def _replaced(base: KernelTree, folder: Path, names: Iterable[str]) -> KernelTree:
+    """Return the tree with files of a folder in the place of its own; one that is not there was removed."""
+    changed = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in names}
     texts = {**base.texts, **changed}
     return _kept(base, {name: text for name, text in texts.items() if text is not None})
 

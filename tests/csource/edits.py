@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tree_sitter import Node
 
+from pfncache.csource.kvm.joined import tables
 from pfncache.csource.parse import SourceFile, child, parse, text_of, walk
 from tests.csource.kvm.trees import body_of
 
@@ -95,6 +96,22 @@ def substitute(pattern: str, ours: str) -> Edit:
     return edit
 
 
+def before_function(ours: str) -> Edit:
+    """Insert a definition of ours before that of a function."""
+
+    def edit(text: str, function: str) -> str:
+        found = re.search(rf"^[\w \t*]*\b{function}\([^;{{]*\)\n\{{", text, re.M)
+        assert found is not None, f"there is no function {function}()"
+        return f"{text[: found.start()]}{ours}\n{text[found.start() :]}"
+
+    return edit
+
+
+def everywhere(new: str) -> Edit:
+    """Give a function another name, in the whole file."""
+    return lambda text, function: re.sub(rf"\b{function}\b", new, text)
+
+
 @dataclass(frozen=True)
 class Change:
     """An edit of a function of a file."""
@@ -132,7 +149,8 @@ def diff(before: Path, after: Path, files: Sequence[str], subject: str) -> str:
 
 
 def _function(text: str, name: str) -> Node:
-    source: SourceFile = parse(text, "edited.c")
+    known = tables()
+    source: SourceFile = parse(text, "edited.c", known.config, {*known.calls, *known.each, *known.names})
     assert name in source.functions, f"there is no function {name}()"
     return source.functions[name].body
 

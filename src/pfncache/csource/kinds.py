@@ -7,11 +7,11 @@ import ast
 import enum
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from pfncache.csource.parse import CType
 from pfncache.csource.tables import Tables
-from pfncache.lang.records import Record, record_of
+from pfncache.lang.records import Bound, Record, record_of
 
 
 class Form(enum.Enum):
@@ -114,6 +114,13 @@ class Layout:
 @cache
 def _hints(record: Any) -> dict[str, Any]:
     return get_type_hints(record, localns=dict(Record.registry), include_extras=True)
+
+
+def add_member(record: type[Record], name: str, kind: Kind) -> None:
+    """Give a record a member that it has in a patched kernel alone."""
+    hints: dict[Form, Any] = {Form.BOOL: bool, Form.INT: Annotated[int, Bound(-128, 127)]}
+    record.add_field(name, hints[kind.form] if kind.form in hints else cast(Any, kind.record) | None)
+    _hints.cache_clear()
 
 
 def member_kind(record: type[Record], name: str) -> Kind | None:

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import linecache
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -16,8 +16,10 @@ from typing import Any
 from pfncache.csource import parse
 from pfncache.csource.base import Translated
 from pfncache.csource.errors import RefusedError, SourceError
+from pfncache.csource.members import Structs
 from pfncache.csource.parse import FunctionNode, SourceFile, line_of
 from pfncache.csource.program import CProgram, Signature
+from pfncache.csource.renames import Renames
 from pfncache.csource.result import CFunction, Refusal
 from pfncache.csource.runtime import RUNTIME
 from pfncache.csource.tables import Tables
@@ -41,9 +43,13 @@ class Loaded:
     """Functions of the files that the model does not have, and that none of those calls that it has."""
     texts: dict[str, str]
     """The text of each file that was read."""
+    structs: Structs
+    """The structures that the files define."""
 
 
-def read_sources(tree: Path, names: Sequence[str], tables: Tables) -> tuple[list[SourceFile], dict[str, str]]:
+def read_sources(
+    tree: Path, names: Sequence[str], tables: Tables, renamed: Renames
+) -> tuple[list[SourceFile], dict[str, str]]:
     """Parse files of a kernel tree. Raises SourceError for one that is missing or is no text."""
     sources: list[SourceFile] = []
     texts: dict[str, str] = {}
@@ -54,7 +60,7 @@ def read_sources(tree: Path, names: Sequence[str], tables: Tables) -> tuple[list
             raise SourceError(name, 0, "the file is no text") from None
         except OSError as error:
             raise SourceError(name, 0, f"{(error.strerror or 'cannot be read').lower()} in {tree}") from None
-        sources.append(_parsed(texts[name], name, tables.config, _kept(tables)))
+        sources.append(_parsed(renamed.undone(texts[name], name), name, tables.config, _kept(tables)))
     return sources, texts
 
 
@@ -67,27 +73,32 @@ _parsed = functools.lru_cache(maxsize=64)(parse.parse)
 """Files by their text: most of those of a patched tree are those of another one."""
 
 
-def load(tree: Path, files: Sequence[str], tables: Tables) -> Loaded:
+def load(
+    tree: Path, files: Sequence[str], tables: Tables, before: Structs | None = None, renamed: Renames | None = None
+) -> Loaded:
     """Translate the functions of C files that the tables say the model has, and those that they call.
 
-    A function that cannot be translated is refused with the place, and so is each that calls it. Raises SourceError.
+    `before` has the structures of the unpatched kernel: a member that they do not have is new, and zero at first. The
+    names in `renamed` are those that the tables have. A function that cannot be translated is refused with the place,
+    and so is each that calls it. Raises SourceError.
     """
-    sources, texts = read_sources(tree, files, tables)
+    renamed = renamed or Renames()
+    sources, texts = read_sources(tree, files, tables, renamed)
     present = [name for name in tables.headers if (tree / name).is_file()]
-    headers, header_texts = read_sources(tree, present, tables)
+    headers, header_texts = read_sources(tree, present, tables, renamed)
     own = _parsed(tables.declarations, tables.declared_in, tables.config, frozenset())
-    program = CProgram(sources, headers, tables, own)
-    return _load(program, tree, texts | header_texts)
+    program = CProgram(sources, headers, tables, own, before)
+    return _load(program, tree, texts | header_texts, renamed)
 
 
-def load_text(text: str, tables: Tables, file: str = "example.c") -> Loaded:
+def load_text(text: str, tables: Tables, file: str = "example.c", before: Structs | None = None) -> Loaded:
     """Translate the functions of one text; for tests and experiments."""
     source = parse.parse(text, file, tables.config, _kept(tables))
     own = _parsed(tables.declarations, tables.declared_in, tables.config, frozenset())
-    return _load(CProgram([source], [], tables, own), Path(), {file: text})
+    return _load(CProgram([source], [], tables, own, before), Path(), {file: text}, Renames())
 
 
-def _load(program: CProgram, tree: Path, texts: dict[str, str]) -> Loaded:
+def _load(program: CProgram, tree: Path, texts: dict[str, str], renamed: Renames) -> Loaded:
     broken = {
         name: (s.name, error)
         for s in program.sources
@@ -118,11 +129,12 @@ def _load(program: CProgram, tree: Path, texts: dict[str, str]) -> Loaded:
     translated: dict[str, CFunction] = {}
     scope = {**program.tables.scope, **RUNTIME}
     for name, (signature, result) in done.items():
-        functions[signature.method] = compiled(result.tree, tree, signature.function, scope)
+        functions[signature.method] = compiled(result.tree, tree, signature.function, scope, renamed.shown(name))
         if name not in program.own:
-            translated[name] = _described(signature, result)
-    outside = {*program.signatures, *broken} - seen - program.own
-    return Loaded(functions, translated, refused, frozenset(outside), texts)
+            translated[renamed.shown(name)] = _described(signature, result, renamed)
+    outside = frozenset(map(renamed.shown, {*program.signatures, *broken} - seen - program.own))
+    refused = {renamed.shown(name): replace(r, name=renamed.shown(name)) for name, r in refused.items()}
+    return Loaded(functions, translated, refused, outside, texts, program.layout.structs)
 
 
 def _refusal(name: str, file: str, error: RefusedError) -> Refusal:
@@ -148,21 +160,23 @@ def _refuse_callers(
                 break
 
 
-def _described(signature: Signature, result: Translated) -> CFunction:
+def _described(signature: Signature, result: Translated, renamed: Renames) -> CFunction:
     function = signature.function
     return CFunction(
-        name=function.name,
+        name=renamed.shown(function.name),
         file=function.file,
         line=line_of(function.node),
         end_line=function.node.end_point[0] + 1,
         method=signature.method,
         barriers=signature.facts.barriers,
-        calls=tuple(sorted(result.calls)),
+        calls=tuple(sorted(map(renamed.shown, result.calls))),
     )
 
 
-def compiled(tree: ast.FunctionDef, root: Path, c: FunctionNode, scope: Mapping[str, Any]) -> FunctionType:
-    """Compile the syntax tree of a function, and register it with the lines of the C file."""
+def compiled(
+    tree: ast.FunctionDef, root: Path, c: FunctionNode, scope: Mapping[str, Any], name: str = ""
+) -> FunctionType:
+    """Compile the syntax tree of a function, and register it with its name in C and the lines of the C file."""
     file = c.file if Path(c.file).is_absolute() else str(root / c.file)
     space = {**scope, "__name__": MODULE}
     exec(compile(ast.Module([tree], []), file, "exec"), space)
@@ -170,8 +184,8 @@ def compiled(tree: ast.FunctionDef, root: Path, c: FunctionNode, scope: Mapping[
     assert isinstance(function, FunctionType)
     linecache.checkcache(file)  # a trace shows the lines of this text
     syntax.register(function.__code__, tree, file, _shown(c.file))
-    if linux_name(function.__code__) != c.name:
-        part_of(c.name)(function)
+    if linux_name(function.__code__) != (name or c.name):
+        part_of(name or c.name)(function)
     return function
 
 

@@ -9,10 +9,11 @@ from tree_sitter import Node
 
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES, Base
-from pfncache.csource.kinds import Form, Kind, Typed, kind_of_text, member_kind
+from pfncache.csource.kinds import Form, Kind, Typed, add_member, kind_of_text, member_kind
 from pfncache.csource.parse import child, peel, shown, text_of
 from pfncache.csource.scope import Local
 from pfncache.csource.tables import MemberEntry
+from pfncache.lang.records import Record
 
 
 class PlaceLayer(Base):
@@ -123,7 +124,7 @@ class PlaceLayer(Base):
                 return Typed(pytree.member(value.tree, joined), kind), path[count:]
         if path[0] in self.tables.transparent:
             return value, path[1:]
-        added = self.added_member(record, path[0])
+        added = self.added_member(node, record, path[0])
         if added is not None:
             return Typed(pytree.member(value.tree, path[0]), added), path[1:]
         raise self.refuse(node, f"the model's {record.__name__} has no member {'.'.join(path)}", IN_TABLES)
@@ -132,9 +133,21 @@ class PlaceLayer(Base):
         tree = self.fill(node, entry.text, [], lambda word: value.tree)
         return Typed(tree, kind_of_text(entry.returns), place=value.place)
 
-    def added_member(self, record: type, name: str) -> Kind | None:
-        """Return the kind of a member that the C has and the model's record has not, and add it; None if it cannot."""
-        return None
+    def added_member(self, node: Node, record: type[Record], name: str) -> Kind | None:
+        """Return the kind of a member that the series adds to a structure, and add it to the record; None for another.
+
+        A member that the unpatched kernel has, too, and the model has not, has a value that the model does not know.
+        """
+        given = self.program.added.get((record.__name__, name))
+        if given is None:
+            return None
+        kind = self.program.kind_of(given)
+        is_scalar = self.is_number(kind) or (kind.form is Form.RECORD and given.stars == 1)
+        if not is_scalar or given.is_array or given.stars > 1:
+            what = f"the series adds {name} of the type {given}{'[]' * given.is_array} to the model's {record.__name__}"
+            raise self.refuse(node, what, "add a truth value, a number, or a pointer to a structure of the model")
+        add_member(record, name, kind)
+        return kind
 
     # Addresses
 

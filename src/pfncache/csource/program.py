@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 from pfncache.csource.facts import TextFacts, facts_of
 from pfncache.csource.kinds import Form, Kind, Layout, kind_of_hint
+from pfncache.csource.members import Structs, added_members
 from pfncache.csource.parse import CType, FunctionNode, SourceFile
 from pfncache.csource.tables import Tables
 from pfncache.lang.records import Record
@@ -67,7 +68,12 @@ class CProgram:
     """The functions of C files, with the tables that join them to the model."""
 
     def __init__(
-        self, sources: Iterable[SourceFile], headers: Iterable[SourceFile], tables: Tables, own: SourceFile
+        self,
+        sources: Iterable[SourceFile],
+        headers: Iterable[SourceFile],
+        tables: Tables,
+        own: SourceFile,
+        before: Structs | None = None,
     ) -> None:
         self.sources, self.tables = list(sources), tables
         self.layout = Layout(tables)
@@ -79,6 +85,8 @@ class CProgram:
             self.layout.typedefs.update(source.typedefs)
             self.constants.update(source.enumerators)
             self.texts.update(source.constants)
+        self.added = added_members(self.layout, before)
+        """Members that the structures of the unpatched kernel, `before`, do not have, by record and name."""
         self.signatures: dict[str, Signature] = {}
         for source in self.sources:
             for name, function in source.functions.items():

@@ -147,7 +147,8 @@ class StatementLayer(JumpLayer):
 
     def declaration(self, node: Node) -> list[ast.stmt]:
         """Translate a declaration of locals."""
-        if any(c.type == "storage_class_specifier" and text_of(c) in ("static", "extern") for c in node.children):
+        words = {text_of(c) for c in node.children if c.type in ("storage_class_specifier", "type_qualifier")}
+        if "extern" in words or ("static" in words and not _is_constant(node, words)):
             raise self.refuse(node, f"the static local in {shown(node)!r}", "use a member of a structure")
         out: list[ast.stmt] = []
         for part in node.children_by_field_name("declarator"):
@@ -439,3 +440,11 @@ class StatementLayer(JumpLayer):
             if hook is not None and not (right is not None and hook.unless and hook.unless in text_of(right)):
                 return [ast.Expr(self.fill(target, hook.text, [], lambda word: base.tree))]
         return []
+
+
+def _is_constant(node: Node, words: set[str]) -> bool:
+    """Return whether the locals of a declaration are constants, each with its value."""
+    parts = node.children_by_field_name("declarator")
+    return "const" in words and all(
+        part.type == "init_declarator" and child(part, "declarator").type == "identifier" for part in parts
+    )

@@ -121,6 +121,15 @@ class Record:
 
     _finalised: ClassVar[Any] = None
 
+    @classmethod
+    def add_field(cls, name: str, hint: Any) -> None:
+        """Add a scalar, which is zero in each new record: a member that a patched kernel's structure has."""
+        if cls._finalised is not cls:
+            cls._finalise()
+        cls.fields[name] = Field(name, hint, None if record_of(hint) is not None else False if hint is bool else 0)
+        cls.__annotations__[name] = hint
+        setattr(cls, name, cls.fields[name])
+
     def __init__(self, record_name: str = "", **values: Any) -> None:
         cls = type(self)
         if cls._finalised is not cls:

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import FunctionType
 
 from pfncache.csource.errors import SourceError
 from pfncache.csource.kvm.joined import mirrored, tables
 from pfncache.csource.kvm.translation import Translation
 from pfncache.csource.lexer import compiled_lines, without_comments
+from pfncache.csource.members import removed_members
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.series.barriers import moved_barriers
 from pfncache.series.change import ItemKind, SourceChange, Status
 from pfncache.series.items import Item, items_of, not_compiled, tokens
+from pfncache.series.renames import Items, renamed_from
 from pfncache.series.trees import KernelTree, is_by_hand, read_names
-
-Items = Mapping[tuple[ItemKind, str], Item]
 
 
 def changes_between(old: KernelTree, new: KernelTree, before: Translation, after: Translation) -> list[SourceChange]:
@@ -54,8 +54,11 @@ def _changes(file: str, old: str, new: str, before: Translation, after: Translat
         if previous is not None and previous.text == item.text:
             continue
         count += 1
-        how = "changed" if previous is not None else _origin(item, gone)
-        yield _changed(item, file, how, after, moved_barriers(previous, item))
+        origin = renamed_from(item, gone) if previous is None else ""
+        how = "changed" if previous is not None else f"renamed from {origin}" if origin else "new"
+        if origin in after.renamed.functions.values():
+            gone = {key: other for key, other in gone.items() if key[1] != origin}
+        yield _changed(item, file, how, before, after, moved_barriers(previous, item))
     for item in gone.values():
         count += 1
         yield _removed(item, file, before, after)
@@ -80,17 +83,13 @@ def _require_parsed(file: str, text: str, gone: Items) -> None:
             raise SourceError(file, line, f"{name}() does not parse as C; correct the syntax here or above")
 
 
-def _origin(item: Item, gone: Items) -> str:
-    """Return whether an item is new, or one that is gone under another name."""
-    for (kind, name), old in gone.items():
-        if kind == item.kind and old.text.replace(f" {name} ", f" {item.name} ") == item.text:
-            return f"renamed from {name}"
-    return "new"
-
-
-def _changed(item: Item, file: str, how: str, after: Translation, barriers: tuple[str, ...]) -> SourceChange:
+def _changed(
+    item: Item, file: str, how: str, before: Translation, after: Translation, barriers: tuple[str, ...]
+) -> SourceChange:
     status, line, what = Status.OUTSIDE, item.line, ""
-    if item.kind is not ItemKind.FUNCTION:
+    if item.kind is ItemKind.STRUCT and (gone := removed_members(tables(), item.name, before.structs, after.structs)):
+        status, what = Status.REFUSED, f"{', '.join(gone)} is removed, which functions of the model use; keep the name"
+    elif item.kind is not ItemKind.FUNCTION:
         status = Status.OUTSIDE if item.kind is ItemKind.VARIABLE else Status.CHECKED
         if item.is_function_like and (file.endswith(".h") or item.name in {*tables().calls, *tables().each}):
             status, what = Status.BY_HAND, "a macro that is not expanded: the model's is used"

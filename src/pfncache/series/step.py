@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pfncache.csource.errors import SourceError
 from pfncache.csource.kvm.translation import Translation, translate
+from pfncache.csource.renames import Renames
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of
@@ -17,6 +18,7 @@ from pfncache.kernels.image import Changes
 from pfncache.kernels.patch_mail import PatchMail, SeriesError
 from pfncache.series.change import ItemKind, SourceChange, Status
 from pfncache.series.changes import changes_between
+from pfncache.series.renames import renames_between
 from pfncache.series.trees import (
     KernelTree,
     at_commit,
@@ -69,7 +71,7 @@ class BaseKernel:
 
     def step(self, tree: KernelTree, name: str, title: str) -> SeriesStep:
         """Return the design of a patched tree beside this base. Raises SeriesError for C that does not parse."""
-        after = _translated(tree)
+        after = _translated(tree, self.translation, renames_between(self.tree, tree))
         try:
             changes = changes_between(self.tree, tree, self.translation, after)
         except SourceError as error:
@@ -87,9 +89,9 @@ def mainline_of(version: str) -> Design:
     return DESIGNS[f"mainline-{number}"]
 
 
-def _translated(tree: KernelTree) -> Translation:
+def _translated(tree: KernelTree, before: Translation | None = None, renamed: Renames | None = None) -> Translation:
     try:
-        return translate(tree.path, tree.sources, version=tree.version)
+        return translate(tree.path, tree.sources, version=tree.version, before=before, renamed=renamed)
     except SourceError as error:
         raise SeriesError(str(error)) from None
 

@@ -42,6 +42,8 @@ class DesignOutcome:
     """The lines of the design's functions that were reached, if that was asked for."""
     changes: tuple[SourceChange, ...] | None = None
     """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
+    unaffected: frozenset[str] = frozenset()
+    """Of a series in C: the scenarios that run no function which it changes; they have the base's outcome."""
 
     @property
     def verdict(self) -> DesignVerdict:

@@ -78,7 +78,10 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "verdict": design.verdict,
         "coverage": design.coverage.as_json() if design.coverage is not None else None,
         "changes": [change_as_json(change) for change in design.changes] if design.changes is not None else None,
-        "scenarios": [_scenario(comparison, compared) for comparison in comparisons],
+        "scenarios": [
+            _scenario(comparison, compared) | {"unaffected": comparison.outcome.scenario in design.unaffected}
+            for comparison in comparisons
+        ],
     }
 
 

@@ -73,6 +73,8 @@ class Outcome:
 
     covered: frozenset[SourceLine] = frozenset()
     """The lines that the search has executed, if coverage is asked for."""
+    used: frozenset[str] = frozenset()
+    """Of a design from C: names of the functions that the set-up called or the actors may call, others among them."""
 
     def judged(self, base: frozenset[str] = frozenset()) -> Outcome:
         """Return the outcome, vacuous if it would hold and a target is missed; `base` are those of the base."""

@@ -82,9 +82,14 @@ def _generation() -> str:
     return whole.hexdigest()[:16]
 
 
+def newest_folder() -> Path | None:
+    """Return the folder of what the package's present sources determine; None if there is no private one."""
+    return user_cache.private(user_cache.root() / "systems" / _generation())
+
+
 def _path(system: System, heap: Heap, suffix: str) -> Path | None:
     """Return the file of a system's program; None if there is no folder for it. Raises _Uncacheable."""
-    folder = user_cache.private(user_cache.root() / "systems" / _generation())
+    folder = newest_folder()
     if folder is None:
         return None
     name = hashlib.sha256()
@@ -95,7 +100,7 @@ def _path(system: System, heap: Heap, suffix: str) -> Path | None:
 
 def _description(system: System, heap: Heap) -> Iterator[str]:
     """Yield everything that determines the program of a system, apart from the sources."""
-    yield from _layers(type(system.kernel))
+    yield from layers_of(type(system.kernel))
     key = functools.partial(_key, system, heap)
     for name, value in sorted(vars(system.kernel).items()):
         if not name.startswith("host_") or isinstance(value, int):
@@ -114,7 +119,7 @@ def _description(system: System, heap: Heap) -> Iterator[str]:
         yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)} {key(system.at_end_task)}"
 
 
-def _layers(kernel: type) -> tuple[str, ...]:
+def layers_of(kernel: type) -> tuple[str, ...]:
     """Return the classes of a kernel, by names that are the same in every process."""
     return tuple(f"{layer.__module__}.{layer.__name__}{_made_of(layer)}" for layer in kernel.__mro__ if _is_ours(layer))
 

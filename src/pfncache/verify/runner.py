@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import ast
-import functools
 import gc
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pfncache.check.compile.source import unwrap
 from pfncache.check.engine.bfs import explore
 from pfncache.check.engine.numba_cache import is_cached
 from pfncache.check.final_states import FinalStates
@@ -24,8 +20,8 @@ from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
 from pfncache.interrupts import interruptible, reraise
-from pfncache.lang.syntax import Syntax, syntax_of
 from pfncache.scenarios.scenario import Scenario, describe
+from pfncache.verify.identity import is_from_c, recorded_calls, signature
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.program_cache import covering_program_of, program_of
 from pfncache.verify.reach import compared, results_of
@@ -56,6 +52,8 @@ class Job:
     """Report the lines that are executed."""
     first: bool = False
     """End the search at the first violation."""
+    base_reached: frozenset[str] = frozenset()
+    """Targets that the design's base has reached in an earlier run, which the design has to reach, too."""
 
     @property
     def scenario_name(self) -> str:
@@ -95,7 +93,7 @@ def same_program(done: FinalSearch, job: Job) -> bool:
     """Return whether a search of `job` would have the program of another design's that was made."""
     compiled = done.final.program.compiled
     systems = compiled.system, make_system(job.design, job.scenario).with_results()
-    signatures = [_signature(type(system.kernel), compiled.used, Heap.of(system).fingerprint()) for system in systems]
+    signatures = [signature(type(system.kernel), compiled.used, Heap.of(system).fingerprint()) for system in systems]
     return signatures[0] == signatures[1]
 
 
@@ -132,21 +130,31 @@ class OutcomeCache:
             return Outcome.bounded(job.scenario_name, reason=OUT_OF_MEMORY)
 
     def _run(self, job: Job) -> Outcome:
-        system = make_system(job.design, job.scenario)
+        system, called = _set_up(job)
         start = Heap.of(system).fingerprint()
         bounds = (job.max_states, job.reduction, job.first)
         for entry in self.entries:
-            if entry.bounds == bounds and _signature(type(system.kernel), entry.used, start) == entry.signature:
+            if entry.bounds == bounds and signature(type(system.kernel), entry.used, start) == entry.signature:
                 return entry.outcome.excused(_reasons(job, system))
         program = _program(job, system, job.reduction)
         outcome = _outcome(job, system, *search_shortest(program, job.max_states, job.threads, job.first))
-        before = frozenset[str]().union(*(compared(entry.outcome.targets) for entry in self.entries))
+        before = job.base_reached.union(*(compared(entry.outcome.targets) for entry in self.entries))
         if job.reduction and outcome.judged(before).verdict == Verdict.VACUOUS:
             outcome = _unreduced(job, system, outcome)
         used = program.compiled.used
-        signature = _signature(type(system.kernel), used, start)
-        self.entries.append(_Entry(bounds=bounds, used=used, signature=signature, outcome=outcome))
+        outcome = replace(outcome, used=used | called if called is not None else frozenset())
+        identity = signature(type(system.kernel), used, start)
+        self.entries.append(_Entry(bounds=bounds, used=used, signature=identity, outcome=outcome))
         return outcome
+
+
+def _set_up(job: Job) -> tuple[System, set[str] | None]:
+    """Return the system of a job and, for a design from C, the names of all functions that the set-up called."""
+    if not is_from_c(job.design):
+        return make_system(job.design, job.scenario), None
+    with recorded_calls() as called:
+        system = make_system(job.design, job.scenario)
+    return system, called
 
 
 def _outcome(job: Job, system: System, searching: Search, result: SearchResult) -> Outcome:
@@ -207,32 +215,6 @@ def _violation(searching: Search, found: Found) -> Violation:
     trace = trace_of(searching, found) if found.path or found.failure is not None else None
     reason = trace.reason if trace is not None else found.detail
     return Violation(property=found.property, reason=reason, trace=trace)
-
-
-def _signature(kernel: type, used: frozenset[str], start: tuple[object, ...]) -> tuple[Any, ...]:
-    """Return what determines a search: every definition of each used function, and the initial state.
-
-    Functions are distinguished by code and by module: equal code reads other constants in another module.
-    """
-    code = tuple(
-        (name, tuple(_identity(vars(owner)[name]) for owner in kernel.__mro__ if callable(vars(owner).get(name))))
-        for name in sorted(used)
-    )
-    return code, start
-
-
-def _identity(function: Any) -> tuple[Any, ...]:
-    inner = unwrap(function)
-    registered = syntax_of(inner.__code__)
-    if registered is not None:  # made from C: the same text on other lines is the same function
-        return registered.file.rpartition("/")[2], inner.__name__, _dumped(registered)
-    return inner.__code__, id(inner.__globals__)
-
-
-@functools.lru_cache(maxsize=4096)
-def _dumped(syntax: Syntax) -> str:
-    """Return a digest of a syntax tree, without its line numbers."""
-    return hashlib.sha256(ast.dump(syntax.tree).encode()).hexdigest()
 
 
 def trace_of(searching: Search, found: Found) -> Trace:

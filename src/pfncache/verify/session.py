@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pfncache.designs.design import Design
@@ -15,6 +15,8 @@ from pfncache.verify.base import mainline_below
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import coverage_of
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
+from pfncache.verify.identity import changed_functions
+from pfncache.verify.kept_outcomes import KeptOutcomes
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.reach import compared
 from pfncache.verify.runner import Job, run_jobs
@@ -64,6 +66,10 @@ class Session:
     """What ended the run early."""
     violated: int = 0
     """Number of searches so far with a violation that counts."""
+    changed: Sequence[frozenset[str]] = ()
+    """For each design: the functions that its series changes; none for a design without a series."""
+    _kept: dict[int, KeptOutcomes] = field(default_factory=dict)
+    """Outcomes of earlier runs, by the identity of the base of a series."""
     _found: dict[tuple[int, str], Outcome] = field(default_factory=dict)
     """Outcomes so far, by the identity of the design and the name of the scenario."""
 
@@ -79,7 +85,8 @@ class Session:
         """Return the session that searches each scenario under each design that it applies to, and under its base.
 
         `wanted` are the names and prefixes that were asked for, if any: then these scenarios are searched under designs
-        of a known fault too. A series has its own base; of one that cannot be translated, nothing is searched.
+        of a known fault too. A series has its own base; of one that cannot be translated, nothing is searched. Nor is
+        a scenario that runs no function which the series changes, where the base's outcome is known.
         """
         steps = [None if isinstance(given, Design) else given for given in designs]
         mine = [given if isinstance(given, Design) else given.design for given in designs]
@@ -101,7 +108,7 @@ class Session:
             )
             for design, scenario in (*below, *pairs)
         }
-        return cls(
+        session = cls(
             designs=mine,
             steps=steps,
             jobs=list(jobs.values()),
@@ -109,7 +116,58 @@ class Session:
             bases=bases,
             scenarios=[[s.name for s in some] for some in chosen],
             idle=[not_applicable(design, scenarios, wanted) for design in mine],
+            changed=[changed_functions(s.base, s.design) if s is not None else frozenset() for s in steps],
         )
+        if not options.absolute and not options.coverage:
+            session._leave_out_known(chosen)
+        return session
+
+    def _leave_out_known(self, chosen: Sequence[Sequence[Scenario]]) -> None:
+        """Take the outcomes of earlier runs for the bases of series, and for what these series cannot affect."""
+        jobs = {(id(job.design), job.scenario_name): job for job in self.jobs}
+        bounds = self.options.max_states, self.options.reduction, self.options.first
+        for number, step in enumerate(self.steps):
+            if step is None:
+                continue
+            kept = self._kept.setdefault(id(step.base), KeptOutcomes.of(step.base, *bounds))
+            for scenario in chosen[number]:
+                base, own = (id(step.base), scenario.name), (id(step.design), scenario.name)
+                known = kept.get(scenario)
+                if known is None:
+                    continue
+                jobs.pop(base, None)
+                self._found[base] = known
+                if known.used & self.changed[number]:
+                    jobs[own] = replace(jobs[own], base_reached=compared(known.targets))
+                else:
+                    jobs.pop(own, None)
+                    self._found[own] = known
+        self.jobs = list(jobs.values())
+
+    def unaffected(self, number: int) -> frozenset[str]:
+        """Return the scenarios that run no function which a series changes, as far as is known."""
+        base = self.bases[number]
+        if self.steps[number] is None or base is None:
+            return frozenset()
+        known = {name: self._found.get((id(base), name)) for name in self.scenarios[number]}
+        return frozenset(
+            name for name, o in known.items() if o is not None and o.used and not o.used & self.changed[number]
+        )
+
+    def notes(self) -> list[str]:
+        """Return, for each series, a line on how many scenarios it can affect."""
+        lines = []
+        for number, step in enumerate(self.steps):
+            names = self.scenarios[number]
+            if step is None or self.bases[number] is None or not names:
+                continue
+            unknown = sum((id(step.base), name) not in self._found for name in names)
+            affected = len(names) - len(self.unaffected(number)) - unknown
+            text = f"{step.design.name}: the series can affect {affected} of {len(names)} scenarios"
+            if unknown:
+                text += f", and may affect {unknown} in which {step.base.name} is searched first"
+            lines.append(text)
+        return lines
 
     def run(self, on_done: Callable[[Job], None] = lambda job: None) -> None:
         """Search. Ctrl-C and SIGTERM end the run; what was not searched is bounded. Raises CompileError."""
@@ -117,12 +175,17 @@ class Session:
         try:
             for job, outcome in run_jobs(self.jobs, self.options.processes):
                 self._found[id(job.design), job.scenario_name] = outcome
+                if id(job.design) in self._kept:
+                    self._kept[id(job.design)].keep(outcome)
                 if id(job.design) in base_of:
                     known = self._found.get((id(base_of[id(job.design)]), job.scenario_name))
                     self.violated += bool(Comparison.of(outcome, known).new)
                 on_done(job)
         except (KeyboardInterrupt, Terminated) as reason:
             self.interrupted = reason
+        finally:
+            for kept in self._kept.values():
+                kept.write()
 
     @property
     def outcomes(self) -> list[DesignOutcome]:
@@ -148,6 +211,7 @@ class Session:
             coverage=coverage_of(design, mine) if self.options.coverage else None,
             base_outcomes=known,
             changes=step.changes if step is not None else None,
+            unaffected=self.unaffected(number),
         )
 
 

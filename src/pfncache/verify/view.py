@@ -35,6 +35,8 @@ def run_with_progress(session: Session) -> None:
     """Run a session with its progress on standard error."""
     if not engine_is_cached():
         click.echo(COMPILING, err=True)
+    for note in session.notes():
+        click.echo(note, err=True)
     with progress("verify", len(session.jobs)) as advance:
 
         def on_done(job: Job) -> None:
@@ -85,6 +87,9 @@ def against_base(design: DesignOutcome) -> list[str]:
     unchanged = sum(len(c.unchanged) for c in design.comparisons)
     cured = [f"{v.property} in {c.outcome.scenario}" for c in design.comparisons for v in c.cured]
     text = f"{design.design} against {design.base}: {new or 'nothing'} new, {unchanged} unchanged, {len(cured)} cured"
+    if design.unaffected:
+        count, total = len(design.unaffected), len(design.outcomes)
+        text += f"; {count:,} of {total:,} scenarios run no function that the series changes"
     if not cured:
         return [text]
     more = f" and {len(cured) - NAMED_CURED} more" if len(cured) > NAMED_CURED else ""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tests.csource.edits import Edit, both, condition, drop, insert, place
 
+PFNCACHE = "virt/kvm/pfncache.c"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -16,6 +18,7 @@ class Fault:
     edit: Edit
     scenario: str
     property: str
+    file: str = PFNCACHE
 
 
 ACTIVE_FIRST = both(

@@ -14,7 +14,7 @@ from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of, translation_of
 from pfncache.verify.check import check
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.program_cache import _layers
+from pfncache.verify.program_cache import layers_of as names_of_layers
 from pfncache.verify.runner import Job, OutcomeCache
 from tests.csource.kvm.trees import copied, source, with_body
 
@@ -114,7 +114,7 @@ def test_a_patch_knows_its_translation() -> None:
 
 
 def layers_of(translation: Translation) -> tuple[str, ...]:
-    return _layers(design(translation).kernel())
+    return names_of_layers(design(translation).kernel())
 
 
 def test_compiled_systems_are_cached_by_what_was_read(tmp_path: Path) -> None:

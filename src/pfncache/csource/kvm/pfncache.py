@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from pfncache.csource.tables import CallEntry, Hook, NameEntry, Tables, WalkEntry
-from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.mm_types import Page
+from pfncache.csource.tables import CallEntry, Hook, MemberEntry, NameEntry, Tables, WalkEntry
+from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 TABLES = Tables(
     headers=("include/linux/kvm_types.h", "include/linux/kvm_host.h", "virt/kvm/kvm_mm.h"),
-    config=frozenset({"CONFIG_HAS_IOMEM", "CONFIG_NUMA", "CONFIG_KVM", "CONFIG_X86_64", "CONFIG_64BIT", "CONFIG_SMP"}),
+    config=frozenset({
+        "CONFIG_HAS_IOMEM", "CONFIG_HAVE_KVM_PFNCACHE", "CONFIG_NUMA", "CONFIG_KVM", "CONFIG_X86_64", "CONFIG_64BIT",
+        "CONFIG_SMP",
+    }),
     calls={
         "hva_to_pfn": CallEntry(
             "self.follow_hva({0.hva})", "the model's takes an address and returns a pfn", results=("0.refcounted_page",)
@@ -24,7 +29,12 @@ TABLES = Tables(
         "memremap": CallEntry("self.memremap({0})", "the model maps one page, for MEMREMAP_WB"),
         "pfn_to_page": CallEntry("self.mem_map[{0}]", "mem_map is a tuple of pages by pfn", "Page"),
         "pfn_to_hpa": CallEntry("{0}", "the model's memremap() takes a pfn"),
+        "mapping_no_direct_map": CallEntry("{0}.no_direct_map", "a flag of the mapping", "bool"),
+        "vmap": CallEntry("self.vmap({0})", "the model maps one page: C passes the address of a pointer to it"),
         "access_ok": CallEntry("self.is_user_range({0}, {1})", "the model's callers compare with PAGE_OFFSET", "bool"),
+    },
+    members={
+        ("Page", "mapping"): MemberEntry("self.raw_mapping({0})", "an anonymous page's has tag bits", "AddressSpace")
     },
     names={
         name: NameEntry(f"self.{name}", "the checker's pages are small: a member of the kernel image")
@@ -67,6 +77,17 @@ class PfncacheHelpers(KvmMm):
         """Drop the reference of a lookup; a pfn without struct page has none."""
         if page is not None:
             self.put_page(page)
+
+    @atomic
+    @part_of_caller
+    def raw_mapping(self, page: Page) -> AddressSpace | None:
+        """Return page->mapping, read without folio_mapping()."""
+        if page.anon:
+            report(
+                "wild-pointer",
+                f"mapping of pfn {page.pfn}, an anonymous page, is followed as an address_space, tag bits and all",
+            )
+        return page.mapping
 
     @part_of("kunmap")
     def kunmap_page(self, page: Page) -> None:

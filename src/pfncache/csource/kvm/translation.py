@@ -12,6 +12,8 @@ from types import FunctionType
 from pfncache.csource.kvm.adapter import adapters, unadapted
 from pfncache.csource.kvm.joined import ADAPTERS, HELPERS, tables
 from pfncache.csource.load import digest, load
+from pfncache.csource.members import Structs
+from pfncache.csource.renames import Renames
 from pfncache.csource.result import CFunction, Refusal
 from pfncache.linux.vmlinux import Vmlinux
 
@@ -43,16 +45,29 @@ class Translation:
     """Functions of the files for which the model's are used on purpose, with the reason."""
     key: str
     """Digest of all that the translation has read: the files' text, the tables, the versions of the parser."""
+    structs: Structs
+    """The structures that the files define."""
+    renamed: Renames
+    """The names that the series changes."""
 
 
-def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Translation:
+def translate(
+    tree: Path,
+    files: Sequence[str] = FILES,
+    *,
+    version: str,
+    before: Translation | None = None,
+    renamed: Renames | None = None,
+) -> Translation:
     """Translate every function of `files`, paths in the unpacked kernel source `tree`, which may have been patched.
 
+    `before` is the translation of the unpatched tree: members that its structures do not have are new. `renamed` has
+    the names that a series changes.
     A function that cannot be translated is refused, and so is each function that calls it. Raises SourceError, one line
     with file:line, for a file that is missing or is no C.
     """
     known = tables()
-    loaded = load(tree, files, known)
+    loaded = load(tree, files, known, before.structs if before is not None else None, renamed)
     functions = loaded.functions | adapters(ADAPTERS, loaded.functions)
     return Translation(
         version=version,
@@ -61,7 +76,11 @@ def translate(tree: Path, files: Sequence[str] = FILES, *, version: str) -> Tran
         refused=loaded.refused | unadapted(Vmlinux, loaded, functions),
         outside=loaded.outside,
         by_hand=known.by_hand,
-        key=digest(loaded.texts, known.description(), str(tree)),
+        key=digest(
+            loaded.texts, known.description(), str(tree), before.key if before else "", repr(renamed or Renames())
+        ),
+        structs=loaded.structs,
+        renamed=renamed or Renames(),
     )
 
 

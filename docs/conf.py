@@ -23,7 +23,7 @@ for _name, _text in reference.pages().items():
 project = "pfncache"
 author = "the pfncache developers"
 project_copyright = author
-version = release = getattr(pfncache, "__version__", "0.2.0")
+version = release = pfncache.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
 source_suffix = {".md": "markdown"}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import pfncache
 
 HEAVY = ("click", "greenlet", "numba", "numpy", "rich", "tree_sitter")
+ROOT = Path(__file__).parents[1]
 SCENARIO = "clock/anon/munmap"
 
 
@@ -58,3 +60,12 @@ def test_catalogues_are_mappings_and_packages() -> None:
     assert "rfc-v5" not in pfncache.designs
     assert pfncache.scenarios[SCENARIO].memory == world.MemoryKind.ANON
     assert len(pfncache.scenarios) > 900
+
+
+def test_the_version_is_that_of_the_changelog() -> None:
+    """Until it is released, a version is a development release of it: PEP 440."""
+    first = next(line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+    number, _, date = first.removeprefix("## ").partition(", ")
+    suffix = ".dev0" if date == "not yet released" else ""
+    assert suffix or re.fullmatch(r"\d{4}-\d\d-\d\d", date)
+    assert pfncache.__version__ == number + suffix

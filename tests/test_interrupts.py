@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pfncache.interrupts import Terminated, interruptible, raising_on_sigterm, reraise
+from pfncache.interrupts import Terminated, interruptible, raising, reraise
 
 
 @pytest.fixture(autouse=True)
@@ -89,12 +89,13 @@ def test_own_and_ignored_handlers_stay() -> None:
 
 
 def test_nested_blocks_restore_handlers() -> None:
-    with raising_on_sigterm():
-        outer = signal.getsignal(signal.SIGTERM)
+    with raising():
+        outer = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
         with pytest.raises(Terminated), interruptible():
-            assert signal.getsignal(signal.SIGTERM) is outer
+            assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == outer
             os.kill(os.getpid(), signal.SIGTERM)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == outer
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 

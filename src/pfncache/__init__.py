@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     designs: Mapping[str, Design]
     scenarios: Mapping[str, Scenario]
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 _EXPORTS = {
     "CompileError": "pfncache.check.compile.source",

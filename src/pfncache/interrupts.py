@@ -8,60 +8,53 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class Terminated(BaseException):
     """SIGTERM has arrived."""
 
 
+DEFAULT: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+"""By signal: the handler of a program that has set none."""
+ERROR: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 _received: type[BaseException] | None = None
 """The interruption that the current interruptible() block has received."""
 
 
 @contextmanager
-def raising_on_sigterm() -> Iterator[None]:
-    """Raise Terminated in the block when SIGTERM arrives. Restores the handler at the end.
+def raising() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C and Terminated at SIGTERM in the block.
 
-    Threads other than the main one get no signals, and a program that ignores SIGTERM continues to.
+    Blocks may be nested. A handler that the caller's program has set stays, and so does a signal that is ignored.
+    Threads other than the main one get no signals.
     """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: _raise(Terminated))
+    is_main = threading.current_thread() is threading.main_thread()
+    own = [number for number, handler in DEFAULT.items() if is_main and signal.getsignal(number) == handler]
     try:
+        for number in own:
+            signal.signal(number, lambda number, _: _raise(ERROR[number]))
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in own:
+            signal.signal(number, DEFAULT[number])
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt at Ctrl-C and Terminated at SIGTERM in the block, for reraise() to raise them again.
-
-    Blocks may be nested. A handler that the caller's program has set stays, and so does a signal that is ignored.
-    """
+    """Raise as in raising(), and keep what was raised for reraise() to raise it again."""
     global _received
     _received = None
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     unraisable = sys.unraisablehook
-    own_int = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    own_term = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     try:
-        if own_int:
-            signal.signal(signal.SIGINT, lambda *_: _raise(KeyboardInterrupt))
-        if own_term:
-            signal.signal(signal.SIGTERM, lambda *_: _raise(Terminated))
         sys.unraisablehook = lambda error: None if _will_reraise(error) else unraisable(error)
-        yield
+        with raising():
+            yield
     finally:
         sys.unraisablehook = unraisable
-        if own_int:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        if own_term:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def reraise() -> None:

@@ -67,6 +67,14 @@ def fail_in_two_places(shared: toys.Box) -> None:
 
 
 @atomic
+def fail_by_value(shared: toys.Box) -> None:
+    """Violate one property behind one preemption point, in two places."""
+    if shared.flag:
+        report("twice", "with the flag")
+    report("twice", "without")
+
+
+@atomic
 def fail_by_choice(shared: toys.Box) -> None:
     shared.count = choose(3)
     if shared.count == 1:
@@ -119,6 +127,17 @@ def test_places(reduction: bool) -> None:
     assert len({found.key for found in result.found}) == 2
     result = found_by(toys.release_what_is_free, toys.turn_locked, reduction=reduction)
     assert len({found.key for found in result.found}) == 2
+
+
+def test_two_places_behind_one_preemption_point(reduction: bool) -> None:
+    result = found_by(fail_by_value, toys.set_flag, reduction=reduction)
+    assert (result.properties, len(result.found)) == (("twice",), 2)
+
+
+def test_two_actors_at_one_place(reduction: bool) -> None:
+    """The second one has the longer path, and is no more the first one's than another place is."""
+    result = found_by(fail_once_begun, fail_once_begun, reduction=reduction)
+    assert [(found.property, found.path[-1].actor) for found in result.found] == [("late", 0), ("late", 1)]
 
 
 def test_an_end_state_and_a_step(reduction: bool) -> None:

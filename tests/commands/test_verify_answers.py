@@ -197,6 +197,54 @@ def test_junit(pfncache: Command, tmp_path: Path) -> None:
     assert pfncache("verify", "--junit", str(tmp_path / "none" / "out.xml")).code == 2
 
 
+CLOCKLESS = '''
+from pfncache import Patch, designs
+from pfncache.linux.arch.x86.kvm.x86 import X86
+
+
+class NoClock(Patch, X86):
+    """KVM: x86: do not write the clock."""
+
+    def kvm_guest_time_update(self, vcpu):
+        pass
+
+
+clockless = designs["mainline-7.3"] + [NoClock]
+'''
+
+
+@pytest.fixture
+def clockless(tmp_path: Path) -> str:
+    """A file with a design that reaches nothing in `clock/anon/touch`, and as much as mainline in `xen/halt`."""
+    (tmp_path / "clockless.py").write_text(CLOCKLESS)
+    return str(tmp_path / "clockless.py")
+
+
+VACUOUS = "vacuous: the clock was never written, a cache was never used"
+
+
+def test_vacuous_scenarios_in_ktap(pfncache: Command, clockless: str) -> None:
+    run = pfncache("verify", clockless, "-s", "clock/anon/touch", "-s", "xen/halt", "--ktap")
+    assert (run.code, run.out.splitlines()) == (3, [
+        "KTAP version 1", "1..1", "  KTAP version 1", "  # Subtest: clockless", "  1..2",
+        f"  ok 1 clock/anon/touch # SKIP {VACUOUS}", "  ok 2 xen/halt", "ok 1 clockless",
+    ])  # fmt: skip
+    alone = pfncache("verify", clockless, "-s", "clock/anon/touch", "--ktap")
+    assert (alone.code, alone.out.splitlines()[-1]) == (3, "ok 1 clockless # SKIP")
+
+
+def test_vacuous_scenarios_in_junit(pfncache: Command, tmp_path: Path, clockless: str) -> None:
+    path = tmp_path / "out.xml"
+    run = pfncache("verify", clockless, "-s", "clock/anon/touch", "-s", "xen/halt", "--junit", str(path))
+    (suite,) = ElementTree.parse(path).getroot()
+    assert run.code == 3
+    assert [suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")] == [
+        "clockless", "2", "0", "0", "1",
+    ]  # fmt: skip
+    assert [skipped.get("message") for skipped in suite.iter("skipped")] == [VACUOUS]
+    assert next(case for case in suite if case.find("skipped") is not None).get("name") == "clock/anon/touch"
+
+
 @pytest.mark.parametrize("columns", ["60", "100"])
 def test_width(pfncache: Command, columns: str) -> None:
     run = pfncache("verify", "rfc-v4-on-7.3", "-s", "gmem/unmapped-punch", "--width", columns)

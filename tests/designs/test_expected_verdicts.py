@@ -28,6 +28,7 @@ HISTORY = [
     ("refresh-inactive", "gpc/refresh-deactivate", "unlisted-cache"),
     ("list-outside-refresh-lock", "gpc/activate-twice", "list-corruption"),
     ("list-outside-refresh-lock", "gpc/activate-deactivate", "list-corruption"),
+    ("length-after-active", "xen/vcpu-info-crosses-page", "warn-on"),
     ("khva-stays", "gpc/move-in-page", "stale-translation"),
     ("reference-leak", "clock/anon/dontneed", "refcount-imbalance"),
     # A reader waits for the lock with the runqueue's held; another reader holds it and waits for the runqueue's. With a

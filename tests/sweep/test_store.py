@@ -93,14 +93,18 @@ def test_the_newest_row_of_a_scenario_is_shown(store: Store) -> None:
     )
 
 
-def test_a_report_counts_lost_scenarios(pfncache: Callable[..., Run], path: Path, store: Store) -> None:
+@pytest.mark.parametrize("verdict", [Verdict.LOST, Verdict.VACUOUS])
+def test_a_report_counts_every_verdict(
+    pfncache: Callable[..., Run], path: Path, store: Store, verdict: Verdict
+) -> None:
+    """There is a column for what is rare if there is a scenario in it."""
     store.add(ROW)
-    store.add(replace(ROW, scenario="other", verdict=Verdict.LOST, states=0))
+    store.add(replace(ROW, scenario="other", verdict=verdict, states=0))
     run = pfncache("report", str(path))
     assert run.code == 0, run.err
     titles, numbers = (line for line in run.out.splitlines() if line.startswith(("┃ design", "│ d ")))
     assert [cell.strip() for cell in titles.split("┃")[1:8]] == [
-        "design", "actors", "hold", "break", "bounded", "lost", "states",
+        "design", "actors", "hold", "break", "bounded", verdict, "states",
     ]  # fmt: skip
     assert [cell.strip() for cell in numbers.split("│")[1:8]] == ["d", "0", "1", "0", "0", "1", "5"]
 

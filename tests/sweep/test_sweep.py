@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from pfncache.check.program.layout import link
+from pfncache.check.search import Search
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios.generated import pairs, singles
@@ -74,6 +76,49 @@ def test_limits() -> None:
     )
     assert (row.verdict, row.property) == ("bounded", None)
     assert row.reason.startswith("the limit of ")
+
+
+CLOCKLESS = '''
+from pfncache import Patch, designs
+from pfncache.linux.arch.x86.kvm.x86 import X86
+
+
+class NoClock(Patch, X86):
+    """KVM: x86: do not write the clock."""
+
+    def kvm_guest_time_update(self, vcpu):
+        pass
+
+
+clockless = designs["mainline-7.3"] + [NoClock]
+'''
+
+
+def test_a_vacuous_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a job is called so, it is searched without reductions, as verify does."""
+    linked: list[bool] = []
+
+    def counted(compiled: Any, reduction: bool = True) -> Any:
+        linked.append(reduction)
+        return link(compiled, reduction)
+
+    monkeypatch.setattr("pfncache.sweep.job.link", counted)
+    (tmp_path / "mine.py").write_text(CLOCKLESS)
+    job, *_ = jobs([str(tmp_path / "mine.py")], [Shape(MemoryKind.ANON, ("touch",))])
+    row = run_job(job, LIMITS)
+    assert (row.verdict, row.property) == ("vacuous", None)
+    assert row.reason == "the clock was never written"
+    assert linked == [True, False]
+    assert run_job(SweepJob("mainline-7.3", job.scenario), LIMITS).verdict == "holds"
+    assert linked == [True, False, True]
+
+
+def test_what_only_the_second_search_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job is not vacuous if a search without reductions reaches what the first one has not."""
+    whole = vars(Search)["reached"].fget
+    monkeypatch.setattr(Search, "reached", property(lambda s: frozenset() if s.program.has_masks else whole(s)))
+    row = run_job(SweepJob("mainline-7.3", Shape(MemoryKind.ANON, ("touch",))), LIMITS)
+    assert (row.verdict, row.reason) == ("holds", "")
 
 
 OWN = '''

@@ -37,6 +37,11 @@ def design(*outcomes: Outcome, base: tuple[Outcome, ...] | None = None) -> Desig
     )  # fmt: skip
 
 
+def warning(*functions: str) -> Violation:
+    """A violation of the same property at the same place as any other one, behind these calls."""
+    return replace(violation("warn-on"), calls=tuple((name, "x = 1") for name in functions))
+
+
 WARN, OTHER_WARN, PAGE = violation("warn-on"), violation("warn-on", "g"), violation("bad-page")
 
 
@@ -50,6 +55,47 @@ def test_new_unchanged_and_cured() -> None:
 def test_cured() -> None:
     found = Comparison.of(outcome("s", WARN), outcome("s", WARN, PAGE))
     assert (found.new, found.unchanged, found.cured) == ((), (WARN,), (PAGE,))
+
+
+FUNCTIONS = frozenset({"send", "fast", "update", "refresh"})
+"""What the base has."""
+
+
+def test_a_new_one_behind_an_old_one_of_the_same_kind() -> None:
+    """The base's is the one with the same calls, wherever it comes; the other one is new."""
+    old, late = warning("send", "refresh"), warning("send", "update", "refresh")
+    for order in ((old, late), (late, old)):
+        found = Comparison.of(outcome("s", *order), outcome("s", old), FUNCTIONS)
+        assert (found.new, found.unchanged, found.cured) == ((late,), (old,), ())
+    assert Comparison.of(outcome("s", old), outcome("s", old, late), FUNCTIONS).cured == (late,)
+
+
+@pytest.mark.parametrize("functions", [("update", "refresh"), ("send", "update", "refresh"), ("step", "refresh")])
+def test_a_new_one_that_hides_an_old_one(functions: tuple[str, ...]) -> None:
+    """Nothing comes behind a step that violates. It is not the base's, whose functions it reaches in another way."""
+    found = Comparison.of(
+        outcome("s", warning(*functions)), outcome("s", warning("send", "fast", "refresh")), FUNCTIONS
+    )
+    assert (found.new, found.unchanged, found.cured) == (found.outcome.violations, (), ())
+
+
+@pytest.mark.parametrize(
+    "functions", [("send", "quick", "refresh"), ("send", "fast", "step", "refresh"), ("send", "refresh")]
+)
+def test_a_function_on_the_way_may_be_another_one(functions: tuple[str, ...]) -> None:
+    """A patch that renames one, adds one or drops one makes no violation new; but it may add a violation."""
+    old, renamed, elsewhere = warning("send", "fast", "refresh"), warning(*functions), warning("update", "refresh")
+    found = Comparison.of(outcome("s", elsewhere, renamed), outcome("s", old), FUNCTIONS)
+    assert (found.new, found.unchanged) == ((elsewhere,), (renamed,))
+    twice = Comparison.of(outcome("s", warning("send", "new", "refresh"), old), outcome("s", old), FUNCTIONS)
+    assert (twice.new, twice.unchanged) == ((warning("send", "new", "refresh"),), (old,))
+
+
+def test_another_actor_is_another_violation() -> None:
+    row = replace(WARN.trace.rows[0], actor="vmm") if WARN.trace is not None else None
+    assert row is not None
+    theirs = replace(WARN, trace=Trace(actors=("vcpu", "vmm"), rows=(row,), reason="why"))
+    assert Comparison.of(outcome("s", theirs), outcome("s", WARN)).new == (theirs,)
 
 
 def test_a_violated_scenario_that_was_not_complete() -> None:

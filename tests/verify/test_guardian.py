@@ -6,14 +6,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from pfncache.interrupts import Terminated, raising_on_sigterm
+from pfncache.interrupts import Terminated, raising
 from pfncache.verify.guardian import ended_by_signals
-from pfncache.verify.user_code import user_code
+from pfncache.verify.user_code import TimeLimit, user_code
 from tests.conftest import PFNCACHE
 
 IN_C = "sum(iter(int, 1))"
@@ -40,10 +41,45 @@ def test_a_loop_that_cannot_be_interrupted(tmp_path: Path, number: signal.Signal
     assert time.monotonic() - started < 15
 
 
+def test_the_time_limit_of_a_loop_in_c() -> None:
+    """The handler of SIGALRM does not run; the process ends all the same."""
+    code = f"""
+from pfncache.interrupts import raising
+from pfncache.verify.user_code import user_code
+
+with raising(), user_code(0.5, "the file"):
+    {IN_C}
+"""
+    started = time.monotonic()
+    process = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert process.stderr == "Error: the file does not end within 0.5 s, in a loop of C code\n"
+    assert (process.returncode, process.stdout) == (2, "")
+    assert 0.5 < time.monotonic() - started < 30
+
+
+def test_the_time_limit_of_other_code(capfd: pytest.CaptureFixture[str]) -> None:
+    """An exception, and the action of the signal that ends a loop in C is as before."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGVTALRM, lambda number, _: seen.append(number))
+    try:
+        with (
+            raising(),
+            pytest.raises(TimeLimit, match=r"the file does not end within 0\.1 s"),
+            user_code(0.1, "the file"),
+        ):
+            while True:
+                pass
+        signal.raise_signal(signal.SIGVTALRM)
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
+    assert seen == [signal.SIGVTALRM]
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
 def test_code_that_can_be_interrupted(number: int, error: type[BaseException]) -> None:
     """The exception is raised as without the guardian; handlers are as before, and no process is left."""
-    with raising_on_sigterm():
+    with raising():
         handlers = [signal.getsignal(n) for n in ENDS]
         with pytest.raises(error), user_code(60, "the file"):
             signal.raise_signal(number)

@@ -38,8 +38,8 @@ def test_the_place_is_the_end_of_the_trace() -> None:
     moved = replace(ROW, source="mine.py:9")
     other = Violation(property="warn-on", reason="x is 2", trace=replace(TRACE, rows=(ROW, moved)))
     assert (one.place, other.place) == ("f() mm/gup.py:1", "f() mine.py:9")
-    assert one.key == other.key == ("warn-on", "f", "x = 1")
-    for row in (replace(ROW, function="g"), replace(ROW, text="x = 2")):
+    assert one.key == other.key == ("warn-on", "vcpu", "f", "x = 1")
+    for row in (replace(ROW, actor="vmm"), replace(ROW, function="g"), replace(ROW, text="x = 2")):
         assert Violation(property="warn-on", reason="x is 1", trace=replace(TRACE, rows=(row,))).key != one.key
     assert Violation(property="bad-page", reason="x is 1", trace=TRACE).key != one.key
 
@@ -51,3 +51,12 @@ def test_what_has_no_single_place_has_its_reason() -> None:
     ):  # fmt: skip
         found = Violation(property=name, reason=reason, trace=None if name == "lock-order" else TRACE)
         assert (found.place, found.key) == (reason, (name, reason))
+        assert replace(found, calls=(("f", "x = 1"),)).identity == found.identity
+
+
+def test_calls_tell_violations_of_one_search_apart() -> None:
+    one = Violation(property="warn-on", reason="x is 1", trace=TRACE, calls=(("f", "g()"), ("g", "x = 1")))
+    other = replace(one, reason="x is 2", calls=(("h", "g()"), ("g", "x = 1")))
+    assert one.key == other.key
+    assert one.identity != other.identity
+    assert one.identity == replace(one, reason="x is 2").identity

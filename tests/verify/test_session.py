@@ -11,6 +11,9 @@ import pytest
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.interrupts import Terminated
 from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.scenario import scenario
+from pfncache.scenarios.world import World
+from pfncache.scenarios.xen import vcpu_info
 from pfncache.verify import session as module
 from pfncache.verify.runner import Job, run
 from pfncache.verify.session import NOT_SEARCHED, SearchOptions, Session
@@ -60,3 +63,36 @@ def test_an_interrupt_leaves_the_rest_bounded(monkeypatch: pytest.MonkeyPatch, r
         (NAMES[0], "bounded", NOT_SEARCHED), (NAMES[1], "holds", ""), (NAMES[2], "bounded", NOT_SEARCHED),
     ]  # fmt: skip
     assert (outcome.verdict, session.violated, type(session.interrupted)) == ("incomplete", 0, reason)
+
+
+@scenario(caches=vcpu_info, pages=4)
+def refused_vcpu_info(w: World) -> None:
+    """vcpu_info is refused, as it crosses a page; then the clock is updated, and an event delivered.
+
+    On mainline the event's delivery refreshes the cache that has no address, and warns. The clock's update does not,
+    as the cache is not active.
+    """
+    gpc = w.vcpu.xen.vcpu_info_cache
+    w.actor("vmm", w.call("set_vcpu_info", w.vcpu, gpc, w.gpa + w.kernel.PAGE_SIZE - 1, 2))
+    w.vcpu.xen.evtchn_pending_sel = True
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu), w.call("run_event_injection", w.vcpu))
+
+
+def test_a_new_violation_behind_one_of_the_same_kind() -> None:
+    """Both are the same warning, in the same line, of the same actor: what tells them apart is who calls.
+
+    If the cache is active early enough, the clock's update warns, and the event is never delivered.
+    """
+    options = SearchOptions(max_states=100_000, processes=1)
+    name = refused_vcpu_info.name
+    session = Session.plan([DESIGNS["length-after-active"]], [refused_vcpu_info], wanted=[name], options=options)
+    session.run()
+    (found,) = session.outcomes
+    (comparison,) = found.comparisons
+    assert [v.property for v in found.base_outcomes[name].violations] == ["warn-on"]
+    assert [v.property for v in comparison.unchanged] == ["warn-on"]
+    (new,) = comparison.new
+    assert (new.property, new.key) == ("warn-on", comparison.unchanged[0].key)
+    assert "kvm_guest_time_update" in new.functions
+    assert "kvm_guest_time_update" not in comparison.unchanged[0].functions
+    assert found.verdict == "violated"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass
 
+from pfncache.check.compile.source import Location
 from pfncache.check.ir import Failure
 from pfncache.check.path import Choice
 from pfncache.check.verdict import Verdict
@@ -21,6 +22,8 @@ class Found:
     is_shown: bool = True
     """Whether its path shows it; no path shows an order of locks."""
     failure: Failure | None = None
+    point: tuple[Location, ...] = ()
+    """Of a step that violates: the call stack of its last preemption point, innermost last."""
     loop: int | None = None
     """Of a livelock: the index in the path of the step with which its loop begins."""
     start: int | None = None
@@ -28,7 +31,8 @@ class Found:
     detail: str = ""
     """The reason, unless the replay of the path gives it."""
     place: object = ""
-    """What tells it from other violations of the property: a call stack, a failure of the end check, or a reason."""
+    """What tells it from other violations of the property: who violates it where, a failure of the end check, or a
+    reason."""
 
     @builtins.property
     def key(self) -> tuple[str, object]:

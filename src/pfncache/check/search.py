@@ -99,7 +99,8 @@ class Search:
             self.start_events.append(sys.maxsize)
             if result == interpreter.FAILED:
                 failure = self.program.failures[int(self.out[interpreter.OUT_DETAIL])]
-                found = Found(property=failure.kind, path=(), failure=failure, start=actor, place=failure)
+                place = explain.actor_name(self.program, actor), failure
+                found = Found(property=failure.kind, path=(), failure=failure, start=actor, place=place)
                 self.start_found.append(found)
             elif result == interpreter.ENDLESS:
                 reason = explain.endless_step(self.program, actor, int(self.out[interpreter.OUT_POINT]))
@@ -271,8 +272,9 @@ class Search:
         if met == Met.END_FAILURE:
             return Found(property=failure.kind, path=tuple(path), failure=failure, place=failure)
         path.append(Choice(row[Row.ACTOR], row[Row.CHOICE]))
-        place = program.points[row[Row.POINT]].stack
-        return Found(property=failure.kind, path=tuple(path), failure=failure, place=place)
+        point = program.points[row[Row.POINT]].stack
+        place = explain.actor_name(program, row[Row.ACTOR]), point, failure
+        return Found(property=failure.kind, path=tuple(path), failure=failure, point=point, place=place)
 
     def _check_liveness(self, pool: WorkerPool) -> list[Found]:
         """Search for starvation: a strongly fair cycle with an actor that never ends. Without loops there is none."""

@@ -17,7 +17,7 @@ import click
 from pfncache import __version__, user_cache
 from pfncache.commands import output
 from pfncache.commands.exit_status import ExitStatus
-from pfncache.interrupts import Terminated, raising_on_sigterm
+from pfncache.interrupts import Terminated, raising
 
 UNWRITABLE = {errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG}
 """Errors of a write to standard output."""
@@ -27,7 +27,7 @@ def exit_status(call: Callable[[], Any]) -> int:
     """Call a command, print the line of what it raises, and return the exit status."""
     output.open_closed_streams()
     try:
-        with raising_on_sigterm():
+        with raising():
             returned = call()
             sys.stdout.flush()
         return returned if isinstance(returned, int) else ExitStatus.OK

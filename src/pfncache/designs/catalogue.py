@@ -93,6 +93,7 @@ _REVERTS: dict[str, tuple[type[Patch], str]] = {
     "active-before-list": (reverts_pfncache.RevertListBeforeActive, "gpc/activate-munmap"),
     "refresh-inactive": (reverts_pfncache.RevertRefuseInactive, "gpc/refresh-deactivate"),
     "list-outside-refresh-lock": (reverts_pfncache.RevertListUnderRefreshLock, "gpc/activate-twice"),
+    "length-after-active": (reverts_pfncache.RevertLengthFirst, "xen/vcpu-info-crosses-page"),
     "khva-stays": (reverts_pfncache.RevertKhvaMove, "gpc/move-in-page"),
     "reference-leak": (reverts_pfncache.RevertPutReusedPage, "clock/anon/dontneed"),
     "runstate-waits": (reverts_pfncache.RevertTrylock, "xen/runstate-and-events"),

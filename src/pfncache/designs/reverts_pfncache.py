@@ -294,6 +294,22 @@ class InvalidateAtEnd(Patch, KvmMmuNotifier):
         super().kvm_mmu_notifier_invalidate_range_end(kvm, start, end)
 
 
+class RevertLengthFirst(Patch, Pfncache):
+    """Revert "KVM: Check validity of offset+length of gfn_to_pfn_cache prior to activation" (5c9ca4ed8908, 6.9).
+
+    A cache whose address is refused is active, but has no address.
+    """
+
+    def _kvm_gpc_activate(self, gpc: GfnToPfnCache, gpa: Gpa, uhva: Hva, length: int) -> Errno:
+        """Activate the cache, then check its length."""
+        with mutex(gpc.refresh_lock):
+            if not gpc.active:
+                self.list_and_activate(gpc)
+            if not self.kvm_gpc_is_valid_len(gpa, uhva, length):
+                return -EINVAL
+            return self._kvm_gpc_refresh(gpc, gpa, uhva)
+
+
 class TestActiveFirst(Patch, Pfncache):
     """KVM: pfncache: test for an active cache before its addresses (posted, not in 7.3.4)."""
 

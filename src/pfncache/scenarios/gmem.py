@@ -43,6 +43,7 @@ def unmapped_punch(w: World) -> None:
 @scenario(memory=MemoryKind.GMEM_UNMAPPED)
 def activate_and_close(w: World) -> None:
     """The guest sets its clock in a guest_memfd that is closed, and whose inode is freed."""
+    w.clock_refused()
     w.actor("vcpu", w.call("set_msr_system_time", w.vcpu, w.gpa, True), w.call("run_clock_update", w.vcpu))
     w.actor("close", w.call("filp_close", w.gmem))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
-from pfncache.linux.include.trace.events.kvm import CACHE_USED
+from pfncache.linux.include.trace.events.kvm import CACHE_USED, CLOCK_WRITTEN
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
@@ -266,6 +266,16 @@ def clock(w: World) -> None:
     _set_vcpu_info(w)
     w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(caches=vcpu_info, pages=4)
+def vcpu_info_crosses_page(w: World) -> None:
+    """The guest's vcpu_info would cross a page, which KVM refuses; then its clock is updated."""
+    for target in ("vcpu: set_vcpu_info() succeeded", CLOCK_WRITTEN):
+        w.cannot_reach(target, "vcpu_info has to lie in one page")
+    last = w.gpa + w.kernel.PAGE_SIZE - 1
+    set_info = w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, last, 2)
+    w.actor("vcpu", set_info, w.call("run_clock_update", w.vcpu))
 
 
 # Runstate

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pfncache.check.compile.compiler import compile_system
+from pfncache.check.compile.compiler import Compiled, compile_system
 from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.source import CompileError
 from pfncache.check.program.layout import link
+from pfncache.check.result import SearchResult
 from pfncache.check.search import Search
+from pfncache.check.system import System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design
 from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.shape import Shape
 from pfncache.sweep.sources import sources
@@ -123,26 +127,47 @@ def run_job(job: SweepJob, limits: Limits) -> SweepRow:
         else:
             system = make_system(design, _own_scenario(job))
             row = replace(row, actors=len(system.actors), pages=len(system.kernel.mem_map))
-        program = link(compile_system(system, _memo))
-        most = limits.megabytes * 2**20 // (program.words * 8 + STATE_OVERHEAD)
-        searching = Search(program, most)
-        result = searching.run(seconds=limits.seconds, wanted=int(limits.first))
+        result = _searched(system, design, limits)
     except CompileError as error:
         return replace(row, reason=str(error))
     except MemoryError:
         return replace(row, reason=OUT_OF_MEMORY)
-    reached = results_of(
-        program.targets,
-        searching.reached,
-        required=system.targets,
-        unreachable={**system.unreachable, **design.unreachable},
-    )
-    if result.verdict == Verdict.HOLDS and (names := missed(reached)):
-        result.verdict, result.reason = Verdict.VACUOUS, vacuity(names)
     return replace(
         row, verdict=result.verdict, property=PROPERTY_SEPARATOR.join(result.properties) or None,
         states=result.states, transitions=result.transitions, seconds=result.seconds, reason=result.reason,
     )  # fmt: skip
+
+
+def _searched(system: System, design: Design, limits: Limits) -> SearchResult:
+    """Search; if nothing is found, and what the scenario is there to reach is not reached, once more unreduced.
+
+    What no search reaches makes the result vacuous. Raises CompileError.
+    """
+    compiled = compile_system(system, _memo)
+    unreachable = {**system.unreachable, **design.unreachable}
+    result, reached = _search(compiled, True, limits)
+    if result.verdict != Verdict.HOLDS or not _missed(compiled, reached, unreachable):
+        return result
+    again, more = _search(compiled, False, limits)
+    if again.verdict == Verdict.VIOLATED:
+        return again
+    names = _missed(compiled, reached | more, unreachable)
+    if names:
+        result.verdict, result.reason = Verdict.VACUOUS, vacuity(names)
+    return result
+
+
+def _search(compiled: Compiled, reduction: bool, limits: Limits) -> tuple[SearchResult, frozenset[str]]:
+    """Search with or without reductions. Returns the result, and the targets that were reached."""
+    program = link(compiled, reduction)
+    most = limits.megabytes * 2**20 // (program.words * 8 + STATE_OVERHEAD)
+    searching = Search(program, most)
+    return searching.run(seconds=limits.seconds, wanted=int(limits.first)), searching.reached
+
+
+def _missed(compiled: Compiled, reached: frozenset[str], unreachable: Mapping[str, str]) -> tuple[str, ...]:
+    system = compiled.system
+    return missed(results_of((), reached, required=system.targets, unreachable=unreachable))
 
 
 def lost_row(job: SweepJob, limits: Limits) -> SweepRow:

@@ -27,10 +27,14 @@ BOUNDS = ("actors", "updates", "rounds", "pages")
 
 
 def verdicts(store: Store) -> Table:
-    """Return a table: for each design and number of actors, how many scenarios hold, and which properties break."""
+    """Return a table: for each design and number of actors, how many scenarios hold, and which properties break.
+
+    What is rare, as a vacuous or a lost scenario, has a column if there is one.
+    """
     table = Table(title="Verdicts", title_justify="left")
-    lost = store.query("SELECT 1 FROM newest WHERE verdict = 'lost' LIMIT 1")
-    kinds = {"hold": "holds", "break": "violated", "bounded": "bounded"} | ({"lost": "lost"} if lost else {})
+    met = {verdict for (verdict,) in store.query("SELECT DISTINCT verdict FROM newest")}
+    kinds = {"hold": "holds", "break": "violated", "bounded": "bounded"}
+    kinds |= {verdict: verdict for verdict in sorted(met - set(kinds.values()))}
     for name in ("design", "actors", *kinds, "states", "most", "seconds"):
         table.add_column(name, justify="left" if name == "design" else "right", no_wrap=True)
     table.add_column("what breaks")

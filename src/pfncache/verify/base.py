@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import functools
+
+from pfncache.check.compile.source import unwrap
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
+from pfncache.lang.part_of import linux_name
 
 MAINLINES = tuple(design for name, design in DESIGNS.items() if name.startswith("mainline-"))
 """The mainline versions, the newest first. They have no base: what they violate is a fault of Linux."""
@@ -26,3 +30,11 @@ def mainline_below(design: Design) -> Design | None:
         below = below.base
     begun = [m for m in MAINLINES if m.lacks <= design.lacks and m.patches == design.patches[: len(m.patches)]]
     return max(begun, key=lambda mainline: len(mainline.patches))
+
+
+@functools.lru_cache(maxsize=16)
+def functions_of(design: Design) -> frozenset[str]:
+    """Return the functions of a design's kernel, as traces name them."""
+    members = (member for owner in design.kernel().__mro__ for member in vars(owner).values())
+    plain = (unwrap(member) for member in members if callable(member))
+    return frozenset(linux_name(function.__code__) for function in plain if hasattr(function, "__code__"))

@@ -38,6 +38,8 @@ class DesignOutcome:
     """The design with which this one is compared; None if its verdict is absolute."""
     base_outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """Those of the base, by scenario."""
+    base_functions: frozenset[str] = frozenset()
+    """The functions of the base's kernel."""
     coverage: Coverage | None = None
     """The lines of the design's functions that were reached, if that was asked for."""
     changes: tuple[SourceChange, ...] | None = None
@@ -65,7 +67,7 @@ class DesignOutcome:
     @property
     def comparisons(self) -> list[Comparison]:
         """Each outcome beside the base's; without a base, every violation is new."""
-        return [Comparison.of(o, self.base_outcomes.get(o.scenario)) for o in self.outcomes]
+        return [Comparison.of(o, self.base_outcomes.get(o.scenario), self.base_functions) for o in self.outcomes]
 
     @property
     def broken(self) -> Counter[str]:

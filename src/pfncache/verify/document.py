@@ -123,6 +123,7 @@ def _violation(violation: Violation) -> dict[str, Any]:
     return {
         "property": violation.property,
         "place": violation.place,
+        "calls": [{"function": function, "text": text} for function, text in violation.calls],
         "reason": violation.reason,
         "trace": [row.as_json() for row in trace.rows] if trace is not None else [],
         "loop": trace.loop if trace is not None else None,

@@ -30,6 +30,9 @@ class Violation:
     """Why the end of the trace is a violation, with values."""
     trace: Trace | None = None
     """The interleaving; None for what no single interleaving shows, as a cycle in the order of locks."""
+    calls: tuple[tuple[str, str], ...] = ()
+    """Function and line of each call on the stack, outermost first, at the last preemption point; then of those that
+    lead from there to the line that violates the property."""
 
     @builtins.property
     def place(self) -> str:
@@ -39,12 +42,22 @@ class Violation:
 
     @builtins.property
     def key(self) -> tuple[str, ...]:
-        """What two violations have in common that are the same, under different designs.
+        """What violations have in common that may be the same under different designs: who violates what, and where.
 
         The line of the model stands for its number: a patch above it does not make it another.
         """
         row = self.trace.rows[-1] if self._has_place and self.trace is not None else None
-        return (self.property, row.function, row.text) if row is not None else (self.property, self.reason)
+        return (self.property, row.actor, row.function, row.text) if row is not None else (self.property, self.reason)
+
+    @builtins.property
+    def identity(self) -> tuple[object, ...]:
+        """What tells the violation from each other one of the same search: its key, and how the code got there."""
+        return self.key, self.calls if self._has_place else ()
+
+    @builtins.property
+    def functions(self) -> tuple[str, ...]:
+        """The functions of the calls."""
+        return tuple(function for function, _ in self.calls)
 
     @builtins.property
     def _has_place(self) -> bool:
@@ -59,7 +72,7 @@ class Outcome:
     scenario: str
     verdict: Verdict
     violations: tuple[Violation, ...] = ()
-    """The violations that were found, each property and place once, those with the shortest paths first."""
+    """The violations that were found, each identity once, those with the shortest paths first."""
     states: int = 0
     transitions: int = 0
     seconds: float = 0.0

@@ -159,7 +159,7 @@ def _set_up(job: Job) -> tuple[System, set[str] | None]:
 
 def _outcome(job: Job, system: System, searching: Search, result: SearchResult) -> Outcome:
     """Return the outcome of a search, with the trace of each violation."""
-    violations: dict[tuple[str, ...], Violation] = {}
+    violations: dict[object, Violation] = {}
     limits = [result.reason] if result.reason else []
     for found in result.found:
         try:
@@ -169,7 +169,7 @@ def _outcome(job: Job, system: System, searching: Search, result: SearchResult) 
                 raise
             limits.append(NEEDS_WRAP)
         else:
-            violations.setdefault(violation.key, violation)  # those with the shortest paths come first
+            violations.setdefault(violation.identity, violation)  # those with the shortest paths come first
     verdict = result.verdict
     if verdict == Verdict.VIOLATED and not violations:
         verdict = Verdict.BOUNDED
@@ -214,7 +214,10 @@ def _violation(searching: Search, found: Found) -> Violation:
     """Return a violation with its trace, if it has a path with steps or fails. Raises Divergence."""
     trace = trace_of(searching, found) if found.path or found.failure is not None else None
     reason = trace.reason if trace is not None else found.detail
-    return Violation(property=found.property, reason=reason, trace=trace)
+    failure = found.failure.stack if found.failure is not None else ()
+    stack = (*found.point, *(place for place in failure if place not in found.point))
+    calls = tuple((place.function, place.text) for place in stack if place.function)
+    return Violation(property=found.property, reason=reason, trace=trace, calls=calls)
 
 
 def trace_of(searching: Search, found: Found) -> Trace:

@@ -11,7 +11,7 @@ from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import MAX_STATES
-from pfncache.verify.base import mainline_below
+from pfncache.verify.base import functions_of, mainline_below
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import coverage_of
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
@@ -178,8 +178,10 @@ class Session:
                 if id(job.design) in self._kept:
                     self._kept[id(job.design)].keep(outcome)
                 if id(job.design) in base_of:
-                    known = self._found.get((id(base_of[id(job.design)]), job.scenario_name))
-                    self.violated += bool(Comparison.of(outcome, known).new)
+                    base = base_of[id(job.design)]
+                    known = self._found.get((id(base), job.scenario_name))
+                    functions = functions_of(base) if base is not None else frozenset()
+                    self.violated += bool(Comparison.of(outcome, known, functions).new)
                 on_done(job)
         except (KeyboardInterrupt, Terminated) as reason:
             self.interrupted = reason
@@ -210,6 +212,7 @@ class Session:
             base=base.name if base is not None else None,
             coverage=coverage_of(design, mine) if self.options.coverage else None,
             base_outcomes=known,
+            base_functions=functions_of(base) if base is not None else frozenset(),
             changes=step.changes if step is not None else None,
             unaffected=self.unaffected(number),
         )

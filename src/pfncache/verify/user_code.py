@@ -45,7 +45,7 @@ class ProcessEnd(BaseException):
 def user_code(seconds: float, what: str) -> Iterator[None]:
     """Run the block as code that a user wrote. Raises TimeLimit and ProcessEnd beside what the block raises."""
     with ExitStack() as stack:
-        stack.enter_context(ended_by_signals())
+        stack.enter_context(ended_by_signals(f"{what} does not end within {seconds:g} s, in a loop of C code"))
         stack.enter_context(_output_on_stderr())
         stack.enter_context(_state_kept())
         stack.enter_context(_endings_refused())

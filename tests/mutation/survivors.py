@@ -16,7 +16,6 @@ REASONS: dict[str, tuple[str, ...]] = {
         "takes the permission away too."
     ): ("do_mprotect_pkey(): without spin_lock(mm.page_table_lock)",),
     "The folio lock keeps faults, allocation and truncation of a page apart already.": (
-        "punch_hole_in_memfd(): without down_write(mapping.invalidate_lock)",
         "do_shared_fault(): without spin_lock(mm.page_table_lock)",
         "allocate_pages(): without down_read(inode.invalidate_lock)",
     ),
@@ -28,10 +27,6 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
     "The first look only saves an allocation; the second one, under the lock as well, decides.": (
         "do_anonymous_page(): without spin_lock(mm.page_table_lock)",
-    ),
-    "The mappings of a file are a fixed array here; in Linux they are a tree of VMAs that come and go.": (
-        "memory_failure(): without down_read(mapping.i_mmap_rwsem)",
-        "truncate_inode_pages_range(): without down_read(mapping.i_mmap_rwsem)",
     ),
     "Only direct execution calls it; no scenario does.": (
         "allocate_memfd_pages(): without page.lock",

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
+from pfncache.lang.atomic import atomic, block_until
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import AddressSpace, Page
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.types import Pgoff
 
 
@@ -74,6 +74,15 @@ class Filemap(Mm):
                 return new
             new.lock.unlock()
             self.put_page(new)
+
+    @atomic
+    def softleaf_entry_wait_on_locked(self, mm: MmStruct, number: int) -> None:
+        """Wait until the page of a migration entry is unlocked, without a reference on it.
+
+        Linux: mm/filemap.c softleaf_entry_wait_on_locked(), v7.3.4.
+        """
+        pfn = mm.ptes[number].migration
+        block_until(not self.pfn_valid(pfn) or not self.mem_map[pfn].lock.held)
 
     @atomic
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:

@@ -73,6 +73,8 @@ class Memory(Shmem):
         Locks: mmap_lock for reading.
         """
         writable = vma.writable
+        if not mapping.gmem and self.shmem_falloc_wait(mm, mapping, vma.pgoff):
+            return 0
         if mapping.gmem:
             pfn = self.kvm_gmem_fault_user_mapping(mapping, vma.pgoff)
         else:
@@ -153,12 +155,30 @@ class Memory(Shmem):
         """Clear every PTE that maps a page of a file.
 
         Linux: mm/memory.c unmap_mapping_folio(), v7.3.4.
-        Locks: the folio lock, i_mmap_rwsem.
+        Locks: the folio lock; takes i_mmap_rwsem for reading.
+        """
+        with down_read(mapping.i_mmap_rwsem):
+            self.unmap_mapping_range_tree(mapping, index, index + 1)
+
+    def unmap_mapping_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Clear every PTE that maps one of the pages [start, end) of a file.
+
+        Linux: mm/memory.c unmap_mapping_range(), unmap_mapping_pages(), v7.3.4.
+        Locks: no folio lock; takes i_mmap_rwsem for reading.
+        """
+        with down_read(mapping.i_mmap_rwsem):
+            self.unmap_mapping_range_tree(mapping, start, end)
+
+    def unmap_mapping_range_tree(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Clear the PTEs of every VMA of the pages [start, end) of a file, present or not, between two notifications.
+
+        Linux: mm/memory.c unmap_mapping_range_tree(), zap_vma_range_batched(), v7.3.4.
+        Locks: i_mmap_rwsem for reading.
         """
         for mm in self.mms:
             for number in range(len(mm.vmas)):
                 vma = mm.vmas[number]
-                if vma.present and vma.mapping is mapping and vma.pgoff == index:
+                if vma.i_mmap is mapping and start <= vma.pgoff < end:
                     address = number << self.PAGE_SHIFT
                     self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 

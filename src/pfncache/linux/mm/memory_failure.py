@@ -7,7 +7,6 @@ from pfncache.lang.atomic import atomic
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.types import Hva, Pgoff
-from pfncache.linux.kernel.locking.rwsem import down_read
 
 
 class MemoryFailure(Mm):
@@ -29,8 +28,7 @@ class MemoryFailure(Mm):
             return
         page.hwpoison = True
         if page.mapcount > 0:
-            with down_read(mapping.i_mmap_rwsem):
-                self.unmap_mapping_folio(mapping, index)
+            self.unmap_mapping_folio(mapping, index)
         if mapping.gmem:
             self.kvm_gmem_error_folio(mapping, index)
         page.lock.unlock()

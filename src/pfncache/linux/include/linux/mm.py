@@ -77,6 +77,11 @@ class Mm(Tracepoints, ABC):
     def migration_entry_wait(self, mm: MmStruct, number: int) -> None:
         """migration_entry_wait(): wait until the page of a migration entry is unlocked."""
 
+    # mm/filemap.c
+    @abstractmethod
+    def softleaf_entry_wait_on_locked(self, mm: MmStruct, number: int) -> None:
+        """Wait until the page of a migration entry is unlocked."""
+
     # mm/page_alloc.c
     @abstractmethod
     def alloc_page(self) -> Page | None:
@@ -104,13 +109,21 @@ class Mm(Tracepoints, ABC):
         """__filemap_get_folio(FGP_LOCK | FGP_CREAT): find or allocate, locked and with a reference; None: -ENOMEM."""
 
     @abstractmethod
+    def truncate_inode_folio(self, mapping: AddressSpace, page: Page) -> None:
+        """Unmap a page, and remove it from the cache with the cache's reference. Locks: the folio lock."""
+
+    @abstractmethod
     def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
         """Remove the pages of [start, end) from the cache, unmapping them from user space first."""
 
     # mm/memory.c, mm/highmem.c
     @abstractmethod
     def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
-        """Clear every user PTE of a page of a file. Locks: the folio lock, i_mmap_rwsem."""
+        """Clear every user PTE of a page of a file. Locks: the folio lock; takes i_mmap_rwsem."""
+
+    @abstractmethod
+    def unmap_mapping_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Clear every user PTE of the pages [start, end) of a file. Locks: takes i_mmap_rwsem."""
 
     @abstractmethod
     def clear_highpage(self, page: Page) -> None:

@@ -9,6 +9,7 @@ from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
 from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.trace.events.kvm import Tracepoints
+from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.rcu.tree import RcuState
 
 
@@ -31,6 +32,8 @@ class Mm(Tracepoints, ABC):
     mms: tuple[MmStruct, ...]
     """Every process."""
     rcu: RcuState
+    mf_mutex: Mutex
+    """mm/memory-failure.c: one failure at a time is handled."""
     mappings: tuple[AddressSpace, ...]
     """Every file's page cache."""
     host_device_bytes: dict[int, bytearray]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.types import Pgoff
@@ -88,10 +89,12 @@ class Filemap(Mm):
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """Remove a page from the cache; the caller takes over the cache's reference.
 
-        Linux: mm/filemap.c filemap_remove_folio(), __filemap_remove_folio(), v7.3.4.
+        Linux: mm/filemap.c filemap_remove_folio(), __filemap_remove_folio(), filemap_unaccount_folio(), v7.3.4.
         Locks: the folio lock.
         """
         page = mapping.i_pages[index].page
         assert page is not None
+        if page.mapcount != 0:
+            report("bad-page", f"{page} leaves the page cache, but {page.mapcount} user PTEs map it")
         mapping.i_pages[index].page = None
         page.mapping = None

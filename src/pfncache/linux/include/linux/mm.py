@@ -134,12 +134,16 @@ class Mm(Tracepoints, ABC):
 
     @abstractmethod
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
-        """Make the PTE of address present (and writable). 0, -EFAULT (no VMA, permission, SIGBUS), -EAGAIN, -EHWPOISON.
+        """Make the PTE of address present (and writable). 0, -EFAULT (no VMA, permission, SIGBUS), -ENOMEM, -EHWPOISON.
 
         Locks: mmap_lock held for reading.
         """
 
     # mm/gup.c
+    @abstractmethod
+    def ptep_get_lockless(self, mm: MmStruct, number: int) -> Pfn:
+        """ptep_get_lockless(): the pfn of a present, writable PTE, read in one step; an error pfn otherwise."""
+
     @abstractmethod
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
         """The page that a writable present PTE of the current mm maps, referenced; KVM_PFN_ERR_FAULT otherwise."""
@@ -150,7 +154,7 @@ class Mm(Tracepoints, ABC):
 
     @abstractmethod
     def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
-        """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference; KVM_PFN_ERR_FAULT."""
+        """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference, or an error pfn."""
 
     # arch uaccess
     @abstractmethod

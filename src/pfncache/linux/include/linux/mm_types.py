@@ -182,6 +182,8 @@ class VmapArea(Record):
     """struct vmap_area: one page of vmalloc space."""
 
     busy: bool
+    used: bool
+    """It was mapped before: its address waits on the lazy list."""
     pfn: Pfn = -1
     incarnation: Incarnation
     """The owner of the page at the time of mapping; for reports only."""

@@ -63,8 +63,7 @@ class Fault(Mm):
         Returns: 0, or the result of the fault.
         """
         with down_read(mm.mmap_lock):
-            pte = mm.ptes[address >> self.PAGE_SHIFT]
-            if pte.pfn >= 0 and pte.writable:
+            if self.ptep_get_lockless(mm, address >> self.PAGE_SHIFT) >= 0:
                 return 0
             return self.handle_mm_fault(mm, address, True)
 

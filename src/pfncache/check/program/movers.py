@@ -65,8 +65,9 @@ def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
 
     A step is a left mover if it commutes with every step of another actor that is just before it: it accesses only
     variables that no other actor accesses, or that a lock that it holds protects everywhere, or it releases a lock, or
-    downgrades one. It is a right mover if it commutes with every step of another actor that is just after it: it takes a lock. A
-    transition of the search is at most one right mover, one step that may conflict and does not block, and left movers.
+    downgrades one from writing to reading. It is a right mover if it commutes with every step of another actor that is
+    just after it: it takes a lock. A transition of the search is at most one right mover, one step that may conflict
+    and does not block, and left movers.
 
     A lock protects nothing, and is no mover, if any step releases it without holding it: what its holder does in the
     belief that it is alone does not commute with that.

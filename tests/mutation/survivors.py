@@ -30,6 +30,8 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
     "Only direct execution calls it; no scenario does.": (
         "allocate_memfd_pages(): without page.lock",
+        "allocate_memfd_pages(): without down_write(mapping.i_rwsem)",
+        "madvise_remove(): without down_read(mm.mmap_lock)",
         "msr_io(): without mutex(vcpu.mutex)",
         "msr_io(): without srcu_read_lock(kvm.srcu)",
         "kvm_set_guest_paused(): without mutex(vcpu.mutex)",
@@ -46,6 +48,14 @@ REASONS: dict[str, tuple[str, ...]] = {
         "kvm_vm_ioctl_set_memory_region(): without mutex(kvm.slots_lock)",
         "kvm_xen_hvm_config(): without mutex(kvm.xen.xen_lock)",
         "kvm_xen_hvm_set_attr(): without mutex(kvm.xen.xen_lock)",
+    ),
+    "No scenario of the catalogue moves a mapping down; tests/linux/mm/test_races.py has two that do.": (
+        "take_rmap_locks(): without mapping.i_mmap_rwsem",
+        "take_rmap_locks(): without mm.anon_vma_rwsem",
+        "drop_rmap_locks(): without mapping.i_mmap_rwsem",
+        "drop_rmap_locks(): without mm.anon_vma_rwsem",
+        "try_to_migrate(): without down_read(mm.anon_vma_rwsem)",
+        "remove_migration_ptes(): without down_read(mm.anon_vma_rwsem)",
     ),
     "A hint, read without mmu_lock; the test that decides is made again under it.": (
         "mmu_invalidate_retry_gfn_unsafe(): the sequence before the count",

@@ -108,7 +108,8 @@ class Shmem(Mm):
         Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
         Locks: takes i_rwsem for writing.
         Returns: 0 or -ENOMEM.
-        Simplified: pages that were added stay after -ENOMEM, and fatal signals are not looked for.
+        Simplified: pages that were added stay after -ENOMEM, fatal signals are not looked for, and a page that an
+        earlier call has left is not zeroed before its first fault.
         """
         with down_write(mapping.i_rwsem):
             for index in range(start, end):

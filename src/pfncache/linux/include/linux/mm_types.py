@@ -175,7 +175,7 @@ class MmStruct(Record):
     notifiers: tuple[Any, ...]
     """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered is set in those that do."""
     notifier_srcu: SrcuStruct
-    """The SRCU of the notifiers: unsubscribing waits for calls in progress."""
+    """The SRCU of the notifiers: unsubscribing waits for calls in progress. Linux has one for all processes."""
 
 
 class VmapArea(Record):

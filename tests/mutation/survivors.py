@@ -49,6 +49,22 @@ REASONS: dict[str, tuple[str, ...]] = {
         "kvm_xen_hvm_config(): without mutex(kvm.xen.xen_lock)",
         "kvm_xen_hvm_set_attr(): without mutex(kvm.xen.xen_lock)",
     ),
+    "Two punches at once only wake faults too early; the folio lock keeps truncation apart already.": (
+        "punch_hole_in_memfd(): without down_write(mapping.i_rwsem)",
+    ),
+    "The page is marked in one step, so that the second failure of a page leaves it alone.": (
+        "memory_failure(): without mutex(self.mf_mutex)",
+    ),
+    "A walk that does not see that a mapping comes or goes zaps what is there since: a notification too many.": (
+        "unmap_mapping_range(): without down_read(mapping.i_mmap_rwsem)",
+        "unmap_mapping_folio(): without down_read(mapping.i_mmap_rwsem)",
+        "vma_link_file(): without down_write(mapping.i_mmap_rwsem)",
+        "free_pgtables(): without down_write(mapping.i_mmap_rwsem)",
+    ),
+    "No scenario makes a page of a file read-only and writable again, and the model has no dirty bit.": (
+        "do_wp_page(): without page.lock",
+        "do_wp_page(): without spin_lock(mm.page_table_lock)",
+    ),
     "No scenario of the catalogue moves a mapping down; tests/linux/mm/test_races.py has two that do.": (
         "take_rmap_locks(): without mapping.i_mmap_rwsem",
         "take_rmap_locks(): without mm.anon_vma_rwsem",

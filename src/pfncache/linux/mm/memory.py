@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.lang.part_of import part_of_caller
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_RO_FAULT
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
@@ -13,6 +13,9 @@ from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.mm.shmem import Shmem
+
+PTE_NONE, PTE_PRESENT, PTE_MIGRATION = range(3)
+"""What a fault finds in a PTE."""
 
 
 class Memory(Shmem):
@@ -35,17 +38,29 @@ class Memory(Shmem):
             return -EFAULT
         if vma.pfnmap:
             return -EFAULT
-        if mm.ptes[number].pfn >= 0:
+        entry = self.kind_of_pte(mm, number)
+        if entry == PTE_PRESENT:
             if write:
                 self.do_wp_page(mm, number)
             return 0
-        if mm.ptes[number].migration >= 0:
+        if entry == PTE_MIGRATION:
             self.migration_entry_wait(mm, number)
             return 0
         mapping = vma.mapping
         if mapping is None:
             return self.do_anonymous_page(mm, number, vma)
         return self.do_shared_fault(mm, number, vma, mapping)
+
+    @part_of("handle_pte_fault")
+    @atomic
+    def kind_of_pte(self, mm: MmStruct, number: int) -> int:
+        """Return whether a PTE is present, a migration entry, or none, by one load.
+
+        Linux: mm/memory.c handle_pte_fault(), v7.3.4.
+        """
+        if mm.ptes[number].pfn >= 0:
+            return PTE_PRESENT
+        return PTE_MIGRATION if mm.ptes[number].migration >= 0 else PTE_NONE
 
     def do_wp_page(self, mm: MmStruct, number: int) -> None:
         """Make a present PTE writable, if it is still present, without asking the file.

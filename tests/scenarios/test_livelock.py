@@ -31,7 +31,7 @@ ENDS = [
     ("mainline-7.3", "livelock/clock-and-munmap", 175),
     ("mainline-7.3", "livelock/clock-and-slot-update", 864),
     ("mainline-7.3", "livelock/clock-and-conversion", 18),
-    ("mainline-7.3", "gmem/endless-clock", 551),
+    ("mainline-7.3", "gmem/endless-clock", 535),
     ("rfc-v4", "gmem/endless-clock", 551),
     ("rfc-v4-fixed", "livelock/few-unrelated", 541),
     ("rfc-v4-fixed", "livelock/clock-and-munmap", 175),

@@ -21,6 +21,7 @@ from pfncache.lang.report import report
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.linux.types import Sequence
 from pfncache.linux.kernel.locking.mutex import Mutex, mutex
+from pfncache.linux.kernel.locking.rwsem import RwSemaphore, down_read
 from pfncache.linux.mm.slub import kfree, kzalloc
 
 Lists = list[list[Callable[..., Any]]]
@@ -48,6 +49,7 @@ class Box(Record):
     thing: Thing | None
     lock: Mutex
     other: Mutex
+    sem: RwSemaphore
     cells: tuple[Cell, ...]
     things: tuple[Thing, ...]
 
@@ -392,6 +394,35 @@ def update_locked(shared: Box) -> None:
         shared.cells[0].value = 1
         shared.count = 1
         shared.cells[0].value = 2
+
+
+def update_downgraded(shared: Box) -> None:
+    shared.sem.lock()
+    shared.cells[0].value = 1
+    shared.count = 1
+    shared.cells[0].value = 2
+    shared.sem.downgrade_write()
+    if shared.cells[0].value != 2:
+        report("torn", "a writer came in between")
+    shared.sem.unlock_shared()
+
+
+def read_shared(shared: Box) -> None:
+    with down_read(shared.sem):
+        read_unlocked(shared)
+
+
+def lock_and_semaphore(shared: Box) -> None:
+    with mutex(shared.lock), down_read(shared.sem):
+        shared.flag = True
+
+
+def downgrade_and_lock(shared: Box) -> None:
+    shared.sem.lock()
+    shared.sem.downgrade_write()
+    with mutex(shared.lock):
+        shared.flag = False
+    shared.sem.unlock_shared()
 
 
 @atomic

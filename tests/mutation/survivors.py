@@ -16,7 +16,6 @@ REASONS: dict[str, tuple[str, ...]] = {
         "takes the permission away too."
     ): ("do_mprotect_pkey(): without spin_lock(mm.page_table_lock)",),
     "The folio lock keeps faults, allocation and truncation of a page apart already.": (
-        "punch_hole_in_memfd(): without down_write(mapping.invalidate_lock)",
         "do_shared_fault(): without spin_lock(mm.page_table_lock)",
         "allocate_pages(): without down_read(inode.invalidate_lock)",
     ),
@@ -29,12 +28,10 @@ REASONS: dict[str, tuple[str, ...]] = {
     "The first look only saves an allocation; the second one, under the lock as well, decides.": (
         "do_anonymous_page(): without spin_lock(mm.page_table_lock)",
     ),
-    "The mappings of a file are a fixed array here; in Linux they are a tree of VMAs that come and go.": (
-        "memory_failure(): without down_read(mapping.i_mmap_rwsem)",
-        "truncate_inode_pages_range(): without down_read(mapping.i_mmap_rwsem)",
-    ),
     "Only direct execution calls it; no scenario does.": (
         "allocate_memfd_pages(): without page.lock",
+        "allocate_memfd_pages(): without down_write(mapping.i_rwsem)",
+        "madvise_remove(): without down_read(mm.mmap_lock)",
         "msr_io(): without mutex(vcpu.mutex)",
         "msr_io(): without srcu_read_lock(kvm.srcu)",
         "kvm_set_guest_paused(): without mutex(vcpu.mutex)",
@@ -51,6 +48,30 @@ REASONS: dict[str, tuple[str, ...]] = {
         "kvm_vm_ioctl_set_memory_region(): without mutex(kvm.slots_lock)",
         "kvm_xen_hvm_config(): without mutex(kvm.xen.xen_lock)",
         "kvm_xen_hvm_set_attr(): without mutex(kvm.xen.xen_lock)",
+    ),
+    "Two punches at once only wake faults too early; the folio lock keeps truncation apart already.": (
+        "punch_hole_in_memfd(): without down_write(mapping.i_rwsem)",
+    ),
+    "The page is marked in one step, so that the second failure of a page leaves it alone.": (
+        "memory_failure(): without mutex(self.mf_mutex)",
+    ),
+    "A walk that does not see that a mapping comes or goes zaps what is there since: a notification too many.": (
+        "unmap_mapping_range(): without down_read(mapping.i_mmap_rwsem)",
+        "unmap_mapping_folio(): without down_read(mapping.i_mmap_rwsem)",
+        "vma_link_file(): without down_write(mapping.i_mmap_rwsem)",
+        "free_pgtables(): without down_write(mapping.i_mmap_rwsem)",
+    ),
+    "No scenario makes a page of a file read-only and writable again, and the model has no dirty bit.": (
+        "do_wp_page(): without page.lock",
+        "do_wp_page(): without spin_lock(mm.page_table_lock)",
+    ),
+    "No scenario of the catalogue moves a mapping down; tests/linux/mm/test_races.py has two that do.": (
+        "take_rmap_locks(): without mapping.i_mmap_rwsem",
+        "take_rmap_locks(): without mm.anon_vma_rwsem",
+        "drop_rmap_locks(): without mapping.i_mmap_rwsem",
+        "drop_rmap_locks(): without mm.anon_vma_rwsem",
+        "try_to_migrate(): without down_read(mm.anon_vma_rwsem)",
+        "remove_migration_ptes(): without down_read(mm.anon_vma_rwsem)",
     ),
     "A hint, read without mmu_lock; the test that decides is made again under it.": (
         "mmu_invalidate_retry_gfn_unsafe(): the sequence before the count",

@@ -13,13 +13,13 @@ from pfncache.verify.trace import LOOP_MARK, render
 
 STARVES = [
     # Every notifier raises the count and moves pfncache's own sequence, whatever it is about.
-    ("mainline-7.3", "livelock/unrelated-memory", 620),
-    ("mainline-7.3", "livelock/unrelated-page", 752),
+    ("mainline-7.3", "livelock/unrelated-memory", 567),
+    ("mainline-7.3", "livelock/unrelated-page", 690),
     # mmu_invalidate_seq stays where no memslot is met. The count is enough.
-    ("mainline-7.2", "livelock/unrelated-memory", 78),
-    ("mainline-7.2", "livelock/unrelated-page", 752),
-    ("no-active-count", "livelock/unrelated-page", 938),
-    ("rfc-v4-fixed", "livelock/unrelated-memory", 620),
+    ("mainline-7.2", "livelock/unrelated-memory", 84),
+    ("mainline-7.2", "livelock/unrelated-page", 690),
+    ("no-active-count", "livelock/unrelated-page", 867),
+    ("rfc-v4-fixed", "livelock/unrelated-memory", 567),
     # A slot is not replaced between the start and the end of a notifier, and nothing keeps the next one from starting.
     ("mainline-7.3", "livelock/slot-update", 1289),
     ("mainline-7.2", "livelock/slot-update", 426),
@@ -27,24 +27,24 @@ STARVES = [
     ("range-filter", "livelock/slot-update", 454),
 ]
 ENDS = [
-    ("mainline-7.3", "livelock/few-unrelated", 593),
-    ("mainline-7.3", "livelock/clock-and-munmap", 122),
-    ("mainline-7.3", "livelock/clock-and-slot-update", 672),
-    ("mainline-7.3", "livelock/clock-and-conversion", 12),
-    ("mainline-7.3", "gmem/endless-clock", 504),
-    ("rfc-v4", "gmem/endless-clock", 534),
-    ("rfc-v4-fixed", "livelock/few-unrelated", 593),
-    ("rfc-v4-fixed", "livelock/clock-and-munmap", 122),
-    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 705),
-    ("rfc-v4-fixed", "livelock/clock-and-conversion", 77),
-    ("rfc-v4-fixed", "gmem/endless-clock", 600),
+    ("mainline-7.3", "livelock/few-unrelated", 541),
+    ("mainline-7.3", "livelock/clock-and-munmap", 175),
+    ("mainline-7.3", "livelock/clock-and-slot-update", 864),
+    ("mainline-7.3", "livelock/clock-and-conversion", 18),
+    ("mainline-7.3", "gmem/endless-clock", 535),
+    ("rfc-v4", "gmem/endless-clock", 551),
+    ("rfc-v4-fixed", "livelock/few-unrelated", 541),
+    ("rfc-v4-fixed", "livelock/clock-and-munmap", 175),
+    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 903),
+    ("rfc-v4-fixed", "livelock/clock-and-conversion", 94),
+    ("rfc-v4-fixed", "gmem/endless-clock", 619),
     # Without the count, what meets no memslot is not seen at all.
-    ("no-active-count", "livelock/unrelated-memory", 56),
-    ("range-filter", "livelock/unrelated-memory", 125),
-    ("range-filter", "livelock/unrelated-page", 381),
-    ("range-filter", "livelock/few-unrelated", 333),
-    ("uaccess-clock", "livelock/unrelated-memory", 15),
-    ("uaccess-clock", "livelock/unrelated-page", 20),
+    ("no-active-count", "livelock/unrelated-memory", 61),
+    ("range-filter", "livelock/unrelated-memory", 132),
+    ("range-filter", "livelock/unrelated-page", 403),
+    ("range-filter", "livelock/few-unrelated", 335),
+    ("uaccess-clock", "livelock/unrelated-memory", 19),
+    ("uaccess-clock", "livelock/unrelated-page", 24),
 ]
 
 

@@ -20,6 +20,7 @@ from pfncache.linux.fs.open import Open
 from pfncache.linux.fs.read_write import ReadWrite
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.linux.kernel.iomem import Iomem
+from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.rcu.tree import RcuState
 from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup
@@ -96,6 +97,7 @@ class Vmlinux(
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
         self.rcu = RcuState("rcu")
+        self.mf_mutex = Mutex("mf_mutex")
         self.host_device_bytes = {}
 
     @part_of("mm_alloc")

@@ -36,7 +36,7 @@ class ReferenceProbe(Oracle):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Require that a page has one reference for each PTE and page cache entry that holds it."""
+        """Require that a page has one reference for each PTE and page cache entry, and one if it is poisoned."""
         super().trace_quiescent(kvm)
         for page in self.mem_map:
             held = self.references(page)
@@ -46,8 +46,8 @@ class ReferenceProbe(Oracle):
                 )
 
     def references(self, page: Page) -> int:
-        """Count the PTEs and page cache entries that hold the page."""
-        held = 0
+        """Count the PTEs and page cache entries that hold the page; memory_failure() keeps what it has poisoned."""
+        held = int(page.hwpoison)
         for mm in self.mms:
             for pte in mm.ptes:
                 if pte.pfn == page.pfn:

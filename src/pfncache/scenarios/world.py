@@ -172,7 +172,7 @@ class World:
         **options: Unpack[WorldOptions],
     ) -> None:
         size = with_defaults(options)
-        self.kernel = k = kernel(page_shift=1, pages=size["pages"], user_pages=4, vmap_areas=2)
+        self.kernel = k = kernel(page_shift=1, pages=size["pages"], user_pages=4, vmap_areas=3)
         slots, gfns = size["slots"], size["gfns"]
         if 2 * slots >= k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS:
             most = k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS - 1

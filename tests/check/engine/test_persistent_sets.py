@@ -97,6 +97,10 @@ PALETTE: list[Function] = [
     toys.try_lock,
     toys.update_locked,
     toys.read_unlocked,
+    toys.update_downgraded,
+    toys.read_shared,
+    toys.lock_and_semaphore,
+    toys.downgrade_and_lock,
 ]
 """Locks in both orders and by trylock, blocking, spinning, freeing, choices, failures that some orders reach."""
 
@@ -205,6 +209,21 @@ def test_a_lock_that_others_try_is_taken_alone() -> None:
     """A trylock in between can see the acquisition, so that the first write under the lock stays a step of its own."""
     found = places(toys.update_locked, toys.read_unlocked, toys.try_lock)
     assert found == ["mutex_lock"] * 2 + ["update"] * 3 + ["mutex_lock"]
+
+
+def test_a_downgrade_is_no_step_of_its_own() -> None:
+    """Nobody else can take the lock before it. Afterwards readers come in, as after a release, and writers do not."""
+    assert places(toys.update_downgraded, toys.read_shared) == ["down_write"] * 2
+    whole, reduced = both(toys.update_downgraded, toys.update_downgraded, toys.read_shared)
+    assert (whole.verdict, reduced.verdict) == ("holds", "holds")
+    whole, reduced = both(toys.update_downgraded, toys.read_unlocked)
+    assert whole.property == reduced.property == "torn"
+
+
+def test_a_downgrade_with_another_lock_in_both_orders() -> None:
+    """Readers do not exclude each other; a writer that comes between them does."""
+    whole, reduced = both(toys.lock_and_semaphore, toys.downgrade_and_lock, toys.update_downgraded)
+    assert keys(whole) == keys(reduced)
 
 
 def test_an_interrupt_that_waits_for_the_actor_that_it_interrupts_is_a_deadlock() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
 from pfncache.linux.include.linux.sched import current
-from tests.linux.conftest import HVA, Host
+from tests.linux.conftest import HVA, Host, reported
 from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, get_pfn, gmem_slot
 
 
@@ -31,3 +31,10 @@ def test_release_of_a_dying_file_is_for_the_task_that_dropped_it(host: Host) -> 
     assert [b.slot for b in file.private_data.bindings] == [None] * 4
     host.kernel.task_work_run(file)
     assert current().delayed_fput is None
+
+
+def test_a_second_release_before_the_return_to_user_space_is_reported(host: Host) -> None:
+    first, second = (host.kernel._kvm_gmem_create(name, host.kvm, 1, MAPPABLE) for name in ("first", "second"))
+    host.kernel.fput(first)
+    with reported("leak"):
+        host.kernel.fput(second)

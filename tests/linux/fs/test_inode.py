@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
-from pfncache.linux.kernel.rcu.tree import rcu_read_lock
+from pfncache.lang.tracing import run_as
+from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.mm.slub import is_live
 from tests.linux.conftest import Host
 
@@ -27,9 +28,13 @@ def test_an_inode_without_references_is_not_grabbed(host: Host) -> None:
 
 def test_an_inode_is_freed_by_rcu(host: Host) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, 0)
-    with rcu_read_lock(host.kernel.rcu):
-        with pytest.raises(WouldBlock):
-            host.kernel.filp_close(file)
-        assert is_live(file.f_mapping)
+    reader = TaskStruct("reader")
+    with run_as(reader):
+        host.kernel.rcu.read_lock()
+    with pytest.raises(WouldBlock):
+        host.kernel.filp_close(file)
+    assert is_live(file.f_mapping)
+    with run_as(reader):
+        host.kernel.rcu.read_unlock()
     host.kernel.destroy_inode(file.f_mapping)
     assert not is_live(file.f_mapping)

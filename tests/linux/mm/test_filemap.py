@@ -7,7 +7,7 @@ import pytest
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
-from tests.linux.conftest import Host
+from tests.linux.conftest import Host, reported
 
 
 @pytest.fixture
@@ -60,3 +60,9 @@ def test_an_index_has_one_page(host: Host, memfd: AddressSpace) -> None:
     assert other is not None
     assert not host.kernel.filemap_add_folio(memfd, 0, other)
     assert (memfd.i_pages[0].page, other.refcount, other.mapping) == (page, 1, None)
+
+
+def test_a_mapped_page_must_not_leave_the_cache(host: Host, memfd: AddressSpace) -> None:
+    grab(host, memfd).mapcount = 1
+    with reported("bad-page"):
+        host.kernel.filemap_remove_folio(memfd, 0)

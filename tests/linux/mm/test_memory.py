@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.linux.include.linux.kvm_host import File
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_RO_FAULT
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EFAULT, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
@@ -131,4 +131,24 @@ def test_device_memory(host: Host) -> None:
     assert host.kernel.follow_pfnmap_start(host.mm, HVA) == DEVICE_PFN
     assert host.kernel.follow_pfnmap_start(host.mm, HVA + 0x1000) == KVM_PFN_ERR_FAULT
     host.mm.ptes[HVA >> 12].writable = False
+    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == KVM_PFN_ERR_RO_FAULT
+    host.mm.ptes[HVA >> 12].pfn = -1
     assert host.kernel.follow_pfnmap_start(host.mm, HVA) == KVM_PFN_ERR_FAULT
+
+
+def test_a_write_to_a_read_only_page_of_a_file_does_not_ask_the_file(host: Host) -> None:
+    """The page may be private, or poisoned, by now: what unmaps it has not got there."""
+    file = gmem(host)
+    assert fault(host) == 0
+    page = host.page(HVA)
+    host.mm.ptes[NUMBER].writable = False
+    file.f_mapping.gmem_flags = 0  # a fault of the file is SIGBUS
+    assert fault(host) == 0
+    assert (host.mm.ptes[NUMBER].writable, page.refcount, page.lock.held) == (True, 2, False)
+
+
+def test_a_read_of_a_present_page_changes_nothing(host: Host) -> None:
+    assert fault(host) == 0
+    host.mm.ptes[NUMBER].writable = False
+    assert fault(host, write=False) == 0
+    assert not host.mm.ptes[NUMBER].writable

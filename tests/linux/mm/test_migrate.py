@@ -7,9 +7,10 @@ import pytest
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT, ENOMEM
 from pfncache.linux.vmlinux import Vmlinux
-from tests.linux.conftest import HVA, Host, MakeHost
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 NUMBER = HVA >> 12
 
@@ -115,3 +116,21 @@ def test_memory_that_is_moved_or_protected_while_its_page_is_moved(make_host: Ma
     new = host.page(HVA + 0x1000)
     assert (host.mm.ptes[NUMBER].pfn, host.mm.ptes[NUMBER + 1].writable) == (-1, False)
     assert (old.free, new.refcount, new.mapcount) == (True, 1, 1)
+
+
+def test_memory_that_becomes_inaccessible_while_its_page_is_moved(make_host: MakeHost) -> None:
+    class Protecting(Watching):
+        def at_copy(self) -> None:
+            self.do_mprotect_pkey(self.mms[0], HVA, False, False)
+
+    host = make_host(Protecting)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    assert host.kernel.migrate_pages(host.mm, HVA) == 0
+    pte = host.mm.ptes[NUMBER]
+    assert (pte.pfn >= 0, pte.writable, pte.prot_none) == (True, False, True)
+
+
+def test_a_wait_for_a_migration_entry_may_sleep(host: Host) -> None:
+    current().preempt_count = 1
+    with reported("sleeping-in-atomic"):
+        host.kernel.migration_entry_wait(host.mm, NUMBER)

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from pfncache.lang.atomic import WouldBlock
+from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENODEV, EPERM
-from tests.linux.conftest import HVA, Host
+from pfncache.linux.vmlinux import Vmlinux
+from tests.linux.conftest import HVA, Host, MakeHost
 
 NUMBER = HVA >> 12
 
@@ -45,6 +51,54 @@ def test_munmap(host: Host) -> None:
     assert (page.free, host.mm.vmas[NUMBER].present, notifications(host)) == (True, False, 1)
     assert host.kernel.vm_munmap(host.mm, HVA) == 0  # nothing there: no notification
     assert notifications(host) == 1
+
+
+class Locks(Vmlinux):
+    """Notes how mmap_lock is held at each notification, and whether the VMA is still there, and that of its file."""
+
+    def __init__(self, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        self.seen: list[tuple[bool, int, bool, bool]] = []
+
+    def kvm_mmu_notifier_invalidate_range_start(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        super().kvm_mmu_notifier_invalidate_range_start(kvm, start, end)
+        lock, vma = kvm.mm.mmap_lock, kvm.mm.vmas[start >> 12]
+        self.seen.append((lock.writer, lock.readers, vma.present, vma.i_mmap is not None))
+
+
+def test_munmap_zaps_under_mmap_lock_for_reading(make_host: MakeHost) -> None:
+    """The VMA has left the tree of the process, so a lookup fails at once; a walk of the file's mappings finds it."""
+    host = make_host(Locks)
+    kernel = host.kernel
+    assert isinstance(kernel, Locks)
+    memfd = kernel.new_memfd("memfd", 1)
+    kernel.vm_mmap_pgoff(host.mm, HVA, memfd, 0)
+    assert kernel.vm_munmap(host.mm, HVA) == 0
+    assert kernel.seen[-1] == (False, 1, False, True)
+    assert (host.mm.mmap_lock.writer, host.mm.mmap_lock.readers, host.mm.vmas[NUMBER].i_mmap) == (False, 0, None)
+
+
+@pytest.mark.parametrize("operation", ["mmap", "mremap"])
+def test_what_replaces_a_mapping_holds_mmap_lock_for_writing(make_host: MakeHost, operation: str) -> None:
+    host = make_host(Locks)
+    kernel = host.kernel
+    assert isinstance(kernel, Locks)
+    if operation == "mmap":
+        kernel.vm_mmap_pgoff(host.mm, HVA, None, 0)
+    else:
+        kernel.do_mremap(host.mm, HVA, HVA + 0x1000)
+    assert kernel.seen and all((writer, readers) == (True, 0) for writer, readers, _, _ in kernel.seen)
+
+
+@pytest.mark.parametrize("operation", ["vm_munmap", "vm_mmap_pgoff"])
+def test_the_tree_of_a_file_changes_under_its_lock(host: Host, operation: str) -> None:
+    memfd = host.kernel.new_memfd("memfd", 1)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, memfd, 0)
+    assert host.mm.vmas[NUMBER].i_mmap is memfd
+    memfd.i_mmap_rwsem.lock_shared()
+    arguments = (host.mm, HVA + 0x1000, memfd, 0) if operation == "vm_mmap_pgoff" else (host.mm, HVA)
+    with pytest.raises(WouldBlock):
+        getattr(host.kernel, operation)(*arguments)
 
 
 def test_a_mapping_has_a_reference_on_its_file(host: Host) -> None:

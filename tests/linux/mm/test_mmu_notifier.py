@@ -9,8 +9,9 @@ import pytest
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.vmlinux import Vmlinux
-from tests.linux.conftest import HVA, Host, MakeHost
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 class Listening(Vmlinux):
@@ -73,3 +74,25 @@ def test_unregister_waits_for_whoever_is_calling(host: Host) -> None:
     host.mm.notifier_srcu.read_lock()
     with pytest.raises(WouldBlock):
         host.kernel.mmu_notifier_unregister(host.kvm, host.mm)
+
+
+def test_release_without_subscribers_waits_for_nothing(host: Host) -> None:
+    for kvm in host.mm.notifiers:
+        host.kernel.mmu_notifier_unregister(kvm, host.mm)
+    host.mm.notifier_srcu.read_lock()
+    host.kernel.mmu_notifier_release(host.mm)
+
+
+def test_release_empties_the_list_before_its_section_ends(make_host: MakeHost) -> None:
+    host = make_host(Listening)
+    host.mm.notifier_srcu.read_lock()
+    with pytest.raises(WouldBlock):
+        host.kernel.mmu_notifier_release(host.mm)
+    assert not host.kvm.mmu_notifier_registered
+
+
+@pytest.mark.parametrize("which", ["start", "end"])
+def test_notifications_may_sleep(host: Host, which: str) -> None:
+    current().preempt_count = 1
+    with reported("sleeping-in-atomic"):
+        getattr(host.kernel, f"mmu_notifier_invalidate_range_{which}")(host.mm, HVA, HVA + 0x1000)

@@ -20,10 +20,29 @@ def test_mprotect(host: Host) -> None:
     assert host.kernel.do_mprotect_pkey(host.mm, HVA, False) == 0
     assert (pte.pfn, pte.writable) == (pfn, False)
     assert host.kernel.do_mprotect_pkey(host.mm, HVA, True) == 0
-    assert (pte.pfn, pte.writable) == (pfn, False)  # until the next write fault
+    assert (pte.pfn, pte.writable) == (pfn, True)
     assert notifications(host) == 2
     assert host.kernel.do_mprotect_pkey(host.mm, HVA - 0x1000, True) == -ENOMEM
     assert notifications(host) == 2
+
+
+def test_a_page_of_a_file_becomes_writable_by_its_next_fault(host: Host) -> None:
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, host.kernel.new_memfd("memfd", 1), 0)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, False)
+    host.kernel.do_mprotect_pkey(host.mm, HVA, True)
+    assert not host.mm.ptes[NUMBER].writable
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
+    assert host.mm.ptes[NUMBER].writable
+
+
+def test_the_same_protection_again_is_no_invalidation(host: Host) -> None:
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    assert host.kernel.do_mprotect_pkey(host.mm, HVA, True) == 0
+    assert notifications(host) == 0
+    for _ in range(2):
+        assert host.kernel.do_mprotect_pkey(host.mm, HVA, False) == 0
+    assert notifications(host) == 1
 
 
 def test_prot_none_is_present_for_the_kernel_alone(host: Host) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import Host, reported
@@ -68,6 +70,17 @@ def test_try_get_of_a_page_in_use(host: Host) -> None:
 def test_a_mapped_page_must_not_be_freed(host: Host) -> None:
     page = allocated(host.kernel)
     page.mapcount = 1
+    with reported("bad-page"):
+        host.kernel.put_page(page)
+
+
+@pytest.mark.parametrize("state", ["cached", "locked"])
+def test_a_page_in_use_must_not_be_freed(host: Host, state: str) -> None:
+    page = allocated(host.kernel)
+    if state == "cached":
+        page.mapping = host.kernel.new_memfd("memfd", 1)
+    else:
+        page.lock.lock()
     with reported("bad-page"):
         host.kernel.put_page(page)
 

@@ -34,3 +34,26 @@ def test_not_in_atomic_context(host: Host, what: str) -> None:
     current().preempt_count = 1
     with reported("sleeping-in-atomic"):
         getattr(kernel, what)(argument)
+
+
+def test_an_address_is_not_used_again_while_there_are_others(host: Host) -> None:
+    """An access through it is reported, and does not reach the page that is mapped next."""
+    kernel = host.kernel
+    first = kernel.vmap(kernel.mem_map[3])
+    kernel.vunmap(first)
+    others = [kernel.vmap(kernel.mem_map[4]) for _ in range(len(kernel.vmap_areas) - 1)]
+    assert first not in others
+    with reported("unmapped-access"):
+        kernel.kernel_access(first, True)
+    assert kernel.vmap(kernel.mem_map[4]) == first  # the lazy list is purged
+
+
+def test_vunmap_of_an_address_in_a_page(host: Host) -> None:
+    """Linux warns, and leaves it mapped; memunmap() aligns the address."""
+    kernel = host.kernel
+    khva = kernel.vmap(kernel.mem_map[3])
+    with reported("map-imbalance"):
+        kernel.vunmap(khva + 8)
+    assert kernel.vmap_areas[0].busy
+    kernel.memunmap(khva + 8)
+    assert not kernel.vmap_areas[0].busy

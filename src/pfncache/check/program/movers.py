@@ -64,9 +64,10 @@ def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
     """Return the events that remain, by actor and instruction index, when steps are merged by Lipton's reduction.
 
     A step is a left mover if it commutes with every step of another actor that is just before it: it accesses only
-    variables that no other actor accesses, or that a lock that it holds protects everywhere, or it releases a lock. It
-    is a right mover if it commutes with every step of another actor that is just after it: it takes a lock. A
-    transition of the search is at most one right mover, one step that may conflict and does not block, and left movers.
+    variables that no other actor accesses, or that a lock that it holds protects everywhere, or it releases a lock, or
+    downgrades one from writing to reading. It is a right mover if it commutes with every step of another actor that is
+    just after it: it takes a lock. A transition of the search is at most one right mover, one step that may conflict
+    and does not block, and left movers.
 
     A lock protects nothing, and is no mover, if any step releases it without holding it: what its holder does in the
     belief that it is alone does not commute with that.
@@ -198,7 +199,8 @@ class _Sharing:
             elif step.touch.blocks and not all(use.excludes for use in step.touch.acquires):
                 self.awaited.add(variable)
             elif not step.touch.blocks and any(use.excludes for use in step.touch.acquires):
-                self.observed.add(variable)
+                if (variable.record, True) not in held:  # a trylock; a downgrade holds the lock
+                    self.observed.add(variable)
 
     def is_contended(self, variable: Variable, step: _Step) -> bool:
         """Return whether another actor may access the variable at the same time, and one of the two writes it.
@@ -245,7 +247,11 @@ class _Sharing:
             if variable.record not in own:
                 if self.is_contended(variable, step):
                     return True
-            elif variable in self.observed or (step.touch.acquires and (not counts or variable in self.awaited)):
+            elif variable in self.observed:
+                return True
+            elif (variable.record, True) in self._protection(step):  # released or downgraded: nobody else can take it
+                continue
+            elif step.touch.acquires and (not counts or variable in self.awaited):
                 return True
         return False
 

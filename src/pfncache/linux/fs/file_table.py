@@ -49,8 +49,12 @@ class FileTable(Mm):
         """Drop a reference on a file; the last one defers the release to task work, before the return to user space.
 
         Linux: fs/file_table.c fput(), v7.3.4.
+        Simplified: a task defers the release of one file at a time, and reports a second one. Linux has a list.
         """
         if self.file_ref_put(file):
+            delayed = current().delayed_fput
+            if delayed is not None and delayed is not file:
+                report("leak", f"{delayed} is not released: the task drops {file} before it returns to user space")
             current().delayed_fput = file
 
     def task_work_run(self, file: File) -> None:

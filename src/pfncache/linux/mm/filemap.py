@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
+from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import AddressSpace, Page
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.types import Pgoff
 
 
@@ -76,13 +77,24 @@ class Filemap(Mm):
             self.put_page(new)
 
     @atomic
+    def softleaf_entry_wait_on_locked(self, mm: MmStruct, number: int) -> None:
+        """Wait until the page of a migration entry is unlocked, without a reference on it.
+
+        Linux: mm/filemap.c softleaf_entry_wait_on_locked(), v7.3.4.
+        """
+        pfn = mm.ptes[number].migration
+        block_until(not self.pfn_valid(pfn) or not self.mem_map[pfn].lock.held)
+
+    @atomic
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """Remove a page from the cache; the caller takes over the cache's reference.
 
-        Linux: mm/filemap.c filemap_remove_folio(), __filemap_remove_folio(), v7.3.4.
+        Linux: mm/filemap.c filemap_remove_folio(), __filemap_remove_folio(), filemap_unaccount_folio(), v7.3.4.
         Locks: the folio lock.
         """
         page = mapping.i_pages[index].page
         assert page is not None
+        if page.mapcount != 0:
+            report("bad-page", f"{page} leaves the page cache, but {page.mapcount} user PTEs map it")
         mapping.i_pages[index].page = None
         page.mapping = None

@@ -28,24 +28,35 @@ class Gup(Mm):
         mapping = page.mapping
         return page.anon or mapping is None or not mapping.no_direct_map
 
+    @atomic
+    def ptep_get_lockless(self, mm: MmStruct, number: int) -> Pfn:
+        """Read a PTE, in one load.
+
+        Linux: include/linux/pgtable.h ptep_get_lockless(), arch/x86/include/asm/pgtable.h pte_access_permitted(),
+        v7.3.4.
+        Returns: the pfn if the PTE is present and writable; KVM_PFN_ERR_FAULT otherwise.
+        """
+        pte = mm.ptes[number]
+        return pte.pfn if pte.pfn >= 0 and pte.writable else KVM_PFN_ERR_FAULT
+
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
         """Walk the page table without a lock: take a reference speculatively, then read the PTE again.
 
         Linux: include/linux/mm.h get_user_page_fast_only(), mm/gup.c gup_fast_pte_range(), v7.3.4.
-        Locks: interrupts off, so that page tables are not freed.
         Returns: a pfn with a reference, or KVM_PFN_ERR_FAULT.
+        Simplified: interrupts stay on; in Linux they are off, so that page tables are not freed.
         """
         mm = current().mm
         if mm is None:
             return KVM_PFN_ERR_FAULT
         number = address >> self.PAGE_SHIFT
-        pfn = mm.ptes[number].pfn
-        if not self.pfn_valid(pfn) or not mm.ptes[number].writable:
+        pfn = self.ptep_get_lockless(mm, number)
+        if not self.pfn_valid(pfn):
             return KVM_PFN_ERR_FAULT
         page = self.mem_map[pfn]
         if not self.try_get_page(page):
             return KVM_PFN_ERR_FAULT
-        if mm.ptes[number].pfn != pfn or not mm.ptes[number].writable or not self.gup_fast_folio_allowed(page):
+        if self.ptep_get_lockless(mm, number) != pfn or not self.gup_fast_folio_allowed(page):
             self.put_page(page)
             return KVM_PFN_ERR_FAULT
         return pfn
@@ -68,14 +79,17 @@ class Gup(Mm):
     def get_user_pages_unlocked(self, mm: MmStruct, address: Hva) -> Pfn:
         """Walk the page table under mmap_lock, and fault the page in until it is present.
 
+        A fault of anonymous memory keeps mmap_lock, so that the VMA stays the same. One of a file may drop it, where it
+        waits for a punch, or to throttle a task that has made the page dirty.
+
         Linux: mm/gup.c get_user_pages_unlocked(), __get_user_pages(), v7.3.4.
         Locks: may sleep.
         Returns: a pfn with a reference, or an error pfn.
+        Simplified: each fault of a file drops mmap_lock. The lock itself is not killable: a signal is looked for after
+        the VMA alone.
         """
         number = address >> self.PAGE_SHIFT
         while True:
-            if current().signal_pending:
-                return KVM_PFN_ERR_SIGPENDING
             with down_read(mm.mmap_lock):
                 vma = mm.vmas[number]
                 if not vma.present or not vma.writable or vma.pfnmap:
@@ -83,11 +97,16 @@ class Gup(Mm):
                 mapping = vma.mapping
                 if mapping is not None and mapping.no_direct_map:
                     return KVM_PFN_ERR_FAULT
-                pfn = self.follow_page_pte(mm, address)
-                if pfn >= 0:
-                    return pfn
-                fault = self.handle_mm_fault(mm, address, True)
-            if fault == -EHWPOISON:
-                return KVM_PFN_ERR_HWPOISON
-            if fault != 0:
-                return KVM_PFN_ERR_FAULT
+                again = True
+                while again:
+                    if current().signal_pending:
+                        return KVM_PFN_ERR_SIGPENDING
+                    pfn = self.follow_page_pte(mm, address)
+                    if pfn >= 0:
+                        return pfn
+                    fault = self.handle_mm_fault(mm, address, True)
+                    if fault == -EHWPOISON:
+                        return KVM_PFN_ERR_HWPOISON
+                    if fault != 0:
+                        return KVM_PFN_ERR_FAULT
+                    again = mapping is None

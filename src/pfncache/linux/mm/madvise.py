@@ -21,11 +21,16 @@ class Madvise(Open):
         """Clear the PTE of one page and keep its VMA: madvise(MADV_DONTNEED).
 
         Linux: mm/madvise.c do_madvise(), madvise_dontneed_single_vma(), v7.3.4.
-        Returns: 0.
+        Returns: 0, -ENOMEM without a mapping, -EINVAL for VM_PFNMAP.
         Simplified: under mmap_lock instead of the lock of the VMA; see handle_mm_fault().
         """
         with down_read(mm.mmap_lock):
-            mmap_assert_locked(mm.mmap_lock)  # find_vma() does
+            mmap_assert_locked(mm.mmap_lock)  # find_vma() does, without the lock of the VMA
+            vma = mm.vmas[address >> self.PAGE_SHIFT]
+            if not vma.present:
+                return -ENOMEM
+            if vma.pfnmap:
+                return -EINVAL
             self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
         return 0
 
@@ -33,16 +38,25 @@ class Madvise(Open):
         """Punch a hole into the file that one page maps: madvise(MADV_REMOVE).
 
         Linux: mm/madvise.c madvise_remove(), v7.3.4.
+        Locks: mmap_lock for reading, which is dropped before fallocate().
         Returns: 0, -ENOMEM without a mapping, -EINVAL for anonymous memory, or the result of fallocate().
+        Simplified: a memfd of the model has no struct file, and lives to the end.
         """
-        vma = mm.vmas[address >> self.PAGE_SHIFT]
-        if not vma.present:
-            return -ENOMEM
-        mapping = vma.mapping
-        if mapping is None:
-            return -EINVAL
-        offset = vma.pgoff << self.PAGE_SHIFT
+        with down_read(mm.mmap_lock):
+            vma = mm.vmas[address >> self.PAGE_SHIFT]
+            if not vma.present:
+                return -ENOMEM
+            mapping = vma.mapping
+            if mapping is None:
+                return -EINVAL
+            offset = vma.pgoff << self.PAGE_SHIFT
+            for file in self.gmem_files:
+                if file.f_mapping is mapping:
+                    self.get_file(file)
         for file in self.gmem_files:
             if file.f_mapping is mapping:
-                return self.vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)
+                mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+                ret = self.vfs_fallocate(file, mode, offset, self.PAGE_SIZE)
+                self.fput(file)
+                return ret
         return self.shmem_fallocate(mapping, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, self.PAGE_SIZE)

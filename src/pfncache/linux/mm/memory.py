@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.lang.part_of import part_of_caller
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_RO_FAULT
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
@@ -13,6 +13,9 @@ from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.mm.shmem import Shmem
+
+PTE_NONE, PTE_PRESENT, PTE_MIGRATION = range(3)
+"""What a fault finds in a PTE."""
 
 
 class Memory(Shmem):
@@ -35,7 +38,12 @@ class Memory(Shmem):
             return -EFAULT
         if vma.pfnmap:
             return -EFAULT
-        if mm.ptes[number].migration >= 0:
+        entry = self.kind_of_pte(mm, number)
+        if entry == PTE_PRESENT:
+            if write:
+                self.do_wp_page(mm, number)
+            return 0
+        if entry == PTE_MIGRATION:
             self.migration_entry_wait(mm, number)
             return 0
         mapping = vma.mapping
@@ -43,17 +51,45 @@ class Memory(Shmem):
             return self.do_anonymous_page(mm, number, vma)
         return self.do_shared_fault(mm, number, vma, mapping)
 
+    @part_of("handle_pte_fault")
+    @atomic
+    def kind_of_pte(self, mm: MmStruct, number: int) -> int:
+        """Return whether a PTE is present, a migration entry, or none, by one load.
+
+        Linux: mm/memory.c handle_pte_fault(), v7.3.4.
+        """
+        if mm.ptes[number].pfn >= 0:
+            return PTE_PRESENT
+        return PTE_MIGRATION if mm.ptes[number].migration >= 0 else PTE_NONE
+
+    def do_wp_page(self, mm: MmStruct, number: int) -> None:
+        """Make a present PTE writable, if it is still present, without asking the file.
+
+        Linux: mm/memory.c do_wp_page(), wp_page_shared(), wp_page_reuse(), v7.3.4.
+        Locks: mmap_lock for reading; may sleep.
+        Simplified: the folio is locked, as if to mark it dirty, but no bit says so.
+        """
+        page: Page | None = None
+        with spin_lock(mm.page_table_lock):
+            pfn = mm.ptes[number].pfn
+            if self.pfn_valid(pfn):
+                mm.ptes[number].writable = True
+                if not self.mem_map[pfn].anon:
+                    page = self.mem_map[pfn]
+                    self.get_page(page)
+        if page is not None:
+            page.lock.lock()
+            page.lock.unlock()
+            self.put_page(page)
+
     def do_anonymous_page(self, mm: MmStruct, number: int, vma: Vma) -> Errno:
-        """Map a new zeroed page where the PTE is not present.
+        """Map a new zeroed page where no PTE is.
 
         Linux: mm/memory.c do_anonymous_page(), v7.3.4.
         Locks: mmap_lock for reading.
+        Simplified: no zero page for reads.
         """
         writable = vma.writable
-        with spin_lock(mm.page_table_lock):
-            if mm.ptes[number].pfn >= 0:
-                mm.ptes[number].writable = writable
-                return 0
         page = self.alloc_page()
         if page is None:
             return -ENOMEM
@@ -71,8 +107,11 @@ class Memory(Shmem):
 
         Linux: mm/memory.c do_shared_fault(), finish_fault(), v7.3.4.
         Locks: mmap_lock for reading.
+        Simplified: also for reads, which do_read_fault() serves; it maps what is in the page cache around, too.
         """
         writable = vma.writable
+        if not mapping.gmem and self.shmem_falloc_wait(mm, mapping, vma.pgoff):
+            return 0
         if mapping.gmem:
             pfn = self.kvm_gmem_fault_user_mapping(mapping, vma.pgoff)
         else:
@@ -84,8 +123,6 @@ class Memory(Shmem):
             installed = mm.ptes[number].pfn < 0
             if installed:
                 self.set_pte_range(mm, number, page, writable)
-            elif mm.ptes[number].pfn == pfn:
-                mm.ptes[number].writable = writable
         page.lock.unlock()
         if not installed:
             self.put_page(page)
@@ -111,6 +148,8 @@ class Memory(Shmem):
         Linux: mm/memory.c zap_present_ptes(), zap_nonpresent_ptes(), v7.3.4.
         Locks: the PTE lock.
         Returns: the page that was mapped, whose reference the caller takes over; None for no page or a device pfn.
+        Simplified: the TLB is flushed with the PTE; Linux flushes it after the end of the notifications, before the
+        page is freed. Until then, an access to the user address may still reach the page.
         """
         pfn = mm.ptes[number].pfn
         mm.ptes[number].pfn = -1
@@ -153,12 +192,30 @@ class Memory(Shmem):
         """Clear every PTE that maps a page of a file.
 
         Linux: mm/memory.c unmap_mapping_folio(), v7.3.4.
-        Locks: the folio lock, i_mmap_rwsem.
+        Locks: the folio lock; takes i_mmap_rwsem for reading.
+        """
+        with down_read(mapping.i_mmap_rwsem):
+            self.unmap_mapping_range_tree(mapping, index, index + 1)
+
+    def unmap_mapping_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Clear every PTE that maps one of the pages [start, end) of a file.
+
+        Linux: mm/memory.c unmap_mapping_range(), unmap_mapping_pages(), v7.3.4.
+        Locks: no folio lock; takes i_mmap_rwsem for reading.
+        """
+        with down_read(mapping.i_mmap_rwsem):
+            self.unmap_mapping_range_tree(mapping, start, end)
+
+    def unmap_mapping_range_tree(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Clear the PTEs of every VMA of the pages [start, end) of a file, present or not, between two notifications.
+
+        Linux: mm/memory.c unmap_mapping_range_tree(), zap_vma_range_batched(), v7.3.4.
+        Locks: i_mmap_rwsem for reading.
         """
         for mm in self.mms:
             for number in range(len(mm.vmas)):
                 vma = mm.vmas[number]
-                if vma.present and vma.mapping is mapping and vma.pgoff == index:
+                if vma.i_mmap is mapping and start <= vma.pgoff < end:
                     address = number << self.PAGE_SHIFT
                     self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 
@@ -167,7 +224,8 @@ class Memory(Shmem):
 
         Linux: mm/memory.c follow_pfnmap_start(), follow_pfnmap_end(), v7.3.4.
         Locks: may sleep.
-        Returns: a pfn or KVM_PFN_ERR_FAULT.
+        Returns: a pfn; KVM_PFN_ERR_RO_FAULT if the PTE is read-only, as hva_to_pfn_remapped() decides for a lookup for
+        writing; or KVM_PFN_ERR_FAULT.
         """
         number = address >> self.PAGE_SHIFT
         with down_read(mm.mmap_lock):
@@ -177,6 +235,6 @@ class Memory(Shmem):
                 return KVM_PFN_ERR_FAULT
             with spin_lock(mm.page_table_lock):
                 pte = mm.ptes[number]
-                if pte.pfn < 0 or not pte.writable:
+                if pte.pfn < 0:
                     return KVM_PFN_ERR_FAULT
-                return pte.pfn
+                return pte.pfn if pte.writable else KVM_PFN_ERR_RO_FAULT

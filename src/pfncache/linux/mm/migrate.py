@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT, ENOMEM
+from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.mm.rmap import Rmap
 from pfncache.linux.mm.util import MmUtil
@@ -78,7 +80,7 @@ class Migrate(Rmap, MmUtil):
     def has_no_other_reference(self, page: Page) -> bool:
         """Return whether the migration holds the only reference.
 
-        Linux: mm/migrate.c __migrate_folio(), folio_expected_ref_count(), v7.3.4.
+        Linux: mm/migrate.c __migrate_folio(), include/linux/mm.h folio_expected_ref_count(), v7.3.4.
         """
         return page.refcount == 1
 
@@ -86,12 +88,13 @@ class Migrate(Rmap, MmUtil):
         """Replace the migration entries of a page by PTEs of the page that it was moved to.
 
         Linux: mm/migrate.c remove_migration_ptes(), v7.3.4.
-        Locks: the folio lock.
+        Locks: the folio lock; takes the lock of the anon_vma for reading.
         """
-        for number in range(len(mm.ptes)):
-            if mm.ptes[number].migration == source.pfn:
-                with spin_lock(mm.page_table_lock):
-                    self.remove_migration_pte(mm, number, source, target)
+        with down_read(mm.anon_vma_rwsem):
+            for number in range(len(mm.ptes)):
+                if mm.ptes[number].migration == source.pfn:
+                    with spin_lock(mm.page_table_lock):
+                        self.remove_migration_pte(mm, number, source, target)
 
     @atomic
     def remove_migration_pte(self, mm: MmStruct, number: int, source: Page, target: Page) -> None:
@@ -103,14 +106,15 @@ class Migrate(Rmap, MmUtil):
         if mm.ptes[number].migration == source.pfn:
             target.refcount += 1
             mm.ptes[number].migration = -1
+            prot_none = mm.ptes[number].prot_none
             self.set_pte_range(mm, number, target, mm.ptes[number].writable)
+            mm.ptes[number].prot_none = prot_none
 
-    @atomic
     def migration_entry_wait(self, mm: MmStruct, number: int) -> None:
         """Wait until the page of a migration entry is unlocked.
 
         Linux: mm/migrate.c migration_entry_wait(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
         """
-        pfn = mm.ptes[number].migration
-        block_until(not self.pfn_valid(pfn) or not self.mem_map[pfn].lock.held)
+        might_sleep()
+        self.softleaf_entry_wait_on_locked(mm, number)

@@ -29,14 +29,13 @@ class Mmap(GuestMemfdFile, VmaOps):
         return self.kvm_gmem_mmap(file, shared)
 
     def vm_munmap(self, mm: MmStruct, address: Hva) -> Errno:
-        """Unmap one page: munmap().
+        """Unmap one page: munmap(), which downgrades mmap_lock as soon as the VMA is gone.
 
-        Linux: mm/mmap.c vm_munmap(), mm/vma.c __vm_munmap(), v7.3.4.
+        Linux: mm/mmap.c munmap(), mm/vma.c __vm_munmap() with unlock, v7.3.4; vm_munmap() itself passes unlock = false.
         Returns: 0.
         """
-        with down_write(mm.mmap_lock):
-            self.vms_complete_munmap_vmas(mm, address)
-        return 0
+        mm.mmap_lock.lock()
+        return self.do_vmi_munmap(mm, address, True)
 
     def exit_mmap(self, mm: MmStruct) -> None:
         """Tear down an address space: release its notifiers, then remove every PTE and VMA, without notifications.
@@ -53,4 +52,6 @@ class Mmap(GuestMemfdFile, VmaOps):
         with down_write(mm.mmap_lock):
             for number in range(len(mm.ptes)):
                 if mm.vmas[number].present:
-                    self.remove_vma(mm, mm.vmas[number])
+                    self.free_pgtables(mm.vmas[number])
+                    self.remove_vma(mm.vmas[number])
+                    mm.vmas[number].present = False

@@ -20,12 +20,15 @@ class Mprotect(Mm):
 
         Linux: mm/mprotect.c do_mprotect_pkey(), mprotect_fixup(), change_protection(), v7.3.4.
         Returns: 0 or -ENOMEM.
+        Simplified: a PTE of a file stays read-only until it is written to; Linux makes one that is dirty writable.
         """
         number = address >> self.PAGE_SHIFT
         with down_write(mm.mmap_lock):
             vma = mm.vmas[number]
             if not vma.present:
                 return -ENOMEM
+            if vma.readable == readable and vma.writable == writable:
+                return 0
             mmap_assert_write_locked(mm.mmap_lock)
             vma.readable = readable
             vma.writable = writable
@@ -33,6 +36,8 @@ class Mprotect(Mm):
             with spin_lock(mm.page_table_lock):
                 if not writable:
                     mm.ptes[number].writable = False
+                elif readable and vma.mapping is None and not vma.pfnmap and mm.ptes[number].pfn >= 0:
+                    mm.ptes[number].writable = True
                 mm.ptes[number].prot_none = not readable
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
         return 0

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.mm_types import MmStruct, Vma
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.rwsem import down_write
@@ -25,14 +25,15 @@ class Mremap(VmaOps):
         with down_write(mm.mmap_lock):
             if not source.present:
                 return -EFAULT
-            self.vms_complete_munmap_vmas(mm, new)
+            self.do_vmi_munmap(mm, new, False)
             self.vma_link(mm, new, source.mapping, source.pgoff)
+            target.pfnmap = source.pfnmap
             target.readable = source.readable
             target.writable = source.writable
             self.mmu_notifier_invalidate_range_start(mm, old, old + self.PAGE_SIZE)
             self.move_ptes(mm, old >> self.PAGE_SHIFT, new >> self.PAGE_SHIFT)
             self.mmu_notifier_invalidate_range_end(mm, old, old + self.PAGE_SIZE)
-            self.vms_complete_munmap_vmas(mm, old)
+            self.do_vmi_munmap(mm, old, False)
         return 0
 
     def move_ptes(self, mm: MmStruct, old: int, new: int) -> None:
@@ -40,7 +41,11 @@ class Mremap(VmaOps):
 
         Linux: mm/mremap.c move_ptes(), v7.3.4.
         Locks: mmap_lock for writing; between mmu_notifier start and end.
+        Simplified: a walk of the reverse mapping must not miss both PTEs. Linux visits the new VMA after the old one,
+        and takes the locks of the walk where it cannot. Walks of the model go up by address, so a move down takes them.
         """
+        if new < old:
+            self.take_rmap_locks(mm, mm.vmas[old])
         with spin_lock(mm.page_table_lock):
             pfn = mm.ptes[old].pfn
             writable = mm.ptes[old].writable
@@ -53,3 +58,27 @@ class Mremap(VmaOps):
             mm.ptes[new].writable = writable
             mm.ptes[new].prot_none = prot_none
             mm.ptes[new].migration = migration
+        if new < old:
+            self.drop_rmap_locks(mm, mm.vmas[old])
+
+    def take_rmap_locks(self, mm: MmStruct, vma: Vma) -> None:
+        """Keep walks of the reverse mapping out.
+
+        Linux: mm/mremap.c take_rmap_locks(), v7.3.4.
+        """
+        mapping = vma.mapping
+        if mapping is not None:
+            mapping.i_mmap_rwsem.lock()
+        else:
+            mm.anon_vma_rwsem.lock()
+
+    def drop_rmap_locks(self, mm: MmStruct, vma: Vma) -> None:
+        """Let walks of the reverse mapping in.
+
+        Linux: mm/mremap.c drop_rmap_locks(), v7.3.4.
+        """
+        mapping = vma.mapping
+        if mapping is not None:
+            mapping.i_mmap_rwsem.unlock()
+        else:
+            mm.anon_vma_rwsem.unlock()

@@ -80,6 +80,10 @@ class PageAlloc(Mm):
         if page.refcount == 0:
             if page.mapcount != 0:
                 report("bad-page", f"{page} is freed, but {page.mapcount} user PTEs map it")
+            if page.mapping is not None and not page.anon:
+                report("bad-page", f"{page} is freed, but is in the page cache of {page.mapping}")
+            if page.lock.held:
+                report("bad-page", f"{page} is freed, but is locked")
             self.trace_page_free(page)
             page.free = not page.hwpoison  # a poisoned page is never allocated again
             page.anon = False

@@ -7,6 +7,7 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 
 
@@ -17,13 +18,13 @@ class Rmap(Mm):
         """Replace each PTE that maps a page by a migration entry.
 
         Linux: mm/rmap.c try_to_migrate(), v7.3.4.
-        Locks: the folio lock; not mmap_lock.
-        Simplified: a walk of the page table instead of the reverse mapping. mremap() may move the PTE past it; the page
-        is then still mapped, and its migration fails.
+        Locks: the folio lock; not mmap_lock; takes the lock of the anon_vma for reading.
+        Simplified: a walk of the page table instead of the reverse mapping.
         """
-        for number in range(len(mm.ptes)):
-            if mm.ptes[number].pfn == page.pfn:
-                self.try_to_migrate_one(mm, number, page)
+        with down_read(mm.anon_vma_rwsem):
+            for number in range(len(mm.ptes)):
+                if mm.ptes[number].pfn == page.pfn:
+                    self.try_to_migrate_one(mm, number, page)
 
     def try_to_migrate_one(self, mm: MmStruct, number: int, page: Page) -> None:
         """Replace a PTE by a migration entry between two notifications.
@@ -48,6 +49,8 @@ class Rmap(Mm):
 
         Linux: mm/rmap.c try_to_migrate_one(), v7.3.4.
         Locks: the PTE lock.
+        Simplified: the TLB is flushed with the PTE; Linux may flush it after the notifications, before the page is
+        copied. Until then user space, and the kernel through user addresses, may still write to the old page.
         """
         mm.ptes[number].pfn = -1
         mm.ptes[number].migration = page.pfn

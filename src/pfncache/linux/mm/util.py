@@ -18,14 +18,14 @@ class MmUtil(VmaOps):
     def vm_mmap_pgoff(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> Errno:
         """Map one page, anonymous or of a file: mmap(MAP_FIXED, PROT_READ | PROT_WRITE).
 
-        Linux: mm/util.c vm_mmap_pgoff(), mm/vma.c __mmap_region(), mm/mmap.c ksys_mmap_pgoff(), v7.3.4.
+        Linux: mm/util.c vm_mmap_pgoff(), mm/vma.c __mmap_region(), __mmap_setup(), mm/mmap.c ksys_mmap_pgoff(), v7.3.4.
         Returns: 0, or -EBADF for a file that is closed.
         """
         for file in self.gmem_files:
             if file.f_mapping is mapping and not self.file_ref_get(file):
                 return -EBADF
         with down_write(mm.mmap_lock):
-            self.vms_complete_munmap_vmas(mm, address)
+            self.do_vmi_munmap(mm, address, False)
             self.vma_link(mm, address, mapping, pgoff)
         for file in self.gmem_files:
             if file.f_mapping is mapping:

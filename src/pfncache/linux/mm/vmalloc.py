@@ -18,22 +18,30 @@ class Vmalloc(Mm):
     def vmap_pages_range(self, pfn: Pfn) -> Kva:
         """Map a pfn into vmalloc space.
 
+        An address that was unmapped is not used again until the lazy list is purged, so fresh ones go first: an access
+        through an old address is detected.
+
         Linux: mm/vmalloc.c vmap_pages_range(), v7.3.4.
         Returns: the address; NULL when no area is free.
+        Simplified: the lazy list is purged when no fresh address is left.
         """
-        for number in range(len(self.vmap_areas)):
-            area = self.vmap_areas[number]
-            if not area.busy:
-                area.busy = True
-                area.pfn = pfn
-                return self.VMALLOC_START + (number << self.PAGE_SHIFT)
+        for used in (False, True):
+            for number in range(len(self.vmap_areas)):
+                area = self.vmap_areas[number]
+                if not area.busy and area.used == used:
+                    area.busy = True
+                    area.used = True
+                    area.pfn = pfn
+                    return self.VMALLOC_START + (number << self.PAGE_SHIFT)
         return 0
 
     @atomic
     def remove_vm_area(self, khva: Kva) -> None:
-        """Unmap an address of vmalloc space, and flush the TLB.
+        """Unmap an address of vmalloc space.
 
         Linux: mm/vmalloc.c remove_vm_area(), v7.3.4.
+        Simplified: the TLB has no entry of it any more. Linux flushes it before the address is used again: until then,
+        an access may still reach the page, which here is reported.
         """
         area = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT]
         if not area.busy:
@@ -57,6 +65,8 @@ class Vmalloc(Mm):
         Locks: may sleep.
         """
         might_sleep()
+        if self.offset_in_page(khva) != 0:
+            report("map-imbalance", f"vunmap() of {khva:#x}, which is not the start of a page: it stays mapped")
         self.remove_vm_area(khva)
 
     def is_vmalloc_addr(self, khva: Kva) -> bool:

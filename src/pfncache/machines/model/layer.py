@@ -65,14 +65,14 @@ class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap):
                 return 0
         return super().handle_mm_fault(mm, address, write)
 
-    def vms_complete_munmap_vmas(self, mm: MmStruct, address: Hva) -> None:
+    def vms_complete_munmap_vmas(self, mm: MmStruct, address: Hva, unlock: bool) -> None:
         """Drop the registration of an unmapped VMA; tasks that wait for it have to be woken.
 
         Linux: mm/vma.c vms_complete_munmap_vmas(), fs/userfaultfd.c userfaultfd_unmap_complete(), v7.3.4.
         """
         for registration in self.host_registrations:
             registration.pages.discard(address >> self.PAGE_SHIFT)
-        super().vms_complete_munmap_vmas(mm, address)
+        super().vms_complete_munmap_vmas(mm, address, unlock)
 
     def _userfault(self, mm: MmStruct, number: int, write: bool, registration: Registration) -> bool:
         vma = mm.vmas[number]

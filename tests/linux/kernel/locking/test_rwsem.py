@@ -50,3 +50,21 @@ def test_unlock_of_what_nobody_holds(task: TaskStruct) -> None:
     lock.unlock()
     with reported("lock-imbalance"):
         lock.unlock()
+
+
+def test_downgrade_lets_readers_in_and_writers_not(task: TaskStruct) -> None:
+    lock = RwSemaphore("lock")
+    lock.lock()
+    lock.downgrade_write()
+    assert (lock.writer, lock.readers) == (False, 1)
+    with down_read(lock):
+        assert lock.readers == 2
+    with pytest.raises(WouldBlock):
+        lock.lock()
+    lock.unlock_shared()
+    assert lock.readers == 0
+
+
+def test_downgrade_of_what_is_not_held(task: TaskStruct) -> None:
+    with reported("lock-imbalance"):
+        RwSemaphore("lock").downgrade_write()

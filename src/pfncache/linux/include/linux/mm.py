@@ -9,6 +9,7 @@ from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
 from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.trace.events.kvm import Tracepoints
+from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.rcu.tree import RcuState
 
 
@@ -31,6 +32,8 @@ class Mm(Tracepoints, ABC):
     mms: tuple[MmStruct, ...]
     """Every process."""
     rcu: RcuState
+    mf_mutex: Mutex
+    """mm/memory-failure.c: one failure at a time is handled."""
     mappings: tuple[AddressSpace, ...]
     """Every file's page cache."""
     host_device_bytes: dict[int, bytearray]
@@ -77,6 +80,11 @@ class Mm(Tracepoints, ABC):
     def migration_entry_wait(self, mm: MmStruct, number: int) -> None:
         """migration_entry_wait(): wait until the page of a migration entry is unlocked."""
 
+    # mm/filemap.c
+    @abstractmethod
+    def softleaf_entry_wait_on_locked(self, mm: MmStruct, number: int) -> None:
+        """Wait until the page of a migration entry is unlocked."""
+
     # mm/page_alloc.c
     @abstractmethod
     def alloc_page(self) -> Page | None:
@@ -104,13 +112,21 @@ class Mm(Tracepoints, ABC):
         """__filemap_get_folio(FGP_LOCK | FGP_CREAT): find or allocate, locked and with a reference; None: -ENOMEM."""
 
     @abstractmethod
+    def truncate_inode_folio(self, mapping: AddressSpace, page: Page) -> None:
+        """Unmap a page, and remove it from the cache with the cache's reference. Locks: the folio lock."""
+
+    @abstractmethod
     def truncate_inode_pages_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
         """Remove the pages of [start, end) from the cache, unmapping them from user space first."""
 
     # mm/memory.c, mm/highmem.c
     @abstractmethod
     def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
-        """Clear every user PTE of a page of a file. Locks: the folio lock, i_mmap_rwsem."""
+        """Clear every user PTE of a page of a file. Locks: the folio lock; takes i_mmap_rwsem."""
+
+    @abstractmethod
+    def unmap_mapping_range(self, mapping: AddressSpace, start: Pgoff, end: Pgoff) -> None:
+        """Clear every user PTE of the pages [start, end) of a file. Locks: takes i_mmap_rwsem."""
 
     @abstractmethod
     def clear_highpage(self, page: Page) -> None:
@@ -118,12 +134,16 @@ class Mm(Tracepoints, ABC):
 
     @abstractmethod
     def handle_mm_fault(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
-        """Make the PTE of address present (and writable). 0, -EFAULT (no VMA, permission, SIGBUS), -EAGAIN, -EHWPOISON.
+        """Make the PTE of address present (and writable). 0, -EFAULT (no VMA, permission, SIGBUS), -ENOMEM, -EHWPOISON.
 
         Locks: mmap_lock held for reading.
         """
 
     # mm/gup.c
+    @abstractmethod
+    def ptep_get_lockless(self, mm: MmStruct, number: int) -> Pfn:
+        """ptep_get_lockless(): the pfn of a present, writable PTE, read in one step; an error pfn otherwise."""
+
     @abstractmethod
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
         """The page that a writable present PTE of the current mm maps, referenced; KVM_PFN_ERR_FAULT otherwise."""
@@ -134,7 +154,7 @@ class Mm(Tracepoints, ABC):
 
     @abstractmethod
     def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
-        """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference; KVM_PFN_ERR_FAULT."""
+        """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference, or an error pfn."""
 
     # arch uaccess
     @abstractmethod

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.locks import lock_acquire, lock_release
+from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Bound, Count, Record
 from pfncache.linux.include.linux.types import Incarnation, Pfn, Pgoff
 from pfncache.linux.kernel.locking.mutex import Mutex
@@ -50,18 +53,72 @@ class PageCacheEntry(Record):
     page: Page | None
 
 
+class ShmemFalloc(Record):
+    """struct shmem_falloc of mm/shmem.c: the pages [start, next) of the hole that is being punched; empty for none."""
+
+    start: Pgoff
+    next: Pgoff
+
+    @part_of("shmem_fallocate")
+    @atomic
+    def begin(self, start: Pgoff, end: Pgoff) -> None:
+        """Publish the hole.
+
+        Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
+        """
+        self.start = start
+        self.next = end
+        lock_acquire(self, exclusive=False, excludes=False)
+
+    @part_of("shmem_fallocate")
+    @atomic
+    def end(self) -> None:
+        """Take the hole back, and wake the faults that wait.
+
+        Linux: mm/shmem.c shmem_fallocate(), v7.3.4.
+        """
+        self.start = 0
+        self.next = 0
+        lock_release(self)
+
+    @part_of("shmem_falloc_wait")
+    @atomic
+    def has(self, index: Pgoff) -> bool:
+        """Return whether a page is in the hole.
+
+        Linux: mm/shmem.c shmem_falloc_wait(), v7.3.4.
+        """
+        return self.start <= index < self.next
+
+    @part_of("shmem_falloc_wait")
+    @atomic
+    def wait(self, index: Pgoff) -> None:
+        """Wait until the page is in no hole.
+
+        Linux: mm/shmem.c shmem_falloc_wait(), v7.3.4.
+        """
+        block_until(not self.start <= index < self.next)
+        lock_acquire(self, exclusive=True, excludes=False)
+        lock_release(self)
+
+
 class AddressSpace(Record, slab=True):
     """struct inode and the struct address_space in it: the page cache of a file (memfd or guest_memfd).
 
-    Freed by RCU when its last reference is dropped. Locks: invalidate_lock; i_mmap_rwsem over the walk of mappings.
+    Freed by RCU when its last reference is dropped. Locks: i_rwsem over shmem_fallocate(); invalidate_lock for
+    guest_memfd; i_mmap_rwsem over the tree of mappings.
     """
 
     i_count: Count
     """References; the inode's one struct file has one."""
     i_pages: tuple[PageCacheEntry, ...]
     """By index; as many as the file has pages."""
+    i_rwsem: RwSemaphore
+    """inode_lock()."""
     invalidate_lock: RwSemaphore
     i_mmap_rwsem: RwSemaphore
+    i_private: ShmemFalloc
+    """memfd: the hole that is being punched."""
     i_pages_lock: SpinLock
     no_direct_map: bool
     """AS_NO_DIRECT_MAP."""
@@ -77,6 +134,7 @@ class Vma(Record):
     """struct vm_area_struct, cut into pages: the attributes of one page of user address space."""
 
     present: bool
+    """In the process's tree of VMAs."""
     readable: bool
     writable: bool
     pfnmap: bool
@@ -84,6 +142,8 @@ class Vma(Record):
     mapping: AddressSpace | None
     """The mapped file (always shared); None for anonymous memory."""
     pgoff: Pgoff
+    i_mmap: AddressSpace | None
+    """The file in whose tree of mappings it is, changed under i_mmap_rwsem; the tree of the process is `present`."""
 
 
 class Pte(Record):
@@ -106,6 +166,8 @@ class MmStruct(Record):
 
     mmap_lock: RwSemaphore
     page_table_lock: SpinLock
+    anon_vma_rwsem: RwSemaphore
+    """anon_vma->root->rwsem: over walks of the reverse mapping of anonymous memory."""
     vmas: tuple[Vma, ...]
     """By hva >> PAGE_SHIFT."""
     ptes: tuple[Pte, ...]
@@ -113,13 +175,15 @@ class MmStruct(Record):
     notifiers: tuple[Any, ...]
     """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered is set in those that do."""
     notifier_srcu: SrcuStruct
-    """The SRCU of the notifiers: unsubscribing waits for calls in progress."""
+    """The SRCU of the notifiers: unsubscribing waits for calls in progress. Linux has one for all processes."""
 
 
 class VmapArea(Record):
     """struct vmap_area: one page of vmalloc space."""
 
     busy: bool
+    used: bool
+    """It was mapped before: its address waits on the lazy list."""
     pfn: Pfn = -1
     incarnation: Incarnation
     """The owner of the page at the time of mapping; for reports only."""

@@ -18,6 +18,8 @@ class ThreadInfo(Record):
     """Nesting of the irq-disabling locks."""
     interruptible: bool
     """__state is TASK_INTERRUPTIBLE: the task is about to sleep, and evaluates its condition once more."""
+    rcu_read_lock_nesting: Count
+    """Nesting of RCU read-side critical sections, in which a task must not sleep."""
     srcu_depth: Count
     """Nesting of read sections of kvm->srcu."""
     slots_lock_depth: Count
@@ -60,12 +62,14 @@ def local_irq_enable() -> None:
 def might_sleep() -> None:
     """Report a sleep in atomic context.
 
-    Linux: include/linux/kernel.h might_sleep(), kernel/sched/core.c __might_sleep(), v7.3.4.
+    Linux: include/linux/kernel.h might_sleep(), kernel/sched/core.c __might_sleep(), __might_resched(), v7.3.4.
     """
     info = current_thread_info()
     if info.preempt_count != 0:
         report("sleeping-in-atomic", f"{info} sleeps with preempt_count {info.preempt_count}")
     if info.irqs_disabled != 0:
         report("sleeping-in-atomic", f"{info} sleeps with interrupts disabled")
+    if info.rcu_read_lock_nesting != 0:
+        report("sleeping-in-atomic", f"{info} sleeps in an RCU read-side critical section")
     if info.interruptible:
         report("sleeping-in-atomic", f"{info} calls a function that may block, but is not TASK_RUNNING")

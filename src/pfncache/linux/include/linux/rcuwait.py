@@ -53,7 +53,7 @@ class Rcuwait(Record):
     def finish_rcuwait(self) -> None:
         """Unregister the waiter.
 
-        Linux: include/linux/rcuwait.h finish_rcuwait(), v7.3.4.
+        Linux: kernel/rcu/update.c finish_rcuwait(), v7.3.4.
         """
         self.waiting = False
         self.woken = False

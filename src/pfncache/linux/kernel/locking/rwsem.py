@@ -72,6 +72,19 @@ class RwSemaphore(Record):
         self.writer = True
         lock_acquire(self, exclusive=True)
 
+    @atomic
+    def downgrade_write(self) -> None:
+        """Turn the hold for writing into one for reading; no writer comes in between.
+
+        Linux: kernel/locking/rwsem.c downgrade_write(), v7.3.4.
+        """
+        if not self.writer:
+            report("lock-imbalance", f"{self} is downgraded, but no writer holds it")
+        self.writer = False
+        lock_release(self)
+        self.readers += 1
+        lock_acquire(self, exclusive=False, waits=False)
+
     @part_of("up_write")
     @atomic
     def unlock(self) -> None:

@@ -33,6 +33,8 @@ class SrcuStruct(Record):
         """Enter a read-side critical section; return the index for read_unlock().
 
         Linux: kernel/rcu/srcutree.c __srcu_read_lock(), v7.3.4.
+        Simplified: one step. Linux loads the index, then increments its counter; synchronize() waits for the readers
+        that were preempted between the two in its first scan, which has nothing to wait for here.
         """
         index = self.index
         if index == 0:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pfncache.lang.atomic import atomic, block_until, guard
 from pfncache.lang.part_of import part_of
 from pfncache.lang.records import Count, Record
+from pfncache.linux.include.linux.preempt import current_thread_info
 
 
 class RcuState(Record):
@@ -24,6 +25,7 @@ class RcuState(Record):
         Linux: kernel/rcu/tree_plugin.h __rcu_read_lock(), v7.3.4.
         """
         self.readers += 1
+        current_thread_info().rcu_read_lock_nesting += 1
 
     @part_of("__rcu_read_unlock")
     @atomic
@@ -33,6 +35,7 @@ class RcuState(Record):
         Linux: kernel/rcu/tree_plugin.h __rcu_read_unlock(), v7.3.4.
         """
         self.readers -= 1
+        current_thread_info().rcu_read_lock_nesting -= 1
 
     @part_of("rcu_do_batch")
     @atomic

@@ -61,10 +61,10 @@ class Fault(Mm):
 
         Linux: arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
         Returns: 0, or the result of the fault.
+        Simplified: one fault; the processor repeats the access, and the fault where that had to wait.
         """
         with down_read(mm.mmap_lock):
-            pte = mm.ptes[address >> self.PAGE_SHIFT]
-            if pte.pfn >= 0 and pte.writable:
+            if self.ptep_get_lockless(mm, address >> self.PAGE_SHIFT) >= 0:
                 return 0
             return self.handle_mm_fault(mm, address, True)
 

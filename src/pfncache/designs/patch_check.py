@@ -32,8 +32,9 @@ DECLARATIONS = frozenset(name for name in vars(Patch) if not name.startswith("__
 def check_design(design: Design, called: Collection[str] = ()) -> None:
     """Require that each patch replaces functions of the kernel below it, with functions that can be compiled.
 
-    A function that the kernel does not have must be used: by a function of the design that replaces one, directly or
-    through others, or as one of the names in `called`. Raises CompileError with the place in the patch.
+    A function that the kernel does not have must be used: as one of the names in `called`, or by one of these or by a
+    function of the design that replaces one, directly or through others. Raises CompileError with the place in the
+    patch.
     """
     known = dict(_functions_of(Vmlinux))
     applied: set[type] = {Patch, *Vmlinux.__mro__}
@@ -58,7 +59,8 @@ def check_design(design: Design, called: Collection[str] = ()) -> None:
                     versions.setdefault(name, []).append(function)
             known.update(own)
         _check_purpose(patch, changes)
-    unused = set(new) - _reached(replacing, versions) - set(called)
+    roots = [*replacing, *(function for name in called for function in versions.get(name, ()))]
+    unused = set(new) - _reached(roots, versions) - set(called)
     for name, part in new.items():
         if name in unused:
             raise _error(part, name, f"{_unknown(name)}, and no function of the design calls it{_nearest(name)}")

@@ -336,7 +336,7 @@ class World:
         function = getattr(self.kernel, name, None)
         if not callable(function):
             near = ", ".join(difflib.get_close_matches(name, dir(self.kernel), n=3)) or "none"
-            raise AttributeError(f"the kernel has no function {name!r}; nearest: {near}")
+            raise AttributeError(f"the kernel has no function {name!r}; nearest: {near}", name=name, obj=self.kernel)
         try:
             _signature(type(self.kernel), name).bind(self.kernel, *args)
         except TypeError as error:

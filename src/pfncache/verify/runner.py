@@ -28,7 +28,7 @@ from pfncache.scenarios.scenario import Scenario, describe
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.program_cache import covering_program_of, program_of
 from pfncache.verify.reach import compared, results_of
-from pfncache.verify.systems import make_system
+from pfncache.verify.systems import MissingFunction, make_system
 from pfncache.verify.trace import Trace
 from pfncache.verify.trace_builder import build, reason_of
 from pfncache.verify.workers import GC_THRESHOLD, LOST, Workers, usable_cores
@@ -55,6 +55,8 @@ class Job:
     """Report the lines that are executed."""
     first: bool = False
     """End the search at the first violation."""
+    elsewhere: frozenset[str] = frozenset()
+    """Functions that other designs add: a scenario that calls one of them does not apply to a design without it."""
 
     @property
     def scenario_name(self) -> str:
@@ -98,6 +100,11 @@ class OutcomeCache:
         """Return the outcome of `job`: a cached one if it has the same functions, initial state and bounds."""
         try:
             return self._run(job)
+        except MissingFunction as missing:
+            if missing.name not in job.elsewhere:
+                raise
+            reason = f"{job.design.name or 'the design'} has no function {missing.name}()"
+            return Outcome.not_applicable(job.scenario_name, reason=reason)
         except MemoryError:
             return Outcome.bounded(job.scenario_name, reason=OUT_OF_MEMORY)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -98,7 +99,9 @@ class Record:
     @classmethod
     def _finalise(cls) -> None:
         """Divide the annotations into fields and parts, once, when every class that they name exists."""
-        scope = dict(Record.registry)
+        spaces = [vars(sys.modules[base.__module__]) for base in cls.__mro__ if base.__module__ in sys.modules]
+        # what a module itself calls by that name precedes a record of another one, such as of another user's file
+        scope = {name: record for name, record in Record.registry.items() if _means(name, record, spaces)}
         hints = get_type_hints(cls, localns=scope, include_extras=True)
         cls.fields, cls.parts = {}, {}
         for name, hint in hints.items():
@@ -163,6 +166,11 @@ class Record:
 
     def __repr__(self) -> str:
         return self.record_name
+
+
+def _means(name: str, record: type[Record], spaces: list[dict[str, Any]]) -> bool:
+    """Return whether a name means the record in each of the modules that have it."""
+    return all(space.get(name, record) is record for space in spaces)
 
 
 def _inherited_default(cls: type[Record], name: str, hint: Any) -> Any:

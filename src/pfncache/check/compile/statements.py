@@ -96,7 +96,7 @@ class Statements(Calls):
                 )
 
     def _hint(self, node: ast.AnnAssign) -> Any:
-        scope = {**self.frame.source.function.__globals__, **Record.registry}
+        scope = {**Record.registry, **self.frame.source.function.__globals__}
         try:
             return eval(compile(ast.Expression(node.annotation), self.frame.here.file, "eval"), scope)
         except NameError as error:

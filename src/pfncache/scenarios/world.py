@@ -180,7 +180,7 @@ class World:
         self.defer_setup = defer_setup
         self.memory = memory
         self.mm = k.new_mm("mm")
-        self.vcpu = KvmVcpu("vcpu")
+        self.vcpu = k.new(KvmVcpu, "vcpu")
         self.kvm = k.kvm_create_vm(
             "kvm", self.mm, VM_TYPES.get(memory, KVM_X86_DEFAULT_VM), slots, size["slot_ids"], gfns, (self.vcpu,)
         )

@@ -262,6 +262,14 @@ class World:
             Call(self.kernel.run_clock_update, (self.vcpu,)),
         )
 
+    def zap(self) -> Call:
+        """Return the call that takes the page of the slot away, and leaves whatever has it in place."""
+        if self.files:
+            return self.call("kvm_gmem_punch_hole", self.gmem, 0, 1)
+        if self.memfd is not None:
+            return self.call("punch_hole_in_memfd", self.memfd, 0, 1)
+        return self.call("madvise_dontneed", self.mm, self.hva)
+
     def actor(
         self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True, endless: bool = False
     ) -> World:

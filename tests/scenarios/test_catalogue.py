@@ -11,7 +11,7 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.properties import PROBES
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.catalogue import catalogue
-from pfncache.scenarios.generated import pairs, singles
+from pfncache.scenarios.generated import absent, pairs, singles
 from pfncache.scenarios.scenario import describe
 from pfncache.scenarios.world import MemoryKind
 
@@ -19,7 +19,7 @@ KERNEL = mainline_7_3.kernel(*PROBES)
 
 
 def test_names_are_unique() -> None:
-    names = [scenario.name for scenario in (*catalogue(), *singles(), *pairs())]
+    names = [scenario.name for scenario in (*catalogue(), *singles(), *absent(), *pairs())]
     assert len(names) == len(set(names)) == len(SCENARIOS)
     assert list(SCENARIOS)[: len(DEFAULT_SCENARIOS)] == list(DEFAULT_SCENARIOS)
 

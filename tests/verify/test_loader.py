@@ -59,6 +59,36 @@ def test_a_design_gets_its_variables_name_and_its_last_patchs_subject(write: Wri
     assert [patch.__name__ for patch in design.patches] == ["Mine"]
 
 
+RECORD = (
+    IMPORT
+    + """from pfncache import scenario
+from pfncache.lang.records import Record
+from pfncache.linux.vmlinux import Vmlinux
+
+class Mine(Record):
+    {member}: bool
+
+class Count(Patch, Vmlinux):
+    def sys_mine(self, mine: Mine) -> bool:
+        mine.{member} = True
+        return mine.{member}
+
+@scenario
+def alone(w):
+    w.actor("a", w.call("sys_mine", Mine("mine")))
+
+{member} = mainline_7_3 + [Count]
+"""
+)
+
+
+def test_records_of_one_name_in_two_files(write: Write) -> None:
+    files = [load(write(RECORD.format(member=name), f"{name}.py")) for name in ("one", "two")]
+    for file in files:
+        outcome = run(Job(file.designs[0], file.scenarios[0], 1_000))
+        assert (outcome.verdict, outcome.states) == ("holds", 2), outcome.reason
+
+
 def test_a_design_without_patches_is_titled_by_its_variable(write: Write) -> None:
     assert load_design(write(f"{IMPORT}plain = mainline_7_3 + []\n")).title == "plain"
 

@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
+from pfncache.check.compile.source import CompileError
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.designs.design import Patch
 from pfncache.interrupts import Terminated
+from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World
+from pfncache.scenarios.world import MemoryKind, World
 from pfncache.scenarios.xen import vcpu_info
 from pfncache.verify import session as module
 from pfncache.verify.runner import Job, run
@@ -63,6 +68,40 @@ def test_an_interrupt_leaves_the_rest_bounded(monkeypatch: pytest.MonkeyPatch, r
         (NAMES[0], "bounded", NOT_SEARCHED), (NAMES[1], "holds", ""), (NAMES[2], "bounded", NOT_SEARCHED),
     ]  # fmt: skip
     assert (outcome.verdict, session.violated, type(session.interrupted)) == ("incomplete", 0, reason)
+
+
+class PunchTwice(Patch, GuestMemfdFile):
+    """KVM: guest_memfd: a system call of its own."""
+
+    def sys_punch_twice(self, file: File) -> Errno:
+        ret = self.kvm_gmem_punch_hole(file, 0, 1)
+        return ret if ret != 0 else self.kvm_gmem_punch_hole(file, 0, 1)
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
+def punched_twice(w: World) -> None:
+    """The new system call runs alone."""
+    w.actor("vmm", w.call("sys_punch_twice", w.gmem))
+
+
+def test_a_function_that_a_design_adds_is_missing_in_its_base() -> None:
+    """What the design violates there is new; another design that was asked for is incomplete."""
+    design = (mainline_7_3 + [PunchTwice]).named("punch-twice", "")
+    options = SearchOptions(max_states=10_000, processes=1)
+    session = Session.plan([mainline_7_3, design], [punched_twice], wanted=(), options=options)
+    session.run()
+    without, found = session.outcomes
+    assert [(o.verdict, o.reason) for o in without.outcomes] == [
+        ("not-applicable", "mainline-7.3 has no function sys_punch_twice()")
+    ]
+    assert (without.verdict, found.verdict, found.outcomes[0].verdict) == ("incomplete", "holds", "holds")
+
+
+def test_a_function_that_no_design_has_is_an_error() -> None:
+    options = SearchOptions(max_states=10_000, processes=1)
+    session = Session.plan([mainline_7_3], [punched_twice], wanted=(), options=options)
+    with pytest.raises(CompileError, match="the kernel has no function 'sys_punch_twice'"):
+        session.run()
 
 
 @scenario(caches=vcpu_info, pages=4)

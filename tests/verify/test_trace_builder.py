@@ -50,3 +50,9 @@ def test_build_leaves_out_what_neither_changes_nor_finds_anything() -> None:
     silent = [row for row in trace.rows[:-1] if not row.changes]
     assert 0 < len(silent) < sum(moment.first for moment in replay.moments) < len(replay.moments)
     assert not any(row.source.startswith(("locking/", "include/")) for row in trace.rows)
+
+
+def test_an_operation_that_is_one_step_has_its_own_line() -> None:
+    searching, result = toys.search(toys.roll, at_end=toys.count_is_two)
+    trace = build(toys.replayed(searching, result.found[0]), "")
+    assert [(row.function, row.text) for row in trace.rows] == [("roll", "shared.count = choose(3)")]

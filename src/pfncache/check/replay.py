@@ -126,7 +126,7 @@ class Replay:
     def enter_atomic(self, function: Callable[..., Any]) -> None:
         """A preemption point, unless it is inside another step."""
         if self._depth == 0:
-            self._pass(sys._getframe(2))
+            self._pass(sys._getframe(2), function)
         self._depth += 1
 
     def leave_atomic(self) -> None:
@@ -142,11 +142,12 @@ class Replay:
         """Return the outcome of the scheduled choice."""
         return self._outcome
 
-    def _pass(self, frame: FrameType | None) -> None:
+    def _pass(self, frame: FrameType | None, step: Callable[..., Any] | None = None) -> None:
         if self._allow == 0:
             self._main.switch()
         self._allow -= 1
-        self.moments.append(Moment(self._actor, _stack(frame), first=self._first))
+        stack = _stack(frame) or (_entry(step),)
+        self.moments.append(Moment(self._actor, stack, first=self._first))
         self._first = False
 
     # Running
@@ -300,6 +301,14 @@ def _ending(error: Exception) -> Ending:
 
 LANGUAGE = str(Path(pfncache.lang.__file__).parent)
 """The directory of the modelling language, whose functions are left out of the model's call stacks."""
+
+
+def _entry(step: Callable[..., Any] | None) -> Location:
+    """Return the first line of the body of an atomic function that is itself an actor's operation: nothing calls it."""
+    assert step is not None
+    code = step.__code__
+    body = (line for *_, line in code.co_lines() if line is not None and line > code.co_firstlineno)
+    return Location(code.co_filename, min(body, default=code.co_firstlineno), linux_name(code))
 
 
 def _stack(frame: FrameType | None) -> tuple[Location, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
+from pfncache.check.compile.values import Kind, RefKind
 from pfncache.check.ir import Column, Ref, Variable
 from pfncache.lang.records import Bound, Record
 
@@ -121,6 +122,12 @@ class Heap:
                 inner = [value for name, value in vars(thing).items() if name != "slab_owner"]
                 todo.extend(value for value in reversed(inner) if isinstance(value, Record | tuple | list))
         return heap
+
+    def kind(self, kind: Kind | None) -> Kind | None:
+        """Return the kind of value in this heap: of a structure that another one extends here, that one."""
+        if not isinstance(kind, RefKind) or kind.record in self.pools:
+            return kind
+        return next((RefKind(other) for other in self.pools if other.root is kind.record.root), kind)
 
     def fingerprint(self) -> tuple[object, ...]:
         """Return every record with its name and its scalars: equal for two systems that were built in the same way."""

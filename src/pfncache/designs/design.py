@@ -6,13 +6,14 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pfncache.designs.requirement import Requirement
 from pfncache.lang.atomic import atomic, guard
 from pfncache.lang.part_of import is_part, linux_name, part_of
+from pfncache.lang.records import Record
 from pfncache.linux.vmlinux import Vmlinux
 
 
@@ -35,6 +36,8 @@ class Patch:
     changes_nothing: ClassVar[str] = ""
     """Of a patch without functions: why it changes nothing, as a rename to a name that the model has already."""
 
+    structs: ClassVar[tuple[type[Record], ...]] = ()
+    """Structures with new members: ``class MyVcpu(KvmVcpu, extends=True)`` takes the place of struct kvm_vcpu."""
     unreachable: ClassVar[Mapping[str, str]] = {}
     """Targets of scenarios that a kernel with the patch does not reach, with the reason: what it does without."""
 
@@ -154,7 +157,27 @@ def _link(layers: tuple[type, ...]) -> type[Vmlinux]:
             if part not in applied:
                 applied.add(part)
                 kernel = _apply(part, kernel)
+    if structs := _structs(layer for layer in layers if issubclass(layer, Patch)):
+        kernel.extended_structs = structs  # the class is this link's own: a patch with structures is a layer
     return kernel
+
+
+def _structs(patches: Iterable[type[Patch]]) -> dict[type[Record], type[Record]]:
+    """Return the structures that patches extend. Two that extend one structure, and not each other, are joined."""
+    found: dict[type[Record], type[Record]] = {}
+    for struct in (struct for patch in patches for struct in patch.structs):
+        below = found.get(struct.root, struct.root)
+        if not issubclass(below, struct):
+            bases = (struct,) if issubclass(struct, below) else (struct, below)
+            found[struct.root] = struct if len(bases) == 1 else _joined(bases)
+    return found
+
+
+@functools.cache
+def _joined(bases: tuple[type[Record], ...]) -> type[Record]:
+    """Return the structure with the members of all."""
+    name = "And".join(base.__name__ for base in bases)
+    return types.new_class(name, bases, {"extends": True}, lambda space: space.update(__module__=bases[0].__module__))
 
 
 def _apply(layer: type, kernel: type[Vmlinux]) -> type[Vmlinux]:

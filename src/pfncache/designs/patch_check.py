@@ -17,6 +17,7 @@ from typing import Any
 from pfncache.check.compile.source import CompileError, Location, unwrap
 from pfncache.designs.design import Design, Patch
 from pfncache.lang import atomic as atomic_steps
+from pfncache.lang.records import Record
 from pfncache.linux.vmlinux import Vmlinux
 
 CLASS_NAMES = frozenset(vars(type("_Empty", (), {}))) | {
@@ -32,8 +33,9 @@ DECLARATIONS = frozenset(name for name in vars(Patch) if not name.startswith("__
 def check_design(design: Design, called: Collection[str] = ()) -> None:
     """Require that each patch replaces functions of the kernel below it, with functions that can be compiled.
 
-    A function that the kernel does not have must be used: by a function of the design that replaces one, directly or
-    through others, or as one of the names in `called`. Raises CompileError with the place in the patch.
+    A function that the kernel does not have must be used: as one of the names in `called`, or by one of these or by a
+    function of the design that replaces one, directly or through others. Raises CompileError with the place in the
+    patch.
     """
     known = dict(_functions_of(Vmlinux))
     applied: set[type] = {Patch, *Vmlinux.__mro__}
@@ -50,7 +52,7 @@ def check_design(design: Design, called: Collection[str] = ()) -> None:
                 continue
             applied.add(part)
             own = dict(_checked(patch, part, known))
-            changes += len(own)
+            changes += len(own) + len(_checked_structs(part))
             new.update({name: part for name in own if name not in known})
             replacing.extend(function for name, function in own.items() if name in known and name not in new)
             for name, function in own.items():
@@ -58,7 +60,8 @@ def check_design(design: Design, called: Collection[str] = ()) -> None:
                     versions.setdefault(name, []).append(function)
             known.update(own)
         _check_purpose(patch, changes)
-    unused = set(new) - _reached(replacing, versions) - set(called)
+    roots = [*replacing, *(function for name in called for function in versions.get(name, ()))]
+    unused = set(new) - _reached(roots, versions) - set(called)
     for name, part in new.items():
         if name in unused:
             raise _error(part, name, f"{_unknown(name)}, and no function of the design calls it{_nearest(name)}")
@@ -86,6 +89,23 @@ def _checked(patch: type, part: type, known: dict[str, Any]) -> Iterator[tuple[s
         elif name.startswith("__") and name.endswith("__"):
             raise _error(part, name, f"{name} is Python's; a patch replaces functions of the kernel")
         yield name, value
+
+
+def _checked_structs(part: type) -> tuple[type[Record], ...]:
+    """Return the structures that a patch extends. Raises CompileError unless each extends one of the kernel's by
+    members that it does not have.
+    """
+    structs = vars(part).get("structs", ())
+    if not isinstance(structs, tuple):
+        raise _error(part, "structs", "structs is a tuple of classes, as structs = (MyVcpu,)")
+    for struct in structs:
+        if not isinstance(struct, type) or not issubclass(struct, Record) or struct.root is struct:
+            name = getattr(struct, "__name__", "MyVcpu")
+            raise _error(part, "structs", f"a structure is extended as class {name}(KvmVcpu, extends=True)")
+        for name in vars(struct).get("__annotations__", ()):
+            if any(name in getattr(base, "__annotations__", ()) for base in struct.__mro__[1:]):
+                raise _error(part, "structs", f"{struct.root.__name__} has a member {name!r}; give another name")
+    return structs
 
 
 def _check_value(part: type, name: str, value: Any, known: dict[str, Any]) -> None:

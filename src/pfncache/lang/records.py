@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import sys
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pfncache.lang import tracing
 from pfncache.lang.report import report
 
 T = TypeVar("T")
+R = TypeVar("R", bound="Record")
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,13 @@ class Record:
     A member whose type is a record or a tuple of records is embedded: it is created with its owner and never replaced.
     Members whose name starts with ``host_`` exist in direct execution only, such as the bytes of a page, and are not
     part of the state. Instances of ``class X(Record, slab=True)`` are allocated dynamically: an access while one is
-    not allocated is a use after free.
+    not allocated is a use after free. ``class X(SomeRecord, extends=True)`` is that structure with more members, for a
+    patch that adds some: :func:`make` makes it in the place of the other.
     """
 
     is_slab: ClassVar[bool] = False
+    root: ClassVar[type[Record]]
+    """The structure that this one extends, or itself."""
     registry: ClassVar[dict[str, type[Record]]] = {}
     fields: ClassVar[dict[str, Field]] = {}
     parts: ClassVar[dict[str, Any]] = {}
@@ -90,15 +96,18 @@ class Record:
     slab_owner: Record | None
     """The dynamically allocated record that this record is, or is embedded in."""
 
-    def __init_subclass__(cls, slab: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(cls, slab: bool = False, extends: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.is_slab = slab or cls.is_slab
+        cls.root = cast("type[Record]", cls.__bases__[0]).root if extends else cls
         Record.registry[cls.__name__] = cls
 
     @classmethod
     def _finalise(cls) -> None:
         """Divide the annotations into fields and parts, once, when every class that they name exists."""
-        scope = dict(Record.registry)
+        spaces = [vars(sys.modules[base.__module__]) for base in cls.__mro__ if base.__module__ in sys.modules]
+        # what a module itself calls by that name precedes a record of another one, such as of another user's file
+        scope = {name: record for name, record in Record.registry.items() if _means(name, record, spaces)}
         hints = get_type_hints(cls, localns=scope, include_extras=True)
         cls.fields, cls.parts = {}, {}
         for name, hint in hints.items():
@@ -135,7 +144,7 @@ class Record:
         if cls._finalised is not cls:
             cls._finalise()
         self.record_name = record_name or cls.__name__
-        self.role = cls.__name__
+        self.role = cls.root.__name__
         for name, field in cls.fields.items():
             self.__dict__[name] = values.pop(name, field.default)
         for name, hint in cls.parts.items():
@@ -143,8 +152,8 @@ class Record:
                 given = values.pop(name)
                 self.__dict__[name] = Array(given) if isinstance(given, tuple) else given
             elif isinstance(hint, type) and issubclass(hint, Record):
-                part = hint(f"{self.record_name}.{name}")
-                part.role = f"{cls.__name__}.{name}"
+                part = _structs.get(hint, hint)(f"{self.record_name}.{name}")
+                part.role = f"{cls.root.__name__}.{name}"
                 self.__dict__[name] = part
             else:
                 raise TypeError(f"{cls.__name__}.{name} must be given when the record is made")
@@ -172,6 +181,27 @@ class Record:
 
     def __repr__(self) -> str:
         return self.record_name
+
+
+Structs = Mapping[type[Record], type[Record]]
+"""By structure: the one that extends it."""
+_structs: Structs = {}
+"""Those of the record that is being made."""
+
+
+def make(kind: type[R], structs: Structs, name: str, **values: Any) -> R:
+    """Return a new record of class `kind`, or of the one in `structs` that extends it; so are the embedded ones."""
+    global _structs
+    before, _structs = _structs, structs
+    try:
+        return cast(R, structs.get(kind, kind)(name, **values))
+    finally:
+        _structs = before
+
+
+def _means(name: str, record: type[Record], spaces: list[dict[str, Any]]) -> bool:
+    """Return whether a name means the record in each of the modules that have it."""
+    return all(space.get(name, record) is record for space in spaces)
 
 
 def _inherited_default(cls: type[Record], name: str, hint: Any) -> Any:

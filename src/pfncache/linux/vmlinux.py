@@ -90,7 +90,7 @@ class Vmlinux(
         self.host_execution = real
         self.host_clock = 0
         self.mem_map = Array(
-            Page(f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
+            self.new(Page, f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
         )
         self.vmap_areas = Array(VmapArea(f"vmap{n}") for n in range(vmap_areas))
         self.mms: tuple[MmStruct, ...] = ()
@@ -107,7 +107,8 @@ class Vmlinux(
         Linux: kernel/fork.c mm_alloc(), v7.3.4.
         Simplified: part of the setup, not a step.
         """
-        mm = MmStruct(
+        mm = self.new(
+            MmStruct,
             name,
             vmas=tuple(Vma(f"{name}.vma[{n}]") for n in range(self.user_pages)),
             ptes=tuple(Pte(f"{name}.pte[{n}]") for n in range(self.user_pages)),
@@ -123,7 +124,9 @@ class Vmlinux(
         Linux: mm/memfd.c memfd_create(), v7.3.4.
         Simplified: part of the setup, not a step.
         """
-        mapping = AddressSpace(name, i_count=1, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages)))
+        mapping = self.new(
+            AddressSpace, name, i_count=1, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages))
+        )
         mapping.__dict__["slab_state"] = LIVE
         self.mappings = (*self.mappings, mapping)
         return mapping

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from pfncache.scenarios.catalogue import catalogue
-from pfncache.scenarios.generated import pairs, singles
+from pfncache.scenarios.generated import absent, pairs, singles
 from pfncache.scenarios.scenario import Scenario
 
-DEFAULT_SCENARIOS: dict[str, Scenario] = {s.name: s for s in (*catalogue(), *singles())}
+DEFAULT_SCENARIOS: dict[str, Scenario] = {s.name: s for s in (*catalogue(), *singles(), *absent())}
 """The scenarios that `pfncache verify` searches by default."""
 
 SCENARIOS: dict[str, Scenario] = DEFAULT_SCENARIOS | {s.name: s for s in pairs()}

@@ -10,6 +10,13 @@ from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.shape import Shape
 from pfncache.scenarios.world import MemoryKind
 
+ABSENT = {
+    MemoryKind.ANON: ("munmap", "mprotect", "mremap", "map-over"),
+    MemoryKind.MEMFD: ("memfd-punch", "munmap"),
+    MemoryKind.GMEM_MMAP: ("punch", "close"),
+    MemoryKind.GMEM_UNMAPPED: ("punch", "close", "slot-replace"),
+}
+"""By kind of memory: operations that run while the clock, whose page is gone at first, is refreshed."""
 UPDATES = 2
 """Clock updates beside a single operation: one that may cache a stale translation, and one that uses it."""
 
@@ -26,6 +33,20 @@ def singles() -> list[Scenario]:
         for memory in MemoryKind
         for op in OPERATIONS.values()
         if memory in op.memory
+    ]
+
+
+def absent() -> list[Scenario]:
+    """Return a scenario for each operation of ABSENT, beside an update of the clock: a lookup may begin first."""
+    return [
+        Scenario(
+            f"absent/{memory}/{name}",
+            f"kvm-clock on {memory} memory, whose page is gone, is updated while {name} runs",
+            Shape(memory, (name,), absent=True).build,
+            memory=memory,
+        )
+        for memory, names in ABSENT.items()
+        for name in names
     ]
 
 

@@ -170,3 +170,16 @@ def no_memory(w: World) -> None:
         w.cannot_reach(target, "the only page is in use")
     w.do(w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0), w.call("do_user_addr_fault", w.mm, w.hva))
     w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=4, slot_ids=2, gfns=2, file_pages=2, caches=no_caches)
+def crossed_offsets(w: World) -> None:
+    """Two slots have the pages of one file in the other order, and the guest faults while one is punched."""
+    w.do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.gmem, 1),
+        w.call("set_memory_region", w.kvm, 1, 1, 1, w.hva, False, False, w.gmem, 0),
+    )
+    _guest(w)
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 1, 2))
+    w.actor("allocate", w.call("kvm_gmem_allocate", w.gmem, 0, 1))

@@ -24,6 +24,8 @@ class Shape:
     rounds: int = 1
     """Repetitions of each operation."""
     pages: int = 3
+    absent: bool = False
+    """The page of the clock is gone when the actors start: a refresh begins before the operation does."""
 
     @property
     def actors(self) -> int:
@@ -42,6 +44,8 @@ class Shape:
         slots = 1 + self.rounds * sum(op.slots for op in operations)
         options: WorldOptions = {"pages": self.pages, "slots": slots, "files": files}
         world = World(kernel, self.memory, defer_setup=defer_setup, **options).clock_on().clock_refused()
+        if self.absent:
+            world.do(world.zap())
         update = world.call("run_clock_update", world.vcpu)
         world.actor("vcpu", *(update,) * self.updates)
         for number, operation in enumerate(operations):

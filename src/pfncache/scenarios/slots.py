@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN, GUEST_MAPPED
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World
+from pfncache.scenarios.world import World, no_caches
 
 
 @scenario(log_dirty=True)
@@ -65,3 +65,33 @@ def read_only(w: World) -> None:
         w.call("run_clock_update", w.vcpu),
     )
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+def _two_slots(w: World) -> World:
+    """Replace the slot by two of one page each, over one user page."""
+    return w.do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva),
+        w.call("set_memory_region", w.kvm, 1, 1, 1, w.hva),
+    )
+
+
+def _touch_both(w: World) -> World:
+    """Add a guest that accesses both slots, and a task that zaps the page."""
+    w.actor("guest", *(w.call("run_guest_access", w.vcpu, gpa, False) for gpa in (0, w.kernel.PAGE_SIZE)))
+    return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(slots=4, slot_ids=2, gfns=2, caches=no_caches)
+def shared_user_page(w: World) -> None:
+    """The guest faults at two gfns, whose slots have one user page, while the page is zapped."""
+    _touch_both(_two_slots(w))
+
+
+@scenario(slots=4, slot_ids=2, gfns=2, caches=no_caches)
+def shared_user_page_is_mapped(w: World) -> None:
+    """The guest accesses two gfns, which have one user page and an SPTE each, while the page is zapped."""
+    _two_slots(w)
+    for gpa in (0, w.kernel.PAGE_SIZE):
+        w.do(w.call("run_guest_access", w.vcpu, gpa, False))
+    _touch_both(w)

@@ -180,7 +180,7 @@ class World:
         self.defer_setup = defer_setup
         self.memory = memory
         self.mm = k.new_mm("mm")
-        self.vcpu = KvmVcpu("vcpu")
+        self.vcpu = k.new(KvmVcpu, "vcpu")
         self.kvm = k.kvm_create_vm(
             "kvm", self.mm, VM_TYPES.get(memory, KVM_X86_DEFAULT_VM), slots, size["slot_ids"], gfns, (self.vcpu,)
         )
@@ -262,6 +262,14 @@ class World:
             Call(self.kernel.run_clock_update, (self.vcpu,)),
         )
 
+    def zap(self) -> Call:
+        """Return the call that takes the page of the slot away, and leaves whatever has it in place."""
+        if self.files:
+            return self.call("kvm_gmem_punch_hole", self.gmem, 0, 1)
+        if self.memfd is not None:
+            return self.call("punch_hole_in_memfd", self.memfd, 0, 1)
+        return self.call("madvise_dontneed", self.mm, self.hva)
+
     def actor(
         self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True, endless: bool = False
     ) -> World:
@@ -336,7 +344,7 @@ class World:
         function = getattr(self.kernel, name, None)
         if not callable(function):
             near = ", ".join(difflib.get_close_matches(name, dir(self.kernel), n=3)) or "none"
-            raise AttributeError(f"the kernel has no function {name!r}; nearest: {near}")
+            raise AttributeError(f"the kernel has no function {name!r}; nearest: {near}", name=name, obj=self.kernel)
         try:
             _signature(type(self.kernel), name).bind(self.kernel, *args)
         except TypeError as error:

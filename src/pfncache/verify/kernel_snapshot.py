@@ -23,7 +23,7 @@ class KernelSnapshot:
 
     def __init__(self) -> None:
         self._before = {place: (owner, _values(owner)) for place, owner in _owners()}
-        self._records = dict(Record.registry)
+        self._records = {n: r for n, r in Record.registry.items() if r.__module__.startswith("pfncache.")}
 
     def restore(self) -> str | None:
         """Undo what was changed since; return the name of the first that was, or None."""

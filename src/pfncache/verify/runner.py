@@ -25,7 +25,7 @@ from pfncache.verify.identity import is_from_c, recorded_calls, signature
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.program_cache import covering_program_of, program_of
 from pfncache.verify.reach import compared, results_of
-from pfncache.verify.systems import make_system
+from pfncache.verify.systems import MissingFunction, make_system
 from pfncache.verify.trace import Trace
 from pfncache.verify.trace_builder import build, reason_of
 from pfncache.verify.workers import GC_THRESHOLD, LOST, Item, Result, Workers, usable_cores
@@ -54,6 +54,8 @@ class Job:
     """End the search at the first violation."""
     base_reached: frozenset[str] = frozenset()
     """Targets that the design's base has reached in an earlier run, which the design has to reach, too."""
+    elsewhere: frozenset[str] = frozenset()
+    """Functions that other designs add: a scenario that calls one of them does not apply to a design without it."""
 
     @property
     def scenario_name(self) -> str:
@@ -126,6 +128,11 @@ class OutcomeCache:
         """Return the outcome of `job`: a cached one if it has the same functions, initial state and bounds."""
         try:
             return self._run(job)
+        except MissingFunction as missing:
+            if missing.name not in job.elsewhere:
+                raise
+            reason = f"{job.design.name or 'the design'} has no function {missing.name}()"
+            return Outcome.not_applicable(job.scenario_name, reason=reason)
         except MemoryError:
             return Outcome.bounded(job.scenario_name, reason=OUT_OF_MEMORY)
 

@@ -102,12 +102,14 @@ class Session:
             for s in some
             if base is not None and base.has(s.memory)
         ]
+        added = frozenset(name for design in mine for patch in design.patches for name in dir(patch))
         jobs = {
             (id(design), scenario.name): Job(
-                design, scenario, options.max_states, options.reduction, first=options.first, coverage=options.coverage
+                design, scenario, options.max_states, options.reduction,
+                first=options.first, coverage=options.coverage, elsewhere=added,
             )
             for design, scenario in (*below, *pairs)
-        }
+        }  # fmt: skip
         session = cls(
             designs=mine,
             steps=steps,

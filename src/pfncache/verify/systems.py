@@ -29,6 +29,14 @@ SETUP_SECONDS = 5.0
 shared state."""
 
 
+class MissingFunction(CompileError):
+    """A scenario calls a function that the design's kernel does not have; another design may add it."""
+
+    def __init__(self, where: Location, what: str, name: str) -> None:
+        super().__init__(where, what)
+        self.name = name
+
+
 class Watchdog:
     """A tracer that ends a set-up after SETUP_ACCESS_LIMIT accesses."""
 
@@ -93,6 +101,8 @@ def make_kernel_system(design: Design, build: Build, probes: Sequence[type] = PR
     except BaseException as error:
         if not _breaks_down(error):
             raise
+        if isinstance(error, AttributeError) and error.name is not None and isinstance(error.obj, kernel):
+            raise MissingFunction(_place(error, build), message(error), error.name) from None
         raise CompileError(_place(error, build), message(error)) from None
 
 

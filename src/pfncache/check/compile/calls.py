@@ -23,7 +23,6 @@ from pfncache.check.compile.values import (
     Super,
     Tuple,
     Value,
-    kind_of_hint,
 )
 from pfncache.check.ir import LockUse, Variable
 from pfncache.check.ops import LOADS, STORES, Op
@@ -310,7 +309,7 @@ class Calls(Expressions):
             return
         current = frame.variables.get(name)
         if current is None:
-            kind = kind_of_hint(hint) if hint is not None else kind_of_hint(frame.source.hints.get(name))
+            kind = self.kind_of_hint(hint) if hint is not None else self.kind_of_hint(frame.source.hints.get(name))
             kind = kind or self.kind_of(value)
             if kind is None:
                 raise self.error(f"annotate the local {name!r}: None alone does not say what it will be")

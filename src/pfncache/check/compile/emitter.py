@@ -384,7 +384,11 @@ class Emitter:
         raise self.error("only a record has members")
 
     def _field_kind(self, kind: type[Record], name: str) -> Kind:
-        return kind_of_hint(kind.fields[name].hint) or ANY_INT
+        return self.kind_of_hint(kind.fields[name].hint) or ANY_INT
+
+    def kind_of_hint(self, hint: Any) -> Kind | None:
+        """Return the kind of value that an annotation allows; of a structure that a patch extends, the longer one."""
+        return self.unit.heap.kind(kind_of_hint(hint))
 
     def _owner_varies(self, records: list[Record]) -> bool:
         owners = [r.slab_owner for r in records if r.slab_owner is not None]

@@ -89,6 +89,7 @@ class Expressions(Emitter):
         self.unit.depend_on(Queries.named, self.frame.source.function, node.id)
         scope = self.frame.source.function.__globals__
         if node.id in scope:
+            self._require_state(node.id, scope[node.id])
             return Const(scope[node.id])
         if hasattr(builtins, node.id):
             return Const(getattr(builtins, node.id))
@@ -97,6 +98,14 @@ class Expressions(Emitter):
             cell = (closure.__closure__ or ())[closure.__code__.co_freevars.index(node.id)]
             return Const(cell.cell_contents)
         raise self.error(f"the name {node.id!r} is not defined here")
+
+    def _require_state(self, name: str, value: Any) -> None:
+        """Refuse a record that is no part of the state, which every run of the set-up makes anew."""
+        if isinstance(value, Record) and id(value) not in self.unit.heap.numbers:
+            raise self.error(
+                f"the record {name!r} is no part of the state: give it to an operation as an argument, or declare its"
+                " members in a structure of the patch (Patch.structs)"
+            )
 
     def _attribute(self, node: ast.Attribute) -> Value:
         base = self.expression(node.value)

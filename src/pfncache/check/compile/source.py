@@ -134,7 +134,7 @@ def _parse(function: FunctionType) -> FunctionSource:
 def _analysed(function: FunctionType, tree: ast.FunctionDef, file: str, first: int) -> FunctionSource:
     """Return the source of a function, given its syntax tree and the line of the file that line 1 of it is."""
     try:
-        hints = get_type_hints(function, localns=dict(Record.registry), include_extras=True)
+        hints = get_type_hints(function, localns={**Record.registry, **function.__globals__}, include_extras=True)
     except NameError as error:
         raise CompileError(
             Location(file, first, tree.name), f"an annotation names {error.name!r}, which is not defined here"

@@ -286,7 +286,7 @@ class Linker:
                 for number in range(1, len(pool) + 1):
                     variable = Variable(kind, number, name)
                     if self.compiled.written.stores(variable) or self.compiled.written_at_end.stores(variable):
-                        self.kinds[variable] = kind_of_hint(declared.hint) or ANY_INT
+                        self.kinds[variable] = self.heap.kind(kind_of_hint(declared.hint)) or ANY_INT
                         bits, low = room(self.kinds[variable], self.heap.pools)
                         self.slots[variable] = self.packer.take(bits, low)
 

@@ -214,7 +214,7 @@ class ModelVm(Vm):
     def __init__(self, host: ModelHost, vm_type: int) -> None:
         self.host = host
         self.vm_type = vm_type
-        vcpus = tuple(VcpuRecord(f"vcpu{n}") for n in range(VCPUS))
+        vcpus = tuple(host.kernel.new(VcpuRecord, f"vcpu{n}") for n in range(VCPUS))
         with host.syscall("KVM_CREATE_VM"):
             self.record = host.kernel.kvm_create_vm(
                 "kvm", host.mm, vm_type, SLOTS, SLOT_IDS, GFNS, vcpus, tuple(c for v in vcpus for c in caches(v))

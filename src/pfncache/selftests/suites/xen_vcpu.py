@@ -14,7 +14,9 @@ from pfncache.linux.include.uapi import (
     KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
     KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA,
     KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO,
+    MSR_KVM_SYSTEM_TIME_NEW,
     PAGE_SIZE,
+    PVCLOCK_GUEST_STOPPED,
     RUNSTATE_BLOCKED,
     RUNSTATE_OFFLINE,
     RUNSTATE_RUNNABLE,
@@ -25,7 +27,7 @@ from pfncache.linux.include.uapi import (
 )
 from pfncache.machines.machine import Machine
 from pfncache.selftests.selftest import Suite, equal, expect
-from pfncache.selftests.suites.testbed import ANON, MEMFD, SECOND, SIZE, Backing, Testbed, anon
+from pfncache.selftests.suites.testbed import ANON, CLOCK, MEMFD, SECOND, SIZE, Backing, Testbed, anon
 from pfncache.selftests.suites.xen import (
     BY_HVA,
     CONFIG,
@@ -139,6 +141,26 @@ def unstable_clock(machine: Machine) -> None:
     bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
     bed.update(1)
     equal("the flag", machine.clock_at(bed.hva + TIME_INFO).flags & 1, 0)
+
+
+@SUITE.test("stopped-clock", "uapi", needs=XEN)
+def stopped_clock(machine: Machine) -> int:
+    """PVCLOCK_GUEST_STOPPED is for kvm-clock; before 6.15, it is in the clocks of a Xen guest too."""
+    bed = anon(machine)
+    bed.vm.xen_hvm_config(CONFIG)
+    bed.enable_clock()
+    bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)
+    bed.update(1)
+    bed.vcpu.kvmclock_ctrl()
+    bed.update(2)
+    flags = [machine.clock_at(bed.hva + place).flags & PVCLOCK_GUEST_STOPPED for place in (CLOCK, TIME_INFO)]
+    equal("the flag in kvm-clock", flags[0], PVCLOCK_GUEST_STOPPED)
+    bed.vcpu.kvmclock_ctrl()
+    bed.vcpu.set_msr(MSR_KVM_SYSTEM_TIME_NEW, 0)
+    bed.update(3)
+    without = machine.clock_at(bed.hva + TIME_INFO).flags & PVCLOCK_GUEST_STOPPED
+    equal("the flag in the other clock, without kvm-clock", without, flags[1])
+    return flags[1]
 
 
 # Runstate

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any, TypeVar
 
+from pfncache.lang.part_of import part_of_caller
+from pfncache.lang.records import Record, Structs, make
 from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
 from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.trace.events.kvm import Tracepoints
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.rcu.tree import RcuState
+
+R = TypeVar("R", bound=Record)
 
 
 class Mm(Tracepoints, ABC):
@@ -40,6 +45,16 @@ class Mm(Tracepoints, ABC):
     """By pfn: the contents of page frames without struct page, in direct execution."""
     gmem_files: tuple[File, ...]
     """Every guest_memfd file."""
+    extended_structs: Structs = {}
+    """By structure: the one that a patch declares in its place, with more members."""
+
+    @part_of_caller
+    def new(self, kind: type[R], name: str, **values: Any) -> R:
+        """Make a structure, with the members that patches declare.
+
+        Linux: nothing; every record of the model is made before the first step.
+        """
+        return make(kind, self.extended_structs, name, **values)
 
     def offset_in_page(self, address: Address) -> int:
         """Return the offset of an address in its page.

@@ -58,7 +58,8 @@ class GuestMemfdFile(KvmMm):
         Linux: virt/kvm/guest_memfd.c __kvm_gmem_create(), v7.3.4.
         Simplified: setup, not a step.
         """
-        inode = AddressSpace(
+        inode = self.new(
+            AddressSpace,
             f"{name}.inode",
             i_count=1,
             i_pages=tuple(PageCacheEntry(f"{name}[{i}]") for i in range(pages)),
@@ -68,9 +69,11 @@ class GuestMemfdFile(KvmMm):
             gmem_listed=True,
         )
         inode.__dict__["slab_state"] = LIVE
-        f = GmemFile(f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages)))
+        f = self.new(
+            GmemFile, f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages))
+        )
         f.__dict__["slab_state"] = LIVE
-        file = File(name, f_count=1, f_mapping=inode, private_data=f)
+        file = self.new(File, name, f_count=1, f_mapping=inode, private_data=f)
         self.kvm_get_kvm(kvm)
         self.mappings = (*self.mappings, inode)
         self.gmem_files = (*self.gmem_files, file)

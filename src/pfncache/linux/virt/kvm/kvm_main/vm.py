@@ -45,7 +45,8 @@ class VmLifecycle(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_create_vm(), v7.3.4.
         Simplified: setup, not a step; every record that the VM will have is made here.
         """
-        kvm = Kvm(
+        kvm = self.new(
+            Kvm,
             name,
             slots_lock=Mutex(f"{name}.slots_lock", dereferenced=True),
             srcu=SrcuStruct(f"{name}.srcu", dereferenced=True),
@@ -57,7 +58,9 @@ class VmLifecycle(KvmMm):
                 for i in range(2)
             ),
             slot_cache=tuple(
-                KvmMemorySlot(f"slot{i}", dirty_bitmap=tuple(DirtyBit(f"slot{i}.dirty[{g}]") for g in range(gfns)))
+                self.new(
+                    KvmMemorySlot, f"slot{i}", dirty_bitmap=tuple(DirtyBit(f"slot{i}.dirty[{g}]") for g in range(gfns))
+                )
                 for i in range(slots)
             ),
             gpcs=caches,

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Case 55: a TLB keeps the translation of an SPTE until it is flushed.
+
+Known from: kvm_handle_hva_range() in virt/kvm/kvm_main.c of v7.3.4, which flushes the TLBs before it drops mmu_lock,
+and so before the page is freed.
+Right verdict: holds. If the flush comes with the end of the invalidation, when the page is free already: violated,
+stale-spte.
+"""
+
+from __future__ import annotations
+
+from pfncache import World, scenario
+from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Hva, Pfn
+from pfncache.linux.vmlinux import Vmlinux
+from pfncache.scenarios.world import no_caches
+
+
+class TlbVcpu(KvmVcpu, extends=True):
+    """struct kvm_vcpu, with the TLB of the CPU that runs it: one entry, for gfn 0."""
+
+    tlb: Pfn = -1
+
+
+class Tlb(Patch, Vmlinux):
+    """The processor: the guest accesses memory through a TLB. KVM flushes it under mmu_lock."""
+
+    structs = (TlbVcpu,)
+
+    @atomic
+    def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
+        """Use the entry of the TLB, or fill it from the SPTE; return False for a TDP fault."""
+        for vcpu in kvm.vcpus:
+            assert isinstance(vcpu, TlbVcpu)
+            if vcpu.tlb == -1:
+                vcpu.tlb = kvm.sptes[gfn].pfn
+            if vcpu.tlb == -1:
+                return False
+            if self.mem_map[vcpu.tlb].free:
+                report("stale-spte", f"the guest accesses pfn {vcpu.tlb} through the TLB, but the page is free")
+        return True
+
+    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
+        """Flush after the zap."""
+        super().kvm_unmap_gfn_range(kvm, start, end, private, shared)
+        self.flush_after_zap(kvm)
+
+    def flush_after_zap(self, kvm: Kvm) -> None:
+        """Flush before mmu_lock is dropped."""
+        self.kvm_flush_remote_tlbs(kvm)
+
+    @atomic
+    def kvm_flush_remote_tlbs(self, kvm: Kvm) -> None:
+        """Flush the TLB of every vCPU."""
+        for vcpu in kvm.vcpus:
+            assert isinstance(vcpu, TlbVcpu)
+            vcpu.tlb = -1
+
+
+class FlushAtEnd(Tlb):
+    """KVM: flush the TLBs once, at the end of the invalidation."""
+
+    def flush_after_zap(self, kvm: Kvm) -> None:
+        """Leave it to the end."""
+
+    def handle_hva_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
+        """Flush, then let faults in."""
+        self.kvm_flush_remote_tlbs(kvm)
+        super().handle_hva_range_end(kvm, start, end)
+
+
+@scenario(caches=no_caches)
+def zap(w: World) -> None:
+    """The guest accesses its page twice while it is zapped."""
+    access = w.call("run_guest_access", w.vcpu, 0, False)
+    w.actor("guest", access, access)
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+tlb = mainline_7_3 + [Tlb]
+tlb_flushed_at_end = mainline_7_3 + [FlushAtEnd]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""leak: memslots and references without an owner."""
+"""leak: memslots and references without an owner; lock-imbalance: locks that are never released."""
 
 from __future__ import annotations
 
@@ -59,3 +59,24 @@ def test_a_read_section(host: Host) -> None:
     host.kvm.srcu.read_lock()
     with reported("leak"):
         quiescent(host)
+
+
+def test_a_lock_that_is_held(host: Host) -> None:
+    file = gmem_slot(host)
+    kvm, page = host.kvm, host.kernel.mem_map[0]
+    assert quiescent(host)
+    pairs = (
+        (kvm.slots_lock.lock, kvm.slots_lock.unlock),
+        (kvm.mmu_lock.write_lock, kvm.mmu_lock.write_unlock),
+        (kvm.gpcs[0].lock.read_lock, kvm.gpcs[0].lock.read_unlock),
+        (kvm.gpcs[0].refresh_lock.lock, kvm.gpcs[0].refresh_lock.unlock),
+        (file.f_mapping.invalidate_lock.lock_shared, file.f_mapping.invalidate_lock.unlock_shared),
+        (host.mm.mmap_lock.lock, host.mm.mmap_lock.unlock),
+        (page.lock.lock, page.lock.unlock),
+    )
+    for lock, unlock in pairs:
+        lock()
+        with reported("lock-imbalance"):
+            quiescent(host)
+        unlock()
+        assert quiescent(host)

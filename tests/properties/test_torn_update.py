@@ -22,3 +22,13 @@ def test_two_at_a_time(host: Host) -> None:
     host.kernel.begin_pvclock_update(host.gpc)
     with reported("torn-update"):
         host.kernel.begin_pvclock_update(host.gpc)
+
+
+def test_an_update_that_never_ends(host: Host) -> None:
+    host.add_slot()
+    clock_on(host)
+    host.kernel.begin_pvclock_update(host.gpc)
+    with reported("torn-update"):
+        host.kernel.trace_quiescent(host.kvm)
+    host.kernel.end_pvclock_update(host.vcpu, host.gpc)
+    host.kernel.trace_quiescent(host.kvm)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import cProfile
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from pfncache.designs.from_c import patch_of
 from pfncache.scenarios import SCENARIOS
 from pfncache.series.step import SeriesStep
 from pfncache.verify import kept_outcomes as module
-from pfncache.verify.identity import changed_functions
+from pfncache.verify.identity import changed_functions, recorded_calls
 from pfncache.verify.kept_outcomes import KeptOutcomes
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.session import SearchOptions, Session
@@ -133,3 +135,23 @@ def test_a_file_that_is_not_whole_is_not_used(tmp_path: Path) -> None:
     assert KeptOutcomes.of(base, 200_000, True, False).get(SCENARIOS[AFFECTED]) is None
     path.write_bytes(path.read_bytes()[:-2])
     assert KeptOutcomes.of(base, *bounds).get(SCENARIOS[AFFECTED]) is None
+
+
+def test_a_profiler_goes_on_after_a_recording() -> None:
+    def called() -> None:
+        pass
+
+    with recorded_calls() as names:
+        called()
+    assert "called" in names
+    assert sys.getprofile() is None
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        with recorded_calls() as names:
+            called()
+        assert "called" in names
+        called()
+    finally:
+        profiler.disable()
+    assert any(entry.code.co_name == "called" for entry in profiler.getstats() if not isinstance(entry.code, str))

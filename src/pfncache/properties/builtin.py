@@ -19,7 +19,7 @@ BUILTIN = (
         "a list is changed by two tasks at a time, walked while it changes, or an entry is added or removed twice",
     ),
     Property("bad-page", "a page is freed while user page tables map it"),
-    Property("lock-imbalance", "a lock is released that is not held"),
+    Property("lock-imbalance", "a lock is released that is not held, or held when all is done"),
     Property("lock-assertion", "a lock that a function asserts to be held is not held"),
     Property("warn-on", "the condition of a WARN_ON or KVM_BUG_ON in KVM is true"),
     Property("sleeping-in-atomic", "a task sleeps with a spinlock held, or in hard-irq context"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every operation has allocated or referenced is given back when all have ended."""
+"""What every operation has allocated, referenced or locked is given back when all have ended."""
 
 from __future__ import annotations
 
@@ -34,6 +34,31 @@ class LeakProbe(Oracle):
             report("leak", f"{kvm} has {kvm.users_count} references when all is done: 1 descriptor, {views} files")
         if self.rcu.readers != 0 or kvm.srcu.readers0 + kvm.srcu.readers1 != 0:
             report("leak", "an RCU or SRCU read section has not ended when all is done")
+        self.require_free(kvm)
+
+    def require_free(self, kvm: Kvm) -> None:
+        """Require that no lock is held, as lockdep does when a thread returns to user space."""
+        if kvm.slots_lock.held or kvm.slots_arch_lock.held or kvm.mn_invalidate_lock.held or kvm.gpc_lock.held:
+            report("lock-imbalance", f"slots_lock or a lock of the caches of {kvm} is held when all is done")
+        if kvm.mmu_lock.writer or kvm.mmu_lock.readers != 0:
+            report("lock-imbalance", f"{kvm.mmu_lock} is held when all is done")
+        for gpc in kvm.gpcs:
+            if gpc.refresh_lock.held or gpc.lock.writer or gpc.lock.readers != 0:
+                report("lock-imbalance", f"a lock of {gpc} is held when all is done")
+        for vcpu in kvm.vcpus:
+            if vcpu.mutex.held:
+                report("lock-imbalance", f"{vcpu.mutex} is held when all is done")
+        for mm in self.mms:
+            if mm.mmap_lock.writer or mm.mmap_lock.readers != 0:
+                report("lock-imbalance", f"{mm.mmap_lock} is held when all is done")
+        for file in self.gmem_files:
+            if is_live(file.f_mapping):
+                lock = file.f_mapping.invalidate_lock
+                if lock.writer or lock.readers != 0:
+                    report("lock-imbalance", f"{lock} is held when all is done")
+        for page in self.mem_map:
+            if page.lock.held:
+                report("lock-imbalance", f"the lock of {page} is held when all is done")
 
     def has_set(self, kvm: Kvm, slot: KvmMemorySlot) -> bool:
         """Return whether a set of memslots has the slot."""

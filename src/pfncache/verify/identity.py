@@ -66,7 +66,7 @@ def changed_functions(base: Design, design: Design) -> frozenset[str]:
 
 @contextmanager
 def recorded_calls() -> Iterator[set[str]]:
-    """Record the names of all functions in Python that are called in the block."""
+    """Record the names of all functions in Python that are called in the block. A profiler pauses meanwhile."""
     names: set[str] = set()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
@@ -78,4 +78,8 @@ def recorded_calls() -> Iterator[set[str]]:
     try:
         yield names
     finally:
-        sys.setprofile(before)
+        enable = getattr(before, "enable", None)
+        if enable is not None:  # cProfile's, which is no function
+            enable()
+        else:
+            sys.setprofile(before)

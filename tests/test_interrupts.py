@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -110,3 +111,32 @@ def test_another_thread_leaves_handlers_alone() -> None:
     thread.start()
     thread.join()
     assert found == [signal.SIG_DFL]
+
+
+INTERRUPTED_IMPORT = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["pfncache", "list", "designs"]
+runpy.run_module("pfncache", run_name="__main__")
+"""
+
+
+def test_ctrl_c_before_the_command_has_begun() -> None:
+    """A shell shows the signal as 130; there is no traceback of imports."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_an_ignored_ctrl_c_is_still_ignored() -> None:
+    code = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{INTERRUPTED_IMPORT}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mainline-7.3" in done.stdout

@@ -204,7 +204,11 @@ class ClockThroughUserspace(Patch, X86):
         return 0
 
     def kvm_guest_time_update(self, vcpu: KvmVcpu) -> None:
-        """Write the clock in the three writes of the protocol, which make the version odd and then even."""
+        """Write the clock in the three writes of the protocol, which make the version odd and then even.
+
+        The clocks of a Xen guest have their caches.
+        """
+        super().kvm_guest_time_update(vcpu)
         kvm = vcpu.kvm
         assert kvm is not None
         if vcpu.pv_time_hva.gpa != INVALID_GPA:

@@ -50,6 +50,8 @@ class RevertUnbindDying(Patch, GuestMemfdBinding, GuestMemfdPage):
 class RevertBindWhenReady(Patch, GuestMemfdBinding):
     """Revert "KVM: guest_memfd: bind a memslot when it is ready" (3fe5d2944e5a, 7.3.2).
 
+    What an invalidation walks is the slot's rmap, of a VM with shadow roots: with nested guests, or without TDP.
+
     The bindings are stored before the architecture has allocated the metadata that an invalidation walks. 7.2.12 also
     drops the file's reference there, and unbinds if the architecture's preparation fails; it does not in the model.
     """
@@ -70,11 +72,18 @@ class RevertBindWhenReady(Patch, GuestMemfdBinding):
 
 
 class RevertImmutableGmemSlots(Patch, Memslots):
-    """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19)."""
+    """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19).
+
+    With it goes what kvm_commit_memory_region() of 7.2.12 and 7.3.4 would do with such a slot: warn, and unbind. That of
+    6.12.117 does not.
+    """
 
     def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """Allow the flag to be cleared; KVM_MR_FLAGS_ONLY then frees the old slot without unbinding it."""
+        """Allow the flag to be cleared."""
         return gmem is not None
+
+    def unbind_replaced_slot(self, old: KvmMemorySlot) -> None:
+        """Leave the bindings of the old slot, which is freed."""
 
 
 class RevertOverlapErrno(Patch, GuestMemfdBinding):

@@ -67,15 +67,15 @@ class KvmMm(Mm):
     # virt/kvm/kvm_main.c
     @abstractmethod
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """Return the active set. Locks: SRCU."""
+        """Return the active set. Locks: SRCU or slots_lock; none for a VM without references."""
 
     @abstractmethod
     def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """Return the active set. Locks: slots_lock."""
+        """Return the active set. Locks: SRCU or slots_lock; none for a VM without references."""
 
     @abstractmethod
     def kvm_free_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-        """Free a slot that is no longer reachable. Locks: slots_lock."""
+        """Free a slot that is no longer reachable. Locks: slots_lock; none for a VM without references."""
 
     @abstractmethod
     def _gfn_to_memslot(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
@@ -265,7 +265,7 @@ class KvmMm(Mm):
 
     @abstractmethod
     def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
-        """Erase the bindings of a slot that is no longer reachable. Locks: slots_lock."""
+        """Erase the bindings of a slot that is no longer reachable. Locks: as kvm_free_memslot()."""
 
     @abstractmethod
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
@@ -317,6 +317,14 @@ class KvmMm(Mm):
         """Deactivate the cache of a VM that is destroyed."""
 
     @abstractmethod
+    def kvm_arch_memslots_updated(self, kvm: Kvm) -> None:
+        """Kick every vCPU, as the memslots have another generation. Locks: slots_lock."""
+
+    @abstractmethod
+    def kvm_arch_pre_destroy_vm(self, kvm: Kvm) -> None:
+        """Stop background work of a VM that is destroyed."""
+
+    @abstractmethod
     def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
         """Allocate the rmap and lpage metadata of the slot."""
 
@@ -359,6 +367,14 @@ class KvmMm(Mm):
     @abstractmethod
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
         """Deliver the events that are pending in the vCPU. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def kvm_vcpu_block(self, vcpu: KvmVcpu) -> bool:
+        """Return whether a halted vCPU would sleep. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def kvm_sched_out(self, vcpu: KvmVcpu) -> None:
+        """Schedule out the vCPU's thread. Locks: vcpu.mutex."""
 
     @abstractmethod
     def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:

@@ -201,6 +201,17 @@ def test_a_range_that_is_not_set_is_a_bug_under_mmu_lock_only(host: Host) -> Non
         host.kernel.mmu_invalidate_retry_gfn(host.kvm, host.kvm.mmu_invalidate_seq, 0)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "retry"), [(0, 1, True), (1, 2, False), (-1, 1, False), (0, -1, True), (-1, -1, False)]
+)
+def test_hint_takes_an_invalid_gpa_for_a_high_number(host: Host, start: int, end: int, retry: bool) -> None:
+    """Without mmu_lock, either limit may be read before or after it is set; INVALID_GPA has no sign."""
+    kvm = host.kvm
+    kvm.mmu_invalidate_in_progress = 1
+    kvm.mmu_invalidate_range_start, kvm.mmu_invalidate_range_end = start, end
+    assert host.kernel.mmu_invalidate_retry_gfn_unsafe(kvm, kvm.mmu_invalidate_seq, 0) is retry
+
+
 def map_all(host: Host) -> None:
     for gfn in range(8):
         host.kernel.set_spte(host.kvm, gfn, gfn, gfn % 2 == 1)

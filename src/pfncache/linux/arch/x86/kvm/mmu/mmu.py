@@ -9,7 +9,7 @@ from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn
 from pfncache.linux.include.linux.lockdep import (
     assert_rwlock_held,
     lockdep_assert_held_read,
@@ -113,8 +113,12 @@ class Mmu(TdpMmu):
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn_unsafe(), v7.3.4.
         """
         if kvm.mmu_invalidate_in_progress != 0:
-            if kvm.mmu_invalidate_range_start <= gfn < kvm.mmu_invalidate_range_end:
-                return True
+            start = kvm.mmu_invalidate_range_start
+            # INVALID_GPA, which either limit is for a moment, is higher than every gfn: in C it has no sign.
+            if start != INVALID_GPA and gfn >= start:
+                end = kvm.mmu_invalidate_range_end
+                if end == INVALID_GPA or gfn < end:
+                    return True
         return kvm.mmu_invalidate_seq != sequence
 
     def mmu_invalidate_retry_gfn(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:

@@ -13,6 +13,23 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 class ArchHooks(KvmMm):
     """Memory regions, guest_memfd and destruction on x86."""
 
+    def kvm_arch_memslots_updated(self, kvm: Kvm) -> None:
+        """Kick every vCPU, which then looks the address of steal time up again.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_memslots_updated(), v7.3.4.
+        Locks: slots_lock.
+        Simplified: without kvm_mmu_invalidate_mmio_sptes(), for a generation that wraps.
+        """
+        for vcpu in kvm.vcpus:
+            self.kvm_vcpu_kick(vcpu)
+
+    def kvm_arch_pre_destroy_vm(self, kvm: Kvm) -> None:
+        """Stop background work of a VM that is destroyed.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_pre_destroy_vm(), v7.3.4.
+        Simplified: the model has none of the work that is stopped here: the PIT, the I/O APIC's, NX huge pages'.
+        """
+
     def kvm_arch_destroy_vm(self, kvm: Kvm) -> None:
         """Destroy the vCPUs of a VM, and its caches.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gfn
+from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -72,6 +73,7 @@ class GfnToPfn(KvmMm):
         Simplified: without fixup_user_fault() for VM_PFNMAP: such mappings of the model have every PTE from mmap() on,
         as with remap_pfn_range(), and no fault handler.
         """
+        might_sleep()
         pfn = self.get_user_page_fast_only(hva)
         if pfn >= 0:
             return pfn

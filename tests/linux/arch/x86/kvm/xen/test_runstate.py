@@ -56,7 +56,7 @@ def test_runstate_without_memory(host: Host, gpa: int) -> None:
 def test_sched_out_and_in(host: Host) -> None:
     set_runstate(host, 0x2FF0)
     used(host)
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == ["runstate", "runstate2"] * 2
     assert_no_lock_is_held(host)
@@ -67,7 +67,7 @@ def test_sched_out_neither_sleeps_nor_refreshes(host: Host, page: int) -> None:
     set_runstate(host, 0x2FF0)
     used(host)
     host.kernel.madvise_dontneed(host.mm, HVA + (page << 12))
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     assert (used(host), host.mm.ptes[(HVA >> 12) + page].pfn) == ([], -1)
     assert_no_lock_is_held(host)
     host.kernel.run_runstate_update(host.vcpu)
@@ -80,7 +80,7 @@ def test_sched_out_waits_for_nobody(host: Host, cache: str) -> None:
     used(host)
     lock = getattr(host.vcpu.xen, cache).lock
     lock.writer = True
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     assert used(host) == []
     with pytest.raises(WouldBlock):
         host.kernel.run_runstate_update(host.vcpu)
@@ -88,6 +88,6 @@ def test_sched_out_waits_for_nobody(host: Host, cache: str) -> None:
 
 
 def test_runstate_that_was_never_set(host: Host) -> None:
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == []

@@ -14,6 +14,7 @@ from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import ENXIO
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
 
 
 class XenVcpuInfo(XenRunstate):
@@ -28,7 +29,7 @@ class XenVcpuInfo(XenRunstate):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             if gpc is vcpu.xen.vcpu_info_cache and not self.vcpu_info_is_aligned(gpa):
                 return -ENXIO
             return self.kvm_gpc_activate(gpc, gpa, length)
@@ -49,7 +50,7 @@ class XenVcpuInfo(XenRunstate):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self.kvm_gpc_deactivate(gpc)
 
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:

@@ -74,7 +74,7 @@ class RevertBindWhenReady(Patch, GuestMemfdBinding):
 class RevertImmutableGmemSlots(Patch, Memslots):
     """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19).
 
-    With it goes what kvm_commit_memory_region() of 7.2.12 and 7.3.4 would do with such a slot: warn, and unbind. That of
+    With it goes what kvm_commit_memory_region() of 7.2.12 and 7.3.4 would do with such a slot: warn and unbind. That of
     6.12.117 does not.
     """
 

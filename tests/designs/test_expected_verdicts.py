@@ -58,7 +58,8 @@ HISTORY = [
     ("bind-before-ready", "gmem/bind-and-punch", "null-dereference"),
     # Kernels that unbind such a slot, as a defence in depth, would only warn.
     ("toggle-gmem", "gmem/toggle-flag", "use-after-free"),
-    ("zap-private-only", "gmem/guest-faults", "stale-spte"),
+    # The filter is for a root of its own for private memory, as of TDX: kvm_gfn_range_filter_to_root_types().
+    ("zap-private-only", "gmem/guest-faults", None),
 ]
 SERIES = [
     # v2 and v3: the range ends where it starts when it reaches the slot's end.

@@ -106,7 +106,11 @@ class RevertGmemForAll(Patch, VmIoctl):
 
 
 class RevertInvalidateShared(Patch, GuestMemfdInvalidation):
-    """Revert "KVM: guest_memfd: Invalidate SHARED GPAs if gmem supports INIT_SHARED" (5d3341d684be, 6.18)."""
+    """Revert "KVM: guest_memfd: Invalidate SHARED GPAs if gmem supports INIT_SHARED" (5d3341d684be, 6.18).
+
+    It changes nothing on x86: only TDX's roots go by the filter, and a VM with private memory, as a TDX VM, has no
+    guest_memfd with INIT_SHARED.
+    """
 
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
         """Zap private SPTEs only."""
@@ -114,8 +118,11 @@ class RevertInvalidateShared(Patch, GuestMemfdInvalidation):
 
 
 class RevertSrcuInZapRange(Patch, Mmu):
-    """Revert "KVM: x86/mmu: hold SRCU in kvm_zap_gfn_range()" (b59a87c1ba3c, 7.3.2)."""
+    """Revert "KVM: x86/mmu: hold SRCU in kvm_zap_gfn_range()" (b59a87c1ba3c, 7.3.2).
+
+    The memslots are read for their rmaps, which a VM has that has run a nested guest, or without TDP.
+    """
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Walk the memslots without a read section."""
-        self.zap_gfns_of_memslots(kvm, start, end)
+        """Walk the rmaps of the memslots without a read section."""
+        self.zap_gfns(kvm, start, end)

@@ -36,6 +36,8 @@ class KvmMm(Mm):
     """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it can straddle two of them."""
+    RUNSTATE_COMPAT_SIZE: int
+    """sizeof(struct compat_vcpu_runstate_info); one in the checker's small pages."""
     XEN_VCPU_INFO_TIME: int
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
     host_clock: int
@@ -290,7 +292,15 @@ class KvmMm(Mm):
 
     @abstractmethod
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end) below the private and/or the shared root. Locks: mmu_lock for writing."""
+        """Zap the SPTEs of [start, end); with TDX, private and/or shared ones. Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
+        """Return whether the memslots have rmaps."""
+
+    @abstractmethod
+    def check_arch_ready(self, slot: KvmMemorySlot) -> None:
+        """Report a NULL dereference if the slot's rmap is not allocated."""
 
     @abstractmethod
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
@@ -359,6 +369,10 @@ class KvmMm(Mm):
     @abstractmethod
     def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
         """Return whether an upcall is pending in vcpu_info."""
+
+    @abstractmethod
+    def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
+        """Deliver the vCPU's upcall vector as an MSI. Locks: any context."""
 
     @abstractmethod
     def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:

@@ -79,13 +79,12 @@ class GuestMemfdInvalidation(KvmMm):
     ) -> None:
         """Zap a range of a slot by a walk of the slot's rmap, and in the TDP MMU.
 
-        The walk, and so the null dereference, is that of a VM with shadow roots: nested guests, or no TDP.
-
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), with kvm_memslots_have_rmaps(), v7.3.4.
         Locks: mmu_lock for writing.
-        Simplified: a VM has rmaps, but nothing is in them.
+        Simplified: nothing is in the rmaps.
         """
-        self.check_arch_ready(slot)
+        if self.kvm_memslots_have_rmaps(kvm):
+            self.check_arch_ready(slot)
         self.kvm_unmap_gfn_range(kvm, start, end, private, shared)
 
     @part_of("kvm_unmap_gfn_range")

@@ -271,9 +271,10 @@ def clock(w: World) -> None:
 # Runstate
 
 
-def _set_runstate(w: World, offset: int = 0) -> None:
+def _set_runstate(w: World, offset: int = 0, long_mode: bool = True) -> None:
     """Set a runstate area at an offset in its page; one at the last byte of the page needs the second page too."""
     w.kvm.xen.hvm_config = True
+    w.kvm.xen.long_mode = long_mode
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
     w.do(w.call("set_runstate_area", w.vcpu, w.gpa + offset))
 
@@ -294,6 +295,15 @@ def runstate(w: World) -> None:
 def runstate_split(w: World) -> None:
     """A vCPU is scheduled out and in while the second page of its runstate area is zapped."""
     _set_runstate(w, offset=w.kernel.PAGE_SIZE - 1)
+    w.actor("vcpu", *_schedule(w))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(caches=runstates, gfns=2, pages=4, log_dirty=True)
+def runstate_grows(w: World) -> None:
+    """A guest has changed to 64-bit mode, so that its runstate area needs a second page, which is zapped."""
+    _set_runstate(w, offset=w.kernel.PAGE_SIZE - 1, long_mode=False)
+    w.kvm.xen.long_mode = True
     w.actor("vcpu", *_schedule(w))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 

@@ -39,6 +39,26 @@ def test_runstate_on_two_pages(host: Host) -> None:
     assert_no_lock_is_held(host)
 
 
+def test_runstate_of_a_32_bit_guest_is_shorter(host: Host) -> None:
+    """The last four bytes of the other layout need neither memory nor a second page."""
+    host.kvm.xen.long_mode = False
+    assert set_runstate(host, 0x4000 - 44) == 0
+    assert (active(host), used(host), dirty(host)) == ((True, False), ["runstate"], [3])
+
+
+def test_runstate_grows_with_the_mode(host: Host) -> None:
+    """The update activates the cache of a second page that was not needed when the area was set."""
+    host.kvm.xen.long_mode = False
+    assert set_runstate(host, 0x3000 - 44) == 0
+    used(host)
+    host.kvm.xen.long_mode = True
+    host.kernel.run_sched_out(host.vcpu)
+    assert (active(host), used(host)) == ((True, False), [])  # there, nothing may be activated
+    host.kernel.run_runstate_update(host.vcpu)
+    assert (active(host), used(host)) == ((True, True), ["runstate", "runstate2"])
+    assert_no_lock_is_held(host)
+
+
 def test_runstate_moves_back_to_one_page(host: Host) -> None:
     set_runstate(host, 0x2FF0)
     assert set_runstate(host, 0x1000) == 0

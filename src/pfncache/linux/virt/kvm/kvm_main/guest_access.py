@@ -146,6 +146,7 @@ class GuestAccess(KvmMm):
 
         Linux: virt/kvm/kvm_main.c mark_page_dirty(), kvm_vcpu_mark_page_dirty(), v7.3.4.
         Locks: SRCU.
+        Simplified: the vCPU's own pointer to the slot that was used last is left out: kvm_vcpu_gfn_to_memslot().
         """
         self.mark_page_dirty_in_slot(kvm, self.gfn_to_memslot(kvm, gfn), gfn)
 

@@ -79,7 +79,8 @@ class Memslots(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), v7.3.4.
         Locks: takes slots_lock.
         Returns: 0, -EINVAL, -EEXIST, -ENOMEM or what binding a guest_memfd returns.
-        Simplified: flags are arguments; address space 0.
+        Simplified: flags are arguments; address space 0; without the -EIO that kvm_vm_ioctl() returns to another
+        address space, as after fork(), or for a dead VM.
         """
         with mutex(kvm.slots_lock):
             return self.kvm_set_memory_region(
@@ -281,7 +282,8 @@ class Memslots(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_prepare_memory_region(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
         Returns: 0, or what the architecture returns.
-        Simplified: the bitmap is copied, not shared; both log only in a move, when the old slot is unreachable.
+        Simplified: the bitmap is copied, not shared; both log only in a move, when the old slot is unreachable. No
+        KVM_DIRTY_LOG_INITIALLY_SET. For a deletion, where x86 does nothing, it is not called.
         """
         if old is not None and old.log_dirty and new.log_dirty:
             for number in range(len(new.dirty_bitmap)):

@@ -25,6 +25,7 @@ class Clock(KvmMm):
         """
         if vcpu.pv_time.active:
             self.kvm_setup_guest_pvclock(vcpu, vcpu.pv_time)
+            self.host_end_stopped_request(vcpu)
         if vcpu.xen.vcpu_info_cache.active:
             self.kvm_setup_guest_pvclock(vcpu, vcpu.xen.vcpu_info_cache)
         if vcpu.xen.vcpu_time_info_cache.active:
@@ -121,6 +122,15 @@ class Clock(KvmMm):
         self.host_fill_pvclock(vcpu, data, self.host_pvclock_flags(vcpu, gpc, data[29]))
 
     @part_of("kvm_guest_time_update")
+    @host_only
+    def host_end_stopped_request(self, vcpu: KvmVcpu) -> None:
+        """End the request of PVCLOCK_GUEST_STOPPED, whether or not the clock could be written.
+
+        Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), v7.3.4.
+        """
+        vcpu.host_guest_stopped = False
+
+    @part_of("kvm_guest_time_update")
     def host_pvclock_flags(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, guest: int) -> int:
         """Return the flags of a clock whose copy in the guest has the flags `guest`.
 
@@ -165,6 +175,7 @@ class Clock(KvmMm):
         """Deactivate the clock of a vCPU that is destroyed or reset.
 
         Linux: arch/x86/kvm/x86.c kvmclock_reset(), v7.3.4.
+        Simplified: arch.time, which RDMSR returns, stays.
         """
         self.kvm_gpc_deactivate(vcpu.pv_time)
 

@@ -30,6 +30,7 @@ class Emulate(KvmMm):
 
         Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), in vcpu_run(), v7.3.4.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
+        Simplified: in C it returns 1, or 0 to exit to user space.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -58,7 +59,8 @@ class Emulate(KvmMm):
         Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), v7.3.4.
         Locks: SRCU.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
-        Simplified: the address is already translated; of `data`, a read uses only the length.
+        Simplified: the address is already translated; a read is of one byte. For MMIO, C returns X86EMUL_CONTINUE too,
+        and has a fragment of MMIO to exit with.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -110,12 +112,15 @@ class Emulate(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), kvm_mmu_gva_to_gpa_system(), v7.3.4.
         Returns: the entry's guest physical address, or INVALID_GPA.
-        Simplified: the entries of higher levels are in other memory, and valid.
+        Simplified: the entries of higher levels are in other memory, and valid; this entry is read twice.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
-            if self.walk_addr_generic(vcpu, table, False) != 0:
+            if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), 8) != 0:
                 return INVALID_GPA
             entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
-            return entry & PT_BASE_ADDR_MASK if entry & PT_PRESENT_MASK else INVALID_GPA
+            # An entry that is not present gets no accessed bit.
+            if entry & PT_PRESENT_MASK == 0 or self.walk_addr_generic(vcpu, table, False) != 0:
+                return INVALID_GPA
+            return entry & PT_BASE_ADDR_MASK

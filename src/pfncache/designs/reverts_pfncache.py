@@ -15,7 +15,7 @@ from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock_irq
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 
@@ -240,7 +240,7 @@ class CheckWithoutSrcu(Patch, X86, Memslots):
 
     def run_clock_update(self, vcpu: KvmVcpu) -> None:
         """Update the clock without a read section."""
-        with vcpu_ioctl(vcpu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             vcpu.clock_update = False
             self.kvm_guest_time_update(vcpu)
 

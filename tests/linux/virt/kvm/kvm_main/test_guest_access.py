@@ -4,8 +4,9 @@ from __future__ import annotations
 from pfncache.linux.include.linux.kvm_host import GfnToHvaCache
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
@@ -77,7 +78,7 @@ def test_marking_needs_a_vcpu_of_the_vm(make_host: MakeHost) -> None:
     current().running_vcpu = None
     with reported("warn-on"):
         kernel.mark_page_dirty_in_slot(kvm, host.slot(), 0)
-    with vcpu_ioctl(host.vcpu):
+    with mutex(host.vcpu.mutex), vcpu_loaded(host.vcpu):
         kernel.mark_page_dirty_in_slot(kvm, host.slot(), 0)
     slot = host.slot()
     kvm.users_count = 0

@@ -18,8 +18,9 @@ from pfncache.linux.arch.x86.include.uapi.asm.kvm_para import (
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 KVM_STEAL_RESERVED_MASK = 0x3E
@@ -42,7 +43,7 @@ class Msrs(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             return 1 if self.kvm_write_system_time(vcpu, gpa, enable) == 0 else 0
 
     def msr_io(self, vcpu: KvmVcpu, index: int, data: int) -> int:
@@ -53,7 +54,7 @@ class Msrs(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             return 1 if self.kvm_set_msr_common(vcpu, index, data) == 0 else 0
 
     def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:

@@ -34,29 +34,15 @@ def vcpu_put(vcpu: KvmVcpu) -> None:
     current().running_vcpu = None
 
 
-@part_of("kvm_vcpu_ioctl")
+@part_of("vcpu_load")
 @guard
-def vcpu_ioctl(vcpu: KvmVcpu) -> Iterator[None]:
-    """Hold vcpu.mutex over the block, with the vCPU loaded, as an ioctl of a vCPU.
+def vcpu_loaded(vcpu: KvmVcpu) -> Iterator[None]:
+    """Load the vCPU over the block, as an ioctl of the vCPU does under vcpu.mutex.
 
-    Linux: virt/kvm/kvm_main.c kvm_vcpu_ioctl(), v7.3.4; x86's functions call vcpu_load() and vcpu_put().
-    Simplified: without the -EIO for another address space or a dead VM.
-    """
-    vcpu.mutex.lock()
-    vcpu_load(vcpu)
-    yield
-    vcpu_put(vcpu)
-    vcpu.mutex.unlock()
+    Without the mutex, `vcpu` stands for another vCPU of the VM, so that the block can run beside an ioctl of `vcpu`.
 
-
-@part_of("kvm_vcpu_ioctl")
-@guard
-def other_vcpu_ioctl(vcpu: KvmVcpu) -> Iterator[None]:
-    """Load a vCPU over the block, of which `vcpu` has the caches but not the mutex.
-
-    The same record stands for another vCPU of the VM, so that what it does can run beside an ioctl of `vcpu`.
-
-    Linux: virt/kvm/kvm_main.c kvm_vcpu_ioctl(), v7.3.4.
+    Linux: virt/kvm/kvm_main.c vcpu_load(), vcpu_put(), v7.3.4; x86 calls them in the functions for kvm_vcpu_ioctl().
+    Simplified: kvm_vcpu_ioctl() also returns -EIO to another address space, and for a dead VM.
     """
     vcpu_load(vcpu)
     yield

@@ -9,7 +9,8 @@ from pfncache.linux.arch.x86.include.asm.pvclock_abi import PVCLOCK_GUEST_STOPPE
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
@@ -185,7 +186,7 @@ class Clock(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_set_guest_paused(), v7.3.4.
         Returns: 0, or -EINVAL without a clock.
         """
-        with vcpu_ioctl(vcpu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             if not vcpu.pv_time.active:
                 return -EINVAL
             vcpu.host_guest_stopped = True

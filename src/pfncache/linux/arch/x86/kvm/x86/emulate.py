@@ -6,8 +6,9 @@ from __future__ import annotations
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import other_vcpu_ioctl, vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 X86EMUL_CONTINUE = 0
@@ -22,7 +23,7 @@ PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 21) - 1)
 class Emulate(KvmMm):
     """Instruction fetch, operands, and guest virtual addresses.
 
-    x86_emulate_instruction() and kvm_mmu_gva_to_gpa_read() are operations of another vCPU: see other_vcpu_ioctl().
+    x86_emulate_instruction() and kvm_mmu_gva_to_gpa_read() are operations of another vCPU: see vcpu_loaded().
     """
 
     def x86_emulate_instruction(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
@@ -34,7 +35,7 @@ class Emulate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with other_vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             if self.kvm_fetch_guest_virt(vcpu, rip) != X86EMUL_CONTINUE:
                 return X86EMUL_IO_NEEDED
             return self.emulator_read_write_onepage(vcpu, operand, b"\0", True)
@@ -104,7 +105,7 @@ class Emulate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with other_vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             return self.walk_addr_generic(vcpu, table, False)
 
     def kvm_arch_vcpu_ioctl_translate(self, vcpu: KvmVcpu, table: Gpa) -> int:
@@ -116,7 +117,7 @@ class Emulate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), 8) != 0:
                 return INVALID_GPA
             entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")

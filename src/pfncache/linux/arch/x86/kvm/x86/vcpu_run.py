@@ -12,8 +12,9 @@ from pfncache.linux.arch.x86.kvm.x86.steal_time import StealTimeUpdate
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import other_vcpu_ioctl, vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 
 class VcpuRun(Clock, StealTimeUpdate, Mmu):
@@ -31,7 +32,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         kvm = vcpu.kvm
         assert kvm is not None
         gfn = self.gpa_to_gfn(gpa)
-        with other_vcpu_ioctl(vcpu):
+        with vcpu_loaded(vcpu):
             # The guest runs outside of a section: vcpu_enter_guest() drops SRCU before the entry.
             if self.guest_access(kvm, gfn):
                 return 0
@@ -64,7 +65,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             vcpu.clock_update = False
             self.kvm_guest_time_update(vcpu)
 
@@ -76,7 +77,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             self.record_steal_time(vcpu)
 
     @part_of("vcpu_enter_guest")
@@ -88,7 +89,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             self.kvm_xen_update_runstate(vcpu, False)
 
     @part_of("vcpu_run")
@@ -99,7 +100,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             self.kvm_xen_inject_timer_irqs(kvm, vcpu)
 
     @part_of("vcpu_run")
@@ -110,7 +111,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             if vcpu.xen.evtchn_pending_sel:
                 self.kvm_xen_inject_pending_events(vcpu)
 
@@ -122,7 +123,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         Returns: whether an upcall is pending.
         Simplified: without SRCU, as in handle_fastpath_hlt(); other callers hold it.
         """
-        with vcpu_ioctl(vcpu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             return self.kvm_xen_has_interrupt(vcpu)
 
     @part_of("vcpu_block")
@@ -132,7 +133,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         Linux: arch/x86/kvm/x86.c vcpu_block(), which drops SRCU, v7.3.4.
         Returns: whether the vCPU would sleep.
         """
-        with vcpu_ioctl(vcpu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             return self.kvm_vcpu_block(vcpu)
 
     @part_of("vcpu_run")
@@ -141,7 +142,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
 
         Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
         """
-        with vcpu_ioctl(vcpu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             self.kvm_sched_out(vcpu)
 
     def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:

@@ -37,7 +37,7 @@ from pfncache.linux.include.xen.interface.xen import RUNSTATE_OFFLINE, RUNSTATE_
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.kernel.softirq import Softirq
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 PERMITTED_FLAGS = (
     KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
@@ -148,7 +148,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
             return 0
         if not self.vcpu_info_is_aligned(hva):
             return -ENXIO
-        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             ret = self.kvm_gpc_activate_hva(gpc, hva, VCPU_INFO_SIZE)
             if ret == 0:
                 vcpu.clock_update = True
@@ -164,7 +164,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         assert kvm is not None
         if state > RUNSTATE_OFFLINE:
             return -EINVAL
-        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self._enter_runstate(kvm, vcpu, state)
             self.kvm_xen_update_runstate(vcpu, state == RUNSTATE_RUNNABLE)
         return 0

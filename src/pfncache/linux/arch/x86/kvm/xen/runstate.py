@@ -11,7 +11,7 @@ from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_en
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
@@ -27,7 +27,7 @@ class XenRunstate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             ret: Errno = self.activate_runstate_area(vcpu, gpa)
             if ret != 0:
                 self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
@@ -44,7 +44,7 @@ class XenRunstate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
             self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
 

@@ -14,7 +14,7 @@ from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import ENXIO
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_ioctl
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 
 class XenVcpuInfo(XenRunstate):
@@ -29,7 +29,7 @@ class XenVcpuInfo(XenRunstate):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             if gpc is vcpu.xen.vcpu_info_cache and not self.vcpu_info_is_aligned(gpa):
                 return -ENXIO
             ret = self.kvm_gpc_activate(gpc, gpa, length)
@@ -53,7 +53,7 @@ class XenVcpuInfo(XenRunstate):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with vcpu_ioctl(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self.kvm_gpc_deactivate(gpc)
 
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:

@@ -78,7 +78,7 @@ class Migrate(Rmap, MmUtil):
     def has_no_other_reference(self, page: Page) -> bool:
         """Return whether the migration holds the only reference.
 
-        Linux: mm/migrate.c __migrate_folio(), folio_expected_ref_count(), v7.3.4.
+        Linux: mm/migrate.c __migrate_folio(), include/linux/mm.h folio_expected_ref_count(), v7.3.4.
         """
         return page.refcount == 1
 

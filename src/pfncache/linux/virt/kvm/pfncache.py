@@ -167,9 +167,7 @@ class Pfncache(KvmMm):
 
     @part_of("hva_to_pfn_retry")
     def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
-        """Return the pfn at the cache's address, with a reference if it has a struct page, or an error pfn.
-
-        `hva` is gpc.uhva, read once, under gpc.lock.
+        """Return the pfn at `hva`, gpc.uhva read once under gpc.lock; with a reference if it has a struct page.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
         Locks: refresh_lock, SRCU.

@@ -40,7 +40,8 @@ class GuestMemfdInvalidation(KvmMm):
         `private` is the filter: zap private SPTEs if it is set, shared ones if not. mmu_lock is taken at the first
         slot, and may be dropped while a slot's range is zapped, which is as a whole part of the range in progress.
 
-        Linux: virt/kvm/guest_memfd.c __kvm_gmem_invalidate_start(), kvm_mmu_unmap_gfn_range(), v7.3.4.
+        Linux: virt/kvm/guest_memfd.c __kvm_gmem_invalidate_start(), virt/kvm/kvm_main.c kvm_mmu_unmap_gfn_range(),
+        v7.3.4.
         Locks: invalidate_lock.
         Simplified: each slot has one entry of the xarray, which an unaligned range has not; TLBs are flushed with each
         zap, not once at the end.
@@ -79,7 +80,7 @@ class GuestMemfdInvalidation(KvmMm):
     ) -> None:
         """Zap a range of a slot by a walk of the slot's rmap, and in the TDP MMU.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), with kvm_memslots_have_rmaps(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing.
         Simplified: nothing is in the rmaps.
         """

@@ -84,9 +84,9 @@ class VmLifecycle(KvmMm):
 
     @atomic
     def kvm_get_kvm(self, kvm: Kvm) -> None:
-        """Take a reference on the VM, which has one already.
+        """Take a reference on the VM. One that has none is reported, as refcount_inc() warns.
 
-        Linux: virt/kvm/kvm_main.c kvm_get_kvm(), v7.3.4, with the warning of refcount_inc().
+        Linux: virt/kvm/kvm_main.c kvm_get_kvm(), v7.3.4.
         """
         if kvm.users_count <= 0:
             report("refcount-imbalance", f"{kvm} has no reference, and gets one")

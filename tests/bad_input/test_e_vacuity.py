@@ -29,7 +29,7 @@ class RefuseRefresh(Patch, Pfncache):
 class RefuseLookup(Patch, Pfncache):
     """Never find a page."""
 
-    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
         """Fail."""
         return KVM_PFN_ERR_FAULT
 

@@ -35,7 +35,7 @@ class CleanUpRwlock(Patch, Pfncache):
                 if new_khva != old_khva:
                     self.gpc_unmap(new_pfn, new_khva)
                 self.kvm_release_page_unused(new_pfn)
-            new_pfn = self.lookup_pfn(gpc)
+            new_pfn = self.lookup_pfn(gpc, gpc.uhva)
             if is_error_noslot_pfn(new_pfn):
                 return -EFAULT
             new_khva = old_khva if new_pfn == gpc.pfn else self.gpc_map(gpc, new_pfn)

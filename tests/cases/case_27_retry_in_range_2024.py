@@ -79,7 +79,7 @@ class RetryInRange2024(Patch, Vmlinux):
             while self.gpc_in_progress(gpc):
                 pass
             sequence = self.read_gpc_seq(kvm)
-            new_pfn = self.lookup_pfn(gpc)
+            new_pfn = self.lookup_pfn(gpc, gpc.uhva)
             if is_error_noslot_pfn(new_pfn):
                 gpc.lock.write_lock_irq()
                 return -EFAULT

@@ -39,6 +39,8 @@ HISTORY = [
     ("no-srcu-in-zap-range", "clock/anon/zap-range", "srcu-unprotected"),
     ("dirty-at-unmap", "slots/dirty-logging", "lost-dirty"),
     ("no-srcu-in-has-interrupt", "xen/has-interrupt", "srcu-unprotected"),
+    # kvm_vcpu_check_block() has a section of its own.
+    ("no-srcu-in-has-interrupt", "xen/halt", None),
     # The slot that a user marks dirty is freed: without lockdep's complaint, KASAN's is next.
     ("check-without-srcu", "clock/anon/slot-delete", "use-after-free"),
     ("count-before-sequence", "clock/anon/munmap", "use-after-free"),
@@ -55,8 +57,10 @@ HISTORY = [
     ("unbind-without-lock", "gmem/dying-file", "use-after-free"),
     ("unbind-skips-dying", "gmem/dying-file", "use-after-free"),
     ("bind-before-ready", "gmem/bind-and-punch", "null-dereference"),
+    # Kernels that unbind such a slot, as a defence in depth, would only warn.
     ("toggle-gmem", "gmem/toggle-flag", "use-after-free"),
-    ("zap-private-only", "gmem/guest-faults", "stale-spte"),
+    # The filter is for a root of its own for private memory, as of TDX: kvm_gfn_range_filter_to_root_types().
+    ("zap-private-only", "gmem/guest-faults", None),
 ]
 SERIES = [
     # v2 and v3: the range ends where it starts when it reaches the slot's end.
@@ -101,6 +105,7 @@ MAINLINE = [
     ("mainline-7.2", "clock/anon/munmap", None),
     ("mainline-7.2", "xen/hva-cache-munmap", "use-after-free"),
     ("mainline-7.2", "gmem/toggle-flag", None),
+    ("mainline-7.2", "xen/halt", None),
     # Open in 7.3.4: a refresh of a cache that was never activated is given neither address.
     ("mainline-7.3", "xen/never-activated", "warn-on"),
     ("rfc-v4-fixed", "xen/never-activated", None),

@@ -9,7 +9,7 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.design import Design, Patch
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
-from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import is_error_noslot_pfn
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq
@@ -113,7 +113,17 @@ def bind_twice(w: World) -> None:
     w.actor("vmm", w.call("set_memory_region", w.kvm, 1, 3, 1, w.hva, False, False, w.gmem, 0))
 
 
+class MarksEvents(Patch, Xen):
+    """Mark shared_info dirty when an event is set: mark_page_dirty_in_slot() requires a vCPU."""
+
+    def set_evtchn_pending(self, gpc: GfnToPfnCache) -> Errno:
+        rc = super().set_evtchn_pending(gpc)
+        self.kvm_gpc_mark_dirty_in_slot(gpc)
+        return rc
+
+
 FAULTS = [
+    (MarksEvents, "xen/kthread-sender", "warn-on"),
     (CachedStealMap, steal, "lost-update"),
     (ForgetsEvent, "xen/send-and-inject", "lost-event"),
     (FaultsInSchedOut, "vcpu/sched-out", "sleeping-in-atomic"),

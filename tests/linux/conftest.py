@@ -89,11 +89,12 @@ MakeHost = Callable[..., Host]
 
 @pytest.fixture
 def make_host(task: TaskStruct) -> MakeHost:
-    """Make hosts; the test runs as a task of the process of the last one."""
+    """Make hosts; the test runs as a task of the process of the last one, which has loaded its vCPU."""
 
     def make(kernel: type[Vmlinux] = Vmlinux, vm_type: int = 0, slots: int = 6) -> Host:
         host = Host(kernel(), vm_type, slots)
         task.mm = host.mm
+        task.running_vcpu = host.vcpu
         return host
 
     return make

@@ -92,6 +92,7 @@ def retry(self: Vmlinux, gpc: GfnToPfnCache, keep: bool, drop_reused: bool, test
     new_pfn: Pfn = KVM_PFN_ERR_FAULT
     new_khva: Kva = 0
     again: bool = True
+    hva = gpc.uhva
     gpc.valid = False
     while True:
         sequence = self.read_gpc_seq(kvm)
@@ -100,7 +101,7 @@ def retry(self: Vmlinux, gpc: GfnToPfnCache, keep: bool, drop_reused: bool, test
             if (new_khva != old_khva or drop_reused) and not keep:
                 self.gpc_unmap(new_pfn, new_khva)
             self.kvm_release_page_unused(new_pfn)
-        new_pfn = self.lookup_pfn(gpc)
+        new_pfn = self.lookup_pfn(gpc, hva)
         if is_error_noslot_pfn(new_pfn):
             gpc.lock.write_lock_irq()
             return -EFAULT

@@ -77,12 +77,12 @@ REASONS: dict[str, tuple[str, ...]] = {
         "mmu_invalidate_retry_gfn_unsafe(): the sequence before the count",
         "kvm_tdp_page_fault(): without the test self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn)",
         "kvm_tdp_page_fault(): without the test self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn) #2",
-        "mmu_invalidate_retry_gfn_unsafe(): without the test "
-        "kvm.mmu_invalidate_range_start <= gfn < kvm.mmu_invalidate_range_end",
+        "mmu_invalidate_retry_gfn_unsafe(): without the test end == INVALID_GPA or gfn < end",
     ),
-    "It is dropped and taken again between two SPTEs, while an invalidation is in progress and faults are refused.": (
-        "tdp_mmu_zap_leafs(): without kvm.mmu_lock",
-    ),
+    (
+        "It is dropped and taken again between two SPTEs, while an invalidation is in progress or the slot INVALID, "
+        "and faults are refused."
+    ): ("tdp_mmu_zap_leafs(): without kvm.mmu_lock",),
     "A fault that meets a migration entry waits for it. Without the wait, the fault is repeated.": (
         "migrate_pages(): without source.lock",
     ),

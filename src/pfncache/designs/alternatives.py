@@ -164,7 +164,7 @@ class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
     def bump_gpc_invalidate_seq(self, kvm: Kvm) -> None:
         """There is no sequence."""
 
-    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
         """Set or clear the mark before the lookup: it is set if an invalidation of its address is in progress."""
         kvm = gpc.kvm
         assert kvm is not None
@@ -173,7 +173,7 @@ class RetryInRange(Patch, Pfncache, KvmMmuNotifier):
                 kvm.mn_active_invalidate_count != 0
                 and kvm.mn_invalidate_range_start <= gpc.uhva < kvm.mn_invalidate_range_end
             )
-        return super().lookup_pfn(gpc)
+        return super().lookup_pfn(gpc, hva)
 
     def must_retry_lookup(self, gpc: GfnToPfnCache, sequence: Sequence) -> bool:
         """Return the mark of the cache."""

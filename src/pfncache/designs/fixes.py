@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
+from pfncache.linux.arch.x86.kvm.x86.hooks import ArchHooks
 from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Pgoff
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
-from pfncache.linux.virt.kvm.kvm_main.vm import VmLifecycle
 
 
 class InvalidateCachesOnRelease(Patch, KvmMmuNotifier):
@@ -26,17 +26,17 @@ class InvalidateCachesOnRelease(Patch, KvmMmuNotifier):
         self.gfn_to_pfn_cache_invalidate_start(kvm, 0, self.KVM_HVA_ERR_BAD)
 
 
-class StopXenTimers(Patch, VmLifecycle, XenTimer):
+class StopXenTimers(Patch, ArchHooks, XenTimer):
     """KVM: x86/xen: stop the timer of each vCPU before the MMU notifier is unregistered.
 
     kvm_arch_pre_destroy_vm() is called before mmu_notifier_unregister(), kvm_xen_destroy_vcpu() after it.
     """
 
-    def kvm_destroy_vm(self, kvm: Kvm) -> None:
-        """Stop each timer first, as kvm_arch_pre_destroy_vm() would."""
+    def kvm_arch_pre_destroy_vm(self, kvm: Kvm) -> None:
+        """Stop each timer."""
         for vcpu in kvm.vcpus:
             self.kvm_xen_stop_timer(vcpu)
-        super().kvm_destroy_vm(kvm)
+        super().kvm_arch_pre_destroy_vm(kvm)
 
 
 class UnlockFailedFolio(Patch, GuestMemfdInvalidation):

@@ -51,6 +51,8 @@ class RevertUnbindDying(Patch, GuestMemfdBinding, GuestMemfdPage):
 class RevertBindWhenReady(Patch, GuestMemfdBinding):
     """Revert "KVM: guest_memfd: bind a memslot when it is ready" (3fe5d2944e5a, 7.3.2).
 
+    What an invalidation walks is the slot's rmap, of a VM with shadow roots: with nested guests, or without TDP.
+
     The bindings are stored before the architecture has allocated the metadata that an invalidation walks. 7.2.12 also
     drops the file's reference there, and unbinds if the architecture's preparation fails; it does not in the model.
     """
@@ -71,11 +73,18 @@ class RevertBindWhenReady(Patch, GuestMemfdBinding):
 
 
 class RevertImmutableGmemSlots(Patch, Memslots):
-    """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19)."""
+    """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19).
+
+    With it goes what kvm_commit_memory_region() of 7.2.12 and 7.3.4 would do with such a slot: warn and unbind. That of
+    6.12.117 does not.
+    """
 
     def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
-        """Allow the flag to be cleared; KVM_MR_FLAGS_ONLY then frees the old slot without unbinding it."""
+        """Allow the flag to be cleared."""
         return gmem is not None
+
+    def unbind_replaced_slot(self, old: KvmMemorySlot) -> None:
+        """Leave the bindings of the old slot, which is freed."""
 
 
 class RevertOverlapErrno(Patch, GuestMemfdBinding):
@@ -98,7 +107,11 @@ class RevertGmemForAll(Patch, VmIoctl):
 
 
 class RevertInvalidateShared(Patch, GuestMemfdInvalidation):
-    """Revert "KVM: guest_memfd: Invalidate SHARED GPAs if gmem supports INIT_SHARED" (5d3341d684be, 6.18)."""
+    """Revert "KVM: guest_memfd: Invalidate SHARED GPAs if gmem supports INIT_SHARED" (5d3341d684be, 6.18).
+
+    It changes nothing on x86: only TDX's roots go by the filter, and a VM with private memory, as a TDX VM, has no
+    guest_memfd with INIT_SHARED.
+    """
 
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
         """Zap private SPTEs only."""
@@ -106,17 +119,20 @@ class RevertInvalidateShared(Patch, GuestMemfdInvalidation):
 
 
 class RevertSrcuInZapRange(Patch, Mmu):
-    """Revert "KVM: x86/mmu: hold SRCU in kvm_zap_gfn_range()" (b59a87c1ba3c, 7.3.2)."""
+    """Revert "KVM: x86/mmu: hold SRCU in kvm_zap_gfn_range()" (b59a87c1ba3c, 7.3.2).
+
+    The memslots are read for their rmaps, which a VM has that has run a nested guest, or without TDP.
+    """
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Walk the memslots without a read section."""
-        self.zap_gfns_of_memslots(kvm, start, end)
+        """Walk the rmaps of the memslots without a read section."""
+        self.zap_gfns(kvm, start, end)
 
 
 class HoldSrcuInZapRange(Patch, Mmu):
     """KVM: x86/mmu: hold SRCU in kvm_zap_gfn_range() (b59a87c1ba3c), as in 6.12.117."""
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Walk the memslots in a read section."""
+        """Walk the rmaps of the memslots in a read section."""
         with srcu_read_lock(kvm.srcu):
-            self.zap_gfns_of_memslots(kvm, start, end)
+            self.zap_gfns(kvm, start, end)

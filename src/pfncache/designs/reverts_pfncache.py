@@ -9,7 +9,6 @@ from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gpa
-from pfncache.linux.include.linux.lockdep import lockdep_assert_held_write
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
@@ -17,6 +16,7 @@ from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock_irq
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 
@@ -55,11 +55,11 @@ class RevertValidAfterLookup(Patch, Pfncache):
     valid is set before the lookup, for an invalidation in between to clear it; but users of the cache see it too.
     """
 
-    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
         """Set valid during the lookup."""
         with write_lock_irq(gpc.lock):
             gpc.valid = True
-        pfn = super().lookup_pfn(gpc)
+        pfn = super().lookup_pfn(gpc, hva)
         with write_lock_irq(gpc.lock):
             gpc.valid = False
         return pfn
@@ -68,9 +68,8 @@ class RevertValidAfterLookup(Patch, Pfncache):
 class RevertRefreshLock(Patch, Pfncache):
     """Revert "KVM: Fully serialize gfn=>pfn cache refresh via mutex" (93984f19e7bc, 6.0)."""
 
-    def assert_refresh_locks(self, gpc: GfnToPfnCache) -> None:
-        """Assert gpc.lock only, as there is no refresh_lock."""
-        lockdep_assert_held_write(gpc.lock)
+    def assert_refresh_lock(self, gpc: GfnToPfnCache) -> None:
+        """Assert nothing, as there is no refresh_lock."""
 
     def kvm_gpc_refresh(self, gpc: GfnToPfnCache, length: int) -> Errno:
         """Refresh, possibly concurrently with other tasks."""
@@ -253,7 +252,7 @@ class CheckWithoutSrcu(Patch, X86, Memslots):
 
     def run_clock_update(self, vcpu: KvmVcpu) -> None:
         """Update the clock without a read section."""
-        with mutex(vcpu.mutex):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             vcpu.clock_update = False
             self.kvm_guest_time_update(vcpu)
 

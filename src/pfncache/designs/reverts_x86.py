@@ -17,7 +17,7 @@ class RevertUpdateWork(Patch, Msrs):
     """Update all clocks once more, a tenth of a second after one is set up, as kernels before 7.2.12 do."""
 
     def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:
-        """Make KVM_REQ_GLOBAL_CLOCK_UPDATE, not KVM_REQ_CLOCK_UPDATE: it also schedules kvmclock_update_work."""
+        """Serve KVM_REQ_GLOBAL_CLOCK_UPDATE by an update of the own clock, and all by kvmclock_update_work later."""
         if index in (MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW) and vcpu.kvm is not None:
             vcpu.kvm.host_kvmclock_update_work = True
         return super().kvm_set_msr_common(vcpu, index, data)
@@ -54,6 +54,9 @@ class RevertPvclockFlags(Patch, Clock):
     def host_reset_flags(self, vcpu: KvmVcpu) -> None:
         """Clear vcpu->hv_clock.flags."""
         vcpu.host_hv_clock_flags = 0
+
+    def host_end_stopped_request(self, vcpu: KvmVcpu) -> None:
+        """Keep the request until a clock is written."""
 
     def host_pvclock_flags(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, guest: int) -> int:
         """Add what the guest has to the shared flags, and serve the request with the first clock that is written."""

@@ -46,7 +46,7 @@ class ResolvePfnsViaGmem(Patch, Pfncache):
             return False
         return slot.gmem_only or self.kvm_mem_is_private(kvm, self.gpa_to_gfn(gpc.gpa))
 
-    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
+    def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
         """Call gpc_to_pfn() instead of hva_to_pfn()."""
         return self.gpc_to_pfn(gpc)
 

@@ -85,6 +85,7 @@ class Vmlinux(
         self.STEAL_PREEMPTED = 16 if real else 0
         self.VCPU_INFO_ALIGN = 4 if real else 1
         self.RUNSTATE_SIZE = 48 if real else 2
+        self.RUNSTATE_COMPAT_SIZE = 44 if real else 1
         self.XEN_VCPU_INFO_TIME = 32 if real else 0
         self.user_pages = user_pages
         self.host_execution = real

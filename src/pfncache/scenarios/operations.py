@@ -60,7 +60,7 @@ def _fail(w: World) -> tuple[Call, ...]:
 def _steal_time(w: World) -> tuple[Call, ...]:
     """Write steal time to the address of the clock."""
     w.vcpu.st.cache.gpa = w.gpa
-    return (w.call("run_steal_time_update", w.vcpu), w.call("kvm_sched_out", w.vcpu))
+    return (w.call("run_steal_time_update", w.vcpu), w.call("run_sched_out", w.vcpu))
 
 
 OPERATIONS = {

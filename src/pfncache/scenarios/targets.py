@@ -23,8 +23,8 @@ EFFECTS = {
     "run_timer_injection": CACHE_USED,
     "run_event_injection": CACHE_USED,
     "kvm_xen_set_evtchn": CACHE_USED,
-    "kvm_xen_has_interrupt": CACHE_USED,
-    "kvm_vcpu_block": CACHE_USED,
+    "run_has_interrupt": CACHE_USED,
+    "run_block": CACHE_USED,
     "timer_irq": CACHE_USED,
     "use_cache": CACHE_USED,
 }

@@ -41,5 +41,5 @@ def two_steal_times(w: World) -> None:
 def sched_out(w: World) -> None:
     """A vCPU that has steal time to report is scheduled out while the page is zapped."""
     w.vcpu.st.cache.gpa = w.gpa
-    w.actor("vcpu", w.call("run_steal_time_update", w.vcpu), w.call("kvm_sched_out", w.vcpu))
+    w.actor("vcpu", w.call("run_steal_time_update", w.vcpu), w.call("run_sched_out", w.vcpu))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))

@@ -234,7 +234,7 @@ def send_and_inject(w: World) -> None:
 def has_interrupt(w: World) -> None:
     """KVM reads the pending upcall while the page of vcpu_info is unmapped."""
     _set_vcpu_info(w)
-    w.actor("vcpu", w.call("kvm_xen_has_interrupt", w.vcpu))
+    w.actor("vcpu", w.call("run_has_interrupt", w.vcpu))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
@@ -242,8 +242,8 @@ def has_interrupt(w: World) -> None:
 def halt(w: World) -> None:
     """A halted vCPU reads the pending upcall before it sleeps, while the page of vcpu_info is unmapped."""
     _set_vcpu_info(w)
-    w.cannot_reach("vcpu: kvm_vcpu_block() succeeded", "the model's vcpu_info always has an upcall pending")
-    w.actor("vcpu", w.call("kvm_vcpu_block", w.vcpu))
+    w.cannot_reach("vcpu: run_block() succeeded", "the model's vcpu_info always has an upcall pending")
+    w.actor("vcpu", w.call("run_block", w.vcpu))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
@@ -251,7 +251,7 @@ def halt(w: World) -> None:
 def vcpu_info_moves(w: World) -> None:
     """vcpu_info is disabled and set again while KVM reads the pending upcall, and its page is zapped."""
     _set_vcpu_info(w)
-    w.actor("vcpu", w.call("kvm_xen_has_interrupt", w.vcpu))
+    w.actor("vcpu", w.call("run_has_interrupt", w.vcpu))
     w.actor(
         "vmm",
         w.call("disable_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache),
@@ -281,15 +281,16 @@ def vcpu_info_crosses_page(w: World) -> None:
 # Runstate
 
 
-def _set_runstate(w: World, offset: int = 0) -> None:
+def _set_runstate(w: World, offset: int = 0, long_mode: bool = True) -> None:
     """Set a runstate area at an offset in its page; one at the last byte of the page needs the second page too."""
     w.kvm.xen.hvm_config = True
+    w.kvm.xen.long_mode = long_mode
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
     w.do(w.call("set_runstate_area", w.vcpu, w.gpa + offset))
 
 
 def _schedule(w: World) -> tuple[Call, ...]:
-    return w.call("kvm_sched_out", w.vcpu), w.call("run_runstate_update", w.vcpu)
+    return w.call("run_sched_out", w.vcpu), w.call("run_runstate_update", w.vcpu)
 
 
 @scenario(caches=runstates, gfns=2, pages=4, log_dirty=True)
@@ -304,6 +305,15 @@ def runstate(w: World) -> None:
 def runstate_split(w: World) -> None:
     """A vCPU is scheduled out and in while the second page of its runstate area is zapped."""
     _set_runstate(w, offset=w.kernel.PAGE_SIZE - 1)
+    w.actor("vcpu", *_schedule(w))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(caches=runstates, gfns=2, pages=4, log_dirty=True)
+def runstate_grows(w: World) -> None:
+    """A guest has changed to 64-bit mode, so that its runstate area needs a second page, which is zapped."""
+    _set_runstate(w, offset=w.kernel.PAGE_SIZE - 1, long_mode=False)
+    w.kvm.xen.long_mode = True
     w.actor("vcpu", *_schedule(w))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 
@@ -326,5 +336,5 @@ def runstate_and_events(w: World) -> None:
         w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1),
         w.call("set_runstate_area", w.vcpu, w.gpa),
     )
-    w.actor("vcpu", w.call("kvm_sched_out", w.vcpu)).actor("sender", _send(w))
+    w.actor("vcpu", w.call("run_sched_out", w.vcpu)).actor("sender", _send(w))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))

@@ -30,6 +30,7 @@ BY_HAND = {
     "the model has what it does for caches alone": (
         "kvm_write_wall_clock", "kvm_write_system_time", "kvm_pv_enable_async_pf", "kvm_set_msr_common",
         "kvm_get_msr_common", "msr_io", "vcpu_enter_guest", "vcpu_run", "kvm_arch_vcpu_put", "kvm_guest_time_update",
+        "vcpu_block",
         "kvm_set_guest_paused",
         "kvm_vm_ioctl_set_clock", "get_kvmclock_ns", "kvm_arch_prepare_memory_region",
     ),
@@ -46,6 +47,7 @@ BY_HAND = {
         "kvm_xen_runstate_set_running", "kvm_xen_check_poller", "wait_pending_event", "kvm_xen_eventfd_reset",
         "kvmclock_reset", "max_evtchn_port",
         "kvm_xen_stop_timer", "xen_get_guest_pvclock", "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm",
+        "kvm_arch_memslots_updated", "kvm_arch_pre_destroy_vm",
     ),
 }  # fmt: skip
 """Functions of x86.c, xen.c and xen.h that are not translated, by the reason."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.machines.machine import Exit
 from pfncache.machines.model.host import ModelHost
 from pfncache.machines.program import MMIO_GPA, ROLES, TABLES, CpuMode, GuestInstruction, GuestProgram, ProgramEnd
@@ -70,12 +72,12 @@ class Cpu:
 
     def _walk(self, accessed: bool) -> None:
         for table in TABLES:
-            with srcu_read_lock(self.kvm.srcu):
+            with mutex(self.vcpu.mutex), vcpu_loaded(self.vcpu), srcu_read_lock(self.kvm.srcu):
                 self.host.kernel.walk_addr_generic(self.vcpu, ROLES[table] * PAGE_SIZE, accessed)
 
     def _emulate(self, operation: GuestInstruction, role: str) -> None:
         """An access or an instruction fetch of the emulator."""
-        with srcu_read_lock(self.kvm.srcu):
+        with mutex(self.vcpu.mutex), vcpu_loaded(self.vcpu), srcu_read_lock(self.kvm.srcu):
             if operation is GuestInstruction.STORE:
                 self.host.kernel.emulator_read_write_onepage(self.vcpu, ROLES[role] * PAGE_SIZE, b"\0", True)
             else:

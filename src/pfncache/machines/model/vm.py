@@ -20,8 +20,10 @@ from pfncache.linux.include.uapi import (
     KVM_XEN_VCPU_ATTR_TYPE_TIMER,
     PAGE_SIZE,
 )
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.ioctl import KvmUserspaceMemoryRegion2
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_load, vcpu_loaded, vcpu_put
 from pfncache.machines.machine import Exit, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
@@ -121,7 +123,7 @@ class ModelVcpu(Vcpu):
                 kernel.run_timer_injection(self.record)
             if write:
                 # A writable SPTE is made with the page marked.
-                with srcu_read_lock(kvm.srcu):
+                with mutex(self.record.mutex), vcpu_loaded(self.record), srcu_read_lock(kvm.srcu):
                     kernel.mark_page_dirty_in_slot(kvm, slot, gfn)
             return memoryview(kernel.mem_map[kvm.sptes[gfn].pfn].host_bytes)[gpa % PAGE_SIZE :]
 
@@ -201,8 +203,15 @@ class ModelVcpu(Vcpu):
         kernel = self.vm.host.kernel
         with self.vm.host.syscall("KVM_RUN"):
             kernel.vcpu_enter_guest(self.record)
-            with srcu_read_lock(self.vm.record.srcu):
+            self.record.mutex.lock()
+            vcpu_load(self.record)
+            index = self.vm.record.srcu.read_lock()
+            try:  # a guard's end does not run when the guest exits
                 yield kernel
+            finally:
+                self.vm.record.srcu.read_unlock(index)
+                vcpu_put(self.record)
+                self.record.mutex.unlock()
 
     def close(self) -> None:
         """Nothing to release: the vCPU is destroyed with its VM."""

@@ -47,7 +47,7 @@ class XenLayer(X86, Xen):
 
     def _layout(self, kvm: Kvm | None) -> XenLayout:
         assert kvm is not None
-        return XEN_LONG_MODE if kvm.xen.host_long_mode else XEN_COMPAT
+        return XEN_LONG_MODE if kvm.xen.long_mode else XEN_COMPAT
 
     def write_shared_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
         """Write the wall-clock time at which the VM's clock was zero."""
@@ -59,8 +59,6 @@ class XenLayer(X86, Xen):
         words = (((version + 1) | 1) + 1 & 0xFFFFFFFF, seconds & 0xFFFFFFFF, nanoseconds)
         data[layout.wall_clock : layout.wall_clock + 12] = b"".join(word.to_bytes(4, "little") for word in words)
         data[layout.seconds_high : layout.seconds_high + 4] = (seconds >> 32).to_bytes(4, "little")
-        for vcpu in kvm.vcpus:
-            vcpu.clock_update = True
 
     def set_evtchn_pending(self, gpc: GfnToPfnCache) -> Errno:
         """Set the event's pending bit. Returns 1 to deliver it, 0 if it was pending, -ENOTCONN if it is masked."""
@@ -95,13 +93,18 @@ class XenLayer(X86, Xen):
         data[at] = (int.from_bytes(data[at], "little") | vcpu.xen.host_pending_sel).to_bytes(
             layout.word_bits // 8, "little"
         )
-        data[0] = 1
         vcpu.xen.host_pending_sel = 0
+
+    def inject_upcall_pending(self, gpc: GfnToPfnCache) -> None:
+        """Set evtchn_upcall_pending."""
+        super().inject_upcall_pending(gpc)
+        self.host_kernel_bytes(gpc.khva)[0] = 1
 
     def write_runstate_area(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
         """Write the state and its entry time; the times spent in each state are zero."""
         super().write_runstate_area(vcpu, gpc, start, length)
-        area = bytearray(self.RUNSTATE_SIZE)
+        assert vcpu.kvm is not None
+        area = bytearray(self.runstate_size(vcpu.kvm))
         entry = self._layout(vcpu.kvm).runstate_entry
         area[0:4] = vcpu.xen.host_runstate.to_bytes(4, "little")
         area[entry : entry + 8] = vcpu.xen.host_runstate_entry_time.to_bytes(8, "little")

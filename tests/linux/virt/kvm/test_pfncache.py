@@ -6,12 +6,12 @@ import pytest
 from pfncache.lang.report import PropertyViolated
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT
-from pfncache.linux.include.linux.types import Pfn
+from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
-from tests.linux.conftest import HVA, Host, MakeHost
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 DEVICE_PFN = 100
 
@@ -22,8 +22,8 @@ class Counting(Vmlinux):
     lookups = 0
     meanwhile = staticmethod(lambda: None)
 
-    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        pfn = super().lookup_pfn(gpc)
+    def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
+        pfn = super().lookup_pfn(gpc, hva)
         self.lookups += 1
         if self.lookups == 1:
             self.meanwhile()
@@ -259,3 +259,29 @@ def test_use_after_free_is_reported(host: Host) -> None:
     with pytest.raises(PropertyViolated) as splat:
         host.kernel.access_khva(host.gpc, False)
     assert splat.value.kind == "use-after-free"
+
+
+def test_refresh_asserts_its_mutex_even_if_it_keeps_the_page(host: Host) -> None:
+    host.add_slot()
+    activate(host, 0)
+    with reported("lock-assertion"), srcu_read_lock(host.kvm.srcu):
+        host.kernel._kvm_gpc_refresh(host.gpc, 0, host.kernel.KVM_HVA_ERR_BAD)
+
+
+def test_address_is_read_once_for_every_lookup(make_host: MakeHost) -> None:
+    """Before gpc.lock is dropped; without refresh_lock, another refresh could change it meanwhile."""
+    seen: list[Hva] = []
+
+    class Changing(Vmlinux):
+        def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
+            seen.append(hva)
+            if len(seen) == 1:
+                gpc.uhva = HVA + 0x1010
+                self.madvise_dontneed(host.mm, HVA)
+            return super().lookup_pfn(gpc, hva)
+
+    host = make_host(Changing)
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000)
+    assert activate_hva(host, HVA + 0x10) == 0
+    assert seen == [HVA + 0x10] * 2

@@ -188,11 +188,11 @@ class KvmXen(Record):
     hvm_config: bool
     """arch.xen_hvm_config.msr is set: the VM runs a Xen guest."""
     xen_lock: Mutex
+    long_mode: bool
+    """The layout of structures is that of 64-bit guests. Written under xen_lock, read without."""
     shinfo_cache: GfnToPfnCache
     events_owed: Count
     """In no kernel: events in shared_info that no vCPU is signalled of yet; for a property."""
-    host_long_mode: bool = False
-    """long_mode, in direct execution: the layout of shared_info."""
     host_flags: int = 0
     """arch.xen_hvm_config.flags, in direct execution."""
 

@@ -173,6 +173,10 @@ class Mm(Tracepoints, ABC):
 
     # arch uaccess
     @abstractmethod
+    def unsafe_put_user(self, address: Hva, data: bytes) -> bool:
+        """Write at address in the current mm, which may fault. False: -EFAULT."""
+
+    @abstractmethod
     def user_access_retry(self, address: Hva, write: bool) -> bool:
         """Access address in the current mm, faulting if need be. False: -EFAULT."""
 

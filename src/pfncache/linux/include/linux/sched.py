@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.tracing import running
-from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.kvm_host import File, KvmVcpu
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.preempt import ThreadInfo
 
@@ -18,6 +18,8 @@ class TaskStruct(ThreadInfo):
     """A fatal signal is pending."""
     delayed_fput: File | None
     """task_works: the file whose last reference this task has dropped; released before the return to user space."""
+    running_vcpu: KvmVcpu | None
+    """kvm_running_vcpu, which is of the CPU in Linux: the vCPU that the task has loaded."""
     host_delayed: str = ""
     """The function after which the task stops, in direct execution."""
     host_evtchn_port: int = 0

@@ -36,6 +36,8 @@ class KvmMm(Mm):
     """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
     """sizeof(struct vcpu_runstate_info); two in the checker's small pages, so that it can straddle two of them."""
+    RUNSTATE_COMPAT_SIZE: int
+    """sizeof(struct compat_vcpu_runstate_info); one in the checker's small pages."""
     XEN_VCPU_INFO_TIME: int
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
     host_clock: int
@@ -68,15 +70,15 @@ class KvmMm(Mm):
     # virt/kvm/kvm_main.c
     @abstractmethod
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """Return the active set. Locks: SRCU."""
+        """Return the active set. Locks: SRCU or slots_lock; none for a VM without references."""
 
     @abstractmethod
     def _kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
-        """Return the active set. Locks: slots_lock."""
+        """Return the active set. Locks: SRCU or slots_lock; none for a VM without references."""
 
     @abstractmethod
     def kvm_free_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-        """Free a slot that is no longer reachable. Locks: slots_lock."""
+        """Free a slot that is no longer reachable. Locks: slots_lock; none for a VM without references."""
 
     @abstractmethod
     def _gfn_to_memslot(self, slots: KvmMemslots, gfn: Gfn) -> KvmMemorySlot | None:
@@ -266,7 +268,7 @@ class KvmMm(Mm):
 
     @abstractmethod
     def kvm_gmem_unbind(self, slot: KvmMemorySlot) -> None:
-        """Erase the bindings of a slot that is no longer reachable. Locks: slots_lock."""
+        """Erase the bindings of a slot that is no longer reachable. Locks: as kvm_free_memslot()."""
 
     @abstractmethod
     def kvm_gmem_get_invalidate_filter(self, inode: AddressSpace) -> bool:
@@ -291,7 +293,15 @@ class KvmMm(Mm):
 
     @abstractmethod
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end) below the private and/or the shared root. Locks: mmu_lock for writing."""
+        """Zap the SPTEs of [start, end); with TDX, private and/or shared ones. Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
+        """Return whether the memslots have rmaps."""
+
+    @abstractmethod
+    def check_arch_ready(self, slot: KvmMemorySlot) -> None:
+        """Report a NULL dereference if the slot's rmap is not allocated."""
 
     @abstractmethod
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
@@ -316,6 +326,14 @@ class KvmMm(Mm):
     @abstractmethod
     def kvm_xen_destroy_vm(self, kvm: Kvm) -> None:
         """Deactivate the cache of a VM that is destroyed."""
+
+    @abstractmethod
+    def kvm_arch_memslots_updated(self, kvm: Kvm) -> None:
+        """Kick every vCPU, as the memslots have another generation. Locks: slots_lock."""
+
+    @abstractmethod
+    def kvm_arch_pre_destroy_vm(self, kvm: Kvm) -> None:
+        """Stop background work of a VM that is destroyed."""
 
     @abstractmethod
     def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
@@ -354,12 +372,24 @@ class KvmMm(Mm):
         """Return whether an upcall is pending in vcpu_info."""
 
     @abstractmethod
+    def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
+        """Deliver the vCPU's upcall vector as an MSI. Locks: any context."""
+
+    @abstractmethod
     def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Deliver the event of a pending timer. Locks: vcpu.mutex, SRCU."""
 
     @abstractmethod
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
         """Deliver the events that are pending in the vCPU. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def kvm_vcpu_block(self, vcpu: KvmVcpu) -> bool:
+        """Return whether a halted vCPU would sleep. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def kvm_sched_out(self, vcpu: KvmVcpu) -> None:
+        """Schedule out the vCPU's thread. Locks: vcpu.mutex."""
 
     @abstractmethod
     def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:

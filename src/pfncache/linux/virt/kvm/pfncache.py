@@ -166,22 +166,21 @@ class Pfncache(KvmMm):
         return self.mmu_notifier_retry_cache(kvm, sequence)
 
     @part_of("hva_to_pfn_retry")
-    def lookup_pfn(self, gpc: GfnToPfnCache) -> Pfn:
-        """Return the pfn at the cache's address, with a reference if it has a struct page, or an error pfn.
+    def lookup_pfn(self, gpc: GfnToPfnCache, hva: Hva) -> Pfn:
+        """Return the pfn at `hva`, gpc.uhva read once under gpc.lock; with a reference if it has a struct page.
 
         Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
         Locks: refresh_lock, SRCU.
         """
-        return self.hva_to_pfn(self.PAGE_ALIGN_DOWN(gpc.uhva))
+        return self.hva_to_pfn(self.PAGE_ALIGN_DOWN(hva))
 
-    @part_of("hva_to_pfn_retry")
-    def assert_refresh_locks(self, gpc: GfnToPfnCache) -> None:
-        """Assert the locks of a refresh.
+    @part_of("__kvm_gpc_refresh")
+    def assert_refresh_lock(self, gpc: GfnToPfnCache) -> None:
+        """Assert that the cache's refreshes are serialized.
 
-        Linux: virt/kvm/pfncache.c hva_to_pfn_retry(), v7.3.4.
+        Linux: virt/kvm/pfncache.c __kvm_gpc_refresh(), hva_to_pfn_retry(), v7.3.4.
         """
         lockdep_assert_held(gpc.refresh_lock)
-        lockdep_assert_held_write(gpc.lock)
 
     def hva_to_pfn_retry(self, gpc: GfnToPfnCache) -> Errno:
         """Look up and map the page at gpc.uhva, until no invalidation has come in between; then publish it.
@@ -190,12 +189,14 @@ class Pfncache(KvmMm):
         Locks: refresh_lock; gpc.lock for writing on entry and on return, dropped in between.
         Returns: 0, or -EFAULT if there is no page or no mapping.
         """
-        self.assert_refresh_locks(gpc)
+        self.assert_refresh_lock(gpc)
+        lockdep_assert_held_write(gpc.lock)
         kvm = gpc.kvm
         assert kvm is not None
         old_khva: Kva = self.PAGE_ALIGN_DOWN(gpc.khva)
         new_pfn: Pfn = KVM_PFN_ERR_FAULT
         new_khva: Kva = 0
+        hva = gpc.uhva
         # gpa, uhva and generation are the new ones already: kvm_gpc_check() must not succeed with the old khva.
         gpc.valid = False
         while True:
@@ -206,7 +207,7 @@ class Pfncache(KvmMm):
                 if new_khva != old_khva:
                     self.gpc_unmap(new_pfn, new_khva)
                 self.kvm_release_page_unused(new_pfn)
-            new_pfn = self.lookup_pfn(gpc)
+            new_pfn = self.lookup_pfn(gpc, hva)
             if is_error_noslot_pfn(new_pfn):
                 gpc.lock.write_lock_irq()
                 return -EFAULT
@@ -309,6 +310,7 @@ class Pfncache(KvmMm):
         if self.kvm_is_error_gpa(gpa) == self.kvm_is_error_hva(uhva):
             WARN_ON_ONCE(True, "__kvm_gpc_refresh() is given both gpa and uhva, or neither")
             return -EINVAL
+        self.assert_refresh_lock(gpc)
         gpc.lock.write_lock_irq()
         if not self.may_refresh(gpc):
             gpc.lock.write_unlock_irq()

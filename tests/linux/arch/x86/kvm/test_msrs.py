@@ -72,6 +72,22 @@ def test_guest_is_told_that_it_was_stopped_until_it_says_that_it_knows(host: Hos
     assert not pvclock(host)[2] & STOPPED
 
 
+@pytest.mark.parametrize(("design", "kept"), [("mainline-7.3", False), ("mainline-6.12", True)])
+def test_request_of_a_clock_that_cannot_be_written_is_lost(make_host: MakeHost, design: str, kept: bool) -> None:
+    """kvm_guest_time_update() clears it before; until 6.15 (93fb0b10e712) the write itself did."""
+    host = make_host(DESIGNS[design].kernel())
+    host.add_slot()
+    host.kernel.msr_io(host.vcpu, CLOCK, 1)
+    host.kernel.vcpu_enter_guest(host.vcpu)
+    host.kernel.kvm_set_guest_paused(host.vcpu)
+    host.kernel.vm_munmap(host.mm, HVA)
+    host.kernel.vcpu_enter_guest(host.vcpu)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, None, 0)
+    host.kernel.kvm_vm_ioctl_set_clock(host.kvm, 0)
+    host.kernel.vcpu_enter_guest(host.vcpu)
+    assert (pvclock(host)[0], bool(pvclock(host)[2] & STOPPED)) == (2, kept)
+
+
 def test_steal_time(host: Host) -> None:
     host.add_slot(log_dirty=True)
     assert host.kernel.msr_io(host.vcpu, STEAL, 0x41) == 1
@@ -83,6 +99,25 @@ def test_steal_time(host: Host) -> None:
     host.kernel.vcpu_enter_guest(host.vcpu)
     assert int.from_bytes(host.page(HVA).host_bytes[0x48:0x4C], "little") == 4
     assert host.kernel.kvm_get_msr_common(host.vcpu, STEAL) == 0
+
+
+def test_steal_time_whose_memory_comes_later(host: Host) -> None:
+    host.add_slot(npages=1)
+    host.kernel.msr_io(host.vcpu, STEAL, 0x41)
+    host.kernel.msr_io(host.vcpu, STEAL, 0x1041)
+    host.kernel.vcpu_enter_guest(host.vcpu)
+    host.add_slot(base_gfn=1, npages=1, slot_id=1, hva=HVA + 0x1000)
+    host.kernel.vcpu_enter_guest(host.vcpu)
+    assert int.from_bytes(host.page(HVA + 0x1000).host_bytes[0x48:0x4C], "little") == 2
+    assert host.mm.ptes[HVA >> 12].pfn == -1
+
+
+@pytest.mark.parametrize(("before", "after"), [(0xFFFFFFFF, 2), (0xFFFFFFFE, 0)])
+def test_version_of_the_wall_clock_wraps(host: Host, before: int, after: int) -> None:
+    host.add_slot()
+    host.kernel.copy_to_user(HVA + 0x1040, before.to_bytes(4, "little"))
+    assert host.kernel.msr_io(host.vcpu, 0x4B564D00, 0x1040) == 1
+    assert int.from_bytes(host.page(HVA + 0x1000).host_bytes[0x40:0x44], "little") == after
 
 
 def test_wall_clock(host: Host) -> None:

@@ -44,12 +44,27 @@ def test_with_page_faults_disabled(host: Host, mapped: bool) -> None:
     assert (host.mm.ptes[HVA >> 12].pfn >= 0) is mapped
 
 
-def test_a_fault_in_atomic_context(host: Host) -> None:
+@pytest.mark.parametrize("context", ["preempt_count", "irqs_disabled", "interruptible"])
+def test_a_copy_in_atomic_context(host: Host, context: str) -> None:
+    """might_fault() comes first, whether or not there is a fault, unless page faults are disabled."""
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    setattr(current(), context, 1)
+    with reported("sleeping-in-atomic"):
+        host.kernel.copy_to_user(HVA, b"x")
+    with reported("sleeping-in-atomic"):
+        host.kernel.copy_from_user(HVA, 1)
+    current().pagefault_disabled = True
+    assert host.kernel.copy_to_user(HVA, b"x")
+
+
+def test_a_fault_in_atomic_context_fails(host: Host) -> None:
+    """Functions without might_fault() do not sleep there: do_user_addr_fault() refuses."""
     host.kernel.do_user_addr_fault(host.mm, HVA)
     current().preempt_count = 1
-    assert host.kernel.copy_to_user(HVA, b"x")  # no fault, no sleep
-    with reported("sleeping-in-atomic"):
-        host.kernel.copy_to_user(HVA + 0x1000, b"x")
+    for address, present in ((HVA, True), (HVA + 0x1000, False)):
+        assert host.kernel.unsafe_put_user(address, b"x") is present
+        assert host.kernel._try_cmpxchg_user(address) is present
+    assert host.mm.ptes[(HVA >> 12) + 1].pfn == -1
 
 
 def test_a_pte_that_outlives_its_page(host: Host) -> None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_HWPOISON
+from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_HWPOISON, Gfn
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from tests.linux.conftest import HVA, Host
-from tests.linux.virt.kvm.guest_memfd.helpers import cached, get_pfn, gmem_slot
+from pfncache.linux.vmlinux import Vmlinux
+from tests.linux.conftest import HVA, Host, MakeHost
+from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, cached, get_pfn, gmem_slot
 
 
 def test_punch_hole_removes_the_page_from_the_guest_from_user_space_and_from_caches(host: Host) -> None:
@@ -50,3 +52,32 @@ def test_memory_error(host: Host) -> None:
     assert cached(file)[1] is not None  # it stays in the cache
     assert get_pfn(host, 1) == KVM_PFN_ERR_HWPOISON
     assert (host.kvm.mmu_invalidate_in_progress, file.f_mapping.invalidate_lock.readers) == (0, 0)
+
+
+def test_range_is_added_as_a_whole_and_mmu_lock_dropped_within_it(make_host: MakeHost) -> None:
+    events: list[str] = []
+
+    class Watching(Vmlinux):
+        def kvm_mmu_invalidate_range_add(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+            events.append(f"add {start}-{end}")
+            super().kvm_mmu_invalidate_range_add(kvm, start, end)
+
+        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
+            events.append(f"zap {gfn}")
+
+    host = make_host(Watching)
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 4, MAPPABLE)
+    for slot_id in range(2):  # the two halves of the file, the second first
+        gfn, pgoff = (2, 2) if slot_id == 0 else (4, 0)
+        assert host.kernel.set_memory_region(host.kvm, slot_id, gfn, 2, HVA, gmem=file, gmem_pgoff=pgoff) == 0
+    lock = host.kvm.mmu_lock
+    unlock = lock.write_unlock
+
+    def noted_unlock() -> None:
+        events.append("unlock")
+        unlock()
+
+    lock.__dict__["write_unlock"] = noted_unlock
+    host.kernel.kvm_gmem_invalidate_start(file.f_mapping, 0, 3)
+    assert events == ["add 4-6", "zap 4", "unlock", "zap 5", "add 2-3", "zap 2", "unlock"]
+    assert not lock.writer

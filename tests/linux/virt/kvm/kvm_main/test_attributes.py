@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
 from pfncache.linux.include.uapi import KVM_X86_SW_PROTECTED_VM
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -58,12 +59,16 @@ def test_accessors_do_not_ask_for_attributes(private_host: Host) -> None:
 
 
 @pytest.mark.parametrize("private", [False, True])
-def test_conversion_zaps_the_old_kind_alone(private_host: Host, private: bool) -> None:
-    host = private_host
+@pytest.mark.parametrize("vm_type", [KVM_X86_SW_PROTECTED_VM, KVM_X86_TDX_VM])
+def test_conversion_of_a_vm_with_two_roots_zaps_the_old_kind_alone(
+    make_host: MakeHost, vm_type: int, private: bool
+) -> None:
+    host = make_host(vm_type=vm_type)
     host.add_slot()
     host.kvm.mem_attr_array[0].private = not private
     for kind in (False, True):
+        host.kvm.sptes[0].pfn = -1
         host.kernel.set_spte(host.kvm, 0, 0, kind)
         host.kernel.set_memory_attributes(host.kvm, 0, 1, private)
-        assert (host.kvm.sptes[0].pfn == -1) == (kind != private)
+        assert (host.kvm.sptes[0].pfn == -1) == (kind != private or vm_type != KVM_X86_TDX_VM)
         host.kvm.mem_attr_array[0].private = not private

@@ -6,8 +6,9 @@ import pytest
 from pfncache.lang.report import PropertyViolated
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.linux.sched import current
+from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from tests.linux.conftest import HVA, Host
+from tests.linux.conftest import HVA, Host, reported
 
 
 def test_slot_lookup(host: Host) -> None:
@@ -33,3 +34,9 @@ def test_hva_to_pfn(host: Host) -> None:
     current().signal_pending = True
     assert kernel.hva_to_pfn(HVA) == pfn  # the fast way asks for no signal
     assert kernel.hva_to_pfn(HVA + 0x1000) == KVM_PFN_ERR_SIGPENDING
+
+
+def test_lookup_may_sleep_even_if_the_page_is_present(host: Host) -> None:
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    with reported("sleeping-in-atomic"), spin_lock(host.kvm.gpc_lock):
+        host.kernel.hva_to_pfn(HVA)

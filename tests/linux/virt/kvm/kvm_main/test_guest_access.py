@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import GfnToHvaCache
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from tests.linux.conftest import HVA, Host
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 def test_readonly_slot_can_only_be_read(host: Host) -> None:
@@ -60,3 +63,23 @@ def test_hva_cache_keeps_its_address_if_the_new_one_has_no_memslot(host: Host) -
         assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x10) == 0
         assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x80000) == -EFAULT
     assert (ghc.gpa, ghc.memslot, ghc.generation) == (0x10, None, host.generation)
+
+
+def test_marking_needs_a_vcpu_of_the_vm(make_host: MakeHost) -> None:
+    """Whether or not the slot logs. A VM that is destroyed is an exception."""
+    other = make_host().vcpu
+    host = make_host()
+    host.add_slot()
+    kernel, kvm = host.kernel, host.kvm
+    kernel.mark_page_dirty_in_slot(kvm, host.slot(), 0)
+    current().running_vcpu = other
+    with reported("warn-on"):
+        kernel.mark_page_dirty_in_slot(kvm, host.slot(), 0)
+    current().running_vcpu = None
+    with reported("warn-on"):
+        kernel.mark_page_dirty_in_slot(kvm, host.slot(), 0)
+    with mutex(host.vcpu.mutex), vcpu_loaded(host.vcpu):
+        kernel.mark_page_dirty_in_slot(kvm, host.slot(), 0)
+    slot = host.slot()
+    kvm.users_count = 0
+    kernel.mark_page_dirty_in_slot(kvm, slot, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL, ENOMEM
@@ -165,3 +165,50 @@ def test_memslots_are_read_under_srcu_or_slots_lock_or_without_references(host: 
         host.kernel.kvm_memslots(host.kvm)
     host.kvm.users_count = 0
     host.kernel.kvm_memslots(host.kvm)
+
+
+class Mutable(Vmlinux):
+    """Without the test that refuses to take guest_memfd from a slot."""
+
+    def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("base_gfn", [0, 4])
+def test_replaced_slot_with_guest_memfd_is_a_bug(make_host: MakeHost, base_gfn: int) -> None:
+    """kvm_commit_memory_region() warns of a change of flags, and of a move."""
+    host = make_host(Mutable)
+    gmem = host.kernel._kvm_gmem_create("gmem", host.kvm, 2, MAPPABLE)
+    assert host.kernel.set_memory_region(host.kvm, 0, 0, 2, HVA, gmem=gmem) == 0
+    with reported("warn-on"):
+        host.add_slot(base_gfn, npages=2)
+
+
+def test_overlapping_updates_are_a_bug(host: Host) -> None:
+    """An update that another one without slots_lock overlaps would set the flag twice."""
+    host.add_slot()
+    slots = host.kvm.memslots
+    assert slots is not None
+    slots.generation |= host.kernel.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
+    with reported("warn-on"):
+        host.add_slot(base_gfn=4, slot_id=1)
+
+
+def test_inactive_set_is_looked_for_under_slots_lock(host: Host) -> None:
+    with reported("srcu-unprotected"):
+        host.kernel.kvm_get_inactive_memslots(host.kvm)
+
+
+def test_vcpus_are_kicked_before_the_new_generation(make_host: MakeHost) -> None:
+    """Their steal time has to be looked up again; the generation still has the flag of an update in progress."""
+    seen: list[int] = []
+
+    class Watching(Vmlinux):
+        def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
+            assert vcpu.kvm is not None and vcpu.kvm.slots_lock.held
+            seen.append(self._kvm_memslots(vcpu.kvm).generation & self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS)
+
+    host = make_host(Watching)
+    host.add_slot()
+    host.delete_slot()
+    assert seen == [host.kernel.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS] * 3

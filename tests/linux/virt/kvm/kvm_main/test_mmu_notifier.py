@@ -5,7 +5,7 @@ import pytest
 
 from pfncache.lang.report import PropertyViolated
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from tests.linux.conftest import HVA, Host
+from tests.linux.conftest import HVA, Host, reported
 
 
 def counters(host: Host) -> tuple[int, int, int, int]:
@@ -74,3 +74,11 @@ def test_release_of_the_mm_drops_sptes_and_leaves_caches(host: Host) -> None:
         host.kernel.kvm_gpc_activate(host.gpc, 0, 8)
     host.kernel.kvm_mmu_notifier_release(host.kvm)
     assert (host.kvm.sptes[0].pfn, host.gpc.valid) == (-1, True)
+
+
+def test_empty_range_warns(host: Host) -> None:
+    """Even one inside of a slot is no invalidation of guest mappings."""
+    host.add_slot()
+    with reported("warn-on"):
+        host.kernel.kvm_mmu_notifier_invalidate_range_start(host.kvm, HVA + 0x1000, HVA + 0x1000)
+    assert host.kvm.mmu_invalidate_in_progress == 0

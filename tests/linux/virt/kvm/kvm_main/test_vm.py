@@ -4,8 +4,10 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.report import PropertyViolated
+from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from tests.linux.conftest import HVA, Host
+from pfncache.linux.vmlinux import Vmlinux
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 def test_destroy_lets_go_of_everything(host: Host) -> None:
@@ -34,3 +36,24 @@ def test_destroy_warns_of_an_mmu_invalidation_in_progress(host: Host) -> None:
     with pytest.raises(PropertyViolated) as splat:
         host.kernel.kvm_put_kvm(host.kvm)
     assert splat.value.kind == "warn-on"
+
+
+def test_background_work_is_stopped_while_the_notifier_is_registered(make_host: MakeHost) -> None:
+    seen: list[bool] = []
+
+    class Watching(Vmlinux):
+        def kvm_arch_pre_destroy_vm(self, kvm: Kvm) -> None:
+            seen.append(kvm.mmu_notifier_registered)
+
+        def kvm_arch_destroy_vm(self, kvm: Kvm) -> None:
+            seen.append(kvm.mmu_notifier_registered)
+
+    host = make_host(Watching)
+    host.kernel.kvm_put_kvm(host.kvm)
+    assert seen == [True, False]
+
+
+def test_vm_without_references_gets_none(host: Host) -> None:
+    host.kvm.users_count = 0
+    with reported("refcount-imbalance"):
+        host.kernel.kvm_get_kvm(host.kvm)

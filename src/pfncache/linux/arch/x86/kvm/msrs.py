@@ -20,6 +20,7 @@ from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 KVM_STEAL_RESERVED_MASK = 0x3E
@@ -42,7 +43,7 @@ class Msrs(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             return 1 if self.kvm_write_system_time(vcpu, gpa, enable) == 0 else 0
 
     def msr_io(self, vcpu: KvmVcpu, index: int, data: int) -> int:
@@ -53,7 +54,7 @@ class Msrs(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             return 1 if self.kvm_set_msr_common(vcpu, index, data) == 0 else 0
 
     def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:
@@ -77,6 +78,8 @@ class Msrs(KvmMm):
             vcpu.host_msr_steal_time = data
             vcpu.st.enabled = enable
             self.kvm_gfn_to_hva_cache_init(kvm, vcpu.st.cache, gpa if enable else INVALID_GPA)
+            # If there is no memslot yet, the next run looks the new address up, not the old one.
+            vcpu.st.cache.gpa = gpa if enable else INVALID_GPA
             return 0
         if index == MSR_KVM_WALL_CLOCK_NEW:
             self.kvm_write_wall_clock(kvm, data)
@@ -94,6 +97,7 @@ class Msrs(KvmMm):
         """Read an MSR: the last value written, whether or not the write had an effect.
 
         Linux: arch/x86/kvm/msrs.c kvm_get_msr_common(), v7.3.4.
+        Simplified: every MSR other than that of steal time reads as the clock's.
         """
         return vcpu.host_msr_steal_time if index == MSR_KVM_STEAL_TIME else vcpu.host_msr_system_time
 
@@ -103,7 +107,8 @@ class Msrs(KvmMm):
         Linux: arch/x86/kvm/msrs.c kvm_write_system_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
         Returns: 0.
-        Simplified: void in Linux; a posted patch returns the result of the activation.
+        Simplified: void in Linux; a posted patch returns the result of the activation. The request is for this vCPU's
+        clock; KVM_REQ_GLOBAL_CLOCK_UPDATE requests that of every vCPU, and kicks them, when this one runs next.
         """
         vcpu.clock_update = True
         if enable:
@@ -122,12 +127,12 @@ class Msrs(KvmMm):
         if gpa == 0 or self.kvm_read_guest_page(kvm, self.gpa_to_gfn(gpa), self.offset_in_page(gpa), 4) != 0:
             return
         version = int.from_bytes(self.host_read_guest(kvm, gpa, 4), "little")
-        version += (version & 1) + 1
+        version = version + (version & 1) + 1 & 0xFFFFFFFF
         gfn, offset = self.gpa_to_gfn(gpa), self.offset_in_page(gpa)
         if self.kvm_write_guest_page(kvm, gfn, version.to_bytes(4, "little"), offset) != 0:
             return
         self.kvm_write_guest_page(kvm, gfn, version.to_bytes(12, "little"), offset)
-        self.kvm_write_guest_page(kvm, gfn, (version + 1).to_bytes(4, "little"), offset)
+        self.kvm_write_guest_page(kvm, gfn, (version + 1 & 0xFFFFFFFF).to_bytes(4, "little"), offset)
 
     def kvm_pv_enable_async_pf(self, vcpu: KvmVcpu, data: int) -> int:
         """Set the address of the guest's token, and request a first report that every page is ready.

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.kernel.locking.rwsem import down_read
@@ -41,19 +43,44 @@ class Usercopy(Mm):
         """Repeat an access and its fault until one succeeds or the other fails.
 
         Linux: arch/x86/lib/copy_user_64.S rep_movs_alternative(), arch/x86/mm/fault.c do_user_addr_fault(), v7.3.4.
-        Locks: may sleep, unless page faults are disabled.
+        Locks: may sleep, unless page faults are disabled or in atomic context, where a fault fails.
         Returns: False for -EFAULT.
         """
         mm = current().mm
         if mm is None:
             return False
         while not self.user_access(mm, address, write):
-            if current().pagefault_disabled:
+            if current().pagefault_disabled or current().preempt_count != 0:  # faulthandler_disabled()
                 return False
             with down_read(mm.mmap_lock):
                 fault = self.handle_mm_fault(mm, address, write)
             if fault != 0:
                 return False
+        return True
+
+    @atomic
+    def might_fault(self) -> None:
+        """Report an access to user memory where a fault could not be handled, whether or not there is one.
+
+        Linux: include/linux/kernel.h might_fault(), which is __might_fault() of a kernel with lockdep, v7.3.4.
+        """
+        if current().pagefault_disabled:
+            return
+        might_sleep()
+        mm = current().mm
+        if mm is not None:
+            lock_acquire(mm.mmap_lock, exclusive=False)
+            lock_release(mm.mmap_lock)
+
+    def unsafe_put_user(self, address: Hva, data: bytes) -> bool:
+        """Write to memory of the current process between user_access_begin() and user_access_end().
+
+        Linux: include/linux/uaccess.h unsafe_put_user(), arch/x86/include/asm/uaccess.h, v7.3.4.
+        Returns: whether the bytes were written.
+        """
+        if not self.user_access_retry(address, True):
+            return False
+        self.host_put(address, data)
         return True
 
     def _try_cmpxchg_user(self, address: Hva) -> bool:
@@ -69,9 +96,11 @@ class Usercopy(Mm):
         """Write to memory of the current process.
 
         Linux: include/linux/uaccess.h copy_to_user(), __copy_to_user(), v7.3.4.
+        Locks: may sleep, unless page faults are disabled.
         Returns: whether all bytes were written.
         Simplified: within one page.
         """
+        self.might_fault()
         if not self.user_access_retry(address, True):
             return False
         self.host_put(address, data)
@@ -81,9 +110,11 @@ class Usercopy(Mm):
         """Read memory of the current process.
 
         Linux: include/linux/uaccess.h copy_from_user(), __copy_from_user(), v7.3.4.
+        Locks: may sleep, unless page faults are disabled.
         Returns: whether all bytes were read; in direct execution, host_get() returns them.
         Simplified: within one page.
         """
+        self.might_fault()
         return self.user_access_retry(address, False)
 
     @part_of("rep_movs_alternative")

@@ -63,7 +63,7 @@ class GuestMemfdBinding(KvmMm):
         (since 7.3.2: 1f3359c873db).
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_unbind(), v7.3.4.
-        Locks: slots_lock; takes invalidate_lock for writing.
+        Locks: slots_lock, or none for a VM without references; takes invalidate_lock for writing.
         """
         file = slot.gmem_file
         if file is None:
@@ -76,7 +76,7 @@ class GuestMemfdBinding(KvmMm):
         """Store NULL at every index of the slot, and in the slot's pointer to the file.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_unbind(), v7.3.4.
-        Locks: slots_lock, invalidate_lock for writing.
+        Locks: as kvm_gmem_unbind(); invalidate_lock for writing.
         """
         start = slot.gmem_pgoff
         end = start + slot.npages

@@ -37,26 +37,33 @@ class GuestMemfdInvalidation(KvmMm):
     def _kvm_gmem_invalidate_start(self, f: GmemFile, start: Pgoff, end: Pgoff, private: bool) -> None:
         """Zap what the slots that are bound in [start, end) have mapped; pfncaches are not invalidated.
 
-        `private` is the filter: zap private SPTEs if it is set, shared ones if not.
+        `private` is the filter: zap private SPTEs if it is set, shared ones if not. mmu_lock is taken at the first
+        slot, and may be dropped while a slot's range is zapped, which is as a whole part of the range in progress.
 
-        Linux: virt/kvm/guest_memfd.c __kvm_gmem_invalidate_start(), v7.3.4.
+        Linux: virt/kvm/guest_memfd.c __kvm_gmem_invalidate_start(), virt/kvm/kvm_main.c kvm_mmu_unmap_gfn_range(),
+        v7.3.4.
         Locks: invalidate_lock.
+        Simplified: each slot has one entry of the xarray, which an unaligned range has not; TLBs are flushed with each
+        zap, not once at the end.
         """
         kvm = f.kvm
         assert kvm is not None
         found: bool = False
+        seen: KvmMemorySlot | None = None
         for index in range(len(f.bindings)):
             if start <= index < end:
                 slot = f.bindings[index].slot
-                if slot is not None:
+                if slot is not None and slot is not seen:
+                    seen = slot
                     if not found:
                         found = True
                         kvm.mmu_lock.write_lock()
                         self.kvm_mmu_invalidate_start(kvm)
-                    gfn = slot.base_gfn + index - slot.gmem_pgoff
-                    self.kvm_mmu_invalidate_range_add(kvm, gfn, gfn + 1)
+                    first = slot.base_gfn + max(slot.gmem_pgoff, start) - slot.gmem_pgoff
+                    last = slot.base_gfn + min(slot.gmem_pgoff + slot.npages, end) - slot.gmem_pgoff
+                    self.kvm_mmu_invalidate_range_add(kvm, first, last)
                     # Zapping walks metadata that kvm_arch_prepare_memory_region() allocates.
-                    self.unmap_slot_range(kvm, slot, gfn, gfn + 1, private, not private)
+                    self.unmap_slot_range(kvm, slot, first, last, private, not private)
         if found:
             kvm.mmu_lock.write_unlock()
 
@@ -71,12 +78,14 @@ class GuestMemfdInvalidation(KvmMm):
     def unmap_slot_range(
         self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, private: bool, shared: bool
     ) -> None:
-        """Zap a range of a slot by a walk of the slot's rmap.
+        """Zap a range of a slot by a walk of the slot's rmap, and in the TDP MMU.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing.
+        Simplified: nothing is in the rmaps.
         """
-        self.check_arch_ready(slot)
+        if self.kvm_memslots_have_rmaps(kvm):
+            self.check_arch_ready(slot)
         self.kvm_unmap_gfn_range(kvm, start, end, private, shared)
 
     @part_of("kvm_unmap_gfn_range")

@@ -37,8 +37,10 @@ class GuestMemfdPage(KvmMm):
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_fault_user_mapping(), v7.3.4.
         Locks: mmap_lock for reading.
-        Returns: the page, locked and with a reference; an error pfn (SIGBUS) for private memory, or without a page.
-        Simplified: with __do_fault()'s test for poisoned memory.
+        Returns: the page, locked and with a reference; an error pfn for private memory (SIGBUS), or without a page.
+        Simplified: with the test of __do_fault() for poisoned memory, which Linux makes after the page was zeroed, and
+        after which it unmaps the folio and tries to evict it. kvm_gmem_get_folio(), here and elsewhere, is
+        filemap_grab_folio(): Linux looks for a cached page once before, for the sake of NUMA policies.
         """
         if index >= len(mapping.i_pages):
             return KVM_PFN_ERR_FAULT

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gfn
+from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -18,7 +19,8 @@ class GfnToPfn(KvmMm):
 
         Linux: include/linux/kvm_host.h __gfn_to_memslot(), search_memslots(), v7.3.4.
         Locks: SRCU or slots_lock.
-        Simplified: a walk of the ids instead of a search of the tree.
+        Simplified: a walk of the ids instead of a search of the tree, without the slot that was used last. Linux keeps
+        it in the set, and for kvm_vcpu_gfn_to_memslot() in the vCPU, where it is valid for one generation.
         """
         for entry in slots.entries:
             slot = entry.slot
@@ -69,8 +71,10 @@ class GfnToPfn(KvmMm):
         Locks: may sleep.
         Returns: a pfn, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn.
         Simplified: without fixup_user_fault() for VM_PFNMAP: such mappings of the model have every PTE from mmap() on,
-        as with remap_pfn_range(), and no fault handler.
+        as with remap_pfn_range(), and no fault handler. A write to a PTE of theirs that is read-only is one more
+        KVM_PFN_ERR_FAULT, without KVM_PFN_ERR_RO_FAULT.
         """
+        might_sleep()
         pfn = self.get_user_page_fast_only(hva)
         if pfn >= 0:
             return pfn

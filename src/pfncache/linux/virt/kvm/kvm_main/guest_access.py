@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import GfnToHvaCache, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -124,10 +126,18 @@ class GuestAccess(KvmMm):
     def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:
         """Set the dirty bit of gfn if the slot has dirty logging.
 
+        Whether or not it has, a vCPU of the VM must be loaded: a dirty ring, of which there is one a vCPU, needs it.
+
         Linux: virt/kvm/kvm_main.c mark_page_dirty_in_slot(), v7.3.4.
-        Locks: SRCU.
+        Locks: SRCU; between vcpu_load() and vcpu_put().
         Simplified: the bitmap only, no dirty ring.
         """
+        vcpu = current().running_vcpu
+        if vcpu is None:
+            WARN_ON_ONCE(kvm.users_count != 0, "!vcpu && !kvm_arch_allow_write_without_running_vcpu(kvm)")
+        elif vcpu.kvm is not kvm:
+            WARN_ON_ONCE(True, "vcpu && vcpu->kvm != kvm")
+            return
         if slot is not None and slot.log_dirty:
             slot.dirty_bitmap[gfn - slot.base_gfn].dirty = True
 
@@ -136,6 +146,7 @@ class GuestAccess(KvmMm):
 
         Linux: virt/kvm/kvm_main.c mark_page_dirty(), kvm_vcpu_mark_page_dirty(), v7.3.4.
         Locks: SRCU.
+        Simplified: the vCPU's own pointer to the slot that was used last is left out: kvm_vcpu_gfn_to_memslot().
         """
         self.mark_page_dirty_in_slot(kvm, self.gfn_to_memslot(kvm, gfn), gfn)
 

@@ -19,7 +19,8 @@ class HostMap(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), v7.3.4.
         Locks: SRCU; may sleep.
         Returns: a pfn with a reference, or an error pfn.
-        Simplified: a pin is a reference; allow_unsafe_mappings is off, so VM_PFNMAP memory is refused.
+        Simplified: a pin is a reference; allow_unsafe_mappings is off, so VM_PFNMAP memory is refused. A read-only slot
+        is KVM_PFN_NOSLOT too, without KVM_PFN_ERR_RO_FAULT.
         """
         hva = self.gfn_to_hva_memslot(slot, gfn)
         if self.kvm_is_error_hva(hva):

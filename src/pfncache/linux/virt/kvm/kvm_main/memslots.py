@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
@@ -56,7 +57,7 @@ class Memslots(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_get_inactive_memslots(), v7.3.4.
         Locks: slots_lock.
         """
-        return kvm.sets[1] if kvm.memslots is kvm.sets[0] else kvm.sets[0]
+        return kvm.sets[1] if self._kvm_memslots(kvm) is kvm.sets[0] else kvm.sets[0]
 
     # The ioctl
 
@@ -78,7 +79,8 @@ class Memslots(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), v7.3.4.
         Locks: takes slots_lock.
         Returns: 0, -EINVAL, -EEXIST, -ENOMEM or what binding a guest_memfd returns.
-        Simplified: flags are arguments; address space 0.
+        Simplified: flags are arguments; address space 0; without the -EIO that kvm_vm_ioctl() returns to another
+        address space, as after fork(), or for a dead VM.
         """
         with mutex(kvm.slots_lock):
             return self.kvm_set_memory_region(
@@ -101,7 +103,7 @@ class Memslots(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
-        Returns: as kvm_set_memory_region().
+        Returns: as set_memory_region(), of kvm_vm_ioctl_set_memory_region().
         """
         lockdep_assert_held(kvm.slots_lock)
         if self.offset_in_page(userspace_addr) != 0:
@@ -178,16 +180,19 @@ class Memslots(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_swap_active_memslots(), v7.3.4.
         Locks: slots_lock; slots_arch_lock, which is dropped.
-        Simplified: without kvm_arch_memslots_updated(), which zaps MMIO SPTEs when their generation wraps.
         """
         slots = self.kvm_get_inactive_memslots(kvm)
         old = self._kvm_memslots(kvm)
         generation = old.generation
+        WARN_ON_ONCE(
+            generation & self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS != 0, "gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS"
+        )
         slots.generation = generation | self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS
         self.install_memslots(kvm, slots)
         # Dropped before the wait for SRCU readers, which may take it in their read sections.
         kvm.slots_arch_lock.unlock()
         kvm.srcu.synchronize()
+        self.kvm_arch_memslots_updated(kvm)
         slots.generation = generation + 1
 
     @part_of("kvm_swap_active_memslots")
@@ -277,7 +282,8 @@ class Memslots(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_prepare_memory_region(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
         Returns: 0, or what the architecture returns.
-        Simplified: the bitmap is copied, not shared; both log only in a move, when the old slot is unreachable.
+        Simplified: the bitmap is copied, not shared; both log only in a move, when the old slot is unreachable. No
+        KVM_DIRTY_LOG_INITIALLY_SET. For a deletion, where x86 does nothing, it is not called.
         """
         if old is not None and old.log_dirty and new.log_dirty:
             for number in range(len(new.dirty_bitmap)):
@@ -342,7 +348,7 @@ class Memslots(KvmMm):
         """Free a slot that is no longer reachable.
 
         Linux: virt/kvm/kvm_main.c kvm_free_memslot(), v7.3.4.
-        Locks: slots_lock.
+        Locks: slots_lock; none for a VM without references.
         """
         if slot.guest_memfd:
             self.kvm_gmem_unbind(slot)
@@ -351,7 +357,7 @@ class Memslots(KvmMm):
     def kvm_move_memslot(self, kvm: Kvm, slot_id: int, old: KvmMemorySlot, base_gfn: Gfn, log_dirty: bool) -> Errno:
         """Move a slot (KVM_MR_MOVE): as a deletion, then it is installed at another gfn with the same user address.
 
-        Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_move_memslot(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_set_memslot(), kvm_move_memslot(), kvm_commit_memory_region(), v7.3.4.
         Locks: slots_lock.
         Returns: 0 or -ENOMEM.
         """
@@ -375,6 +381,8 @@ class Memslots(KvmMm):
         self.kvm_replace_memslot(kvm, slot_id, new)
         self.kvm_activate_memslot(kvm, slot_id, new)
         kfree(invalid)
+        # A move is no change of a slot with guest_memfd either.
+        self.unbind_replaced_slot(old)
         kfree(old)
         return 0
 
@@ -407,5 +415,18 @@ class Memslots(KvmMm):
             return ret
         self.kvm_replace_memslot(kvm, slot_id, new)
         self.kvm_activate_memslot(kvm, slot_id, new)
+        self.unbind_replaced_slot(old)
         kfree(old)
         return 0
+
+    @part_of("kvm_commit_memory_region")
+    def unbind_replaced_slot(self, old: KvmMemorySlot) -> None:
+        """Unbind the old slot after a move or a change of flags; it cannot have guest_memfd. Not in 6.12.117.
+
+        Linux: virt/kvm/kvm_main.c kvm_commit_memory_region(), v7.3.4.
+        Locks: slots_lock.
+        Simplified: one warning; a move has two.
+        """
+        if old.guest_memfd:
+            WARN_ON_ONCE(True, "WARN_ON_ONCE(old->flags & KVM_MEM_GUEST_MEMFD)")
+            self.kvm_gmem_unbind(old)

@@ -75,6 +75,9 @@ class KvmMmuNotifier(KvmMm):
         Simplified: address space 0 only.
         """
         found: bool = False
+        if end <= start:
+            WARN_ON_ONCE(True, "WARN_ON_ONCE(range->end <= range->start)")
+            return found
         with srcu_read_lock(kvm.srcu):
             slots = self.kvm_memslots(kvm)
             for entry in slots.entries:
@@ -93,9 +96,10 @@ class KvmMmuNotifier(KvmMm):
         return found
 
     def hva_to_gfn_memslot(self, hva: Hva, slot: KvmMemorySlot) -> Gfn:
-        """Return the gfn of a user address, limited to the slot.
+        """Return the gfn of a user address.
 
         Linux: include/linux/kvm_host.h hva_to_gfn_memslot(), v7.3.4.
+        Simplified: limited to the slot, as kvm_handle_hva_range() limits the address before it calls this.
         """
         if hva <= slot.userspace_addr:
             return slot.base_gfn

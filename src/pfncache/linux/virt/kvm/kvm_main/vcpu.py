@@ -1,11 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c: block, wakeup and sched-out of vCPUs."""
+"""virt/kvm/kvm_main.c: ioctls, block, wakeup and sched-out of vCPUs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from pfncache.lang.atomic import guard
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.lockdep import lockdep_assert_held
 from pfncache.linux.include.linux.sched import current
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
+
+
+def vcpu_load(vcpu: KvmVcpu) -> None:
+    """Make the vCPU the one that this task runs: kvm_get_running_vcpu() returns it.
+
+    Linux: virt/kvm/kvm_main.c vcpu_load(), v7.3.4.
+    Locks: vcpu.mutex.
+    Simplified: a member of the task instead of the CPU; without kvm_arch_vcpu_load().
+    """
+    current().running_vcpu = vcpu
+
+
+def vcpu_put(vcpu: KvmVcpu) -> None:
+    """Undo vcpu_load().
+
+    Linux: virt/kvm/kvm_main.c vcpu_put(), v7.3.4.
+    Locks: vcpu.mutex.
+    Simplified: without kvm_arch_vcpu_put(), which is modelled where the scheduler calls it: kvm_sched_out().
+    """
+    current().running_vcpu = None
+
+
+@part_of("vcpu_load")
+@guard
+def vcpu_loaded(vcpu: KvmVcpu) -> Iterator[None]:
+    """Load the vCPU over the block, as an ioctl of the vCPU does under vcpu.mutex.
+
+    Without the mutex, `vcpu` stands for another vCPU of the VM, so that the block can run beside an ioctl of `vcpu`.
+
+    Linux: virt/kvm/kvm_main.c vcpu_load(), vcpu_put(), v7.3.4; x86 calls them in the functions for kvm_vcpu_ioctl().
+    Simplified: kvm_vcpu_ioctl() also returns -EIO to another address space, and for a dead VM.
+    """
+    vcpu_load(vcpu)
+    yield
+    vcpu_put(vcpu)
 
 
 class VcpuMain(KvmMm):
@@ -24,21 +65,35 @@ class VcpuMain(KvmMm):
     def kvm_vcpu_block(self, vcpu: KvmVcpu) -> bool:
         """Check for a pending upcall before a halted vCPU sleeps.
 
-        Linux: virt/kvm/kvm_main.c kvm_vcpu_block(), kvm_vcpu_check_block(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_block(), v7.3.4.
+        Locks: vcpu.mutex; not SRCU, which vcpu_block() of x86 drops.
         Returns: whether the vCPU would sleep.
         Simplified: the vCPU does not sleep.
         """
         current().interruptible = True
-        pending = self.kvm_xen_has_interrupt(vcpu)
+        pending = self.kvm_vcpu_check_block(vcpu)
         current().interruptible = False
         return not pending
+
+    def kvm_vcpu_check_block(self, vcpu: KvmVcpu) -> bool:
+        """Return whether the vCPU must not sleep.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_check_block(), v7.3.4.
+        Locks: vcpu.mutex; takes SRCU.
+        Simplified: an upcall of Xen is the only event; the result is a truth value.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with srcu_read_lock(kvm.srcu):
+            return self.kvm_xen_has_interrupt(vcpu)
 
     def kvm_sched_out(self, vcpu: KvmVcpu) -> None:
         """Schedule out the vCPU's thread.
 
         Linux: virt/kvm/kvm_main.c kvm_sched_out(), by way of kernel/sched/core.c prepare_task_switch(), v7.3.4.
-        Locks: takes the runqueue's.
+        Locks: vcpu.mutex, as it is called between vcpu_load() and vcpu_put() only; takes the runqueue's.
         """
+        lockdep_assert_held(vcpu.mutex)
         vcpu.rq.raw_spin_rq_lock()
         self.kvm_arch_vcpu_put(vcpu)
         vcpu.rq.raw_spin_rq_unlock()

@@ -87,16 +87,20 @@ class VmLifecycle(KvmMm):
 
     @atomic
     def kvm_get_kvm(self, kvm: Kvm) -> None:
-        """Take a reference on the VM.
+        """Take a reference on the VM. One that has none is reported, as refcount_inc() warns.
 
         Linux: virt/kvm/kvm_main.c kvm_get_kvm(), v7.3.4.
         """
+        if kvm.users_count <= 0:
+            report("refcount-imbalance", f"{kvm} has no reference, and gets one")
         kvm.users_count += 1
 
     def kvm_put_kvm(self, kvm: Kvm) -> None:
-        """Drop a reference on the VM, as closing its file descriptor does; the last one destroys it.
+        """Drop a reference on the VM; the last one destroys it.
 
         Linux: virt/kvm/kvm_main.c kvm_put_kvm(), v7.3.4.
+        Simplified: it stands for kvm_vm_release() too, which first shuts the irqfds down (kvm_irqfd_release()). No
+        scenario has an irqfd's worker beside it.
         """
         if self.users_count_dec_and_test(kvm):
             self.kvm_destroy_vm(kvm)
@@ -120,7 +124,10 @@ class VmLifecycle(KvmMm):
         this is the only way for mn_active_invalidate_count not to be zero here.
 
         Linux: virt/kvm/kvm_main.c kvm_destroy_vm(), v7.3.4.
+        Simplified: without devices, I/O buses, IRQ routing and the list of VMs. srcu_barrier() and the freeing of
+        struct kvm are left out: the record stays.
         """
+        self.kvm_arch_pre_destroy_vm(kvm)
         self.mmu_notifier_unregister(kvm, kvm.mm)
         WARN_ON_ONCE(kvm.mn_memslots_update_rcuwait.waiting, "rcuwait_active(&kvm->mn_memslots_update_rcuwait)")
         if kvm.mn_active_invalidate_count != 0:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
 from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
 from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
@@ -155,9 +156,17 @@ def test_invalidation_that_has_ended_counts_wherever_it_was_in_a_slot(
 
 
 @pytest.mark.parametrize(
-    ("private", "shared", "left"), [(True, False, [0, -1]), (False, True, [-1, 1]), (True, True, [-1, -1])]
+    ("vm_type", "private", "shared", "left"),
+    [
+        (KVM_X86_TDX_VM, True, False, [0, -1]),
+        (KVM_X86_TDX_VM, False, True, [-1, 1]),
+        (KVM_X86_TDX_VM, True, True, [-1, -1]),
+        *((vm_type, kind, not kind, [-1, -1]) for vm_type in (0, KVM_X86_SW_PROTECTED_VM) for kind in (False, True)),
+    ],
 )
-def test_zap_goes_by_the_root(host: Host, private: bool, shared: bool, left: list[int]) -> None:
+def test_zap_goes_by_the_root(make_host: MakeHost, vm_type: int, private: bool, shared: bool, left: list[int]) -> None:
+    """kvm_gfn_range_filter_to_root_types(): where there is one root for both, the filter is ignored."""
+    host = make_host(vm_type=vm_type)
     for gfn in range(2):
         host.kernel.set_spte(host.kvm, gfn, gfn, gfn == 1)
     with mutex(host.kvm.slots_lock), write_lock(host.kvm.mmu_lock):
@@ -201,6 +210,17 @@ def test_a_range_that_is_not_set_is_a_bug_under_mmu_lock_only(host: Host) -> Non
         host.kernel.mmu_invalidate_retry_gfn(host.kvm, host.kvm.mmu_invalidate_seq, 0)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "retry"), [(0, 1, True), (1, 2, False), (-1, 1, False), (0, -1, True), (-1, -1, False)]
+)
+def test_hint_takes_an_invalid_gpa_for_a_high_number(host: Host, start: int, end: int, retry: bool) -> None:
+    """Without mmu_lock, either limit may be read before or after it is set; INVALID_GPA has no sign."""
+    kvm = host.kvm
+    kvm.mmu_invalidate_in_progress = 1
+    kvm.mmu_invalidate_range_start, kvm.mmu_invalidate_range_end = start, end
+    assert host.kernel.mmu_invalidate_retry_gfn_unsafe(kvm, kvm.mmu_invalidate_seq, 0) is retry
+
+
 def map_all(host: Host) -> None:
     for gfn in range(8):
         host.kernel.set_spte(host.kvm, gfn, gfn, gfn % 2 == 1)
@@ -223,7 +243,7 @@ def test_kvm_zap_gfn_range(host: Host) -> None:
     host.add_slot(base_gfn=1, npages=4)
     map_all(host)
     host.kernel.kvm_zap_gfn_range(host.kvm, 3, 7)
-    assert mapped(host) == [0, 1, 2, -1, -1, 5, 6, 7]  # what slots have
+    assert mapped(host) == [0, 1, 2, -1, -1, -1, -1, 7]  # whether or not it is in a slot
     kvm = host.kvm
     assert (kvm.mmu_invalidate_seq, kvm.mmu_invalidate_in_progress, kvm.gpc_invalidate_seq) == (1, 0, 0)
     assert (kvm.mmu_invalidate_range_start, kvm.mmu_invalidate_range_end) == (3, 7)
@@ -232,24 +252,71 @@ def test_kvm_zap_gfn_range(host: Host) -> None:
 class ZapWithoutSrcu(Vmlinux):
     """As before 7.3.2."""
 
+    rmaps = True
+
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        self.zap_gfns_of_memslots(kvm, start, end)
+        self.zap_gfns(kvm, start, end)
+
+    def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
+        return self.rmaps
 
 
 def test_kvm_zap_gfn_range_outside_srcu(make_host: MakeHost) -> None:
+    """The memslots are read for their rmaps alone."""
     host = make_host(ZapWithoutSrcu)
+    assert isinstance(host.kernel, ZapWithoutSrcu)
+    host.kernel.rmaps = False
+    host.kernel.kvm_zap_gfn_range(host.kvm, 0, 1)
+    host.kernel.rmaps = True
     with reported("srcu-unprotected"):
         host.kernel.kvm_zap_gfn_range(host.kvm, 0, 1)
 
 
-def test_munmap_zaps_shared_mappings_only(private_host: Host) -> None:
+def test_rmaps_are_walked_where_there_are_any(make_host: MakeHost) -> None:
+    host = make_host(ZapWithoutSrcu)
+    assert isinstance(host.kernel, ZapWithoutSrcu)
+    host.add_slot()
+    slot = host.slot()
+    slot.arch_ready = False
+    host.kvm.mmu_lock.writer = True
+    host.kvm.mmu_invalidate_in_progress = 1
+    host.kernel.rmaps = False
+    host.kernel.unmap_slot_range(host.kvm, slot, 0, 1, True, True)
+    host.kernel.rmaps = True
+    with reported("null-dereference"):
+        host.kernel.unmap_slot_range(host.kvm, slot, 0, 1, True, True)
+    host.kvm.mmu_lock.writer = False
+    host.kvm.mmu_invalidate_in_progress = 0
+    with reported("null-dereference"), srcu_read_lock(host.kvm.srcu):
+        host.kernel.kvm_zap_gfn_range(host.kvm, 3, 9)
+
+
+def test_empty_range_is_a_bug(host: Host) -> None:
+    with reported("warn-on"):
+        host.kernel.kvm_zap_gfn_range(host.kvm, 1, 1)
+
+
+def test_fault_over_a_present_spte_keeps_it(host: Host) -> None:
+    """Two vCPUs fault at once: the slower one finds the page of the faster one, or KVM has a bug."""
+    host.kernel.set_spte(host.kvm, 0, 1, False)
+    host.kernel.set_spte(host.kvm, 0, 1, True)
+    assert (host.kvm.sptes[0].pfn, host.kvm.sptes[0].private) == (1, False)
+    with reported("warn-on"):
+        host.kernel.set_spte(host.kvm, 0, 2, False)
+
+
+@pytest.mark.parametrize("vm_type", [KVM_X86_SW_PROTECTED_VM, KVM_X86_TDX_VM])
+def test_munmap_zaps_shared_mappings(make_host: MakeHost, vm_type: int) -> None:
+    """The notifiers' filter is for shared memory; it spares private memory that has a root of its own."""
+    private_host = make_host(vm_type=vm_type)
     gmem_slot(private_host, 0)
     private_host.kernel.set_memory_attributes(private_host.kvm, 0, 1, True)
     access(private_host, 0, private=True)
     access(private_host, 1)
     for number in range(2):
         private_host.kernel.vm_munmap(private_host.mm, HVA + (number << 12))
-    assert (private_host.kvm.sptes[0].pfn >= 0, private_host.kvm.sptes[1].pfn) == (True, -1)
+    kept = private_host.kvm.sptes[0].pfn >= 0
+    assert (kept, private_host.kvm.sptes[1].pfn) == (vm_type == KVM_X86_TDX_VM, -1)
 
 
 def test_guest_reaches_a_freed_page(host: Host) -> None:

@@ -66,4 +66,5 @@ def test_translation(host: Host) -> None:
     host.kernel.copy_to_user(HVA + 8, (0x40000087).to_bytes(8, "little"))
     assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 8) == 0x40000000
     assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 16) == INVALID_GPA  # not present
+    assert bytes(host.page(HVA).host_bytes[8:24]) == (0x400000A7).to_bytes(8, "little") + bytes(8)
     assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 0x6000) == INVALID_GPA  # no slot

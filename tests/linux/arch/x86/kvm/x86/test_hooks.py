@@ -37,7 +37,7 @@ def test_private_memory_by_type(make_host: MakeHost, vm_type: int, private: bool
 
 @pytest.mark.parametrize(
     ("vm_type", "attribute", "assigned"),
-    [(KVM_X86_SNP_VM, True, True), (KVM_X86_SNP_VM, False, False), (KVM_X86_SW_PROTECTED_VM, True, False)],
+    [(KVM_X86_SNP_VM, True, True), (KVM_X86_SNP_VM, False, True), (KVM_X86_SW_PROTECTED_VM, True, False)],
 )
 def test_a_private_page_is_the_guests_until_it_is_reclaimed(
     make_host: MakeHost, vm_type: int, attribute: bool, assigned: bool

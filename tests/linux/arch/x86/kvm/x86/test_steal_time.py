@@ -46,7 +46,7 @@ def test_steal_time_goes_through_the_user_address(host: Host) -> None:
 def test_preemption_is_noted_in_its_own_byte(host: Host) -> None:
     steal(host)
     host.kernel.copy_to_user(CLOCK, bytes(range(1, 17)))
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     data = bytes(host.page(CLOCK).host_bytes[0x40:0x52])
     assert data == bytes(range(1, 17)) + b"\1\0"
     assert not host.vcpu.rq.lock.held
@@ -85,19 +85,19 @@ def test_steal_time_that_was_never_enabled(make_host: MakeHost) -> None:
     host = make_host()
     host.kernel.vm_mmap_pgoff(host.mm, 0, None, 0)
     host.kernel.run_steal_time_update(host.vcpu)
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     assert host.mm.ptes[0].pfn == -1
 
 
 def test_sched_out_takes_no_fault(host: Host) -> None:
     steal(host)
     host.kernel.madvise_dontneed(host.mm, PAGE)
-    host.kernel.kvm_sched_out(host.vcpu)  # under the runqueue's lock: a fault would sleep
+    host.kernel.run_sched_out(host.vcpu)  # under the runqueue's lock: a fault would sleep
     assert (host.mm.ptes[CLOCK >> 12].pfn, current().pagefault_disabled) == (-1, False)
 
 
 def test_sched_out_of_a_xen_guest_writes_no_steal_time(host: Host) -> None:
     steal(host)
     host.kvm.xen.hvm_config = True
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     assert preempted(host) == 0

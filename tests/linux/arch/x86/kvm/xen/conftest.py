@@ -39,7 +39,10 @@ def host(make_host: MakeHost) -> Host:
     xen = made.vcpu.xen
     made.kvm.gpcs = (made.kvm.xen.shinfo_cache, xen.vcpu_info_cache, xen.runstate_cache, xen.runstate2_cache)
     made.kvm.xen.hvm_config = True
+    made.kvm.xen.long_mode = True
     made.add_slot(log_dirty=True)
+    assert isinstance(made.kernel, Watching)
+    made.kernel.kicks = 0  # one for the new memslots
     return made
 
 

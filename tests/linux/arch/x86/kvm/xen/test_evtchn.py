@@ -7,8 +7,10 @@ import pytest
 
 from pfncache.lang.atomic import WouldBlock
 from pfncache.lang.tracing import run_as
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct, current
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT
+from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.arch.x86.kvm.xen.conftest import (
     assert_no_lock_is_held,
     dirty,
@@ -16,9 +18,10 @@ from tests.linux.arch.x86.kvm.xen.conftest import (
     kicks,
     send,
     send_fast,
+    set_info,
     used,
 )
-from tests.linux.conftest import HVA, Host, reported
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 def test_fast_path_writes_both_and_marks_neither(ready: Host) -> None:
@@ -81,9 +84,36 @@ def test_event_for_a_vcpu_info_that_is_gone_is_delivered_later(ready: Host) -> N
     assert send(ready) == 1
     assert (used(ready), kicks(ready), xen.evtchn_pending_sel) == (["shinfo"], 1, True)
     ready.kernel.run_event_injection(ready.vcpu)
-    assert (used(ready), dirty(ready), xen.evtchn_pending_sel) == (["vcpu_info"], [1], False)
+    assert (used(ready), dirty(ready), xen.evtchn_pending_sel) == (["vcpu_info"] * 2, [1], False)
     ready.kernel.run_event_injection(ready.vcpu)
     assert used(ready) == []  # nothing is pending
+
+
+def test_event_that_is_noted_during_an_injection_has_its_upcall_with_it(make_host: MakeHost) -> None:
+    """The upcall comes after the kernel's selector was cleared, and the vector after the lock was dropped."""
+    events: list[tuple[str, bool, int]] = []
+
+    class Watching(Vmlinux):
+        def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
+            events.append(("sel", vcpu.xen.evtchn_pending_sel, gpc.lock.readers))
+
+        def inject_upcall_pending(self, gpc: GfnToPfnCache) -> None:
+            events.append(("upcall", host.vcpu.xen.evtchn_pending_sel, gpc.lock.readers))
+
+        def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
+            events.append(("vector", vcpu.xen.evtchn_pending_sel, vcpu.xen.vcpu_info_cache.lock.readers))
+
+    host = make_host(Watching)
+    host.add_slot()
+    assert set_info(host) == 0
+    host.kernel.kvm_xen_inject_pending_events(host.vcpu)  # nothing is pending
+    host.vcpu.xen.evtchn_pending_sel = True
+    host.kernel.run_event_injection(host.vcpu)
+    assert events == [("sel", True, 1), ("upcall", False, 1)]
+    events.clear()
+    host.vcpu.xen.evtchn_pending_sel = host.vcpu.xen.upcall_vector = True
+    host.kernel.run_event_injection(host.vcpu)
+    assert events == [("sel", True, 1), ("upcall", False, 1), ("vector", False, 0)]
 
 
 def test_pending_event_stays_pending_without_a_page(ready: Host) -> None:

@@ -39,6 +39,26 @@ def test_runstate_on_two_pages(host: Host) -> None:
     assert_no_lock_is_held(host)
 
 
+def test_runstate_of_a_32_bit_guest_is_shorter(host: Host) -> None:
+    """The last four bytes of the other layout need neither memory nor a second page."""
+    host.kvm.xen.long_mode = False
+    assert set_runstate(host, 0x4000 - 44) == 0
+    assert (active(host), used(host), dirty(host)) == ((True, False), ["runstate"], [3])
+
+
+def test_runstate_grows_with_the_mode(host: Host) -> None:
+    """The update activates the cache of a second page that was not needed when the area was set."""
+    host.kvm.xen.long_mode = False
+    assert set_runstate(host, 0x3000 - 44) == 0
+    used(host)
+    host.kvm.xen.long_mode = True
+    host.kernel.run_sched_out(host.vcpu)
+    assert (active(host), used(host)) == ((True, False), [])  # there, nothing may be activated
+    host.kernel.run_runstate_update(host.vcpu)
+    assert (active(host), used(host)) == ((True, True), ["runstate", "runstate2"])
+    assert_no_lock_is_held(host)
+
+
 def test_runstate_moves_back_to_one_page(host: Host) -> None:
     set_runstate(host, 0x2FF0)
     assert set_runstate(host, 0x1000) == 0
@@ -56,7 +76,7 @@ def test_runstate_without_memory(host: Host, gpa: int) -> None:
 def test_sched_out_and_in(host: Host) -> None:
     set_runstate(host, 0x2FF0)
     used(host)
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == ["runstate", "runstate2"] * 2
     assert_no_lock_is_held(host)
@@ -67,7 +87,7 @@ def test_sched_out_neither_sleeps_nor_refreshes(host: Host, page: int) -> None:
     set_runstate(host, 0x2FF0)
     used(host)
     host.kernel.madvise_dontneed(host.mm, HVA + (page << 12))
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     assert (used(host), host.mm.ptes[(HVA >> 12) + page].pfn) == ([], -1)
     assert_no_lock_is_held(host)
     host.kernel.run_runstate_update(host.vcpu)
@@ -80,7 +100,7 @@ def test_sched_out_waits_for_nobody(host: Host, cache: str) -> None:
     used(host)
     lock = getattr(host.vcpu.xen, cache).lock
     lock.writer = True
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     assert used(host) == []
     with pytest.raises(WouldBlock):
         host.kernel.run_runstate_update(host.vcpu)
@@ -88,6 +108,6 @@ def test_sched_out_waits_for_nobody(host: Host, cache: str) -> None:
 
 
 def test_runstate_that_was_never_set(host: Host) -> None:
-    host.kernel.kvm_sched_out(host.vcpu)
+    host.kernel.run_sched_out(host.vcpu)
     host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == []

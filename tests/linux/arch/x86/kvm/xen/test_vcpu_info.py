@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENXIO
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.arch.x86.kvm.xen.conftest import (
     RUNSTATE,
     assert_no_lock_is_held,
@@ -15,7 +17,7 @@ from tests.linux.arch.x86.kvm.xen.conftest import (
     set_info,
     used,
 )
-from tests.linux.conftest import HVA, Host
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 def test_vcpu_info_goes(ready: Host) -> None:
@@ -60,6 +62,32 @@ def test_halted_vcpu_does_not_sleep_when_it_cannot_know(ready: Host) -> None:
     ready.kernel.madvise_dontneed(ready.mm, HVA + 0x1000)
     assert not ready.kernel.kvm_vcpu_block(ready.vcpu)
     assert (used(ready), current().interruptible, ready.mm.ptes[(HVA >> 12) + 1].pfn) == ([], False, -1)
+
+
+def test_halted_vcpu_looks_in_a_read_section(make_host: MakeHost) -> None:
+    """kvm_vcpu_check_block() takes SRCU, which vcpu_block() has dropped."""
+
+    class BeforeHasInterrupt(Vmlinux):
+        def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+            return self._kvm_xen_has_interrupt(vcpu)
+
+    host = make_host(BeforeHasInterrupt)
+    host.add_slot()
+    assert set_info(host) == 0
+    assert not host.kernel.run_block(host.vcpu)
+    with reported("srcu-unprotected"):
+        host.kernel.run_has_interrupt(host.vcpu)
+
+
+@pytest.mark.parametrize("operation", ["run_has_interrupt", "run_block", "run_sched_out"])
+def test_parts_of_kvm_run_hold_the_mutex(ready: Host, operation: str) -> None:
+    seen: list[bool] = []
+    kernel = ready.kernel
+    for name in ("kvm_xen_has_interrupt", "kvm_arch_vcpu_put"):
+        kernel.__dict__[name] = lambda vcpu: seen.append(vcpu.mutex.held and current().running_vcpu is vcpu)
+    getattr(kernel, operation)(ready.vcpu)
+    assert seen == [True]
+    assert not ready.vcpu.mutex.held
 
 
 def test_halted_vcpu_without_vcpu_info_sleeps(host: Host) -> None:

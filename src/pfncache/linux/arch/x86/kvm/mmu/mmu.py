@@ -9,7 +9,7 @@ from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn
 from pfncache.linux.include.linux.lockdep import (
     assert_rwlock_held,
     lockdep_assert_held_read,
@@ -60,25 +60,37 @@ class Mmu(TdpMmu):
         Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4 (in an SRCU section since v7.3.2: b59a87c1ba3c).
         """
         with srcu_read_lock(kvm.srcu):
-            self.zap_gfns_of_memslots(kvm, start, end)
+            self.zap_gfns(kvm, start, end)
 
     @part_of("kvm_zap_gfn_range")
-    def zap_gfns_of_memslots(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """Zap the SPTEs of the memslots in a range.
+    def zap_gfns(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Zap the SPTEs of a range, whether or not it is in a memslot.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), kvm_rmap_zap_gfn_range(), v7.3.4.
-        Locks: SRCU.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_zap_gfn_range(), v7.3.4.
+        Locks: SRCU, for the rmaps.
         """
+        if end <= start:
+            WARN_ON_ONCE(True, "WARN_ON_ONCE(gfn_end <= gfn_start)")
+            return
         with write_lock(kvm.mmu_lock):
             self.kvm_mmu_invalidate_start(kvm)
             self.kvm_mmu_invalidate_range_add(kvm, start, end)
-            for entry in self.kvm_memslots(kvm).entries:
+            self.kvm_rmap_zap_gfn_range(kvm, start, end)
+            self.tdp_mmu_zap_leafs(kvm, start, end, True, True)
+            self.kvm_mmu_invalidate_end(kvm)
+
+    def kvm_rmap_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Walk the rmaps of the memslots in a range.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_rmap_zap_gfn_range(), v7.3.4.
+        Locks: SRCU, mmu_lock for writing.
+        Simplified: nothing is in the rmaps.
+        """
+        if self.kvm_memslots_have_rmaps(kvm):
+            for entry in self._kvm_memslots(kvm).entries:
                 slot = entry.slot
                 if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
-                    self.kvm_unmap_gfn_range(
-                        kvm, max(start, slot.base_gfn), min(end, slot.base_gfn + slot.npages), True, True
-                    )
-            self.kvm_mmu_invalidate_end(kvm)
+                    self.check_arch_ready(slot)
 
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
         """Zap the SPTEs of a slot that is deleted or moved.
@@ -113,8 +125,12 @@ class Mmu(TdpMmu):
         Linux: include/linux/kvm_host.h mmu_invalidate_retry_gfn_unsafe(), v7.3.4.
         """
         if kvm.mmu_invalidate_in_progress != 0:
-            if kvm.mmu_invalidate_range_start <= gfn < kvm.mmu_invalidate_range_end:
-                return True
+            start = kvm.mmu_invalidate_range_start
+            # INVALID_GPA, which either limit is for a moment, is higher than every gfn: in C it has no sign.
+            if start != INVALID_GPA and gfn >= start:
+                end = kvm.mmu_invalidate_range_end
+                if end == INVALID_GPA or gfn < end:
+                    return True
         return kvm.mmu_invalidate_seq != sequence
 
     def mmu_invalidate_retry_gfn(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
@@ -131,6 +147,19 @@ class Mmu(TdpMmu):
                 return True
         return kvm.mmu_invalidate_seq != sequence
 
+    def kvm_mmu_finish_page_fault(self, pfn: Pfn, stale: bool) -> None:
+        """Drop the reference of the fault's lookup.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_finish_page_fault(), include/linux/kvm_host.h
+        kvm_release_faultin_page(), v7.3.4.
+        Locks: mmu_lock.
+        Simplified: a page that is used is not marked dirty for the host's mm, which has no such flag.
+        """
+        if stale:
+            self.kvm_release_page_unused(pfn)
+        else:
+            self.kvm_release_page_clean(pfn)
+
     def is_page_fault_stale(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
         """Return whether an invalidation of gfn has begun or ended since `sequence`.
 
@@ -144,11 +173,13 @@ class Mmu(TdpMmu):
         """Map a gfn for the guest.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_page_fault(), kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4;
-        the memslot is looked up in arch/x86/kvm/mmu/mmu_internal.h kvm_mmu_do_page_fault().
+        the memslot is looked up in arch/x86/kvm/mmu/mmu.c kvm_mmu_do_page_fault().
         Locks: SRCU.
         Returns: 0, RET_PF_RETRY, or -EFAULT (an exit to user space).
         Simplified: writes only, so that the page is writable; one lookup that may sleep instead of a first one with
-        FOLL_NOWAIT; no fast_page_fault(), which changes no pfn.
+        FOLL_NOWAIT; no fast_page_fault(), which changes no pfn. -EFAULT stands for every exit, also for those of
+        emulation (no slot, a read-only one), of a pending signal and of guest_memfd's errors, and for the retry after a
+        SIGBUS. `private` is what the guest asks for, also in a SW_PROTECTED VM, where C reads the attribute first.
         """
         slot = self.gfn_to_memslot(kvm, gfn)
         sequence = kvm.mmu_invalidate_seq
@@ -180,5 +211,5 @@ class Mmu(TdpMmu):
             if not stale:
                 lockdep_assert_held_read(kvm.mmu_lock)
                 self.set_spte(kvm, gfn, pfn, private)
-            self.kvm_release_page_clean(pfn)  # kvm_mmu_finish_page_fault()
+            self.kvm_mmu_finish_page_fault(pfn, stale)
         return RET_PF_RETRY if stale else 0

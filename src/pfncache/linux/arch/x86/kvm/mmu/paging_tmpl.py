@@ -27,6 +27,7 @@ class PagingTmpl(KvmMm):
         v7.3.4.
         Locks: SRCU.
         Returns: 0, or -EFAULT for a page fault in the guest.
+        Simplified: one level, whose entry is present.
         """
         kvm = vcpu.kvm
         assert kvm is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
+from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.types import Pfn
@@ -19,7 +21,8 @@ class TdpMmu(KvmMm):
 
         Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), tdp_mmu_iter_cond_resched(), v7.3.4.
         Locks: mmu_lock for writing. It may be dropped before each SPTE, and is dropped before each but the first; an
-        invalidation is in progress meanwhile.
+        invalidation is in progress meanwhile, or slots_lock held.
+        Simplified: it always may block. kvm_arch_flush_shadow_all() calls it too, instead of tdp_mmu_zap_root().
         """
         first: bool = True
         for gfn in range(len(kvm.sptes)):
@@ -33,23 +36,45 @@ class TdpMmu(KvmMm):
     @part_of("tdp_mmu_zap_leafs")
     @atomic
     def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
-        """Zap one SPTE below the private root, the shared root, or both.
+        """Zap one SPTE, if its root is one that the filter names; all but TDX have one root, whatever the filter.
 
-        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), arch/x86/kvm/mmu/tdp_mmu.h
+        kvm_gfn_range_filter_to_root_types(), v7.3.4.
         Locks: mmu_lock for writing.
         """
         spte = kvm.sptes[gfn]
-        if (spte.private and private) or (not spte.private and shared):
+        if not self.kvm_has_mirrored_tdp(kvm) or (spte.private and private) or (not spte.private and shared):
             spte.pfn = -1
+
+    def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
+        """Return whether the memslots have rmaps: with shadow paging, or once a shadow root was allocated.
+
+        Linux: arch/x86/kvm/mmu.h kvm_memslots_have_rmaps(), v7.3.4.
+        Simplified: always, as in a VM that has run a nested guest. There is no shadow paging beyond that.
+        """
+        return True
+
+    def kvm_has_mirrored_tdp(self, kvm: Kvm) -> bool:
+        """Return whether private memory has a root of its own.
+
+        Linux: arch/x86/kvm/mmu.h kvm_has_mirrored_tdp(), v7.3.4.
+        """
+        return kvm.vm_type == KVM_X86_TDX_VM
 
     @part_of("tdp_mmu_map_handle_target_level")
     @atomic
     def set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
-        """Map a page for the guest.
+        """Map a page for the guest, unless a fault that was faster has mapped it (RET_PF_SPURIOUS).
 
         Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_map_handle_target_level(), v7.3.4.
         Locks: mmu_lock for reading.
+        Simplified: one step, so that no compare-and-exchange fails; a page of a logged slot is not marked dirty
+        (make_spte()), nor is it write-protected when logging begins.
         """
-        kvm.sptes[gfn].pfn = pfn
-        kvm.sptes[gfn].private = private
+        spte = kvm.sptes[gfn]
+        if spte.pfn >= 0:
+            WARN_ON_ONCE(spte.pfn != pfn, "fault->pfn != spte_to_pfn(iter->old_spte)")
+            return
+        spte.pfn = pfn
+        spte.private = private
         self.trace_set_spte(kvm, gfn, pfn, private)

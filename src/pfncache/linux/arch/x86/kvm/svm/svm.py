@@ -8,7 +8,9 @@ from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.types import Kva
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 VMCB_TR = 0x490
@@ -30,7 +32,7 @@ class Svm(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             gfn = self.gpa_to_gfn(vmcb12)
             ret, pfn, khva = self.kvm_vcpu_map(vcpu, gfn)
             if ret != 0:

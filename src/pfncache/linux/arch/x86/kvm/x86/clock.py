@@ -10,6 +10,7 @@ from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
@@ -25,6 +26,7 @@ class Clock(KvmMm):
         """
         if vcpu.pv_time.active:
             self.kvm_setup_guest_pvclock(vcpu, vcpu.pv_time)
+            self.host_end_stopped_request(vcpu)
         if vcpu.xen.vcpu_info_cache.active:
             self.kvm_setup_guest_pvclock(vcpu, vcpu.xen.vcpu_info_cache)
         if vcpu.xen.vcpu_time_info_cache.active:
@@ -121,6 +123,15 @@ class Clock(KvmMm):
         self.host_fill_pvclock(vcpu, data, self.host_pvclock_flags(vcpu, gpc, data[29]))
 
     @part_of("kvm_guest_time_update")
+    @host_only
+    def host_end_stopped_request(self, vcpu: KvmVcpu) -> None:
+        """End the request of PVCLOCK_GUEST_STOPPED, whether or not the clock could be written.
+
+        Linux: arch/x86/kvm/x86.c kvm_guest_time_update(), v7.3.4.
+        """
+        vcpu.host_guest_stopped = False
+
+    @part_of("kvm_guest_time_update")
     def host_pvclock_flags(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, guest: int) -> int:
         """Return the flags of a clock whose copy in the guest has the flags `guest`.
 
@@ -165,6 +176,7 @@ class Clock(KvmMm):
         """Deactivate the clock of a vCPU that is destroyed or reset.
 
         Linux: arch/x86/kvm/x86.c kvmclock_reset(), v7.3.4.
+        Simplified: arch.time, which RDMSR returns, stays.
         """
         self.kvm_gpc_deactivate(vcpu.pv_time)
 
@@ -174,7 +186,7 @@ class Clock(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_set_guest_paused(), v7.3.4.
         Returns: 0, or -EINVAL without a clock.
         """
-        with mutex(vcpu.mutex):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             if not vcpu.pv_time.active:
                 return -EINVAL
             vcpu.host_guest_stopped = True

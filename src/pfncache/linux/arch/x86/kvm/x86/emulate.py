@@ -8,6 +8,7 @@ from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 X86EMUL_CONTINUE = 0
@@ -20,17 +21,21 @@ PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 21) - 1)
 
 
 class Emulate(KvmMm):
-    """Instruction fetch, operands, and guest virtual addresses."""
+    """Instruction fetch, operands, and guest virtual addresses.
+
+    x86_emulate_instruction() and kvm_mmu_gva_to_gpa_read() are operations of another vCPU: see vcpu_loaded().
+    """
 
     def x86_emulate_instruction(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
         """Emulate a store after an exit.
 
         Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), in vcpu_run(), v7.3.4.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
+        Simplified: in C it returns 1, or 0 to exit to user space.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with srcu_read_lock(kvm.srcu):
+        with vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             if self.kvm_fetch_guest_virt(vcpu, rip) != X86EMUL_CONTINUE:
                 return X86EMUL_IO_NEEDED
             return self.emulator_read_write_onepage(vcpu, operand, b"\0", True)
@@ -55,7 +60,8 @@ class Emulate(KvmMm):
         Linux: arch/x86/kvm/x86.c emulator_read_write_onepage(), v7.3.4.
         Locks: SRCU.
         Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
-        Simplified: the address is already translated; of `data`, a read uses only the length.
+        Simplified: the address is already translated; a read is of one byte. For MMIO, C returns X86EMUL_CONTINUE too,
+        and has a fragment of MMIO to exit with.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -99,7 +105,7 @@ class Emulate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with srcu_read_lock(kvm.srcu):
+        with vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             return self.walk_addr_generic(vcpu, table, False)
 
     def kvm_arch_vcpu_ioctl_translate(self, vcpu: KvmVcpu, table: Gpa) -> int:
@@ -107,12 +113,15 @@ class Emulate(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), kvm_mmu_gva_to_gpa_system(), v7.3.4.
         Returns: the entry's guest physical address, or INVALID_GPA.
-        Simplified: the entries of higher levels are in other memory, and valid.
+        Simplified: the entries of higher levels are in other memory, and valid; this entry is read twice.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
-            if self.walk_addr_generic(vcpu, table, False) != 0:
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
+            if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), 8) != 0:
                 return INVALID_GPA
             entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
-            return entry & PT_BASE_ADDR_MASK if entry & PT_PRESENT_MASK else INVALID_GPA
+            # An entry that is not present gets no accessed bit.
+            if entry & PT_PRESENT_MASK == 0 or self.walk_addr_generic(vcpu, table, False) != 0:
+                return INVALID_GPA
+            return entry & PT_BASE_ADDR_MASK

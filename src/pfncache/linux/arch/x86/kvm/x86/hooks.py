@@ -13,6 +13,23 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 class ArchHooks(KvmMm):
     """Memory regions, guest_memfd and destruction on x86."""
 
+    def kvm_arch_memslots_updated(self, kvm: Kvm) -> None:
+        """Kick every vCPU, which then looks the address of steal time up again.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_memslots_updated(), v7.3.4.
+        Locks: slots_lock.
+        Simplified: without kvm_mmu_invalidate_mmio_sptes(), for a generation that wraps.
+        """
+        for vcpu in kvm.vcpus:
+            self.kvm_vcpu_kick(vcpu)
+
+    def kvm_arch_pre_destroy_vm(self, kvm: Kvm) -> None:
+        """Stop background work of a VM that is destroyed.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_pre_destroy_vm(), v7.3.4.
+        Simplified: the model has none of the work that is stopped here: the PIT, the I/O APIC's, NX huge pages'.
+        """
+
     def kvm_arch_destroy_vm(self, kvm: Kvm) -> None:
         """Destroy the vCPUs of a VM, and its caches.
 
@@ -44,19 +61,21 @@ class ArchHooks(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_arch_prepare_memory_region(), kvm_alloc_memslot_metadata(), v7.3.4.
         Locks: slots_lock.
         Returns: 0.
+        Simplified: it never fails, with -EINVAL for a gfn out of range or -ENOMEM. kvm_arch_commit_memory_region(),
+        which adapts SPTEs when logging is switched, is left out: see set_spte().
         """
         slot.arch_ready = True
         return 0
 
     def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:
-        """Assign a page to the guest in the RMP.
+        """Assign a page to the guest in the RMP, unless it is; attributes play no part.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_gmem_make_private(), arch/x86/kvm/svm/sev.c sev_gmem_make_private(), v7.3.4.
         Locks: the folio lock.
         Returns: 0.
         Simplified: SNP's rules for the CoCo type; other types have no RMP.
         """
-        if kvm.vm_type == KVM_X86_SNP_VM and kvm.mem_attr_array[gfn].private:
+        if kvm.vm_type == KVM_X86_SNP_VM and not self.mem_map[pfn].rmp_private:
             self.mem_map[pfn].rmp_private = True
         return 0
 

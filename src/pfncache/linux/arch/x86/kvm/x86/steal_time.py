@@ -21,7 +21,8 @@ class StealTimeUpdate(KvmMm):
 
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
-        Simplified: `preempted` is reset; the time is not modelled.
+        Simplified: `preempted` is reset, by one access; those to version and steal, each of which may fault alone, are
+        left out. MSR_KVM_STEAL_TIME is enabled, and its address is the cache's.
         """
         kvm = vcpu.kvm
         assert kvm is not None
@@ -34,7 +35,7 @@ class StealTimeUpdate(KvmMm):
             if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
                 return
         st = ghc.hva
-        written = self.copy_to_user(st + self.STEAL_PREEMPTED, b"\0")
+        written = self.unsafe_put_user(st + self.STEAL_PREEMPTED, b"\0")
         if written:
             self.host_steal_time(st)
         self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
@@ -60,6 +61,8 @@ class StealTimeUpdate(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_steal_time_set_preempted(), v7.3.4.
         Locks: SRCU, the runqueue's; nothing may sleep.
+        Simplified: without the tests of at_instruction_boundary, of the MSR's enable bit and of st.preempted, so that a
+        second preemption without a run in between writes again.
         """
         kvm = vcpu.kvm
         assert kvm is not None

@@ -14,6 +14,7 @@ from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 
 class VcpuRun(Clock, StealTimeUpdate, Mmu):
@@ -25,15 +26,18 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
 
         Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
         Returns: 0, RET_PF_RETRY or -EFAULT.
-        Simplified: a fault that must be retried ends the operation instead of re-entering the guest.
+        Simplified: a fault that must be retried ends the operation instead of re-entering the guest. `vcpu` stands for
+        another vCPU of the VM, whose mutex no other operation takes.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         gfn = self.gpa_to_gfn(gpa)
-        with srcu_read_lock(kvm.srcu):
+        with vcpu_loaded(vcpu):
+            # The guest runs outside of a section: vcpu_enter_guest() drops SRCU before the entry.
             if self.guest_access(kvm, gfn):
                 return 0
-            ret = self.kvm_tdp_page_fault(kvm, gfn, private)
+            with srcu_read_lock(kvm.srcu):
+                ret: Errno = self.kvm_tdp_page_fault(kvm, gfn, private)
             if ret == 0:
                 self.guest_access(kvm, gfn)
             return ret
@@ -61,7 +65,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             vcpu.clock_update = False
             self.kvm_guest_time_update(vcpu)
 
@@ -73,7 +77,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             self.record_steal_time(vcpu)
 
     @part_of("vcpu_enter_guest")
@@ -85,7 +89,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             self.kvm_xen_update_runstate(vcpu, False)
 
     @part_of("vcpu_run")
@@ -96,7 +100,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             self.kvm_xen_inject_timer_irqs(kvm, vcpu)
 
     @part_of("vcpu_run")
@@ -107,9 +111,39 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
             if vcpu.xen.evtchn_pending_sel:
                 self.kvm_xen_inject_pending_events(vcpu)
+
+    @part_of("vcpu_run")
+    def run_has_interrupt(self, vcpu: KvmVcpu) -> bool:
+        """Look for a pending upcall of a vCPU that runs: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), arch/x86/kvm/irq.c kvm_cpu_has_interrupt(), v7.3.4.
+        Returns: whether an upcall is pending.
+        Simplified: without SRCU, as in handle_fastpath_hlt(); other callers hold it.
+        """
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
+            return self.kvm_xen_has_interrupt(vcpu)
+
+    @part_of("vcpu_block")
+    def run_block(self, vcpu: KvmVcpu) -> bool:
+        """Run a halted vCPU: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_block(), which drops SRCU, v7.3.4.
+        Returns: whether the vCPU would sleep.
+        """
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
+            return self.kvm_vcpu_block(vcpu)
+
+    @part_of("vcpu_run")
+    def run_sched_out(self, vcpu: KvmVcpu) -> None:
+        """Schedule out a vCPU's thread during KVM_RUN, or any other ioctl of the vCPU.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), v7.3.4.
+        """
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
+            self.kvm_sched_out(vcpu)
 
     def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:
         """Serve the requests of a vCPU before it enters the guest: KVM_RUN.

@@ -27,6 +27,7 @@ class XenEvtchn(KvmMm):
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: any context.
         Returns: 1, or -EWOULDBLOCK when shared_info must be refreshed first.
+        Simplified: the vCPU is kicked, or its vector injected, even if the selector had the bit before.
         """
         kick: bool = False
         with srcu_read_lock(kvm.srcu):
@@ -95,7 +96,7 @@ class XenEvtchn(KvmMm):
         """Mark an event pending, and refresh shared_info if necessary, in the VM's address space.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn(), v7.3.4.
-        Locks: may sleep; not xen_lock (since v6.9: 7a36d680658b), so that two senders may refresh at a time.
+        Locks: may sleep; takes no xen_lock (since v6.9: 7a36d680658b), so that two senders may refresh at a time.
         Returns: 1, -EINVAL in another process, or the error of the refresh.
         """
         rc = self.kvm_xen_set_evtchn_fast(kvm, vcpu)

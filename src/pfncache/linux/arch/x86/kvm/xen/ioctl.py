@@ -13,6 +13,8 @@ from pfncache.linux.arch.x86.include.uapi.asm.kvm import (
     KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
     KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
     KVM_XEN_INVALID_GPA,
+    KVM_XEN_MSR_MAX_INDEX,
+    KVM_XEN_MSR_MIN_INDEX,
     KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR,
     KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT,
     KVM_XEN_VCPU_ATTR_TYPE_TIMER,
@@ -35,6 +37,7 @@ from pfncache.linux.include.xen.interface.xen import RUNSTATE_OFFLINE, RUNSTATE_
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.kernel.softirq import Softirq
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 PERMITTED_FLAGS = (
     KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND | KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE
@@ -57,9 +60,15 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         """
         if flags & ~PERMITTED_FLAGS != 0:
             return -EINVAL
+        if msr != 0 and not KVM_XEN_MSR_MIN_INDEX <= msr <= KVM_XEN_MSR_MAX_INDEX:
+            return -EINVAL
         with mutex(kvm.xen.xen_lock):
+            changed = kvm.xen.host_flags ^ flags
             kvm.xen.hvm_config = msr != 0
             kvm.xen.host_flags = flags
+        if changed & KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE != 0:
+            for vcpu in kvm.vcpus:
+                vcpu.clock_update = True
         return 0
 
     def kvm_xen_hvm_set_attr(self, kvm: Kvm, attribute: int, value: int) -> Errno:
@@ -67,11 +76,12 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
         Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
         Returns: 0, -EINVAL, -ENOENT (no such attribute), or the error of activation or refresh.
-        Simplified: no outbound event channels.
+        Simplified: no outbound event channels; KVM_XEN_ATTR_TYPE_XEN_VERSION and RUNSTATE_UPDATE_FLAG are refused too,
+        and the upcall vector is not kept.
         """
         if attribute == KVM_XEN_ATTR_TYPE_LONG_MODE:
             with mutex(kvm.xen.xen_lock):
-                kvm.xen.host_long_mode = value != 0
+                kvm.xen.long_mode = value != 0
                 return self.kvm_xen_shared_info_init(kvm) if kvm.xen.shinfo_cache.active else 0
         if attribute == KVM_XEN_ATTR_TYPE_UPCALL_VECTOR:
             return -EINVAL if 0 < value < FIRST_VECTOR else 0
@@ -90,6 +100,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
         Returns: 0, -EINVAL, -ENXIO (not aligned), -ENOENT (no such attribute), or the error of the activation.
+        Simplified: RUNSTATE_DATA, RUNSTATE_ADJUST and VCPU_ID are refused.
         """
         places = {
             KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO: (vcpu.xen.vcpu_info_cache, VCPU_INFO_SIZE),
@@ -101,8 +112,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
             return self._set_vcpu_info_hva(vcpu, value)
         if attribute == KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR:
             if value == KVM_XEN_INVALID_GPA:
-                self.disable_vcpu_info(vcpu, vcpu.xen.runstate_cache)
-                self.disable_vcpu_info(vcpu, vcpu.xen.runstate2_cache)
+                self.disable_runstate_area(vcpu)
                 return 0
             return self.set_runstate_area(vcpu, value)
         if attribute == KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT:
@@ -122,10 +132,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         if gpa == KVM_XEN_INVALID_GPA:
             self.disable_vcpu_info(vcpu, gpc)
             return 0
-        ret = self.set_vcpu_info(vcpu, gpc, gpa, length)
-        if ret == 0:
-            vcpu.clock_update = True
-        return ret
+        return self.set_vcpu_info(vcpu, gpc, gpa, length)
 
     @part_of("kvm_xen_vcpu_set_attr")
     def _set_vcpu_info_hva(self, vcpu: KvmVcpu, hva: int) -> Errno:
@@ -141,7 +148,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
             return 0
         if not self.vcpu_info_is_aligned(hva):
             return -ENXIO
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             ret = self.kvm_gpc_activate_hva(gpc, hva, VCPU_INFO_SIZE)
             if ret == 0:
                 vcpu.clock_update = True
@@ -157,7 +164,7 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         assert kvm is not None
         if state > RUNSTATE_OFFLINE:
             return -EINVAL
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self._enter_runstate(kvm, vcpu, state)
             self.kvm_xen_update_runstate(vcpu, state == RUNSTATE_RUNNABLE)
         return 0
@@ -207,14 +214,14 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         current().host_evtchn_port = vcpu.xen.host_timer_virq
 
     def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
-        """Set the runstate of a vCPU that runs again.
+        """Set the runstate of a vCPU that runs: at each KVM_RUN, as vcpu_load() requests it.
 
         Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), arch/x86/kvm/x86.c vcpu_enter_guest() with
         KVM_REQ_STEAL_UPDATE, v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if kvm.xen.hvm_config and vcpu.xen.host_runstate != RUNSTATE_RUNNING:
+        if kvm.xen.hvm_config:
             self._enter_runstate(kvm, vcpu, RUNSTATE_RUNNING)
             self.run_runstate_update(vcpu)
 
@@ -258,4 +265,4 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
 
         Linux: arch/x86/kvm/xen.c max_evtchn_port(), v7.3.4.
         """
-        return 4096 if kvm.xen.host_long_mode else 1024
+        return 4096 if kvm.xen.long_mode else 1024

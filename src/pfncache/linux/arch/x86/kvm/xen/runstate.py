@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
@@ -26,7 +27,7 @@ class XenRunstate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             ret: Errno = self.activate_runstate_area(vcpu, gpa)
             if ret != 0:
                 self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
@@ -36,6 +37,26 @@ class XenRunstate(KvmMm):
         return 0
 
     @part_of("kvm_xen_vcpu_set_attr")
+    def disable_runstate_area(self, vcpu: KvmVcpu) -> None:
+        """Disable the runstate area: KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR with no address.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+            self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
+            self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
+
+    @part_of_caller
+    def runstate_size(self, kvm: Kvm) -> int:
+        """Return the size of the guest's area; it grows if a guest changes to 64-bit mode after it has set the area.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), kvm_xen_update_runstate_guest(), v7.3.4.
+        """
+        return self.RUNSTATE_SIZE if kvm.xen.long_mode else self.RUNSTATE_COMPAT_SIZE
+
+    @part_of("kvm_xen_vcpu_set_attr")
     def activate_runstate_area(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
         """Activate the cache of each page; deactivate the second one for an area on one page.
 
@@ -43,14 +64,17 @@ class XenRunstate(KvmMm):
         Locks: xen_lock, SRCU.
         Returns: 0, or the error of the activation.
         """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        size = self.runstate_size(kvm)
         first = self.PAGE_SIZE - self.offset_in_page(gpa)
         ret = self.kvm_gpc_activate(vcpu.xen.runstate_cache, gpa, first)
         if ret != 0:
             return ret
-        if first >= self.RUNSTATE_SIZE:
+        if first >= size:
             self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
             return 0
-        return self.kvm_gpc_activate(vcpu.xen.runstate2_cache, gpa + first, self.RUNSTATE_SIZE - first)
+        return self.kvm_gpc_activate(vcpu.xen.runstate2_cache, gpa + first, size - first)
 
     def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
         """Change the vCPU's runstate to running, or to `runnable` when it is scheduled out.
@@ -84,8 +108,11 @@ class XenRunstate(KvmMm):
         """
         gpc1 = vcpu.xen.runstate_cache
         gpc2 = vcpu.xen.runstate2_cache
-        len1 = min(self.PAGE_SIZE - self.offset_in_page(gpc1.gpa), self.RUNSTATE_SIZE)
-        len2 = self.RUNSTATE_SIZE - len1
+        kvm = vcpu.kvm
+        assert kvm is not None
+        size = self.runstate_size(kvm)
+        len1 = min(self.PAGE_SIZE - self.offset_in_page(gpc1.gpa), size)
+        len2 = size - len1
         while True:
             local_irq_disable()
             if not self.runstate_read_lock(gpc1, in_atomic):
@@ -111,7 +138,8 @@ class XenRunstate(KvmMm):
             gpc1.lock.read_unlock_irq()
             if in_atomic:
                 return
-            # gpc1.gpa is read without its lock: it changes only under vcpu.mutex, which is held.
+            # Not a refresh: set_attr has not activated the cache if the area was on one page in 32-bit mode. gpc1.gpa
+            # is read without its lock: it changes only under vcpu.mutex, which is held.
             if self.kvm_gpc_activate(gpc2, gpc1.gpa + len1, len2) != 0:
                 return
         self.write_runstate_area(vcpu, gpc1, 0, len1)

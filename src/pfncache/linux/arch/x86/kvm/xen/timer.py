@@ -12,6 +12,7 @@ from pfncache.linux.include.uapi.linux.errno import EOPNOTSUPP
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.kernel.softirq import Softirq
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 
 class XenTimer(XenEvtchn, Softirq):
@@ -111,7 +112,7 @@ class XenTimer(XenEvtchn, Softirq):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self.kvm_xen_stop_timer(vcpu)
             if start:
                 self.kvm_xen_start_timer(kvm, vcpu, expired)
@@ -126,7 +127,7 @@ class XenTimer(XenEvtchn, Softirq):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock):
             if vcpu.xen.timer_expires:
                 vcpu.xen.timer.cancel()
                 self.kvm_xen_inject_timer_irqs(kvm, vcpu)

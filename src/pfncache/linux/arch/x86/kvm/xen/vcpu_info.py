@@ -14,6 +14,7 @@ from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import ENXIO
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 
 class XenVcpuInfo(XenRunstate):
@@ -28,10 +29,13 @@ class XenVcpuInfo(XenRunstate):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             if gpc is vcpu.xen.vcpu_info_cache and not self.vcpu_info_is_aligned(gpa):
                 return -ENXIO
-            return self.kvm_gpc_activate(gpc, gpa, length)
+            ret = self.kvm_gpc_activate(gpc, gpa, length)
+            if ret == 0:
+                vcpu.clock_update = True
+            return ret
 
     @part_of("kvm_xen_vcpu_set_attr")
     def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
@@ -49,15 +53,20 @@ class XenVcpuInfo(XenRunstate):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
             self.kvm_gpc_deactivate(gpc)
 
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
         """Deliver the events that the fast path left pending.
 
+        The upcall comes last: an event that is noted in the vCPU before is delivered with it.
+
         Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
+        Simplified: the selector has one bit.
         """
+        if not vcpu.xen.evtchn_pending_sel:
+            return
         gpc = vcpu.xen.vcpu_info_cache
         gpc.lock.read_lock_irq()
         while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
@@ -67,14 +76,27 @@ class XenVcpuInfo(XenRunstate):
             gpc.lock.read_lock_irq()
         self.inject_evtchn_pending_sel(vcpu, gpc)
         vcpu.xen.evtchn_pending_sel = False
+        self.inject_upcall_pending(gpc)
         self.kvm_gpc_mark_dirty_in_slot(gpc)
         self.note_xen_dirty(gpc)
         gpc.lock.read_unlock_irq()
+        if vcpu.xen.upcall_vector:
+            self.kvm_xen_inject_vcpu_vector(vcpu)
 
     @part_of("kvm_xen_inject_pending_events")
     @atomic
     def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Set the pending bits in vcpu_info, and mark an upcall pending.
+        """Set the pending bits in vcpu_info.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
+        Locks: gpc.lock for reading.
+        """
+        self.access_khva(gpc, True)
+
+    @part_of("kvm_xen_inject_pending_events")
+    @atomic
+    def inject_upcall_pending(self, gpc: GfnToPfnCache) -> None:
+        """Mark an upcall pending in vcpu_info.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_inject_pending_events(), v7.3.4.
         Locks: gpc.lock for reading.
@@ -95,6 +117,7 @@ class XenVcpuInfo(XenRunstate):
         """Read vcpu_info in an SRCU section.
 
         Linux: arch/x86/kvm/xen.c __kvm_xen_has_interrupt(), v7.3.4 (without the section before v7.3.2: aa8ad943f242).
+        Simplified: the VM's upcall_vector is set.
         """
         kvm = vcpu.kvm
         assert kvm is not None

@@ -13,9 +13,10 @@ class SetMemory(Mm):
 
     @atomic
     def set_direct_map_invalid_noflush(self, page: Page) -> None:
-        """Remove a page from the direct map, and flush the TLB.
+        """Remove a page from the direct map.
 
         Linux: arch/x86/mm/pat/set_memory.c set_direct_map_invalid_noflush(), v7.3.4.
+        Simplified: it cannot fail, and no TLB has an entry of the page; in Linux, the caller flushes.
         """
         page.direct_map = False
 

@@ -189,7 +189,7 @@ def test_dedicated_sequence_reads_like_its_changelog() -> None:
     assert_in_order(
         steps,
         [
-            ("sender", "get_user_page_fast_only", "pfn = mm.ptes[number].pfn"),
+            ("sender", "get_user_page_fast_only", "pfn = self.ptep_get_lockless(mm, number)"),
             ("madvise", "kvm_mmu_notifier_invalidate_range_start", COUNT_UP),
             ("madvise", "zap_pte_range", "page = self.clear_pte(mm, number)"),
             ("madvise", "kvm_mmu_notifier_invalidate_range_end", COUNT_DOWN),
@@ -208,7 +208,7 @@ def test_forward_port_trap_reads_like_its_description() -> None:
         [
             ("punch", "__kvm_gmem_invalidate_start", COUNT_UP),
             ("vcpu", "__kvm_gmem_get_pfn", "if not page.uptodate:"),
-            ("punch", "truncate_inode_pages_range", "self.filemap_remove_folio(mapping, index)"),
+            ("punch", "truncate_inode_folio", "self.filemap_remove_folio(mapping, page.index)"),
             ("punch", "__kvm_gmem_invalidate_end", COUNT_DOWN),
             ("vcpu", "mmu_notifier_retry_cache", COUNT_TEST),
             ("vcpu", "hva_to_pfn_retry", "gpc.valid = True"),

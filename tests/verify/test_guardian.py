@@ -38,7 +38,7 @@ def test_a_loop_that_cannot_be_interrupted(tmp_path: Path, number: signal.Signal
     started = time.monotonic()
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (-number, "", ENDS[number])
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30
 
 
 def test_the_time_limit_of_a_loop_in_c() -> None:

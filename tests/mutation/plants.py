@@ -163,9 +163,9 @@ PLANTS = (
     Plant(EndForEachSlot, (("slots/shared-user-page", "warn-on"),)),
     Plant(ZapFirstSlot, (("slots/shared-user-page-is-mapped", "stale-spte"),)),
     Plant(IndexWithoutOffset, (("gmem/crossed-offsets", "warn-on"),)),
-    Plant(FreshMapping, (("gpc/device-and-mprotect", "map-imbalance"),)),
-    Plant(UnmapReused, (("gpc/device-and-mprotect", "unmapped-access"),)),
-    Plant(KeepMapping, (("gpc/activate-device-and-mprotect", "map-imbalance"),)),
+    Plant(FreshMapping, (("device/clock-and-mprotect", "map-imbalance"),)),
+    Plant(UnmapReused, (("device/clock-and-mprotect", "unmapped-access"),)),
+    Plant(KeepMapping, (("device/activate-and-mprotect", "map-imbalance"),)),
     Plant(
         TestBeforeLock,
         tuple(

@@ -84,23 +84,3 @@ def move_to_other_page(w: World) -> None:
         w.call("run_clock_update", w.vcpu),
     )
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
-
-
-def _protect(w: World) -> World:
-    """Add a task that gives device memory the protection that it has: the pfn is the same after the invalidation."""
-    return w.actor("mprotect", w.call("do_mprotect_pkey", w.mm, w.hva, True))
-
-
-@scenario(memory=MemoryKind.PFNMAP)
-def device_and_mprotect(w: World) -> None:
-    """The clock in device memory is updated while mprotect() invalidates its cache and leaves the page where it is."""
-    w.clock_on()
-    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
-    _protect(w)
-
-
-@scenario(memory=MemoryKind.PFNMAP)
-def activate_device_and_mprotect(w: World) -> None:
-    """A cache of device memory is activated while mprotect() invalidates it and leaves the page where it is."""
-    w.actor("a", _activate(w), _use(w))
-    _protect(w)

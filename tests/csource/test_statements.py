@@ -149,9 +149,17 @@ def test_lines_are_those_of_the_c() -> None:
     )
 
 
+def test_a_constant_that_is_static_is_a_local() -> None:
+    assert "n = 3\n" in python(body("static const int n = 3;\nreturn n;"))
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
+        (
+            "static const char *n = 0;\nreturn 0;",
+            "3: f(): the static local in 'static const char *n = 0;'; use a member of a structure",
+        ),
         ("static int n;\nreturn n;", "3: f(): the static local in 'static int n;'; use a member of a structure"),
         ("int n[3];\nreturn 0;", "3: f(): the array n; use separate locals"),
         ("goto out;\nreturn 0;", "3: f(): goto out: there is no such label; correct the C"),

@@ -3,23 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from tests.csource.edits import Edit, both, condition, drop, insert, place
-
-PFNCACHE = "virt/kvm/pfncache.c"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """An edit of a function, and the scenario and the property that show it."""
-
-    function: str
-    edit: Edit
-    scenario: str
-    property: str
-    file: str = PFNCACHE
-
+from tests.csource.edits import both, condition, drop, insert, place
+from tests.csource.kvm.fault import Fault
 
 ACTIVE_FIRST = both(
     drop(place("gpc active true")),

@@ -24,7 +24,7 @@ class TornUpdateProbe(Tracepoints):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Require that the guest can read each structure: an odd version that stays makes it wait for ever."""
+        """Require that the guest can read each structure: an odd version that stays makes it spin without end."""
         super().trace_quiescent(kvm)
         for gpc in kvm.gpcs:
             if gpc.updating:

@@ -197,7 +197,7 @@ def test_a_mistake_in_an_own_scenario(pfncache: Command, tmp_path: Path) -> None
     assert (run.code, run.err.splitlines()[-1]) == (
         2,
         "Error: mine.py:14: AttributeError: the kernel has no function 'vm_mumap'; nearest: "
-        "vm_munmap, memunmap, vunmap",
+        "vm_munmap, do_vmi_munmap, memunmap",
     )
     path.write_text(OWN.format(function="vm_mumap").replace("    w.", "    # w."))
     run = pfncache("verify", str(path), "-s", "mine/")

@@ -201,7 +201,7 @@ SCENARIOS: tuple[Row, ...] = (
     (
         "call-unknown",
         WORLD + "    w.actor('a', w.call('vm_munmpa', w.mm))\n",
-        "mine.py:5: AttributeError: the kernel has no function 'vm_munmpa'; nearest: vm_munmap, memunmap, vunmap",
+        "mine.py:5: AttributeError: the kernel has no function 'vm_munmpa'; nearest: vm_munmap, do_vmi_munmap, memunmap",
     ),
     (
         "call-number",

@@ -83,7 +83,7 @@ class NeverWrite(Patch, X86):
         (RefuseUse, "gpc/activate-munmap", "vacuous", "a cache was never used"),
         (
             RefuseUse, "clock/anon/munmap", "violated",
-            "setup loops forever after write_unlock_irq(), without an access that other actors can see",
+            "setup loops forever after __kvm_gpc_refresh(), without an access that other actors can see",
         ),
         (
             RefuseActivation, "clock/anon/munmap", "vacuous",

@@ -46,4 +46,4 @@ def crosses_a_page(w: World) -> None:
     w.actor("vcpu", w.call("set_vcpu_info", w.vcpu, gpc, w.gpa + 1, 2), w.call("kvm_xen_has_interrupt", w.vcpu))
 
 
-length_after_active = mainline_7_3 + [LengthAfterActive]
+active_before_length = mainline_7_3 + [LengthAfterActive]

@@ -60,6 +60,9 @@ REASONS: dict[str, tuple[str, ...]] = {
         "kvm_xen_hvm_config(): without mutex(kvm.xen.xen_lock)",
         "kvm_xen_hvm_set_attr(): without mutex(kvm.xen.xen_lock)",
     ),
+    "No scenario unmaps an address that is not mapped; tests/linux/mm/test_mmap.py does.": (
+        "do_vmi_munmap(): without mm.mmap_lock",
+    ),
     "Two punches at once only wake faults too early; the folio lock keeps truncation apart already.": (
         "punch_hole_in_memfd(): without down_write(mapping.i_rwsem)",
     ),

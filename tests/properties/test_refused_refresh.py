@@ -108,7 +108,7 @@ def test_what_a_design_may_refuse_is_exempt(make_host: MakeHost, exempt: str) ->
             RefuseRefresh, "refused-refresh",
             "a refresh of vcpu.pv_time returns -14 when all is done, but the page is there",
         ),
-        (KeepLock, "deadlock", "Mutex.acquire would block forever when all is done"),
+        (KeepLock, "lock-imbalance", "a lock of vcpu.pv_time is held when all is done"),
     ],
 )  # fmt: skip
 def test_the_search_reports_it(patch: type[Patch], name: str, reason: str) -> None:

@@ -10,8 +10,9 @@ from pfncache.scenarios.world import MemoryKind, World
 
 
 def _protect(w: World) -> World:
-    """Add a task that gives device memory the protection that it has: the pfn is the same after the invalidation."""
-    return w.actor("mprotect", w.call("do_mprotect_pkey", w.mm, w.hva, True))
+    """Add a task that makes device memory read-only and writable again: the pfn is the same after the invalidations."""
+    protect = (w.call("do_mprotect_pkey", w.mm, w.hva, writable) for writable in (False, True))
+    return w.actor("mprotect", *protect)
 
 
 @scenario(memory=MemoryKind.PFNMAP)

@@ -24,7 +24,7 @@ from pfncache.verify.program_cache import layers_of, newest_folder
 from pfncache.verify.reach import TargetResult
 from pfncache.verify.trace import Trace, TraceRow
 
-FORMAT = "pfncache outcomes 1"
+FORMAT = "pfncache outcomes 2"
 
 
 class KeptOutcomes:
@@ -104,7 +104,8 @@ def _violation_as_json(violation: Violation) -> dict[str, Any]:
     trace = violation.trace
     rows = [row.as_json() for row in trace.rows] if trace is not None else []
     shown = {"actors": list(trace.actors), "rows": rows, "reason": trace.reason, "loop": trace.loop} if trace else None
-    return {"property": violation.property, "reason": violation.reason, "trace": shown}
+    calls = [list(call) for call in violation.calls]
+    return {"property": violation.property, "reason": violation.reason, "trace": shown, "calls": calls}
 
 
 def _outcome(known: Mapping[str, Any]) -> Outcome:
@@ -124,4 +125,5 @@ def _violation(known: Mapping[str, Any]) -> Violation:
     if shown is not None:
         rows = tuple(TraceRow(**{**row, "changes": tuple(row["changes"])}) for row in shown["rows"])
         trace = Trace(actors=tuple(shown["actors"]), rows=rows, reason=shown["reason"], loop=shown["loop"])
-    return Violation(property=known["property"], reason=known["reason"], trace=trace)
+    calls = tuple((function, line) for function, line in known["calls"])
+    return Violation(property=known["property"], reason=known["reason"], trace=trace, calls=calls)

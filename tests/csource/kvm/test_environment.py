@@ -10,6 +10,7 @@ import pytest
 from pfncache.csource.kvm.translation import translate
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.from_c import patch_of
+from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
 from pfncache.linux.include.uapi import KVM_X86_SW_PROTECTED_VM
 from tests.csource.kvm.trees import source
 from tests.linux.conftest import HVA, MakeHost, make_host, task
@@ -21,9 +22,13 @@ RELEASES = {"7.3.4": "mainline-7.3", "7.2.12": "mainline-7.2", "6.12.117": "main
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("from_c", [False, True])
-def test_a_conversion_zaps_the_old_kind_alone(make_host: MakeHost, release: str, from_c: bool) -> None:
+def test_a_conversion_zaps_the_old_kind_alone(
+    make_host: MakeHost, release: str, from_c: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """arch/x86/kvm/mmu/mmu.c kvm_arch_pre_set_memory_attributes(): SHARED if the new attribute is PRIVATE, or else
-    PRIVATE. An SPTE of the new kind is there where another gfn of the range still has the old attribute."""
+    PRIVATE. An SPTE of the new kind is there where another gfn of the range still has the old attribute. TDX alone has
+    two roots, so that the filter means something."""
+    monkeypatch.setattr(TdpMmu, "kvm_has_mirrored_tdp", lambda kernel, kvm: True)
     patches = [patch_of(translate(source(release), version=release))] if from_c else []
     design = DESIGNS[RELEASES[release]] + patches
     for private, kind in product((False, True), repeat=2):

@@ -249,7 +249,7 @@ class _Sharing:
                     return True
             elif variable in self.observed:
                 return True
-            elif (variable.record, True) in self._protection(step):  # released or downgraded: nobody else can take it
+            elif (variable.record, True) in self._protection(step):  # released or downgraded: it is held
                 continue
             elif step.touch.acquires and (not counts or variable in self.awaited):
                 return True

@@ -18,6 +18,9 @@ class Mprotect(Mm):
     def do_mprotect_pkey(self, mm: MmStruct, address: Hva, writable: bool, readable: bool = True) -> Errno:
         """Change the protection of one page to PROT_NONE, PROT_READ or PROT_READ | PROT_WRITE.
 
+        Anonymous PTEs become writable at once, and those of a device, which is mapped shared and has nothing to write
+        back (mm/vma.c vma_wants_writenotify()).
+
         Linux: mm/mprotect.c do_mprotect_pkey(), mprotect_fixup(), change_protection(), v7.3.4.
         Returns: 0 or -ENOMEM.
         Simplified: a PTE of a file stays read-only until it is written to; Linux makes one that is dirty writable.
@@ -36,7 +39,7 @@ class Mprotect(Mm):
             with spin_lock(mm.page_table_lock):
                 if not writable:
                     mm.ptes[number].writable = False
-                elif readable and vma.mapping is None and not vma.pfnmap and mm.ptes[number].pfn >= 0:
+                elif readable and vma.mapping is None and mm.ptes[number].pfn >= 0:
                     mm.ptes[number].writable = True
                 mm.ptes[number].prot_none = not readable
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)

@@ -64,7 +64,7 @@ class VmaOps(Mm):
     def vms_complete_munmap_vmas(self, mm: MmStruct, address: Hva, unlock: bool) -> None:
         """Clear the PTEs of a VMA that is no longer in the tree of VMAs, then free it.
 
-        Nobody who takes mmap_lock finds the VMA, so munmap() goes on with it for reading.
+        No task that takes mmap_lock finds the VMA, so munmap() goes on with it for reading.
 
         Linux: mm/vma.c vms_complete_munmap_vmas(), v7.3.4.
         Locks: mmap_lock for writing, which is downgraded and dropped if `unlock`.

@@ -69,7 +69,7 @@ def test_halted_vcpu_looks_in_a_read_section(make_host: MakeHost) -> None:
 
     class BeforeHasInterrupt(Vmlinux):
         def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-            return self._kvm_xen_has_interrupt(vcpu)
+            return self.upcall_is_pending(vcpu)
 
     host = make_host(BeforeHasInterrupt)
     host.add_slot()

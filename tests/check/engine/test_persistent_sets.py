@@ -21,6 +21,8 @@ from pfncache.verify.runner import Job, run
 from tests.check import toys
 
 STATES = 2_000_000
+HARMLESS = {"zap-private-only"}
+"""Designs that change nothing in a VM without TDX."""
 PARTS = 4
 ROOMS = sorted(
     {name.split("/")[0] if not name.startswith("clock/") else name.rsplit("/", 1)[0] for name in DEFAULT_SCENARIOS}
@@ -58,7 +60,8 @@ def test_violated_scenarios_agree_without_reduction(part: int) -> None:
     jobs += [("rfc-v4", name) for name in VIOLATED]
     assert len(jobs) >= 30
     for design, name in jobs[part::PARTS]:
-        assert require_same(design, name).verdict == "violated", (design, name)
+        expected = "holds" if design in HARMLESS else "violated"
+        assert require_same(design, name).verdict == expected, (design, name)
 
 
 def require_same(design: str, name: str) -> Outcome:

@@ -4,36 +4,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pfncache.commands import options
+from pfncache.commands.documented import DocumentedCommand
 from pfncache.verify import MAX_STATES
+
+if TYPE_CHECKING:
+    from pfncache.verify.run_record import RunRecord
 
 STATES = click.IntRange(min=1000)
 PATH = click.Path(path_type=Path)
 
 
-class FidelityCommand(click.Command):
-    """The command; with --json, a wrong option or argument gets a document too."""
+class FidelityCommand(DocumentedCommand):
+    """The command."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Parse the arguments."""
-        as_json = "--json" in args
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if as_json:
-                from pfncache import __version__
-                from pfncache.fidelity.document import print_document
-                from pfncache.verify.document import RunRecord
+    def print_nothing(self, record: RunRecord) -> None:
+        """Print the document of a run that has not begun."""
+        from pfncache.fidelity.document import print_document
 
-                record = RunRecord(version=__version__, status=error.exit_code, error=error.format_message())
-                print_document(None, record)
-            raise
+        print_document(None, record)
 
 
 @click.command(cls=FidelityCommand)

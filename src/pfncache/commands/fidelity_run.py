@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from pfncache import __version__
+from pfncache.commands.documented import documented, ending
 from pfncache.commands.exit_status import ExitStatus
 from pfncache.commands.names import usage_errors
 from pfncache.commands.output import users_output_on_stderr
-from pfncache.commands.verify_run import ending
 from pfncache.commands.verify_series import series_errors
-from pfncache.interrupts import Terminated
-from pfncache.verify.document import RunRecord
+from pfncache.verify.run_record import RunRecord
 
 if TYPE_CHECKING:
     from pfncache.fidelity.session import FidelitySession
@@ -61,15 +58,18 @@ def run(options: FidelityOptions) -> ExitStatus:
 
     record = RunRecord(version=__version__, options=options.as_json_options())
     session: FidelitySession | None = None
-    started = time.perf_counter()
-    try:
+
+    def print_partial() -> None:
+        print_document(session, record)
+
+    with documented(record, options.as_json, print_partial) as stop:
         with users_output_on_stderr(), usage_errors(), series_errors():
             options.check()
             session = _plan(options)
             from pfncache.fidelity.view import run_with_progress
 
             run_with_progress(session)
-        record.seconds = time.perf_counter() - started
+        stop()
         record.status = _status(session)
         if options.as_json:
             print_document(session, record)
@@ -78,13 +78,6 @@ def run(options: FidelityOptions) -> ExitStatus:
 
             show(session, record.seconds, every=bool(options.scenarios))
         return ExitStatus(record.status)
-    except BaseException as error:
-        if options.as_json and record.seconds == 0:
-            record.seconds = time.perf_counter() - started
-            record.status, record.error = ending(error)
-            with suppress(OSError):  # the error is the one that counts
-                print_document(session, record)
-        raise
 
 
 def _plan(options: FidelityOptions) -> FidelitySession:
@@ -121,7 +114,7 @@ def _status(session: FidelitySession) -> ExitStatus:
     from pfncache.fidelity.result import Agreement
 
     if session.interrupted is not None:
-        return ExitStatus.TERMINATED if isinstance(session.interrupted, Terminated) else ExitStatus.INTERRUPTED
+        return ending(session.interrupted)[0]
     return {Agreement.DIFFERENT: ExitStatus.VIOLATED, Agreement.INCOMPLETE: ExitStatus.INCOMPLETE}.get(
         session.agreement, ExitStatus.OK
     )

@@ -4,34 +4,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pfncache.commands import options
+from pfncache.commands.documented import DocumentedCommand
 from pfncache.verify import MAX_STATES
+
+if TYPE_CHECKING:
+    from pfncache.verify.run_record import RunRecord
 
 STATES, WIDTH = click.IntRange(min=1000), click.IntRange(min=20)
 PATH = click.Path(path_type=Path)
 
 
-class VerifyCommand(click.Command):
-    """The command; with --json, a wrong option or argument gets a document too."""
+class VerifyCommand(DocumentedCommand):
+    """The command."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Parse the arguments."""
-        as_json = "--json" in args
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if as_json:
-                from pfncache import __version__
-                from pfncache.verify.document import RunRecord, print_document
+    def print_nothing(self, record: RunRecord) -> None:
+        """Print the document of a run that has not begun."""
+        from pfncache.verify.document import print_document
 
-                print_document([], RunRecord(version=__version__, status=error.exit_code, error=error.format_message()))
-            raise
+        print_document([], record)
 
 
 @click.command(cls=VerifyCommand)

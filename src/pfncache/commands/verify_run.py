@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pfncache import __version__
-from pfncache.commands.ending import describe
+from pfncache.commands.documented import documented, ending
 from pfncache.commands.exit_status import ExitStatus
 from pfncache.commands.names import usage_errors
 from pfncache.commands.output import users_output_on_stderr
 from pfncache.commands.verify_series import check_options, steps
-from pfncache.interrupts import Terminated
-from pfncache.verify.document import RunRecord, print_document
+from pfncache.verify.document import print_document
+from pfncache.verify.run_record import RunRecord
 
 if TYPE_CHECKING:
     from pfncache.series.step import SeriesStep
@@ -82,25 +80,21 @@ def run(options: VerifyOptions) -> ExitStatus:
     """Search and show. Returns the exit status."""
     record = RunRecord(version=__version__, options=options.as_json_options())
     session: Session | None = None
-    started = time.perf_counter()
-    try:
+
+    def print_partial() -> None:
+        print_document(session.outcomes if session is not None else [], record)
+
+    with documented(record, options.as_json, print_partial) as stop:
         with users_output_on_stderr(), usage_errors():
             options.check()
             session = _plan(options)
             from pfncache.verify.view import run_with_progress
 
             run_with_progress(session)
-        record.seconds = time.perf_counter() - started
+        stop()
         record.status = _status(session, session.outcomes)
         _show(options, session, record)
         return ExitStatus(record.status)
-    except BaseException as error:
-        if options.as_json and record.seconds == 0:
-            record.seconds = time.perf_counter() - started
-            record.status, record.error = ending(error)
-            with suppress(OSError):  # the error is the one that counts
-                print_document(session.outcomes if session is not None else [], record)
-        raise
 
 
 def _plan(options: VerifyOptions) -> Session:
@@ -131,7 +125,7 @@ def _status(session: Session, designs: Sequence[DesignOutcome]) -> ExitStatus:
     from pfncache.verify.session import verdict_of
 
     if session.interrupted is not None:
-        return ExitStatus.TERMINATED if isinstance(session.interrupted, Terminated) else ExitStatus.INTERRUPTED
+        return ending(session.interrupted)[0]
     return {
         DesignVerdict.HOLDS: ExitStatus.OK,
         DesignVerdict.INCOMPLETE: ExitStatus.INCOMPLETE,
@@ -156,18 +150,3 @@ def _show(options: VerifyOptions, session: Session, record: RunRecord) -> None:
         from pfncache.commands.formats import write_junit
 
         write_junit(designs, options.junit)
-
-
-def ending(error: BaseException) -> tuple[ExitStatus, str]:
-    """Return the exit status and the line of an exception, as commands/ending.py has them."""
-    match error:
-        case click.ClickException():
-            return ExitStatus(error.exit_code), error.format_message()
-        case KeyboardInterrupt():
-            return ExitStatus.INTERRUPTED, "interrupted"
-        case Terminated():
-            return ExitStatus.TERMINATED, "terminated"
-        case SystemExit():
-            return ExitStatus.INTERNAL, f"ended by exit({error.code})"
-        case _:
-            return ExitStatus.INTERNAL, describe(error)

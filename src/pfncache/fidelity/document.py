@@ -12,7 +12,8 @@ from pfncache.fidelity.kernel_pair import KernelPair
 from pfncache.fidelity.result import FinalDifference, ScenarioFidelity, SideResult
 from pfncache.fidelity.session import FidelitySession
 from pfncache.series.change import SourceChange
-from pfncache.verify.document import RunRecord, change_as_json, host
+from pfncache.verify.document import change_as_json
+from pfncache.verify.run_record import RunRecord
 
 SCHEMA = 1
 """Version of the JSON document."""
@@ -21,14 +22,7 @@ SCHEMA = 1
 def document(session: FidelitySession | None, run: RunRecord) -> dict[str, Any]:
     """Return the whole run as one JSON document; what was not begun is null."""
     return {
-        "schema": SCHEMA,
-        "version": run.version,
-        "date": run.started.isoformat(timespec="seconds"),
-        "options": dict(run.options),
-        "host": host(),
-        "status": run.status,
-        "error": run.error,
-        "seconds": round(run.seconds, 3),
+        **run.members(SCHEMA),
         "kernel": _kernel(session.pair) if session is not None else None,
         "agreement": session.agreement if session is not None else None,
         "scenarios": [_scenario(found) for found in session.scenarios] if session is not None else [],

@@ -4,11 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -17,54 +13,20 @@ from pfncache.series.change import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Violation
+from pfncache.verify.run_record import RunRecord
 
 SCHEMA = 2
 """Version of the JSON document."""
 
 
-@dataclass(kw_only=True)
-class RunRecord:
-    """What was asked for, and how the run ended."""
-
-    version: str
-    """Of pfncache."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    seconds: float = 0.0
-    status: int = 0
-    """The exit status."""
-    error: str | None = None
-    """What ended the run early, in one line."""
-
-
 def document(designs: Sequence[DesignOutcome], run: RunRecord) -> dict[str, Any]:
     """Return the whole run as one JSON document."""
-    return {
-        "schema": SCHEMA,
-        "version": run.version,
-        "date": run.started.isoformat(timespec="seconds"),
-        "options": dict(run.options),
-        "host": host(),
-        "status": run.status,
-        "error": run.error,
-        "seconds": round(run.seconds, 3),
-        "designs": [_design(design) for design in designs],
-    }
+    return {**run.members(SCHEMA), "designs": [_design(design) for design in designs]}
 
 
 def print_document(designs: Sequence[DesignOutcome], run: RunRecord) -> None:
     """Print the document on standard output."""
     click.echo(json.dumps(document(designs, run), indent=1))
-
-
-def host() -> dict[str, Any]:
-    """Return what a time depends on."""
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "cpus": os.cpu_count() or 1,
-    }
 
 
 def _design(design: DesignOutcome) -> dict[str, Any]:

@@ -104,10 +104,10 @@ def _fetched(kernel: str) -> Path:
 
 def _known_source(version: str) -> Path | None:
     """Return the source of a version that the model has, if it is in the cache."""
-    from pfncache.kernels.debian import matches
-    from pfncache.kernels.source import fetched
+    from pfncache.kernels.source import find
 
-    return next((found.tree for found in fetched() if matches(found.release, version)), None)
+    found = find(version)
+    return found.tree if found is not None else None
 
 
 def _status(session: FidelitySession) -> ExitStatus:

@@ -81,6 +81,7 @@ def _of_series(path: Path, base: str, tree: Path | None, each_patch: bool) -> li
 
 def _fetched(base: str, touched: list[str]) -> KernelTree:
     """Return Debian's source of a base; it is fetched unless it is in the cache."""
+    from pfncache.kernels.debian import upstream
     from pfncache.kernels.session import source_of, working
     from pfncache.series.step import mainline_of
     from pfncache.series.trees import tree_at
@@ -88,7 +89,7 @@ def _fetched(base: str, touched: list[str]) -> KernelTree:
     mainline_of(base)  # before a download
     with working() as progress:
         found = source_of(base, progress)
-    return tree_at(found.tree, found.release.split("+")[0].split("-")[0], touched)
+    return tree_at(found.tree, upstream(found.release), touched)
 
 
 def _of_tree(tree: Path, span: str | None, each_patch: bool) -> list[SeriesStep]:

@@ -13,7 +13,7 @@ from pfncache.fidelity.cited import changes_by_hand
 from pfncache.fidelity.known import REFUSALS
 from pfncache.kernels.patch_mail import SeriesError
 from pfncache.series.change import SourceChange, Status
-from pfncache.series.step import BaseKernel, SeriesStep, mainline_of, of_tree
+from pfncache.series.step import BaseKernel, SeriesStep, mainline_of, number_of, of_tree
 from pfncache.series.trees import KernelTree, read_names, tree_at, version_of
 
 PREFIX = "mainline-"
@@ -50,11 +50,6 @@ class KernelPair:
         """Functions and changes that the comparison cannot see."""
         refused = [change for change in self.refused if change.name not in self.explained]
         return refused + [change for change in self.changes if self.is_drift and not change.is_complete]
-
-
-def number_of(version: str) -> str:
-    """Return the first two numbers of a version: 7.3 of 7.3.4."""
-    return ".".join(version.split(".")[:2])
 
 
 def has_design(version: str) -> bool:

@@ -41,6 +41,11 @@ def version_of(release: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.match(r"[0-9.]*", release)[0].strip(".").split("."))  # type: ignore[index]
 
 
+def upstream(release: str) -> str:
+    """Return the version of Linux that a release is: 7.3.4 of 7.3.4+deb13-amd64."""
+    return ".".join(map(str, version_of(release)))
+
+
 def age(release: str) -> list[int]:
     """Return a sort key by age: all numbers, since 6.1.0-50 is newer than 6.1.0-47."""
     return [int(number) for number in re.findall(r"[0-9]+", release)]

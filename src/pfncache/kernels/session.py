@@ -176,8 +176,7 @@ def _release(base: str, progress: Progress) -> str:
 
 def source_of(base: str, progress: Progress) -> source.Source:
     """Return the source of a kernel by the beginning of its release: one in the cache, or else Debian's newest."""
-    here = (found for found in source.fetched() if debian.matches(found.release, base))
-    if found := next(here, None):
+    if found := source.find(base):
         return found
     return source.get(lambda: _apt(False, progress), _release(base, progress), progress)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pfncache import user_cache as cache
 from pfncache.kernels.apt import Apt, AptError
-from pfncache.kernels.debian import age, version_of
+from pfncache.kernels.debian import age, matches, version_of
 
 _UNUSED = (
     "*/drivers/gpu/*.[ch]", "*/drivers/media/*.[ch]", "*/drivers/net/ethernet/*.[ch]",
@@ -49,6 +49,11 @@ def fetched() -> list[Source]:
     """Return the sources in the cache, the newest first."""
     folders = sorted(cache.entries("sources"), key=lambda path: age(path.name), reverse=True)
     return [Source(path.name, path) for path in folders if (path / "source").is_dir()]
+
+
+def find(wanted: str) -> Source | None:
+    """Return the newest source in the cache that is meant by the beginning of its release; None if there is none."""
+    return next((source for source in fetched() if matches(source.release, wanted)), None)
 
 
 def get(apt: Callable[[], Apt], release: str, progress: Callable[[str], None]) -> Source:

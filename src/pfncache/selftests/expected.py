@@ -44,10 +44,10 @@ def expected_of(host: Host, image: Image | None = None, design: Design | None = 
 
 def _from_c(name: str, changes: Changes) -> SeriesStep:
     """Return the design of a built kernel's C. Raises SeriesError if there is none that is whole."""
-    tree = next((found.tree for found in source.fetched() if found.release == changes.release), None)
-    if tree is None:
+    base = source.find(changes.release)
+    if base is None:
         raise SeriesError(f"the source of Linux {changes.release} is not in the cache any more")
-    step = of_build(tree, changes, name)
+    step = of_build(base.tree, changes, name)
     if step.refused:
         raise SeriesError(f"not translated: {step.refused[0]}")
     return step

@@ -14,6 +14,7 @@ from pfncache.csource.renames import Renames
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of
+from pfncache.kernels.debian import upstream
 from pfncache.kernels.image import Changes
 from pfncache.kernels.patch_mail import PatchMail, SeriesError
 from pfncache.series.change import ItemKind, SourceChange, Status
@@ -80,9 +81,14 @@ class BaseKernel:
         return SeriesStep(design=design, base=self.design, changes=tuple(changes))
 
 
+def number_of(version: str) -> str:
+    """Return the first two numbers of a version: 7.3 of 7.3.4."""
+    return ".".join(version.split(".")[:2])
+
+
 def mainline_of(version: str) -> Design:
     """Return the mainline design of a kernel's version. Raises SeriesError if there is none."""
-    number = ".".join(version.split(".")[:2])
+    number = number_of(version)
     if f"mainline-{number}" not in DESIGNS:
         known = ", ".join(name.removeprefix("mainline-") for name in DESIGNS if name.startswith("mainline-"))
         raise SeriesError(f"the model has no Linux {number}; it has {known}")
@@ -107,7 +113,7 @@ def steps_of(base: KernelTree, series: Sequence[PatchMail], name: str, each_patc
 
 def of_build(source: Path, changes: Changes, name: str) -> SeriesStep:
     """Return the design of a kernel that was built from a source with a series. Raises SeriesError."""
-    version = changes.release.split("+")[0].split("-")[0]
+    version = upstream(changes.release)
     base = tree_at(source, version, changes.names)
     step = BaseKernel(base).step(with_changes(base, changes), name, f"Linux {version} as it was built")
     require_something(step)

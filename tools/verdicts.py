@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from pfncache.designs.catalogue import DESIGNS
@@ -29,11 +30,11 @@ def rows() -> dict[str, dict[str, Row]]:
     return found
 
 
-def verdicts() -> str:
+def verdicts(table: Mapping[str, Mapping[str, Row]]) -> str:
     """Return a line for each design: how many scenarios hold and break, and by which properties."""
     lines = ["| design | hold | break | what breaks, with the number of scenarios | states |", "|---|---|---|---|---|"]
     for design in DESIGNS:
-        found = rows()[design].values()
+        found = table[design].values()
         broken = Counter(name for _, properties, *_ in found for name in properties)
         what = ", ".join(f"{name} {count}" for name, count in broken.most_common())
         holds = sum(verdict == "holds" for verdict, *_ in found)
@@ -42,10 +43,10 @@ def verdicts() -> str:
     return "\n".join(lines)
 
 
-def breaks() -> str:
+def breaks(table: Mapping[str, Mapping[str, Row]]) -> str:
     """Return a line for each set of properties that a scenario of the series breaks."""
     by_properties: dict[str, list[str]] = {}
-    for name, (_, properties, *_) in rows()[SERIES].items():
+    for name, (_, properties, *_) in table[SERIES].items():
         if properties:
             by_properties.setdefault(", ".join(properties), []).append(f"`{name}`")
     ordered = sorted(by_properties.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -56,8 +57,8 @@ def breaks() -> str:
 
 def page() -> str:
     """Return the page with the tables of today."""
-    text = PAGE.read_text()
-    for name, table in (("verdicts", verdicts()), ("breaks", breaks())):
+    text, found = PAGE.read_text(), rows()
+    for name, table in (("verdicts", verdicts(found)), ("breaks", breaks(found))):
         text, count = re.subn(
             rf"(<!-- {name}: [^\n]*-->\n).*?(\n<!-- end -->)", rf"\g<1>{table}\g<2>", text, count=1, flags=re.DOTALL
         )

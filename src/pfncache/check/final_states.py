@@ -54,8 +54,7 @@ class FinalStates:
         heap, kind = self.program.compiled.heap, self.program.kinds.get(variable)
         slot = self.program.slots.get(variable)
         if slot is None:
-            initial = heap.holder(variable).__dict__[variable.name]
-            return [int(initial) if isinstance(initial, int) else _name(initial)] * len(self.rows)
+            return [_initial(heap, variable)] * len(self.rows)
         numbers = (_numbers(self.rows, slot).astype(np.int64) + slot.low).tolist()
         if isinstance(kind, RefKind):
             return [_name(heap.record(kind.record, number)) for number in numbers]
@@ -87,9 +86,9 @@ def shared(first: FinalStates, second: FinalStates) -> list[str]:
     )
 
 
-def _initial(heap: Heap, variable: Variable) -> object:
+def _initial(heap: Heap, variable: Variable) -> int | str | None:
     value = heap.holder(variable).__dict__[variable.name]
-    return value if isinstance(value, int) else _name(value)
+    return int(value) if isinstance(value, int) else _name(value)
 
 
 def _name(value: object) -> str | None:

@@ -9,15 +9,15 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.design import Design, Patch
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
-from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import is_error_noslot_pfn
-from pfncache.linux.include.linux.types import Errno, Pgoff
-from pfncache.linux.kernel.locking.spinlock import read_lock_irq
-from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.include.linux.types import Errno
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import World, no_caches
 from pfncache.verify.runner import Job, run
+from tests.cases.case_35_lost_event import ForgetsEvent
+from tests.cases.case_37_fault_in_sched_out import FaultsInSchedOut
+from tests.cases.case_38_slot_leak import LeakSlot, bind_twice
 
 
 class CachedStealMap(Patch, X86):
@@ -51,66 +51,6 @@ def steal(w: World) -> None:
     run_vcpu = w.call("run_steal_time_update", w.vcpu)
     w.actor("vcpu", run_vcpu, run_vcpu)
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva), w.call("do_user_addr_fault", w.mm, w.hva))
-
-
-class ForgetsEvent(Patch, Xen):
-    """The class of "KVM: x86/xen: inject vCPU upcall vector when local APIC is enabled" (8e62bf2bfa46, 6.8)."""
-
-    def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        with srcu_read_lock(kvm.srcu):
-            gpc = kvm.xen.shinfo_cache
-            with read_lock_irq(gpc.lock):
-                if not self.kvm_gpc_check(gpc, self.PAGE_SIZE):
-                    return -11
-                rc: Errno = self.set_evtchn_pending(gpc)
-                if rc != 1:
-                    return rc
-            info = vcpu.xen.vcpu_info_cache
-            with read_lock_irq(info.lock):
-                if self.kvm_gpc_check(info, self.PVCLOCK_SIZE):
-                    self.set_evtchn_pending_sel(info)
-        self.kvm_vcpu_kick(vcpu)
-        return 1
-
-
-class FaultsInSchedOut(Patch, X86):
-    """The class of "KVM: x86: fix scheduling while atomic in kvm_arch_vcpu_put()" (931f261b42f1, 4.10)."""
-
-    def kvm_steal_time_set_preempted(self, vcpu: KvmVcpu) -> None:
-        kvm = vcpu.kvm
-        assert kvm is not None
-        ghc = vcpu.st.cache
-        if self.kvm_memslots(kvm).generation == ghc.generation and ghc.memslot is not None:
-            if not self.kvm_is_error_hva(ghc.hva) and self.copy_to_user(ghc.hva + self.STEAL_PREEMPTED, b"\1"):
-                self.mark_page_dirty_in_slot(kvm, ghc.memslot, self.gpa_to_gfn(ghc.gpa))
-
-
-class LeakSlot(Patch, Memslots):
-    """The class of "KVM: Free new dirty bitmap if creating a new memslot fails" (c87661f855c3, 5.18)."""
-
-    def kvm_create_memslot(
-        self, kvm: Kvm, slot_id: int, new: KvmMemorySlot, gmem: File | None, gmem_pgoff: Pgoff
-    ) -> Errno:
-        ret: Errno = 0
-        if gmem is not None:
-            ret = self.kvm_gmem_prepare_memory_region(kvm, new, gmem, gmem_pgoff)
-            if ret != 0:
-                return ret
-        kvm.slots_arch_lock.lock()
-        ret = self.kvm_prepare_memory_region(kvm, None, new)
-        if ret == 0 and gmem is not None:
-            ret = self.kvm_gmem_commit_memory_region(kvm, new)
-        kvm.slots_arch_lock.unlock()
-        if gmem is not None:
-            self.fput(gmem)
-        return ret
-
-
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, slot_ids=2, gfns=2, file_pages=2, caches=no_caches)
-def bind_twice(w: World) -> None:
-    """A part of a guest_memfd is bound to a second memslot, which fails."""
-    w.cannot_reach("vmm: set_memory_region() succeeded", "the part is bound already")
-    w.actor("vmm", w.call("set_memory_region", w.kvm, 1, 3, 1, w.hva, False, False, w.gmem, 0))
 
 
 class MarksEvents(Patch, Xen):

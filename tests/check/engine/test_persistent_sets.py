@@ -215,7 +215,7 @@ def test_a_lock_that_others_try_is_taken_alone() -> None:
 
 
 def test_a_downgrade_is_no_step_of_its_own() -> None:
-    """Nobody else can take the lock before it. Afterwards readers come in, as after a release, and writers do not."""
+    """No other actor can take the lock before it. Then readers come in, as after a release, and writers do not."""
     assert places(toys.update_downgraded, toys.read_shared) == ["down_write"] * 2
     whole, reduced = both(toys.update_downgraded, toys.update_downgraded, toys.read_shared)
     assert (whole.verdict, reduced.verdict) == ("holds", "holds")

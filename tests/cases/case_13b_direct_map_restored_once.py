@@ -10,7 +10,8 @@ from __future__ import annotations
 from pfncache import MemoryKind, World, scenario
 from pfncache.designs.alternatives import BumpSequence, CompareIdentity, MemslotsUnderLock
 from pfncache.designs.catalogue import Patch, mainline_7_3
-from pfncache.designs.rfc import NoDirectMap, ResolvePfnsViaGmem
+from pfncache.designs.no_direct_map import NoDirectMap, NoDirectMapPage
+from pfncache.designs.rfc import ResolvePfnsViaGmem
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import is_error_noslot_pfn
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
@@ -27,6 +28,7 @@ class RestoreDirectMap(Patch, Vmlinux):
         if not page.uptodate:
             self.clear_highpage(page)
             page.uptodate = True
+            assert isinstance(page, NoDirectMapPage)
             if mapping.no_direct_map:
                 self.set_direct_map_invalid_noflush(page)
                 page.direct_map_removed = True
@@ -35,6 +37,7 @@ class RestoreDirectMap(Patch, Vmlinux):
         """Restore the direct map."""
         if self.pfn_valid(pfn):
             page = self.mem_map[pfn]
+            assert isinstance(page, NoDirectMapPage)
             page.lock.lock()
             if page.direct_map_removed:
                 self.set_direct_map_default_noflush(page)
@@ -49,6 +52,7 @@ class RestoreDirectMap(Patch, Vmlinux):
         """Remove it again, if the page still is guest_memfd's."""
         if not is_error_noslot_pfn(pfn) and khva != 0 and self.pfn_valid(pfn):
             page = self.mem_map[pfn]
+            assert isinstance(page, NoDirectMapPage)
             page.lock.lock()
             mapping = page.mapping
             if not page.anon and mapping is not None and mapping.no_direct_map and not page.direct_map_removed:

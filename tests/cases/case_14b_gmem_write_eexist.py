@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pfncache import MemoryKind, World, scenario
 from pfncache.designs.catalogue import Patch, mainline_7_3
-from pfncache.designs.rfc import NoDirectMap
+from pfncache.designs.no_direct_map import NoDirectMap
 from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EEXIST, ENOMEM

@@ -63,7 +63,7 @@ def test_json(pfncache: Command) -> None:
         "jobs": None, "series": None, "base": None, "tree": None, "range": None,
     }  # fmt: skip
     (design,) = document["designs"]
-    assert (design["design"], design["base"], design["verdict"]) == ("rfc-v4-on-7.3", "mainline-7.3", "violated")
+    assert (design["design"], design["base"], design["verdict"]) == ("rfc-v4-on-7.3", "no-direct-map", "violated")
     (scenario,) = design["scenarios"]
     assert (scenario["scenario"], scenario["cured"]) == ("clock/gmem-unmapped/punch", [])
     assert scenario["states"] > 100

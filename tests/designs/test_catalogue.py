@@ -56,7 +56,7 @@ def test_table_is_complete() -> None:
     """Each design is there, each scenario of the catalogue, and nothing else."""
     table = json.loads(TABLE.read_text())
     assert set(table) == set(DESIGNS)
-    assert set(table["mainline-7.3"]) == set(DEFAULT_SCENARIOS)
+    assert set(table["no-direct-map"]) == set(DEFAULT_SCENARIOS)
 
 
 def test_no_search_is_vacuous() -> None:

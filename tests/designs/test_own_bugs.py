@@ -35,12 +35,12 @@ def broken(design: str) -> dict[str, set[str]]:
     ("design", "base", "own"),
     [
         # The range that ends where it starts misses a punch, and the release of the file.
-        ("rfc-v2", "mainline-7.2", V2),
-        ("rfc-v3", "mainline-7.2", V2),
+        ("rfc-v2", "no-direct-map-on-7.2", V2),
+        ("rfc-v3", "no-direct-map-on-7.2", V2),
         # What is left in v4: the raw page->mapping, private memory, the slot with another file, the alias.
         (
             "rfc-v4",
-            "mainline-7.2",
+            "no-direct-map-on-7.2",
             {
                 "wild-pointer": "clock/anon/munmap",
                 "private-access": "clock/gmem/punch",
@@ -51,7 +51,7 @@ def broken(design: str) -> dict[str, set[str]]:
         # Carried onto a kernel with a sequence of pfncache's own, which it does not move.
         (
             "rfc-v4-on-7.3",
-            "mainline-7.3",
+            "no-direct-map",
             {
                 "wild-pointer": "clock/anon/munmap",
                 "private-access": "clock/gmem/punch",
@@ -60,8 +60,8 @@ def broken(design: str) -> dict[str, set[str]]:
                 "use-after-free": "clock/gmem-unmapped/punch",
             },
         ),
-        ("rfc-v4-fixed", "mainline-7.3", {"alias-outlives": "clock/gmem-ndm/punch"}),
-        ("uaccess-clock", "mainline-7.3", {}),
+        ("rfc-v4-fixed", "no-direct-map", {"alias-outlives": "clock/gmem-ndm/punch"}),
+        ("uaccess-clock", "no-direct-map", {}),
         ("range-filter", "mainline-7.3", {}),
     ],
 )

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from pfncache.check.verdict import Verdict
-from pfncache.designs.catalogue import DESIGNS, mainline_6_12, mainline_7_2, mainline_7_3
+from pfncache.designs.catalogue import DESIGNS, mainline_6_12, mainline_7_2, mainline_7_3, no_direct_map_on_7_2
 from pfncache.designs.design import Design
-from pfncache.verify.base import mainline_below
+from pfncache.verify.base import base_below
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Outcome, Violation
@@ -166,19 +166,20 @@ def test_shortest_new_violation_of_each_property() -> None:
 @pytest.mark.parametrize(
     ("name", "base"),
     [
-        ("mainline-7.3", None), ("mainline-6.12", None), ("rfc-v4", "mainline-7.2"), ("rfc-v4-bool", "mainline-7.2"),
-        ("rfc-v4-on-7.3", "mainline-7.3"), ("no-active-count", "mainline-7.3"), ("xen-timer-stopped", "mainline-7.3"),
+        ("mainline-7.3", None), ("mainline-6.12", None), ("no-direct-map", "mainline-7.3"),
+        ("rfc-v4", "no-direct-map-on-7.2"), ("rfc-v4-bool", "no-direct-map-on-7.2"), ("rfc-v4-on-7.3", "no-direct-map"),
+        ("no-active-count", "mainline-7.3"), ("xen-timer-stopped", "mainline-7.3"),
     ],
 )  # fmt: skip
 def test_bases_of_the_catalogue(name: str, base: str | None) -> None:
-    found = mainline_below(DESIGNS[name])
+    found = base_below(DESIGNS[name])
     assert (found.name if found is not None else None) == base
 
 
 def test_bases_of_a_users_designs() -> None:
-    assert mainline_below(mainline_7_2 + []) is mainline_7_2
-    assert mainline_below((mainline_6_12 + []).named("mine", "") + []) is mainline_6_12
-    assert mainline_below(mainline_7_3.named("mine", "the same")) is mainline_7_3
-    assert mainline_below(mainline_7_2.without(frozenset({"gmem-ndm"})).named("less", "")) is not None
-    assert mainline_below(Design("by-hand", "", mainline_7_2.patches)) is mainline_7_2
-    assert [mainline_below(step) for step in DESIGNS["rfc-v4"].prefixes()] == [mainline_7_2] * 5
+    assert base_below(mainline_7_2 + []) is mainline_7_2
+    assert base_below((mainline_6_12 + []).named("mine", "") + []) is mainline_6_12
+    assert base_below(mainline_7_3.named("mine", "the same")) is mainline_7_3
+    assert base_below(mainline_7_2.without(frozenset({"gmem-ndm"})).named("less", "")) is not None
+    assert base_below(Design("by-hand", "", mainline_7_2.patches)) is mainline_7_2
+    assert [base_below(step) for step in DESIGNS["rfc-v4"].prefixes()] == [no_direct_map_on_7_2] * 5

@@ -39,14 +39,13 @@ mainline_6_12 = (
     .without(OLD_MEMORY)
 )
 
-_rfc_base = mainline_7_2 + [rfc.NoDirectMap]
-"""The base of the RFC: the mainline of its time, with NO_DIRECT_MAP."""
-rfc_v2 = (_rfc_base + rfc.V2).named("rfc-v2", "RFC v2 (2026-02-26) on the mainline of its time")
-rfc_v3 = (_rfc_base + rfc.V3).named("rfc-v3", "RFC v3 (2026-03-10) on the mainline of its time")
-rfc_v4 = (_rfc_base + rfc.V4).named("rfc-v4", "RFC v4 (2026-04-20) on the mainline of its time")
-rfc_v4_on_7_3 = (mainline_7_3 + [rfc.NoDirectMap] + rfc.V4).named(
-    "rfc-v4-on-7.3", "RFC v4 carried unchanged onto mainline 7.3.4"
-)
+no_direct_map = (mainline_7_3 + rfc.BASE).named("no-direct-map", "mainline 7.3.4 with NO_DIRECT_MAP v12")
+no_direct_map_on_7_2 = (mainline_7_2 + rfc.BASE).named("no-direct-map-on-7.2", "mainline 7.2.12 with NO_DIRECT_MAP v12")
+
+rfc_v2 = (no_direct_map_on_7_2 + rfc.V2).named("rfc-v2", "RFC v2 (2026-02-26) on the mainline of its time")
+rfc_v3 = (no_direct_map_on_7_2 + rfc.V3).named("rfc-v3", "RFC v3 (2026-03-10) on the mainline of its time")
+rfc_v4 = (no_direct_map_on_7_2 + rfc.V4).named("rfc-v4", "RFC v4 (2026-04-20) on the mainline of its time")
+rfc_v4_on_7_3 = (no_direct_map + rfc.V4).named("rfc-v4-on-7.3", "RFC v4 carried unchanged onto mainline 7.3.4")
 
 rfc_v4_fixed = (
     rfc_v4_on_7_3
@@ -65,7 +64,7 @@ rfc_v4_bool = (
     .named("rfc-v4-bool", "RFC v4 with a flag instead of a count, as proposed in September 2024")
     .broken_by("gmem/overlapping-invalidations")
 )
-uaccess_clock = (mainline_7_3 + [alternatives.ClockThroughUserspace, reverts_pfncache.TestActiveFirst]).named(
+uaccess_clock = (no_direct_map + [alternatives.ClockThroughUserspace, reverts_pfncache.TestActiveFirst]).named(
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
 range_filter = (mainline_7_3 + [alternatives.RetryInRange]).named(
@@ -117,7 +116,7 @@ _REVERTS: dict[str, tuple[type[Patch], str]] = {
 DESIGNS: dict[str, Design] = {
     d.name: d
     for d in (
-        mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12,
+        mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12, no_direct_map, no_direct_map_on_7_2,
         rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, range_filter, preempt_rt,
         *((mainline_7_3 + [p]).named(n, p.subject()) for n, p in _FIXES.items()),
         *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),

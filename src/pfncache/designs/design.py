@@ -16,6 +16,9 @@ from pfncache.lang.part_of import is_part, linux_name, part_of
 from pfncache.lang.records import Record
 from pfncache.linux.vmlinux import Vmlinux
 
+NOT_IN_MAINLINE = frozenset({"gmem-ndm"})
+"""Kinds of memory that no mainline kernel supports, but a patch may."""
+
 
 class DesignError(TypeError):
     """What a design is made of is no design, no patch, or no name. The message is one line."""
@@ -31,6 +34,8 @@ class Patch:
     """What the patch requires of its base."""
     provides: ClassVar[tuple[Requirement, ...]] = ()
     """The requirements of other patches that this one meets."""
+    supports: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of memory that no mainline kernel has, and a kernel with the patch has."""
     source_key: ClassVar[str] = ""
     """Of a patch that is made of other source than a class: a digest of all that determines its functions."""
     changes_nothing: ClassVar[str] = ""
@@ -101,7 +106,9 @@ class Design:
 
     def has(self, memory: str) -> bool:
         """Return whether the kernel supports a kind of memory."""
-        return memory not in self.lacks
+        if memory in self.lacks:
+            return False
+        return memory not in NOT_IN_MAINLINE or any(memory in patch.supports for patch in self.patches)
 
     @property
     def provides(self) -> frozenset[Requirement]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
+from pfncache.designs.no_direct_map import NoDirectMap
 from pfncache.designs.requirement import MMU_SEQUENCE, NO_DIRECT_MAP
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
@@ -12,26 +13,11 @@ from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, 
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa, is_error_noslot_pfn
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
-from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock
-from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
 from pfncache.linux.virt.kvm.pfncache import Pfncache
-
-
-class NoDirectMap(Patch, GuestMemfdFile):
-    """KVM: guest_memfd: Add flag to remove from direct map (NO_DIRECT_MAP v12).
-
-    The model's guest_memfd implements the flag; this patch makes it available to user space.
-    """
-
-    provides = (NO_DIRECT_MAP,)
-
-    def kvm_gmem_get_supported_flags(self, kvm: Kvm) -> int:
-        """Support one more flag, for every type of VM."""
-        return super().kvm_gmem_get_supported_flags(kvm) | GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 
 
 class ResolvePfnsViaGmem(Patch, Pfncache):
@@ -219,6 +205,8 @@ class InvalidateUpToSlotEnd(InvalidateOnGmemEvents):
         self.gpc_invalidate_hva_range_start(kvm, self.gfn_to_hva_in_slot(slot, start), hva_end)
 
 
+BASE = (NoDirectMap,)
+"""The series that this one is posted on top of."""
 V4 = (ResolvePfnsViaGmem, MapThroughVmap, RenameInvalidateStart, RenameGpcHelper, InvalidateOnGmemEvents)
 V3 = (
     ResolvePfnsViaGmem,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from pfncache.designs.design import Design, Patch
-from pfncache.designs.rfc import NoDirectMap
+from pfncache.designs.no_direct_map import NoDirectMap
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.matrix.cell import Observation

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The base of a design: the nearest mainline version below it, with which its violations are compared."""
+"""The base of a design: the nearest kernel of the catalogue below it, with which its violations are compared."""
 
 from __future__ import annotations
 
 import functools
 
 from pfncache.check.compile.source import unwrap
-from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.catalogue import DESIGNS, no_direct_map, no_direct_map_on_7_2
 from pfncache.designs.design import Design
 from pfncache.lang.part_of import linux_name
 
@@ -14,22 +14,19 @@ MAINLINES = tuple(design for name, design in DESIGNS.items() if name.startswith(
 """The mainline versions, the newest first. They have no base: what they violate is a fault of Linux."""
 
 
-def mainline_below(design: Design) -> Design | None:
-    """Return the nearest mainline version that a design was made from; None for a mainline version itself.
+BASES = (*MAINLINES, no_direct_map, no_direct_map_on_7_2)
+"""What series are posted on top of."""
 
-    A design that was made from none, but by hand from patches, has the mainline version with the most patches that it
-    begins with.
-    """
+
+def base_below(design: Design) -> Design | None:
+    """Return the base with the most patches that a design begins with; None for a mainline version itself."""
     if any(design is mainline for mainline in MAINLINES):
         return None
-    below = design.base
-    while below is not None:
-        for mainline in MAINLINES:
-            if (below.patches, below.lacks) == (mainline.patches, mainline.lacks):
-                return mainline
-        below = below.base
-    begun = [m for m in MAINLINES if m.lacks <= design.lacks and m.patches == design.patches[: len(m.patches)]]
-    return max(begun, key=lambda mainline: len(mainline.patches))
+    begun = [
+        base for base in BASES
+        if base is not design and base.lacks <= design.lacks and base.patches == design.patches[: len(base.patches)]
+    ]  # fmt: skip
+    return max(begun, key=lambda base: len(base.patches))
 
 
 @functools.lru_cache(maxsize=16)

@@ -15,7 +15,7 @@ from pfncache.check.ir import SourceLine
 from pfncache.designs.design import Design, Patch
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.linux.vmlinux import Vmlinux
-from pfncache.verify.base import mainline_below
+from pfncache.verify.base import base_below
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.trace import kernel_path
 
@@ -103,7 +103,7 @@ def _sources(design: Design, files: set[str]) -> Iterator[FunctionSource]:
 
 def _layers(design: Design, files: set[str]) -> Iterator[type]:
     """Yield the classes of a design's own functions: of its patches, and of a mainline version those of Linux."""
-    base = mainline_below(design)
+    base = base_below(design)
     for patch in design.patches[len(base.patches) if base is not None else 0 :]:
         yield from (part for part in patch.__mro__ if part not in (Patch, *Vmlinux.__mro__))
     if base is None:

@@ -11,7 +11,7 @@ from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import MAX_STATES
-from pfncache.verify.base import functions_of, mainline_below
+from pfncache.verify.base import base_below, functions_of
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import coverage_of
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
@@ -221,7 +221,7 @@ class Session:
 
 
 def _base(given: Design | SeriesStep) -> Design | None:
-    return mainline_below(given) if isinstance(given, Design) else given.base
+    return base_below(given) if isinstance(given, Design) else given.base
 
 
 def verdict_of(designs: Sequence[DesignOutcome]) -> DesignVerdict:

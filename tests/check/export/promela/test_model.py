@@ -22,7 +22,7 @@ needs_spin = pytest.mark.skipif(bool(missing()), reason=missing())
 SCENARIOS = [
     ("mainline-7.3", "clock/anon/munmap"),
     ("mainline-7.3", "clock/anon/migrate"),
-    ("mainline-7.3", "clock/gmem-ndm/punch"),
+    ("no-direct-map", "clock/gmem-ndm/punch"),
     ("mainline-7.3", "gpc/refresh-twice"),
     ("mainline-7.3", "gpc/activate-deactivate"),
     ("mainline-7.3", "xen/irq-user"),

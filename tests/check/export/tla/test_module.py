@@ -23,7 +23,7 @@ needs_tlc = pytest.mark.skipif(bool(missing()), reason=missing())
 
 SCENARIOS = [
     ("mainline-7.3", "clock/anon/munmap"),
-    ("mainline-7.3", "clock/gmem-ndm/punch"),
+    ("no-direct-map", "clock/gmem-ndm/punch"),
     ("mainline-7.3", "slots/dirty-logging"),
     ("mainline-7.3", "xen/expired-timer"),
     ("rfc-v4", "clock/gmem-mmap/allocate"),

@@ -38,8 +38,6 @@ class Page(Record):
     hwpoison: bool
     direct_map: bool = True
     """The direct map's PTE of the page is present."""
-    direct_map_removed: bool
-    """guest_memfd with NO_DIRECT_MAP: bit 0 of folio->private, set when the page leaves the direct map."""
     rmp_private: bool
     """SNP: the page is assigned to a guest in the RMP; a host write to it is fatal."""
     lock: Mutex
@@ -121,7 +119,7 @@ class AddressSpace(Record, slab=True):
     """memfd: the hole that is being punched."""
     i_pages_lock: SpinLock
     no_direct_map: bool
-    """AS_NO_DIRECT_MAP."""
+    """GUP refuses the pages, which the kernel does not map: secretmem in 7.3.4, AS_NO_DIRECT_MAP of later proposals."""
     gmem: bool
     """a_ops are guest_memfd's, not shmem's."""
     gmem_flags: Annotated[int, Bound(0, 7)]

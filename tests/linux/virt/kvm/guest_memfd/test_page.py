@@ -4,11 +4,9 @@ from __future__ import annotations
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
 from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_MMAP,
-    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
     KVM_X86_SW_PROTECTED_VM,
 )
 from pfncache.linux.include.uapi.linux.errno import EFAULT
-from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from tests.linux.conftest import HVA, Host, MakeHost
 from tests.linux.virt.kvm.guest_memfd.helpers import MAPPABLE, cached, get_pfn, gmem_slot
 
@@ -43,19 +41,3 @@ def test_fault_past_the_end(host: Host) -> None:
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 1, MAPPABLE)
     host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
     assert host.kernel.do_user_addr_fault(host.mm, HVA) == -EFAULT
-
-
-def test_no_direct_map(host: Host) -> None:
-    file = gmem_slot(host, MAPPABLE | GUEST_MEMFD_FLAG_NO_DIRECT_MAP)
-    kernel = host.kernel
-    page = kernel.mem_map[get_pfn(host, 1)]
-    assert (page.direct_map, page.direct_map_removed) == (False, True)
-    kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 1)
-    assert kernel.do_user_addr_fault(host.mm, HVA) == 0
-    assert kernel.hva_to_pfn(HVA) == KVM_PFN_ERR_FAULT  # GUP refuses
-    with srcu_read_lock(host.kvm.srcu):
-        assert kernel.kvm_write_guest_page(host.kvm, 1, b"x", 0) == 0  # uaccess works
-        assert kernel.kvm_gpc_activate(host.gpc, 0x1000, 8) == -EFAULT
-    kernel.kvm_gmem_punch_hole(file, 0, 4)
-    # restored as the page leaves the cache, although get_pfn()'s reference keeps it from the allocator
-    assert (page.direct_map, page.direct_map_removed, page.free, page.refcount) == (True, False, False, 1)

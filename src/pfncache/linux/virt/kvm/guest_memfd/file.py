@@ -14,11 +14,7 @@ from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EBADF, EINTR, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
-from pfncache.linux.include.uapi.linux.kvm import (
-    GUEST_MEMFD_FLAG_INIT_SHARED,
-    GUEST_MEMFD_FLAG_MMAP,
-    GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
-)
+from pfncache.linux.include.uapi.linux.kvm import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 from pfncache.linux.mm.slub import kfree
@@ -63,7 +59,6 @@ class GuestMemfdFile(KvmMm):
             f"{name}.inode",
             i_count=1,
             i_pages=tuple(PageCacheEntry(f"{name}[{i}]") for i in range(pages)),
-            no_direct_map=bool(flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP),
             gmem=True,
             gmem_flags=flags,
             gmem_listed=True,

@@ -58,9 +58,7 @@ class GuestMemfdPage(KvmMm):
 
     @part_of_caller
     def make_uptodate(self, mapping: AddressSpace, page: Page) -> None:
-        """Zero a page at its first use; with NO_DIRECT_MAP, then remove it from the direct map.
-
-        The second half is not in 7.3.4: it is kvm_gmem_folio_zap_direct_map() of the NO_DIRECT_MAP series, v12.
+        """Zero a page at its first use.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_fault_user_mapping(), kvm_gmem_get_pfn(), v7.3.4.
         Locks: the folio lock.
@@ -68,22 +66,14 @@ class GuestMemfdPage(KvmMm):
         if not page.uptodate:
             self.clear_highpage(page)
             page.uptodate = True
-        if mapping.no_direct_map and not page.direct_map_removed:
-            self.set_direct_map_invalid_noflush(page)
-            page.direct_map_removed = True
 
     def kvm_gmem_free_folio(self, page: Page) -> None:
         """Clean a page up that has left the page cache; other references to it may still exist.
-
-        With NO_DIRECT_MAP, v12, the page returns to the direct map here.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_free_folio(), v7.3.4.
         Locks: the folio lock.
         """
         self.kvm_arch_gmem_reclaim(page.pfn)
-        if page.direct_map_removed:
-            self.set_direct_map_default_noflush(page)
-            page.direct_map_removed = False
 
     # Lookup by KVM
 

@@ -12,6 +12,7 @@ from pfncache.properties.lost_event import LOST_EVENT
 from pfncache.properties.lost_update import LOST_UPDATE
 from pfncache.properties.private_access import PRIVATE_ACCESS
 from pfncache.properties.property import Property
+from pfncache.properties.readonly_write import READONLY_WRITE
 from pfncache.properties.refused_refresh import REFUSED_REFRESH
 from pfncache.properties.stale_spte import STALE_SPTE
 from pfncache.properties.stale_translation import STALE_TRANSLATION
@@ -27,6 +28,7 @@ PROPERTIES: dict[str, Property] = {
         LOST_UPDATE,
         TORN_UPDATE,
         LOST_DIRTY,
+        READONLY_WRITE,
         LOST_EVENT,
         PRIVATE_ACCESS,
         ALIAS_OUTLIVES,

@@ -5,17 +5,36 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.mm.slub import is_live
 from pfncache.properties.oracle import Oracle
 from pfncache.properties.property import Property
 
 
 class LostDirtyProbe(Oracle):
-    """Checks each write to guest memory, once its writer has marked it dirty.
+    """Checks each write to guest memory, once its writer has marked it dirty, and at the end.
 
     Event channel and shared_info writes are exempt by KVM's ABI.
     """
+
+    @atomic
+    def trace_pv_begin(self, gpc: GfnToPfnCache) -> None:
+        """Note the write, in case that its writer never marks it."""
+        super().trace_pv_begin(gpc)
+        slot = gpc.memslot
+        if slot is not None and slot.log_dirty:
+            slot.dirty_bitmap[(gpc.gpa >> self.PAGE_SHIFT) - slot.base_gfn].written = True
+
+    @atomic
+    def trace_quiescent(self, kvm: Kvm) -> None:
+        """Require that what was written is marked dirty when all is done."""
+        super().trace_quiescent(kvm)
+        for slot in kvm.slot_cache:
+            if is_live(slot) and slot.log_dirty:
+                for bit in slot.dirty_bitmap:
+                    if bit.written and not bit.dirty:
+                        report("lost-dirty", f"{bit} is clear when all is done, but the page was written")
 
     @atomic
     def trace_gpc_dirty(self, gpc: GfnToPfnCache, gpa: Gpa) -> None:

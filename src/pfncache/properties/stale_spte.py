@@ -44,7 +44,7 @@ class StaleSpteProbe(Oracle):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Require that no SPTE maps a poisoned page, and that each is private as the attributes are."""
+        """Require that no SPTE maps a page that is free or poisoned, and that each is private as the attributes are."""
         super().trace_quiescent(kvm)
         for gfn in range(len(kvm.sptes)):
             if kvm.sptes[gfn].pfn >= 0 and kvm.sptes[gfn].private != kvm.mem_attr_array[gfn].private:
@@ -54,8 +54,11 @@ class StaleSpteProbe(Oracle):
                     f"but gfn {gfn} is not",
                 )
         for spte in kvm.sptes:
-            if self.pfn_valid(spte.pfn) and self.mem_map[spte.pfn].hwpoison:
-                report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is poisoned")
+            if self.pfn_valid(spte.pfn):
+                if self.mem_map[spte.pfn].hwpoison:
+                    report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is poisoned")
+                if self.mem_map[spte.pfn].free:
+                    report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is free")
 
 
 STALE_SPTE = Property(

@@ -8,30 +8,34 @@ from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.reached import reached
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
-from pfncache.linux.include.linux.types import Hva, Pfn, Sequence
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Sequence
 from pfncache.linux.include.trace.events.kvm import (
     CACHE_INVALIDATED,
     CACHE_REFRESHED,
     CACHE_USED,
     CLOCK_WRITTEN,
+    CONVERTED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
     LOOKUP_REPEATED,
 )
+from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 OBSERVED = (
     CACHE_USED, CACHE_REFRESHED, CACHE_INVALIDATED, LOOKUP_REPEATED, CLOCK_WRITTEN, GUEST_MAPPED, GUEST_WRITTEN,
+    CONVERTED,
 )  # fmt: skip
 """The targets that are observed in every scenario."""
 INFORMATIVE = frozenset({CACHE_INVALIDATED, LOOKUP_REPEATED})
 """Targets that a design may do without: it may not need to repeat a lookup where its base has to."""
 
 
-class TargetProbe(Pfncache):
+class TargetProbe(Pfncache, MemAttributes):
     """Marks targets at the tracepoints, and where pfncache publishes a lookup, repeats one, or invalidates a cache.
 
-    It reads nothing that the step does not read anyway, so that it makes no step depend on another.
+    But for the attributes, it reads nothing that the step does not read anyway, so that it makes no step depend on
+    another.
     """
 
     @atomic
@@ -78,3 +82,11 @@ class TargetProbe(Pfncache):
         hit = super().cache_in_range(gpc, start, end)
         reached(CACHE_INVALIDATED, hit)
         return hit
+
+    @part_of("kvm_vm_ioctl_set_mem_attributes")
+    def set_memory_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> Errno:
+        """Mark an update of the attributes that has had its effect."""
+        ret = super().set_memory_attributes(kvm, start, end, private)
+        if ret == 0:
+            reached(CONVERTED, kvm.mem_attr_array[start].private == private)
+        return ret

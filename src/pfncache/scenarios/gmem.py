@@ -183,3 +183,43 @@ def crossed_offsets(w: World) -> None:
     _guest(w)
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 1, 2))
     w.actor("allocate", w.call("kvm_gmem_allocate", w.gmem, 0, 1))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4, slots=3, slot_ids=2, gfns=2, files=2, caches=no_caches)
+def two_holes(w: World) -> None:
+    """The guest faults in the page of its second slot while the files of both slots are punched."""
+    w.do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.files[0], 0),
+        w.call("set_memory_region", w.kvm, 1, 1, 1, w.hva, False, False, w.files[1], 0),
+    )
+    w.actor("guest", w.call("run_guest_access", w.vcpu, 1, False))
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.files[0], 0, 1))
+    w.actor("punch'", w.call("kvm_gmem_punch_hole", w.files[1], 0, 1))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, slot_ids=2, gfns=2, file_pages=2, caches=no_caches)
+def bind_twice(w: World) -> None:
+    """User space creates a second slot over a page that has one; the guest faults, and the page is punched."""
+    w.do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.gmem, 0),
+    )
+    w.cannot_reach("vmm: set_memory_region() succeeded", "a page of guest_memfd has one slot")
+    _guest(w)
+    w.actor(
+        "vmm",
+        w.call("set_memory_region", w.kvm, 1, 1, 1, w.other_hva, False, False, w.gmem, 0),
+        w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
+    )
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=2, slot_ids=2, gfns=2, caches=no_caches)
+def bind_past_the_end(w: World) -> None:
+    """User space asks for a slot past the end of the file, then closes the file."""
+    w.cannot_reach("vmm: set_memory_region() succeeded", "the file has no such page")
+    w.actor(
+        "vmm",
+        w.call("set_memory_region", w.kvm, 1, 1, 1, w.other_hva, False, False, w.gmem, 1),
+        w.call("filp_close", w.gmem),
+    )

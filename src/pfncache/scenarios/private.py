@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.linux.include.trace.events.kvm import GUEST_WRITTEN
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World, no_caches
 
@@ -34,3 +35,14 @@ def fault_and_convert(w: World) -> None:
         w.call("set_memory_attributes", w.kvm, 0, 1, False),
         w.call("set_memory_attributes", w.kvm, 0, 1, True),
     )
+
+
+@scenario(memory=MemoryKind.GMEM, caches=no_caches)
+def user_mapping(w: World) -> None:
+    """User space maps the private file at the slot's user address, where KVM writes steal time."""
+    for target in ("vcpu: run_steal_time_update() succeeded", GUEST_WRITTEN, "vmm: do_user_addr_fault() succeeded"):
+        w.cannot_reach(target, "user space cannot touch private memory")
+    w.vcpu.st.cache.gpa = w.gpa
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.hva, w.gmem.f_mapping, 0))
+    w.actor("vcpu", w.call("run_steal_time_update", w.vcpu))
+    w.actor("vmm", w.call("do_user_addr_fault", w.mm, w.hva))

@@ -11,6 +11,7 @@ from pfncache.check.system import Actor, Call
 from pfncache.linux.include.trace.events.kvm import (
     CACHE_USED,
     CLOCK_WRITTEN,
+    CONVERTED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
 )
@@ -27,6 +28,7 @@ EFFECTS = {
     "run_block": CACHE_USED,
     "timer_irq": CACHE_USED,
     "use_cache": CACHE_USED,
+    "set_memory_attributes": CONVERTED,
 }
 """By function: the effect of an operation, of which its result says nothing."""
 

@@ -7,7 +7,7 @@ from pfncache.check.system import Call
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World
+from pfncache.scenarios.world import World, no_caches
 from pfncache.scenarios.xen import shared_info
 
 
@@ -35,3 +35,11 @@ def destroy_timer(w: World) -> None:
     w.actor("destroy", w.call("kvm_put_kvm", w.kvm))
     w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
+
+
+@scenario(caches=no_caches)
+def exit_guest(w: World) -> None:
+    """The process of a VM with an SPTE exits, while another one drops the last reference to the VM."""
+    w.do(w.call("run_guest_access", w.vcpu, 0, False))
+    w.actor("exit", w.call("exit_mmap", w.mm))
+    w.actor("destroy", w.call("kvm_put_kvm", w.kvm), process=False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from tests.csource.edits import Edit
 
 PFNCACHE = "virt/kvm/pfncache.c"
+VACUOUS = "vacuous"
+"""In the place of a property: the verdict of a scenario in which the fault leaves nothing to go wrong."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,26 @@ from tests.csource.kvm.fault import Fault
 GMEM = "virt/kvm/guest_memfd.c"
 
 FAULTS = {
+    "private-page-for-user-space": Fault(
+        "kvm_gmem_fault_user_mapping",
+        condition(place("kvm_gmem_is_shared_mem"), "0"),
+        "private/user-mapping",
+        "private-access",
+        GMEM,
+    ),
+    "error-unlocked": Fault(
+        "kvm_gmem_error_folio",
+        drop(place("filemap_invalidate_lock_shared"), place("filemap_invalidate_unlock_shared")),
+        "gmem/dying-file",
+        "use-after-free",
+        GMEM,
+    ),
+    "bind-over-a-binding": Fault(
+        "kvm_gmem_commit_memory_region", condition(place("xa_find"), "0"), "gmem/bind-twice", "stale-spte", GMEM
+    ),
+    "refused-file-leaks": Fault(
+        "kvm_gmem_prepare_memory_region", drop(place("fput")), "gmem/bind-past-the-end", "leak", GMEM
+    ),
     "punch-unlocked": Fault(
         "kvm_gmem_punch_hole",
         drop(place("filemap_invalidate_lock"), place("filemap_invalidate_unlock")),

@@ -4,12 +4,32 @@
 from __future__ import annotations
 
 from tests.csource.edits import both, condition, drop, insert, place, substitute
-from tests.csource.kvm.fault import Fault
+from tests.csource.kvm.fault import VACUOUS, Fault
 
 HOST = "include/linux/kvm_host.h"
 MAIN = "virt/kvm/kvm_main.c"
 
 FAULTS = {
+    "release-keeps-sptes": Fault(
+        "kvm_mmu_notifier_release", drop(place("kvm_flush_shadow_all")), "vm/exit-guest", "stale-spte", MAIN
+    ),
+    "range-is-the-last-one": Fault(
+        "kvm_mmu_invalidate_range_add", condition(place("INVALID_GPA"), "1"), "gmem/two-holes", "stale-spte", MAIN
+    ),
+    "writes-to-read-only": Fault(
+        "__gfn_to_hva_many", condition(place("memslot_is_readonly"), "0"), "slots/read-only", "readonly-write", MAIN
+    ),
+    "attributes-stay": Fault("kvm_vm_set_mem_attributes", drop(place("xa_store")), "private/faults", VACUOUS, MAIN),
+    "nothing-is-private": Fault(
+        "kvm_mem_is_private",
+        substitute("return [^;]*;", "return false;"),
+        "private/fault-and-convert",
+        "stale-spte",
+        HOST,
+    ),
+    "every-cache-by-gpa": Fault(
+        "kvm_is_error_gpa", substitute("return [^;]*;", "return false;"), "xen/hva-cache-munmap", VACUOUS, HOST
+    ),
     "count-raised-unlocked": Fault(
         "kvm_mmu_notifier_invalidate_range_start",
         drop(place("spin_lock"), place("spin_unlock")),

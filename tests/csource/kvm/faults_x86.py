@@ -10,6 +10,9 @@ X86 = "arch/x86/kvm/x86.c"
 XEN = "arch/x86/kvm/xen.c"
 
 FAULTS = {
+    "clock-is-not-marked-dirty": Fault(
+        "kvm_setup_guest_pvclock", drop(place("kvm_gpc_mark_dirty_in_slot")), "slots/dirty-logging", "lost-dirty", X86
+    ),
     "clock-refresh-under-lock": Fault(
         "kvm_setup_guest_pvclock", drop(place("read_unlock_irqrestore")), "clock/anon/munmap", "sleeping-in-atomic", X86
     ),

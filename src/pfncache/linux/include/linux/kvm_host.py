@@ -26,6 +26,8 @@ class DirtyBit(Record):
     """One bit of a memslot's dirty_bitmap."""
 
     dirty: bool
+    written: bool
+    """Not in Linux: KVM has begun to write to the page through a cache, for the property lost-dirty."""
 
 
 class KvmMemorySlot(Record, slab=True):

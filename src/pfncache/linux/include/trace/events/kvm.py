@@ -23,6 +23,8 @@ GUEST_MAPPED = "guest memory was mapped"
 """A TDP fault installed an SPTE."""
 GUEST_WRITTEN = "guest memory was written"
 """KVM wrote through a user address."""
+CONVERTED = "guest memory was converted"
+"""The attributes are as an update of them asked for."""
 
 
 class Tracepoints:

@@ -183,7 +183,7 @@ class Mmu(TdpMmu):
         """
         slot = self.gfn_to_memslot(kvm, gfn)
         sequence = kvm.mmu_invalidate_seq
-        if private != kvm.mem_attr_array[gfn].private:
+        if private != self.kvm_mem_is_private(kvm, gfn):
             return -EFAULT
         if slot is None:
             return -EFAULT

@@ -55,6 +55,15 @@ def test_mainline_marks(host: Host, write: object, gfn: int) -> None:
     assert [n for n, bit in enumerate(host.slot().dirty_bitmap) if bit.dirty] == [gfn]
 
 
+def test_a_cache_that_is_never_marked(host: Host) -> None:
+    host.add_slot(log_dirty=True)
+    clock_on(host)
+    host.kernel.trace_quiescent(host.kvm)
+    host.slot().dirty_bitmap[0].dirty = False
+    with reported("lost-dirty"):
+        host.kernel.trace_quiescent(host.kvm)
+
+
 def test_events_need_not_be_marked(make_host: MakeHost) -> None:
     host = watched(make_host, mainline_7_3 + [MarkNothing])
     host.kvm.gpcs = (host.kvm.xen.shinfo_cache,)

@@ -34,6 +34,13 @@ def test_reached_after_it_was_freed(mapped: Host) -> None:
         mapped.kernel.run_guest_access(mapped.vcpu, 0, False)
 
 
+def test_left_behind(mapped: Host) -> None:
+    mapped.kernel.trace_quiescent(mapped.kvm)
+    mapped.page(HVA).free = True
+    with reported("stale-spte"):
+        mapped.kernel.trace_quiescent(mapped.kvm)
+
+
 def test_another_vms_mapping_counts(mapped: Host) -> None:
     other = mapped.kernel.kvm_create_vm("other", mapped.mm)
     mapped.kernel.set_spte(other, 0, 5, False)

@@ -29,7 +29,7 @@ STARVES = [
 ENDS = [
     ("mainline-7.3", "livelock/few-unrelated", 541),
     ("mainline-7.3", "livelock/clock-and-munmap", 175),
-    ("mainline-7.3", "livelock/clock-and-slot-update", 864),
+    ("mainline-7.3", "livelock/clock-and-slot-update", 882),
     ("mainline-7.3", "livelock/clock-and-conversion", 18),
     ("mainline-7.3", "gmem/endless-clock", 535),
     ("rfc-v4", "gmem/endless-clock", 551),

@@ -169,3 +169,15 @@ FAULTS = {
     ),
 }
 """By name: the fault, and the first property that its scenario violates."""
+
+HARMLESS = {
+    # A page that is allocated while a hole is punched stays or goes, as one that the guest faults in, without the lock.
+    "allocate-unlocked": Fault(
+        "kvm_gmem_allocate",
+        drop(place("filemap_invalidate_lock_shared"), place("filemap_invalidate_unlock_shared")),
+        "gmem/guest-faults",
+        "",
+        GMEM,
+    ),
+}
+"""Patches of the same kinds that change nothing that the guest or user space can see."""

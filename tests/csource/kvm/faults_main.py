@@ -169,3 +169,11 @@ FAULTS = {
     ),
 }
 """By name: the fault, and the first property that its scenario violates."""
+
+HARMLESS = {
+    # The address of an invalid slot is good until the grace period of the memslots ends, and its generation is old.
+    "invalid-slot-has-an-address": Fault(
+        "__gfn_to_hva_many", condition(place("KVM_MEMSLOT_INVALID"), "!slot"), "clock/anon/slot-delete", "", MAIN
+    ),
+}
+"""Patches of the same kinds that change nothing that the guest or user space can see."""

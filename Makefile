@@ -2,13 +2,14 @@
 # Thin: every target is one command that you can type yourself once `make .venv/ready` has run.
 PYTHON ?= python3
 BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: verify selftest test slow whole check docs man fuzz bench clean
 
-verify: .venv/ready
+verify: .venv/runtime
 	$(BIN)/pfncache verify --all || test $$? -eq 1  # 1: a design is violated, which is what is shown
 
-selftest: .venv/ready
+selftest: .venv/runtime
 	$(BIN)/pfncache selftest
 
 test: .venv/ready
@@ -47,9 +48,13 @@ bench: .venv/ready
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.machines
 
-.venv/ready: pyproject.toml
+# What the command needs; the tests, the documentation and the benchmarks need more.
+.venv/runtime: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/ready: .venv/runtime
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 

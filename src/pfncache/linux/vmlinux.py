@@ -45,7 +45,7 @@ from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
 from pfncache.linux.virt.kvm.kvm_main.guest_access import GuestAccess
 from pfncache.linux.virt.kvm.kvm_main.host_map import HostMap
 from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
-from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.virt.kvm.kvm_main.memory_region import MemoryRegion
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.kvm_main.vcpu import VcpuMain
 from pfncache.linux.virt.kvm.kvm_main.vm import VmLifecycle
@@ -56,7 +56,7 @@ REAL_PAGE_SHIFT = 12
 
 class Vmlinux(
     VmIoctl, Msrs, XenIoctl,
-    Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, Memslots, MemAttributes, X86, Xen,
+    Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, MemoryRegion, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm,

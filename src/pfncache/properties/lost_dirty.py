@@ -33,7 +33,10 @@ class LostDirtyProbe(Oracle):
 
     def expect_dirty(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
         """Report a slot with dirty logging whose bit for gpa is clear."""
-        if slot.log_dirty and not slot.dirty_bitmap[(gpa >> self.PAGE_SHIFT) - slot.base_gfn].dirty:
+        if not slot.log_dirty:
+            return
+        bitmap = slot.dirty_bitmap
+        if bitmap is None or not bitmap.bits[(gpa >> self.PAGE_SHIFT) - slot.base_gfn].dirty:
             report("lost-dirty", f"gpa {gpa:#x} of {slot} was written, but is not marked dirty")
 
 

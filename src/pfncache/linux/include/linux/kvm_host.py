@@ -21,11 +21,21 @@ from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.kernel.sched.core import Rq
 from pfncache.linux.kernel.time.hrtimer import Hrtimer
 
+KVM_MR_CREATE, KVM_MR_DELETE, KVM_MR_MOVE, KVM_MR_FLAGS_ONLY = range(4)
+"""enum kvm_mr_change."""
+
 
 class DirtyBit(Record):
-    """One bit of a memslot's dirty_bitmap."""
+    """One bit of a dirty bitmap."""
 
     dirty: bool
+
+
+class DirtyBitmap(Record, slab=True):
+    """What a memslot's dirty_bitmap points to."""
+
+    bits: tuple[DirtyBit, ...]
+    """By gfn, from the slot's base_gfn on."""
 
 
 class KvmMemorySlot(Record, slab=True):
@@ -34,6 +44,7 @@ class KvmMemorySlot(Record, slab=True):
     Locks: immutable once it is in the active set, apart from gmem_file (slots_lock and the gmem's invalidate_lock).
     """
 
+    id: Annotated[int, Bound(0, 7)]
     base_gfn: Gfn
     npages: Pgoff
     userspace_addr: Hva
@@ -52,7 +63,8 @@ class KvmMemorySlot(Record, slab=True):
     gmem_pgoff: Pgoff
     arch_ready: bool
     """arch.rmap and arch.lpage_info are allocated."""
-    dirty_bitmap: tuple[DirtyBit, ...]
+    dirty_bitmap: DirtyBitmap | None
+    """Of a slot with dirty logging; an INVALID copy, or a slot that has been moved, has that of the old slot."""
 
 
 class GmemBinding(Record):
@@ -240,6 +252,10 @@ class Kvm(Record):
     """Both sets."""
     slot_cache: tuple[KvmMemorySlot, ...]
     """The slots that kzalloc() can return."""
+    bitmap_cache: tuple[DirtyBitmap, ...]
+    """The dirty bitmaps that __vcalloc() can return."""
+    nr_memslot_pages: Annotated[int, Bound(0, 31)]
+    """Written under slots_lock."""
     srcu: SrcuStruct
     mn_invalidate_lock: SpinLock
     mn_active_invalidate_count: Count

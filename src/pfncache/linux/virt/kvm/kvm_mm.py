@@ -336,8 +336,10 @@ class KvmMm(Mm):
         """Stop background work of a VM that is destroyed."""
 
     @abstractmethod
-    def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-        """Allocate the rmap and lpage metadata of the slot."""
+    def kvm_arch_prepare_memory_region(
+        self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None, change: int
+    ) -> Errno:
+        """Allocate the rmap and lpage metadata of a slot. Locks: slots_lock, slots_arch_lock."""
 
     @abstractmethod
     def kvm_arch_has_private_mem(self, kvm: Kvm) -> bool:

@@ -26,7 +26,7 @@ def test_write_guest_page_marks_dirty_after_the_copy(host: Host) -> None:
         assert kernel.kvm_write_guest_page(kvm, 2, b"abc", 5) == 0
         assert kernel.kvm_write_guest_page(kvm, 7, b"abc", 5) == -EFAULT
     assert bytes(host.page(HVA + 0x1000).host_bytes[4:9]) == b"\0abc\0"
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
 
 
 def test_write_that_fails_marks_nothing(host: Host) -> None:
@@ -34,7 +34,7 @@ def test_write_that_fails_marks_nothing(host: Host) -> None:
     host.kernel.vm_munmap(host.mm, HVA)
     with srcu_read_lock(host.kvm.srcu):
         assert host.kernel.kvm_write_guest_page(host.kvm, 0, b"a", 0) == -EFAULT
-    assert not host.slot().dirty_bitmap[0].dirty
+    assert not host.dirty_bits()[0].dirty
 
 
 def test_hva_cache_follows_the_memslots(host: Host) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import GfnToHvaCache, Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_host import DirtyBitmap, GfnToHvaCache, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
@@ -139,7 +139,16 @@ class GuestAccess(KvmMm):
             WARN_ON_ONCE(True, "vcpu && vcpu->kvm != kvm")
             return
         if slot is not None and slot.log_dirty:
-            slot.dirty_bitmap[gfn - slot.base_gfn].dirty = True
+            bitmap = slot.dirty_bitmap
+            if bitmap is not None:
+                self.set_bit_le(gfn - slot.base_gfn, bitmap)
+
+    def set_bit_le(self, number: int, bitmap: DirtyBitmap) -> None:
+        """Set a bit.
+
+        Linux: include/asm-generic/bitops/le.h set_bit_le(), v7.3.4.
+        """
+        bitmap.bits[number].dirty = True
 
     def mark_page_dirty(self, kvm: Kvm, gfn: Gfn) -> None:
         """Set the dirty bit of gfn in the slot that has it now.

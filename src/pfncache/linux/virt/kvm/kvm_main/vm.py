@@ -10,6 +10,7 @@ from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import (
     DirtyBit,
+    DirtyBitmap,
     GfnToPfnCache,
     Kvm,
     KvmMemorySlot,
@@ -57,10 +58,9 @@ class VmLifecycle(KvmMm):
                 )
                 for i in range(2)
             ),
-            slot_cache=tuple(
-                self.new(
-                    KvmMemorySlot, f"slot{i}", dirty_bitmap=tuple(DirtyBit(f"slot{i}.dirty[{g}]") for g in range(gfns))
-                )
+            slot_cache=tuple(self.new(KvmMemorySlot, f"slot{i}") for i in range(slots)),
+            bitmap_cache=tuple(
+                self.new(DirtyBitmap, f"dirty{i}", bits=tuple(DirtyBit(f"dirty{i}[{g}]") for g in range(gfns)))
                 for i in range(slots)
             ),
             gpcs=caches,

@@ -21,6 +21,7 @@ from pfncache.csource.program import Parameter, Signature
 from pfncache.csource.runtime import call_nothing
 from pfncache.csource.scope import Local
 from pfncache.csource.tables import CallEntry
+from pfncache.lang.records import Record
 
 
 @dataclass
@@ -90,8 +91,18 @@ class CallLayer(MacroLayer):
         """Return the entry for a call on the record that the first argument is; None if there is none."""
         if not arguments or not any(key[0] == name for key in self.tables.calls_on):
             return None
-        record = self.expression(arguments[0]).kind.record
+        record = self._record_of(arguments[0])
         return self.tables.calls_on.get((name, record.__name__)) if record is not None else None
+
+    def _record_of(self, argument: Node) -> type[Record] | None:
+        """Return the record that an argument is, or points to, or of which it is the size."""
+        inner = peel(argument)
+        if inner.type == "sizeof_expression" and inner.child_by_field_name("value") is not None:
+            inner = peel(child(inner, "value"))
+        if inner.type == "pointer_expression" and self.local(child(inner, "argument")) is not None:
+            inner = peel(child(inner, "argument"))
+        local = self.local(inner)
+        return local.kind.record if local is not None else self.expression(argument).kind.record
 
     def _entered(self, node: Node, entry: CallEntry, arguments: list[Node]) -> Typed:
         if not entry.text:

@@ -37,6 +37,8 @@ class MemberEntry:
     text: str
     why: str
     returns: str = "int"
+    store: str = ""
+    """What a store of ``{1}`` becomes; empty if `text` can be assigned."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,12 @@ class Tables:
     """The record of a structure, where its name is not the structure's."""
     members: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
     """By record and member."""
+    elements: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
+    """By record and member: what an element of an array becomes, or with ``Class*`` the whole array; ``{1}`` is the
+    index."""
+    opaque_members: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By record and member: numbers that the model does not have, with the reason. Stores have no effect, and values
+    cannot be tested."""
     transparent: frozenset[str] = frozenset()
     """Members that are structures in C, and whose members are those of the record itself."""
     flags: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
@@ -142,7 +150,7 @@ class Tables:
     calls: Mapping[str, CallEntry] = field(default_factory=dict)
     """By C function; ``name/5`` is that of calls with five arguments."""
     calls_on: Mapping[tuple[str, str], CallEntry] = field(default_factory=dict)
-    """By C function and the record that the first argument is."""
+    """By C function and the record that the first argument is, or of which it is the size."""
     names: Mapping[str, NameEntry] = field(default_factory=dict)
     sizes: Mapping[str, NameEntry] = field(default_factory=dict)
     """sizeof(): by structure."""

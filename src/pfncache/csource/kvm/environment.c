@@ -21,6 +21,16 @@ struct mmu_notifier_range {
 	unsigned long end;
 };
 
+struct kvm_userspace_memory_region2 {
+	unsigned int slot;
+	unsigned int flags;
+	unsigned long guest_phys_addr;
+	unsigned long memory_size;
+	unsigned long userspace_addr;
+	unsigned long guest_memfd_offset;
+	unsigned int guest_memfd;
+};
+
 struct kvm_memory_attributes {
 	unsigned long address;
 	unsigned long size;

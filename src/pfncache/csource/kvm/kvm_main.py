@@ -13,16 +13,11 @@ from pfncache.linux.include.linux.types import Errno, Hva, Pfn
 from pfncache.linux.include.uapi.linux.kvm import KVM_MEMORY_ATTRIBUTE_PRIVATE
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
-SETUP = "a VM is made when a scenario is set up, with every record that it will have"
 POINTER = "a pointer that RCU or a lock protects, which the model checks"
 SEARCH = "a walk of the ids instead of a search of the tree"
 NEGATIVE = "an error pfn of the model is negative"
 NOT_YET = (
-    "kvm_free_memslot", "kvm_get_inactive_memslots", "kvm_memslots_get_as_id", "kvm_replace_memslot",
-    "check_memory_region_flags", "kvm_swap_active_memslots", "kvm_prepare_memory_region",
-    "kvm_commit_memory_region", "kvm_activate_memslot", "kvm_copy_memslot", "kvm_invalidate_memslot",
-    "kvm_create_memslot", "kvm_delete_memslot", "kvm_move_memslot", "kvm_update_flags_memslot", "kvm_set_memslot",
-    "kvm_check_memslot_overlap", "kvm_set_memory_region", "kvm_vm_ioctl_set_memory_region", "hva_to_pfn",
+    "hva_to_pfn",
     "kvm_follow_pfn", "kvm_vcpu_unmap", "__kvm_read_guest_page", "kvm_read_guest_page", "kvm_read_guest",
     "__kvm_write_guest_page", "kvm_write_guest_page", "__kvm_gfn_to_hva_cache_init", "kvm_gfn_to_hva_cache_init",
     "kvm_write_guest_offset_cached", "kvm_read_guest_offset_cached", "kvm_read_guest_cached",
@@ -49,7 +44,6 @@ TABLES = Tables(
         "__kvm_vcpu_kick": "the model has no wait queues of vCPUs",
         "kvm_release_pfn_clean": "before 6.13 it took a pfn, as the model's functions do",
         "kvm_pfn_to_refcounted_page": "before 6.13 it took a pfn, as the model's functions do",
-        "kvm_create_vm": SETUP,
         "kvm_destroy_vm": LATER,
         "kvm_get_kvm": LATER,
         "kvm_put_kvm": LATER,

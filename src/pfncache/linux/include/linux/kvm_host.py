@@ -102,6 +102,8 @@ class MemslotEntry(Record):
 class KvmMemslots(Record):
     """struct kvm_memslots: one of the two sets of an address space."""
 
+    node_idx: Annotated[int, Bound(0, 1)]
+    """The place of the set in the array. It never changes."""
     generation: Generation
     entries: tuple[MemslotEntry, ...]
     """By slot id."""

@@ -56,7 +56,7 @@ class Memslots(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_get_inactive_memslots(), v7.3.4.
         Locks: slots_lock.
         """
-        return kvm.sets[1] if self._kvm_memslots(kvm) is kvm.sets[0] else kvm.sets[0]
+        return kvm.sets[1 - self._kvm_memslots(kvm).node_idx]
 
     def id_to_memslot(self, slots: KvmMemslots, slot_id: int) -> KvmMemorySlot | None:
         """Return the slot of a set that has an id.

@@ -54,6 +54,7 @@ class VmLifecycle(KvmMm):
             sets=tuple(
                 KvmMemslots(
                     f"{name}.memslots{i}",
+                    node_idx=i,
                     entries=tuple(MemslotEntry(f"{name}.memslots{i}[{n}]") for n in range(slot_ids)),
                 )
                 for i in range(2)

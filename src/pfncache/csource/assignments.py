@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from tree_sitter import Node
 
@@ -250,6 +251,6 @@ class AssignmentLayer(JumpLayer):
         base = self.expression(child(target, "argument"))
         for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
             hook = self.tables.stores.get((owner.__name__, member))
-            if hook is not None and not (right is not None and hook.unless and hook.unless in text_of(right)):
+            if hook is not None and not (right is not None and hook.unless and re.search(hook.unless, text_of(right))):
                 return [ast.Expr(self.fill(target, hook.text, [], lambda word: base.tree))]
         return []

@@ -200,22 +200,18 @@ class PlaceLayer(Base):
     def element(self, node: Node) -> Typed:
         """Translate ``a[i]``: by the tables, or as an element of a tuple of the model."""
         array, index = peel(child(node, "argument")), self.expression(child(node, "index"))
-        if array.type == "field_expression":
-            word = text_of(child(array, "field"))
-            base = self.expression(child(array, "argument")) if self._has_element(word) else None
-            for owner in base.kind.record.__mro__ if base is not None and base.kind.record is not None else ():
+        word = text_of(child(array, "field")) if array.type == "field_expression" else ""
+        if any(key[1] == word for key in self.tables.elements):
+            base = self.expression(child(array, "argument"))
+            for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
                 entry = self.tables.elements.get((owner.__name__, word))
-                if base is not None and entry is not None:
-                    array_of = base.tree
-                    tree = self.fill(node, entry.text, [], lambda w, of=array_of: index.tree if w == "1" else of)
+                if entry is not None:
+                    tree = self.fill(node, entry.text, [], {"0": base.tree, "1": index.tree}.__getitem__)
                     return Typed(tree, kind_of_text(entry.returns))
         value = self.expression(array)
         if value.kind.form is not Form.TUPLE:
             raise self.refuse(node, f"{shown(node)!r} is no array of the model", IN_TABLES)
         return Typed(ast.Subscript(value.tree, index.tree, ast.Load()), Kind(Form.RECORD, value.kind.record))
-
-    def _has_element(self, word: str) -> bool:
-        return any(key[1] == word for key in self.tables.elements)
 
     def setter(self, node: Node) -> Callable[[ast.expr], ast.expr] | None:
         """Return what makes the store of a value that the tables have for a member; None if it is assigned."""

@@ -95,10 +95,10 @@ class Hook:
 
     text: str
     """``{0}`` is the record of the store, or the first argument of the call; ``{struct:gfn}`` a local that points to a
-    `struct gfn`."""
+    `struct gfn`, ``{local:gfn}`` a local of that name."""
     why: str
     unless: str = ""
-    """A pattern: no hook where the text of the stored value matches it."""
+    """A pattern: no hook where the text of the stored or returned value matches it."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,8 @@ class Tables:
     before: Mapping[str, Hook] = field(default_factory=dict)
     """By C function: before a call of it."""
     after: Mapping[str, Hook] = field(default_factory=dict)
+    returns: Mapping[str, Hook] = field(default_factory=dict)
+    """By C function: before it returns."""
     mappings: Mapping[tuple[str, str], MappingEntry] = field(default_factory=dict)
     """By record and member."""
     mapped_stores: Mapping[tuple[str, str], str] = field(default_factory=dict)

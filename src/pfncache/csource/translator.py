@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from tree_sitter import Node
 
@@ -12,7 +13,7 @@ from pfncache.csource.assigned import guard_unset
 from pfncache.csource.base import IN_TABLES, Translated
 from pfncache.csource.kinds import BOOL, INT, VOID, Form, Kind, Typed, annotation, null_of
 from pfncache.csource.loops import LoopLayer
-from pfncache.csource.parse import line_of, shown
+from pfncache.csource.parse import line_of, shown, text_of
 from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.scope import Local
 
@@ -132,12 +133,20 @@ class Translator(LoopLayer):
         with self.collected() as first:
             values = self._values(node, value)
             values += self._further_values()
+            self._report_return(node, value)
         tree: ast.expr | None = None
         if values:
             tree = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
         statement = ast.Return(tree)
         pytree.place(statement, line_of(node))
         return [*first, statement]
+
+    def _report_return(self, node: Node, value: Node | None) -> None:
+        """Execute what the model's reports need before the function returns; its value is executed after that."""
+        hook = self.tables.returns.get(self.signature.function.name)
+        text = text_of(value) if value is not None else ""
+        if hook is not None and not (hook.unless and re.search(hook.unless, text)):
+            self.emit(node, ast.Expr(self.fill(node, hook.text, [])))
 
     def _further_values(self) -> list[ast.expr]:
         """Return the further results, and whether each has a value."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pfncache.csource.kvm import guest_memfd, kvm_main, locking, memslots, mmu_notifier, pfncache, x86
+from pfncache.csource.kvm import guest_access, guest_memfd, kvm_main, locking, memslots, mmu_notifier, pfncache, x86
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
@@ -27,11 +27,11 @@ FLAGS = {"FOLL_WRITE": 1, "MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT
 """Constants that no function of the model reads, and the greatest address of the model."""
 PARTS = (
     locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, memslots.TABLES,
-    x86.TABLES,
+    guest_access.TABLES, x86.TABLES,
 )  # fmt: skip
 HELPERS: tuple[type, ...] = (
     locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
-    kvm_main.KvmMainHelpers, memslots.MemslotHelpers,
+    kvm_main.KvmMainHelpers, memslots.MemslotHelpers, guest_access.GuestAccessHelpers,
     x86.X86Helpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
@@ -40,6 +40,7 @@ ADAPTERS: tuple[type, ...] = (
     mmu_notifier.MmuNotifierAdapters,
     kvm_main.KvmMainAdapters,
     memslots.MemslotAdapters,
+    guest_access.GuestAccessAdapters,
     x86.X86Adapters,
     guest_memfd.GuestMemfdAdapters612,
     x86.X86Adapters612,

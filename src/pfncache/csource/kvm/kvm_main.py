@@ -17,11 +17,7 @@ POINTER = "a pointer that RCU or a lock protects, which the model checks"
 SEARCH = "a walk of the ids instead of a search of the tree"
 NEGATIVE = "an error pfn of the model is negative"
 NOT_YET = (
-    "hva_to_pfn",
-    "kvm_follow_pfn", "kvm_vcpu_unmap", "__kvm_read_guest_page", "kvm_read_guest_page", "kvm_read_guest",
-    "__kvm_write_guest_page", "kvm_write_guest_page", "__kvm_gfn_to_hva_cache_init", "kvm_gfn_to_hva_cache_init",
-    "kvm_write_guest_offset_cached", "kvm_read_guest_offset_cached", "kvm_read_guest_cached",
-    "mark_page_dirty_in_slot", "__kvm_vcpu_map", "kvm_write_guest",
+    "hva_to_pfn", "kvm_follow_pfn", "kvm_vcpu_unmap", "__kvm_vcpu_map",
 )  # fmt: skip
 LATER = "not translated yet: the model's is used"
 

@@ -122,6 +122,8 @@ class GfnToHvaCache(Record):
     generation: Generation
     gpa: Gpa = INVALID_GPA
     hva: Hva
+    len: Annotated[int, Bound(0, 2)]
+    """Bytes of the structure; one in the checker, whose pages are small."""
     memslot: KvmMemorySlot | None
 
 

@@ -42,6 +42,8 @@ class KvmMm(Mm):
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
     host_clock: int
     """The TSC, in nanoseconds, in direct execution."""
+    STEAL_SIZE: int
+    """sizeof(struct kvm_steal_time); one byte in the checker, whose pages are small."""
     KVM_HVA_ERR_BAD: int
     KVM_HVA_ERR_RO_BAD: int
     """The error address: PAGE_OFFSET on x86, which no user page has."""
@@ -149,7 +151,7 @@ class KvmMm(Mm):
         """Write guest memory through its user address. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
+    def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa, length: int) -> Errno:
         """Look the user address of gpa up and store it in the cache. Locks: SRCU."""
 
     @abstractmethod
@@ -157,7 +159,7 @@ class KvmMm(Mm):
         """Write through the user address in the cache. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_read_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, length: int) -> Errno:
+    def kvm_read_guest_offset_cached(self, kvm: Kvm, ghc: GfnToHvaCache, offset: int, length: int) -> Errno:
         """Read through the user address in the cache. Locks: SRCU."""
 
     @abstractmethod

@@ -170,6 +170,10 @@ class AssignmentLayer(JumpLayer):
     def _store_at(self, place: Typed, target: Node, right: Node, held: Typed | None) -> list[ast.stmt]:
         owner = place.place
         if isinstance(owner, Local) and isinstance(place.tree, ast.Name):
+            if place.is_address and peel(target).type == "field_expression":
+                if not owner.is_out or not isinstance(self.expression(right, owner.kind).tree, ast.Constant):
+                    raise self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
+                return [pytree.local(owner.given, annotation(BOOL), pytree.constant(False))]
             if owner.kind.form is Form.FUNCTION:
                 return self.function_stored(right, owner, right)
             if owner.kind.form is Form.STRUCT:

@@ -201,6 +201,12 @@ class CallLayer(MacroLayer):
         if parameter.is_out:
             self._out_argument(parameter, argument, passed_on)
         elif parameter.kind.form is Form.STRUCT:
+            is_null = peel(argument).type == "null" or text_of(peel(argument)) == "NULL"
+            if parameter.is_nullable:
+                passed_on.given.append(self._given(argument, is_null))
+            if parameter.is_nullable and is_null:
+                self._null_struct(argument, parameter, passed_on)
+                return
             local = self.struct_of(argument)
             if local.kind != parameter.kind:
                 raise self.refuse(
@@ -242,6 +248,23 @@ class CallLayer(MacroLayer):
             for inner in local.members[member].scalars():
                 name = (inner.target or inner).name
                 passed_on.result(pytree.name(name), self._flag_target(name))
+
+    def _given(self, argument: Node, is_null: bool) -> ast.expr:
+        """Return whether a pointer to a structure is not NULL."""
+        return pytree.constant(False) if is_null else self.truth(self.expression(argument))
+
+    def _null_struct(self, node: Node, parameter: Parameter, passed_on: Arguments) -> None:
+        """Pass zeroes for the scalars of a structure that is not there."""
+        local = self.struct_local(node, self.discarded(), parameter.kind)
+        for path, inner in self.scalar_paths(local):
+            if inner.kind.form is Form.FUNCTION:
+                raise self.refuse(node, f"NULL for a struct {local.kind.struct}, which has functions", "pass one")
+            passed_on.keywords.append(ast.keyword(f"{parameter.name}_{path}", null_of(inner.kind)))
+            if inner.is_out:
+                passed_on.keywords.append(ast.keyword(f"{parameter.name}_{path}_given", pytree.constant(False)))
+        for member in sorted(parameter.written & set(local.members)):
+            for _ in local.members[member].scalars():
+                passed_on.result(pytree.name(self.discarded()), pytree.name(self.discarded()))
 
     def flagged(self, local: Local) -> list[Local]:
         """Return the scalars of a structure of which it is passed on whether they have a value."""

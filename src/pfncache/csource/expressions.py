@@ -129,6 +129,9 @@ class ExpressionLayer(MappedLayer):
         if value.is_address:
             is_out = isinstance(value.place, Local) and value.place.is_out
             return pytree.name(value.place.given) if is_out else pytree.constant(True)
+        if value.kind.form is Form.STRUCT:
+            is_nullable = isinstance(value.place, Local) and value.place.is_nullable
+            return pytree.name(value.place.given) if is_nullable else pytree.constant(True)
         if value.kind.form is Form.BOOL:
             return value.tree
         if value.kind.form is Form.ERRPTR:  # an error is no NULL

@@ -160,6 +160,9 @@ class PlaceLayer(Base):
         inner = peel(child(node, "argument"))
         if inner.type in ("field_expression", "subscript_expression"):
             value = self.expression(inner)
+            local = value.place
+            if isinstance(local, Local) and local.is_member and local.kind.form is Form.RECORD and not local.is_out:
+                return Typed(pytree.name(local.name), local.kind, place=local, is_address=True)  # of a pointer
             if value.kind.form in (Form.RECORD, Form.STRUCT, Form.OPAQUE, Form.TUPLE):
                 return value
             return Typed(value.tree, value.kind, place=value.place or value.tree)
@@ -216,12 +219,15 @@ class PlaceLayer(Base):
     def setter(self, node: Node) -> Callable[[ast.expr], ast.expr] | None:
         """Return what makes the store of a value that the tables have for a member; None if it is assigned."""
         node = peel(node)
+        entries = self.tables.members
+        if node.type == "subscript_expression":
+            node, entries = peel(child(node, "argument")), self.tables.elements
         word = text_of(child(node, "field")) if node.type == "field_expression" else ""
-        if not any(key[1] == word and entry.store for key, entry in self.tables.members.items()):
+        if not any(key[1] == word and entry.store for key, entry in entries.items()):
             return None
         base = self.expression(child(node, "argument"))
         for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
-            entry = self.tables.members.get((owner.__name__, word))
+            entry = entries.get((owner.__name__, word))
             if entry is not None and entry.store:
                 store = entry.store
                 return lambda value: self.fill(node, store, [], lambda w: value if w == "1" else base.tree)

@@ -161,7 +161,7 @@ class StatementLayer(AssignmentLayer):
     def _declare(self, node: Node, word: str, given: CType, value: Node | None) -> list[ast.stmt]:
         if given.is_array:
             raise self.refuse(node, f"the array {word}", "use separate locals")
-        kind, name = self.program.kind_of(given), self.scopes.name(node.start_byte, word)
+        kind, name = self.program.kind_of(given, self.signature.function.file), self.scopes.name(node.start_byte, word)
         resolved = self.program.layout.resolve(given)
         local = Local(name, given, kind, is_error=self.program.holds_error(self.facts, word))
         if kind.form is Form.STRUCT and resolved.stars == 0:

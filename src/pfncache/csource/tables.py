@@ -129,6 +129,8 @@ class Tables:
     """The path of the file that `declarations` was read from."""
     records: Mapping[str, str] = field(default_factory=dict)
     """The record of a structure, where its name is not the structure's."""
+    records_in: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By file and structure: the record that pointers of parameters and locals of that file point to."""
     members: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
     """By record and member."""
     elements: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
@@ -176,12 +178,17 @@ class Tables:
     mirrored: frozenset[str] = frozenset()
     """C functions that the model has; these are translated, and what they call. Empty for all of the files."""
     by_hand: Mapping[str, str] = field(default_factory=dict)
-    """C functions of the files that are not translated, with the reason: the model's are used."""
+    """C functions of the files that are not translated, with the reason: the model's are used. ``name/5`` is that of
+    kernels whose function has five parameters."""
 
     def record_of_struct(self, name: str) -> type[Record] | None:
         """Return the model's record for a structure; None if it has none."""
         known = self.records.get(name) or "".join(word.capitalize() for word in name.split("_"))
         return Record.registry.get(known)
+
+    def why_by_hand(self, name: str, count: int) -> str | None:
+        """Return why a function with a number of parameters is not translated on purpose; None for any other."""
+        return self.by_hand.get(f"{name}/{count}") or self.by_hand.get(name)
 
     def call(self, name: str, count: int) -> CallEntry | None:
         """Return the entry for a call with a number of arguments; None if there is none."""

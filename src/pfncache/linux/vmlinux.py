@@ -100,6 +100,7 @@ class Vmlinux(
         self.gmem_files = ()
         self.rcu = RcuState("rcu")
         self.mf_mutex = Mutex("mf_mutex")
+        self.kvm_lock = Mutex("kvm_lock")
         self.host_device_bytes = {}
 
     @part_of("mm_alloc")

@@ -10,6 +10,13 @@ struct vm_area_struct {
 	struct vm_operations_struct *vm_ops;
 };
 
+struct follow_pfnmap_args {
+	struct vma_of_page *vma;
+	unsigned long address;
+	unsigned long pfn;
+	bool writable;
+};
+
 struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long pgoff;

@@ -16,10 +16,6 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 POINTER = "a pointer that RCU or a lock protects, which the model checks"
 SEARCH = "a walk of the ids instead of a search of the tree"
 NEGATIVE = "an error pfn of the model is negative"
-NOT_YET = (
-    "hva_to_pfn", "kvm_follow_pfn", "kvm_vcpu_unmap", "__kvm_vcpu_map",
-)  # fmt: skip
-LATER = "not translated yet: the model's is used"
 
 TABLES = Tables(
     by_hand={
@@ -35,14 +31,10 @@ TABLES = Tables(
         "pfn_to_hpa": "the model's memremap() takes a pfn",
         "kvm_range_has_memory_attributes": "an xarray with a cursor; an attribute of the model is a truth value by gfn",
         "kvm_get_memory_attributes": "an attribute of the model is a truth value by gfn",
-        "kvm_vcpu_map": LATER,
         "kvm_vcpu_kick": "the model has no wait queues of vCPUs",
         "__kvm_vcpu_kick": "the model has no wait queues of vCPUs",
         "kvm_release_pfn_clean": "before 6.13 it took a pfn, as the model's functions do",
         "kvm_pfn_to_refcounted_page": "before 6.13 it took a pfn, as the model's functions do",
-        "kvm_destroy_vm": LATER,
-        "kvm_get_kvm": LATER,
-        "kvm_put_kvm": LATER,
         "kvm_flush_remote_tlbs": "the model has no TLBs",
         "kvm_set_page_accessed": "the model has no LRU lists",
         "kvm_set_page_dirty": "the model has no dirty flags of pages",
@@ -52,7 +44,6 @@ TABLES = Tables(
         "vcpu_load": "a member of the task instead of the CPU",
         "vcpu_put": "a member of the task instead of the CPU",
         "kvm_vcpu_ioctl": "a scenario calls the functions that the ioctls call",
-**dict.fromkeys(NOT_YET, LATER),
     },
     each={
         "kvm_for_each_memslot_in_gfn_range": EachEntry(

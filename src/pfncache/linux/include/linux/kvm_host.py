@@ -109,6 +109,10 @@ class KvmMemslots(Record):
     """By slot id."""
 
 
+class KvmIoBus(Record):
+    """struct kvm_io_bus. No VM of the model has one."""
+
+
 class MemAttrEntry(Record):
     """One entry of kvm->mem_attr_array."""
 

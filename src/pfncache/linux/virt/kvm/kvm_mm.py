@@ -20,6 +20,7 @@ from pfncache.linux.include.linux.lockdep import assert_rwlock_held
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.kernel.locking.mutex import Mutex
 
 
 class KvmMm(Mm):
@@ -40,6 +41,7 @@ class KvmMm(Mm):
     """sizeof(struct compat_vcpu_runstate_info); one in the checker's small pages."""
     XEN_VCPU_INFO_TIME: int
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
+    kvm_lock: Mutex
     host_clock: int
     """The TSC, in nanoseconds, in direct execution."""
     STEAL_SIZE: int

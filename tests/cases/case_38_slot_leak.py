@@ -12,15 +12,21 @@ from pfncache import MemoryKind, World, scenario
 from pfncache.designs.catalogue import Patch, mainline_7_3
 from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.types import Errno, Pgoff
-from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.virt.kvm.kvm_main.memory_region import MemoryRegion
 from pfncache.scenarios.world import no_caches
 
 
-class LeakSlot(Patch, Memslots):
+class LeakSlot(Patch, MemoryRegion):
     """KVM: forget to free a memslot that could not be bound."""
 
-    def kvm_create_memslot(
-        self, kvm: Kvm, slot_id: int, new: KvmMemorySlot, gmem: File | None, gmem_pgoff: Pgoff
+    def install_memslot(
+        self,
+        kvm: Kvm,
+        old: KvmMemorySlot | None,
+        new: KvmMemorySlot,
+        change: int,
+        gmem: File | None,
+        gmem_pgoff: Pgoff,
     ) -> Errno:
         """Return an error without kfree()."""
         ret: Errno = 0
@@ -28,20 +34,10 @@ class LeakSlot(Patch, Memslots):
             ret = self.kvm_gmem_prepare_memory_region(kvm, new, gmem, gmem_pgoff)
             if ret != 0:
                 return ret
-        kvm.slots_arch_lock.lock()
-        ret = self.kvm_prepare_memory_region(kvm, None, new)
-        if ret == 0 and gmem is not None:
-            ret = self.kvm_gmem_commit_memory_region(kvm, new)
-        if ret != 0:
-            kvm.slots_arch_lock.unlock()
-            if gmem is not None:
-                self.fput(gmem)
-            return ret
-        self.kvm_replace_memslot(kvm, slot_id, new)
-        self.kvm_activate_memslot(kvm, slot_id, new)
+        ret = self.kvm_set_memslot(kvm, old, new, change)
         if gmem is not None:
             self.fput(gmem)
-        return 0
+        return ret
 
 
 @scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, slot_ids=2, gfns=2, file_pages=2, caches=no_caches)

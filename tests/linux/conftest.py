@@ -11,7 +11,7 @@ import pytest
 
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import run_as
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import DirtyBit, GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.linux.types import Hva, Pfn
@@ -64,6 +64,11 @@ class Host:
         slot = slots.entries[slot_id].slot
         assert slot is not None
         return slot
+
+    def dirty_bits(self, slot_id: int = 0) -> tuple[DirtyBit, ...]:
+        """The dirty bitmap of a slot of the active set; none without dirty logging."""
+        bitmap = self.slot(slot_id).dirty_bitmap
+        return bitmap.bits if bitmap is not None else ()
 
     @property
     def generation(self) -> int:

@@ -44,7 +44,7 @@ def test_nobody_marks_and_nobody_logs(make_host: MakeHost, write: object) -> Non
     host = watched(make_host, mainline_7_3 + [MarkNothing])
     host.add_slot()
     write(host)
-    assert not any(bit.dirty for bit in host.slot().dirty_bitmap)
+    assert not any(bit.dirty for bit in host.dirty_bits())
 
 
 @pytest.mark.parametrize(("write", "gfn"), [(clock_on, 0), (walk, 0), (emulate, 1)])
@@ -52,14 +52,16 @@ def test_mainline_marks(host: Host, write: object, gfn: int) -> None:
     assert callable(write)
     host.add_slot(log_dirty=True)
     write(host)
-    assert [n for n, bit in enumerate(host.slot().dirty_bitmap) if bit.dirty] == [gfn]
+    assert [n for n, bit in enumerate(host.dirty_bits()) if bit.dirty] == [gfn]
 
 
 def test_a_cache_that_is_never_marked(host: Host) -> None:
     host.add_slot(log_dirty=True)
     clock_on(host)
     host.kernel.trace_quiescent(host.kvm)
-    host.slot().dirty_bitmap[0].dirty = False
+    bitmap = host.slot().dirty_bitmap
+    assert bitmap is not None
+    bitmap.bits[0].dirty = False
     with reported("lost-dirty"):
         host.kernel.trace_quiescent(host.kvm)
 

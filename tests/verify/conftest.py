@@ -69,7 +69,7 @@ class Recurse(Patch, X86):
 class MissingName(Patch, Memslots):
     """Break the making of the first slot."""
 
-    def kvm_replace_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
+    def kvm_replace_memslot(self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None) -> None:
         """Use names that do not exist."""
         kvm.no_such_member = new  # type: ignore[attr-defined]
         self.no_such_function(kvm)  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ class MissingName(Patch, Memslots):
 class DeadlockOnSlot(Patch, Memslots):
     """Block while the first slot is made."""
 
-    def kvm_replace_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
+    def kvm_replace_memslot(self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None) -> None:
         """slots_lock is held."""
         kvm.slots_lock.lock()
 
@@ -86,7 +86,7 @@ class DeadlockOnSlot(Patch, Memslots):
 class SplatOnSlot(Patch, Memslots):
     """Break a rule while the first slot is made."""
 
-    def kvm_replace_memslot(self, kvm: Kvm, slot_id: int, new: KvmMemorySlot | None) -> None:
+    def kvm_replace_memslot(self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None) -> None:
         """Release mn_invalidate_lock, which is not held."""
         kvm.mn_invalidate_lock.unlock()
 

@@ -111,6 +111,8 @@ class Base:
     ) -> ast.expr:
         if word.startswith("struct:"):
             return self.pointer_to(node, word.removeprefix("struct:"))
+        if word.startswith("local:"):
+            return self.local_named(node, word.removeprefix("local:"))
         if own is not None:
             return own(word)
         number, _, rest = word.partition(":")
@@ -148,6 +150,13 @@ class Base:
         local = self.scopes.pointing_to(struct)
         if local is None:
             raise self.refuse(node, f"no local points to a struct {struct}, which the model's reports need", IN_TABLES)
+        return pytree.name(local.name)
+
+    def local_named(self, node: Node, word: str) -> ast.expr:
+        """Return a local by its name, for the reports of the model."""
+        local = self.scopes.find(word)
+        if local is None:
+            raise self.refuse(node, f"there is no local {word}, which the model's reports need", IN_TABLES)
         return pytree.name(local.name)
 
     def struct_of(self, node: Node) -> Local:

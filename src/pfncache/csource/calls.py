@@ -21,6 +21,7 @@ from pfncache.csource.program import Parameter, Signature
 from pfncache.csource.runtime import call_nothing
 from pfncache.csource.scope import Local
 from pfncache.csource.tables import CallEntry
+from pfncache.lang.records import Record
 
 
 @dataclass
@@ -90,8 +91,18 @@ class CallLayer(MacroLayer):
         """Return the entry for a call on the record that the first argument is; None if there is none."""
         if not arguments or not any(key[0] == name for key in self.tables.calls_on):
             return None
-        record = self.expression(arguments[0]).kind.record
+        record = self._record_of(arguments[0])
         return self.tables.calls_on.get((name, record.__name__)) if record is not None else None
+
+    def _record_of(self, argument: Node) -> type[Record] | None:
+        """Return the record that an argument is, or points to, or of which it is the size."""
+        inner = peel(argument)
+        if inner.type == "sizeof_expression" and inner.child_by_field_name("value") is not None:
+            inner = peel(child(inner, "value"))
+        if inner.type == "pointer_expression" and self.local(child(inner, "argument")) is not None:
+            inner = peel(child(inner, "argument"))
+        local = self.local(inner)
+        return local.kind.record if local is not None else self.expression(argument).kind.record
 
     def _entered(self, node: Node, entry: CallEntry, arguments: list[Node]) -> Typed:
         if not entry.text:
@@ -190,6 +201,12 @@ class CallLayer(MacroLayer):
         if parameter.is_out:
             self._out_argument(parameter, argument, passed_on)
         elif parameter.kind.form is Form.STRUCT:
+            is_null = peel(argument).type == "null" or text_of(peel(argument)) == "NULL"
+            if parameter.is_nullable:
+                passed_on.given.append(self._given(argument, is_null))
+            if parameter.is_nullable and is_null:
+                self._null_struct(argument, parameter, passed_on)
+                return
             local = self.struct_of(argument)
             if local.kind != parameter.kind:
                 raise self.refuse(
@@ -231,6 +248,23 @@ class CallLayer(MacroLayer):
             for inner in local.members[member].scalars():
                 name = (inner.target or inner).name
                 passed_on.result(pytree.name(name), self._flag_target(name))
+
+    def _given(self, argument: Node, is_null: bool) -> ast.expr:
+        """Return whether a pointer to a structure is not NULL."""
+        return pytree.constant(False) if is_null else self.truth(self.expression(argument))
+
+    def _null_struct(self, node: Node, parameter: Parameter, passed_on: Arguments) -> None:
+        """Pass zeroes for the scalars of a structure that is not there."""
+        local = self.struct_local(node, self.discarded(), parameter.kind)
+        for path, inner in self.scalar_paths(local):
+            if inner.kind.form is Form.FUNCTION:
+                raise self.refuse(node, f"NULL for a struct {local.kind.struct}, which has functions", "pass one")
+            passed_on.keywords.append(ast.keyword(f"{parameter.name}_{path}", null_of(inner.kind)))
+            if inner.is_out:
+                passed_on.keywords.append(ast.keyword(f"{parameter.name}_{path}_given", pytree.constant(False)))
+        for member in sorted(parameter.written & set(local.members)):
+            for _ in local.members[member].scalars():
+                passed_on.result(pytree.name(self.discarded()), pytree.name(self.discarded()))
 
     def flagged(self, local: Local) -> list[Local]:
         """Return the scalars of a structure of which it is passed on whether they have a value."""

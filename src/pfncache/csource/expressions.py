@@ -83,7 +83,7 @@ class ExpressionLayer(MappedLayer):
             case "sizeof_expression":
                 return self._size(node)
             case "subscript_expression":
-                return self._subscript(node)
+                return self.element(node)
         raise self.refuse(node, f"{node.type.replace('_', ' ')} {shown(node)!r}", "write it with plain expressions")
 
     # The layers above
@@ -129,6 +129,9 @@ class ExpressionLayer(MappedLayer):
         if value.is_address:
             is_out = isinstance(value.place, Local) and value.place.is_out
             return pytree.name(value.place.given) if is_out else pytree.constant(True)
+        if value.kind.form is Form.STRUCT:
+            is_nullable = isinstance(value.place, Local) and value.place.is_nullable
+            return pytree.name(value.place.given) if is_nullable else pytree.constant(True)
         if value.kind.form is Form.BOOL:
             return value.tree
         if value.kind.form is Form.ERRPTR:  # an error is no NULL
@@ -178,13 +181,6 @@ class ExpressionLayer(MappedLayer):
         if word not in self.tables.sizes:
             raise self.refuse(node, f"sizeof({word})", IN_TABLES)
         return Typed(self.fill(node, self.tables.sizes[word].text, []))
-
-    def _subscript(self, node: Node) -> Typed:
-        base = self.expression(child(node, "argument"))
-        if base.kind.form is not Form.TUPLE:
-            raise self.refuse(node, f"{shown(node)!r} is no array of the model", IN_TABLES)
-        index = self.expression(child(node, "index"))
-        return Typed(ast.Subscript(base.tree, index.tree, ast.Load()), Kind(Form.RECORD, base.kind.record))
 
     # Operators
 

@@ -151,6 +151,8 @@ def kind_of_text(text: str) -> Kind:
     """Return the representation that a table's entry names."""
     if text in ("int", "bool", "void"):
         return {"int": INT, "bool": BOOL, "void": VOID}[text]
+    if text.endswith("*"):
+        return Kind(Form.TUPLE, Record.registry[text.removesuffix("*")])
     name, _, error = text.partition("|")
     return Kind(Form.ERRPTR if error else Form.RECORD, Record.registry[name])
 

@@ -41,6 +41,8 @@ class Loaded:
     refused: dict[str, Refusal]
     outside: frozenset[str]
     """Functions of the files that the model does not have, and that none of those calls that it has."""
+    by_hand: dict[str, str]
+    """Functions that are not translated on purpose, with the reason."""
     texts: dict[str, str]
     """The text of each file that was read."""
     structs: Structs
@@ -103,7 +105,7 @@ def _load(program: CProgram, tree: Path, texts: dict[str, str], renamed: Renames
         name: (s.name, error)
         for s in program.sources
         for name, error in s.refused.items()
-        if name not in program.tables.by_hand
+        if name not in program.by_hand
     }
     refused: dict[str, Refusal] = {}
     done: dict[str, tuple[Signature, Translated]] = {}
@@ -134,7 +136,7 @@ def _load(program: CProgram, tree: Path, texts: dict[str, str], renamed: Renames
             translated[renamed.shown(name)] = _described(signature, result, renamed)
     outside = frozenset(map(renamed.shown, {*program.signatures, *broken} - seen - program.own))
     refused = {renamed.shown(name): replace(r, name=renamed.shown(name)) for name, r in refused.items()}
-    return Loaded(functions, translated, refused, outside, texts, program.layout.structs)
+    return Loaded(functions, translated, refused, outside, program.by_hand, texts, program.layout.structs)
 
 
 def _refusal(name: str, file: str, error: RefusedError) -> Refusal:

@@ -19,10 +19,10 @@ from pfncache.csource.scope import Local
 
 VALUE = {
     "READ_ONCE", "likely", "unlikely", "smp_load_acquire", "rcu_dereference", "data_race", "rcu_access_pointer",
-    "rcu_dereference_raw", "__rcu_dereference_raw",
+    "rcu_dereference_raw", "__rcu_dereference_raw", "atomic_read", "refcount_read",
 }  # fmt: skip
 """Macros whose value is that of their argument."""
-STORE = {"WRITE_ONCE", "smp_store_release", "rcu_assign_pointer", "smp_store_mb", "RCU_INIT_POINTER"}
+STORE = {"WRITE_ONCE", "smp_store_release", "rcu_assign_pointer", "smp_store_mb", "RCU_INIT_POINTER", "atomic_set"}
 NOTHING = {
     "BUILD_BUG_ON",
     "BUILD_BUG_ON_MSG",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from tree_sitter import Node
 
@@ -122,6 +123,9 @@ class PlaceLayer(Base):
             kind = member_kind(record, joined)
             if kind is not None:
                 return Typed(pytree.member(value.tree, joined), kind), path[count:]
+        for name in (owner.__name__ for owner in record.__mro__):
+            if (name, path[0]) in self.tables.opaque_members:
+                return Typed(pytree.constant(0), Kind(Form.OPAQUE, struct=f"{name}.{path[0]}")), []
         if path[0] in self.tables.transparent:
             return value, path[1:]
         added = self.added_member(node, record, path[0])
@@ -156,6 +160,9 @@ class PlaceLayer(Base):
         inner = peel(child(node, "argument"))
         if inner.type in ("field_expression", "subscript_expression"):
             value = self.expression(inner)
+            local = value.place
+            if isinstance(local, Local) and local.is_member and local.kind.form is Form.RECORD and not local.is_out:
+                return Typed(pytree.name(local.name), local.kind, place=local, is_address=True)  # of a pointer
             if value.kind.form in (Form.RECORD, Form.STRUCT, Form.OPAQUE, Form.TUPLE):
                 return value
             return Typed(value.tree, value.kind, place=value.place or value.tree)
@@ -187,11 +194,44 @@ class PlaceLayer(Base):
             return self.of_local(local)
         if node.type == "pointer_expression" and text_of(child(node, "operator")) == "*":
             return self.pointed(node)
-        if node.type == "field_expression":
-            value = self.field(node)
+        if node.type in ("field_expression", "subscript_expression"):
+            value = self.field(node) if node.type == "field_expression" else self.element(node)
             if isinstance(value.tree, ast.Attribute | ast.Name):
                 return value
         raise self.refuse(node, f"{shown(node)!r} cannot be assigned", "assign a local, or a scalar of a record")
+
+    def element(self, node: Node) -> Typed:
+        """Translate ``a[i]``: by the tables, or as an element of a tuple of the model."""
+        array, index = peel(child(node, "argument")), self.expression(child(node, "index"))
+        word = text_of(child(array, "field")) if array.type == "field_expression" else ""
+        if any(key[1] == word for key in self.tables.elements):
+            base = self.expression(child(array, "argument"))
+            for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
+                entry = self.tables.elements.get((owner.__name__, word))
+                if entry is not None:
+                    tree = self.fill(node, entry.text, [], {"0": base.tree, "1": index.tree}.__getitem__)
+                    return Typed(tree, kind_of_text(entry.returns))
+        value = self.expression(array)
+        if value.kind.form is not Form.TUPLE:
+            raise self.refuse(node, f"{shown(node)!r} is no array of the model", IN_TABLES)
+        return Typed(ast.Subscript(value.tree, index.tree, ast.Load()), Kind(Form.RECORD, value.kind.record))
+
+    def setter(self, node: Node) -> Callable[[ast.expr], ast.expr] | None:
+        """Return what makes the store of a value that the tables have for a member; None if it is assigned."""
+        node = peel(node)
+        entries = self.tables.members
+        if node.type == "subscript_expression":
+            node, entries = peel(child(node, "argument")), self.tables.elements
+        word = text_of(child(node, "field")) if node.type == "field_expression" else ""
+        if not any(key[1] == word and entry.store for key, entry in entries.items()):
+            return None
+        base = self.expression(child(node, "argument"))
+        for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
+            entry = entries.get((owner.__name__, word))
+            if entry is not None and entry.store:
+                store = entry.store
+                return lambda value: self.fill(node, store, [], lambda w: value if w == "1" else base.tree)
+        return None
 
     def flag(self, left: Node, right: Node) -> ast.expr | None:
         """Return the field that stands for ``x->flags & FLAG``; None if the tables have none."""

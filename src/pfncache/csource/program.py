@@ -30,6 +30,8 @@ class Parameter:
     """A pointer through which a result is returned: the model passes the value, and returns it."""
     written: set[str] = field(default_factory=set)
     """Of a structure that is taken apart: the members that the function, or one that it calls, writes."""
+    is_nullable: bool = False
+    """Of a structure that is taken apart: the function tests the pointer to it, which may be NULL."""
 
 
 @dataclass
@@ -88,9 +90,14 @@ class CProgram:
         self.added = added_members(self.layout, before)
         """Members that the structures of the unpatched kernel, `before`, do not have, by record and name."""
         self.signatures: dict[str, Signature] = {}
+        self.by_hand = {name: why for name, why in tables.by_hand.items() if "/" not in name}
+        """Functions that are not translated on purpose, with the reason."""
         for source in self.sources:
             for name, function in source.functions.items():
-                if name not in tables.by_hand:
+                why = tables.why_by_hand(name, len(function.parameters))
+                if why is not None:
+                    self.by_hand[name] = why
+                else:
                     self.signatures[name] = self._signature(function)
         for name, function in own.functions.items():
             if name not in self.signatures:
@@ -108,12 +115,15 @@ class CProgram:
             if kind.base == "void" and kind.stars == 0:
                 continue
             is_out = self.layout.is_out(kind)
-            parameters.append(Parameter(name, kind, self.kind_of(kind.pointee if is_out else kind), is_out))
+            found = self.kind_of(kind.pointee if is_out else kind, function.file)
+            is_nullable = found.form is Form.STRUCT and name in facts.tested
+            parameters.append(Parameter(name, kind, found, is_out, is_nullable=is_nullable))
         return Signature(function, facts, parameters, self.kind_of(function.result), plain_name(function.name))
 
-    def kind_of(self, kind: CType) -> Kind:
-        """Return the representation of a type."""
-        return self.layout.kind_of(kind)
+    def kind_of(self, kind: CType, file: str = "") -> Kind:
+        """Return the representation of a type, of a parameter or local of a file."""
+        name = self.tables.records_in.get((file, kind.base)) if kind.is_struct and kind.stars == 1 else None
+        return Kind(Form.RECORD, Record.registry[name]) if name is not None else self.layout.kind_of(kind)
 
     def _fixpoint(self) -> None:
         """Find which functions return an error as a pointer, and which write members of structures."""

@@ -27,6 +27,10 @@ class Local:
     """It may hold an error instead of a pointer: `error` is the name of the errno."""
     members: dict[str, Local] = field(default_factory=dict)
     """Of a structure that is taken apart."""
+    is_member: bool = False
+    """A member of a structure that is taken apart."""
+    is_nullable: bool = False
+    """A structure that a parameter points to, unless it is NULL: `given` says which."""
     target: Local | None = None
     """Of a pointer that is known: the local whose address it has."""
     pointer: Any = None

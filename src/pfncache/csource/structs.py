@@ -38,7 +38,7 @@ class StructLayer(CallLayer):
     def _member(self, node: Node, name: str, given: CType, depth: int) -> Local | None:
         layout = self.program.layout
         if layout.is_out(given):
-            return Local(name, given, self.program.kind_of(given.pointee), is_out=True)
+            return Local(name, given, self.program.kind_of(given.pointee), is_out=True, is_member=True)
         kind = self.program.kind_of(given)
         if given.is_array or kind.form is Form.OPAQUE:
             return None
@@ -46,7 +46,7 @@ class StructLayer(CallLayer):
             if depth >= MAX_DEPTH or not layout.members(kind.struct):
                 return None
             return self.struct_local(node, name, kind, depth + 1)
-        return Local(name, given, kind)
+        return Local(name, given, kind, is_member=True)
 
     def scalar_paths(self, local: Local, prefix: str = "") -> Iterator[tuple[str, Local]]:
         """Yield the scalars of a member, by their path with underscores below the structure."""

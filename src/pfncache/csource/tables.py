@@ -37,6 +37,8 @@ class MemberEntry:
     text: str
     why: str
     returns: str = "int"
+    store: str = ""
+    """What a store of ``{1}`` becomes; empty if `text` can be assigned."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,10 @@ class Hook:
 
     text: str
     """``{0}`` is the record of the store, or the first argument of the call; ``{struct:gfn}`` a local that points to a
-    `struct gfn`."""
+    `struct gfn`, ``{local:gfn}`` a local of that name."""
     why: str
     unless: str = ""
-    """A pattern: no hook where the text of the stored value matches it."""
+    """A pattern: no hook where the text of the stored or returned value matches it."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,16 @@ class Tables:
     """The path of the file that `declarations` was read from."""
     records: Mapping[str, str] = field(default_factory=dict)
     """The record of a structure, where its name is not the structure's."""
+    records_in: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By file and structure: the record that pointers of parameters and locals of that file point to."""
     members: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
     """By record and member."""
+    elements: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
+    """By record and member: what an element of an array becomes, or with ``Class*`` the whole array; ``{1}`` is the
+    index."""
+    opaque_members: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By record and member: numbers that the model does not have, with the reason. Stores have no effect, and values
+    cannot be tested."""
     transparent: frozenset[str] = frozenset()
     """Members that are structures in C, and whose members are those of the record itself."""
     flags: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
@@ -142,7 +152,7 @@ class Tables:
     calls: Mapping[str, CallEntry] = field(default_factory=dict)
     """By C function; ``name/5`` is that of calls with five arguments."""
     calls_on: Mapping[tuple[str, str], CallEntry] = field(default_factory=dict)
-    """By C function and the record that the first argument is."""
+    """By C function and the record that the first argument is, or of which it is the size."""
     names: Mapping[str, NameEntry] = field(default_factory=dict)
     sizes: Mapping[str, NameEntry] = field(default_factory=dict)
     """sizeof(): by structure."""
@@ -153,6 +163,8 @@ class Tables:
     before: Mapping[str, Hook] = field(default_factory=dict)
     """By C function: before a call of it."""
     after: Mapping[str, Hook] = field(default_factory=dict)
+    returns: Mapping[str, Hook] = field(default_factory=dict)
+    """By C function: before it returns."""
     mappings: Mapping[tuple[str, str], MappingEntry] = field(default_factory=dict)
     """By record and member."""
     mapped_stores: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -166,12 +178,17 @@ class Tables:
     mirrored: frozenset[str] = frozenset()
     """C functions that the model has; these are translated, and what they call. Empty for all of the files."""
     by_hand: Mapping[str, str] = field(default_factory=dict)
-    """C functions of the files that are not translated, with the reason: the model's are used."""
+    """C functions of the files that are not translated, with the reason: the model's are used. ``name/5`` is that of
+    kernels whose function has five parameters."""
 
     def record_of_struct(self, name: str) -> type[Record] | None:
         """Return the model's record for a structure; None if it has none."""
         known = self.records.get(name) or "".join(word.capitalize() for word in name.split("_"))
         return Record.registry.get(known)
+
+    def why_by_hand(self, name: str, count: int) -> str | None:
+        """Return why a function with a number of parameters is not translated on purpose; None for any other."""
+        return self.by_hand.get(f"{name}/{count}") or self.by_hand.get(name)
 
     def call(self, name: str, count: int) -> CallEntry | None:
         """Return the entry for a call with a number of arguments; None if there is none."""

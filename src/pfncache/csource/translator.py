@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from tree_sitter import Node
 
@@ -12,7 +13,7 @@ from pfncache.csource.assigned import guard_unset
 from pfncache.csource.base import IN_TABLES, Translated
 from pfncache.csource.kinds import BOOL, INT, VOID, Form, Kind, Typed, annotation, null_of
 from pfncache.csource.loops import LoopLayer
-from pfncache.csource.parse import line_of, shown
+from pfncache.csource.parse import line_of, shown, text_of
 from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.scope import Local
 
@@ -33,9 +34,20 @@ class Translator(LoopLayer):
             statements += self.fallen_off(body)
         tree = ast.FunctionDef(signature.method, arguments, statements or [ast.Pass()], [], self._result_hint())
         guard_unset(tree, self.unset, self._flags)
+        tree.body = self._declared_records(tree) + tree.body
         pytree.place(tree, signature.function.line)
         ast.fix_missing_locations(tree)
         return Translated(tree, self.calls, self.needed)
+
+    def _declared_records(self, tree: ast.FunctionDef) -> list[ast.stmt]:
+        """Return declarations of the locals that get a record from a tuple alone, which does not say of which class."""
+        inner = list(ast.walk(tree))
+        annotated = {n.target.id for n in inner if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+        items = {e.id for n in inner if isinstance(n, ast.Tuple) for e in n.elts
+                 if isinstance(e, ast.Name) and isinstance(e.ctx, ast.Store)}  # fmt: skip
+        candidates = (items & set(self.unset)) - annotated - {argument.arg for argument in tree.args.args}
+        names = sorted(name for name in candidates if self.unset[name].record is not None)
+        return [pytree.local(name, annotation(self.unset[name]), pytree.constant(None)) for name in names]
 
     # Parameters
 
@@ -47,7 +59,9 @@ class Translator(LoopLayer):
         for parameter, word in zip(self.signature.parameters, names, strict=True):
             if parameter.kind.form is Form.STRUCT:
                 local = self.struct_local(self.signature.function.node, parameter.name, parameter.kind)
-                local.type = parameter.type
+                local.type, local.is_nullable = parameter.type, parameter.is_nullable
+                if parameter.is_nullable:
+                    plain.append(ast.arg(local.given, annotation(BOOL)))
                 self.scopes.declare(parameter.name, local)
                 members += self._member_parameters(local)
                 flags += [inner.name for inner in self.flagged(local)]
@@ -132,12 +146,20 @@ class Translator(LoopLayer):
         with self.collected() as first:
             values = self._values(node, value)
             values += self._further_values()
+            self._report_return(node, value)
         tree: ast.expr | None = None
         if values:
             tree = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
         statement = ast.Return(tree)
         pytree.place(statement, line_of(node))
         return [*first, statement]
+
+    def _report_return(self, node: Node, value: Node | None) -> None:
+        """Execute what the model's reports need before the function returns; its value is executed after that."""
+        hook = self.tables.returns.get(self.signature.function.name)
+        text = text_of(value) if value is not None else ""
+        if hook is not None and not (hook.unless and re.search(hook.unless, text)):
+            self.emit(node, ast.Expr(self.fill(node, hook.text, [])))
 
     def _further_values(self) -> list[ast.expr]:
         """Return the further results, and whether each has a value."""

@@ -196,7 +196,7 @@ class ClockThroughUserspace(Patch, X86):
         assert kvm is not None
         vcpu.clock_update = True
         if enable:
-            self.kvm_gfn_to_hva_cache_init(kvm, vcpu.pv_time_hva, gpa)
+            self.kvm_gfn_to_hva_cache_init(kvm, vcpu.pv_time_hva, gpa, self.PVCLOCK_SIZE)
             # If there is no memslot yet, the next generation looks the new address up, not the old one.
             vcpu.pv_time_hva.gpa = gpa
         else:

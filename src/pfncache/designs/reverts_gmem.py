@@ -16,8 +16,7 @@ from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.guest_memfd.binding import GuestMemfdBinding
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
-from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
-from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.virt.kvm.kvm_main.memory_region import MemoryRegion
 
 
 class RevertUnbindUnderLock(Patch, GuestMemfdBinding, GuestMemfdPage):
@@ -72,16 +71,16 @@ class RevertBindWhenReady(Patch, GuestMemfdBinding):
         return 0
 
 
-class RevertImmutableGmemSlots(Patch, Memslots):
+class RevertImmutableGmemSlots(Patch, MemoryRegion):
     """Revert "KVM: Disallow toggling KVM_MEM_GUEST_MEMFD on an existing memslot" (9935df5333aa, 6.19).
 
     With it goes what kvm_commit_memory_region() of 7.2.12 and 7.3.4 would do with such a slot: warn and unbind. That of
     6.12.117 does not.
     """
 
-    def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
+    def slot_is_immutable(self, old: KvmMemorySlot, flags: int) -> bool:
         """Allow the flag to be cleared."""
-        return gmem is not None
+        return flags & KVM_MEM_GUEST_MEMFD != 0
 
     def unbind_replaced_slot(self, old: KvmMemorySlot) -> None:
         """Leave the bindings of the old slot, which is freed."""
@@ -96,7 +95,7 @@ class RevertOverlapErrno(Patch, GuestMemfdBinding):
         return -EINVAL if ret == -EEXIST else ret
 
 
-class RevertGmemForAll(Patch, VmIoctl):
+class RevertGmemForAll(Patch, MemoryRegion):
     """Refuse guest_memfd in memslots of VMs without private memory, which may only create one (before 6.18)."""
 
     def check_memory_region_flags(self, kvm: Kvm, flags: int) -> Errno:

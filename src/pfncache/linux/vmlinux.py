@@ -45,7 +45,7 @@ from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
 from pfncache.linux.virt.kvm.kvm_main.guest_access import GuestAccess
 from pfncache.linux.virt.kvm.kvm_main.host_map import HostMap
 from pfncache.linux.virt.kvm.kvm_main.ioctl import VmIoctl
-from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.virt.kvm.kvm_main.memory_region import MemoryRegion
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
 from pfncache.linux.virt.kvm.kvm_main.vcpu import VcpuMain
 from pfncache.linux.virt.kvm.kvm_main.vm import VmLifecycle
@@ -56,7 +56,7 @@ REAL_PAGE_SHIFT = 12
 
 class Vmlinux(
     VmIoctl, Msrs, XenIoctl,
-    Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, Memslots, MemAttributes, X86, Xen,
+    Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, MemoryRegion, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm,
@@ -82,6 +82,7 @@ class Vmlinux(
         real = page_shift == REAL_PAGE_SHIFT
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 32
         self.PVCLOCK_SIZE = 32 if real else 1
+        self.STEAL_SIZE = 64 if real else 1
         self.STEAL_PREEMPTED = 16 if real else 0
         self.VCPU_INFO_ALIGN = 4 if real else 1
         self.RUNSTATE_SIZE = 48 if real else 2
@@ -99,6 +100,7 @@ class Vmlinux(
         self.gmem_files = ()
         self.rcu = RcuState("rcu")
         self.mf_mutex = Mutex("mf_mutex")
+        self.kvm_lock = Mutex("kvm_lock")
         self.host_device_bytes = {}
 
     @part_of("mm_alloc")

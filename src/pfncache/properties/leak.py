@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import DirtyBitmap, File, Kvm, KvmMemorySlot
 from pfncache.linux.mm.slub import is_live
 from pfncache.properties.oracle import Oracle
 from pfncache.properties.property import Property
@@ -21,6 +21,9 @@ class LeakProbe(Oracle):
         for slot in kvm.slot_cache:
             if is_live(slot) and not self.has_set(kvm, slot):
                 report("leak", f"{slot} is allocated when all is done, but in no set of memslots")
+        for bitmap in kvm.bitmap_cache:
+            if is_live(bitmap) and not self.has_slot(kvm, bitmap):
+                report("leak", f"{bitmap} is allocated when all is done, but no memslot has it")
         views = 0
         for file in self.gmem_files:
             if is_live(file.private_data):
@@ -65,6 +68,15 @@ class LeakProbe(Oracle):
         for slots in kvm.sets:
             for entry in slots.entries:
                 if entry.slot is slot:
+                    return True
+        return False
+
+    def has_slot(self, kvm: Kvm, bitmap: DirtyBitmap) -> bool:
+        """Return whether a slot in a set of memslots has the dirty bitmap."""
+        for slots in kvm.sets:
+            for entry in slots.entries:
+                slot = entry.slot
+                if slot is not None and slot.dirty_bitmap is bitmap:
                     return True
         return False
 

@@ -23,18 +23,26 @@ class LostDirtyProbe(Oracle):
         """Note the write, in case that its writer never marks it."""
         super().trace_pv_begin(gpc)
         slot = gpc.memslot
-        if slot is not None and slot.log_dirty:
-            slot.dirty_bitmap[(gpc.gpa >> self.PAGE_SHIFT) - slot.base_gfn].written = True
+        if slot is not None:
+            bitmap = slot.dirty_bitmap
+            if bitmap is not None:
+                bitmap.bits[(gpc.gpa >> self.PAGE_SHIFT) - slot.base_gfn].written = True
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
         """Require that what was written is marked dirty when all is done."""
         super().trace_quiescent(kvm)
         for slot in kvm.slot_cache:
-            if is_live(slot) and slot.log_dirty:
-                for bit in slot.dirty_bitmap:
-                    if bit.written and not bit.dirty:
-                        report("lost-dirty", f"{bit} is clear when all is done, but the page was written")
+            if is_live(slot):
+                self.expect_marked(slot)
+
+    def expect_marked(self, slot: KvmMemorySlot) -> None:
+        """Report a bit of the slot that is clear although its page was written."""
+        bitmap = slot.dirty_bitmap
+        if bitmap is not None:
+            for bit in bitmap.bits:
+                if bit.written and not bit.dirty:
+                    report("lost-dirty", f"{bit} is clear when all is done, but the page was written")
 
     @atomic
     def trace_gpc_dirty(self, gpc: GfnToPfnCache, gpa: Gpa) -> None:
@@ -52,7 +60,10 @@ class LostDirtyProbe(Oracle):
 
     def expect_dirty(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
         """Report a slot with dirty logging whose bit for gpa is clear."""
-        if slot.log_dirty and not slot.dirty_bitmap[(gpa >> self.PAGE_SHIFT) - slot.base_gfn].dirty:
+        if not slot.log_dirty:
+            return
+        bitmap = slot.dirty_bitmap
+        if bitmap is None or not bitmap.bits[(gpa >> self.PAGE_SHIFT) - slot.base_gfn].dirty:
             report("lost-dirty", f"gpa {gpa:#x} of {slot} was written, but is not marked dirty")
 
 

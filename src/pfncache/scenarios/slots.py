@@ -12,7 +12,7 @@ from pfncache.scenarios.world import World, no_caches
 def dirty_logging(w: World) -> None:
     """The clock's page, which is dirty-logged, is zapped while the clock is updated."""
     w.clock_on()
-    w.kvm.slot_cache[0].dirty_bitmap[0].__dict__["dirty"] = False
+    w.kvm.bitmap_cache[0].bits[0].__dict__["dirty"] = False
     w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 

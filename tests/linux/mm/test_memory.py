@@ -8,7 +8,7 @@ import pytest
 from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_RO_FAULT
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
-from pfncache.linux.include.uapi.linux.errno import EFAULT, ENOMEM
+from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from tests.linux.conftest import HVA, Host
 
@@ -128,12 +128,16 @@ def test_device_memory(host: Host) -> None:
     host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000)
     host.map_device(HVA, DEVICE_PFN)
     assert (fast(host), slow(host)) == (KVM_PFN_ERR_FAULT, KVM_PFN_ERR_FAULT)
-    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == DEVICE_PFN
-    assert host.kernel.follow_pfnmap_start(host.mm, HVA + 0x1000) == KVM_PFN_ERR_FAULT
+    assert host.kernel.hva_to_pfn(HVA) == DEVICE_PFN
+    with down_read(host.mm.mmap_lock):
+        assert host.kernel.follow_pfnmap_start(host.mm, host.mm.vmas[(HVA >> 12) + 1], HVA) == (-EINVAL, -1, False)
+        assert host.kernel.follow_pfnmap_start(host.mm, host.mm.vmas[HVA >> 12], HVA) == (0, DEVICE_PFN, True)
+        host.kernel.follow_pfnmap_end(host.mm)
     host.mm.ptes[HVA >> 12].writable = False
-    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == KVM_PFN_ERR_RO_FAULT
+    assert host.kernel.hva_to_pfn(HVA) == KVM_PFN_ERR_RO_FAULT
     host.mm.ptes[HVA >> 12].pfn = -1
-    assert host.kernel.follow_pfnmap_start(host.mm, HVA) == KVM_PFN_ERR_FAULT
+    assert host.kernel.hva_to_pfn(HVA) == KVM_PFN_ERR_FAULT
+    assert not host.mm.page_table_lock.held
 
 
 def test_a_write_to_a_read_only_page_of_a_file_does_not_ask_the_file(host: Host) -> None:

@@ -57,7 +57,7 @@ def test_a_move_down_keeps_walks_of_the_reverse_mapping_out(host: Host, of_file:
 def test_mremap_keeps_device_memory(host: Host) -> None:
     host.map_device(HVA, 100)
     assert host.kernel.do_mremap(host.mm, HVA, TARGET) == 0
-    assert host.kernel.follow_pfnmap_start(host.mm, TARGET) == 100
+    assert host.kernel.hva_to_pfn(TARGET) == 100
 
 
 def test_mremap_of_nothing(host: Host) -> None:

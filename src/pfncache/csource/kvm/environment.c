@@ -10,6 +10,13 @@ struct vm_area_struct {
 	struct vm_operations_struct *vm_ops;
 };
 
+struct follow_pfnmap_args {
+	struct vma_of_page *vma;
+	unsigned long address;
+	unsigned long pfn;
+	bool writable;
+};
+
 struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long pgoff;
@@ -19,6 +26,16 @@ struct vm_fault {
 struct mmu_notifier_range {
 	unsigned long start;
 	unsigned long end;
+};
+
+struct kvm_userspace_memory_region2 {
+	unsigned int slot;
+	unsigned int flags;
+	unsigned long guest_phys_addr;
+	unsigned long memory_size;
+	unsigned long userspace_addr;
+	unsigned long guest_memfd_offset;
+	unsigned int guest_memfd;
 };
 
 struct kvm_memory_attributes {

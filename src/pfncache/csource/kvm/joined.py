@@ -11,7 +11,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache, x86
+from pfncache.csource.kvm import (
+    guest_access,
+    guest_memfd,
+    gup,
+    kvm_main,
+    locking,
+    memslots,
+    mmu_notifier,
+    pfncache,
+    vm,
+    x86,
+)
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
@@ -23,12 +34,16 @@ from pfncache.linux.kernel.rcu import srcutree
 from pfncache.linux.mm import slub
 from pfncache.linux.vmlinux import Vmlinux
 
-FLAGS = {"FOLL_WRITE": 1, "MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX": 63}
+FLAGS = {"MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX": 63}
 """Constants that no function of the model reads, and the greatest address of the model."""
-PARTS = (locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, x86.TABLES)
+PARTS = (
+    locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, memslots.TABLES,
+    guest_access.TABLES, gup.TABLES, vm.TABLES, x86.TABLES,
+)  # fmt: skip
 HELPERS: tuple[type, ...] = (
     locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
-    kvm_main.KvmMainHelpers,
+    kvm_main.KvmMainHelpers, memslots.MemslotHelpers, guest_access.GuestAccessHelpers,
+    gup.GupHelpers, vm.VmHelpers,
     x86.X86Helpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
@@ -36,6 +51,9 @@ ADAPTERS: tuple[type, ...] = (
     guest_memfd.GuestMemfdAdapters,
     mmu_notifier.MmuNotifierAdapters,
     kvm_main.KvmMainAdapters,
+    memslots.MemslotAdapters,
+    guest_access.GuestAccessAdapters,
+    gup.GupAdapters,
     x86.X86Adapters,
     guest_memfd.GuestMemfdAdapters612,
     x86.X86Adapters612,
@@ -65,7 +83,7 @@ def scope() -> Mapping[str, Any]:
     found["is_error_noslot_pfn"] = kvm_types.is_error_noslot_pfn
     for module in FUNCTIONS:
         found |= _functions(module)
-    return found | FLAGS | guest_memfd.CONSTANTS
+    return found | FLAGS | guest_memfd.CONSTANTS | memslots.CONSTANTS | gup.CONSTANTS
 
 
 def _environment() -> dict[str, str]:

@@ -13,22 +13,9 @@ from pfncache.linux.include.linux.types import Errno, Hva, Pfn
 from pfncache.linux.include.uapi.linux.kvm import KVM_MEMORY_ATTRIBUTE_PRIVATE
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
-SETUP = "a VM is made when a scenario is set up, with every record that it will have"
 POINTER = "a pointer that RCU or a lock protects, which the model checks"
 SEARCH = "a walk of the ids instead of a search of the tree"
 NEGATIVE = "an error pfn of the model is negative"
-NOT_YET = (
-    "kvm_free_memslot", "kvm_get_inactive_memslots", "kvm_memslots_get_as_id", "kvm_replace_memslot",
-    "check_memory_region_flags", "kvm_swap_active_memslots", "kvm_prepare_memory_region",
-    "kvm_commit_memory_region", "kvm_activate_memslot", "kvm_copy_memslot", "kvm_invalidate_memslot",
-    "kvm_create_memslot", "kvm_delete_memslot", "kvm_move_memslot", "kvm_update_flags_memslot", "kvm_set_memslot",
-    "kvm_check_memslot_overlap", "kvm_set_memory_region", "kvm_vm_ioctl_set_memory_region", "hva_to_pfn",
-    "kvm_follow_pfn", "kvm_vcpu_unmap", "__kvm_read_guest_page", "kvm_read_guest_page", "kvm_read_guest",
-    "__kvm_write_guest_page", "kvm_write_guest_page", "__kvm_gfn_to_hva_cache_init", "kvm_gfn_to_hva_cache_init",
-    "kvm_write_guest_offset_cached", "kvm_read_guest_offset_cached", "kvm_read_guest_cached",
-    "mark_page_dirty_in_slot", "__kvm_vcpu_map", "kvm_write_guest",
-)  # fmt: skip
-LATER = "not translated yet: the model's is used"
 
 TABLES = Tables(
     by_hand={
@@ -44,15 +31,10 @@ TABLES = Tables(
         "pfn_to_hpa": "the model's memremap() takes a pfn",
         "kvm_range_has_memory_attributes": "an xarray with a cursor; an attribute of the model is a truth value by gfn",
         "kvm_get_memory_attributes": "an attribute of the model is a truth value by gfn",
-        "kvm_vcpu_map": LATER,
         "kvm_vcpu_kick": "the model has no wait queues of vCPUs",
         "__kvm_vcpu_kick": "the model has no wait queues of vCPUs",
         "kvm_release_pfn_clean": "before 6.13 it took a pfn, as the model's functions do",
         "kvm_pfn_to_refcounted_page": "before 6.13 it took a pfn, as the model's functions do",
-        "kvm_create_vm": SETUP,
-        "kvm_destroy_vm": LATER,
-        "kvm_get_kvm": LATER,
-        "kvm_put_kvm": LATER,
         "kvm_flush_remote_tlbs": "the model has no TLBs",
         "kvm_set_page_accessed": "the model has no LRU lists",
         "kvm_set_page_dirty": "the model has no dirty flags of pages",
@@ -62,7 +44,6 @@ TABLES = Tables(
         "vcpu_load": "a member of the task instead of the CPU",
         "vcpu_put": "a member of the task instead of the CPU",
         "kvm_vcpu_ioctl": "a scenario calls the functions that the ioctls call",
-**dict.fromkeys(NOT_YET, LATER),
     },
     each={
         "kvm_for_each_memslot_in_gfn_range": EachEntry(

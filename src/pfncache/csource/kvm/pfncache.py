@@ -8,7 +8,7 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
-from pfncache.linux.include.linux.types import Hva, Pfn
+from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 TABLES = Tables(
@@ -18,10 +18,6 @@ TABLES = Tables(
         "CONFIG_SMP",
     }),
     calls={
-        "hva_to_pfn": CallEntry(
-            "self.follow_hva({0.hva})", "the model's takes an address and returns a pfn", results=("0.refcounted_page",)
-        ),
-        "hva_to_pfn/6": CallEntry("self.hva_to_pfn(self.PAGE_ALIGN_DOWN({0}))", "its form before 6.13"),
         "kvm_release_pfn_clean": CallEntry("self.kvm_release_page_clean({0})", "its name before 6.13", "void"),
         "kvm_release_page_unused": CallEntry("self.put_looked_up({0})", "the model's takes a pfn", "void"),
         "kvm_release_page_clean": CallEntry("self.put_looked_up({0})", "the model's takes a pfn", "void"),
@@ -63,14 +59,6 @@ TABLES = Tables(
 
 class PfncacheHelpers(KvmMm):
     """What the C of pfncache.c calls in another form than the model's functions have."""
-
-    @part_of("hva_to_pfn")
-    def follow_hva(self, hva: Hva) -> tuple[Pfn, Page | None]:
-        """Return the page at a user address as a pfn, and as a page if it has a struct page."""
-        pfn = self.hva_to_pfn(self.PAGE_ALIGN_DOWN(hva))
-        if self.pfn_valid(pfn):
-            return pfn, self.mem_map[pfn]
-        return pfn, None
 
     @part_of("kvm_release_page_unused")
     def put_looked_up(self, page: Page | None) -> None:

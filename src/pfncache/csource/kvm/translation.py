@@ -75,7 +75,7 @@ def translate(
         translated=loaded.translated,
         refused=loaded.refused | unadapted(Vmlinux, loaded, functions),
         outside=loaded.outside,
-        by_hand=known.by_hand,
+        by_hand=loaded.by_hand,
         key=digest(
             loaded.texts, known.description(), str(tree), before.key if before else "", repr(renamed or Renames())
         ),

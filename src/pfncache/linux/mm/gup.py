@@ -61,8 +61,23 @@ class Gup(Mm):
             return KVM_PFN_ERR_FAULT
         return pfn
 
-    def follow_page_pte(self, mm: MmStruct, address: Hva) -> Pfn:
-        """Return the pfn of a present, writable PTE, with a reference.
+    def pin_user_pages_fast(self, address: Hva) -> Pfn:
+        """Take a reference on the page at a user address for writing, if need be the slow way.
+
+        Linux: mm/gup.c pin_user_pages_fast(), gup_fast_fallback(), v7.3.4.
+        Locks: may sleep.
+        Returns: a pfn with a reference, or an error pfn.
+        Simplified: a pin is a reference.
+        """
+        pfn = self.get_user_page_fast_only(address)
+        if pfn >= 0:
+            return pfn
+        mm = current().mm
+        assert mm is not None
+        return self.get_user_pages_unlocked(mm, address)
+
+    def follow_page_pte(self, mm: MmStruct, address: Hva, write: bool) -> Pfn:
+        """Return the pfn of a present PTE, which is writable if `write`, with a reference.
 
         Linux: mm/gup.c follow_page_pte(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -70,13 +85,13 @@ class Gup(Mm):
         number = address >> self.PAGE_SHIFT
         with spin_lock(mm.page_table_lock):
             pte = mm.ptes[number]
-            if not self.pfn_valid(pte.pfn) or not pte.writable:
+            if not self.pfn_valid(pte.pfn) or (write and not pte.writable):
                 return KVM_PFN_ERR_FAULT
             pfn = pte.pfn
             self.get_page(self.mem_map[pfn])
             return pfn
 
-    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva) -> Pfn:
+    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True) -> Pfn:
         """Walk the page table under mmap_lock, and fault the page in until it is present.
 
         A fault of anonymous memory keeps mmap_lock, so that the VMA stays the same. One of a file may drop it, where it
@@ -92,7 +107,8 @@ class Gup(Mm):
         while True:
             with down_read(mm.mmap_lock):
                 vma = mm.vmas[number]
-                if not vma.present or not vma.writable or vma.pfnmap:
+                allowed = vma.writable if write else vma.readable
+                if not vma.present or not allowed or vma.pfnmap:
                     return KVM_PFN_ERR_FAULT
                 mapping = vma.mapping
                 if mapping is not None and mapping.no_direct_map:
@@ -101,10 +117,10 @@ class Gup(Mm):
                 while again:
                     if current().signal_pending:
                         return KVM_PFN_ERR_SIGPENDING
-                    pfn = self.follow_page_pte(mm, address)
+                    pfn = self.follow_page_pte(mm, address, write)
                     if pfn >= 0:
                         return pfn
-                    fault = self.handle_mm_fault(mm, address, True)
+                    fault = self.handle_mm_fault(mm, address, write)
                     if fault == -EHWPOISON:
                         return KVM_PFN_ERR_HWPOISON
                     if fault != 0:

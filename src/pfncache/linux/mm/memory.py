@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_RO_FAULT
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_HWPOISON
 from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
-from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, ENOMEM
+from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, EINVAL, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.mm.shmem import Shmem
@@ -219,22 +219,35 @@ class Memory(Shmem):
                     address = number << self.PAGE_SHIFT
                     self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 
-    def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
-        """Return the pfn of a VM_PFNMAP address, without a reference.
+    def vma_lookup(self, mm: MmStruct, address: Hva) -> Vma | None:
+        """Return the VMA of an address; None if there is none.
 
-        Linux: mm/memory.c follow_pfnmap_start(), follow_pfnmap_end(), v7.3.4.
-        Locks: may sleep.
-        Returns: a pfn; KVM_PFN_ERR_RO_FAULT if the PTE is read-only, as hva_to_pfn_remapped() decides for a lookup for
-        writing; or KVM_PFN_ERR_FAULT.
+        Linux: include/linux/mm.h vma_lookup(), v7.3.4.
+        Locks: mmap_lock.
         """
-        number = address >> self.PAGE_SHIFT
-        with down_read(mm.mmap_lock):
-            mmap_assert_locked(mm.mmap_lock)
-            vma = mm.vmas[number]
-            if not vma.present or not vma.pfnmap:
-                return KVM_PFN_ERR_FAULT
-            with spin_lock(mm.page_table_lock):
-                pte = mm.ptes[number]
-                if pte.pfn < 0:
-                    return KVM_PFN_ERR_FAULT
-                return pte.pfn if pte.writable else KVM_PFN_ERR_RO_FAULT
+        vma = mm.vmas[address >> self.PAGE_SHIFT]
+        return vma if vma.present else None
+
+    def follow_pfnmap_start(self, mm: MmStruct, vma: Vma, address: Hva) -> tuple[Errno, Pfn, bool]:
+        """Look up the PTE of a VM_PFNMAP address, without a reference. On success, follow_pfnmap_end() has to follow.
+
+        Linux: mm/memory.c follow_pfnmap_start(), v7.3.4.
+        Locks: mmap_lock; takes page_table_lock, held on return unless there is an error.
+        Returns: 0 or -EINVAL; the pfn; whether the PTE is writable.
+        """
+        mmap_assert_locked(mm.mmap_lock)
+        if not vma.pfnmap:
+            return -EINVAL, -1, False
+        mm.page_table_lock.lock()
+        pte = mm.ptes[address >> self.PAGE_SHIFT]
+        if pte.pfn < 0:
+            mm.page_table_lock.unlock()
+            return -EINVAL, -1, False
+        return 0, pte.pfn, pte.writable
+
+    def follow_pfnmap_end(self, mm: MmStruct) -> None:
+        """Drop the lock that follow_pfnmap_start() has taken.
+
+        Linux: mm/memory.c follow_pfnmap_end(), v7.3.4.
+        """
+        mm.page_table_lock.unlock()

@@ -84,7 +84,9 @@ class ModelHost:
         """First page number of holes: mmap() uses addresses below."""
         self._open: list[Closing] = []
         has_mmap = design.has("gmem-mmap")
-        probe = Kvm("probe", sets=(), slot_cache=(), gpcs=(), mem_attr_array=(), sptes=(), vcpus=(), mm=self.mm)
+        probe = Kvm(
+            "probe", sets=(), slot_cache=(), bitmap_cache=(), gpcs=(), mem_attr_array=(), sptes=(), vcpus=(), mm=self.mm
+        )
         self._mmap_flags = self.kernel.kvm_gmem_get_supported_flags(probe) if has_mmap else 0
         self.capabilities = Capabilities(
             guest_memfd=True,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
@@ -121,12 +122,22 @@ class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap):
 
         Linux: virt/kvm/kvm_main.c hva_to_pfn(), v7.3.4.
         """
-        if self.host_again:
-            self.host_again = False
-            self.host_tasks.resched()
+        self._before_lookup()
         pfn = super().hva_to_pfn(hva)
         self._stop_at(StopPoint.LOOKUP)
         return pfn
+
+    def c_hva_to_pfn(self, *arguments: Any, **members: Any) -> Any:
+        """The same for the C's hva_to_pfn(), which C calls."""
+        self._before_lookup()
+        found = super().c_hva_to_pfn(*arguments, **members)  # type: ignore[misc]
+        self._stop_at(StopPoint.LOOKUP)
+        return found
+
+    def _before_lookup(self) -> None:
+        if self.host_again:
+            self.host_again = False
+            self.host_tasks.resched()
 
     def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
         """A task with this stop point stops when the page is unmapped."""

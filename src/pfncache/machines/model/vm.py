@@ -315,10 +315,11 @@ class ModelVm(Vm):
             slots = self.record.memslots
             assert slots is not None
             record = slots.entries[slot].slot
-            assert record is not None
-            found = {n for n in range(pages) if record.dirty_bitmap[n].dirty}
+            assert record is not None and record.dirty_bitmap is not None
+            bits = record.dirty_bitmap.bits
+            found = {n for n in range(pages) if bits[n].dirty}
             for n in found:
-                record.dirty_bitmap[n].dirty = False
+                bits[n].dirty = False
         return found
 
     def xen_hvm_config(self, flags: int, msr: int = 0) -> None:

@@ -247,7 +247,7 @@ def test_access_through_the_cache_and_dirty_mark(host: Host) -> None:
         assert host.kernel.kvm_gpc_check(host.gpc, 4)
         assert host.kernel.access_khva(host.gpc, True) == host.gpc.pfn
         host.kernel.kvm_gpc_mark_dirty_in_slot(host.gpc)
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
 
 
 def test_use_after_free_is_reported(host: Host) -> None:

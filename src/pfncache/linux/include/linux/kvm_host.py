@@ -21,13 +21,23 @@ from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.linux.kernel.sched.core import Rq
 from pfncache.linux.kernel.time.hrtimer import Hrtimer
 
+KVM_MR_CREATE, KVM_MR_DELETE, KVM_MR_MOVE, KVM_MR_FLAGS_ONLY = range(4)
+"""enum kvm_mr_change."""
+
 
 class DirtyBit(Record):
-    """One bit of a memslot's dirty_bitmap."""
+    """One bit of a dirty bitmap."""
 
     dirty: bool
     written: bool
     """Not in Linux: KVM has begun to write to the page through a cache, for the property lost-dirty."""
+
+
+class DirtyBitmap(Record, slab=True):
+    """What a memslot's dirty_bitmap points to."""
+
+    bits: tuple[DirtyBit, ...]
+    """By gfn, from the slot's base_gfn on."""
 
 
 class KvmMemorySlot(Record, slab=True):
@@ -36,6 +46,7 @@ class KvmMemorySlot(Record, slab=True):
     Locks: immutable once it is in the active set, apart from gmem_file (slots_lock and the gmem's invalidate_lock).
     """
 
+    id: Annotated[int, Bound(0, 7)]
     base_gfn: Gfn
     npages: Pgoff
     userspace_addr: Hva
@@ -54,7 +65,8 @@ class KvmMemorySlot(Record, slab=True):
     gmem_pgoff: Pgoff
     arch_ready: bool
     """arch.rmap and arch.lpage_info are allocated."""
-    dirty_bitmap: tuple[DirtyBit, ...]
+    dirty_bitmap: DirtyBitmap | None
+    """Of a slot with dirty logging; an INVALID copy, or a slot that has been moved, has that of the old slot."""
 
 
 class GmemBinding(Record):
@@ -92,9 +104,15 @@ class MemslotEntry(Record):
 class KvmMemslots(Record):
     """struct kvm_memslots: one of the two sets of an address space."""
 
+    node_idx: Annotated[int, Bound(0, 1)]
+    """The place of the set in the array. It never changes."""
     generation: Generation
     entries: tuple[MemslotEntry, ...]
     """By slot id."""
+
+
+class KvmIoBus(Record):
+    """struct kvm_io_bus. No VM of the model has one."""
 
 
 class MemAttrEntry(Record):
@@ -110,6 +128,8 @@ class GfnToHvaCache(Record):
     generation: Generation
     gpa: Gpa = INVALID_GPA
     hva: Hva
+    len: Annotated[int, Bound(0, 2)]
+    """Bytes of the structure; one in the checker, whose pages are small."""
     memslot: KvmMemorySlot | None
 
 
@@ -242,6 +262,10 @@ class Kvm(Record):
     """Both sets."""
     slot_cache: tuple[KvmMemorySlot, ...]
     """The slots that kzalloc() can return."""
+    bitmap_cache: tuple[DirtyBitmap, ...]
+    """The dirty bitmaps that __vcalloc() can return."""
+    nr_memslot_pages: Annotated[int, Bound(0, 31)]
+    """Written under slots_lock."""
     srcu: SrcuStruct
     mn_invalidate_lock: SpinLock
     mn_active_invalidate_count: Count

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pfncache.lang.part_of import part_of_caller
 from pfncache.lang.records import Record, Structs, make
 from pfncache.linux.include.linux.kvm_host import File, Kvm
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, VmapArea
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma, VmapArea
 from pfncache.linux.include.linux.types import Address, Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.trace.events.kvm import Tracepoints
 from pfncache.linux.kernel.locking.mutex import Mutex
@@ -164,12 +164,23 @@ class Mm(Tracepoints, ABC):
         """The page that a writable present PTE of the current mm maps, referenced; KVM_PFN_ERR_FAULT otherwise."""
 
     @abstractmethod
-    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva) -> Pfn:
-        """get_user_pages_unlocked(FOLL_WRITE | FOLL_HWPOISON): fault in and take a reference; or an error pfn."""
+    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True) -> Pfn:
+        """get_user_pages_unlocked(FOLL_HWPOISON): fault in and take a reference; or an error pfn."""
 
     @abstractmethod
-    def follow_pfnmap_start(self, mm: MmStruct, address: Hva) -> Pfn:
-        """follow_pfnmap_start(): the pfn behind a VM_PFNMAP address, without a reference, or an error pfn."""
+    def vma_lookup(self, mm: MmStruct, address: Hva) -> Vma | None:
+        """The VMA of an address, or None. Locks: mmap_lock."""
+
+    @abstractmethod
+    def follow_pfnmap_start(self, mm: MmStruct, vma: Vma, address: Hva) -> tuple[Errno, Pfn, bool]:
+        """follow_pfnmap_start(): 0 or an errno, the pfn behind a VM_PFNMAP address, and whether it is writable.
+
+        Locks: mmap_lock; page_table_lock is held on return.
+        """
+
+    @abstractmethod
+    def follow_pfnmap_end(self, mm: MmStruct) -> None:
+        """follow_pfnmap_end(): drop page_table_lock."""
 
     # arch uaccess
     @abstractmethod

@@ -20,6 +20,8 @@ class TaskStruct(ThreadInfo):
     """task_works: the file whose last reference this task has dropped; released before the return to user space."""
     running_vcpu: KvmVcpu | None
     """kvm_running_vcpu, which is of the CPU in Linux: the vCPU that the task has loaded."""
+    host_buffer: bytes = b""
+    """What the task copies to user space, in direct execution of C, which has its address."""
     host_delayed: str = ""
     """The function after which the task stops, in direct execution."""
     host_evtchn_port: int = 0

@@ -20,6 +20,7 @@ from pfncache.linux.include.linux.lockdep import assert_rwlock_held
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.kernel.locking.mutex import Mutex
 
 
 class KvmMm(Mm):
@@ -40,8 +41,11 @@ class KvmMm(Mm):
     """sizeof(struct compat_vcpu_runstate_info); one in the checker's small pages."""
     XEN_VCPU_INFO_TIME: int
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
+    kvm_lock: Mutex
     host_clock: int
     """The TSC, in nanoseconds, in direct execution."""
+    STEAL_SIZE: int
+    """sizeof(struct kvm_steal_time); one byte in the checker, whose pages are small."""
     KVM_HVA_ERR_BAD: int
     KVM_HVA_ERR_RO_BAD: int
     """The error address: PAGE_OFFSET on x86, which no user page has."""
@@ -149,7 +153,7 @@ class KvmMm(Mm):
         """Write guest memory through its user address. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
+    def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa, length: int) -> Errno:
         """Look the user address of gpa up and store it in the cache. Locks: SRCU."""
 
     @abstractmethod
@@ -157,7 +161,7 @@ class KvmMm(Mm):
         """Write through the user address in the cache. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_read_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, length: int) -> Errno:
+    def kvm_read_guest_offset_cached(self, kvm: Kvm, ghc: GfnToHvaCache, offset: int, length: int) -> Errno:
         """Read through the user address in the cache. Locks: SRCU."""
 
     @abstractmethod
@@ -336,8 +340,10 @@ class KvmMm(Mm):
         """Stop background work of a VM that is destroyed."""
 
     @abstractmethod
-    def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-        """Allocate the rmap and lpage metadata of the slot."""
+    def kvm_arch_prepare_memory_region(
+        self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None, change: int
+    ) -> Errno:
+        """Allocate the rmap and lpage metadata of a slot. Locks: slots_lock, slots_arch_lock."""
 
     @abstractmethod
     def kvm_arch_has_private_mem(self, kvm: Kvm) -> bool:

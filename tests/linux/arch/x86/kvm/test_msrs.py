@@ -94,7 +94,7 @@ def test_steal_time(host: Host) -> None:
     for version in (2, 4):
         host.kernel.vcpu_enter_guest(host.vcpu)
         assert int.from_bytes(host.page(HVA).host_bytes[0x48:0x4C], "little") == version
-    assert host.slot().dirty_bitmap[0].dirty
+    assert host.dirty_bits()[0].dirty
     host.kernel.msr_io(host.vcpu, STEAL, 0)
     host.kernel.vcpu_enter_guest(host.vcpu)
     assert int.from_bytes(host.page(HVA).host_bytes[0x48:0x4C], "little") == 4
@@ -124,7 +124,7 @@ def test_wall_clock(host: Host) -> None:
     host.add_slot(log_dirty=True)
     assert host.kernel.msr_io(host.vcpu, 0x4B564D00, 0x1040) == 1
     assert bytes(host.page(HVA + 0x1000).host_bytes[0x40:0x44]) == b"\2\0\0\0"
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
     host.kernel.copy_to_user(HVA + 0x1040, b"\5")  # whatever was there
     host.kernel.msr_io(host.vcpu, 0x4B564D00, 0x1040)
     assert bytes(host.page(HVA + 0x1000).host_bytes[0x40:0x44]) == b"\x08\0\0\0"

@@ -16,7 +16,7 @@ def test_readonly_slot_can_only_be_read(host: Host) -> None:
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_read_guest_page(kvm, 0, 0, 1) == 0
         assert kernel.kvm_write_guest_page(kvm, 0, b"x", 0) == -EFAULT
-        assert kernel.kvm_gfn_to_hva_cache_init(kvm, GfnToHvaCache("ghc"), 0) == -EFAULT
+        assert kernel.kvm_gfn_to_hva_cache_init(kvm, GfnToHvaCache("ghc"), 0, 8) == -EFAULT
 
 
 def test_write_guest_page_marks_dirty_after_the_copy(host: Host) -> None:
@@ -26,7 +26,7 @@ def test_write_guest_page_marks_dirty_after_the_copy(host: Host) -> None:
         assert kernel.kvm_write_guest_page(kvm, 2, b"abc", 5) == 0
         assert kernel.kvm_write_guest_page(kvm, 7, b"abc", 5) == -EFAULT
     assert bytes(host.page(HVA + 0x1000).host_bytes[4:9]) == b"\0abc\0"
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
 
 
 def test_write_that_fails_marks_nothing(host: Host) -> None:
@@ -34,7 +34,7 @@ def test_write_that_fails_marks_nothing(host: Host) -> None:
     host.kernel.vm_munmap(host.mm, HVA)
     with srcu_read_lock(host.kvm.srcu):
         assert host.kernel.kvm_write_guest_page(host.kvm, 0, b"a", 0) == -EFAULT
-    assert not host.slot().dirty_bitmap[0].dirty
+    assert not host.dirty_bits()[0].dirty
 
 
 def test_hva_cache_follows_the_memslots(host: Host) -> None:
@@ -42,26 +42,26 @@ def test_hva_cache_follows_the_memslots(host: Host) -> None:
     ghc = GfnToHvaCache("ghc")
     kernel, kvm = host.kernel, host.kvm
     with srcu_read_lock(kvm.srcu):
-        assert kernel.kvm_gfn_to_hva_cache_init(kvm, ghc, 0x1008) == 0
+        assert kernel.kvm_gfn_to_hva_cache_init(kvm, ghc, 0x1008, 8) == 0
         assert (ghc.hva, ghc.generation) == (HVA + 0x1008, 1)
     host.delete_slot()
     host.add_slot(base_gfn=1, hva=HVA + 0x2000, npages=1)
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_write_guest_offset_cached(kvm, ghc, b"new", 0) == 0
         assert (ghc.hva, ghc.generation) == (HVA + 0x2008, 4)
-        assert kernel.kvm_read_guest_cached(kvm, ghc, 3) == 0
+        assert kernel.kvm_read_guest_offset_cached(kvm, ghc, 0, 3) == 0
     host.delete_slot()
     with srcu_read_lock(kvm.srcu):
         assert kernel.kvm_write_guest_offset_cached(kvm, ghc, b"new", 0) == -EFAULT
-        assert kernel.kvm_read_guest_cached(kvm, ghc, 3) == -EFAULT
+        assert kernel.kvm_read_guest_offset_cached(kvm, ghc, 0, 3) == -EFAULT
 
 
 def test_hva_cache_keeps_its_address_if_the_new_one_has_no_memslot(host: Host) -> None:
     host.add_slot()
     ghc = host.vcpu.st.cache
     with srcu_read_lock(host.kvm.srcu):
-        assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x10) == 0
-        assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x80000) == -EFAULT
+        assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x10, 8) == 0
+        assert host.kernel.kvm_gfn_to_hva_cache_init(host.kvm, ghc, 0x80000, 8) == -EFAULT
     assert (ghc.gpa, ghc.memslot, ghc.generation) == (0x10, None, host.generation)
 
 

@@ -23,7 +23,7 @@ def test_page_is_pinned_mapped_and_marked(host: Host) -> None:
     with srcu_read_lock(host.kvm.srcu):
         host.kernel.kvm_vcpu_unmap(host.vcpu, 1, pfn, khva)
     assert page.refcount == 1
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
 
 
 def test_no_slot_and_no_memory(host: Host) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
-from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EEXIST, EINVAL, ENOMEM
@@ -89,7 +89,7 @@ def test_move_keeps_the_dirty_log(host: Host) -> None:
         host.kernel.kvm_write_guest_page(host.kvm, 1, b"x", 0)
     assert host.add_slot(base_gfn=4, log_dirty=True) == 0
     assert (host.slot().base_gfn, host.slot().userspace_addr, host.generation, in_use(host)) == (4, HVA, 3, 1)
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
     host.add_slot(base_gfn=0, npages=1, slot_id=1)
     assert host.add_slot(base_gfn=0, log_dirty=True) == -EEXIST
 
@@ -98,8 +98,10 @@ def test_failed_move_brings_the_old_slot_back(make_host: MakeHost) -> None:
     class NoMetadata(Vmlinux):
         fails = False
 
-        def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-            return -ENOMEM if self.fails else super().kvm_arch_prepare_memory_region(kvm, slot)
+        def kvm_arch_prepare_memory_region(
+            self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None, change: int
+        ) -> Errno:
+            return -ENOMEM if self.fails else super().kvm_arch_prepare_memory_region(kvm, old, new, change)
 
     host = make_host(NoMetadata)
     host.add_slot()
@@ -170,7 +172,7 @@ def test_memslots_are_read_under_srcu_or_slots_lock_or_without_references(host: 
 class Mutable(Vmlinux):
     """Without the test that refuses to take guest_memfd from a slot."""
 
-    def slot_is_immutable(self, old: KvmMemorySlot, gmem: File | None) -> bool:
+    def slot_is_immutable(self, old: KvmMemorySlot, flags: int) -> bool:
         return False
 
 

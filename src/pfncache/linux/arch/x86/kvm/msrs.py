@@ -29,6 +29,8 @@ KVM_ASYNC_PF_RESERVED = 0x30
 """Bits 4 and 5 of MSR_KVM_ASYNC_PF_EN."""
 KVM_ASYNC_PF_ALIGN = 64
 """sizeof(struct kvm_vcpu_pv_apf_data), by which its address is aligned."""
+APF_LENGTH = 8
+"""Bytes of it that KVM accesses."""
 
 
 class Msrs(KvmMm):
@@ -77,7 +79,7 @@ class Msrs(KvmMm):
                 return 1
             vcpu.host_msr_steal_time = data
             vcpu.st.enabled = enable
-            self.kvm_gfn_to_hva_cache_init(kvm, vcpu.st.cache, gpa if enable else INVALID_GPA)
+            self.kvm_gfn_to_hva_cache_init(kvm, vcpu.st.cache, gpa if enable else INVALID_GPA, self.STEAL_SIZE)
             # If there is no memslot yet, the next run looks the new address up, not the old one.
             vcpu.st.cache.gpa = gpa if enable else INVALID_GPA
             return 0
@@ -149,7 +151,8 @@ class Msrs(KvmMm):
         if not vcpu.apic_enabled:
             return 1 if data != 0 else 0
         enable = data & KVM_ASYNC_PF_WANTED == KVM_ASYNC_PF_WANTED
-        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, data & ~(KVM_ASYNC_PF_ALIGN - 1)) != 0:
+        address = data & ~(KVM_ASYNC_PF_ALIGN - 1)
+        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, address, APF_LENGTH) != 0:
             return 1
         vcpu.apf.enabled = enable
         vcpu.apf.wakeup_all = enable

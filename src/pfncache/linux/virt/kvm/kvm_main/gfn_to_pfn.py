@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gfn
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_RO_FAULT, Gfn
+from pfncache.linux.include.linux.mm_types import MmStruct, Vma
 from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Hva, Pfn
+from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
@@ -67,12 +69,9 @@ class GfnToPfn(KvmMm):
     def hva_to_pfn(self, hva: Hva) -> Pfn:
         """Return the page at a user address, for writing.
 
-        Linux: virt/kvm/kvm_main.c hva_to_pfn(), hva_to_pfn_fast(), hva_to_pfn_slow(), hva_to_pfn_remapped(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c hva_to_pfn(), hva_to_pfn_fast(), hva_to_pfn_slow(), v7.3.4.
         Locks: may sleep.
         Returns: a pfn, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn.
-        Simplified: without fixup_user_fault() for VM_PFNMAP: such mappings of the model have every PTE from mmap() on,
-        as with remap_pfn_range(), and no fault handler. A write to a PTE of theirs that is read-only is one more
-        KVM_PFN_ERR_FAULT, without KVM_PFN_ERR_RO_FAULT.
         """
         might_sleep()
         pfn = self.get_user_page_fast_only(hva)
@@ -84,7 +83,26 @@ class GfnToPfn(KvmMm):
         # KVM_PFN_ERR_FAULT may stand for a VM_PFNMAP address, which GUP refuses; other errors are final.
         if slow != KVM_PFN_ERR_FAULT:
             return slow
-        return self.follow_pfnmap_start(mm, hva)
+        with down_read(mm.mmap_lock):
+            vma = self.vma_lookup(mm, hva)
+            if vma is None or not vma.pfnmap:
+                return KVM_PFN_ERR_FAULT
+            return self.hva_to_pfn_remapped(mm, vma, hva)
+
+    def hva_to_pfn_remapped(self, mm: MmStruct, vma: Vma, hva: Hva) -> Pfn:
+        """Return the page at an address of a VM_PFNMAP mapping, for writing.
+
+        Linux: virt/kvm/kvm_main.c hva_to_pfn_remapped(), v7.3.4.
+        Locks: mmap_lock for reading.
+        Returns: a pfn without a reference; KVM_PFN_ERR_RO_FAULT if the PTE is read-only; or KVM_PFN_ERR_FAULT.
+        Simplified: without fixup_user_fault(): such mappings of the model have every PTE from mmap() on, as with
+        remap_pfn_range(), and no fault handler.
+        """
+        ret, pfn, writable = self.follow_pfnmap_start(mm, vma, hva)
+        if ret != 0:
+            return KVM_PFN_ERR_FAULT
+        self.follow_pfnmap_end(mm)
+        return pfn if writable else KVM_PFN_ERR_RO_FAULT
 
     def kvm_release_page_unused(self, pfn: Pfn) -> None:
         """Drop the reference of a lookup whose page was not used.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import GfnToHvaCache, Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_host import DirtyBitmap, GfnToHvaCache, Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
@@ -56,7 +56,7 @@ class GuestAccess(KvmMm):
         """
         self.trace_write_guest(slot, gfn << self.PAGE_SHIFT)
 
-    def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
+    def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa, length: int) -> Errno:
         """Look the user address of gpa up and store it in the cache.
 
         Linux: virt/kvm/kvm_main.c kvm_gfn_to_hva_cache_init(), v7.3.4.
@@ -64,9 +64,9 @@ class GuestAccess(KvmMm):
         Returns: 0 or -EFAULT.
         Simplified: the structure lies within one page.
         """
-        return self._kvm_gfn_to_hva_cache_init(self.kvm_memslots(kvm), ghc, gpa)
+        return self._kvm_gfn_to_hva_cache_init(self.kvm_memslots(kvm), ghc, gpa, length)
 
-    def _kvm_gfn_to_hva_cache_init(self, slots: KvmMemslots, ghc: GfnToHvaCache, gpa: Gpa) -> Errno:
+    def _kvm_gfn_to_hva_cache_init(self, slots: KvmMemslots, ghc: GfnToHvaCache, gpa: Gpa, length: int) -> Errno:
         """Look the user address of gpa in a set up and store it in the cache.
 
         Linux: virt/kvm/kvm_main.c __kvm_gfn_to_hva_cache_init(), v7.3.4.
@@ -81,6 +81,7 @@ class GuestAccess(KvmMm):
             return -EFAULT
         ghc.hva = hva + self.offset_in_page(gpa)
         ghc.gpa = gpa
+        ghc.len = length
         return 0
 
     @part_of_caller
@@ -91,7 +92,7 @@ class GuestAccess(KvmMm):
         Locks: SRCU.
         """
         slots = self.kvm_memslots(kvm)
-        if slots.generation != ghc.generation and self._kvm_gfn_to_hva_cache_init(slots, ghc, ghc.gpa) != 0:
+        if slots.generation != ghc.generation and self._kvm_gfn_to_hva_cache_init(slots, ghc, ghc.gpa, ghc.len) != 0:
             return False
         return not self.kvm_is_error_hva(ghc.hva)
 
@@ -112,16 +113,16 @@ class GuestAccess(KvmMm):
         self.note_write(slot, self.gpa_to_gfn(ghc.gpa))
         return 0
 
-    def kvm_read_guest_cached(self, kvm: Kvm, ghc: GfnToHvaCache, length: int) -> Errno:
+    def kvm_read_guest_offset_cached(self, kvm: Kvm, ghc: GfnToHvaCache, offset: int, length: int) -> Errno:
         """Read through the user address in the cache, if its generation is that of the memslots.
 
-        Linux: virt/kvm/kvm_main.c kvm_read_guest_cached(), kvm_read_guest_offset_cached(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_read_guest_offset_cached(), v7.3.4.
         Locks: SRCU.
         Returns: 0 or -EFAULT.
         """
         if not self.ghc_is_usable(kvm, ghc):
             return -EFAULT
-        return 0 if self.copy_from_user(ghc.hva, length) else -EFAULT
+        return 0 if self.copy_from_user(ghc.hva + offset, length) else -EFAULT
 
     def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:
         """Set the dirty bit of gfn if the slot has dirty logging.
@@ -139,7 +140,16 @@ class GuestAccess(KvmMm):
             WARN_ON_ONCE(True, "vcpu && vcpu->kvm != kvm")
             return
         if slot is not None and slot.log_dirty:
-            slot.dirty_bitmap[gfn - slot.base_gfn].dirty = True
+            bitmap = slot.dirty_bitmap
+            if bitmap is not None:
+                self.set_bit_le(gfn - slot.base_gfn, bitmap)
+
+    def set_bit_le(self, number: int, bitmap: DirtyBitmap) -> None:
+        """Set a bit.
+
+        Linux: include/asm-generic/bitops/le.h set_bit_le(), v7.3.4.
+        """
+        bitmap.bits[number].dirty = True
 
     def mark_page_dirty(self, kvm: Kvm, gfn: Gfn) -> None:
         """Set the dirty bit of gfn in the slot that has it now.

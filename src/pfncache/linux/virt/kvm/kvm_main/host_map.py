@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import KvmMemorySlot, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_NOSLOT, Gfn, is_error_noslot_pfn
+from pfncache.linux.include.linux.kvm_types import (
+    KVM_PFN_ERR_FAULT,
+    KVM_PFN_ERR_RO_FAULT,
+    KVM_PFN_NOSLOT,
+    Gfn,
+    is_error_noslot_pfn,
+)
 from pfncache.linux.include.linux.types import Errno, Kva, Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -19,10 +25,11 @@ class HostMap(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), v7.3.4.
         Locks: SRCU; may sleep.
         Returns: a pfn with a reference, or an error pfn.
-        Simplified: a pin is a reference; allow_unsafe_mappings is off, so VM_PFNMAP memory is refused. A read-only slot
-        is KVM_PFN_NOSLOT too, without KVM_PFN_ERR_RO_FAULT.
+        Simplified: a pin is a reference; allow_unsafe_mappings is off, so VM_PFNMAP memory is refused.
         """
         hva = self.gfn_to_hva_memslot(slot, gfn)
+        if hva == self.KVM_HVA_ERR_RO_BAD:
+            return KVM_PFN_ERR_RO_FAULT
         if self.kvm_is_error_hva(hva):
             return KVM_PFN_NOSLOT
         pfn = self.hva_to_pfn(hva)

@@ -19,7 +19,7 @@ from pfncache.linux.include.uapi.linux.kvm import (
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
-from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
+from pfncache.linux.virt.kvm.kvm_main.memory_region import MemoryRegion
 
 
 class KvmUserspaceMemoryRegion2(NamedTuple):
@@ -35,19 +35,8 @@ class KvmUserspaceMemoryRegion2(NamedTuple):
     """The file of the descriptor; None if that is not open."""
 
 
-class VmIoctl(Memslots, MemAttributes, GuestMemfdFile):
+class VmIoctl(MemoryRegion, MemAttributes, GuestMemfdFile):
     """The functions that kvm_vm_ioctl() calls."""
-
-    def check_memory_region_flags(self, kvm: Kvm, flags: int) -> Errno:
-        """Check the flags of a memslot; one with guest_memfd has neither dirty logging nor is it read-only.
-
-        Linux: virt/kvm/kvm_main.c check_memory_region_flags(), v7.3.4.
-        Returns: 0 or -EINVAL.
-        """
-        valid = KVM_MEM_GUEST_MEMFD
-        if flags & KVM_MEM_GUEST_MEMFD == 0:
-            valid |= KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY
-        return -EINVAL if flags & ~valid != 0 else 0
 
     def kvm_vm_ioctl_set_memory_region(self, kvm: Kvm, mem: KvmUserspaceMemoryRegion2) -> Errno:
         """Handle KVM_SET_USER_MEMORY_REGION2.

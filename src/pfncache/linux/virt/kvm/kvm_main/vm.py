@@ -10,6 +10,7 @@ from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import (
     DirtyBit,
+    DirtyBitmap,
     GfnToPfnCache,
     Kvm,
     KvmMemorySlot,
@@ -53,14 +54,14 @@ class VmLifecycle(KvmMm):
             sets=tuple(
                 KvmMemslots(
                     f"{name}.memslots{i}",
+                    node_idx=i,
                     entries=tuple(MemslotEntry(f"{name}.memslots{i}[{n}]") for n in range(slot_ids)),
                 )
                 for i in range(2)
             ),
-            slot_cache=tuple(
-                self.new(
-                    KvmMemorySlot, f"slot{i}", dirty_bitmap=tuple(DirtyBit(f"slot{i}.dirty[{g}]") for g in range(gfns))
-                )
+            slot_cache=tuple(self.new(KvmMemorySlot, f"slot{i}") for i in range(slots)),
+            bitmap_cache=tuple(
+                self.new(DirtyBitmap, f"dirty{i}", bits=tuple(DirtyBit(f"dirty{i}[{g}]") for g in range(gfns)))
                 for i in range(slots)
             ),
             gpcs=caches,
@@ -85,11 +86,19 @@ class VmLifecycle(KvmMm):
         self.kvm_gpc_init(kvm.xen.shinfo_cache, kvm)
         return kvm
 
-    @atomic
     def kvm_get_kvm(self, kvm: Kvm) -> None:
-        """Take a reference on the VM. One that has none is reported, as refcount_inc() warns.
+        """Take a reference on the VM.
 
         Linux: virt/kvm/kvm_main.c kvm_get_kvm(), v7.3.4.
+        """
+        self.users_count_inc(kvm)
+
+    @atomic
+    @part_of("refcount_inc")
+    def users_count_inc(self, kvm: Kvm) -> None:
+        """Increment kvm->users_count, and report a VM without references, as refcount_inc() warns.
+
+        Linux: include/linux/refcount.h refcount_inc(), v7.3.4.
         """
         if kvm.users_count <= 0:
             report("refcount-imbalance", f"{kvm} has no reference, and gets one")
@@ -124,9 +133,11 @@ class VmLifecycle(KvmMm):
         this is the only way for mn_active_invalidate_count not to be zero here.
 
         Linux: virt/kvm/kvm_main.c kvm_destroy_vm(), v7.3.4.
-        Simplified: without devices, I/O buses, IRQ routing and the list of VMs. srcu_barrier() and the freeing of
-        struct kvm are left out: the record stays.
+        Simplified: without devices, I/O buses and IRQ routing; kvm_lock protects no list of VMs. srcu_barrier() and the
+        freeing of struct kvm are left out: the record stays.
         """
+        self.kvm_lock.lock()
+        self.kvm_lock.unlock()
         self.kvm_arch_pre_destroy_vm(kvm)
         self.mmu_notifier_unregister(kvm, kvm.mm)
         WARN_ON_ONCE(kvm.mn_memslots_update_rcuwait.waiting, "rcuwait_active(&kvm->mn_memslots_update_rcuwait)")

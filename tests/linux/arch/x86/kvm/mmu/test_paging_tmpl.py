@@ -15,7 +15,7 @@ def walk(host: Host, gpa: int) -> int:
 
 
 def dirty(host: Host) -> list[bool]:
-    return [bit.dirty for bit in host.slot().dirty_bitmap[:4]]
+    return [bit.dirty for bit in host.dirty_bits()[:4]]
 
 
 def test_walk_sets_the_accessed_bit_and_marks_the_page(host: Host) -> None:

@@ -31,7 +31,7 @@ def test_guest_is_told_once_it_has_asked(host_with_apic: Host) -> None:
     assert set_msrs(host, (ENABLE, 0x1040 | ENABLED_AS_INT), (ACK, 1)) == [1, 1]
     assert token(host) == b"\xff" * 4
     assert host.vcpu.apf.pageready_pending
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, True, False, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
 
 
 def test_guest_is_not_told_before_it_has_taken_note(host_with_apic: Host) -> None:

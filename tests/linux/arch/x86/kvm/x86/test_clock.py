@@ -52,7 +52,7 @@ def host(make_host: MakeHost) -> Host:
 
 
 def dirty(host: Host) -> list[int]:
-    return [gfn for gfn, bit in enumerate(host.slot().dirty_bitmap) if bit.dirty]
+    return [gfn for gfn, bit in enumerate(host.dirty_bits()) if bit.dirty]
 
 
 def test_the_msr_looks_up_and_the_run_writes(host: Host) -> None:

@@ -23,7 +23,7 @@ def test_code_is_read_and_the_operand_written(host: Host) -> None:
     host.kernel.copy_to_user(HVA + DATA, b"\xff\xff")
     assert emulate(host) == X86EMUL_CONTINUE
     assert touched(host) == [False, True, True, False]
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, False, True, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, False, True, False]
     assert bytes(host.page(HVA + DATA).host_bytes[8:10]) == b"\0\xff"
 
 
@@ -63,7 +63,7 @@ def test_operand_is_read(host: Host) -> None:
     assert operand(host, DATA, b"", False) == X86EMUL_CONTINUE
     with srcu_read_lock(host.kvm.srcu):
         assert host.kernel.host_read_guest(host.kvm, DATA, 8) == b"operand!"
-    assert not any(bit.dirty for bit in host.slot().dirty_bitmap)
+    assert not any(bit.dirty for bit in host.dirty_bits())
     assert operand(host, 0x6000, b"", False) == X86EMUL_IO_NEEDED
 
 
@@ -71,7 +71,7 @@ def test_locked_exchange_goes_to_the_user_address(host: Host) -> None:
     host.add_slot(log_dirty=True)
     assert exchange(host, DATA) == X86EMUL_CONTINUE
     assert bytes(host.page(HVA + DATA).host_bytes[8:11]) == b"ab\0"
-    assert [bit.dirty for bit in host.slot().dirty_bitmap[:4]] == [False, False, True, False]
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, False, True, False]
 
 
 def test_locked_exchange_without_memory(host: Host) -> None:

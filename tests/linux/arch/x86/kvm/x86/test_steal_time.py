@@ -24,7 +24,7 @@ def host(make_host: MakeHost) -> Host:
 
 
 def dirty(host: Host) -> list[int]:
-    return [gfn for gfn, bit in enumerate(host.slot().dirty_bitmap) if bit.dirty]
+    return [gfn for gfn, bit in enumerate(host.dirty_bits()) if bit.dirty]
 
 
 def steal(host: Host, gpa: int = GPA) -> None:
@@ -62,7 +62,7 @@ def test_steal_time_without_memory_is_lost(host: Host) -> None:
 
 def test_steal_time_of_another_process_is_not_written(host: Host) -> None:
     steal(host)
-    host.slot().dirty_bitmap[GPA >> 12].dirty = False
+    host.dirty_bits()[GPA >> 12].dirty = False
     current().mm = host.kernel.new_mm("other")
     with reported("warn-on"):
         steal(host)

@@ -59,7 +59,7 @@ def kicks(host: Host) -> int:
 
 
 def dirty(host: Host) -> list[int]:
-    return [gfn for gfn, bit in enumerate(host.slot().dirty_bitmap) if bit.dirty]
+    return [gfn for gfn, bit in enumerate(host.dirty_bits()) if bit.dirty]
 
 
 def set_shared_info(host: Host, gpa: int = SHINFO) -> int:

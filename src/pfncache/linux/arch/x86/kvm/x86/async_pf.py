@@ -42,7 +42,7 @@ class X86AsyncPf(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if self.kvm_read_guest_cached(kvm, vcpu.apf.data, TOKEN_SIZE) != 0:
+        if self.kvm_read_guest_offset_cached(kvm, vcpu.apf.data, APF_TOKEN, TOKEN_SIZE) != 0:
             return False
         return self.host_get(vcpu.apf.data.hva + APF_TOKEN, TOKEN_SIZE) == bytes(TOKEN_SIZE)
 

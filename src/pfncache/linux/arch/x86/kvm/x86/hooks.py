@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import (
+    KVM_MR_DELETE,
+    KVM_MR_FLAGS_ONLY,
+    Kvm,
+    KvmMemorySlot,
+    KvmVcpu,
+)
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.types import Errno, Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -55,16 +61,22 @@ class ArchHooks(KvmMm):
         """
         return kvm.vm_type != KVM_X86_DEFAULT_VM
 
-    def kvm_arch_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot) -> Errno:
-        """Allocate the architecture's metadata of a slot.
+    def kvm_arch_prepare_memory_region(
+        self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None, change: int
+    ) -> Errno:
+        """Allocate the architecture's metadata of a slot that is new or moves; one with other flags has the old one's.
 
         Linux: arch/x86/kvm/x86.c kvm_arch_prepare_memory_region(), kvm_alloc_memslot_metadata(), v7.3.4.
-        Locks: slots_lock.
+        Locks: slots_lock, slots_arch_lock.
         Returns: 0.
-        Simplified: it never fails, with -EINVAL for a gfn out of range or -ENOMEM. kvm_arch_commit_memory_region(),
-        which adapts SPTEs when logging is switched, is left out: see set_spte().
+        Simplified: it never fails, with -EINVAL for a gfn out of range or -ENOMEM.
         """
-        slot.arch_ready = True
+        if change == KVM_MR_FLAGS_ONLY:
+            assert old is not None and new is not None
+            new.arch_ready = old.arch_ready
+        elif change != KVM_MR_DELETE:
+            assert new is not None
+            new.arch_ready = True
         return 0
 
     def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:

@@ -32,7 +32,7 @@ class StealTimeUpdate(KvmMm):
         ghc = vcpu.st.cache
         slots = self.kvm_memslots(kvm)
         if slots.generation != ghc.generation or self.kvm_is_error_hva(ghc.hva) or ghc.memslot is None:
-            if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa) != 0:
+            if self.kvm_gfn_to_hva_cache_init(kvm, ghc, ghc.gpa, self.STEAL_SIZE) != 0:
                 return
         st = ghc.hva
         written = self.unsafe_put_user(st + self.STEAL_PREEMPTED, b"\0")

@@ -11,8 +11,8 @@ from tree_sitter import Node
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.errors import RefusedError
-from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, annotation, kind_of_text
-from pfncache.csource.mapped import CONTENTS, MappedLayer
+from pfncache.csource.kinds import BOOL, CONTENTS, INT, Form, Kind, Typed, annotation, kind_of_text
+from pfncache.csource.mapped import MappedLayer
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
 
@@ -82,6 +82,8 @@ class ExpressionLayer(MappedLayer):
                 return self.expression(child(node, "right"), wanted)
             case "sizeof_expression":
                 return self._size(node)
+            case "offsetof_expression":
+                return self._offset(node)
             case "subscript_expression":
                 return self._subscript(node)
         raise self.refuse(node, f"{node.type.replace('_', ' ')} {shown(node)!r}", "write it with plain expressions")
@@ -129,7 +131,7 @@ class ExpressionLayer(MappedLayer):
         if value.is_address:
             is_out = isinstance(value.place, Local) and value.place.is_out
             return pytree.name(value.place.given) if is_out else pytree.constant(True)
-        if value.kind.form is Form.BOOL:
+        if value.kind.form in (Form.BOOL, Form.GUEST):
             return value.tree
         if value.kind.form is Form.ERRPTR:  # an error is no NULL
             assert value.error is not None
@@ -179,8 +181,16 @@ class ExpressionLayer(MappedLayer):
             raise self.refuse(node, f"sizeof({word})", IN_TABLES)
         return Typed(self.fill(node, self.tables.sizes[word].text, []))
 
+    def _offset(self, node: Node) -> Typed:
+        place = (text_of(child(node, "type")).strip(), text_of(child(node, "member")))
+        if place not in self.tables.offsets:
+            raise self.refuse(node, f"offsetof(struct {place[0]}, {place[1]})", IN_TABLES)
+        return self.known_value(node, self.tables.offsets[place])
+
     def _subscript(self, node: Node) -> Typed:
         base = self.expression(child(node, "argument"))
+        if base.kind.form is Form.OPAQUE:
+            return Typed(pytree.constant(0), base.kind)
         if base.kind.form is not Form.TUPLE:
             raise self.refuse(node, f"{shown(node)!r} is no array of the model", IN_TABLES)
         index = self.expression(child(node, "index"))
@@ -243,6 +253,8 @@ class ExpressionLayer(MappedLayer):
         if first.is_address and _is_null(right):
             test_given = self.truth(first)
             return Typed(test_given if operator == "!=" else pytree.negated(test_given), BOOL)
+        if Form.OPAQUE in (first.kind.form, second.kind.form):
+            raise self.refuse(node, f"{shown(node)!r} is a test of {CONTENTS.struct}", IN_TABLES)
         is_reference = first.kind.form in (Form.RECORD, Form.ERRPTR)
         if is_reference != (second.kind.form in (Form.RECORD, Form.ERRPTR)):
             raise self.refuse(node, f"{shown(node)!r} compares a {first.kind} with a {second.kind}", IN_TABLES)

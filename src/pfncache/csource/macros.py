@@ -11,7 +11,7 @@ from tree_sitter import Node
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.expressions import ExpressionLayer
-from pfncache.csource.facts import BARRIERS
+from pfncache.csource.facts import BARRIERS, STORES
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, kind_of_text
 from pfncache.csource.mapped import COPIES
 from pfncache.csource.parse import child, line_of, peel, shown, text_of
@@ -19,10 +19,9 @@ from pfncache.csource.scope import Local
 
 VALUE = {
     "READ_ONCE", "likely", "unlikely", "smp_load_acquire", "rcu_dereference", "data_race", "rcu_access_pointer",
-    "rcu_dereference_raw", "__rcu_dereference_raw",
+    "rcu_dereference_raw", "__rcu_dereference_raw", "atomic_read",
 }  # fmt: skip
 """Macros whose value is that of their argument."""
-STORE = {"WRITE_ONCE", "smp_store_release", "rcu_assign_pointer", "smp_store_mb", "RCU_INIT_POINTER"}
 NOTHING = {
     "BUILD_BUG_ON",
     "BUILD_BUG_ON_MSG",
@@ -48,7 +47,9 @@ class MacroLayer(ExpressionLayer):
         if name in VALUE:
             value = self.expression(arguments[0])
             return self.value_of(value.place) if value.is_address and isinstance(value.place, Local) else value
-        if name in STORE:
+        if name == "atomic_inc":
+            return self._atomic_increment(node, arguments[0])
+        if name in STORES or name == "atomic_set":
             self.before += self.stored(node, arguments[0], arguments[1])
             return Typed(pytree.constant(None), VOID)
         if name in BARRIERS or name in NOTHING:
@@ -67,6 +68,15 @@ class MacroLayer(ExpressionLayer):
         if name == "list_empty":
             raise self.refuse(node, f"list_empty({shown(arguments[0])})", IN_TABLES)
         return self._error_pointer(name, arguments)
+
+    def _atomic_increment(self, node: Node, argument: Node) -> Typed:
+        """Translate atomic_inc() of a counter that is a truth value in the model: it is one store then."""
+        inner = peel(argument)
+        place = self.expression(child(inner, "argument") if inner.type == "pointer_expression" else inner)
+        if place.kind is not BOOL:
+            raise self.refuse(node, f"{shown(node)!r}: a load and a store would be two steps", IN_TABLES)
+        self.emit(node, pytree.assign(place.tree, pytree.constant(True)))
+        return Typed(pytree.constant(None), VOID)
 
     def stored(self, node: Node, target: Node, value: Node) -> list[ast.stmt]:
         """Translate a store by a macro, whose target may be given by its address."""

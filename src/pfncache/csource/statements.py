@@ -8,17 +8,16 @@ import ast
 from tree_sitter import Node
 
 from pfncache.csource import pytree
+from pfncache.csource.assignments import AssignmentLayer
 from pfncache.csource.base import IN_TABLES
-from pfncache.csource.expressions import BINARY
 from pfncache.csource.facts import called
-from pfncache.csource.jumps import JumpLayer, Level
-from pfncache.csource.kinds import BOOL, INT, Form, Typed, annotation
-from pfncache.csource.mapped import Pointer
+from pfncache.csource.jumps import Level
+from pfncache.csource.kinds import INT, Form
 from pfncache.csource.parse import CType, child, children, declared, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
 
 
-class StatementLayer(JumpLayer):
+class StatementLayer(AssignmentLayer):
     """The layer for statements without loops."""
 
     def statement(self, node: Node) -> list[ast.stmt]:
@@ -170,6 +169,9 @@ class StatementLayer(JumpLayer):
             if value is not None and value.type != "initializer_list":
                 return self.copied(node, local, self.expression(value))
             return self.initialised(node, local, value)
+        if resolved.stars and self.is_number(kind) and self.tables.mappings and word in self.moving:
+            self.declare_moving(self.scopes.declare(word, local))
+            return self.moved(local, value) if value is not None else []
         if value is not None and resolved.stars == 1 and self._declare_known(word, local, value):
             return []
         if kind.form is Form.STRUCT or (
@@ -183,14 +185,14 @@ class StatementLayer(JumpLayer):
                 self.unset[local.error] = INT
             return []
         if kind.form is Form.OPAQUE:
-            return self._evaluated(value)
+            return self.evaluated(value)
         return self.store_local(value, local, self.expression(value, kind))
 
     def _declare_known(self, word: str, local: Local, value: Node) -> bool:
         """Declare a pointer into mapped memory, or to the head of a list; return whether it is one."""
         if local.type.base == "list_head":
             local.head = peel(value)
-        local.pointer = self._pointer_of(local, value)
+        local.pointer = self.pointer_of(local, word, value)
         if local.pointer is None and local.head is None:
             return False
         self.scopes.declare(word, local)
@@ -213,233 +215,6 @@ class StatementLayer(JumpLayer):
                 self.scopes.declare(word, local)
             return []
         raise self.refuse(node, f"the pointer {word} = {shown(value)!r}", IN_TABLES)
-
-    # Assignments and other effects
-
-    def effect(self, node: Node) -> list[ast.stmt]:
-        """Translate an expression whose value is not used."""
-        node = peel(node)
-        match node.type:
-            case "assignment_expression":
-                return self.assignment(node)
-            case "update_expression":
-                return self._increment(node)
-            case "comma_expression":
-                return self._sequence(node)
-            case "conditional_expression":
-                test = self.condition(child(node, "condition"))
-                yes, no = child(node, "consequence"), child(node, "alternative")
-                return [ast.If(test, self._branch_effect(yes), self._branch_effect(no))]
-        value = self.expression(node)
-        if isinstance(value.tree, ast.Constant | ast.Name):
-            return []
-        after: list[ast.stmt] = []
-        hook = self.tables.after.get(called(node))
-        if hook is not None:
-            after.append(ast.Expr(self.fill(node, hook.text, children(child(node, "arguments")))))
-        return [ast.Expr(value.tree), *after]
-
-    def _branch_effect(self, node: Node) -> list[ast.stmt]:
-        with self.collected() as first:
-            rest = self.effect(node)
-        return [*first, *rest] or [ast.Pass()]
-
-    def _sequence(self, node: Node) -> list[ast.stmt]:
-        out: list[ast.stmt] = []
-        for part in (child(node, "left"), child(node, "right")):
-            with self.collected() as first:
-                rest = self.effect(part)
-            out += [*first, *rest]
-        return out
-
-    def _increment(self, node: Node) -> list[ast.stmt]:
-        argument = child(node, "argument")
-        operator = text_of(child(node, "operator"))
-        place = self.accessed(argument)
-        if place is not None:
-            self.load(argument, place)
-            return [self.store_mapped(argument, place)]
-        if self._is_opaque(peel(argument)):
-            return []
-        target = self.target(argument)
-        step: ast.operator = ast.Add() if operator == "++" else ast.Sub()
-        statement = ast.AugAssign(pytree.stored(target.tree), step, pytree.constant(1))  # type: ignore[arg-type]
-        return [statement, *self.reported(argument, operator, None)]
-
-    def assignment(self, node: Node) -> list[ast.stmt]:
-        """Translate an assignment, also one of several targets."""
-        left, operator, right = peel(child(node, "left")), text_of(child(node, "operator")), child(node, "right")
-        if operator != "=":
-            return self._augmented(node, left, operator, right)
-        targets = [left]
-        while peel(right).type == "assignment_expression":
-            inner = peel(right)
-            targets.insert(0, peel(child(inner, "left")))
-            right = child(inner, "right")
-        out: list[ast.stmt] = []
-        held: Typed | None = None
-        if len(targets) > 1 and peel(right).type not in ("identifier", "number_literal", "true", "false", "null"):
-            with self.collected() as first:
-                value = self.expression(right)
-                held = value if value.kind.form is Form.OPAQUE else self.temporary(value.kind)
-                if held is not value:
-                    self.emit(right, pytree.assign(held.tree, value.tree))
-            out += first
-        for target in targets:
-            with self.collected() as first:
-                new = self._store(target, right, held)
-            out += [*first, *new]
-        return out
-
-    def _augmented(self, node: Node, left: Node, operator: str, right: Node) -> list[ast.stmt]:
-        flag = self.flag(left, right) if operator in ("|=", "&=") else None
-        if flag is not None:
-            return [pytree.assign(flag, pytree.constant(operator == "|="))]
-        place = self.accessed(left)
-        if place is not None:
-            self.load(left, place)
-            self.expression(right)
-            return [self.store_mapped(left, place)]
-        if self._is_opaque(left):
-            with self.collected() as first:
-                self.expression(right)
-            return first
-        kind = BINARY.get(operator[:-1])
-        target = self.target(left)
-        if kind is None or not self.is_number(target.kind):
-            raise self.refuse(node, f"the operator {operator} in {shown(node)!r}", "use it on numbers")
-        value = self.expression(right)
-        if target.kind.form is Form.BOOL:
-            tree: ast.expr = ast.BinOp(target.tree, kind(), self.truth(value))
-            return [pytree.assign(target.tree, self.truth(Typed(tree, INT))), *self.reported(left, "", right)]
-        if not self.is_number(value.kind):
-            raise self.refuse(right, f"{shown(right)!r} is no number in the model", IN_TABLES)
-        statement = ast.AugAssign(pytree.stored(target.tree), kind(), value.tree)  # type: ignore[arg-type]
-        return [statement, *self.reported(left, "", right)]
-
-    def stored(self, node: Node, target: Node, value: Node) -> list[ast.stmt]:
-        """Translate a store by a macro, whose target may be given by its address."""
-        inner = peel(target)
-        if inner.type == "pointer_expression" and text_of(child(inner, "operator")) == "&":
-            inner = peel(child(inner, "argument"))
-        return self._store(inner, value)
-
-    def _store(self, target: Node, right: Node, held: Typed | None = None) -> list[ast.stmt]:
-        """Store a value; `held` is that of `right` where it has been evaluated already."""
-        place = self.accessed(target)
-        if place is not None:
-            with self.collected() as first:
-                if held is None:
-                    self.expression(right)
-            return [*first, self.store_mapped(target, place)]
-        local = self.local(target)
-        if local is not None and held is None:
-            return self._store_named(local, target, right)
-        if self._is_opaque(target):
-            return self._evaluated(right) if held is None else []
-        return self._store_at(self.target(target), target, right, held)
-
-    def _store_named(self, local: Local, target: Node, right: Node) -> list[ast.stmt]:
-        """Store to what a name is: a local, a structure, a pointer."""
-        if local.kind.form is Form.OPAQUE or (local.type.stars and self.pointer(right) is not None):
-            local.pointer = self._pointer_of(local, right)
-            if local.pointer is not None or local.kind.form is Form.OPAQUE:
-                return [] if local.pointer is not None else self._evaluated(right)
-        if local.kind.form is Form.STRUCT and local.members:
-            return self.copied(target, local, self.expression(right))
-        if local.is_out and self._is_default(local, target, right):
-            return [pytree.local(local.given, annotation(BOOL), pytree.constant(True))]
-        if local.is_out:
-            raise self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
-        return self.store_local(right, local, self.expression(right, local.kind))
-
-    def _pointer_of(self, local: Local, right: Node) -> Pointer | None:
-        """Return where a local points to in mapped memory, with the structure that its type names."""
-        found = self.pointer(right) if local.type.stars and local.type.base not in ("void", "char") else None
-        return Pointer(found.owner, found.entry, local.type.base) if found is not None else None
-
-    def _store_at(self, place: Typed, target: Node, right: Node, held: Typed | None) -> list[ast.stmt]:
-        owner = place.place
-        if isinstance(owner, Local) and isinstance(place.tree, ast.Name):
-            if owner.kind.form is Form.FUNCTION:
-                return self.function_stored(right, owner, right)
-            if owner.kind.form is Form.STRUCT:
-                return self.copied(target, owner, held or self.expression(right))
-            return self.store_local(right, owner, held or self.expression(right, owner.kind))
-        value = held or self.expression(right, place.kind)
-        tree = self.converted(right, value, place.kind)
-        return [pytree.assign(place.tree, tree), *self.reported(target, "", right)]
-
-    def _is_default(self, local: Local, target: Node, right: Node) -> bool:
-        """Return whether a pointer to a result that is NULL gets a local to point to: ``p = p ?: &local``."""
-        right = peel(right)
-        if right.type != "conditional_expression" or right.child_by_field_name("consequence") is not None:
-            return False
-        if text_of(peel(child(right, "condition"))) != text_of(target):
-            return False
-        value = self.expression(child(right, "alternative"))
-        return value.is_address and isinstance(value.place, Local) and value.kind == local.kind
-
-    def _is_opaque(self, node: Node) -> bool:
-        """Return whether a store is to a structure that the model does not have, or to a pointer to one."""
-        member = text_of(child(node, "field")) if node.type == "field_expression" else ""
-        base = peel(child(node, "argument")) if node.type == "field_expression" else node
-        owner = self.local(base)
-        if owner is not None and owner.kind.form is Form.STRUCT and member:
-            given = self.program.layout.members(owner.kind.struct).get(member)
-            return given is not None and self.program.kind_of(given).form is Form.OPAQUE
-        while base.type == "field_expression":
-            base = peel(child(base, "argument"))
-        owner = self.local(base)
-        return owner is not None and owner.kind.form is Form.OPAQUE
-
-    def _evaluated(self, right: Node) -> list[ast.stmt]:
-        """Keep the effects of a value that has no place in the model: its calls, and its accesses to memory."""
-        inner = peel(right)
-        if inner.type == "pointer_expression" and peel(child(inner, "argument")).type == "identifier":
-            return []  # the address of a variable
-        value = self.expression(right)
-        return [ast.Expr(value.tree)] if any(isinstance(n, ast.Call) for n in ast.walk(value.tree)) else []
-
-    def store_local(self, node: Node, local: Local, value: Typed) -> list[ast.stmt]:
-        """Return the assignment to a local."""
-        if local.kind.form is Form.FUNCTION:
-            number = self.function_number(node, value)
-            return [
-                pytree.assign(pytree.name(local.name), value.tree),
-                pytree.assign(pytree.name(local.identity), number),
-            ]
-        if value.kind.form is Form.OPAQUE:
-            local.kind = value.kind  # contents that are not modelled; the local cannot be tested either
-            return []
-        if value.is_address:
-            what = f"the address {shown(node)!r} is kept in a local"
-            raise self.refuse(node, what, "bind it where the local is declared")
-        if value.error is not None and not local.is_error:
-            raise self.refuse(
-                node, f"{shown(node)!r} may be an error, and {local.name} is no pointer with an error", IN_TABLES
-            )
-        tree = self.converted(node, value, local.kind)
-        out = [pytree.local(local.name, annotation(local.kind), tree)]
-        if local.is_error:
-            error = value.error if value.error is not None else pytree.constant(0)
-            out.append(pytree.local(local.error, annotation(INT), error))
-        return out
-
-    def reported(self, target: Node, operator: str, right: Node | None) -> list[ast.stmt]:
-        """Return what the model's reports need behind a store."""
-        target = peel(target)
-        if target.type != "field_expression":
-            return []
-        member = text_of(child(target, "field")) + operator
-        if not any(key[1] == member for key in self.tables.stores):
-            return []
-        base = self.expression(child(target, "argument"))
-        for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
-            hook = self.tables.stores.get((owner.__name__, member))
-            if hook is not None and not (right is not None and hook.unless and hook.unless in text_of(right)):
-                return [ast.Expr(self.fill(target, hook.text, [], lambda word: base.tree))]
-        return []
 
 
 def _is_constant(node: Node, words: set[str]) -> bool:

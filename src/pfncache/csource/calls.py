@@ -64,10 +64,7 @@ class CallLayer(MacroLayer):
 
     def _is_cast(self, function: Node, name: str) -> bool:
         """Return whether a call is a cast in the eyes of a parser that knows no types: ``(gfn_t)(x)``."""
-        return function.type == "parenthesized_expression" and (
-            name in self.program.layout.typedefs
-            or name in ("u8", "u16", "u32", "u64", "s64", "ulong", "uint", "pgoff_t")
-        )
+        return function.type == "parenthesized_expression" and self.names_type(name)
 
     def named_call(self, node: Node, name: str, arguments: list[Node]) -> Typed:
         """Translate a call of a function by its name."""

@@ -25,6 +25,9 @@ COMPARE: dict[str, type[ast.cmpop]] = {
 }  # fmt: skip
 UNARY: dict[str, type[ast.unaryop]] = {"-": ast.USub, "~": ast.Invert, "+": ast.UAdd}
 UNSIGNED_MAX = "ULONG_MAX"
+UNSIGNED = frozenset({"u64", "__u64", "ulong", "size_t", "gfn_t", "gpa_t", "hva_t"})
+TYPES = UNSIGNED | {"u8", "u16", "u32", "s64", "uint", "pgoff_t"}
+"""Names of types."""
 
 
 class ExpressionLayer(MappedLayer):
@@ -225,6 +228,8 @@ class ExpressionLayer(MappedLayer):
 
     def _binary(self, node: Node) -> Typed:
         left, operator, right = child(node, "left"), text_of(child(node, "operator")), child(node, "right")
+        if operator == "-" and left.type == "parenthesized_expression" and self.names_type(text_of(peel(left))):
+            return self._cast_of_negative(node, text_of(peel(left)), right)
         if operator in ("&&", "||"):
             return self._logical(node, left, operator, right)
         if operator == "&":
@@ -242,6 +247,18 @@ class ExpressionLayer(MappedLayer):
             if not self.is_number(value.kind):
                 raise self.refuse(side, f"{shown(side)!r} is a {value.kind} in the model, no number", IN_TABLES)
         return Typed(ast.BinOp(first.tree, BINARY[operator](), second.tree))
+
+    def names_type(self, word: str) -> bool:
+        """Return whether a name is that of a type, which a parser that knows no types takes for a value."""
+        return word in self.program.layout.typedefs or word in TYPES
+
+    def _cast_of_negative(self, node: Node, word: str, right: Node) -> Typed:
+        """Translate ``(u64)-1``, which looks like a difference: of an unsigned type, the greatest value."""
+        if word not in UNSIGNED:
+            return Typed(ast.UnaryOp(ast.USub(), self.expression(right).tree))
+        if text_of(right) != "1":
+            raise self.refuse(node, f"{shown(node)!r} is negative, and no {word}", "write a number")
+        return Typed(self._scope_constant(node, UNSIGNED_MAX))
 
     def _comparison(self, node: Node, left: Node, operator: str, right: Node) -> Typed:
         if _is_null(left) and not _is_null(right):

@@ -317,7 +317,7 @@ class LoopLayer(StatementLayer):
             if not pytree.ends(inner):
                 inner += self._rest(nodes, at + 1)
             if not pytree.ends(inner):
-                inner += self.fallen_off(nodes[-1]) if self._is_top(node) else [ast.Break()]
+                inner += self._end_of_function(nodes[-1]) if self._is_top(node) else [ast.Break()]
             return [ast.While(pytree.constant(True), inner, [])]
 
         return self.loop(node, node.start_byte, build)
@@ -326,8 +326,15 @@ class LoopLayer(StatementLayer):
         return node.parent is not None and node.parent.id == self.signature.function.body.id
 
     def fallen_off(self, node: Node) -> list[ast.stmt]:
-        """Return the end of the function."""
+        """Return what is executed at the end of the function: nothing, or a return of the results."""
         raise NotImplementedError
+
+    def _end_of_function(self, node: Node) -> list[ast.stmt]:
+        """Return the end of the function where that is not the end of its text."""
+        out = self.fallen_off(node) or [ast.Return(None)]
+        for statement in out:
+            pytree.place(statement, line_of(node))
+        return out
 
     def _goto(self, node: Node) -> list[ast.stmt]:
         label = text_of(child(node, "label"))
@@ -390,7 +397,7 @@ class LoopLayer(StatementLayer):
     def _end_of(self, node: Node, block: Node, label: str) -> list[ast.stmt]:
         """Return what follows the end of a label's block: the end of the function, or the next turn of a loop."""
         if block.id == self.signature.function.body.id:
-            return self.fallen_off(block)
+            return self._end_of_function(block)
         if block.parent is not None and block.parent.type in LOOPS:
             return self.repeat(node, block.parent.start_byte)
         raise self.refuse(node, f"goto {label}: the label is in a branch", "put the label into the function's block")

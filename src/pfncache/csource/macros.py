@@ -23,8 +23,6 @@ VALUE = {
 }  # fmt: skip
 """Macros whose value is that of their argument."""
 NOTHING = {
-    "BUILD_BUG_ON",
-    "BUILD_BUG_ON_MSG",
     "static_assert",
     "cond_resched",
     "__acquire",
@@ -108,8 +106,8 @@ class MacroLayer(ExpressionLayer):
 
     def _container(self, node: Node, arguments: list[Node]) -> Typed:
         struct = text_of(arguments[1]).strip()
-        found = re.match(r"\w+", text_of(arguments[2]))
-        key = (struct, found.group() if found else "")
+        path = re.sub(r"\s", "", text_of(arguments[2]))
+        key = (struct, path) if (struct, path) in self.tables.containers else (struct, re.split(r"\W", path)[0])
         if key not in self.tables.containers:
             raise self.refuse(node, f"container_of(): struct {key[0]} around its {key[1]}", IN_TABLES)
         entry = self.tables.containers[key]

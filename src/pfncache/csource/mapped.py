@@ -81,7 +81,7 @@ class MappedLayer(PlaceLayer):
 
     def owner(self, node: Node) -> ast.expr:
         """Return the record that has the mapping which a pointer is derived from, or the structure of a member."""
-        place = self.pointer(node) if self.tables.mappings else None
+        place = (self.pointer(node) or self.accessed(node)) if self.tables.mappings else None
         if place is None:
             return super().owner(node)
         if not place.is_certain:

@@ -39,7 +39,7 @@ class MemberEntry:
     returns: str = "int"
     """As in CallEntry; ``opaque`` or ``struct name`` is for contents that are not modelled."""
     store: str = ""
-    """What a store becomes, if `text` is no member; ``{1}`` is the value."""
+    """What a store becomes, if `text` is no member; ``{1}`` is the value. ``None`` for a store without effect."""
 
 
 @dataclass(frozen=True)

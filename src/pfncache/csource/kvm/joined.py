@@ -11,13 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache, x86
+from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache, x86, xen
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
 from pfncache.linux.arch.x86.include.asm import pvclock_abi
 from pfncache.linux.include.linux import bug, kvm_types, lockdep, preempt, sched
 from pfncache.linux.include.uapi.linux import errno, falloc, kvm
+from pfncache.linux.kernel import kthread
 from pfncache.linux.kernel.locking import mutex, rwsem, spinlock
 from pfncache.linux.kernel.rcu import srcutree
 from pfncache.linux.mm import slub
@@ -25,11 +26,14 @@ from pfncache.linux.vmlinux import Vmlinux
 
 FLAGS = {"FOLL_WRITE": 1, "MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX": 63}
 """Constants that no function of the model reads, and the greatest address of the model."""
-PARTS = (locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, x86.TABLES)
+PARTS = (
+    locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, x86.TABLES, xen.TABLES,
+)  # fmt: skip
 HELPERS: tuple[type, ...] = (
     locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
     kvm_main.KvmMainHelpers,
     x86.X86Helpers,
+    xen.XenHelpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
 ADAPTERS: tuple[type, ...] = (
@@ -37,12 +41,13 @@ ADAPTERS: tuple[type, ...] = (
     mmu_notifier.MmuNotifierAdapters,
     kvm_main.KvmMainAdapters,
     x86.X86Adapters,
+    xen.XenAdapters,
     guest_memfd.GuestMemfdAdapters612,
     x86.X86Adapters612,
 )
 """Functions of the model that call the C's function, which takes or returns something else."""
 CONSTANTS = (errno, kvm_types, kvm, falloc, pvclock_abi)
-FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub)
+FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub, kthread)
 
 
 def _numbers(module: ModuleType) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def scope() -> Mapping[str, Any]:
     found["is_error_noslot_pfn"] = kvm_types.is_error_noslot_pfn
     for module in FUNCTIONS:
         found |= _functions(module)
-    return found | FLAGS | guest_memfd.CONSTANTS
+    return found | FLAGS | guest_memfd.CONSTANTS | xen.CONSTANTS
 
 
 def _environment() -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.uapi import (
     KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
@@ -64,6 +64,22 @@ class XenLayer(X86, Xen):
     def kvmclock_now(self, kvm: Kvm) -> int:
         """Return the VM's time, without advancing the clock."""
         return self.host_clock + kvm.host_kvmclock_offset
+
+    def kvmclock_advanced(self, kvm: Kvm) -> int:
+        """Advance the clock and return the VM's time."""
+        return self.get_kvmclock_ns(kvm)
+
+    def timer_port(self, xen: KvmVcpuXen) -> int:
+        """Return the port of a timer's event."""
+        return xen.host_timer_virq
+
+    def runstate_of(self, xen: KvmVcpuXen) -> int:
+        """Return current_runstate."""
+        return xen.host_runstate
+
+    def runstate_entry_time_of(self, xen: KvmVcpuXen) -> int:
+        """Return runstate_entry_time."""
+        return xen.host_runstate_entry_time
 
     def test_and_set_port(self, gpc: GfnToPfnCache, port: int) -> bool:
         """Set the event's bit in evtchn_pending."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
 from pfncache.linux.include.linux.types import Errno
@@ -67,6 +67,22 @@ class XenRunstate(KvmMm):
         self.host_clock += 1
         vcpu.xen.host_runstate = state
         vcpu.xen.host_runstate_entry_time = self.host_clock + kvm.host_kvmclock_offset
+
+    @part_of_caller
+    def runstate_of(self, xen: KvmVcpuXen) -> int:
+        """Return current_runstate, in direct execution.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
+        """
+        return 0
+
+    @part_of_caller
+    def runstate_entry_time_of(self, xen: KvmVcpuXen) -> int:
+        """Return runstate_entry_time in nanoseconds, in direct execution.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
+        """
+        return 0
 
     def kvm_xen_msr_enabled(self, kvm: Kvm) -> bool:
         """Return whether the VM runs a Xen guest.

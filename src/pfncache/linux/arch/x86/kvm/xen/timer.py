@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import host_only
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.kvm.xen.evtchn import EWOULDBLOCK, XenEvtchn
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
@@ -43,6 +43,29 @@ class XenTimer(XenEvtchn, Softirq):
             return
         vcpu.xen.timer_pending = True
         self.kvm_vcpu_kick(vcpu)
+
+    @part_of_caller
+    def kvmclock_advanced(self, kvm: Kvm) -> int:
+        """Advance the clock, in direct execution; return the VM's time in nanoseconds.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), kvm_xen_start_timer(), v7.3.4.
+        """
+        return self.kvmclock_now(kvm)
+
+    def kvm_xen_timer_enabled(self, vcpu: KvmVcpu) -> bool:
+        """Return whether the vCPU's timer has a port.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_timer_enabled(), v7.3.4.
+        """
+        return self.timer_port(vcpu.xen) != 0
+
+    @part_of_caller
+    def timer_port(self, xen: KvmVcpuXen) -> int:
+        """Return the port of a timer's event; in the checker, every timer has one.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_timer_enabled(), v7.3.4.
+        """
+        return 1
 
     @part_of_caller
     @host_only
@@ -161,7 +184,8 @@ class XenTimer(XenEvtchn, Softirq):
         Linux: arch/x86/kvm/xen.c kvm_xen_destroy_vcpu(), v7.3.4.
         Simplified: no poll_timer, whose callback wakes the vCPU's task and touches no cache.
         """
-        self.kvm_xen_stop_timer(vcpu)
+        if self.kvm_xen_timer_enabled(vcpu):
+            self.kvm_xen_stop_timer(vcpu)
         self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
         self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
         self.kvm_gpc_deactivate(vcpu.xen.vcpu_info_cache)

@@ -22,7 +22,7 @@ class XenPutWithoutSrcu(Patch, X86):
         kvm = vcpu.kvm
         assert kvm is not None
         if kvm.xen.hvm_config:
-            self.kvm_xen_update_runstate(vcpu, True)
+            self.kvm_xen_runstate_set_preempted(vcpu)
         else:
             with srcu_read_lock(kvm.srcu):
                 self.kvm_steal_time_set_preempted(vcpu)

@@ -42,8 +42,8 @@ def crosses_a_page(w: World) -> None:
     """A vcpu_info that crosses a page is set, and then read."""
     w.cannot_reach("vcpu: set_vcpu_info() succeeded", "the structure crosses a page")
     w.cannot_reach("a cache was used", "the cache is not active")
-    gpc = w.vcpu.xen.vcpu_info_cache
-    w.actor("vcpu", w.call("set_vcpu_info", w.vcpu, gpc, w.gpa + 1, 2), w.call("kvm_xen_has_interrupt", w.vcpu))
+    w.kernel.VCPU_INFO_SIZE = 2
+    w.actor("vcpu", w.call("set_vcpu_info", w.vcpu, w.gpa + 1), w.call("kvm_xen_has_interrupt", w.vcpu))
 
 
 active_before_length = mainline_7_3 + [LengthAfterActive]

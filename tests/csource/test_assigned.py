@@ -39,8 +39,8 @@ def test_a_read_before_a_value_is_an_error(read: str) -> None:
 
 def test_a_local_that_has_a_value_on_every_path_is_not_checked() -> None:
     text = "int f(int a)\n{\n\tint s;\n\n\tif (a)\n\t\ts = 1;\n\telse\n\t\ts = 2;\n\treturn s;\n}\n"
-    assert "read_local" not in python(text)
-    assert "read_local" in python(text.replace("s = 2", "a = 2"))
+    assert "read_unset" not in python(text)
+    assert "read_unset" in python(text.replace("s = 2", "a = 2"))
 
 
 def test_what_a_loop_assigns_may_not_be_assigned_behind_it() -> None:
@@ -49,7 +49,7 @@ def test_what_a_loop_assigns_may_not_be_assigned_behind_it() -> None:
     with pytest.raises(PropertyViolated):
         run(text, 0)
     endless = "int f(int a)\n{\n\tint s;\n\n\tdo {\n\t\ts = a;\n\t} while (s > a);\n\treturn s;\n}\n"
-    assert "read_local" not in python(endless)
+    assert "read_unset" not in python(endless)
 
 
 def test_a_member_of_a_structure_without_initialiser_has_no_value() -> None:

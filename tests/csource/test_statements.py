@@ -166,7 +166,7 @@ def test_a_constant_that_is_static_is_a_local() -> None:
         ("guard(other)(&w->lock);\nreturn 0;", "3: f(): guard(other); enter it in the tables"),
         ("if (a)\nlist_for_each_entry(w, &x->y, z)\na++;\nreturn a;", "4: f(): the model has no x; enter it in the tables"),
         ("for_each_thing(w)\na++;\nreturn 0;", "3: f(): for_each_thing(); enter it in the tables"),
-        ("asm(\"nop\");\nreturn 0;", "3: f(): gnu asm expression 'asm(\"nop\")'; write it with plain expressions"),
+        ("asm(\"nop\");\nreturn 0;", "3: f(): the instructions 'nop'; enter it in the tables"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text: str, what: str) -> None:

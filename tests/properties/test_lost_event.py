@@ -10,7 +10,7 @@ def xen_guest(host: Host) -> None:
     host.kvm.gpcs = (host.kvm.xen.shinfo_cache, host.vcpu.xen.vcpu_info_cache)
     host.add_slot()
     host.kernel.set_shared_info(host.kvm, 0, 0, False)
-    host.kernel.set_vcpu_info(host.vcpu, host.vcpu.xen.vcpu_info_cache, 0x1040, 64)
+    host.kernel.set_vcpu_info(host.vcpu, 0x1040)
 
 
 def test_an_event_that_is_delivered(host: Host) -> None:

@@ -113,8 +113,8 @@ def refused_vcpu_info(w: World) -> None:
     On mainline the event's delivery refreshes the cache that has no address, and warns. The clock's update does not,
     as the cache is not active.
     """
-    gpc = w.vcpu.xen.vcpu_info_cache
-    w.actor("vmm", w.call("set_vcpu_info", w.vcpu, gpc, w.gpa + w.kernel.PAGE_SIZE - 1, 2))
+    w.kernel.VCPU_INFO_SIZE = 2
+    w.actor("vmm", w.call("set_vcpu_info", w.vcpu, w.gpa + w.kernel.PAGE_SIZE - 1))
     w.vcpu.xen.evtchn_pending_sel = True
     w.actor("vcpu", w.call("run_clock_update", w.vcpu), w.call("run_event_injection", w.vcpu))
 

@@ -2,7 +2,7 @@
 """Locals without a value: a read that may come before every assignment becomes one that is checked.
 
 C leaves such a local indeterminate. Each that may be read so gets a companion that says whether it has a value, and the
-read is a call of read_local(), which reports an error if it has none.
+read calls read_unset(), which reports an error, if it has none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pfncache.csource import pytree
 from pfncache.csource.kinds import BOOL, Kind, annotation, null_of
-from pfncache.csource.runtime import read_local
+from pfncache.csource.runtime import read_unset
 
 
 class _Reads:
@@ -160,13 +160,13 @@ class _Checked(ast.NodeTransformer):
             return ast.copy_location(pytree.constant(True), node) if is_certain else node
         if id(node) not in self.found or not isinstance(node.ctx, ast.Load):
             return node
-        call = pytree.call(
-            pytree.name(read_local.__name__),
-            ast.copy_location(pytree.name(node.id), node),
+        read = ast.IfExp(
             pytree.name(f"{node.id}_set"),
+            ast.copy_location(pytree.name(node.id), node),
+            pytree.call(pytree.name(read_unset.__name__)),
         )
-        pytree.place(call, node.lineno)
-        return call
+        pytree.place(read, node.lineno)
+        return read
 
 
 def _with_flags(statements: list[ast.stmt], names: frozenset[str]) -> list[ast.stmt]:

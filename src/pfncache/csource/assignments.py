@@ -14,7 +14,6 @@ from pfncache.csource.expressions import BINARY
 from pfncache.csource.facts import called
 from pfncache.csource.jumps import JumpLayer
 from pfncache.csource.kinds import BOOL, INT, Form, Typed, annotation
-from pfncache.csource.mapped import Pointer
 from pfncache.csource.parse import child, children, peel, shown, text_of
 from pfncache.csource.scope import Local
 
@@ -26,6 +25,8 @@ class AssignmentLayer(JumpLayer):
         """Translate an expression whose value is not used."""
         node = peel(node)
         match node.type:
+            case "gnu_asm_expression":
+                return self.assembly(node)
             case "assignment_expression":
                 return self.assignment(node)
             case "update_expression":
@@ -40,7 +41,8 @@ class AssignmentLayer(JumpLayer):
         if isinstance(value.tree, ast.Constant | ast.Name):
             return []
         after: list[ast.stmt] = []
-        hook = self.tables.after.get(called(node))
+        name = called(node)
+        hook = self.tables.after.get(f"{self.signature.function.name}(): {name}") or self.tables.after.get(name)
         if hook is not None:
             after.append(ast.Expr(self.fill(node, hook.text, children(child(node, "arguments")))))
         return [ast.Expr(value.tree), *after]
@@ -69,6 +71,8 @@ class AssignmentLayer(JumpLayer):
             return []
         target = self.target(argument)
         step: ast.operator = ast.Add() if operator == "++" else ast.Sub()
+        if target.store is not None:
+            return [self.written(node, target, ast.BinOp(target.tree, step, pytree.constant(1)))]
         statement = ast.AugAssign(pytree.stored(target.tree), step, pytree.constant(1))  # type: ignore[arg-type]
         return [statement, *self.reported(argument, operator, None)]
 
@@ -117,9 +121,11 @@ class AssignmentLayer(JumpLayer):
         value = self.expression(right)
         if target.kind.form is Form.BOOL:
             tree: ast.expr = ast.BinOp(target.tree, kind(), self.truth(value))
-            return [pytree.assign(target.tree, self.truth(Typed(tree, INT))), *self.reported(left, "", right)]
+            return [self.written(node, target, self.truth(Typed(tree, INT))), *self.reported(left, "", right)]
         if not self.is_number(value.kind):
             raise self.refuse(right, f"{shown(right)!r} is no number in the model", IN_TABLES)
+        if target.store is not None:
+            return [self.written(node, target, ast.BinOp(target.tree, kind(), value.tree))]
         statement = ast.AugAssign(pytree.stored(target.tree), kind(), value.tree)  # type: ignore[arg-type]
         return [statement, *self.reported(left, "", right)]
 
@@ -142,18 +148,17 @@ class AssignmentLayer(JumpLayer):
         if local is not None and held is None:
             return self._store_named(local, target, right)
         if self._is_opaque(target):
-            return self._evaluated(right) if held is None else []
-        setter = self.setter(target)
-        if setter is not None:
-            return [ast.Expr(setter((held or self.expression(right)).tree))]
+            return self.evaluated(right) if held is None else []
         return self._store_at(self.target(target), target, right, held)
 
     def _store_named(self, local: Local, target: Node, right: Node) -> list[ast.stmt]:
         """Store to what a name is: a local, a structure, a pointer."""
+        if local.is_moving:
+            return self.moved(local, right)
         if local.kind.form is Form.OPAQUE or (local.type.stars and self.pointer(right) is not None):
-            local.pointer = self._pointer_of(local, right)
+            local.pointer = self.pointer_of(local, text_of(target), right)
             if local.pointer is not None or local.kind.form is Form.OPAQUE:
-                return [] if local.pointer is not None else self._evaluated(right)
+                return [] if local.pointer is not None else self.evaluated(right)
         if local.kind.form is Form.STRUCT and local.members:
             return self.copied(target, local, self.expression(right))
         if local.is_out and self._is_default(local, target, right):
@@ -161,11 +166,6 @@ class AssignmentLayer(JumpLayer):
         if local.is_out:
             raise self.refuse(target, f"{shown(target)!r}, a pointer, is assigned", "assign what it points to")
         return self.store_local(right, local, self.expression(right, local.kind))
-
-    def _pointer_of(self, local: Local, right: Node) -> Pointer | None:
-        """Return where a local points to in mapped memory, with the structure that its type names."""
-        found = self.pointer(right) if local.type.stars and local.type.base not in ("void", "char") else None
-        return Pointer(found.owner, found.entry, local.type.base) if found is not None else None
 
     def _store_at(self, place: Typed, target: Node, right: Node, held: Typed | None) -> list[ast.stmt]:
         owner = place.place
@@ -181,7 +181,14 @@ class AssignmentLayer(JumpLayer):
             return self.store_local(right, owner, held or self.expression(right, owner.kind))
         value = held or self.expression(right, place.kind)
         tree = self.converted(right, value, place.kind)
-        return [pytree.assign(place.tree, tree), *self.reported(target, "", right)]
+        return [self.written(target, place, tree), *self.reported(target, "", right)]
+
+    def written(self, node: Node, place: Typed, value: ast.expr) -> ast.stmt:
+        """Return the store of a value to a member: an assignment, or what the tables have for it."""
+        if place.store is None:
+            return pytree.assign(place.tree, value)
+        text, owner = place.store
+        return ast.Expr(self.fill(node, text, [], lambda word: owner if word == "0" else value))
 
     def _is_default(self, local: Local, target: Node, right: Node) -> bool:
         """Return whether a pointer to a result that is NULL gets a local to point to: ``p = p ?: &local``."""
@@ -195,8 +202,6 @@ class AssignmentLayer(JumpLayer):
 
     def _is_opaque(self, node: Node) -> bool:
         """Return whether a store is to what the model does not have: a structure, a pointer to one, a member."""
-        if node.type == "field_expression" and self._is_opaque_member(text_of(child(node, "field"))):
-            return self.field(node).kind.form is Form.OPAQUE
         member = text_of(child(node, "field")) if node.type == "field_expression" else ""
         base = peel(child(node, "argument")) if node.type == "field_expression" else node
         owner = self.local(base)
@@ -206,12 +211,14 @@ class AssignmentLayer(JumpLayer):
         while base.type == "field_expression":
             base = peel(child(base, "argument"))
         owner = self.local(base)
-        return owner is not None and owner.kind.form is Form.OPAQUE
+        if owner is not None and owner.kind.form is Form.OPAQUE:
+            return True
+        with self.collected():
+            return node.type in ("field_expression", "subscript_expression") and (
+                self.expression(node).kind.form is Form.OPAQUE
+            )
 
-    def _is_opaque_member(self, word: str) -> bool:
-        return any(key[1] == word for key in self.tables.opaque_members)
-
-    def _evaluated(self, right: Node) -> list[ast.stmt]:
+    def evaluated(self, right: Node) -> list[ast.stmt]:
         """Keep the effects of a value that has no place in the model: its calls, and its accesses to memory."""
         inner = peel(right)
         if inner.type == "pointer_expression" and peel(child(inner, "argument")).type == "identifier":

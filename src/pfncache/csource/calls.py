@@ -50,22 +50,28 @@ class CallLayer(MacroLayer):
 
     def call(self, node: Node) -> Typed:
         """Translate a call."""
-        name, arguments = called(node), children(child(node, "arguments"))
+        name, arguments = called(node) or self._made(node), children(child(node, "arguments"))
         if not name:
             return self._indirect(node, arguments)
         if len(arguments) == 1 and self._is_cast(child(node, "function"), name):
             return self.expression(arguments[0])
         return self.named_call(node, name, arguments)
 
+    def _made(self, node: Node) -> str:
+        """Return the name that a macro makes, as in ``kvm_x86_call(name)(x)``; empty for another call."""
+        maker = child(node, "function")
+        prefix = self.tables.call_makers.get(called(maker)) if maker.type == "call_expression" else None
+        return prefix + text_of(children(child(maker, "arguments"))[0]) if prefix is not None else ""
+
     def _is_cast(self, function: Node, name: str) -> bool:
         """Return whether a call is a cast in the eyes of a parser that knows no types: ``(gfn_t)(x)``."""
-        return function.type == "parenthesized_expression" and (
-            name in self.program.layout.typedefs
-            or name in ("u8", "u16", "u32", "u64", "s64", "ulong", "uint", "pgoff_t")
-        )
+        return function.type == "parenthesized_expression" and self.names_type(name)
 
     def named_call(self, node: Node, name: str, arguments: list[Node]) -> Typed:
         """Translate a call of a function by its name."""
+        of_member = self._entry_of_member(name, arguments)
+        if of_member is not None:
+            return self._entered(node, of_member, arguments)
         special = self.macro(node, name, arguments)
         if special is not None:
             return special
@@ -103,6 +109,27 @@ class CallLayer(MacroLayer):
             inner = peel(child(inner, "argument"))
         local = self.local(inner)
         return local.kind.record if local is not None else self.expression(argument).kind.record
+
+    def _entry_of_member(self, name: str, arguments: list[Node]) -> CallEntry | None:
+        """Return the entry for a call with the address of a member; None if there is none."""
+        if not any(key[0] == name for key in self.tables.member_calls):
+            return None
+        found = (self.tables.member_calls.get((name, self._member_of(argument))) for argument in arguments)
+        return next((entry for entry in found if entry is not None), None)
+
+    def _member_of(self, argument: Node) -> str:
+        """Return ``owner.member`` of which an argument is the address, or the array; empty for another argument."""
+        place = self.pointer(argument)
+        if place is not None:
+            return place.member
+        inner = peel(argument)
+        if inner.type == "pointer_expression":
+            inner = peel(child(inner, "argument"))
+        if inner.type != "field_expression":
+            return ""
+        with self.collected():
+            owner = self.expression(child(inner, "argument")).kind.record
+        return f"{owner.__name__}.{text_of(child(inner, 'field'))}" if owner is not None else ""
 
     def _entered(self, node: Node, entry: CallEntry, arguments: list[Node]) -> Typed:
         if not entry.text:

@@ -11,8 +11,8 @@ from tree_sitter import Node
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.errors import RefusedError
-from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, annotation, kind_of_text
-from pfncache.csource.mapped import CONTENTS, MappedLayer
+from pfncache.csource.kinds import BOOL, CONTENTS, INT, Form, Kind, Typed, annotation, kind_of_text
+from pfncache.csource.mapped import MappedLayer
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
 
@@ -25,6 +25,9 @@ COMPARE: dict[str, type[ast.cmpop]] = {
 }  # fmt: skip
 UNARY: dict[str, type[ast.unaryop]] = {"-": ast.USub, "~": ast.Invert, "+": ast.UAdd}
 UNSIGNED_MAX = "ULONG_MAX"
+UNSIGNED = frozenset({"u64", "__u64", "ulong", "size_t", "gfn_t", "gpa_t", "hva_t"})
+TYPES = UNSIGNED | {"u8", "u16", "u32", "s64", "uint", "pgoff_t"}
+"""Names of types."""
 
 
 class ExpressionLayer(MappedLayer):
@@ -82,6 +85,8 @@ class ExpressionLayer(MappedLayer):
                 return self.expression(child(node, "right"), wanted)
             case "sizeof_expression":
                 return self._size(node)
+            case "offsetof_expression":
+                return self._offset(node)
             case "subscript_expression":
                 return self.element(node)
         raise self.refuse(node, f"{node.type.replace('_', ' ')} {shown(node)!r}", "write it with plain expressions")
@@ -132,7 +137,7 @@ class ExpressionLayer(MappedLayer):
         if value.kind.form is Form.STRUCT:
             is_nullable = isinstance(value.place, Local) and value.place.is_nullable
             return pytree.name(value.place.given) if is_nullable else pytree.constant(True)
-        if value.kind.form is Form.BOOL:
+        if value.kind.form in (Form.BOOL, Form.GUEST):
             return value.tree
         if value.kind.form is Form.ERRPTR:  # an error is no NULL
             assert value.error is not None
@@ -182,6 +187,12 @@ class ExpressionLayer(MappedLayer):
             raise self.refuse(node, f"sizeof({word})", IN_TABLES)
         return Typed(self.fill(node, self.tables.sizes[word].text, []))
 
+    def _offset(self, node: Node) -> Typed:
+        place = (text_of(child(node, "type")).strip(), text_of(child(node, "member")))
+        if place not in self.tables.offsets:
+            raise self.refuse(node, f"offsetof(struct {place[0]}, {place[1]})", IN_TABLES)
+        return self.known_value(node, self.tables.offsets[place])
+
     # Operators
 
     def _unary(self, node: Node) -> Typed:
@@ -211,6 +222,8 @@ class ExpressionLayer(MappedLayer):
 
     def _binary(self, node: Node) -> Typed:
         left, operator, right = child(node, "left"), text_of(child(node, "operator")), child(node, "right")
+        if operator == "-" and left.type == "parenthesized_expression" and self.names_type(text_of(peel(left))):
+            return self._cast_of_negative(node, text_of(peel(left)), right)
         if operator in ("&&", "||"):
             return self._logical(node, left, operator, right)
         if operator == "&":
@@ -229,6 +242,18 @@ class ExpressionLayer(MappedLayer):
                 raise self.refuse(side, f"{shown(side)!r} is a {value.kind} in the model, no number", IN_TABLES)
         return Typed(ast.BinOp(first.tree, BINARY[operator](), second.tree))
 
+    def names_type(self, word: str) -> bool:
+        """Return whether a name is that of a type, which a parser that knows no types takes for a value."""
+        return word in self.program.layout.typedefs or word in TYPES
+
+    def _cast_of_negative(self, node: Node, word: str, right: Node) -> Typed:
+        """Translate ``(u64)-1``, which looks like a difference: of an unsigned type, the greatest value."""
+        if word not in UNSIGNED:
+            return Typed(ast.UnaryOp(ast.USub(), self.expression(right).tree))
+        if text_of(right) != "1":
+            raise self.refuse(node, f"{shown(node)!r} is negative, and no {word}", "write a number")
+        return Typed(self._scope_constant(node, UNSIGNED_MAX))
+
     def _comparison(self, node: Node, left: Node, operator: str, right: Node) -> Typed:
         if _is_null(left) and not _is_null(right):
             left, right = right, left
@@ -239,6 +264,8 @@ class ExpressionLayer(MappedLayer):
         if first.is_address and _is_null(right):
             test_given = self.truth(first)
             return Typed(test_given if operator == "!=" else pytree.negated(test_given), BOOL)
+        if Form.OPAQUE in (first.kind.form, second.kind.form):
+            raise self.refuse(node, f"{shown(node)!r} is a test of {CONTENTS.struct}", IN_TABLES)
         is_reference = first.kind.form in (Form.RECORD, Form.ERRPTR)
         if is_reference != (second.kind.form in (Form.RECORD, Form.ERRPTR)):
             raise self.refuse(node, f"{shown(node)!r} compares a {first.kind} with a {second.kind}", IN_TABLES)

@@ -15,6 +15,8 @@ BARRIERS = frozenset({
     "smp_store_release", "smp_acquire__after_ctrl_dep", "dma_rmb", "dma_wmb", "smp_cond_load_acquire",
 })  # fmt: skip
 """Macros that order memory accesses. Each step of a search is a full barrier."""
+STORES = frozenset({"WRITE_ONCE", "smp_store_release", "rcu_assign_pointer", "smp_store_mb", "RCU_INIT_POINTER"})
+"""Macros that store their second argument to the first one."""
 LOOPS = ("while_statement", "do_statement", "for_statement")
 
 
@@ -26,6 +28,8 @@ class TextFacts:
     calls: frozenset[str] = frozenset()
     assigned_from: dict[str, set[str]] = field(default_factory=dict)
     """By local: the functions whose result is assigned to it; ERR_PTR among them."""
+    values: dict[str, list[Node]] = field(default_factory=dict)
+    """By local: the expressions that it is assigned."""
     returned_calls: frozenset[str] = frozenset()
     """Functions whose result is returned."""
     returned_names: frozenset[str] = frozenset()
@@ -64,6 +68,8 @@ def facts_of(function: FunctionNode) -> TextFacts:
         match node.type:
             case "call_expression":
                 _call(node, barriers, calls, passed)
+                if called(node) in STORES:
+                    _macro_store(node, stores)
             case "assignment_expression":
                 _assignment(node, found, stores)
             case "update_expression":
@@ -124,7 +130,16 @@ def _store(left: Node, stores: set[tuple[str, str]]) -> None:
         stores.add((text_of(left), path[0]))
 
 
+def _macro_store(node: Node, stores: set[tuple[str, str]]) -> None:
+    """Note the store of a macro to a member, or to what the address of one is given for."""
+    target = peel(children(child(node, "arguments"))[0])
+    if target.type == "pointer_expression":
+        target = peel(child(target, "argument"))
+    _store(target, stores)
+
+
 def _assigned(name: str, value: Node, found: TextFacts) -> None:
+    found.values.setdefault(name, []).append(value)
     sources = _sources(value)
     if sources:
         found.assigned_from.setdefault(name, set()).update(sources)

@@ -50,6 +50,9 @@ class Kind:
 
 VOID, INT, BOOL = Kind(Form.VOID), Kind(Form.INT), Kind(Form.BOOL)
 FUNCTION = Kind(Form.FUNCTION)
+CONTENTS = Kind(Form.OPAQUE, struct="contents of memory that is not modelled")
+SIMPLE = {"int": INT, "bool": BOOL, "void": VOID, "opaque": CONTENTS}
+"""Kinds by the names that entries of the tables have for them."""
 
 
 @dataclass
@@ -64,6 +67,8 @@ class Typed:
     """Of a structure or an address: the local that it is, or that it points to."""
     is_address: bool = False
     """The value is the address of `place`, not what is there."""
+    store: tuple[str, ast.expr] | None = None
+    """Of a member that is stored in another way: the tables' text for it, and the structure."""
 
 
 @dataclass
@@ -149,10 +154,12 @@ def kind_of_hint(hint: Any) -> Kind:
 
 def kind_of_text(text: str) -> Kind:
     """Return the representation that a table's entry names."""
-    if text in ("int", "bool", "void"):
-        return {"int": INT, "bool": BOOL, "void": VOID}[text]
+    if text in SIMPLE:
+        return SIMPLE[text]
     if text.endswith("*"):
         return Kind(Form.TUPLE, Record.registry[text.removesuffix("*")])
+    if text.startswith("struct "):
+        return Kind(Form.OPAQUE, struct=text.removeprefix("struct "))
     name, _, error = text.partition("|")
     return Kind(Form.ERRPTR if error else Form.RECORD, Record.registry[name])
 

@@ -24,7 +24,7 @@ ANNOTATION = re.compile(
 """Words that change nothing about what the code does."""
 TYPE_ARGUMENTS = re.compile(
     r"\b(container_of|sizeof_field|offsetof|offsetofend|list_first_entry|list_last_entry|list_first_entry_or_null|"
-    r"rb_entry|rb_entry_safe|hlist_entry|min_t|max_t|kzalloc_obj|kmalloc_obj|kzalloc_flex|BUILD_BUG_ON|this_cpu_read|"
+    r"rb_entry|rb_entry_safe|hlist_entry|min_t|max_t|kzalloc_obj|kmalloc_obj|kzalloc_flex|this_cpu_read|"
     r"clamp_t|struct_size_t)\s*\("
 )
 """Macros with a type among their arguments, of which a grammar knows expressions alone."""
@@ -32,6 +32,7 @@ BLOCK_MACRO = re.compile(
     r"^([ \t]+(?:else |do )?)(\w*for_each\w*|scoped_guard|scoped_class|scoped_cond_guard)(\s*)\(", re.M
 )
 """A macro in the place of a loop's head."""
+ASSERTION = re.compile(r"\bBUILD_BUG_ON(?:_MSG)?\s*\(")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.S)
 DIRECTIVE = re.compile(r"\s*#\s*(\w+)\s*(.*)")
 DEFINITION = re.compile(r"(\w+)(?:\(([^)]*)\))?(?:\s+(.*))?$")
@@ -219,6 +220,16 @@ def _rewrite_blocks(text: str, file: str) -> str:
     return "".join(parts) + text[at:]
 
 
+def _without_assertions(text: str, file: str) -> str:
+    """Make assertions about constants blank, of which the compiler makes no code."""
+    parts, at = [], 0
+    for match in ASSERTION.finditer(text):
+        end = closing(text, match.end() - 1, file) + 1
+        parts += [text[at : match.start()], re.sub(r"[^\n]", " ", text[match.start() : end])]
+        at = end
+    return "".join(parts) + text[at:]
+
+
 def prepare(text: str, config: Collection[str] = (), keep: Collection[str] = (), file: str = "") -> Prepared:
     """Return C that a grammar parses, each line where it was.
 
@@ -227,6 +238,7 @@ def prepare(text: str, config: Collection[str] = (), keep: Collection[str] = (),
     """
     prepared = compiled_lines(without_comments(text), config, file)
     prepared.text = _expand(prepared.text, {k: m for k, m in prepared.macros.items() if k not in keep}, file)
+    prepared.text = _without_assertions(prepared.text, file)
     prepared.text = ANNOTATION.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), prepared.text)
     prepared.text = _rewrite_blocks(_rewrite_types(prepared.text, file), file)
     return prepared

@@ -317,7 +317,7 @@ class LoopLayer(StatementLayer):
             if not pytree.ends(inner):
                 inner += self._rest(nodes, at + 1)
             if not pytree.ends(inner):
-                inner += self.fallen_off(nodes[-1]) if self._is_top(node) else [ast.Break()]
+                inner += self._end_of_function(nodes[-1]) if self._is_top(node) else [ast.Break()]
             return [ast.While(pytree.constant(True), inner, [])]
 
         return self.loop(node, node.start_byte, build)
@@ -326,8 +326,15 @@ class LoopLayer(StatementLayer):
         return node.parent is not None and node.parent.id == self.signature.function.body.id
 
     def fallen_off(self, node: Node) -> list[ast.stmt]:
-        """Return the end of the function."""
+        """Return what is executed at the end of the function: nothing, or a return of the results."""
         raise NotImplementedError
+
+    def _end_of_function(self, node: Node) -> list[ast.stmt]:
+        """Return the end of the function where that is not the end of its text."""
+        out = self.fallen_off(node) or [ast.Return(None)]
+        for statement in out:
+            pytree.place(statement, line_of(node))
+        return out
 
     def _goto(self, node: Node) -> list[ast.stmt]:
         label = text_of(child(node, "label"))
@@ -336,8 +343,6 @@ class LoopLayer(StatementLayer):
             raise self.refuse(node, f"goto {label}: there is no such label", "correct the C")
         if self.has_level(target.start_byte) and target.start_byte < node.start_byte:
             return self.repeat(node, target.start_byte)
-        if target.start_byte < node.start_byte:
-            raise self.refuse(node, f"goto {label} jumps back into a block", "use a loop")
         return self._copied_tail(node, label, target)
 
     def _copied_tail(self, node: Node, label: str, target: Node) -> list[ast.stmt]:
@@ -346,8 +351,12 @@ class LoopLayer(StatementLayer):
         if self._copies > MAX_COPIES:
             raise self.refuse(node, f"goto {label}: labels are followed by too many jumps", "use fewer labels")
         block = target.parent
-        if block is None or block.type != "compound_statement" or not _is_inside(node, block):
+        if block is None or block.type != "compound_statement":
             raise self.refuse(node, f"goto {label} jumps into a block", "put the label into a block around the goto")
+        if not _is_inside(node, block):
+            return self._tail_of_other_block(node, label, target, block)
+        if target.start_byte < node.start_byte:
+            raise self.refuse(node, f"goto {label} jumps back into a block", "use a loop")
         for level in self.levels:
             if level.is_guard and not level.place < target.start_byte < level.end:
                 what = f"goto {label} leaves the block of a guard"
@@ -359,6 +368,21 @@ class LoopLayer(StatementLayer):
         if not pytree.ends(out):
             out += self._end_of(node, block, label)
         self.scopes.resume(saved)
+        return out
+
+    def _tail_of_other_block(self, node: Node, label: str, target: Node, block: Node) -> list[ast.stmt]:
+        """Translate once more what follows a label in a block beside the goto, which must not reach its end.
+
+        The block must have no locals, as those of the blocks around the goto are not those of the label.
+        """
+        nodes = children(block)
+        at = next(i for i, n in enumerate(nodes) if n.id == target.id)
+        what = f"goto {label} jumps into a block"
+        if any(n.type == "declaration" for n in nodes) or _loop_around(node) != _loop_around(block):
+            raise self.refuse(node, what, "put the label into a block around the goto")
+        out = self._rest(nodes, at)
+        if not pytree.ends(out):
+            raise self.refuse(node, f"{what}, and behind its end", "put the label into a block around the goto")
         return out
 
     def _scope_depth(self, block: Node) -> int:
@@ -373,10 +397,18 @@ class LoopLayer(StatementLayer):
     def _end_of(self, node: Node, block: Node, label: str) -> list[ast.stmt]:
         """Return what follows the end of a label's block: the end of the function, or the next turn of a loop."""
         if block.id == self.signature.function.body.id:
-            return self.fallen_off(block)
+            return self._end_of_function(block)
         if block.parent is not None and block.parent.type in LOOPS:
             return self.repeat(node, block.parent.start_byte)
         raise self.refuse(node, f"goto {label}: the label is in a branch", "put the label into the function's block")
+
+
+def _loop_around(node: Node) -> int:
+    """Return the place of the innermost loop or switch around a node; -1 if there is none."""
+    parent = node.parent
+    while parent is not None and parent.type not in (*LOOPS, "switch_statement"):
+        parent = parent.parent
+    return parent.start_byte if parent is not None else -1
 
 
 def _is_inside(node: Node, block: Node) -> bool:

@@ -11,7 +11,7 @@ from tree_sitter import Node
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.expressions import ExpressionLayer
-from pfncache.csource.facts import BARRIERS
+from pfncache.csource.facts import BARRIERS, STORES
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, kind_of_text
 from pfncache.csource.mapped import COPIES
 from pfncache.csource.parse import child, line_of, peel, shown, text_of
@@ -24,8 +24,6 @@ VALUE = {
 """Macros whose value is that of their argument."""
 STORE = {"WRITE_ONCE", "smp_store_release", "rcu_assign_pointer", "smp_store_mb", "RCU_INIT_POINTER", "atomic_set"}
 NOTHING = {
-    "BUILD_BUG_ON",
-    "BUILD_BUG_ON_MSG",
     "static_assert",
     "cond_resched",
     "__acquire",
@@ -48,7 +46,9 @@ class MacroLayer(ExpressionLayer):
         if name in VALUE:
             value = self.expression(arguments[0])
             return self.value_of(value.place) if value.is_address and isinstance(value.place, Local) else value
-        if name in STORE:
+        if name == "atomic_inc":
+            return self._atomic_increment(node, arguments[0])
+        if name in STORES or name == "atomic_set":
             self.before += self.stored(node, arguments[0], arguments[1])
             return Typed(pytree.constant(None), VOID)
         if name in BARRIERS or name in NOTHING:
@@ -67,6 +67,15 @@ class MacroLayer(ExpressionLayer):
         if name == "list_empty":
             raise self.refuse(node, f"list_empty({shown(arguments[0])})", IN_TABLES)
         return self._error_pointer(name, arguments)
+
+    def _atomic_increment(self, node: Node, argument: Node) -> Typed:
+        """Translate atomic_inc() of a counter that is a truth value in the model: it is one store then."""
+        inner = peel(argument)
+        place = self.expression(child(inner, "argument") if inner.type == "pointer_expression" else inner)
+        if place.kind is not BOOL:
+            raise self.refuse(node, f"{shown(node)!r}: a load and a store would be two steps", IN_TABLES)
+        self.emit(node, pytree.assign(place.tree, pytree.constant(True)))
+        return Typed(pytree.constant(None), VOID)
 
     def stored(self, node: Node, target: Node, value: Node) -> list[ast.stmt]:
         """Translate a store by a macro, whose target may be given by its address."""
@@ -98,8 +107,8 @@ class MacroLayer(ExpressionLayer):
 
     def _container(self, node: Node, arguments: list[Node]) -> Typed:
         struct = text_of(arguments[1]).strip()
-        found = re.match(r"\w+", text_of(arguments[2]))
-        key = (struct, found.group() if found else "")
+        path = re.sub(r"\s", "", text_of(arguments[2]))
+        key = (struct, path) if (struct, path) in self.tables.containers else (struct, re.split(r"\W", path)[0])
         if key not in self.tables.containers:
             raise self.refuse(node, f"container_of(): struct {key[0]} around its {key[1]}", IN_TABLES)
         entry = self.tables.containers[key]

@@ -233,11 +233,15 @@ def _parameters(node: Node) -> Iterator[tuple[str, CType]]:
 def _structure(node: Node, source: SourceFile) -> None:
     name = node.child_by_field_name("name")
     if name is not None:
-        source.structs.setdefault(text_of(name), {}).update(_members(child(node, "body")))
+        members = _members(child(node, "body"), text_of(name), source)
+        source.structs.setdefault(text_of(name), {}).update(members)
 
 
-def _members(body: Node) -> Iterator[tuple[str, CType]]:
-    """Yield the members of a structure, those of anonymous structures in it included."""
+def _members(body: Node, owner: str, source: SourceFile) -> Iterator[tuple[str, CType]]:
+    """Yield the members of a structure, those of anonymous structures in it included.
+
+    The type of a member that is a structure or union without a name is called ``owner.member``.
+    """
     for member in children(body):
         if member.type != "field_declaration" or member.has_error:
             continue
@@ -245,13 +249,18 @@ def _members(body: Node) -> Iterator[tuple[str, CType]]:
         inner = member.child_by_field_name("type")
         if not names and inner is not None and inner.child_by_field_name("body") is not None:
             if inner.child_by_field_name("name") is None:
-                yield from _members(child(inner, "body"))
+                yield from _members(child(inner, "body"), owner, source)
             continue
         for name in names:
             try:
                 yield declared(member, name)
             except RefusedError:
-                yield declarator(name)[0], CType("an anonymous structure", True)
+                word, stars, _, is_array = declarator(name)
+                known = f"{owner}.{word}"
+                within = inner.child_by_field_name("body") if inner is not None else None
+                if within is not None:
+                    source.structs[known] = dict(_members(within, known, source))
+                yield word, CType(known, True, stars, is_array=is_array)
 
 
 def _typedef(node: Node, source: SourceFile) -> None:
@@ -264,14 +273,14 @@ def _typedef(node: Node, source: SourceFile) -> None:
             body = kind_node.child_by_field_name("body")
             if body is None:
                 continue
-            source.structs[word] = dict(_members(body))
+            source.structs[word] = dict(_members(body, word, source))
             kind = CType(word, True)
         source.typedefs[word] = kind
     inner = child(node, "type")
     body = inner.child_by_field_name("body")
     name_node = inner.child_by_field_name("name")
     if body is not None and name_node is not None and inner.type == "struct_specifier":
-        source.structs[text_of(name_node)] = dict(_members(body))
+        source.structs[text_of(name_node)] = dict(_members(body, text_of(name_node), source))
 
 
 def _enumerators(node: Node, source: SourceFile) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 
 from tree_sitter import Node
 
@@ -13,7 +12,7 @@ from pfncache.csource.base import IN_TABLES, Base
 from pfncache.csource.kinds import Form, Kind, Typed, add_member, kind_of_text, member_kind
 from pfncache.csource.parse import child, peel, shown, text_of
 from pfncache.csource.scope import Local
-from pfncache.csource.tables import MemberEntry
+from pfncache.csource.tables import MemberEntry, NameEntry
 from pfncache.lang.records import Record
 
 
@@ -33,6 +32,8 @@ class PlaceLayer(Base):
 
     def value_of(self, local: Local) -> Typed:
         """Return the value of a local; of a parameter that returns a result, that of the result."""
+        if local.is_moving:
+            return Typed(pytree.name(local.given), local.kind, place=local)
         if local.is_error:
             return Typed(pytree.name(local.name), Kind(Form.ERRPTR, local.kind.record), pytree.name(local.error), local)
         return Typed(pytree.name(local.name), local.kind, place=local)
@@ -46,8 +47,7 @@ class PlaceLayer(Base):
         if word == "NULL":
             return self.null(wanted)
         if word in self.tables.names:
-            entry = self.tables.names[word]
-            return Typed(self.fill(node, entry.text, []), kind_of_text(entry.returns))
+            return self.known_value(node, self.tables.names[word])
         if isinstance(self.tables.scope.get(word), int):
             return Typed(pytree.name(word))
         if word in self.program.constants:
@@ -55,6 +55,10 @@ class PlaceLayer(Base):
         if word in self.program.signatures:
             return self.function(word, node)
         raise self.refuse(node, f"the model has no {word}", IN_TABLES)
+
+    def known_value(self, node: Node, entry: NameEntry) -> Typed:
+        """Return the value that the tables have for what is not modelled."""
+        return Typed(self.fill(node, entry.text, []), kind_of_text(entry.returns))
 
     def function(self, word: str, node: Node) -> Typed:
         """Return a C function as a value."""
@@ -90,7 +94,8 @@ class PlaceLayer(Base):
         """Return the member that a path leads to from a value."""
         while path:
             if value.kind.form is Form.OPAQUE:
-                return Typed(pytree.constant(0), value.kind)
+                known = self.tables.mapped_values.get((value.kind.struct, path[-1]))
+                return self.known_value(node, known) if known else Typed(pytree.constant(0), value.kind)
             if value.kind.form is Form.STRUCT:
                 value, path = self._struct_member(node, value, path)
             elif value.kind.form in (Form.RECORD, Form.ERRPTR) and value.kind.record is not None:
@@ -135,7 +140,10 @@ class PlaceLayer(Base):
 
     def _entry(self, node: Node, entry: MemberEntry, value: Typed) -> Typed:
         tree = self.fill(node, entry.text, [], lambda word: value.tree)
-        return Typed(tree, kind_of_text(entry.returns), place=value.place)
+        found = Typed(tree, kind_of_text(entry.returns), place=value.place)
+        if entry.store:
+            found.store = (entry.store, value.tree)
+        return found
 
     def added_member(self, node: Node, record: type[Record], name: str) -> Kind | None:
         """Return the kind of a member that the series adds to a structure, and add it to the record; None for another.
@@ -196,7 +204,7 @@ class PlaceLayer(Base):
             return self.pointed(node)
         if node.type in ("field_expression", "subscript_expression"):
             value = self.field(node) if node.type == "field_expression" else self.element(node)
-            if isinstance(value.tree, ast.Attribute | ast.Name):
+            if value.store is not None or isinstance(value.tree, ast.Attribute | ast.Name):
                 return value
         raise self.refuse(node, f"{shown(node)!r} cannot be assigned", "assign a local, or a scalar of a record")
 
@@ -210,28 +218,16 @@ class PlaceLayer(Base):
                 entry = self.tables.elements.get((owner.__name__, word))
                 if entry is not None:
                     tree = self.fill(node, entry.text, [], {"0": base.tree, "1": index.tree}.__getitem__)
-                    return Typed(tree, kind_of_text(entry.returns))
+                    found = Typed(tree, kind_of_text(entry.returns))
+                    if entry.store:
+                        found.store = (entry.store, base.tree)
+                    return found
         value = self.expression(array)
+        if value.kind.form is Form.OPAQUE:
+            return Typed(pytree.constant(0), value.kind)
         if value.kind.form is not Form.TUPLE:
             raise self.refuse(node, f"{shown(node)!r} is no array of the model", IN_TABLES)
         return Typed(ast.Subscript(value.tree, index.tree, ast.Load()), Kind(Form.RECORD, value.kind.record))
-
-    def setter(self, node: Node) -> Callable[[ast.expr], ast.expr] | None:
-        """Return what makes the store of a value that the tables have for a member; None if it is assigned."""
-        node = peel(node)
-        entries = self.tables.members
-        if node.type == "subscript_expression":
-            node, entries = peel(child(node, "argument")), self.tables.elements
-        word = text_of(child(node, "field")) if node.type == "field_expression" else ""
-        if not any(key[1] == word and entry.store for key, entry in entries.items()):
-            return None
-        base = self.expression(child(node, "argument"))
-        for owner in base.kind.record.__mro__ if base.kind.record is not None else ():
-            entry = entries.get((owner.__name__, word))
-            if entry is not None and entry.store:
-                store = entry.store
-                return lambda value: self.fill(node, store, [], lambda w: value if w == "1" else base.tree)
-        return None
 
     def flag(self, left: Node, right: Node) -> ast.expr | None:
         """Return the field that stands for ``x->flags & FLAG``; None if the tables have none."""

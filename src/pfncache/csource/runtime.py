@@ -11,11 +11,9 @@ from pfncache.lang.report import report
 
 
 @part_of_caller
-def read_local(value: Any, is_set: bool) -> Any:
-    """Return the value of a local of C; report an error if it has none."""
-    if not is_set:
-        report("uninitialised-read", "a local is read before it has a value")
-    return value
+def read_unset() -> Any:
+    """Report the read of a local that has no value."""
+    report("uninitialised-read", "a local is read before it has a value")
 
 
 @part_of_caller
@@ -24,5 +22,5 @@ def call_nothing() -> None:
     report("null-dereference", "a function is called through a pointer to none")
 
 
-RUNTIME: dict[str, Callable[..., Any]] = {f.__name__: f for f in (read_local, call_nothing)}
+RUNTIME: dict[str, Callable[..., Any]] = {f.__name__: f for f in (read_unset, call_nothing)}
 """By name."""

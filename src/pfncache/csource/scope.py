@@ -35,6 +35,8 @@ class Local:
     """Of a pointer that is known: the local whose address it has."""
     pointer: Any = None
     """Of a pointer into mapped memory: a mapped.Pointer."""
+    is_moving: bool = False
+    """Of a pointer into mapped memory: where it points to is known only when the function runs."""
 
     head: Any = None
     """Of a pointer to the head of a list: the expression in C that it stands for."""
@@ -48,6 +50,11 @@ class Local:
     def given(self) -> str:
         """Of a parameter that returns a result: name of the local that says whether it is not NULL."""
         return f"{self.name}_given"
+
+    @property
+    def mapping(self) -> str:
+        """Of a pointer that is moving: name of the local that has the record with the mapping, or None for others."""
+        return f"{self.name}_in"
 
     @property
     def was_set(self) -> str:

@@ -169,6 +169,9 @@ class StatementLayer(AssignmentLayer):
             if value is not None and value.type != "initializer_list":
                 return self.copied(node, local, self.expression(value))
             return self.initialised(node, local, value)
+        if resolved.stars and self.is_number(kind) and self.tables.mappings and word in self.moving:
+            self.declare_moving(self.scopes.declare(word, local))
+            return self.moved(local, value) if value is not None else []
         if value is not None and resolved.stars == 1 and self._declare_known(word, local, value):
             return []
         if kind.form is Form.STRUCT or (
@@ -182,14 +185,14 @@ class StatementLayer(AssignmentLayer):
                 self.unset[local.error] = INT
             return []
         if kind.form is Form.OPAQUE:
-            return self._evaluated(value)
+            return self.evaluated(value)
         return self.store_local(value, local, self.expression(value, kind))
 
     def _declare_known(self, word: str, local: Local, value: Node) -> bool:
         """Declare a pointer into mapped memory, or to the head of a list; return whether it is one."""
         if local.type.base == "list_head":
             local.head = peel(value)
-        local.pointer = self._pointer_of(local, value)
+        local.pointer = self.pointer_of(local, word, value)
         if local.pointer is None and local.head is None:
             return False
         self.scopes.declare(word, local)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from pfncache.csource import pytree
+from pfncache.csource.assembly import AssemblyLayer
 from pfncache.csource.base import IN_TABLES
-from pfncache.csource.calls import CallLayer
 from pfncache.csource.kinds import BOOL, INT, Form, Kind, Typed, annotation, null_of
 from pfncache.csource.parse import CType, child, children, peel, shown, text_of
 from pfncache.csource.runtime import call_nothing
@@ -20,7 +20,7 @@ MAX_DEPTH = 3
 """Structures inside one another that are taken apart."""
 
 
-class StructLayer(CallLayer):
+class StructLayer(AssemblyLayer):
     """The layer for structures that are taken apart."""
 
     def struct_local(self, node: Node, name: str, kind: Kind, depth: int = 0) -> Local:

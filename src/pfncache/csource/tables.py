@@ -37,8 +37,9 @@ class MemberEntry:
     text: str
     why: str
     returns: str = "int"
+    """As in CallEntry; ``opaque`` or ``struct name`` is for contents that are not modelled."""
     store: str = ""
-    """What a store of ``{1}`` becomes; empty if `text` can be assigned."""
+    """What a store becomes, if `text` is no member; ``{1}`` is the value. ``None`` for a store without effect."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,18 @@ class Hook:
     why: str
     unless: str = ""
     """A pattern: no hook where the text of the stored or returned value matches it."""
+
+
+@dataclass(frozen=True)
+class AsmEntry:
+    """What an asm statement becomes."""
+
+    texts: tuple[str, ...]
+    """Executed one after the other. ``{0}`` is the first operand, ``{0:owner}`` the structure that it is a member of,
+    or the record that has its mapping."""
+    why: str
+    stores: tuple[tuple[int, str], ...] = ()
+    """Operands that are locals, each with its value behind the texts."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +176,26 @@ class Tables:
     before: Mapping[str, Hook] = field(default_factory=dict)
     """By C function: before a call of it."""
     after: Mapping[str, Hook] = field(default_factory=dict)
+    """By C function, or ``caller(): function``: after a call of it."""
     returns: Mapping[str, Hook] = field(default_factory=dict)
     """By C function: before it returns."""
     mappings: Mapping[tuple[str, str], MappingEntry] = field(default_factory=dict)
     """By record and member."""
     mapped_stores: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """By structure and member: what a store there is instead."""
+    mapped_stores_in: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    """By C function, structure and member, of which each may be ``*``: instead of an entry of `mapped_stores`."""
     mapped_values: Mapping[tuple[str, str], NameEntry] = field(default_factory=dict)
     """By structure and member: the value of a load. Other contents are not modelled, and cannot be tested."""
+    member_calls: Mapping[tuple[str, str], CallEntry] = field(default_factory=dict)
+    """By C function and the member whose address is among the arguments: ``Record.member``, or ``struct.member`` of
+    mapped memory. ``{0:owner}`` is then the record that has the member or the mapping."""
+    asm: Mapping[str, AsmEntry] = field(default_factory=dict)
+    """By instructions, joined by ``; ``."""
+    offsets: Mapping[tuple[str, str], NameEntry] = field(default_factory=dict)
+    """offsetof(): by structure and member."""
+    call_makers: Mapping[str, str] = field(default_factory=dict)
+    """Macros that make a function of a name, as ``kvm_x86_call(name)(x)``, with what precedes that name."""
     opaque: Mapping[str, str] = field(default_factory=dict)
     """Structures of which the model has nothing, with the reason: stores to a local of one have no effect."""
     null_functions: frozenset[str] = frozenset()

@@ -84,6 +84,7 @@ class Vmlinux(
         self.PVCLOCK_SIZE = 32 if real else 1
         self.STEAL_SIZE = 64 if real else 1
         self.STEAL_PREEMPTED = 16 if real else 0
+        self.VCPU_INFO_SIZE = 64 if real else 1
         self.VCPU_INFO_ALIGN = 4 if real else 1
         self.RUNSTATE_SIZE = 48 if real else 2
         self.RUNSTATE_COMPAT_SIZE = 44 if real else 1

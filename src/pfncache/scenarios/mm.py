@@ -32,7 +32,7 @@ def two_faults_of_a_file(w: World) -> None:
 def fault_and_unmap(w: World) -> None:
     """A refresh faults in a page while the process unmaps it, and steal time is written there."""
     _clock_without_page(w)
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     w.actor("steal", w.call("run_steal_time_update", w.vcpu))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 

@@ -59,7 +59,7 @@ def _fail(w: World) -> tuple[Call, ...]:
 
 def _steal_time(w: World) -> tuple[Call, ...]:
     """Write steal time to the address of the clock."""
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     return (w.call("run_steal_time_update", w.vcpu), w.call("run_sched_out", w.vcpu))
 
 

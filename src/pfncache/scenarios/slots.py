@@ -20,7 +20,7 @@ def dirty_logging(w: World) -> None:
 @scenario(slots=2, log_dirty=True)
 def steal_time(w: World) -> None:
     """Steal time is written while its slot is deleted."""
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu))
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
 

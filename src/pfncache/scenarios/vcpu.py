@@ -31,7 +31,7 @@ def run_and_set_msr(w: World) -> None:
 @scenario(slots=3, log_dirty=True)
 def two_steal_times(w: World) -> None:
     """Two threads run one vCPU that has steal time to report, while its slot moves."""
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     run = w.call("run_steal_time_update", w.vcpu)
     w.actor("vcpu", run).actor("vcpu'", run)
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva, True))
@@ -40,6 +40,6 @@ def two_steal_times(w: World) -> None:
 @scenario(log_dirty=True)
 def sched_out(w: World) -> None:
     """A vCPU that has steal time to report is scheduled out while the page is zapped."""
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu), w.call("run_sched_out", w.vcpu))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))

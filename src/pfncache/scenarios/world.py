@@ -262,6 +262,12 @@ class World:
             Call(self.kernel.run_clock_update, (self.vcpu,)),
         )
 
+    def steal_time_on(self) -> World:
+        """Set the guest's address of steal time, which is looked up when the vCPU runs."""
+        self.vcpu.st.enabled = True
+        self.vcpu.st.cache.gpa = self.gpa
+        return self
+
     def zap(self) -> Call:
         """Return the call that takes the page of the slot away, and leaves whatever has it in place."""
         if self.files:

@@ -208,7 +208,7 @@ def timer_set(w: World) -> None:
 
 
 def _set_vcpu_info(w: World) -> None:
-    w.do(w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1))
+    w.do(w.call("set_vcpu_info", w.vcpu, w.gpa))
 
 
 @scenario(caches=vcpu_info, pages=4, log_dirty=True)
@@ -254,8 +254,8 @@ def vcpu_info_moves(w: World) -> None:
     w.actor("vcpu", w.call("run_has_interrupt", w.vcpu))
     w.actor(
         "vmm",
-        w.call("disable_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache),
-        w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1),
+        w.call("disable_vcpu_info", w.vcpu),
+        w.call("set_vcpu_info", w.vcpu, w.gpa),
     )
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
@@ -273,9 +273,8 @@ def vcpu_info_crosses_page(w: World) -> None:
     """The guest's vcpu_info would cross a page, which KVM refuses; then its clock is updated."""
     for target in ("vcpu: set_vcpu_info() succeeded", CLOCK_WRITTEN):
         w.cannot_reach(target, "vcpu_info has to lie in one page")
-    last = w.gpa + w.kernel.PAGE_SIZE - 1
-    set_info = w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, last, 2)
-    w.actor("vcpu", set_info, w.call("run_clock_update", w.vcpu))
+    w.kernel.VCPU_INFO_SIZE = 2
+    w.actor("vcpu", w.call("set_vcpu_info", w.vcpu, w.gpa + w.kernel.PAGE_SIZE - 1), w.call("run_clock_update", w.vcpu))
 
 
 # Runstate
@@ -333,7 +332,7 @@ def runstate_and_events(w: World) -> None:
     w.vcpu.xen.upcall_vector = True
     w.do(
         w.call("set_shared_info", w.kvm, w.gpa, 0, False),
-        w.call("set_vcpu_info", w.vcpu, w.vcpu.xen.vcpu_info_cache, w.gpa, 1),
+        w.call("set_vcpu_info", w.vcpu, w.gpa),
         w.call("set_runstate_area", w.vcpu, w.gpa),
     )
     w.actor("vcpu", w.call("run_sched_out", w.vcpu)).actor("sender", _send(w))

@@ -45,6 +45,22 @@ struct kvm_memory_attributes {
 	unsigned long flags;
 };
 
+struct kvm_irq_routing_xen_evtchn {
+	unsigned int port;
+	unsigned int vcpu;
+	unsigned int priority;
+};
+
+struct kvm_lapic_irq {
+	unsigned int vector;
+	unsigned int delivery_mode;
+	unsigned int dest_mode;
+	bool level;
+	unsigned int trig_mode;
+	unsigned int shorthand;
+	unsigned int dest_id;
+};
+
 static bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	return zap_gfn_range(kvm, range->slot, range->start, range->end, range->attr_filter);

@@ -22,6 +22,7 @@ from pfncache.csource.kvm import (
     pfncache,
     vm,
     x86,
+    xen,
 )
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
@@ -29,6 +30,7 @@ from pfncache.lang.records import Record
 from pfncache.linux.arch.x86.include.asm import pvclock_abi
 from pfncache.linux.include.linux import bug, kvm_types, lockdep, preempt, sched
 from pfncache.linux.include.uapi.linux import errno, falloc, kvm
+from pfncache.linux.kernel import kthread
 from pfncache.linux.kernel.locking import mutex, rwsem, spinlock
 from pfncache.linux.kernel.rcu import srcutree
 from pfncache.linux.mm import slub
@@ -38,13 +40,14 @@ FLAGS = {"MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX"
 """Constants that no function of the model reads, and the greatest address of the model."""
 PARTS = (
     locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, memslots.TABLES,
-    guest_access.TABLES, gup.TABLES, vm.TABLES, x86.TABLES,
+    guest_access.TABLES, gup.TABLES, vm.TABLES, x86.TABLES, xen.TABLES,
 )  # fmt: skip
 HELPERS: tuple[type, ...] = (
     locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
     kvm_main.KvmMainHelpers, memslots.MemslotHelpers, guest_access.GuestAccessHelpers,
     gup.GupHelpers, vm.VmHelpers,
     x86.X86Helpers,
+    xen.XenHelpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
 ADAPTERS: tuple[type, ...] = (
@@ -55,12 +58,13 @@ ADAPTERS: tuple[type, ...] = (
     guest_access.GuestAccessAdapters,
     gup.GupAdapters,
     x86.X86Adapters,
+    xen.XenAdapters,
     guest_memfd.GuestMemfdAdapters612,
     x86.X86Adapters612,
 )
 """Functions of the model that call the C's function, which takes or returns something else."""
 CONSTANTS = (errno, kvm_types, kvm, falloc, pvclock_abi)
-FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub)
+FUNCTIONS = (bug, lockdep, preempt, sched, mutex, spinlock, rwsem, srcutree, slub, kthread)
 
 
 def _numbers(module: ModuleType) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def scope() -> Mapping[str, Any]:
     found["is_error_noslot_pfn"] = kvm_types.is_error_noslot_pfn
     for module in FUNCTIONS:
         found |= _functions(module)
-    return found | FLAGS | guest_memfd.CONSTANTS | memslots.CONSTANTS | gup.CONSTANTS
+    return found | FLAGS | guest_memfd.CONSTANTS | memslots.CONSTANTS | gup.CONSTANTS | xen.CONSTANTS
 
 
 def _environment() -> dict[str, str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfncache.csource.kvm.adapter import adapts
-from pfncache.csource.tables import CallEntry, Hook, MappingEntry, MemberEntry, NameEntry, Tables
+from pfncache.csource.tables import CallEntry, Hook, MappingEntry, NameEntry, Tables
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.x86.clock import Clock
@@ -20,7 +20,7 @@ ASM = "its access to guest memory is inline assembly: the model's is used"
 USER = "its access is by user address, which the model has by hand"
 
 BY_HAND = {
-    ASM: ("kvm_xen_inject_pending_events", "record_steal_time"),
+    ASM: ("record_steal_time",),
     USER: (
         "kvm_steal_time_set_preempted", "apf_put_user_ready", "apf_pageready_slot_free", "kvm_arch_async_page_present",
         "kvm_arch_can_dequeue_async_page_present", "kvm_mmu_gva_to_gpa_read", "kvm_fetch_guest_virt",
@@ -38,17 +38,14 @@ BY_HAND = {
         "kvm_arch_guest_memory_reclaimed", "kvm_arch_gmem_make_private", "kvm_arch_gmem_reclaim",
         "kvm_arch_gmem_invalidate_range", "kvm_arch_gmem_prepare", "kvm_arch_gmem_invalidate",
     ),
-    "not translated yet: the model's is used": (
-        "kvm_xen_shared_info_init", "kvm_xen_inject_timer_irqs", "xen_timer_callback", "kvm_xen_start_timer",
-        "kvm_xen_update_runstate_guest", "kvm_xen_update_runstate", "kvm_xen_inject_vcpu_vector",
-        "kvm_xen_hvm_set_attr",
-        "kvm_xen_vcpu_set_attr", "kvm_xen_vcpu_get_attr", "kvm_xen_hvm_config", "kvm_xen_set_evtchn_fast",
-        "kvm_xen_set_evtchn", "kvm_xen_hvm_evtchn_send", "kvm_xen_destroy_vcpu", "kvm_xen_destroy_vm",
-        "kvm_xen_runstate_set_running", "kvm_xen_check_poller", "wait_pending_event", "kvm_xen_eventfd_reset",
-        "kvmclock_reset", "max_evtchn_port",
-        "kvm_xen_stop_timer", "xen_get_guest_pvclock", "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm",
-        "kvm_arch_memslots_updated", "kvm_arch_pre_destroy_vm",
+    "the model has its caches and timers alone": (
+        "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm", "kvm_arch_memslots_updated", "kvm_arch_pre_destroy_vm",
+        "kvmclock_reset",
     ),
+    "the checker's clock stands still": (
+        "kvm_read_l1_tsc", "kvm_get_monotonic_and_clockread", "kvm_get_wall_clock_epoch",
+    ),
+    "a scenario calls what the ioctls call": ("kvm_arch_vm_ioctl", "kvm_arch_vcpu_ioctl"),
 }  # fmt: skip
 """Functions of x86.c, xen.c and xen.h that are not translated, by the reason."""
 
@@ -70,16 +67,10 @@ TABLES = Tables(
         ("pvclock_vcpu_time_info", "version"): "self.write_pvclock_version({0})",
         ("pvclock_vcpu_time_info", "*"): "self.write_pvclock_contents({0})",
     },
-    mapped_values={
-        ("vcpu_info", "evtchn_upcall_pending"): NameEntry("1", "an upcall of the model is always pending"),
-    },
     sizes={
         "pvclock_vcpu_time_info": NameEntry("self.PVCLOCK_SIZE", "the checker's pages are small"),
-        "vcpu_info": NameEntry("self.PVCLOCK_SIZE", "the checker's pages are small"),
     },
-    members={
-        ("KvmXen", "upcall_vector"): MemberEntry("True", "guests of the model have the callback vector", "bool"),
-    },
+    call_makers={"kvm_x86_call": "kvm_x86_", "static_call": ""},
     after={"kvm_gpc_mark_dirty_in_slot": Hook("self.note_dirty({0})", "properties look at what is marked dirty")},
     calls={
         "static_branch_unlikely": CallEntry("True", "kvm_xen_enabled: scenarios without Xen do not call this", "bool"),
@@ -128,17 +119,12 @@ class X86Adapters(KvmMm):
     """The model's functions that take or return something else than the C's: each calls the C's function."""
 
     c_kvm_setup_guest_pvclock: Callable[..., None]
-    c_kvm_xen_has_interrupt: Callable[..., int]
     c_mmu_invalidate_retry_gfn: Callable[..., int]
 
     @adapts("kvm_setup_guest_pvclock", "ref_hv_clock", "vcpu", "gpc", "offset")
     def kvm_setup_guest_pvclock(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Pass no contents, which are not modelled, and no offset."""
         self.c_kvm_setup_guest_pvclock(0, vcpu, gpc, 0)
-
-    def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Return a truth value."""
-        return self.c_kvm_xen_has_interrupt(vcpu) != 0
 
     def mmu_invalidate_retry_gfn(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
         """Return a truth value."""

@@ -77,12 +77,13 @@ class ModelVcpu(Vcpu):
         if attribute == KVM_XEN_VCPU_ATTR_TYPE_TIMER:
             value |= KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL << 32
         with self.vm.host.syscall("KVM_XEN_VCPU_SET_ATTR") as done:
-            done(self.vm.host.kernel.kvm_xen_vcpu_set_attr(self.record, attribute, value, expires))
+            done(self.vm.host.kernel.set_vcpu_attr(self.record, attribute, value, expires))
 
     def xen_vcpu_get_timer(self) -> int:
         """KVM_XEN_VCPU_GET_ATTR of the timer."""
         with self.vm.host.syscall("KVM_XEN_VCPU_GET_ATTR"):
-            return self.vm.host.kernel.get_timer_expires(self.record)
+            self.vm.host.kernel.get_timer(self.record)
+            return self.record.xen.host_timer_expires if self.record.xen.timer_expires else 0
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN of a guest that halts."""
@@ -90,7 +91,6 @@ class ModelVcpu(Vcpu):
             return Exit("INTR")
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
-            self.vm.host.kernel.kvm_xen_runstate_set_running(self.record)
         return Exit("HLT")
 
     def _access(self, gpa: int, write: bool) -> memoryview:
@@ -119,7 +119,6 @@ class ModelVcpu(Vcpu):
             if not present:
                 # The fault was an exit that KVM handles itself: pending requests are processed before the next entry.
                 kernel.run_event_injection(self.record)
-                kernel.use_timer_port(self.record)
                 kernel.run_timer_injection(self.record)
             if write:
                 # A writable SPTE is made with the page marked.

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi import (
     KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
     PVCLOCK_TSC_STABLE_BIT,
@@ -21,7 +20,6 @@ from pfncache.linux.include.uapi import (
     XEN_LONG_MODE,
     XenLayout,
 )
-from pfncache.linux.include.uapi.linux.errno import ENOTCONN
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,8 @@ class XenLayer(X86, Xen):
         assert kvm is not None
         return XEN_LONG_MODE if kvm.xen.long_mode else XEN_COMPAT
 
-    def write_shared_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+    def host_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
         """Write the wall-clock time at which the VM's clock was zero."""
-        super().write_shared_wall_clock(kvm, gpc)
         data, layout = self.host_kernel_bytes(gpc.khva), self._layout(kvm)
         start = time.time_ns() - self.host_clock - kvm.host_kvmclock_offset
         seconds, nanoseconds = divmod(max(start, 0), 10**9)
@@ -60,30 +57,48 @@ class XenLayer(X86, Xen):
         data[layout.wall_clock : layout.wall_clock + 12] = b"".join(word.to_bytes(4, "little") for word in words)
         data[layout.seconds_high : layout.seconds_high + 4] = (seconds >> 32).to_bytes(4, "little")
 
-    def set_evtchn_pending(self, gpc: GfnToPfnCache) -> Errno:
-        """Set the event's pending bit. Returns 1 to deliver it, 0 if it was pending, -ENOTCONN if it is masked."""
-        super().set_evtchn_pending(gpc)
-        data, layout, port = self.host_kernel_bytes(gpc.khva), self._layout(gpc.kvm), current().host_evtchn_port
-        if _Bit(data[layout.pending :], port).test_and_set():
-            return 0
-        return -ENOTCONN if _Bit(data[layout.mask :], port).test() else 1
+    def evtchn_port(self) -> int:
+        """Return the port that the sender has given."""
+        return current().host_evtchn_port
 
-    def set_evtchn_pending_sel(self, info: GfnToPfnCache) -> None:
-        """Set evtchn_pending_sel, and evtchn_upcall_pending with it."""
-        super().set_evtchn_pending_sel(info)
-        data, layout = self.host_kernel_bytes(info.khva), self._layout(info.kvm)
-        if not _Bit(data[layout.pending_sel :], current().host_evtchn_port // layout.word_bits).test_and_set():
-            data[0] = 1
+    def kvmclock_now(self, kvm: Kvm) -> int:
+        """Return the VM's time, without advancing the clock."""
+        return self.host_clock + kvm.host_kvmclock_offset
 
-    def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
+    def kvmclock_advanced(self, kvm: Kvm) -> int:
+        """Advance the clock and return the VM's time."""
+        return self.get_kvmclock_ns(kvm)
+
+    def timer_port(self, xen: KvmVcpuXen) -> int:
+        """Return the port of a timer's event."""
+        return xen.host_timer_virq
+
+    def runstate_of(self, xen: KvmVcpuXen) -> int:
+        """Return current_runstate."""
+        return xen.host_runstate
+
+    def runstate_entry_time_of(self, xen: KvmVcpuXen) -> int:
+        """Return runstate_entry_time."""
+        return xen.host_runstate_entry_time
+
+    def test_and_set_port(self, gpc: GfnToPfnCache, port: int) -> bool:
+        """Set the event's bit in evtchn_pending."""
+        return _Bit(self.host_kernel_bytes(gpc.khva)[self._layout(gpc.kvm).pending :], port).test_and_set()
+
+    def port_is_masked(self, gpc: GfnToPfnCache, port: int) -> bool:
+        """Look at the event's bit in evtchn_mask."""
+        return _Bit(self.host_kernel_bytes(gpc.khva)[self._layout(gpc.kvm).mask :], port).test()
+
+    def test_and_set_word(self, info: GfnToPfnCache, word: int) -> bool:
+        """Set a bit of evtchn_pending_sel."""
+        return _Bit(self.host_kernel_bytes(info.khva)[self._layout(info.kvm).pending_sel :], word).test_and_set()
+
+    def note_pending_sel(self, vcpu: KvmVcpu, word: int) -> bool:
         """Keep the selector bit of an event that cannot be delivered yet."""
-        noted = vcpu.xen.evtchn_pending_sel
-        vcpu.xen.evtchn_pending_sel = False
-        ret = super().kvm_xen_set_evtchn_fast(kvm, vcpu)
-        if vcpu.xen.evtchn_pending_sel:
-            vcpu.xen.host_pending_sel |= 1 << current().host_evtchn_port // self._layout(kvm).word_bits
-        vcpu.xen.evtchn_pending_sel |= noted
-        return ret
+        was_set = bool(vcpu.xen.host_pending_sel >> word & 1)
+        vcpu.xen.host_pending_sel |= 1 << word
+        super().note_pending_sel(vcpu, word)
+        return was_set
 
     def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Deliver the selector bits that were kept."""
@@ -95,14 +110,8 @@ class XenLayer(X86, Xen):
         )
         vcpu.xen.host_pending_sel = 0
 
-    def inject_upcall_pending(self, gpc: GfnToPfnCache) -> None:
-        """Set evtchn_upcall_pending."""
-        super().inject_upcall_pending(gpc)
-        self.host_kernel_bytes(gpc.khva)[0] = 1
-
-    def write_runstate_area(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
+    def host_write_runstate(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
         """Write the state and its entry time; the times spent in each state are zero."""
-        super().write_runstate_area(vcpu, gpc, start, length)
         assert vcpu.kvm is not None
         area = bytearray(self.runstate_size(vcpu.kvm))
         entry = self._layout(vcpu.kvm).runstate_entry

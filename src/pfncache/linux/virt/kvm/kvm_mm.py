@@ -33,6 +33,8 @@ class KvmMm(Mm):
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
     STEAL_PREEMPTED: int
     """offsetof(struct kvm_steal_time, preempted); zero in the checker's small pages."""
+    VCPU_INFO_SIZE: int
+    """sizeof(struct vcpu_info); one in the checker's small pages."""
     VCPU_INFO_ALIGN: int
     """sizeof(u32): the alignment of struct vcpu_info; one in the checker's small pages."""
     RUNSTATE_SIZE: int
@@ -354,8 +356,32 @@ class KvmMm(Mm):
         """Assign the page to the guest in the RMP (SNP)."""
 
     @abstractmethod
-    def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
-        """Enter another runstate. Locks: SRCU."""
+    def kvm_xen_hvm_set_attr(self, kvm: Kvm, attribute: int, value: int) -> Errno:
+        """Set an attribute of a VM for a Xen guest."""
+
+    @abstractmethod
+    def kvm_xen_vcpu_set_attr(self, vcpu: KvmVcpu, attribute: int, value: int, expires: int) -> Errno:
+        """Set an attribute of a vCPU for a Xen guest. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def kvm_xen_vcpu_get_attr(self, vcpu: KvmVcpu, attribute: int) -> Errno:
+        """Read an attribute of a vCPU of a Xen guest. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def kvmclock_now(self, kvm: Kvm) -> int:
+        """Return the VM's time in nanoseconds."""
+
+    @abstractmethod
+    def kvm_xen_msr_enabled(self, kvm: Kvm) -> bool:
+        """Return whether the VM runs a Xen guest."""
+
+    @abstractmethod
+    def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
+        """Enter the runstate of a vCPU that runs. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_xen_runstate_set_preempted(self, vcpu: KvmVcpu) -> None:
+        """Enter the runstate of a vCPU that is scheduled out. Locks: SRCU, the runqueue's."""
 
     @abstractmethod
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:

@@ -28,6 +28,7 @@ def dirty(host: Host) -> list[int]:
 
 
 def steal(host: Host, gpa: int = GPA) -> None:
+    host.vcpu.st.enabled = True
     host.vcpu.st.cache.gpa = gpa
     host.kernel.run_steal_time_update(host.vcpu)
 

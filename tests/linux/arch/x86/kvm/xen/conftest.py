@@ -67,7 +67,7 @@ def set_shared_info(host: Host, gpa: int = SHINFO) -> int:
 
 
 def set_info(host: Host, gpa: int = INFO) -> int:
-    return host.kernel.set_vcpu_info(host.vcpu, host.vcpu.xen.vcpu_info_cache, gpa, 64)
+    return host.kernel.set_vcpu_info(host.vcpu, gpa)
 
 
 def send(host: Host) -> int:

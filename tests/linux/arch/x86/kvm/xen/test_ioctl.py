@@ -62,5 +62,5 @@ def test_runstate_is_written_at_each_run(host: Host) -> None:
     host.kernel.set_runstate_area(host.vcpu, 0x2000)
     host.vcpu.xen.host_runstate = RUNSTATE_RUNNING
     used(host)
-    host.kernel.kvm_xen_runstate_set_running(host.vcpu)
+    host.kernel.run_runstate_update(host.vcpu)
     assert used(host) == ["runstate"]

@@ -79,7 +79,7 @@ def test_read_of_a_timer_delivers_a_pending_event_and_starts_the_timer_again(rea
 
 def test_clock_of_a_guest_is_read_in_its_time_information_if_vcpu_info_is_not_set(host: Host) -> None:
     set_shared_info(host)
-    host.kernel.set_vcpu_info(host.vcpu, host.vcpu.xen.vcpu_time_info_cache, INFO, 32)
+    host.kernel.set_vcpu_time_info(host.vcpu, INFO)
     used(host)
     host.kernel.set_timer(host.vcpu, True, False)
     assert used(host) == ["vcpu_time_info"]

@@ -21,7 +21,7 @@ from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 def test_vcpu_info_goes(ready: Host) -> None:
-    ready.kernel.disable_vcpu_info(ready.vcpu, ready.vcpu.xen.vcpu_info_cache)
+    ready.kernel.disable_vcpu_info(ready.vcpu)
     assert not ready.vcpu.xen.vcpu_info_cache.active
     assert set_info(ready, 0xFE0) == -EINVAL  # would cross a page
 

@@ -22,10 +22,15 @@ class StealTimeUpdate(KvmMm):
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
         Simplified: `preempted` is reset, by one access; those to version and steal, each of which may fault alone, are
-        left out. MSR_KVM_STEAL_TIME is enabled, and its address is the cache's.
+        left out. The address of MSR_KVM_STEAL_TIME is the cache's.
         """
         kvm = vcpu.kvm
         assert kvm is not None
+        if self.kvm_xen_msr_enabled(kvm):
+            self.kvm_xen_runstate_set_running(vcpu)
+            return
+        if not vcpu.st.enabled:
+            return
         if current().mm is not kvm.mm:
             WARN_ON_ONCE(True, "WARN_ON_ONCE(current->mm != vcpu->kvm->mm)")
             return
@@ -80,13 +85,13 @@ class StealTimeUpdate(KvmMm):
     def kvm_arch_vcpu_put(self, vcpu: KvmVcpu) -> None:
         """Record for the guest that its vCPU does not run.
 
-        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_put(), arch/x86/kvm/xen.h kvm_xen_runstate_set_preempted(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_put(), v7.3.4.
         Locks: the runqueue's.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with srcu_read_lock(kvm.srcu):
-            if kvm.xen.hvm_config:
-                self.kvm_xen_update_runstate(vcpu, True)
+            if self.kvm_xen_msr_enabled(kvm):
+                self.kvm_xen_runstate_set_preempted(vcpu)
             else:
                 self.kvm_steal_time_set_preempted(vcpu)

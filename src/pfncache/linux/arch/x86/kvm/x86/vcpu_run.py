@@ -84,13 +84,9 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
     def run_runstate_update(self, vcpu: KvmVcpu) -> None:
         """Run a vCPU after it was scheduled out: KVM_RUN.
 
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, arch/x86/kvm/xen.h
-        kvm_xen_runstate_set_running(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest() with KVM_REQ_STEAL_UPDATE, v7.3.4.
         """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
-            self.kvm_xen_update_runstate(vcpu, False)
+        self.run_steal_time_update(vcpu)
 
     @part_of("vcpu_run")
     def run_timer_injection(self, vcpu: KvmVcpu) -> None:
@@ -153,5 +149,4 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         if vcpu.clock_update:
             self.run_clock_update(vcpu)
-        if vcpu.st.enabled:
-            self.run_steal_time_update(vcpu)
+        self.run_steal_time_update(vcpu)

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
-from pfncache.lang.part_of import part_of
+from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL
+from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL, ENOTCONN
 from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -26,8 +26,9 @@ class XenEvtchn(KvmMm):
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: any context.
-        Returns: 1, or -EWOULDBLOCK when shared_info must be refreshed first.
-        Simplified: the vCPU is kicked, or its vector injected, even if the selector had the bit before.
+        Returns: 1, 0 if it was pending, -ENOTCONN if it is masked, or -EWOULDBLOCK when shared_info must be refreshed
+        first.
+        Simplified: a vCPU that polls for a masked event is not woken.
         """
         kick: bool = False
         with srcu_read_lock(kvm.srcu):
@@ -40,12 +41,10 @@ class XenEvtchn(KvmMm):
                     return rc
             info = vcpu.xen.vcpu_info_cache
             with read_lock_irq(info.lock):
-                if not self.kvm_gpc_check(info, self.PVCLOCK_SIZE):
+                if not self.kvm_gpc_check(info, self.VCPU_INFO_SIZE):
                     # Delivered when the vCPU runs next: kvm_xen_inject_pending_events().
-                    vcpu.xen.evtchn_pending_sel = True
-                    kick = True
-                else:
-                    self.set_evtchn_pending_sel(info)
+                    kick = not self.note_pending_sel(vcpu, self.port_word_bit(kvm))
+                elif self.set_evtchn_pending_sel(info):
                     if vcpu.xen.upcall_vector:
                         self.kvm_xen_inject_vcpu_vector(vcpu)
                     else:
@@ -57,32 +56,103 @@ class XenEvtchn(KvmMm):
     @part_of("kvm_xen_set_evtchn_fast")
     @atomic
     def set_evtchn_pending(self, gpc: GfnToPfnCache) -> Errno:
-        """Set the event's bit in shared_info.
+        """Set the event's bit in shared_info, unless it is set; look whether the guest has masked it.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: gpc.lock for reading.
         Returns: 1, 0 if it was set, -ENOTCONN if the guest has masked it.
-        Simplified: events are masked or already pending in direct execution only.
+        Simplified: one access instead of two.
         """
         self.access_khva(gpc, True)
         kvm = gpc.kvm
         assert kvm is not None
+        if self.test_and_set_port(gpc, self.evtchn_port()):
+            return 0
         self.trace_evtchn_pending(kvm)
-        return 1
+        return -ENOTCONN if self.port_is_masked(gpc, self.evtchn_port()) else 1
 
     @part_of("kvm_xen_set_evtchn_fast")
     @atomic
-    def set_evtchn_pending_sel(self, info: GfnToPfnCache) -> None:
-        """Set the bit of the event's word in vcpu_info, and mark an upcall pending.
+    def set_evtchn_pending_sel(self, info: GfnToPfnCache) -> bool:
+        """Set the bit of the event's word in vcpu_info, and mark an upcall pending if it was clear.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: info.lock for reading.
-        Simplified: the vCPU is kicked even if the bit was set before.
+        Returns: whether the bit was clear.
+        Simplified: one access instead of two.
         """
         self.access_khva(info, True)
         kvm = info.kvm
         assert kvm is not None
+        if self.test_and_set_word(info, self.port_word_bit(kvm)):
+            return False
+        self.host_set_upcall(info)
         self.trace_evtchn_signalled(kvm, False)
+        return True
+
+    @part_of("kvm_xen_set_evtchn_fast")
+    @atomic
+    def note_pending_sel(self, vcpu: KvmVcpu, word: int) -> bool:
+        """Set the bit of an event's word in the kernel's selector of the vCPU.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
+        Returns: whether it was set before.
+        Simplified: in the checker the selector has one bit.
+        """
+        was_set = vcpu.xen.evtchn_pending_sel
+        vcpu.xen.evtchn_pending_sel = True
+        return was_set
+
+    # Contents of the guest's pages: no bit was set before, and no event is masked, but in direct execution.
+
+    @part_of_caller
+    def evtchn_port(self) -> int:
+        """Return the port of the event that the task sends.
+
+        Linux: nothing; port of struct kvm_xen_evtchn.
+        """
+        return 1
+
+    @part_of_caller
+    def port_word_bit(self, kvm: Kvm) -> int:
+        """Return the number of the word in shared_info that has the event's bit.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
+        """
+        return self.evtchn_port() // (64 if kvm.xen.long_mode else 32)
+
+    @part_of_caller
+    def test_and_set_port(self, gpc: GfnToPfnCache, port: int) -> bool:
+        """Set an event's pending bit in shared_info; return whether it was set before.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
+        """
+        return False
+
+    @part_of_caller
+    def port_is_masked(self, gpc: GfnToPfnCache, port: int) -> bool:
+        """Return whether the guest has masked an event in shared_info.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
+        """
+        return False
+
+    @part_of_caller
+    def test_and_set_word(self, info: GfnToPfnCache, word: int) -> bool:
+        """Set a bit of evtchn_pending_sel in vcpu_info; return whether it was set before.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
+        """
+        return False
+
+    @part_of_caller
+    @host_only
+    def host_set_upcall(self, info: GfnToPfnCache) -> None:
+        """Set evtchn_upcall_pending in vcpu_info.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
+        """
+        self.host_kernel_bytes(info.khva)[0] = 1
 
     def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
         """Deliver the vCPU's upcall vector as an MSI, which wakes it.

@@ -3,50 +3,18 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
+from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.kernel.locking.mutex import mutex
-from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
+from pfncache.linux.include.xen.interface.xen import RUNSTATE_RUNNABLE, RUNSTATE_RUNNING
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
 class XenRunstate(KvmMm):
     """The functions of arch/x86/kvm/xen.c for runstate."""
-
-    @part_of("kvm_xen_vcpu_set_attr")
-    def set_runstate_area(self, vcpu: KvmVcpu, gpa: Gpa) -> Errno:
-        """Set the address of the runstate area: KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR of KVM_XEN_VCPU_SET_ATTR.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, or the error of the activation.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            ret: Errno = self.activate_runstate_area(vcpu, gpa)
-            if ret != 0:
-                self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
-                self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
-                return ret
-            self.kvm_xen_update_runstate_guest(vcpu, False)
-        return 0
-
-    @part_of("kvm_xen_vcpu_set_attr")
-    def disable_runstate_area(self, vcpu: KvmVcpu) -> None:
-        """Disable the runstate area: KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR with no address.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
-            self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
 
     @part_of_caller
     def runstate_size(self, kvm: Kvm) -> int:
@@ -76,15 +44,68 @@ class XenRunstate(KvmMm):
             return 0
         return self.kvm_gpc_activate(vcpu.xen.runstate2_cache, gpa + first, size - first)
 
-    def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
-        """Change the vCPU's runstate to running, or to `runnable` when it is scheduled out.
+    def kvm_xen_update_runstate(self, vcpu: KvmVcpu, state: int) -> None:
+        """Change the vCPU's runstate.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
         Locks: SRCU.
-        Simplified: times are not modelled.
+        Simplified: the times that are spent in each state are not modelled.
         """
+        self.host_enter_runstate(vcpu, state)
         if vcpu.xen.runstate_cache.active:
-            self.kvm_xen_update_runstate_guest(vcpu, runnable)
+            self.kvm_xen_update_runstate_guest(vcpu, state == RUNSTATE_RUNNABLE)
+
+    @part_of("kvm_xen_update_runstate")
+    @host_only
+    def host_enter_runstate(self, vcpu: KvmVcpu, state: int) -> None:
+        """Record the new runstate and the time of the change.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        self.host_clock += 1
+        vcpu.xen.host_runstate = state
+        vcpu.xen.host_runstate_entry_time = self.host_clock + kvm.host_kvmclock_offset
+
+    @part_of_caller
+    def runstate_of(self, xen: KvmVcpuXen) -> int:
+        """Return current_runstate, in direct execution.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
+        """
+        return 0
+
+    @part_of_caller
+    def runstate_entry_time_of(self, xen: KvmVcpuXen) -> int:
+        """Return runstate_entry_time in nanoseconds, in direct execution.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), v7.3.4.
+        """
+        return 0
+
+    def kvm_xen_msr_enabled(self, kvm: Kvm) -> bool:
+        """Return whether the VM runs a Xen guest.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_msr_enabled(), v7.3.4.
+        """
+        return kvm.xen.hvm_config
+
+    def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
+        """Enter the runstate of a vCPU that runs.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_running(), v7.3.4.
+        Locks: SRCU.
+        """
+        self.kvm_xen_update_runstate(vcpu, RUNSTATE_RUNNING)
+
+    def kvm_xen_runstate_set_preempted(self, vcpu: KvmVcpu) -> None:
+        """Enter the runstate of a vCPU that is scheduled out.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_runstate_set_preempted(), v7.3.4.
+        Locks: SRCU, the runqueue's.
+        """
+        self.kvm_xen_update_runstate(vcpu, RUNSTATE_RUNNABLE)
 
     @part_of("kvm_xen_update_runstate_guest")
     def runstate_read_lock(self, gpc: GfnToPfnCache, in_atomic: bool) -> bool:
@@ -161,6 +182,15 @@ class XenRunstate(KvmMm):
         Locks: gpc.lock for reading.
         """
         self.access_khva(gpc, True)
+        self.host_write_runstate(vcpu, gpc, start, length)
+
+    @part_of("kvm_xen_update_runstate_guest")
+    @host_only
+    def host_write_runstate(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, start: int, length: int) -> None:
+        """Write the bytes of a part of the area; the layer for direct execution has the layouts.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate_guest(), v7.3.4.
+        """
 
     @part_of_caller
     @atomic

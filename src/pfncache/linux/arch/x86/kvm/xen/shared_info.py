@@ -3,46 +3,16 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
+from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm
-from pfncache.linux.include.linux.kvm_types import Gpa
-from pfncache.linux.include.linux.types import Errno, Hva
-from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
 class XenSharedInfo(KvmMm):
     """The functions of arch/x86/kvm/xen.c for shared_info."""
-
-    @part_of("kvm_xen_hvm_set_attr")
-    def set_shared_info(self, kvm: Kvm, gpa: Gpa, uhva: Hva, by_hva: bool) -> Errno:
-        """Set the address of shared_info: KVM_XEN_ATTR_TYPE_SHARED_INFO or SHARED_INFO_HVA.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
-        Returns: 0, or the error of activation or refresh.
-        """
-        gpc = kvm.xen.shinfo_cache
-        with mutex(kvm.xen.xen_lock):
-            with srcu_read_lock(kvm.srcu):
-                ret: Errno = (
-                    self.kvm_gpc_activate_hva(gpc, uhva, self.PAGE_SIZE)
-                    if by_hva
-                    else self.kvm_gpc_activate(gpc, gpa, self.PAGE_SIZE)
-                )
-            if ret == 0 and gpc.active:
-                ret = self.kvm_xen_shared_info_init(kvm)
-            return ret
-
-    @part_of("kvm_xen_hvm_set_attr")
-    def disable_shared_info(self, kvm: Kvm) -> None:
-        """Disable shared_info: KVM_XEN_HVM_SET_ATTR with no address.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_hvm_set_attr(), v7.3.4.
-        """
-        with mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            self.kvm_gpc_deactivate(kvm.xen.shinfo_cache)
 
     def kvm_xen_shared_info_init(self, kvm: Kvm) -> Errno:
         """Write the wall clock into shared_info.
@@ -72,9 +42,17 @@ class XenSharedInfo(KvmMm):
 
         Linux: arch/x86/kvm/xen.c kvm_xen_shared_info_init(), v7.3.4.
         Locks: gpc.lock for reading.
-        Simplified: bytes are written in direct execution only.
         """
         self.access_khva(gpc, True)
+        self.host_wall_clock(kvm, gpc)
+
+    @part_of("kvm_xen_shared_info_init")
+    @host_only
+    def host_wall_clock(self, kvm: Kvm, gpc: GfnToPfnCache) -> None:
+        """Write the bytes of the wall clock; the layer for direct execution has the layouts.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_shared_info_init(), v7.3.4.
+        """
 
     def kvm_xen_destroy_vm(self, kvm: Kvm) -> None:
         """Deactivate the cache of a VM that is destroyed.

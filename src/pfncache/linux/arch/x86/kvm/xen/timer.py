@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-from pfncache.lang.part_of import part_of
+from pfncache.lang.atomic import host_only
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.kvm.xen.evtchn import EWOULDBLOCK, XenEvtchn
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
 from pfncache.linux.include.linux.preempt import ThreadInfo
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EOPNOTSUPP
-from pfncache.linux.kernel.locking.mutex import mutex
-from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.kernel.softirq import Softirq
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 
 class XenTimer(XenEvtchn, Softirq):
@@ -38,41 +37,88 @@ class XenTimer(XenEvtchn, Softirq):
         """
         if vcpu.xen.timer_pending:
             return
+        self.host_use_timer_port(vcpu)
         if self.kvm_xen_set_evtchn_fast(kvm, vcpu) != -EWOULDBLOCK:
             vcpu.xen.timer_expires = False
             return
         vcpu.xen.timer_pending = True
         self.kvm_vcpu_kick(vcpu)
 
-    def kvm_xen_start_timer(self, kvm: Kvm, vcpu: KvmVcpu, expired: bool) -> None:
+    @part_of_caller
+    def kvmclock_advanced(self, kvm: Kvm) -> int:
+        """Advance the clock, in direct execution; return the VM's time in nanoseconds.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_update_runstate(), kvm_xen_start_timer(), v7.3.4.
+        """
+        return self.kvmclock_now(kvm)
+
+    def kvm_xen_timer_enabled(self, vcpu: KvmVcpu) -> bool:
+        """Return whether the vCPU's timer has a port.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_timer_enabled(), v7.3.4.
+        """
+        return self.timer_port(vcpu.xen) != 0
+
+    @part_of_caller
+    def timer_port(self, xen: KvmVcpuXen) -> int:
+        """Return the port of a timer's event; in the checker, every timer has one.
+
+        Linux: arch/x86/kvm/xen.h kvm_xen_timer_enabled(), v7.3.4.
+        """
+        return 1
+
+    @part_of_caller
+    @host_only
+    def host_use_timer_port(self, vcpu: KvmVcpu) -> None:
+        """Make the timer's port the event that is sent.
+
+        Linux: arch/x86/kvm/xen.c xen_timer_callback(), v7.3.4.
+        """
+        current().host_evtchn_port = vcpu.xen.host_timer_virq
+
+    def kvm_xen_start_timer(self, vcpu: KvmVcpu, guest_abs: int) -> None:
         """Start a timer; the event of one that has already expired is delivered at once.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_start_timer(), v7.3.4.
         Locks: vcpu.mutex, SRCU; may sleep.
-        Simplified: the caller says whether the timer has expired, and the VM has a stable master clock.
+        Simplified: the VM has a stable master clock, and no guest calls set_timer_op.
         """
-        self.read_guest_clock(vcpu)
+        kvm = vcpu.kvm
+        assert kvm is not None
+        now = self.guest_now(vcpu)
         if vcpu.xen.timer_expires:
             vcpu.xen.timer.cancel()
         vcpu.xen.timer_pending = False
         vcpu.xen.timer_expires = True
-        if expired:
+        if guest_abs <= now:
             self.xen_timer_callback(kvm, vcpu)
         else:
             vcpu.xen.timer.start()
 
     @part_of("kvm_xen_start_timer")
-    def read_guest_clock(self, vcpu: KvmVcpu) -> None:
-        """Read the guest's clock in vcpu_info, or if that fails in the vCPU's time information.
+    def guest_now(self, vcpu: KvmVcpu) -> int:
+        """Read the guest's clock in vcpu_info, or if that fails in the vCPU's time information, or else the VM's.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_start_timer(), v7.3.4.
         Locks: vcpu.mutex, SRCU; may sleep.
+        Returns: the guest's time, in nanoseconds.
         """
+        kvm = vcpu.kvm
+        assert kvm is not None
         ret: Errno = -EOPNOTSUPP
         if vcpu.xen.vcpu_info_cache.active:
             ret = self.xen_get_guest_pvclock(vcpu.xen.vcpu_info_cache)
         if ret != 0 and vcpu.xen.vcpu_time_info_cache.active:
             self.xen_get_guest_pvclock(vcpu.xen.vcpu_time_info_cache)
+        return self.kvmclock_now(kvm)
+
+    @part_of_caller
+    def kvmclock_now(self, kvm: Kvm) -> int:
+        """Return the VM's time in nanoseconds: 1 in the checker, whose clock stands still.
+
+        Linux: arch/x86/kvm/xen.c kvm_xen_start_timer(), v7.3.4.
+        """
+        return 1
 
     def xen_get_guest_pvclock(self, gpc: GfnToPfnCache) -> Errno:
         """Read the guest's clock through a cache.
@@ -103,36 +149,21 @@ class XenTimer(XenEvtchn, Softirq):
         vcpu.xen.timer_expires = False
         vcpu.xen.timer_pending = False
 
-    @part_of("kvm_xen_vcpu_set_attr")
-    def set_timer(self, vcpu: KvmVcpu, start: bool, expired: bool) -> Errno:
-        """Stop the timer, and start it again unless it has no port or no expiry time: KVM_XEN_VCPU_SET_ATTR.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            self.kvm_xen_stop_timer(vcpu)
-            if start:
-                self.kvm_xen_start_timer(kvm, vcpu, expired)
-        return 0
-
     @part_of("kvm_xen_vcpu_get_attr")
-    def get_timer(self, vcpu: KvmVcpu) -> Errno:
-        """Read the timer, after delivering the event of a pending one: KVM_XEN_VCPU_GET_ATTR.
+    def timer_attr(self, vcpu: KvmVcpu) -> Errno:
+        """Read the timer, after delivering the event of a pending one.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_get_attr(), v7.3.4.
+        Locks: vcpu.mutex, xen_lock.
         Returns: 0.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock):
-            if vcpu.xen.timer_expires:
-                vcpu.xen.timer.cancel()
-                self.kvm_xen_inject_timer_irqs(kvm, vcpu)
-            if vcpu.xen.timer_expires:
-                vcpu.xen.timer.start()
+        if vcpu.xen.timer_expires:
+            vcpu.xen.timer.cancel()
+            self.kvm_xen_inject_timer_irqs(kvm, vcpu)
+        if vcpu.xen.timer_expires:
+            vcpu.xen.timer.start()
         return 0
 
     def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
@@ -142,6 +173,7 @@ class XenTimer(XenEvtchn, Softirq):
         Locks: vcpu.mutex; may sleep.
         """
         if vcpu.xen.timer_pending:
+            self.host_use_timer_port(vcpu)
             self.kvm_xen_set_evtchn(kvm, vcpu)
             vcpu.xen.timer_expires = False
             vcpu.xen.timer_pending = False
@@ -152,7 +184,8 @@ class XenTimer(XenEvtchn, Softirq):
         Linux: arch/x86/kvm/xen.c kvm_xen_destroy_vcpu(), v7.3.4.
         Simplified: no poll_timer, whose callback wakes the vCPU's task and touches no cache.
         """
-        self.kvm_xen_stop_timer(vcpu)
+        if self.kvm_xen_timer_enabled(vcpu):
+            self.kvm_xen_stop_timer(vcpu)
         self.kvm_gpc_deactivate(vcpu.xen.runstate_cache)
         self.kvm_gpc_deactivate(vcpu.xen.runstate2_cache)
         self.kvm_gpc_deactivate(vcpu.xen.vcpu_info_cache)

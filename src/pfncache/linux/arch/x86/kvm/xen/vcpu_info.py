@@ -5,56 +5,25 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.xen.evtchn import XenEvtchn
 from pfncache.linux.arch.x86.kvm.xen.runstate import XenRunstate
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi.linux.errno import ENXIO
-from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 
 
-class XenVcpuInfo(XenRunstate):
+class XenVcpuInfo(XenEvtchn, XenRunstate):
     """The functions of arch/x86/kvm/xen.c for vcpu_info."""
 
     @part_of("kvm_xen_vcpu_set_attr")
-    def set_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache, gpa: Gpa, length: int) -> Errno:
-        """Set the address of vcpu_info, or of its time information: KVM_XEN_VCPU_SET_ATTR.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        Returns: 0, -ENXIO (vcpu_info is not aligned), or the error of the activation.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            if gpc is vcpu.xen.vcpu_info_cache and not self.vcpu_info_is_aligned(gpa):
-                return -ENXIO
-            ret = self.kvm_gpc_activate(gpc, gpa, length)
-            if ret == 0:
-                vcpu.clock_update = True
-            return ret
-
-    @part_of("kvm_xen_vcpu_set_attr")
     def vcpu_info_is_aligned(self, gpa: Gpa) -> bool:
-        """Return whether gpa is aligned for vcpu_info: its bits are set atomically, and must not cross a page.
+        """Return whether vcpu_info is aligned there: its bits are set atomically, and must not cross a page.
 
         Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4 (since v7.3.2: eacdb76c5f04).
         """
         return gpa % self.VCPU_INFO_ALIGN == 0
-
-    @part_of("kvm_xen_vcpu_set_attr")
-    def disable_vcpu_info(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
-        """Disable vcpu_info, or its time information: KVM_XEN_VCPU_SET_ATTR with no address.
-
-        Linux: arch/x86/kvm/xen.c kvm_xen_vcpu_set_attr(), v7.3.4.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        with mutex(vcpu.mutex), vcpu_loaded(vcpu), mutex(kvm.xen.xen_lock), srcu_read_lock(kvm.srcu):
-            self.kvm_gpc_deactivate(gpc)
 
     def kvm_xen_inject_pending_events(self, vcpu: KvmVcpu) -> None:
         """Deliver the events that the fast path left pending.
@@ -69,9 +38,9 @@ class XenVcpuInfo(XenRunstate):
             return
         gpc = vcpu.xen.vcpu_info_cache
         gpc.lock.read_lock_irq()
-        while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
+        while not self.kvm_gpc_check(gpc, self.VCPU_INFO_SIZE):
             gpc.lock.read_unlock_irq()
-            if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
+            if self.kvm_gpc_refresh(gpc, self.VCPU_INFO_SIZE) != 0:
                 return
             gpc.lock.read_lock_irq()
         self.inject_evtchn_pending_sel(vcpu, gpc)
@@ -102,6 +71,7 @@ class XenVcpuInfo(XenRunstate):
         Locks: gpc.lock for reading.
         """
         self.access_khva(gpc, True)
+        self.host_set_upcall(gpc)
         kvm = gpc.kvm
         assert kvm is not None
         self.trace_evtchn_signalled(kvm, True)
@@ -134,11 +104,11 @@ class XenVcpuInfo(XenRunstate):
         """
         gpc = vcpu.xen.vcpu_info_cache
         gpc.lock.read_lock_irq()
-        while not self.kvm_gpc_check(gpc, self.PVCLOCK_SIZE):
+        while not self.kvm_gpc_check(gpc, self.VCPU_INFO_SIZE):
             gpc.lock.read_unlock_irq()
             if current_thread_info().preempt_count != 0 or current().interruptible:
                 return True
-            if self.kvm_gpc_refresh(gpc, self.PVCLOCK_SIZE) != 0:
+            if self.kvm_gpc_refresh(gpc, self.VCPU_INFO_SIZE) != 0:
                 return False
             gpc.lock.read_lock_irq()
         self.access_khva(gpc, False)

@@ -101,6 +101,14 @@ class KvmMm(Mm):
         """Return a pfn for writing, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn."""
 
     @abstractmethod
+    def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn, pin: bool) -> Pfn:
+        """Return the page at the user address of gfn, for writing, or an error pfn. Locks: SRCU."""
+
+    @abstractmethod
+    def _kvm_faultin_pfn(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Return the page at the user address of gfn, for the guest to write, or an error pfn. Locks: SRCU."""
+
+    @abstractmethod
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
         """Report to the properties that a write is done and marked dirty."""
 
@@ -290,6 +298,10 @@ class KvmMm(Mm):
     @abstractmethod
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
         """Read a guest page-table entry and set its accessed bit. Locks: SRCU."""
+
+    @abstractmethod
+    def emulate_store(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
+        """Emulate a store of the guest. Locks: SRCU."""
 
     @abstractmethod
     def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:

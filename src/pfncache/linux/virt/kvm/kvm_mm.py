@@ -19,7 +19,7 @@ from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
 from pfncache.linux.include.linux.lockdep import assert_rwlock_held
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace
-from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff, Sequence
 
 
 class KvmMm(Mm):
@@ -145,8 +145,8 @@ class KvmMm(Mm):
         """Set the dirty bit of gfn in the slot that has it now."""
 
     @abstractmethod
-    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end). Locks: mmu_lock for writing, dropped in between."""
+    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        """Zap the SPTEs of [start, end), and return whether TLBs must be flushed. Locks: mmu_lock for writing."""
 
     @abstractmethod
     def kvm_read_guest_page(self, kvm: Kvm, gfn: Gfn, offset: int, length: int) -> Errno:
@@ -304,8 +304,40 @@ class KvmMm(Mm):
         """Emulate a store of the guest. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end); with TDX, private and/or shared ones. Locks: mmu_lock for writing."""
+    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        """Zap the SPTEs of [start, end), and return whether TLBs must be flushed. Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def mmu_invalidate_retry_gfn(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
+        """Return whether an invalidation of gfn has begun or ended since `sequence`. Locks: mmu_lock."""
+
+    @abstractmethod
+    def kvm_arch_gmem_invalidate_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Take the pages of [start, end) from what is no SPTE (SNP's VMSAs). Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def sev_gmem_invalidate_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Make each vCPU whose VMSA is in [start, end) look it up again. Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def sev_snp_init_protected_guest_state(self, vcpu: KvmVcpu) -> None:
+        """Set the VMSA that the guest has chosen for a vCPU. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def sev_snp_reload_vmsa(self, vcpu: KvmVcpu) -> None:
+        """Look the VMSA up again. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def sev_snp_ap_creation(self, target: KvmVcpu, gpa: Gpa) -> Errno:
+        """Choose the VMSA of another vCPU, for the guest. Locks: SRCU."""
+
+    @abstractmethod
+    def pre_sev_run(self, vcpu: KvmVcpu) -> Errno:
+        """Return -EINVAL if the vCPU has no VMSA. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def svm_vcpu_run(self, vcpu: KvmVcpu) -> Errno:
+        """Run the guest until its next exit. Locks: vcpu.mutex."""
 
     @abstractmethod
     def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
@@ -404,5 +436,25 @@ class KvmMm(Mm):
         """Schedule out the vCPU's thread. Locks: vcpu.mutex."""
 
     @abstractmethod
+    def kvm_arch_vcpu_should_kick(self, vcpu: KvmVcpu) -> bool:
+        """Take a vCPU out of IN_GUEST_MODE; return whether it was in it. Locks: any context."""
+
+    @abstractmethod
+    def kvm_vcpu_exiting_guest_mode(self, vcpu: KvmVcpu) -> int:
+        """Take a vCPU out of IN_GUEST_MODE; return the mode that it was in. Locks: any context."""
+
+    @abstractmethod
     def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
-        """Wake a vCPU that sleeps. Locks: any context."""
+        """Wake a vCPU that sleeps, or make it leave the guest. Locks: any context."""
+
+    @abstractmethod
+    def _kvm_vcpu_kick(self, vcpu: KvmVcpu, wait: bool) -> None:
+        """Kick a vCPU; with `wait`, until it has left the guest. Locks: any context; interrupts on to wait."""
+
+    @abstractmethod
+    def kvm_flush_remote_tlbs(self, kvm: Kvm) -> None:
+        """Flush the TLBs of every vCPU, and wait until they are flushed. Locks: may be mmu_lock."""
+
+    @abstractmethod
+    def flush_if(self, kvm: Kvm, flush: bool) -> None:
+        """Flush the TLBs if SPTEs were zapped. Locks: may be mmu_lock."""

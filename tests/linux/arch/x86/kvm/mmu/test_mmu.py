@@ -232,16 +232,22 @@ def test_mmu_lock_is_dropped_between_two_sptes(make_host: MakeHost) -> None:
     events: list[str] = []
 
     class Watching(Vmlinux):
-        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
+        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> bool:
             assert kvm.mmu_lock.writer
             events.append(f"zap {gfn}")
+            return gfn == 1
+
+        def flush_if(self, kvm: Kvm, flush: bool) -> None:
+            events.append("flush" if flush else "no flush")
 
     host = make_host(Watching)
     host.kvm.mmu_lock.__dict__["write_unlock"] = lambda: events.append("unlock")
     host.kvm.mmu_lock.__dict__["write_lock"] = lambda: events.append("lock")
     host.kvm.mmu_lock.writer = True
-    host.kernel.tdp_mmu_zap_leafs(host.kvm, 1, 4, True, True)
-    assert events == ["zap 1", "unlock", "lock", "zap 2", "unlock", "lock", "zap 3"]
+    assert not host.kernel.tdp_mmu_zap_leafs(host.kvm, 1, 4, True, True)
+    assert events == ["zap 1", "flush", "unlock", "lock", "zap 2", "no flush", "unlock", "lock", "zap 3"]
+    # what is zapped last is the caller's to flush
+    assert host.kernel.tdp_mmu_zap_leafs(host.kvm, 0, 2, True, True)
 
 
 def test_a_range_that_is_not_set_is_a_bug_under_mmu_lock_only(host: Host) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_SNP_VM
 from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
@@ -34,15 +35,16 @@ RET_PF_RETRY, RET_PF_EMULATE = -EAGAIN, -ENOENT
 class Mmu(TdpMmu):
     """TDP faults and zapping."""
 
-    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end), and flush TLBs.
+    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        """Zap the SPTEs of [start, end).
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing, which is dropped in between; an invalidation in progress, or slots_lock.
+        Returns: whether TLBs must be flushed before mmu_lock is dropped.
         """
         lockdep_assert_held_write(kvm.mmu_lock)
         self.assert_invalidation(kvm)
-        self.tdp_mmu_zap_leafs(kvm, start, end, private, shared)
+        return self.tdp_mmu_zap_leafs(kvm, start, end, private, shared)
 
     @part_of("kvm_unmap_gfn_range")
     @atomic
@@ -60,7 +62,7 @@ class Mmu(TdpMmu):
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), v7.3.4.
         """
         with write_lock(kvm.mmu_lock):
-            self.tdp_mmu_zap_leafs(kvm, 0, len(kvm.sptes), True, True)
+            self.flush_if(kvm, self.tdp_mmu_zap_leafs(kvm, 0, len(kvm.sptes), True, True))
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Zap a range whose memory type or APIC page changes.
@@ -84,7 +86,7 @@ class Mmu(TdpMmu):
             self.kvm_mmu_invalidate_start(kvm)
             self.kvm_mmu_invalidate_range_add(kvm, start, end)
             self.kvm_rmap_zap_gfn_range(kvm, start, end)
-            self.tdp_mmu_zap_leafs(kvm, start, end, True, True)
+            self.flush_if(kvm, self.tdp_mmu_zap_leafs(kvm, start, end, True, True))
             self.kvm_mmu_invalidate_end(kvm)
 
     def kvm_rmap_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
@@ -101,14 +103,16 @@ class Mmu(TdpMmu):
                     self.check_arch_ready(slot)
 
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-        """Zap the SPTEs of a slot that is deleted or moved.
+        """Take the pages of a slot that is deleted or moved from the guest: VMSAs, then SPTEs.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_memslot(), v7.3.4.
         Locks: slots_lock.
         Simplified: only the slot's SPTEs, not all of them (KVM_X86_QUIRK_SLOT_ZAP_ALL off).
         """
         with write_lock(kvm.mmu_lock):
-            self.kvm_unmap_gfn_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages, True, True)
+            if kvm.vm_type == KVM_X86_SNP_VM and slot.gmem_file is not None:  # no other VM has VMSAs
+                self.kvm_arch_gmem_invalidate_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages)
+            self.flush_if(kvm, self.kvm_unmap_gfn_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages, True, True))
 
     def kvm_mmu_faultin_pfn_gmem(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Return the page of a fault that guest_memfd serves.

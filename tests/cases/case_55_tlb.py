@@ -27,7 +27,7 @@ class TlbVcpu(KvmVcpu, extends=True):
 
 
 class Tlb(Patch, Vmlinux):
-    """The processor: the guest accesses memory through a TLB. KVM flushes it under mmu_lock."""
+    """The processor: the guest accesses memory through a TLB, which kvm_flush_remote_tlbs() flushes."""
 
     structs = (TlbVcpu,)
 
@@ -44,14 +44,10 @@ class Tlb(Patch, Vmlinux):
                 report("stale-spte", f"the guest accesses pfn {vcpu.tlb} through the TLB, but the page is free")
         return True
 
-    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Flush after the zap."""
-        super().kvm_unmap_gfn_range(kvm, start, end, private, shared)
-        self.flush_after_zap(kvm)
-
-    def flush_after_zap(self, kvm: Kvm) -> None:
-        """Flush before mmu_lock is dropped."""
-        self.kvm_flush_remote_tlbs(kvm)
+    def flush_if(self, kvm: Kvm, flush: bool) -> None:
+        """Flush in VMs of every type, as vCPUs have TLBs."""
+        if flush:
+            self.kvm_flush_remote_tlbs(kvm)
 
     @atomic
     def kvm_flush_remote_tlbs(self, kvm: Kvm) -> None:
@@ -64,8 +60,10 @@ class Tlb(Patch, Vmlinux):
 class FlushAtEnd(Tlb):
     """KVM: flush the TLBs once, at the end of the invalidation."""
 
-    def flush_after_zap(self, kvm: Kvm) -> None:
-        """Leave it to the end."""
+    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        """Return that no flush is needed."""
+        super().tdp_mmu_zap_leafs(kvm, start, end, private, shared)
+        return False
 
     def handle_hva_range_end(self, kvm: Kvm, start: Hva, end: Hva) -> None:
         """Flush, then let faults in."""

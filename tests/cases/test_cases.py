@@ -79,9 +79,9 @@ CASES = (
     Case(
         "case_51_snp_vmsa.py", 1,
         designs={
-            "vmsa": (),
             "vmsa-without-hook-in-gmem": ("use-after-free",),
             "vmsa-without-hook-in-memslots": ("use-after-free",),
+            "vmsa-without-retry": ("use-after-free",),
         },
     ),
     Case("case_52_file_reuse.py", 1, designs={"reuse": (), "no-second-look": ("use-after-free",)}),

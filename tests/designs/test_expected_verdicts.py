@@ -59,6 +59,8 @@ HISTORY = [
     ("bind-before-ready", "gmem/bind-and-punch", "null-dereference"),
     # Kernels that unbind such a slot, as a defence in depth, would only warn.
     ("toggle-gmem", "gmem/toggle-flag", "use-after-free"),
+    ("vmsa-untracked", "vmsa/punch", "use-after-free"),
+    ("vmsa-untracked", "vmsa/reload-and-punch", "use-after-free"),
     # The filter is for a root of its own for private memory, as of TDX: kvm_gfn_range_filter_to_root_types().
     ("zap-private-only", "gmem/guest-faults", None),
 ]
@@ -137,6 +139,24 @@ MAINLINE = [
     ("mainline-7.3", "gmem/failure-and-punch", "deadlock"),
     ("mainline-7.3", "pairs/gmem-mmap/punch+memory-failure", "deadlock"),
     ("mainline-7.3", "pairs/gmem-mmap/allocate+memory-failure", "lock-order"),
+    # An invalidation requests that a VMSA is looked up again, and waits until the vCPU has left the guest; but not if
+    # another kick made it leave, which may not wait. A flush of TLBs does wait (docs/findings).
+    ("mainline-7.3", "vmsa/punch", None),
+    ("mainline-7.3", "vmsa/reload-and-punch", None),
+    ("mainline-7.3", "vmsa/two-punches", None),
+    ("mainline-7.3", "vmsa/punch-beside-kick", "use-after-free"),
+    ("mainline-7.3", "vmsa/mapped-punch-beside-kick", None),
+    ("mainline-7.3", "vmsa/convert", None),
+    # A memslot update kicks every vCPU before it invalidates.
+    ("mainline-7.3", "vmsa/slot-delete", "use-after-free"),
+    ("mainline-7.3", "vmsa/mapped-slot-delete", None),
+    ("mainline-7.3", "vmsa/slot-replace", None),
+    ("mainline-7.3", "vmsa/close", None),
+    ("mainline-7.3", "vmsa/ap-creation", "use-after-free"),
+    ("mainline-7.3", "vmsa/ap-destruction", None),
+    ("mainline-7.2", "vmsa/punch-beside-kick", "use-after-free"),
+    ("mainline-6.12", "vmsa/punch", "use-after-free"),
+    ("mainline-6.12", "vmsa/mapped-slot-delete", "use-after-free"),
     # User space maps other memory at the slot's address than it bound. KVM follows the address; the guest does not
     ("mainline-7.3", "gmem/split-brain", "lost-update"),
     # A retry test without a range, as reported in 2024: an invalidation of any address repeats a lookup. Before 7.3.2

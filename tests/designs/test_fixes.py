@@ -19,9 +19,10 @@ FIXES = {
         "pairs/gmem-mmap/punch+memory-failure",
         "pairs/gmem-mmap/allocate+memory-failure",
     ],
+    "kick-waits-for-exit": ["vmsa/punch-beside-kick", "vmsa/slot-delete", "vmsa/ap-creation"],
 }
 """What each design cures."""
-TOUCHED = ("xen/", "vm/", "gmem/f", "gmem/close", "gmem/dying", "clock/gmem-mmap/memory-failure")
+TOUCHED = ("xen/", "vm/", "vmsa/", "gmem/f", "gmem/close", "gmem/dying", "clock/gmem-mmap/memory-failure")
 """The scenarios in which a fix's functions run; the slow test searches all."""
 
 

@@ -111,6 +111,17 @@ REASONS: dict[str, tuple[str, ...]] = {
     "kvm_gmem_get_pfn() of a slot without a file fails as well.": (
         "kvm_tdp_page_fault(): without the test not slot.guest_memfd",
     ),
+    "The address is stored before the flag that says so, and read after it; one task at a time runs a vCPU.": (
+        "sev_snp_ap_creation(): without mutex(target.sev_es.snp_vmsa_mutex)",
+        "run_snp_guest(): without mutex(vcpu.mutex)",
+    ),
+    "The guest's choice of a VMSA looks at no memslot, and no function that runs an SNP guest asks which vCPU runs.": (
+        "run_ap_creation(): without srcu_read_lock(kvm.srcu)",
+        "run_snp_guest(): without vcpu_loaded(vcpu)",
+    ),
+    "What a failed fault returns decides between a retry, emulation and an exit, none of which maps a page.": (
+        "kvm_tdp_page_fault(): without self.kvm_handle_error_pfn(pfn)",
+    ),
     (
         "Since 6.9 each cache's refresh_lock serialises its activation; xen_lock keeps attributes consistent "
         "that the model does not have."

@@ -3,7 +3,16 @@
 
 from __future__ import annotations
 
-from pfncache.designs import alternatives, configurations, fixes, reverts_gmem, reverts_pfncache, reverts_x86, rfc
+from pfncache.designs import (
+    alternatives,
+    configurations,
+    fixes,
+    reverts_gmem,
+    reverts_pfncache,
+    reverts_sev,
+    reverts_x86,
+    rfc,
+)
 from pfncache.designs.design import Design, Patch
 
 OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
@@ -33,6 +42,7 @@ mainline_6_12 = (
             reverts_x86.RevertPvclockFlags,
             reverts_pfncache.HoldSrcuInHasInterrupt,
             reverts_gmem.HoldSrcuInZapRange,
+            reverts_sev.RevertVmsaTracking,
         ]
     )
     .named("mainline-6.12", "mainline 6.12.117")
@@ -81,6 +91,7 @@ _FIXES: dict[str, type[Patch]] = {
     "caches-invalidated-on-release": fixes.InvalidateCachesOnRelease,
     "xen-timer-stopped": fixes.StopXenTimers,
     "failed-folio-unlocked": fixes.UnlockFailedFolio,
+    "kick-waits-for-exit": fixes.WaitForExitingVcpu,
 }
 """Proposed fixes of faults of mainline 7.3.4, one each: docs/findings."""
 
@@ -109,6 +120,7 @@ _REVERTS: dict[str, tuple[type[Patch], str]] = {
     "bind-before-ready": (reverts_gmem.RevertBindWhenReady, "gmem/bind-and-punch"),
     "toggle-gmem": (reverts_gmem.RevertImmutableGmemSlots, "gmem/toggle-flag"),
     "no-srcu-in-zap-range": (reverts_gmem.RevertSrcuInZapRange, "clock/anon/zap-range"),
+    "vmsa-untracked": (reverts_sev.RevertVmsaTracking, "vmsa/punch"),
     "zap-private-only": (reverts_gmem.RevertInvalidateShared, "gmem/guest-faults"),
 }
 """Reverted fixes, each with the scenario that shows the bug; that of zap-private-only would, if x86 had it."""

@@ -6,11 +6,12 @@ from __future__ import annotations
 from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.kvm.x86.hooks import ArchHooks
 from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
-from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Pgoff
 from pfncache.linux.virt.kvm.guest_memfd.invalidation import GuestMemfdInvalidation
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
+from pfncache.linux.virt.kvm.kvm_main.vcpu import VcpuMain
 
 
 class InvalidateCachesOnRelease(Patch, KvmMmuNotifier):
@@ -60,3 +61,17 @@ class UnlockFailedFolio(Patch, GuestMemfdInvalidation):
         super().kvm_gmem_error_folio(mapping, index)
         self.iput(mapping)
         page.lock.lock()
+
+
+class WaitForExitingVcpu(Patch, VcpuMain):
+    """KVM: wait for a vCPU that is exiting already in kvm_make_request_and_kick() with KVM_REQUEST_WAIT.
+
+    The kick that was first may be one that does not wait, and the vCPU may still be in the guest.
+    kvm_request_needs_ipi() waits unless the vCPU is OUTSIDE_GUEST_MODE.
+    """
+
+    def _kvm_vcpu_kick(self, vcpu: KvmVcpu, wait: bool) -> None:
+        """Wait for an IPI in either mode: the vCPU is exiting, or else it has seen the request."""
+        super()._kvm_vcpu_kick(vcpu, wait)
+        if wait:
+            self.wait_for_ack(vcpu)

@@ -7,6 +7,7 @@ from pfncache.lang.part_of import part_of
 from pfncache.lang.records import LIVE, Array
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
+from pfncache.linux.arch.x86.kvm.svm.sev import Sev
 from pfncache.linux.arch.x86.kvm.svm.svm import Svm
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
@@ -59,7 +60,7 @@ class Vmlinux(
     Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, MemoryRegion, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
-    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm,
+    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev,
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, MmuNotifier, Iomem, Highmem, Workqueue,
     SetMemory, Usercopy, Fault,
 ):  # fmt: skip

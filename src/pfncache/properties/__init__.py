@@ -16,6 +16,7 @@ from pfncache.properties.readonly_write import READONLY_WRITE
 from pfncache.properties.refused_refresh import REFUSED_REFRESH
 from pfncache.properties.stale_spte import STALE_SPTE
 from pfncache.properties.stale_translation import STALE_TRANSLATION
+from pfncache.properties.stale_vmsa import STALE_VMSA
 from pfncache.properties.targets import TargetProbe
 from pfncache.properties.torn_update import TORN_UPDATE
 from pfncache.properties.unlisted_cache import UNLISTED_CACHE
@@ -33,6 +34,7 @@ PROPERTIES: dict[str, Property] = {
         PRIVATE_ACCESS,
         ALIAS_OUTLIVES,
         STALE_SPTE,
+        STALE_VMSA,
         COUNTER_IMBALANCE,
         REFCOUNT_IMBALANCE,
         MAP_IMBALANCE,

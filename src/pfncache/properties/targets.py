@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.reached import reached
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Sequence
 from pfncache.linux.include.trace.events.kvm import (
@@ -15,6 +15,7 @@ from pfncache.linux.include.trace.events.kvm import (
     CACHE_USED,
     CLOCK_WRITTEN,
     CONVERTED,
+    GUEST_ENTERED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
     LOOKUP_REPEATED,
@@ -61,6 +62,12 @@ class TargetProbe(Pfncache, MemAttributes):
         """Mark a page that is mapped for the guest."""
         super().trace_set_spte(kvm, gfn, pfn, private)
         reached(GUEST_MAPPED)
+
+    @atomic
+    def trace_vmrun(self, vcpu: KvmVcpu) -> None:
+        """Mark a run of an SNP guest."""
+        super().trace_vmrun(vcpu)
+        reached(GUEST_ENTERED)
 
     @atomic
     @part_of_caller

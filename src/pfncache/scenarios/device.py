@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World
+from pfncache.scenarios.world import MemoryKind, World, no_caches
 
 
 def _protect(w: World) -> World:
@@ -32,4 +32,12 @@ def activate_and_mprotect(w: World) -> None:
         Call(users.activate_cache, (w.kernel, w.kvm, gpc, 0)),
         Call(users.use_cache, (w.kernel, w.kvm, gpc)),
     )
+    _protect(w)
+
+
+@scenario(memory=MemoryKind.PFNMAP, caches=no_caches)
+def guest_and_mprotect(w: World) -> None:
+    """The guest writes to device memory that becomes read-only, so that KVM emulates the write, and writable again."""
+    write = w.call("run_guest_access", w.vcpu, 0, False)
+    w.actor("guest", write, write)
     _protect(w)

@@ -12,6 +12,7 @@ from pfncache.linux.include.trace.events.kvm import (
     CACHE_USED,
     CLOCK_WRITTEN,
     CONVERTED,
+    GUEST_ENTERED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
 )
@@ -20,6 +21,7 @@ EFFECTS = {
     "run_clock_update": CLOCK_WRITTEN,
     "run_steal_time_update": GUEST_WRITTEN,
     "run_guest_access": GUEST_MAPPED,
+    "run_snp_guest": GUEST_ENTERED,
     "run_runstate_update": CACHE_USED,
     "run_timer_injection": CACHE_USED,
     "run_event_injection": CACHE_USED,

@@ -66,6 +66,11 @@ static bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 	return zap_gfn_range(kvm, range->slot, range->start, range->end, range->attr_filter);
 }
 
+static void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	invalidate_vmsas(kvm, range->start, range->end);
+}
+
 static bool kvm_arch_pre_set_memory_attributes(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	return zap_old_kind(kvm, range->start, range->end, range->arg.attributes);

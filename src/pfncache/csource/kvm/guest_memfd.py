@@ -136,8 +136,6 @@ TABLES = Tables(
         ),
         "xa_store_range": CallEntry("self.store_bindings({0}, {1}, {2}, {3})", XARRAY),
         "xa_err": CallEntry("{0}", "xa_store_range() of the model returns an errno"),
-        "kvm_flush_remote_tlbs": CallEntry("", "the model has no TLBs", "void"),
-        "kvm_arch_gmem_invalidate_range": CallEntry("", "TDX and SNP state that the model does not have", "void"),
         "kvm_arch_gmem_make_private": CallEntry("self.kvm_arch_gmem_make_private({0}, {1}, {2})", ORDER_0),
         "kvm_arch_gmem_prepare": CallEntry("self.kvm_arch_gmem_make_private({0}, {1}, {2})", "its name before 7.3"),
         "kvm_arch_gmem_reclaim": CallEntry("self.kvm_arch_gmem_reclaim({0})", ORDER_0, "void"),
@@ -148,6 +146,11 @@ TABLES = Tables(
 
 class GuestMemfdHelpers(GuestMemfdInvalidation):
     """What the C of guest_memfd.c calls in another form than the model's functions have."""
+
+    @part_of("kvm_arch_gmem_invalidate_range")
+    def invalidate_vmsas(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Take the pages of a range from what is no SPTE."""
+        self.kvm_arch_gmem_invalidate_range(kvm, start, end)
 
     @part_of_caller
     def unlist_gmem_file(self, f: GmemFile) -> None:

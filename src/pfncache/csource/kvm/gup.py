@@ -8,7 +8,7 @@ from typing import Any
 
 from pfncache.csource.tables import CallEntry, MemberEntry, NameEntry, Tables
 from pfncache.lang.part_of import part_of, part_of_caller
-from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.kvm_host import KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING, Gfn
 from pfncache.linux.include.linux.mm_types import Page, Vma
 from pfncache.linux.include.linux.sched import current
@@ -137,6 +137,7 @@ class GupAdapters(KvmMm):
     """The model's functions that take or return something else than the C's: each calls the C's function."""
 
     c_hva_to_pfn: Callable[..., tuple[Pfn, Page | None, bool, bool, bool]]
+    c__kvm_faultin_pfn: Callable[..., tuple[Pfn, bool, Page | None, bool, bool]]
     c_kvm_vcpu_unmap: Callable[..., tuple[Any, ...]]
     _kvm_vcpu_map: Callable[..., tuple[Any, ...]]
 
@@ -152,6 +153,21 @@ class GupAdapters(KvmMm):
             kfp_map_writable_given=False,
             kfp_refcounted_page=None,
             kfp_refcounted_page_given=True,
+        )
+        return pfn
+
+    def _kvm_faultin_pfn(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Pass where whether the page is writable, and its reference go; a page is returned with its reference."""
+        pfn, _writable, _page, _writable_set, _page_set = self.c__kvm_faultin_pfn(
+            slot,
+            gfn,
+            FOLL_WRITE,
+            writable=False,
+            writable_given=True,
+            refcounted_page=None,
+            refcounted_page_given=True,
+            writable_set=False,
+            refcounted_page_set=False,
         )
         return pfn
 

@@ -33,9 +33,11 @@ TABLES = Tables(
         "kvm_get_memory_attributes": "an attribute of the model is a truth value by gfn",
         "kvm_vcpu_kick": "the model has no wait queues of vCPUs",
         "__kvm_vcpu_kick": "the model has no wait queues of vCPUs",
+        "kvm_vcpu_exiting_guest_mode": "a compare-and-exchange, which is one step of the model",
+        "kvm_request_pending": "a request of the model is a member of its own",
         "kvm_release_pfn_clean": "before 6.13 it took a pfn, as the model's functions do",
         "kvm_pfn_to_refcounted_page": "before 6.13 it took a pfn, as the model's functions do",
-        "kvm_flush_remote_tlbs": "the model has no TLBs",
+        "kvm_flush_remote_tlbs": "the model has no TLBs: it waits for vCPUs alone",
         "kvm_set_page_accessed": "the model has no LRU lists",
         "kvm_set_page_dirty": "the model has no dirty flags of pages",
         "kvm_sched_out": "the model calls kvm_arch_vcpu_put() in its place",
@@ -59,6 +61,7 @@ TABLES = Tables(
         "kvm_range_has_memory_attributes": CallEntry(
             "self.attributes_match({0}, {1}, {2}, {4})", "see by_hand", "bool"
         ),
+        "kvm_flush_remote_tlbs": CallEntry("self.flush_if({0}, True)", "see by_hand", "void"),
         "xa_mk_value": CallEntry("{0}", "an entry is the number of the attributes"),
         "xa_reserve": CallEntry("0", "a tuple of the model has its memory"),
         "xa_store": CallEntry("self.store_attributes({0:owner}, {1}, {2})", "mem_attr_array is a tuple by gfn"),

@@ -59,15 +59,13 @@ class MmuNotifierHelpers(GuestMemfdInvalidation, KvmMmuNotifier):
         """Zap the SPTEs of a range that are of the kind which it has before it gets the attributes."""
         WARN_ON_ONCE(not self.kvm_arch_has_private_mem(kvm), "!kvm_arch_has_private_mem(kvm)")
         private = attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE != 0
-        self.kvm_unmap_gfn_range(kvm, start, end, not private, private)
-        return True
+        return self.kvm_unmap_gfn_range(kvm, start, end, not private, private)
 
     @part_of("kvm_unmap_gfn_range")
     def zap_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, attr_filter: int) -> bool:
         """Zap the SPTEs of a range that the filter names."""
         is_private, is_shared = attr_filter & KVM_FILTER_PRIVATE != 0, attr_filter & KVM_FILTER_SHARED != 0
-        self.unmap_slot_range(kvm, slot, start, end, is_private, is_shared)
-        return True
+        return self.unmap_slot_range(kvm, slot, start, end, is_private, is_shared)
 
 
 class MmuNotifierAdapters(KvmMm):

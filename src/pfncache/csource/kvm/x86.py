@@ -42,6 +42,9 @@ BY_HAND = {
         "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm", "kvm_arch_memslots_updated", "kvm_arch_pre_destroy_vm",
         "kvmclock_reset",
     ),
+    "the model has the vCPU's mode and its requests alone": (
+        "kvm_vcpu_exit_request", "kvm_arch_vcpu_should_kick",
+    ),
     "the checker's clock stands still": (
         "kvm_read_l1_tsc", "kvm_get_monotonic_and_clockread", "kvm_get_wall_clock_epoch",
     ),

@@ -219,11 +219,43 @@ class KvmXen(Record):
     """arch.xen_hvm_config.flags, in direct execution."""
 
 
+class VcpuSevEsState(Record):
+    """struct vcpu_sev_es_state of arch/x86/kvm/svm/svm.h, and control.vmsa_pa of the VMCB: an SNP guest's VMSA.
+
+    Locks: snp_vmsa_mutex over what begins with snp_; vmsa_pa is the vCPU's own, under vcpu.mutex.
+    """
+
+    snp_vmsa_mutex: Mutex
+    snp_pending_vmsa_gpa: Gpa = INVALID_GPA
+    """The VMSA that the guest has chosen, until the vCPU's reset."""
+    snp_ap_waiting_for_reset: bool
+    snp_guest_vmsa_gpa: Gpa = INVALID_GPA
+    """Becomes an address under mmu_lock; read under mmu_lock alone."""
+    vmsa_pa: Pfn = -1
+    """As a pfn; -1 is INVALID_PAGE."""
+    vmsa_tag: Incarnation
+    """For reports only: the incarnation of the page when it became the VMSA."""
+
+
+OUTSIDE_GUEST_MODE, IN_GUEST_MODE, EXITING_GUEST_MODE = 0, 1, 2
+"""Values of vcpu->mode."""
+
+
 class KvmVcpu(Record):
     """struct kvm_vcpu, with what is used of struct kvm_vcpu_arch."""
 
     kvm: Kvm | None
     mutex: Mutex
+    mode: Annotated[int, Bound(0, 2)]
+    """Of vCPUs of SNP VMs alone."""
+    vmsa_page_reload: bool
+    """KVM_REQ_VMSA_PAGE_RELOAD."""
+    update_protected_guest_state: bool
+    """KVM_REQ_UPDATE_PROTECTED_GUEST_STATE."""
+    halted: bool
+    """arch.mp_state is KVM_MP_STATE_HALTED."""
+    sev_es: VcpuSevEsState
+    """to_svm(vcpu)->sev_es."""
     rq: Rq
     """The runqueue of the CPU that the vCPU's thread runs on."""
     pv_time: GfnToPfnCache

@@ -19,7 +19,7 @@ from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
 from pfncache.linux.include.linux.lockdep import assert_rwlock_held
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace
-from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
+from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff, Sequence
 from pfncache.linux.kernel.locking.mutex import Mutex
 
 
@@ -107,6 +107,14 @@ class KvmMm(Mm):
         """Return a pfn for writing, with a reference unless it is of a VM_PFNMAP mapping; or an error pfn."""
 
     @abstractmethod
+    def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn, pin: bool) -> Pfn:
+        """Return the page at the user address of gfn, for writing, or an error pfn. Locks: SRCU."""
+
+    @abstractmethod
+    def _kvm_faultin_pfn(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Return the page at the user address of gfn, for the guest to write, or an error pfn. Locks: SRCU."""
+
+    @abstractmethod
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:
         """Report to the properties that a write is done and marked dirty."""
 
@@ -143,8 +151,8 @@ class KvmMm(Mm):
         """Set the dirty bit of gfn in the slot that has it now."""
 
     @abstractmethod
-    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end). Locks: mmu_lock for writing, dropped in between."""
+    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        """Zap the SPTEs of [start, end), and return whether TLBs must be flushed. Locks: mmu_lock for writing."""
 
     @abstractmethod
     def kvm_read_guest_page(self, kvm: Kvm, gfn: Gfn, offset: int, length: int) -> Errno:
@@ -298,8 +306,44 @@ class KvmMm(Mm):
         """Read a guest page-table entry and set its accessed bit. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end); with TDX, private and/or shared ones. Locks: mmu_lock for writing."""
+    def emulate_store(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
+        """Emulate a store of the guest. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        """Zap the SPTEs of [start, end), and return whether TLBs must be flushed. Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def mmu_invalidate_retry_gfn(self, kvm: Kvm, sequence: Sequence, gfn: Gfn) -> bool:
+        """Return whether an invalidation of gfn has begun or ended since `sequence`. Locks: mmu_lock."""
+
+    @abstractmethod
+    def kvm_arch_gmem_invalidate_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Take the pages of [start, end) from what is no SPTE (SNP's VMSAs). Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def sev_gmem_invalidate_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Make each vCPU whose VMSA is in [start, end) look it up again. Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def sev_snp_init_protected_guest_state(self, vcpu: KvmVcpu) -> None:
+        """Set the VMSA that the guest has chosen for a vCPU. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def sev_snp_reload_vmsa(self, vcpu: KvmVcpu) -> None:
+        """Look the VMSA up again. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
+    def sev_snp_ap_creation(self, target: KvmVcpu, gpa: Gpa) -> Errno:
+        """Choose the VMSA of another vCPU, for the guest. Locks: SRCU."""
+
+    @abstractmethod
+    def pre_sev_run(self, vcpu: KvmVcpu) -> Errno:
+        """Return -EINVAL if the vCPU has no VMSA. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def svm_vcpu_run(self, vcpu: KvmVcpu) -> Errno:
+        """Run the guest until its next exit. Locks: vcpu.mutex."""
 
     @abstractmethod
     def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
@@ -424,5 +468,25 @@ class KvmMm(Mm):
         """Schedule out the vCPU's thread. Locks: vcpu.mutex."""
 
     @abstractmethod
+    def kvm_arch_vcpu_should_kick(self, vcpu: KvmVcpu) -> bool:
+        """Take a vCPU out of IN_GUEST_MODE; return whether it was in it. Locks: any context."""
+
+    @abstractmethod
+    def kvm_vcpu_exiting_guest_mode(self, vcpu: KvmVcpu) -> int:
+        """Take a vCPU out of IN_GUEST_MODE; return the mode that it was in. Locks: any context."""
+
+    @abstractmethod
     def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
-        """Wake a vCPU that sleeps. Locks: any context."""
+        """Wake a vCPU that sleeps, or make it leave the guest. Locks: any context."""
+
+    @abstractmethod
+    def _kvm_vcpu_kick(self, vcpu: KvmVcpu, wait: bool) -> None:
+        """Kick a vCPU; with `wait`, until it has left the guest. Locks: any context; interrupts on to wait."""
+
+    @abstractmethod
+    def kvm_flush_remote_tlbs(self, kvm: Kvm) -> None:
+        """Flush the TLBs of every vCPU, and wait until they are flushed. Locks: may be mmu_lock."""
+
+    @abstractmethod
+    def flush_if(self, kvm: Kvm, flush: bool) -> None:
+        """Flush the TLBs if SPTEs were zapped. Locks: may be mmu_lock."""

@@ -62,8 +62,15 @@ def test_range_is_added_as_a_whole_and_mmu_lock_dropped_within_it(make_host: Mak
             events.append(f"add {start}-{end}")
             super().kvm_mmu_invalidate_range_add(kvm, start, end)
 
-        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
+        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> bool:
             events.append(f"zap {gfn}")
+            return gfn == 2
+
+        def kvm_arch_gmem_invalidate_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+            events.append(f"hook {start}-{end}")
+
+        def flush_if(self, kvm: Kvm, flush: bool) -> None:
+            events.append("flush" if flush else "no flush")
 
     host = make_host(Watching)
     file = host.kernel._kvm_gmem_create("gmem", host.kvm, 4, MAPPABLE)
@@ -79,5 +86,8 @@ def test_range_is_added_as_a_whole_and_mmu_lock_dropped_within_it(make_host: Mak
 
     lock.__dict__["write_unlock"] = noted_unlock
     host.kernel.kvm_gmem_invalidate_start(file.f_mapping, 0, 3)
-    assert events == ["add 4-6", "zap 4", "unlock", "zap 5", "add 2-3", "zap 2", "unlock"]
+    assert events == [
+        "add 4-6", "zap 4", "no flush", "unlock", "zap 5", "hook 4-6",
+        "add 2-3", "zap 2", "hook 2-3", "flush", "unlock",
+    ]  # fmt: skip
     assert not lock.writer

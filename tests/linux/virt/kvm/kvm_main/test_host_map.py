@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_NOSLOT
+from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_RO_FAULT, KVM_PFN_NOSLOT
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from tests.linux.conftest import HVA, Host
@@ -31,6 +31,11 @@ def test_no_slot_and_no_memory(host: Host) -> None:
     host.add_slot()
     host.kernel.vm_munmap(host.mm, HVA + 0x1000)
     assert vcpu_map(host, 1) == (-EINVAL, KVM_PFN_ERR_FAULT, 0)
+
+
+def test_read_only_slot_is_refused(host: Host) -> None:
+    host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True)
+    assert vcpu_map(host, 0) == (-EINVAL, KVM_PFN_ERR_RO_FAULT, 0)
 
 
 def test_device_memory_is_refused(host: Host) -> None:

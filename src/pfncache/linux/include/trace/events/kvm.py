@@ -7,7 +7,7 @@ Each tracepoint is part of the step that reaches it, and does nothing unless a p
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Kva, Pfn
@@ -21,6 +21,7 @@ LOOKUP_REPEATED = "a lookup was repeated"
 CLOCK_WRITTEN = "the clock was written"
 GUEST_MAPPED = "guest memory was mapped"
 """A TDP fault installed an SPTE."""
+GUEST_ENTERED = "an SNP guest was entered"
 GUEST_WRITTEN = "guest memory was written"
 """KVM wrote through a user address."""
 CONVERTED = "guest memory was converted"
@@ -77,6 +78,14 @@ class Tracepoints:
     @atomic
     def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
         """A page is mapped for the guest, after the check that its lookup is up to date."""
+
+    @atomic
+    def trace_set_vmsa(self, vcpu: KvmVcpu, gfn: Gfn, pfn: Pfn) -> None:
+        """A page becomes a vCPU's VMSA, after the check that its lookup is up to date."""
+
+    @atomic
+    def trace_vmrun(self, vcpu: KvmVcpu) -> None:
+        """An SNP guest has run, from a VMSA that is not free."""
 
     @atomic
     def trace_page_free(self, page: Page) -> None:

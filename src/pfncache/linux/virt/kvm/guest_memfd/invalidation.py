@@ -43,12 +43,12 @@ class GuestMemfdInvalidation(KvmMm):
         Linux: virt/kvm/guest_memfd.c __kvm_gmem_invalidate_start(), virt/kvm/kvm_main.c kvm_mmu_unmap_gfn_range(),
         v7.3.4.
         Locks: invalidate_lock.
-        Simplified: each slot has one entry of the xarray, which an unaligned range has not; TLBs are flushed with each
-        zap, not once at the end.
+        Simplified: each slot has one entry of the xarray, which an unaligned range has not.
         """
         kvm = f.kvm
         assert kvm is not None
         found: bool = False
+        flush: bool = False
         seen: KvmMemorySlot | None = None
         for index in range(len(f.bindings)):
             if start <= index < end:
@@ -63,7 +63,10 @@ class GuestMemfdInvalidation(KvmMm):
                     last = slot.base_gfn + min(slot.gmem_pgoff + slot.npages, end) - slot.gmem_pgoff
                     self.kvm_mmu_invalidate_range_add(kvm, first, last)
                     # Zapping walks metadata that kvm_arch_prepare_memory_region() allocates.
-                    self.unmap_slot_range(kvm, slot, first, last, private, not private)
+                    if self.unmap_slot_range(kvm, slot, first, last, private, not private):
+                        flush = True
+                    self.kvm_arch_gmem_invalidate_range(kvm, first, last)
+        self.flush_if(kvm, flush)
         if found:
             kvm.mmu_lock.write_unlock()
 
@@ -77,16 +80,17 @@ class GuestMemfdInvalidation(KvmMm):
     @part_of("kvm_unmap_gfn_range")
     def unmap_slot_range(
         self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, private: bool, shared: bool
-    ) -> None:
+    ) -> bool:
         """Zap a range of a slot by a walk of the slot's rmap, and in the TDP MMU.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing.
+        Returns: whether TLBs must be flushed before mmu_lock is dropped.
         Simplified: nothing is in the rmaps.
         """
         if self.kvm_memslots_have_rmaps(kvm):
             self.check_arch_ready(slot)
-        self.kvm_unmap_gfn_range(kvm, start, end, private, shared)
+        return self.kvm_unmap_gfn_range(kvm, start, end, private, shared)
 
     @part_of("kvm_unmap_gfn_range")
     @atomic

@@ -73,6 +73,7 @@ class MemAttributes(KvmMm):
         Locks: slots_lock.
         """
         found: bool = False
+        flush: bool = False
         for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
@@ -84,7 +85,9 @@ class MemAttributes(KvmMm):
                 first = start if start > slot.base_gfn else slot.base_gfn
                 last = end if end < slot_end else slot_end
                 self.kvm_mmu_invalidate_range_add(kvm, first, last)
-                self.kvm_unmap_gfn_range(kvm, first, last, not private, private)
+                if self.kvm_unmap_gfn_range(kvm, first, last, not private, private):
+                    flush = True
+        self.flush_if(kvm, flush)
         if found:
             kvm.mmu_lock.write_unlock()
 

@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
-from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_RO_FAULT, Gfn
+from pfncache.linux.include.linux.kvm_types import (
+    KVM_PFN_ERR_FAULT,
+    KVM_PFN_ERR_RO_FAULT,
+    KVM_PFN_NOSLOT,
+    Gfn,
+    is_error_noslot_pfn,
+)
 from pfncache.linux.include.linux.mm_types import MmStruct, Vma
 from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import current
@@ -103,6 +109,34 @@ class GfnToPfn(KvmMm):
             return KVM_PFN_ERR_FAULT
         self.follow_pfnmap_end(mm)
         return pfn if writable else KVM_PFN_ERR_RO_FAULT
+
+    def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn, pin: bool) -> Pfn:
+        """Return the page at the user address of gfn, for writing; attributes and guest_memfd play no part.
+
+        Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), v7.3.4.
+        Locks: SRCU; may sleep.
+        Returns: a pfn, with a reference unless it is of a VM_PFNMAP mapping; KVM_PFN_ERR_RO_FAULT for a read-only slot;
+        KVM_PFN_NOSLOT without a slot or for an INVALID one; or an error pfn.
+        Simplified: a pin is a reference; allow_unsafe_mappings is off, so that VM_PFNMAP memory is not pinned.
+        """
+        hva = self.gfn_to_hva_memslot(slot, gfn)
+        if hva == self.KVM_HVA_ERR_RO_BAD:
+            return KVM_PFN_ERR_RO_FAULT
+        if self.kvm_is_error_hva(hva):
+            return KVM_PFN_NOSLOT
+        pfn = self.hva_to_pfn(hva)
+        if not pin or is_error_noslot_pfn(pfn) or self.pfn_valid(pfn):
+            return pfn
+        return KVM_PFN_ERR_FAULT
+
+    def _kvm_faultin_pfn(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
+        """Return the page at the user address of gfn, for the guest to write.
+
+        Linux: virt/kvm/kvm_main.c __kvm_faultin_pfn(), v7.3.4.
+        Locks: SRCU; may sleep.
+        Returns: as kvm_follow_pfn().
+        """
+        return self.kvm_follow_pfn(slot, gfn, False)
 
     def kvm_release_page_unused(self, pfn: Pfn) -> None:
         """Drop the reference of a lookup whose page was not used.

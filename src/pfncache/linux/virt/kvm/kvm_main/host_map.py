@@ -3,14 +3,8 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import KvmMemorySlot, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import (
-    KVM_PFN_ERR_FAULT,
-    KVM_PFN_ERR_RO_FAULT,
-    KVM_PFN_NOSLOT,
-    Gfn,
-    is_error_noslot_pfn,
-)
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, is_error_noslot_pfn
 from pfncache.linux.include.linux.types import Errno, Kva, Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -18,24 +12,6 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 class HostMap(KvmMm):
     """kvm_vcpu_map() and kvm_vcpu_unmap()."""
-
-    def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Pfn:
-        """Return the page at the user address of gfn, pinned for writing; attributes and guest_memfd play no part.
-
-        Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), v7.3.4.
-        Locks: SRCU; may sleep.
-        Returns: a pfn with a reference, or an error pfn.
-        Simplified: a pin is a reference; allow_unsafe_mappings is off, so VM_PFNMAP memory is refused.
-        """
-        hva = self.gfn_to_hva_memslot(slot, gfn)
-        if hva == self.KVM_HVA_ERR_RO_BAD:
-            return KVM_PFN_ERR_RO_FAULT
-        if self.kvm_is_error_hva(hva):
-            return KVM_PFN_NOSLOT
-        pfn = self.hva_to_pfn(hva)
-        if is_error_noslot_pfn(pfn) or self.pfn_valid(pfn):
-            return pfn
-        return KVM_PFN_ERR_FAULT
 
     def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
         """Pin and map a guest page.
@@ -46,7 +22,7 @@ class HostMap(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        pfn = self.kvm_follow_pfn(self.gfn_to_memslot(kvm, gfn), gfn)
+        pfn = self.kvm_follow_pfn(self.gfn_to_memslot(kvm, gfn), gfn, True)
         if is_error_noslot_pfn(pfn):
             return -EINVAL, pfn, 0
         khva = self.kmap(self.mem_map[pfn])

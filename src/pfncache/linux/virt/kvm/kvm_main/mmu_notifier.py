@@ -75,6 +75,7 @@ class KvmMmuNotifier(KvmMm):
         Simplified: address space 0 only.
         """
         found: bool = False
+        flush: bool = False
         if end <= start:
             WARN_ON_ONCE(True, "WARN_ON_ONCE(range->end <= range->start)")
             return found
@@ -90,7 +91,9 @@ class KvmMmuNotifier(KvmMm):
                     first = self.hva_to_gfn_memslot(start, slot)
                     last = self.hva_to_gfn_memslot(end + self.PAGE_SIZE - 1, slot)
                     self.kvm_mmu_invalidate_range_add(kvm, first, last)
-                    self.kvm_unmap_gfn_range(kvm, first, last, False, True)
+                    if self.kvm_unmap_gfn_range(kvm, first, last, False, True):
+                        flush = True
+            self.flush_if(kvm, flush)
             if found:
                 kvm.mmu_lock.write_unlock()
         return found

@@ -5,9 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pfncache.lang.atomic import guard
-from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.lang.atomic import atomic, block_until, guard
+from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_SNP_VM
+from pfncache.linux.include.linux.kvm_host import (
+    EXITING_GUEST_MODE,
+    IN_GUEST_MODE,
+    OUTSIDE_GUEST_MODE,
+    Kvm,
+    KvmVcpu,
+)
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -52,15 +59,72 @@ def vcpu_loaded(vcpu: KvmVcpu) -> Iterator[None]:
 class VcpuMain(KvmMm):
     """The functions of virt/kvm/kvm_main.c for vCPUs."""
 
-    def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
-        """Wake a sleeping vCPU.
+    @atomic
+    def kvm_vcpu_exiting_guest_mode(self, vcpu: KvmVcpu) -> int:
+        """Replace IN_GUEST_MODE by EXITING_GUEST_MODE; return the mode that it was.
 
-        Linux: include/linux/kvm_host.h kvm_vcpu_kick(), virt/kvm/kvm_main.c __kvm_vcpu_kick(), kvm_vcpu_wake_up(),
-        v7.3.4.
+        Linux: include/linux/kvm_host.h kvm_vcpu_exiting_guest_mode(), v7.3.4.
         Locks: any context.
-        Simplified: vCPUs do not sleep; only the runqueue's lock is taken.
+        """
+        mode = vcpu.mode
+        if mode == IN_GUEST_MODE:
+            vcpu.mode = EXITING_GUEST_MODE
+        return mode
+
+    def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:
+        """Wake a sleeping vCPU, or make one leave the guest, which it may do later.
+
+        Linux: include/linux/kvm_host.h kvm_vcpu_kick(), v7.3.4.
+        Locks: any context.
+        """
+        self._kvm_vcpu_kick(vcpu, False)
+
+    def _kvm_vcpu_kick(self, vcpu: KvmVcpu, wait: bool) -> None:
+        """Wake a sleeping vCPU, or make one leave the guest. Of several kicks, the first sends the IPI.
+
+        With `wait`, return when the vCPU's CPU has served the IPI, as kvm_make_request_and_kick() asks for a request
+        with KVM_REQUEST_WAIT; but a kick that sends none, since the vCPU is exiting already, does not wait.
+
+        Linux: virt/kvm/kvm_main.c __kvm_vcpu_kick(), kvm_vcpu_wake_up(), v7.3.4.
+        Locks: any context; interrupts on to wait.
+        Simplified: vCPUs do not sleep; only the runqueue's lock is taken. A task does not kick the vCPU that it has
+        loaded.
         """
         vcpu.rq.try_to_wake_up()
+        if self.kvm_arch_vcpu_should_kick(vcpu) and wait:
+            self.wait_for_ack(vcpu)
+
+    @part_of("ack_kick")
+    @atomic
+    def wait_for_ack(self, vcpu: KvmVcpu) -> None:
+        """Wait until the CPU that runs the vCPU has served an IPI: it has left the guest, which it may enter again.
+
+        Linux: virt/kvm/kvm_main.c ack_kick(), kernel/smp.c smp_call_function_single(), v7.3.4.
+        """
+        block_until(vcpu.mode != EXITING_GUEST_MODE)
+
+    def kvm_flush_remote_tlbs(self, kvm: Kvm) -> None:
+        """Flush the TLBs of every vCPU, and wait until each has left the guest, in which it uses its TLB.
+
+        Linux: virt/kvm/kvm_main.c kvm_flush_remote_tlbs(), kvm_make_all_cpus_request(), kvm_request_needs_ipi(),
+        v7.3.4.
+        Locks: may be mmu_lock; interrupts on.
+        Simplified: the wait alone; no TLB has an entry that the SPTEs do not have.
+        """
+        for vcpu in kvm.vcpus:
+            if self.kvm_vcpu_exiting_guest_mode(vcpu) != OUTSIDE_GUEST_MODE:
+                self.wait_for_ack(vcpu)
+
+    @part_of_caller
+    def flush_if(self, kvm: Kvm, flush: bool) -> None:
+        """Flush the TLBs if SPTEs were zapped, in an SNP VM: vCPUs of others have no mode, so no task waits.
+
+        Linux: virt/kvm/kvm_main.c kvm_handle_hva_range(), kvm_handle_gfn_range(), virt/kvm/guest_memfd.c
+        __kvm_gmem_invalidate_start(), arch/x86/kvm/mmu/mmu.c kvm_mmu_remote_flush_or_zap(), v7.3.4.
+        Locks: as kvm_flush_remote_tlbs().
+        """
+        if kvm.vm_type == KVM_X86_SNP_VM and flush:
+            self.kvm_flush_remote_tlbs(kvm)
 
     def kvm_vcpu_block(self, vcpu: KvmVcpu) -> bool:
         """Check for a pending upcall before a halted vCPU sleeps.

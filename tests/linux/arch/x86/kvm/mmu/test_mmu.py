@@ -8,9 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
-from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
+from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_EMULATE, RET_PF_RETRY
 from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.types import Pfn
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP, KVM_X86_SW_PROTECTED_VM
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.mutex import mutex
@@ -67,10 +68,50 @@ def test_fault_without_memory(host: Host, unmap: bool) -> None:
     assert mapped(host) == [-1] * 8
 
 
-def test_write_to_a_readonly_slot_exits(host: Host) -> None:
+def fault(host: Host, gfn: int = 0) -> int:
+    with srcu_read_lock(host.kvm.srcu):
+        return host.kernel.kvm_tdp_page_fault(host.kvm, gfn, False)
+
+
+def test_write_to_a_readonly_slot_is_emulated_and_exits(host: Host) -> None:
     host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True)
+    assert fault(host) == RET_PF_EMULATE
+    assert host.mm.ptes[HVA >> 12].pfn == -1
     assert access(host) == -EFAULT
+    # the instruction was fetched; its write is MMIO
+    assert (host.mm.ptes[HVA >> 12].pfn >= 0, mapped(host)[0]) == (True, -1)
+
+
+def test_write_to_read_only_device_memory_is_emulated(host: Host) -> None:
+    host.add_slot()
+    host.map_device(HVA, len(host.kernel.mem_map))
+    host.mm.ptes[HVA >> 12].writable = False
+    assert fault(host) == RET_PF_EMULATE
+    host.mm.vmas[HVA >> 12].writable = False
+    assert fault(host) == RET_PF_EMULATE
+
+
+def test_emulated_write_that_succeeds_resumes_the_guest(host: Host) -> None:
+    """The slot has become writable between the fault and the emulation."""
+
+    class Slow(Vmlinux):
+        def kvm_handle_error_pfn(self, pfn: Pfn) -> int:
+            host.slot().readonly = False
+            return super().kvm_handle_error_pfn(pfn)
+
+    host.kernel.set_memory_region(host.kvm, 0, 0, 1, HVA, readonly=True)
+    host.kernel.__class__ = Slow
+    assert access(host) == 0
     assert mapped(host)[0] == -1
+
+
+def test_poisoned_page_is_retried_after_the_signal(host: Host) -> None:
+    memfd = host.kernel.new_memfd("memfd", 1)
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, memfd, 0)
+    host.add_slot()
+    assert access(host) == 0
+    host.kernel.memory_failure(host.mm, HVA, memfd, 0)
+    assert access(host) == RET_PF_RETRY
 
 
 def test_shared_guest_memfd_needs_no_user_mapping(host: Host) -> None:
@@ -191,16 +232,22 @@ def test_mmu_lock_is_dropped_between_two_sptes(make_host: MakeHost) -> None:
     events: list[str] = []
 
     class Watching(Vmlinux):
-        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
+        def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> bool:
             assert kvm.mmu_lock.writer
             events.append(f"zap {gfn}")
+            return gfn == 1
+
+        def flush_if(self, kvm: Kvm, flush: bool) -> None:
+            events.append("flush" if flush else "no flush")
 
     host = make_host(Watching)
     host.kvm.mmu_lock.__dict__["write_unlock"] = lambda: events.append("unlock")
     host.kvm.mmu_lock.__dict__["write_lock"] = lambda: events.append("lock")
     host.kvm.mmu_lock.writer = True
-    host.kernel.tdp_mmu_zap_leafs(host.kvm, 1, 4, True, True)
-    assert events == ["zap 1", "unlock", "lock", "zap 2", "unlock", "lock", "zap 3"]
+    assert not host.kernel.tdp_mmu_zap_leafs(host.kvm, 1, 4, True, True)
+    assert events == ["zap 1", "flush", "unlock", "lock", "zap 2", "no flush", "unlock", "lock", "zap 3"]
+    # what is zapped last is the caller's to flush
+    assert host.kernel.tdp_mmu_zap_leafs(host.kvm, 0, 2, True, True)
 
 
 def test_a_range_that_is_not_set_is_a_bug_under_mmu_lock_only(host: Host) -> None:

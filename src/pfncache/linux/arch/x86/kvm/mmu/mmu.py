@@ -6,35 +6,45 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_SNP_VM
 from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import (
+    INVALID_GPA,
+    KVM_PFN_ERR_HWPOISON,
+    KVM_PFN_ERR_RO_FAULT,
+    KVM_PFN_NOSLOT,
+    Gfn,
+    Gpa,
+)
 from pfncache.linux.include.linux.lockdep import (
     assert_rwlock_held,
     lockdep_assert_held_read,
     lockdep_assert_held_write,
 )
 from pfncache.linux.include.linux.types import Errno, Pfn, Sequence
-from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT
+from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT, ENOENT
 from pfncache.linux.kernel.locking.spinlock import read_lock, write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 
-RET_PF_RETRY = -EAGAIN
+RET_PF_RETRY, RET_PF_EMULATE = -EAGAIN, -ENOENT
+"""Results of a fault that neither installs an SPTE nor fails; negative, as the model stores results as errnos."""
 
 
 class Mmu(TdpMmu):
     """TDP faults and zapping."""
 
-    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
-        """Zap the SPTEs of [start, end), and flush TLBs.
+    def kvm_unmap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        """Zap the SPTEs of [start, end).
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_unmap_gfn_range(), v7.3.4.
         Locks: mmu_lock for writing, which is dropped in between; an invalidation in progress, or slots_lock.
+        Returns: whether TLBs must be flushed before mmu_lock is dropped.
         """
         lockdep_assert_held_write(kvm.mmu_lock)
         self.assert_invalidation(kvm)
-        self.tdp_mmu_zap_leafs(kvm, start, end, private, shared)
+        return self.tdp_mmu_zap_leafs(kvm, start, end, private, shared)
 
     @part_of("kvm_unmap_gfn_range")
     @atomic
@@ -52,7 +62,7 @@ class Mmu(TdpMmu):
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), v7.3.4.
         """
         with write_lock(kvm.mmu_lock):
-            self.tdp_mmu_zap_leafs(kvm, 0, len(kvm.sptes), True, True)
+            self.flush_if(kvm, self.tdp_mmu_zap_leafs(kvm, 0, len(kvm.sptes), True, True))
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Zap a range whose memory type or APIC page changes.
@@ -76,7 +86,7 @@ class Mmu(TdpMmu):
             self.kvm_mmu_invalidate_start(kvm)
             self.kvm_mmu_invalidate_range_add(kvm, start, end)
             self.kvm_rmap_zap_gfn_range(kvm, start, end)
-            self.tdp_mmu_zap_leafs(kvm, start, end, True, True)
+            self.flush_if(kvm, self.tdp_mmu_zap_leafs(kvm, start, end, True, True))
             self.kvm_mmu_invalidate_end(kvm)
 
     def kvm_rmap_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
@@ -93,14 +103,16 @@ class Mmu(TdpMmu):
                     self.check_arch_ready(slot)
 
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
-        """Zap the SPTEs of a slot that is deleted or moved.
+        """Take the pages of a slot that is deleted or moved from the guest: VMSAs, then SPTEs.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_memslot(), v7.3.4.
         Locks: slots_lock.
         Simplified: only the slot's SPTEs, not all of them (KVM_X86_QUIRK_SLOT_ZAP_ALL off).
         """
         with write_lock(kvm.mmu_lock):
-            self.kvm_unmap_gfn_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages, True, True)
+            if kvm.vm_type == KVM_X86_SNP_VM and slot.gmem_file is not None:  # no other VM has VMSAs
+                self.kvm_arch_gmem_invalidate_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages)
+            self.flush_if(kvm, self.kvm_unmap_gfn_range(kvm, slot.base_gfn, slot.base_gfn + slot.npages, True, True))
 
     def kvm_mmu_faultin_pfn_gmem(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Return the page of a fault that guest_memfd serves.
@@ -169,17 +181,49 @@ class Mmu(TdpMmu):
         """
         return self.mmu_invalidate_retry_gfn(kvm, sequence, gfn)
 
+    def kvm_handle_error_pfn(self, pfn: Pfn) -> Errno:
+        """Return what a fault does whose lookup by user address failed.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_handle_error_pfn(), v7.3.4.
+        Returns: RET_PF_EMULATE for a write to a read-only slot, or to a device's read-only PTE; RET_PF_RETRY for a
+        poisoned page, for which the task gets a SIGBUS; -EFAULT.
+        Simplified: a pending signal is -EFAULT, instead of -EINTR; no signal is sent.
+        """
+        if pfn == KVM_PFN_ERR_RO_FAULT:
+            return RET_PF_EMULATE
+        if pfn == KVM_PFN_ERR_HWPOISON:
+            return RET_PF_RETRY
+        return -EFAULT
+
+    def kvm_mmu_page_fault(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
+        """Handle a TDP fault: map the page for the guest, or emulate the instruction.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), kvm_mmu_do_page_fault(), v7.3.4.
+        Locks: SRCU; the vCPU is loaded.
+        Returns: 0, RET_PF_RETRY, or -EFAULT (an exit to user space, that of MMIO included).
+        Simplified: the instruction that is emulated is in the page that it writes to.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        ret = self.kvm_tdp_page_fault(kvm, self.gpa_to_gfn(gpa), private)
+        if ret != RET_PF_EMULATE:
+            return ret
+        # KVM does not emulate accesses to private memory.
+        if private or self.emulate_store(vcpu, gpa, gpa) != 0:
+            return -EFAULT
+        return 0
+
     def kvm_tdp_page_fault(self, kvm: Kvm, gfn: Gfn, private: bool) -> Errno:
         """Map a gfn for the guest.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_tdp_page_fault(), kvm_tdp_mmu_page_fault(), kvm_mmu_faultin_pfn(), v7.3.4;
         the memslot is looked up in arch/x86/kvm/mmu/mmu.c kvm_mmu_do_page_fault().
         Locks: SRCU.
-        Returns: 0, RET_PF_RETRY, or -EFAULT (an exit to user space).
+        Returns: 0, RET_PF_RETRY, RET_PF_EMULATE, or -EFAULT (an exit to user space).
         Simplified: writes only, so that the page is writable; one lookup that may sleep instead of a first one with
-        FOLL_NOWAIT; no fast_page_fault(), which changes no pfn. -EFAULT stands for every exit, also for those of
-        emulation (no slot, a read-only one), of a pending signal and of guest_memfd's errors, and for the retry after a
-        SIGBUS. `private` is what the guest asks for, also in a SW_PROTECTED VM, where C reads the attribute first.
+        FOLL_NOWAIT; no fast_page_fault(), which changes no pfn. -EFAULT stands for every exit, also for that of
+        guest_memfd's errors. Without a slot, C installs an MMIO SPTE and emulates, which exits: -EFAULT as well.
+        `private` is what the guest asks for, also in a SW_PROTECTED VM, where C reads the attribute first.
         """
         slot = self.gfn_to_memslot(kvm, gfn)
         sequence = kvm.mmu_invalidate_seq
@@ -195,14 +239,13 @@ class Mmu(TdpMmu):
             if not slot.guest_memfd:
                 return -EFAULT
             pfn = self.kvm_mmu_faultin_pfn_gmem(kvm, slot, gfn)
-        else:
-            hva = self.gfn_to_hva_memslot(slot, gfn)
-            # KVM_PFN_ERR_RO_FAULT: a write to a read-only slot is MMIO.
-            if self.kvm_is_error_hva(hva):
+            if pfn < 0:
                 return -EFAULT
-            pfn = self.hva_to_pfn(hva)
-        if pfn < 0:
-            return -EFAULT
+        else:
+            pfn = self._kvm_faultin_pfn(slot, gfn)
+            WARN_ON_ONCE(pfn == KVM_PFN_NOSLOT, "WARN_ON_ONCE(is_noslot_pfn(fault->pfn))")
+            if pfn < 0:
+                return self.kvm_handle_error_pfn(pfn)
         if self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn):
             self.kvm_release_page_unused(pfn)
             return RET_PF_RETRY

@@ -16,35 +16,45 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 class TdpMmu(KvmMm):
     """The functions of arch/x86/kvm/mmu/tdp_mmu.c."""
 
-    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> None:
+    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
         """Zap the SPTEs of [start, end).
 
         Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), tdp_mmu_iter_cond_resched(), v7.3.4.
         Locks: mmu_lock for writing. It may be dropped before each SPTE, and is dropped before each but the first; an
         invalidation is in progress meanwhile, or slots_lock held.
+        Returns: whether an SPTE was zapped, and TLBs must be flushed before mmu_lock is dropped.
         Simplified: it always may block. kvm_arch_flush_shadow_all() calls it too, instead of tdp_mmu_zap_root().
         """
         first: bool = True
+        flush: bool = False
         for gfn in range(len(kvm.sptes)):
             if start <= gfn < end:
                 if not first:
+                    self.flush_if(kvm, flush)
+                    flush = False
                     kvm.mmu_lock.write_unlock()
                     kvm.mmu_lock.write_lock()
                 first = False
-                self.zap_spte(kvm, gfn, private, shared)
+                if self.zap_spte(kvm, gfn, private, shared):
+                    flush = True
+        return flush
 
     @part_of("tdp_mmu_zap_leafs")
     @atomic
-    def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> None:
+    def zap_spte(self, kvm: Kvm, gfn: Gfn, private: bool, shared: bool) -> bool:
         """Zap one SPTE, if its root is one that the filter names; all but TDX have one root, whatever the filter.
 
         Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_leafs(), arch/x86/kvm/mmu/tdp_mmu.h
         kvm_gfn_range_filter_to_root_types(), v7.3.4.
         Locks: mmu_lock for writing.
+        Returns: whether it was present.
         """
         spte = kvm.sptes[gfn]
+        present: bool = False
         if not self.kvm_has_mirrored_tdp(kvm) or (spte.private and private) or (not spte.private and shared):
+            present = spte.pfn >= 0
             spte.pfn = -1
+        return present
 
     def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
         """Return whether the memslots have rmaps: with shadow paging, or once a shadow root was allocated.

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kvm/svm/svm.c: nested guests; for direct execution."""
+"""arch/x86/kvm/svm/svm.c: the run of an SNP guest; nested guests, for direct execution."""
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import host_only
+from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of
+from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
-from pfncache.linux.include.linux.types import Kva
+from pfncache.linux.include.linux.types import Errno, Kva
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
@@ -21,7 +22,35 @@ DONE, INJECTED_GP, EMULATION_FAILURE = 0, 1, 2
 
 
 class Svm(KvmMm):
-    """Nested SVM: accesses to the guest's VMCB."""
+    """The entry of an SNP guest. Nested SVM: accesses to the guest's VMCB."""
+
+    def svm_vcpu_run(self, vcpu: KvmVcpu) -> Errno:
+        """Run an SNP guest until its next exit.
+
+        Linux: arch/x86/kvm/svm/svm.c svm_vcpu_run(), pre_svm_run(), v7.3.4.
+        Locks: vcpu.mutex; interrupts and preemption off.
+        Returns: 0, or -EINVAL for KVM_EXIT_FAIL_ENTRY.
+        """
+        ret = self.pre_sev_run(vcpu)
+        if ret != 0:
+            return ret
+        self.vmrun(vcpu)
+        return 0
+
+    @part_of("svm_vcpu_enter_exit")
+    @atomic
+    def vmrun(self, vcpu: KvmVcpu) -> None:
+        """Access the VMSA, as the processor does when it enters and leaves the guest.
+
+        Linux: arch/x86/kvm/svm/svm.c svm_vcpu_enter_exit(), v7.3.4.
+        Simplified: one access for all between entry and exit; the page may be freed before it.
+        """
+        pfn = vcpu.sev_es.vmsa_pa
+        if self.mem_map[pfn].free:
+            report("use-after-free", f"the guest of {vcpu} runs from a VMSA in pfn {pfn}, which is free")
+        if self.mem_map[pfn].incarnation != vcpu.sev_es.vmsa_tag:
+            report("use-after-free", f"the guest of {vcpu} runs from a VMSA in pfn {pfn}, which has another owner")
+        self.trace_vmrun(vcpu)
 
     def vmload_vmsave_interception(self, vcpu: KvmVcpu, vmcb12: Gpa) -> int:
         """Emulate VMSAVE: write the guest's state to its VMCB through a kernel mapping.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
@@ -36,9 +37,19 @@ class Emulate(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         with vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
-            if self.kvm_fetch_guest_virt(vcpu, rip) != X86EMUL_CONTINUE:
-                return X86EMUL_IO_NEEDED
-            return self.emulator_read_write_onepage(vcpu, operand, b"\0", True)
+            return self.emulate_store(vcpu, rip, operand)
+
+    @part_of("x86_emulate_instruction")
+    def emulate_store(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
+        """Fetch a store, and make it.
+
+        Linux: arch/x86/kvm/x86.c x86_emulate_instruction(), v7.3.4.
+        Locks: SRCU; the vCPU is loaded.
+        Returns: X86EMUL_CONTINUE or X86EMUL_IO_NEEDED.
+        """
+        if self.kvm_fetch_guest_virt(vcpu, rip) != X86EMUL_CONTINUE:
+            return X86EMUL_IO_NEEDED
+        return self.emulator_read_write_onepage(vcpu, operand, b"\0", True)
 
     def kvm_fetch_guest_virt(self, vcpu: KvmVcpu, rip: Gpa) -> Errno:
         """Fetch the instruction.

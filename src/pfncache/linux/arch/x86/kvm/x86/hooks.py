@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
 from pfncache.linux.include.linux.kvm_host import (
+    IN_GUEST_MODE,
     KVM_MR_DELETE,
     KVM_MR_FLAGS_ONLY,
     Kvm,
@@ -28,6 +29,25 @@ class ArchHooks(KvmMm):
         """
         for vcpu in kvm.vcpus:
             self.kvm_vcpu_kick(vcpu)
+
+    def kvm_arch_vcpu_should_kick(self, vcpu: KvmVcpu) -> bool:
+        """Take a vCPU out of IN_GUEST_MODE; return whether it was in it, and needs an IPI.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_should_kick(), v7.3.4.
+        Locks: any context.
+        Simplified: vCPUs of SNP VMs alone have a mode; the others are not in the guest.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        return kvm.vm_type == KVM_X86_SNP_VM and self.kvm_vcpu_exiting_guest_mode(vcpu) == IN_GUEST_MODE
+
+    def kvm_arch_gmem_invalidate_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Take the pages of [start, end) from what is no SPTE.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_gmem_invalidate_range(), v7.3.4.
+        Locks: mmu_lock for writing.
+        """
+        self.sev_gmem_invalidate_range(kvm, start, end)
 
     def kvm_arch_pre_destroy_vm(self, kvm: Kvm) -> None:
         """Stop background work of a VM that is destroyed.

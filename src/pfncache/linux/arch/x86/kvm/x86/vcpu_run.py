@@ -37,7 +37,7 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
             if self.guest_access(kvm, gfn):
                 return 0
             with srcu_read_lock(kvm.srcu):
-                ret: Errno = self.kvm_tdp_page_fault(kvm, gfn, private)
+                ret: Errno = self.kvm_mmu_page_fault(vcpu, gpa, private)
             if ret == 0:
                 self.guest_access(kvm, gfn)
             return ret

@@ -210,7 +210,7 @@ class Flow:
 
 @dataclass
 class Code:
-    """The step code of one actor. It is valid in every system with the same answers to the compiler's queries."""
+    """The step code of one actor. Systems may share it."""
 
     instrs: list[Instr] = field(default_factory=list)
     labels: dict[int, int] = field(default_factory=dict)
@@ -229,8 +229,8 @@ class Code:
     """The instructions that its paths get to, among those that change a path or depend on it."""
     touches: dict[int, Touch] | None = None
     """Cache of movers.touches()."""
-    flow: Flow | None = None
-    """Cache of masks.flow_of()."""
+    flows: dict[tuple[int, ...], Flow] = field(default_factory=dict)
+    """Cache of masks.flow_of(), by the sizes of the code's columns."""
 
     def register(self) -> int:
         """Return a new register."""

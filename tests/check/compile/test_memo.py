@@ -6,14 +6,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from pfncache.check.compile import compiler
 from pfncache.check.compile.compiler import compile_system
-from pfncache.check.compile.emitter import Unit
+from pfncache.check.compile.function_code import FunctionCode
 from pfncache.check.compile.memo import Memo
+from pfncache.check.compile.unit import Unit
 from pfncache.check.program.layout import Program, link
 from pfncache.check.search import Search
 from pfncache.check.system import Actor, Call, System
@@ -44,9 +44,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Call, ...]]:
     calls: list[tuple[Call, ...]] = []
     original = compiler._compile_calls
 
-    def counting(unit: Unit, task: Any, what: tuple[Call, ...], **how: bool) -> object:
-        calls.append(what)
-        return original(unit, task, what, **how)
+    def counting(unit: Unit, actor: Actor | Call) -> FunctionCode:
+        calls.append(actor.calls if isinstance(actor, Actor) else (actor,))
+        return original(unit, actor)
 
     monkeypatch.setattr(compiler, "_compile_calls", counting)
     return calls
@@ -106,7 +106,7 @@ def test_the_same_system_is_not_compiled_again(compiled: list[tuple[Call, ...]])
 
 
 def test_a_memo_that_is_full_forgets(monkeypatch: pytest.MonkeyPatch, compiled: list[tuple[Call, ...]]) -> None:
-    monkeypatch.setattr("pfncache.check.compile.memo.MAX_PIECES", 2)
+    monkeypatch.setattr("pfncache.check.compile.memo.MAX_FUNCTIONS", 2)
     memo = Memo()
     for _ in range(2):
         for function in (toys.increment, look, idle):

@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from pfncache.check.compile.emitter import Frame, Unit
+from pfncache.check.compile.emitter import Frame
 from pfncache.check.compile.expressions import Expressions
+from pfncache.check.compile.function_code import FunctionCode, Inlined
 from pfncache.check.compile.source import FunctionSource, function_source, unwrap
+from pfncache.check.compile.transfer import PassedArguments, concrete, registers_of, renumbered
+from pfncache.check.compile.unit import Unit
 from pfncache.check.compile.values import (
     ANY_INT,
     BOOL,
     NONE,
     Const,
     IntKind,
+    Kind,
     Method,
     Parts,
     RefKind,
@@ -25,7 +29,7 @@ from pfncache.check.compile.values import (
     Value,
 )
 from pfncache.check.ir import LockUse, Variable
-from pfncache.check.ops import LOADS, STORES, Op
+from pfncache.check.ops import Op
 from pfncache.lang.atomic import block_until
 from pfncache.lang.choose import choose, symmetric
 from pfncache.lang.locks import lock_acquire, lock_release
@@ -40,22 +44,21 @@ HOST_FUNCTIONS = (len, range, min, max, abs, int, bool, enumerate, reversed, zip
                   scalar_names, scalar_default, parts_of)  # fmt: skip
 """Functions that are evaluated at compile time, on constants."""
 ANNOTATIONS = frozenset({symmetric, reached, lock_acquire, lock_release})
-SHARED = LOADS | STORES | {Op.EVENT, Op.CHOOSE, Op.BLOCK}
-"""Operations on the state, and those that only a step may have."""
 
 
 class Calls(Expressions):
     """The layer above expressions: calls, and the functions of the modelling language."""
 
-    def __init__(self, unit: Unit, task: Record | None) -> None:
-        super().__init__(unit)
-        self.task = task
+    def __init__(self, unit: Unit, arguments: Sequence[Kind] = (), depth: int = 0) -> None:
+        super().__init__(unit, arguments, depth)
         self.cleanups: list[Callable[[], None]] = []
 
     def call(self, node: ast.Call) -> Value:
         """Compile a call: of the modelling language, of Python on constants, or of a model function."""
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
-            return Super(self.frame.locals[self.frame.source.parameters[0]], self.frame.owner or object)
+            return Super(
+                self.frame.locals[self.frame.source.parameters[0]], self.frame.owner or object, self.frame.query
+            )
         target = self.expression(node.func)
         if self.dead:
             return NONE
@@ -81,7 +84,7 @@ class Calls(Expressions):
         start = len(self.code.instrs)
         for argument in (*node.args, *(k.value for k in node.keywords)):
             self.expression(argument)
-            if any(instr.op in SHARED for instr in self.code.instrs[start:]):
+            if self.code.touches_state(start):
                 self.frame.node = argument
                 what, where = ast.unparse(argument), ast.unparse(node.func)
                 raise self.error(
@@ -97,7 +100,7 @@ class Calls(Expressions):
     def _special(self, plain: Any, arguments: list[Value], keywords: dict[str, Value]) -> Value | None:
         """Compile a call of the modelling language or of Python; return None for any other function."""
         if plain is running:
-            return Const(self.task)
+            return self.unit.running()
         if plain is block_until:
             self._block(arguments[0])
             return NONE
@@ -155,6 +158,7 @@ class Calls(Expressions):
         for argument in arguments:
             if not isinstance(argument, Const):
                 raise self.error(f"{plain.__name__}() requires constants: compare and branch instead")
+            self.unit.inspect(argument.value)
             values.append(argument.value)
         result = plain(*values)
         return Const(tuple(result) if plain in (range, enumerate, reversed, zip) else result)
@@ -187,20 +191,22 @@ class Calls(Expressions):
             locks: list[Record] = [lock.value]
         else:
             assert isinstance(lock, Reg) and isinstance(lock.kind, RefKind)
-            locks = self.unit.heap.pools.get(lock.kind.record, [])
+            locks = self.unit.pool(lock.kind.record)
         given = {"exclusive": True, "excludes": True, "waits": True}
         for name, value in [*zip(given, arguments[1:], strict=False), *keywords.items()]:
             assert isinstance(value, Const)
             given[name] = value.value
-        role = locks[0].role if locks else ""
+        role = self.unit.role(locks[0]) if locks else ""
         use = LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given)
         self.emit(Op.ACQUIRE if acquire else Op.RELEASE, subject=use)
 
-    def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
-        """Push and return the frame of a call of a model function, with its parameters bound."""
-        owner: type | None = None
+    def _callee(
+        self, target: Value, arguments: list[Value], keywords: dict[str, Value]
+    ) -> tuple[Frame, dict[str, Value]]:
+        """Return the frame of a call of a model function, and the values of its parameters, which are not bound."""
+        owner, query = None, None
         if isinstance(target, Method):
-            function, owner = target.function, target.owner
+            function, owner, query = target.function, target.owner, target.query
             arguments = [target.receiver, *arguments]
         else:
             assert isinstance(target, Const)
@@ -210,7 +216,8 @@ class Calls(Expressions):
             raise self.error(
                 f"{getattr(plain, '__name__', plain)!r} is not a model function and not in the model's language"
             )
-        if len(self.frames) > MAX_DEPTH:
+        self.code.depth = max(self.code.depth, len(self.frames))
+        if self.depth + len(self.frames) > MAX_DEPTH:
             raise self.error("calls nest too deeply: the model's language has no recursion")
         source = function_source(plain)
         names = source.parameters
@@ -221,11 +228,21 @@ class Calls(Expressions):
         missing = [n for n in names if n not in bound]
         if missing or len(arguments) > len(names) or len(bound) > len(names):
             raise self.error(f"{source.name}() takes {', '.join(names)}; the call does not match")
-        frame = Frame(source, owner, {}, self.new_label(), len(self.cleanups), source.tree)
+        frame = Frame(source, owner, query, {}, 0, len(self.cleanups), source.tree)
+        return frame, {name: bound[name] for name in names}
+
+    def _push(self, frame: Frame, values: dict[str, Value]) -> None:
+        """Make `frame` the innermost one, and bind its parameters."""
+        frame.end = self.new_label()
         self.frames.append(frame)
-        for name in names:
-            self._bind(name, bound[name])
-        return frame, source
+        for name, value in values.items():
+            self._bind(name, value)
+
+    def _enter(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> tuple[Frame, FunctionSource]:
+        """Push and return the frame of a guard or a generator, which is compiled as a part of its caller."""
+        frame, values = self._callee(target, arguments, keywords)
+        self._push(frame, values)
+        return frame, frame.source
 
     def inline(self, target: Value, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """Inline a model function into its caller, and return its result."""
@@ -240,18 +257,50 @@ class Calls(Expressions):
         is_atomic = getattr(function, "is_atomic", False)
         if is_atomic:
             self.event(atomic=True)
-        frame, source = self._enter(target, arguments, keywords)
-        frame.target = reach
+        if self.dead:
+            return NONE
+        frame, values = self._callee(target, arguments, keywords)
+        frame.target, frame.cleanup_depth = reach, 0
+        given = PassedArguments(self.code.kinds, self.unit.key_of)
+        taken = {name: given.take(value) for name, value in values.items()}
+        is_atomic = is_atomic or self.atomic_depth > 0
+        keys = (self.unit.key_of(function), frame.query, *(key for _, key in taken.values()))
+        key = (self.unit.coverage, self.unit.queries.endless, self.at_end, is_atomic, reach, keys)
+        code = self.unit.find(key)
+        if code is None or self.depth + len(self.frames) + code.depth > MAX_DEPTH:
+            inner = type(self)(self.unit.inner(), given.kinds, self.depth + len(self.frames))
+            inner.at_end, inner.atomic_depth = self.at_end, int(is_atomic)
+            code = inner.compiled(frame, {name: value for name, (value, _) in taken.items()})
+            self.unit.memo.keep(key, code)
+        return self._include(code, given.registers)
+
+    def compiled(self, frame: Frame, values: dict[str, Value]) -> FunctionCode:
+        """Compile a call on its own."""
+        self._push(frame, values)
+        source = frame.source
         if source.is_generator:
             raise self.error(f"{source.name}() is a generator: use it in a for or with statement")
-        self.atomic_depth += is_atomic
         self.block(source.tree.body)
         result = self._leave(frame)
-        self.atomic_depth -= is_atomic
         self.frames.pop()
-        if reach and not source.returns_value:
-            self.reach(reach, Const(True))
-        return result
+        if frame.target and not source.returns_value:
+            self.reach(frame.target, Const(True))
+        return self.code.finished(self.unit, result, ends=not self.dead)
+
+    def _include(self, code: FunctionCode, arguments: list[Reg]) -> Value:
+        """Append the code of a call, and return its result."""
+        self.unit.include(code)
+        self.code.depth = max(self.code.depth, len(self.frames) + code.depth)
+        given = dict(enumerate(arguments))
+        own = {register.number: register for register in registers_of(code.result) if register.number not in given}
+        numbers = tuple([register.number for register in arguments])
+        inlined = Inlined(code.body, numbers, tuple(own), self.stack(), code.touches_state)
+        for number, here in self.code.inline(inlined, code.kinds).items():
+            given[number] = own[number]._replace(number=here)
+        if code.body.rows:
+            self.placed_here.clear()
+        self.dead = not code.ends
+        return concrete(renumbered(code.result, given), self.unit.heap)
 
     def repeat(
         self, turns: int, target: Value, arguments: list[Value], reach: str = "", into: Variable | None = None
@@ -277,7 +326,7 @@ class Calls(Expressions):
         if into is None or self.dead or not isinstance(value, Reg | Const):
             return
         if isinstance(self.kind_of(value), IntKind):
-            self.unit.own.note(into)
+            self.unit.store(into)
             self.emit(Op.STORE, self.scalar(value), subject=into)
 
     def _leave(self, frame: Frame) -> Value:
@@ -286,8 +335,8 @@ class Calls(Expressions):
             self.place(frame.end)
             return NONE
         start, value = frame.returns[0]
-        last = self.code.instrs[-1]
-        alone = len(frame.returns) == 1 and self.dead and last.op == Op.JUMP and last.label == frame.end
+        last = self.last_jump()
+        alone = len(frame.returns) == 1 and last is not None and last.label == frame.end
         self.place(frame.end)
         if not alone:
             return frame.result if frame.result is not None else NONE

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import cast
 
-from pfncache.check.compile.emitter import Frame, Unit
-from pfncache.check.compile.memo import Memo, Piece
+from pfncache.check.compile.emitter import Frame
+from pfncache.check.compile.facts import Facts
+from pfncache.check.compile.function_code import FunctionCode
+from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.queries import Queries
 from pfncache.check.compile.source import function_source
 from pfncache.check.compile.statements import Statements
-from pfncache.check.compile.values import (
-    Const,
-    Method,
-    Value,
-)
-from pfncache.check.compile.writes import Written
+from pfncache.check.compile.unit import Unit
+from pfncache.check.compile.values import NONE, Const, Method, Value
+from pfncache.check.compile.writes import Assumed, Written
 from pfncache.check.ir import Code
 from pfncache.check.ops import Op
 from pfncache.check.system import Actor, Call, Heap, System
-from pfncache.lang.records import Record
 
 
 @dataclass
@@ -41,91 +39,73 @@ class Compiled:
 
 
 def compile_system(system: System, memo: Memo | None = None, coverage: bool = False) -> Compiled:
-    """Compile every actor of `system`, or take from `memo` code of another system that is valid here.
+    """Compile every actor of `system`, with what `memo` has of other systems that is valid here.
 
-    For `coverage`, each line is a target; `memo` then has code that was compiled so, too.
+    For `coverage`, each line is a target.
 
     Scalars that no actor writes are constants. Which ones are written is a least fixed point: an actor is compiled
     again until nothing that was taken for a constant turns out to be written, as a constant may close a branch that
-    writes another scalar.
+    writes another scalar. What does not depend on that is taken from the memo each time.
     """
     memo = memo or Memo()
-    queries = Queries(system)
-    written = Written()
-    pieces: dict[int, Piece] = {}
+    memo.limit()
+    facts = Facts(Queries(system), memo.facts, memo.keys)
+    assumed = Assumed(memo.places, facts.queries.heap)
+    found: dict[int, FunctionCode] = {}
     outdated = list(range(len(system.actors)))
     while outdated:
-        before = len(written)
         for number in outdated:
-            if (piece := memo.find(queries, written, system.actors[number])) is not None:
-                pieces[number] = piece
-                written.add(piece.own)
-        missing = [n for n in outdated if n not in pieces or not pieces[n].holds(written)]
-        for number in missing:
-            memo.extend(queries, written, system.actors[number])
-        if missing and len(written) == before:
-            number = next((n for n in missing if n not in pieces), missing[0])
-            pieces[number] = _compile(queries, written, system.actors[number], memo, coverage)
-            written.add(pieces[number].own)
-        outdated = [n for n in range(len(system.actors)) if n not in pieces or not pieces[n].holds(written)]
-    at_end = Written()
-    if system.at_end is not None:
-        pieces[len(system.actors)] = end = _compile_end(queries, written, system.at_end, memo)
-        at_end.add(end.own)
-    ordered = [pieces[number] for number in sorted(pieces)]
-    used = frozenset[str]().union(*(piece.used for piece in ordered))
-    return Compiled(system, queries.heap, written, at_end, [piece.code for piece in ordered], used)
-
-
-def _compile_end(queries: Queries, written: Written, call: Call, memo: Memo) -> Piece:
-    """Return the code of the check at the end, beside actors that write `written`.
-
-    It is compiled again until nothing that was taken for a constant turns out to be written by the check itself. The
-    actors do not see what it writes.
-    """
-    seen = Written()
-    seen.add(written)
-    while True:
-        end = memo.find(queries, seen, call) or _compile(queries, seen, call, memo, coverage=False)
-        seen.add(end.own)
-        if end.holds(seen):
-            return end
-
-
-def _compile(queries: Queries, written: Written, actor: Actor | Call, memo: Memo, coverage: bool) -> Piece:
-    unit = Unit(queries, written, coverage)
-    if isinstance(actor, Actor):
-        code = _compile_calls(unit, actor.task, actor.calls, endless=actor.endless)
-    else:
-        code = _compile_calls(unit, queries.at_end_task, (actor,), at_end=True)
-    piece = Piece(
-        code=code,
-        own=unit.own,
-        used=frozenset(unit.used),
-        write_dependencies=tuple(unit.write_dependencies.items()),
-        dependencies=tuple(unit.dependencies.items()),
+            actor = system.actors[number]
+            facts.run_as(actor.task)
+            found[number] = _compile(Unit(memo, facts, assumed, coverage), actor)
+            assumed.add(found[number].writes)
+        outdated = [n for n, code in found.items() if assumed.varying & code.asked != code.varying]
+    codes = list(found.values())
+    seen = assumed.copy()
+    if system.at_end is not None:  # the actors do not see what it writes
+        facts.run_as(system.at_end_task)
+        while True:
+            end = _compile(Unit(memo, facts, seen), system.at_end)
+            seen.add(end.writes)
+            if seen.varying & end.asked == end.varying:
+                break
+        codes.append(end)
+    return Compiled(
+        system=system,
+        heap=facts.queries.heap,
+        written=assumed.written(),
+        written_at_end=seen.written(),
+        codes=[memo.code(code.body) for code in codes],
+        used=frozenset(name for code in codes for name in memo.names.things(code.used)),
     )
-    memo.keep(queries, actor, piece)
-    return piece
 
 
-def _compile_calls(
-    unit: Unit, task: Record | None, calls: tuple[Call, ...], at_end: bool = False, endless: bool = False
-) -> Code:
-    compiler = Statements(unit, task)
+def _compile(unit: Unit, actor: Actor | Call) -> FunctionCode:
+    """Return the code of an actor, or of the check at the end: from the memo, if it has code that is valid."""
+    key = unit.coverage, unit.queries.start(actor)
+    code = unit.find(key)
+    if code is None:
+        code = _compile_calls(unit, actor)
+        unit.memo.keep(key, code)
+    return code
+
+
+def _compile_calls(unit: Unit, actor: Actor | Call) -> FunctionCode:
+    at_end, endless = isinstance(actor, Call), isinstance(actor, Actor) and actor.endless
+    compiler = Statements(unit)
     compiler.at_end, compiler.atomic_depth = at_end, int(at_end)
     again = compiler.new_label()
     if endless:
         compiler.labels_used.add(again)
         compiler.place(again)
-    for call, turns in _repeated(calls):
+    for call, turns in _repeated(actor.calls if isinstance(actor, Actor) else (actor,)):
         bottom = function_source(cast(FunctionType, _bottom))
-        compiler.frames = [Frame(bottom, None, {}, compiler.new_label(), 0, None)]
-        unit.used.add(call.function.__name__)
+        compiler.frames = [Frame(bottom, None, None, {}, compiler.new_label(), 0, None)]
+        unit.use(call.function.__name__)
         into = unit.heap.variable(call.result, "returned") if call.result is not None else None
         compiler.repeat(turns, _target(unit, call), [Const(a) for a in call.args], call.target, into)
     compiler.jump(again) if endless else compiler.emit(Op.HALT)
-    return compiler.code
+    return compiler.code.finished(unit, NONE, ends=False)
 
 
 def _repeated(calls: tuple[Call, ...]) -> list[tuple[Call, int]]:
@@ -146,8 +126,9 @@ def _target(unit: Unit, call: Call) -> Value:
     name = call.function.__name__
     for owner in type(receiver).__mro__:
         if name in owner.__dict__:
-            unit.find(unit.queries.member_of(receiver, name), type(receiver), owner)
-            return Method(owner.__dict__[name], Const(receiver), owner)
+            query = unit.queries.member_of(receiver, name)
+            unit.depend_on(*query)
+            return Method(owner.__dict__[name], Const(receiver), owner, query)
     raise AttributeError(name)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pfncache.check.compile.queries import Queries, Query
+from pfncache.check.compile.draft import Draft
+from pfncache.check.compile.queries import Query
 from pfncache.check.compile.source import CompileError, FunctionSource, Location, attributed
+from pfncache.check.compile.unit import Unit
 from pfncache.check.compile.values import (
     ANY_INT,
     BOOL,
@@ -21,68 +24,11 @@ from pfncache.check.compile.values import (
     Value,
     describe,
     join,
-    kind_of_hint,
     wraps_at,
 )
-from pfncache.check.compile.writes import Written
-from pfncache.check.ir import Code, Column, Event, Failure, Instr, SourceLine, Subject, Variable
+from pfncache.check.ir import Column, Event, Failure, Instr, SourceLine, Subject
 from pfncache.check.ops import JUMPS, UNREACHED_AFTER, Op
-from pfncache.check.system import Heap
 from pfncache.lang.records import LIVE, Record
-
-
-@dataclass
-class Unit:
-    """One actor while it is compiled: what its code depends on, and what it writes."""
-
-    queries: Queries
-    written: Written
-    """What all actors write, as far as it has been found."""
-    coverage: bool = False
-    """Mark each line."""
-    own: Written = field(default_factory=Written)
-    """What this actor writes."""
-    used: set[str] = field(default_factory=set)
-    """Names of the kernel's functions that the code is compiled from."""
-    dependencies: dict[Query, object] = field(default_factory=dict)
-    """Queries about the system without its actors, with the answers."""
-    write_dependencies: dict[Query, bool] = field(default_factory=dict)
-    """Queries about what the other actors write, with the answers."""
-    owners: dict[tuple[type, type], Query] = field(default_factory=dict)
-    """By a receiver's class and the one in which a method of it was found: the query that found it."""
-
-    @property
-    def heap(self) -> Heap:
-        """Every record of the system."""
-        return self.queries.heap
-
-    def depend_on(self, *query: Any) -> None:
-        """Record that the code depends on the answer to a query: on ``query[0](queries, *query[1:])``."""
-        if query not in self.dependencies:
-            self.dependencies[query] = self.queries.answer(query)
-
-    def find(self, query: Query, root: type, owner: type) -> None:
-        """Record that a method of an object of class `root` is found in the class `owner`."""
-        self.depend_on(*query)
-        self.owners.setdefault((root, owner), query)
-
-    def initial(self, record: Record, name: str) -> Const:
-        """Return the value of a scalar that no actor writes."""
-        self.depend_on(Queries.scalar, self.heap.variable(record, name))
-        return Const(record.__dict__[name])
-
-    def varies(self, variable: Variable) -> bool:
-        """Return Written.varies() for the writes of all actors."""
-        return self.own.varies(variable) or self._depend_on_writes(Written.varies, variable)
-
-    def varies_any(self, column: Column) -> bool:
-        """Return Written.varies_any() for the writes of all actors."""
-        return self.own.varies_any(column) or self._depend_on_writes(Written.varies_any, column)
-
-    def _depend_on_writes(self, *query: Any) -> bool:
-        if query not in self.write_dependencies:
-            self.write_dependencies[query] = query[0](self.written, *query[1:])
-        return self.write_dependencies[query]
 
 
 @dataclass
@@ -91,6 +37,8 @@ class Frame:
 
     source: FunctionSource
     owner: type | None
+    query: Query | None
+    """What found it as a method."""
     locals: dict[str, Value]
     end: int
     cleanup_depth: int
@@ -120,18 +68,19 @@ SLAB_STATE = IntKind(0, 2)
 
 
 class Emitter:
-    """The lowest layer of the compiler of one actor: instructions, registers, and accesses to records."""
+    """The lowest layer of the compiler of one call: instructions, registers, and accesses to records."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, arguments: Sequence[Kind] = (), depth: int = 0) -> None:
+        """Compile for `unit`; `arguments` are the kinds of the registers that are given, `depth` the frames around."""
         self.unit = unit
-        self.code = Code()
+        self.code = Draft(arguments)
+        self.depth = depth
         self.dead = False
         self.atomic_depth = 0
         self.at_end = False
         """The code is the check at the end: one step, without choices, that must not block and reaches no target."""
         self.frames: list[Frame] = []
         self.labels_used: set[int] = set()
-        self.label_count = 0
         self.placed_here: list[int] = []
 
     # Places
@@ -142,7 +91,7 @@ class Emitter:
         return self.frames[-1]
 
     def stack(self) -> tuple[Location, ...]:
-        """Return the call stack at the line that is being compiled, innermost last."""
+        """Return the call stack within the call at the line that is being compiled, innermost last."""
         return attributed([f.source.location(f.node) if f.node is not None else NOWHERE for f in self.frames])
 
     def error(self, what: str) -> CompileError:
@@ -172,25 +121,21 @@ class Emitter:
 
     def new_label(self) -> int:
         """Return a label, to be placed later."""
-        self.label_count += 1
-        return self.label_count
+        self.code.label_count += 1
+        return self.code.label_count
 
     def place(self, label: int) -> None:
         """Let the label stand for the next instruction. Drop a jump to it that stands right before."""
         instrs = self.code.instrs
-        if self.dead and instrs and instrs[-1].op == Op.JUMP and instrs[-1].label == label:
+        last = self.last_jump()
+        before = instrs[-2] if last is not None and len(instrs) > 1 else None
+        if last is not None and last.label == label:
             instrs.pop()
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
             self.dead = False
-        elif (
-            self.dead
-            and len(instrs) > 1
-            and instrs[-1].op == Op.JUMP
-            and instrs[-2].op == Op.JNZ
-            and instrs[-2].label == label
-        ):
-            instrs[-2:] = [Instr(Op.JZ, instrs[-2].reads, subject=instrs[-1].label)]
+        elif last is not None and isinstance(before, Instr) and before.op == Op.JNZ and before.label == label:
+            instrs[-2:] = [Instr(Op.JZ, before.reads, subject=last.label)]
             for other in self.placed_here:
                 self.code.labels[other] = len(instrs)
             self.dead = False
@@ -200,21 +145,22 @@ class Emitter:
         if label in self.labels_used:
             self.dead = False
 
+    def last_jump(self) -> Instr | None:
+        """Return the jump that the code ends with; None if it ends with something else."""
+        last = self.code.instrs[-1] if self.dead and self.code.instrs else None
+        return last if isinstance(last, Instr) and last.op == Op.JUMP else None
+
     def labels_after(self, start: int) -> list[int]:
         """Return the labels behind the instruction `start`; labels are in the order of their places."""
         return list(itertools.takewhile(lambda label: self.code.labels[label] > start, reversed(self.code.labels)))
 
     def result(self, kind: Kind) -> Reg:
         """Return a register for a value that is computed once."""
-        number = self.code.register()
-        self.code.kinds[number] = kind
-        return Reg(number, kind)
+        return self.code.register(kind, variable=False)
 
     def variable(self, kind: Kind) -> Reg:
         """Return a register for a local that is assigned several times."""
-        number = self.code.register()
-        self.code.kinds[number] = kind
-        return Reg(number, kind, variable=True)
+        return self.code.register(kind, variable=True)
 
     def compute(self, op: Op, kind: Kind, *reads: Reg, subject: Subject | None = None) -> Reg:
         """Emit an instruction with a result."""
@@ -323,7 +269,7 @@ class Emitter:
         assert isinstance(base, Reg)
         varies = self.unit.varies_any(Column(kind, name))
         if varies:
-            self.unit.own.mixed.add(Column(kind, name))
+            self.unit.mix(Column(kind, name))
         if varies or owners_vary:
             self.event(atomic=False)
         self._check_slab(base, records, name)
@@ -350,11 +296,11 @@ class Emitter:
             source = self.compute(Op.MOD, IntKind(0, turn - 1), source, self.constant(turn))
         if isinstance(base, Const):
             variable = self.unit.heap.variable(records[0], name)
-            self.unit.own.note(variable)
+            self.unit.store(variable)
             self.emit(Op.STORE, source, subject=variable)
         else:
             assert isinstance(base, Reg)
-            self.unit.own.columns.add(Column(kind, name))
+            self.unit.store_any(Column(kind, name))
             self.emit(Op.STOREX, base, source, subject=Column(kind, name))
 
     def lookup(self, number: Reg, values: list[Const], kind: Kind) -> Value:
@@ -368,7 +314,7 @@ class Emitter:
         """Return a record that is embedded in the record `base`."""
         _, records = self._records(base)
         self.check(base, "null-dereference")
-        parts = [r.__dict__[name] for r in records]
+        parts = [self.unit.part(r, name) for r in records]
         return self.lookup(base, [Const(p) for p in parts], RefKind(type(parts[0])))
 
     def _plain(self, value: Const) -> int:
@@ -380,7 +326,7 @@ class Emitter:
         if isinstance(base, Const) and isinstance(base.value, Record):
             return type(base.value), [base.value]
         if isinstance(base, Reg) and isinstance(base.kind, RefKind):
-            return base.kind.record, self.unit.heap.pools.get(base.kind.record, [])
+            return base.kind.record, self.unit.pool(base.kind.record)
         raise self.error("only a record has members")
 
     def _field_kind(self, kind: type[Record], name: str) -> Kind:
@@ -388,15 +334,15 @@ class Emitter:
 
     def kind_of_hint(self, hint: Any) -> Kind | None:
         """Return the kind of value that an annotation allows; of a structure that a patch extends, the longer one."""
-        return self.unit.heap.kind(kind_of_hint(hint))
+        return self.unit.kind_of_hint(hint)
 
     def _owner_varies(self, records: list[Record]) -> bool:
-        owners = [r.slab_owner for r in records if r.slab_owner is not None]
+        owners = [owner for owner in map(self.unit.slab_owner, records) if owner is not None]
         return any(self.unit.varies(self.unit.heap.variable(owner, "slab_state")) for owner in owners)
 
     def _check_slab(self, base: Value, records: list[Record], name: str) -> None:
         """Emit KASAN's check, as Record.check_slab() does it."""
-        owners = [r.slab_owner for r in records]
+        owners = [self.unit.slab_owner(r) for r in records]
         if not owners or owners[0] is None or name == "slab_state":
             return
         if not self._owner_varies(records):
@@ -416,6 +362,6 @@ class Emitter:
                 state = self.compute(Op.LOAD, SLAB_STATE, subject=self.unit.heap.variable(owner.value, "slab_state"))
             else:
                 assert isinstance(owner, Reg) and isinstance(owner.kind, RefKind)
-                self.unit.own.mixed.add(Column(owner.kind.record, "slab_state"))
+                self.unit.mix(Column(owner.kind.record, "slab_state"))
                 state = self.compute(Op.LOADX, SLAB_STATE, owner, subject=Column(type(owners[0]), "slab_state"))
         self.check(self.compute(Op.EQ, BOOL, state, self.constant(LIVE)), "use-after-free")

@@ -122,10 +122,8 @@ class Expressions(Emitter):
         if isinstance(base, Super):
             receiver = base.receiver
             assert isinstance(receiver, Const)
-            root = type(receiver.value)
-            below = self.unit.owners.get((root, base.owner))
-            line = root.__mro__
-            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Queries.above, below, name))
+            line = type(receiver.value).__mro__
+            return self._method(receiver, name, line[line.index(base.owner) + 1 :], (Queries.above, base.query, name))
         if isinstance(base, Reg):
             if not isinstance(base.kind, RefKind):
                 raise self.error(f"a number has no member {name!r}")
@@ -146,18 +144,18 @@ class Expressions(Emitter):
         raise self.error(f"a tuple has no member {name!r}")
 
     def _record_member(self, base: Const | Reg, kind: type[Record], name: str) -> Value:
-        if isinstance(base, Reg) and kind not in self.unit.heap.pools:  # no such record: the reference is NULL
+        if isinstance(base, Reg) and not self.unit.pool(kind):  # no such record: the reference is NULL
             self.fail("null-dereference")
             return NONE
         if name in kind.fields:
             return self.load(base, name)
         if name in kind.parts:
             if isinstance(base, Const):
-                return Const(base.value.__dict__[name])
-            pool = self.unit.heap.pools.get(kind, [])
-            if pool and isinstance(pool[0].__dict__[name], tuple):
+                return Const(self.unit.part(base.value, name))
+            rows = [self.unit.part(record, name) for record in self.unit.pool(kind)]
+            if isinstance(rows[0], tuple):
                 self.check(base, "null-dereference")
-                return Parts(base, tuple(r.__dict__[name] for r in pool))
+                return Parts(base, tuple(rows))
             return self.part(base, name)
         if hasattr(kind, name):
             return self._method(base, name, kind.__mro__, (Queries.method, kind, name))
@@ -165,15 +163,14 @@ class Expressions(Emitter):
 
     def _method(self, receiver: Value, name: str, line: tuple[type, ...], query: Query) -> Value:
         if isinstance(receiver, Const) and not isinstance(receiver.value, Record):
-            self.unit.used.add(name)
+            self.unit.use(name)
         for owner in line:
             if name in owner.__dict__:
-                root = type(receiver.value) if isinstance(receiver, Const) else line[0]
-                self.unit.find(query, root, owner)
+                self.unit.depend_on(*query)
                 found = owner.__dict__[name]
                 if isinstance(found, staticmethod):
                     return Const(found.__func__)
-                return Method(found, receiver, owner)
+                return Method(found, receiver, owner, query)
         raise self.error(f"no {name!r} in {line[0].__name__} or what it derives from")
 
     def _subscript(self, node: ast.Subscript) -> Value:

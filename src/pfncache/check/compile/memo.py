@@ -1,96 +1,71 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reuse of step code: most actors of a system are the same as in another system."""
+"""Reuse of step code: a function is compiled once for what matters to it, and inlined wherever it is called so."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
 
-from pfncache.check.compile.queries import Queries, Query
-from pfncache.check.compile.writes import Written
-from pfncache.check.ir import Code
-from pfncache.check.system import Actor, Call
+from pfncache.check.compile.facts import Fact, Facts
+from pfncache.check.compile.function_code import Body, FunctionCode
+from pfncache.check.compile.numbering import Numbering
+from pfncache.check.compile.relocate import relocated
+from pfncache.check.compile.writes import Assumed
+from pfncache.check.ir import Code, Column, Variable
 
-MAX_PIECES = 400
-"""Pieces that are kept, of somewhat less than 1 MB each; those with the least recently used start go first."""
-
-
-@dataclass
-class Piece:
-    """The step code of one actor, with all that it depends on."""
-
-    code: Code
-    own: Written
-    used: frozenset[str]
-    write_dependencies: tuple[tuple[Query, bool], ...]
-    """Queries about what the other actors write, with the answers."""
-    dependencies: tuple[tuple[Query, object], ...]
-    """Queries about the rest of the system, with the answers."""
-    last_mismatch: int = 0
-    """The write dependency that did not hold in the last system that the code was not valid for; it is tried first."""
-
-    def holds(self, written: Written) -> bool:
-        """Return whether the code is valid beside actors that write `written`."""
-        if self.write_dependencies:
-            query, answer = self.write_dependencies[self.last_mismatch]
-            if query[0](written, *query[1:]) != answer:
-                return False
-        for n, (query, answer) in enumerate(self.write_dependencies):
-            if query[0](written, *query[1:]) != answer:
-                self.last_mismatch = n
-                return False
-        return True
-
-    def is_within(self, written: Written) -> bool:
-        """Return whether `written` has all that the code takes for written.
-
-        The actor then writes what this code does, or more.
-        """
-        return all(query[0](written, *query[1:]) for query, answer in self.write_dependencies if answer)
-
-    def fits(self, queries: Queries) -> bool:
-        """Return whether the code is valid in a system, regardless of what is written there."""
-        return all(queries.answer(query) == answer for query, answer in self.dependencies)
+MAX_FUNCTIONS = 40_000
+"""Compiled calls that are kept, of some kB each; when there are more, all are dropped."""
+MAX_CODES = 400
+"""Actors whose step code is kept, of somewhat less than 1 MB each; the one that was used least recently goes first."""
 
 
 class Memo:
-    """Pieces by what their compilation began with.
+    """Compiled calls, by what their compilation began with.
 
     The compiler is a function of that and of the answers to its queries, which it makes one after the other. Where the
     start and all answers are the same, so are the queries, and the code.
     """
 
     def __init__(self) -> None:
-        self._pieces: dict[Query, list[Piece]] = {}
-        self._count = 0
+        self.forget()
 
-    def find(self, queries: Queries, written: Written, actor: Actor | Call) -> Piece | None:
-        """Return the code of an actor beside others that write `written`; None if there is none."""
-        for piece in self._with_start_of(queries, actor):
-            if piece.holds(written) and piece.fits(queries):
-                return piece
+    def forget(self) -> None:
+        """Drop everything."""
+        self.facts: Numbering[Fact] = Numbering()
+        self.places: Numbering[Variable | Column] = Numbering()
+        self.names: Numbering[str] = Numbering()
+        self.keys: Numbering[Hashable] = Numbering()
+        self._functions: dict[object, list[FunctionCode]] = {}
+        self._count = 0
+        self._bodies: dict[object, Body] = {}
+        self._codes: dict[Body, Code] = {}
+
+    def limit(self) -> None:
+        """Drop everything if it is too much. No system may be under way, as its masks are those of the memo."""
+        if self._count > MAX_FUNCTIONS:
+            self.forget()
+
+    def find(self, key: object, facts: Facts, assumed: Assumed) -> FunctionCode | None:
+        """Return code that is valid in a system, beside actors that write what is assumed; None if there is none."""
+        known = self._functions.get(key, ())
+        for code in known:
+            if assumed.varying & code.asked == code.varying and facts.hold(code.facts):
+                return code
         return None
 
-    def extend(self, queries: Queries, written: Written, actor: Actor | Call) -> bool:
-        """Add to `written` what the actor certainly writes. Returns whether that was more.
+    def keep(self, key: object, code: FunctionCode) -> None:
+        """Store the code of a call."""
+        if code.is_reusable:
+            self._functions.setdefault(key, []).append(code)
+            self._count += 1
 
-        The writes of code for fewer written scalars are a lower bound: a scalar that varies closes no branch that a
-        constant leaves open.
-        """
-        before = len(written)
-        for piece in self._with_start_of(queries, actor):
-            if not piece.own <= written and piece.is_within(written) and piece.fits(queries):
-                written.add(piece.own)
-        return len(written) > before
+    def shared(self, body: Body) -> Body:
+        """Return the one body with the content of `body`."""
+        return self._bodies.setdefault(body.content, body)
 
-    def keep(self, queries: Queries, actor: Actor | Call, piece: Piece) -> None:
-        """Store the code of an actor."""
-        self._with_start_of(queries, actor).append(piece)
-        self._count += 1
-        while self._count > MAX_PIECES:
-            self._count -= len(self._pieces.pop(next(iter(self._pieces))))
-
-    def _with_start_of(self, queries: Queries, actor: Actor | Call) -> list[Piece]:
-        """Return the pieces with the start of an actor, and make it the most recently used one."""
-        start = queries.start(actor)
-        pieces = self._pieces[start] = self._pieces.pop(start, [])
-        return pieces
+    def code(self, body: Body) -> Code:
+        """Return the step code of an actor with this body; it is laid out once."""
+        code = self._codes.pop(body, None)
+        self._codes[body] = code = relocated(body) if code is None else code
+        if len(self._codes) > MAX_CODES:
+            self._codes.pop(next(iter(self._codes)))
+        return code

@@ -10,6 +10,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from pfncache.check.compile.source import unwrap
+from pfncache.check.compile.values import RefKind
 from pfncache.check.ir import Variable
 from pfncache.check.system import Actor, Call, Heap, System
 from pfncache.lang.records import Record
@@ -48,33 +49,61 @@ class Queries:
     def __init__(self, system: System) -> None:
         self.kernel = system.kernel
         self.heap = Heap.of(system)
-        self.at_end_task = system.at_end_task
+        self.task: Record | None = None
+        """The task that runs the code that is compiled."""
         self.endless = system.is_endless
         """Some actor is an environment actor: counters wrap."""
-        self._answers: dict[Query, Any] = {}
         self._found: dict[Query, tuple[tuple[type, ...], int]] = {}
-        self._shape = tuple((kind, tuple(map(self._structure, pool))) for kind, pool in self.heap.pools.items())
+        self._keys: dict[int, tuple[Any, Any]] = {}
+        """Keys of functions and other objects by id, with the object."""
 
     def start(self, actor: Actor | Call) -> Query:
-        """Return what the compilation of an actor begins with: how records are built and numbered, and its calls."""
-        task = None if isinstance(actor, Actor) else self.key(self.at_end_task)
-        return self._shape, self.endless, self.key(actor), task
-
-    def _structure(self, record: Record) -> tuple[Any, ...]:
-        parts = (self.key(record.__dict__[name]) for name in type(record).parts)
-        return record.role, self.key(record.slab_owner), *parts
+        """Return what the compilation of an actor, or of the check at the end, begins with: its calls."""
+        calls = actor.calls if isinstance(actor, Actor) else (actor,)
+        return isinstance(actor, Actor), isinstance(actor, Actor) and actor.endless, self.endless, self.key(calls)
 
     def answer(self, query: Query) -> Any:
-        """Return the answer to a query."""
-        if query not in self._answers:
-            self._answers[query] = query[0](self, *query[1:])
-        return self._answers[query]
+        """Return the answer to a query; None if it is about something that the system does not have."""
+        return query[0](self, *query[1:])
 
     # Queries
 
+    def running(self) -> Any:
+        """Key of the task that runs the code."""
+        return self.key(self.task)
+
     def scalar(self, variable: Variable) -> Any:
         """Key of the initial value of a scalar."""
-        return self.key(self.heap.holder(variable).__dict__[variable.name])
+        return self.part(variable.kind, variable.number, variable.name)
+
+    def part(self, kind: type[Record], number: int, name: str) -> Any:
+        """Key of the initial value of a member of a record."""
+        record = self._record(kind, number)
+        return self.key(record.__dict__.get(name)) if record is not None else None
+
+    def slab_owner(self, kind: type[Record], number: int) -> Any:
+        """Key of the dynamically allocated record that a record is a part of."""
+        record = self._record(kind, number)
+        return self.key(record.slab_owner) if record is not None else None
+
+    def role(self, kind: type[Record], number: int) -> Any:
+        """Return the role of a record."""
+        record = self._record(kind, number)
+        return record.role if record is not None else None
+
+    def size(self, kind: type[Record]) -> int:
+        """Return the number of records of a class."""
+        return len(self.heap.pools.get(kind, ()))
+
+    def extension(self, kind: type[Record]) -> type[Record]:
+        """Return the class of records that stands for `kind` in the system."""
+        found = self.heap.kind(RefKind(kind))
+        assert isinstance(found, RefKind)
+        return found.record
+
+    def _record(self, kind: type[Record], number: int) -> Record | None:
+        pool = self.heap.pools.get(kind, ())
+        return pool[number - 1] if number <= len(pool) else None
 
     def named(self, function: FunctionType, name: str) -> Any:
         """Key of what a name that is not a local refers to in a function."""
@@ -125,6 +154,12 @@ class Queries:
             return (type(value), number) if number is not None else Identity(value)
         if value is self.kernel:
             return Queries
+        known = self._keys.get(id(value))
+        if known is None:
+            known = self._keys[id(value)] = value, self._key(value)
+        return known[1]
+
+    def _key(self, value: Any) -> Any:
         if isinstance(value, tuple | list):
             return type(value), *map(self.key, value)
         if isinstance(value, Actor | Call):

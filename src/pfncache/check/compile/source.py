@@ -9,9 +9,9 @@ import linecache
 import textwrap
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import CodeType, FunctionType
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
@@ -30,8 +30,7 @@ class CompileError(Exception):
         return f"{self.where.file}:{self.where.line}: {self.what}"
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """A line of model source."""
 
     file: str
@@ -49,7 +48,7 @@ def attributed(stack: Iterable[Location]) -> tuple[Location, ...]:
     """Return a call stack, outermost first, in which each part of its caller has its caller's name."""
     found: list[Location] = []
     for place in stack:
-        found.append(replace(place, function=found[-1].function) if place.function == CALLER and found else place)
+        found.append(place._replace(function=found[-1].function) if place.function == CALLER and found else place)
     return tuple(found)
 
 

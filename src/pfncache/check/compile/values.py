@@ -66,6 +66,8 @@ class Method:
     receiver: Value
     owner: type
     """The class in which the function was found: super() continues behind it."""
+    query: tuple[Any, ...]
+    """The query that found it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Super:
 
     receiver: Value
     owner: type
+    query: tuple[Any, ...] | None
+    """The query that found the method."""
 
 
 Value = Const | Reg | Tuple | Parts | Method | Super

@@ -74,8 +74,10 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
 
 def flow_of(code: Code, heap: Heap) -> Flow:
     """Return the accesses of each instruction of a code, and of all that may follow it."""
-    if code.flow is not None:
-        return code.flow
+    columns = dict.fromkeys(i.column for i in code.instrs if i.op in (Op.LOADX, Op.STOREX))
+    sizes = tuple(len(heap.variables(column)) for column in columns)
+    if sizes in code.flows:
+        return code.flows[sizes]
     number: dict[Variable, int] = {}
 
     @functools.cache
@@ -89,7 +91,7 @@ def flow_of(code: Code, heap: Heap) -> Flow:
     ends = [(2 << len(number)) - 1 if i.op == Op.HALT else 0 for i in code.instrs]
     nothing, never = [0] * len(reads), [False] * len(reads)
     follow = successors(code)
-    code.flow = Flow(
+    code.flows[sizes] = flow = Flow(
         variables=list(number),
         reads=reads,
         writes=writes,
@@ -98,4 +100,4 @@ def flow_of(code: Code, heap: Heap) -> Flow:
         later_reads=backwards(follow, reads, nothing, nothing, never),
         later_writes=backwards(follow, writes, nothing, nothing, never),
     )
-    return code.flow
+    return flow

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.xen.poll import XenPoll
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL
+from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL, ENOTCONN
 from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 EWOULDBLOCK = EAGAIN
 
 
-class XenEvtchn(KvmMm):
+class XenEvtchn(XenPoll):
     """The functions of arch/x86/kvm/xen.c for event channels."""
 
     def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
@@ -26,7 +26,7 @@ class XenEvtchn(KvmMm):
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: any context.
-        Returns: 1, or -EWOULDBLOCK when shared_info must be refreshed first.
+        Returns: 1, 0 or -ENOTCONN as set_evtchn_pending(), or -EWOULDBLOCK when shared_info must be refreshed first.
         Simplified: the vCPU is kicked, or its vector injected, even if the selector had the bit before.
         """
         kick: bool = False
@@ -36,6 +36,8 @@ class XenEvtchn(KvmMm):
                 if not self.kvm_gpc_check(gpc, self.PAGE_SIZE):
                     return -EWOULDBLOCK
                 rc: Errno = self.set_evtchn_pending(gpc)
+                if rc == -ENOTCONN:
+                    self.kvm_xen_check_poller(vcpu)
                 if rc != 1:
                     return rc
             info = vcpu.xen.vcpu_info_cache
@@ -62,11 +64,15 @@ class XenEvtchn(KvmMm):
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         Locks: gpc.lock for reading.
         Returns: 1, 0 if it was set, -ENOTCONN if the guest has masked it.
-        Simplified: events are masked or already pending in direct execution only.
+        Simplified: an event that is not masked is already pending in direct execution only.
         """
         self.access_khva(gpc, True)
         kvm = gpc.kvm
         assert kvm is not None
+        if kvm.xen.evtchn_masked:
+            was: bool = kvm.xen.evtchn_pending
+            kvm.xen.evtchn_pending = True
+            return 0 if was else -ENOTCONN
         self.trace_evtchn_pending(kvm)
         return 1
 

@@ -232,6 +232,7 @@ class ModelMachine(ModelHost, Machine):
             for vcpu in kvm.vcpus:
                 with self.syscall("an interrupt"):
                     self.kernel.host_timer_interrupt(vcpu)
+                    self.kernel.host_poll_timer(vcpu, int(seconds * 10**9))
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""

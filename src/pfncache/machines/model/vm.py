@@ -17,6 +17,7 @@ from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.linux.include.uapi import (
     KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
     KVM_MEM_GUEST_MEMFD,
+    KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
     KVM_XEN_VCPU_ATTR_TYPE_TIMER,
     PAGE_SIZE,
 )
@@ -84,14 +85,23 @@ class ModelVcpu(Vcpu):
         with self.vm.host.syscall("KVM_XEN_VCPU_GET_ATTR"):
             return self.vm.host.kernel.get_timer_expires(self.record)
 
+    def xen_schedop_poll(self, gpa: int) -> int:
+        """The guest polls for events: a yield without a local APIC, or without event channels in the kernel."""
+        kernel = self.vm.host.kernel
+        with self.vm.host.syscall("KVM_RUN"):
+            kernel.vcpu_enter_guest(self.record)
+            if not self.record.apic_enabled or not self.vm.record.xen.host_flags & KVM_XEN_HVM_CONFIG_EVTCHN_SEND:
+                return 0
+            return kernel.run_schedop_poll(self.record, gpa)
+
     def run(self, immediate_exit: bool = False) -> Exit:
-        """KVM_RUN of a guest that halts."""
+        """KVM_RUN of a guest that halts. With a local APIC, it sleeps in the kernel until a signal ends KVM_RUN."""
         if immediate_exit:
             return Exit("INTR")
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
             self.vm.host.kernel.kvm_xen_runstate_set_running(self.record)
-        return Exit("HLT")
+        return Exit("INTR" if self.record.apic_enabled else "HLT")
 
     def _access(self, gpa: int, write: bool) -> memoryview:
         """An access of the guest, repeated after faults. Returns the accessed bytes."""

@@ -6,12 +6,14 @@ include/xen/interface/xen.h, vcpu.h; the layouts of 64-bit guests and of 32-bit 
 
 from __future__ import annotations
 
+import struct
 import time
 from dataclasses import dataclass
 
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi import (
@@ -21,7 +23,11 @@ from pfncache.linux.include.uapi import (
     XEN_LONG_MODE,
     XenLayout,
 )
-from pfncache.linux.include.uapi.linux.errno import ENOTCONN
+from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL, ENOTCONN
+from pfncache.linux.include.xen.interface.sched import PORT_SIZE, SchedPoll
+
+MAX_POLLED_PORTS = 128
+"""Linux: kvm_xen_schedop_poll()."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,49 @@ class XenLayer(X86, Xen):
             vcpu.xen.host_pending_sel |= 1 << current().host_evtchn_port // self._layout(kvm).word_bits
         vcpu.xen.evtchn_pending_sel |= noted
         return ret
+
+    def kvm_xen_check_poller(self, vcpu: KvmVcpu) -> None:
+        """Wake the vCPU if it polls for the event that is sent, or for more than one."""
+        ports = vcpu.xen.host_poll_ports
+        if len(ports) != 1 or current().host_evtchn_port in ports:
+            super().kvm_xen_check_poller(vcpu)
+
+    def read_sched_poll(self, vcpu: KvmVcpu, param: Gpa) -> Errno:
+        """Read the structure and the ports, and start poll_timer."""
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if self.kvm_read_guest_virt(vcpu, param, SchedPoll.SIZE) != 0:
+            return -EFAULT
+        poll = SchedPoll.parse(self.host_read_guest(kvm, param, SchedPoll.SIZE))
+        if poll.nr_ports > MAX_POLLED_PORTS:
+            return -EINVAL
+        size = poll.nr_ports * PORT_SIZE
+        if size != 0 and self.kvm_read_guest_virt(vcpu, poll.ports, size) != 0:
+            return -EFAULT
+        ports = struct.unpack(f"<{poll.nr_ports}I", self.host_read_guest(kvm, poll.ports, size))
+        if any(port >= self.max_evtchn_port(kvm) for port in ports):
+            return -EINVAL
+        vcpu.xen.host_poll_ports = ports
+        vcpu.xen.host_poll_timeout = poll.timeout
+        return 0
+
+    def polled_event_is_pending(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> bool:
+        """Look at the bits of the ports."""
+        super().polled_event_is_pending(vcpu, gpc)
+        data = self.host_kernel_bytes(gpc.khva)[self._layout(gpc.kvm).pending :]
+        return any(_Bit(data, port).test() for port in vcpu.xen.host_poll_ports)
+
+    def kvm_xen_schedop_poll(self, vcpu: KvmVcpu, param: Gpa) -> Errno:
+        """Stop poll_timer."""
+        ret = super().kvm_xen_schedop_poll(vcpu, param)
+        vcpu.xen.host_poll_timeout = 0
+        return ret
+
+    def host_poll_timer(self, vcpu: KvmVcpu, nanoseconds: int) -> None:
+        """Let poll_timer expire if so much time passes."""
+        if 0 < vcpu.xen.host_poll_timeout <= nanoseconds:
+            vcpu.xen.host_poll_timeout = 0
+            self.cancel_evtchn_poll(vcpu)
 
     def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Deliver the selector bits that were kept."""

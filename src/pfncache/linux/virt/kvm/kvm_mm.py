@@ -348,6 +348,10 @@ class KvmMm(Mm):
         """Assign the page to the guest in the RMP (SNP)."""
 
     @abstractmethod
+    def kvm_xen_runstate_set_running(self, vcpu: KvmVcpu) -> None:
+        """Set the runstate of a vCPU that runs, in direct execution. Locks: takes vcpu.mutex."""
+
+    @abstractmethod
     def kvm_xen_update_runstate(self, vcpu: KvmVcpu, runnable: bool) -> None:
         """Enter another runstate. Locks: SRCU."""
 

@@ -19,6 +19,8 @@ class StealTimeUpdate(KvmMm):
     def record_steal_time(self, vcpu: KvmVcpu) -> None:
         """Write steal time through the user address; a fault there drops the update. The page is marked dirty anyway.
 
+        A Xen guest has its runstate instead, whatever it has written to the MSR.
+
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
         Simplified: `preempted` is reset, by one access; those to version and steal, each of which may fault alone, are
@@ -26,6 +28,9 @@ class StealTimeUpdate(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
+        if kvm.xen.hvm_config:
+            self.kvm_xen_update_runstate(vcpu, False)
+            return
         if current().mm is not kvm.mm:
             WARN_ON_ONCE(True, "WARN_ON_ONCE(current->mm != vcpu->kvm->mm)")
             return

@@ -167,5 +167,9 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         """
         if vcpu.clock_update:
             self.run_clock_update(vcpu)
-        if vcpu.st.enabled:
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if kvm.xen.hvm_config:
+            self.kvm_xen_runstate_set_running(vcpu)
+        elif vcpu.st.enabled:
             self.run_steal_time_update(vcpu)

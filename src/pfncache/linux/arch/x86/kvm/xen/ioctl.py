@@ -221,9 +221,8 @@ class XenIoctl(VcpuRun, XenSharedInfo, XenVcpuInfo, XenTimer, XenRunstate, Softi
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if kvm.xen.hvm_config:
-            self._enter_runstate(kvm, vcpu, RUNSTATE_RUNNING)
-            self.run_runstate_update(vcpu)
+        self._enter_runstate(kvm, vcpu, RUNSTATE_RUNNING)
+        self.run_runstate_update(vcpu)
 
     @part_of("hrtimer_interrupt")
     def host_timer_interrupt(self, vcpu: KvmVcpu) -> None:

@@ -35,6 +35,8 @@ from pfncache.machines.resource import OpenFile
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """Maximum numbers of a VM: gfns, memslot ids, memslot objects, vCPUs."""
+_RESET_CODE, _USER_CODE = 1, 2
+"""Parts of the machine's own code: the reset vector, and the programs for user mode."""
 _TRIES = 16
 """Maximum faults of one guest access."""
 _UNDEFINED = Exit("SHUTDOWN")
@@ -100,8 +102,22 @@ class ModelVcpu(Vcpu):
             return Exit("INTR")
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
-            self.vm.host.kernel.kvm_xen_runstate_set_running(self.record)
+            self._run_firmware(_RESET_CODE)
         return Exit("INTR" if self.record.apic_enabled else "HLT")
+
+    def _run_firmware(self, code: int) -> None:
+        """Run a part of the machine's own code: its first access since SPTEs were zapped is a fault."""
+        kvm = self.vm.record
+        if self.vm.host.capabilities.processor.nested_paging and not kvm.host_firmware_mapped & code:
+            kvm.host_firmware_mapped |= code
+            self._handled_exit()
+
+    def _handled_exit(self) -> None:
+        """After an exit that KVM handles itself, it processes what is pending before the next entry."""
+        kernel = self.vm.host.kernel
+        kernel.run_event_injection(self.record)
+        kernel.use_timer_port(self.record)
+        kernel.run_timer_injection(self.record)
 
     def _access(self, gpa: int, write: bool) -> memoryview:
         """An access of the guest, repeated after faults. Returns the accessed bytes."""
@@ -109,6 +125,7 @@ class ModelVcpu(Vcpu):
         gfn = gpa // PAGE_SIZE
         with self.vm.host.syscall("KVM_RUN"):
             kernel.vcpu_enter_guest(self.record)
+            self._run_firmware(_USER_CODE)
             slot = self.vm.slot_at(gfn)
             if slot is None:
                 raise GuestExit(Exit("MMIO", gpa, write))
@@ -127,10 +144,7 @@ class ModelVcpu(Vcpu):
                 leave = Exit("MEMORY_FAULT", gfn * PAGE_SIZE, detail=kind) if from_gmem else Exit("EFAULT")
                 raise GuestExit(leave)
             if not present:
-                # The fault was an exit that KVM handles itself: pending requests are processed before the next entry.
-                kernel.run_event_injection(self.record)
-                kernel.use_timer_port(self.record)
-                kernel.run_timer_injection(self.record)
+                self._handled_exit()
             if write:
                 # A writable SPTE is made with the page marked.
                 with mutex(self.record.mutex), vcpu_loaded(self.record), srcu_read_lock(kvm.srcu):

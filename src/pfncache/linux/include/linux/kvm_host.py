@@ -284,6 +284,8 @@ class Kvm(Record):
     mmu_notifier_registered: bool
     users_count: Count
     vm_type: Annotated[int, Bound(0, 7)]
+    host_firmware_mapped: int = 0
+    """In no kernel: the parts of the machine's own code that SPTEs map, as bits, in direct execution."""
     host_kvmclock_offset: int = 0
     """arch.kvmclock_offset, in direct execution."""
     host_kvmclock_update_work: bool = False

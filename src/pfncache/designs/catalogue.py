@@ -80,6 +80,7 @@ preempt_rt = (
 _FIXES: dict[str, type[Patch]] = {
     "caches-invalidated-on-release": fixes.InvalidateCachesOnRelease,
     "xen-timer-stopped": fixes.StopXenTimers,
+    "poll-outside-srcu": fixes.PollOutsideSrcu,
     "failed-folio-unlocked": fixes.UnlockFailedFolio,
 }
 """Proposed fixes of faults of mainline 7.3.4, one each: docs/findings."""

@@ -46,6 +46,16 @@ def test_kick_comes_after_the_locks_are_dropped(ready: Host) -> None:
     assert ready.vcpu.xen.vcpu_info_cache.lock.readers == 0
 
 
+def test_kick_comes_with_a_request(ready: Host) -> None:
+    assert send_fast(ready) == 1
+    assert ready.vcpu.unblock
+    ready.kernel.vcpu_enter_guest(ready.vcpu)
+    assert not ready.vcpu.unblock
+    ready.vcpu.xen.upcall_vector = True
+    assert send_fast(ready) == 1
+    assert (kicks(ready), ready.vcpu.unblock) == (2, False)  # an interrupt needs none
+
+
 def test_fast_path_never_refreshes(ready: Host) -> None:
     drop_shared_info(ready)
     assert send_fast(ready) == -EAGAIN

@@ -99,6 +99,15 @@ def test_event_for_a_vcpu_info_that_is_gone_is_delivered_later(ready: Host) -> N
     assert used(ready) == []  # nothing is pending
 
 
+def test_event_that_is_noted_is_delivered_when_the_vcpu_runs_next(ready: Host) -> None:
+    ready.vcpu.clock_update = False
+    ready.kernel.madvise_dontneed(ready.mm, HVA + 0x1000)
+    assert (send(ready), used(ready), ready.vcpu.unblock) == (1, ["shinfo"], True)
+    ready.kernel.vcpu_enter_guest(ready.vcpu)
+    assert used(ready) == ["vcpu_info"] * 2
+    assert (ready.vcpu.xen.evtchn_pending_sel, ready.vcpu.unblock) == (False, False)
+
+
 def test_event_that_is_noted_during_an_injection_has_its_upcall_with_it(make_host: MakeHost) -> None:
     """The upcall comes after the kernel's selector was cleared, and the vector after the lock was dropped."""
     events: list[tuple[str, bool, int]] = []

@@ -158,12 +158,16 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
     def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:
         """Serve the requests of a vCPU before it enters the guest: KVM_RUN.
 
-        KVM_REQ_UNBLOCK, like any request, keeps it out of the guest until vcpu_run() clears it.
+        KVM_REQ_UNBLOCK, like any request that stays pending, keeps the vCPU out of the guest: vcpu_run() clears it, and
+        delivers what is pending, as after an exit.
 
         Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), vcpu_run(), kvm_arch_vcpu_load(), v7.3.4.
         Simplified: no guest exit is at an instruction boundary, so that none sets `preempted`.
         """
-        vcpu.unblock = False
         if vcpu.clock_update:
             self.run_clock_update(vcpu)
         self.run_steal_time_update(vcpu)
+        if vcpu.unblock:
+            vcpu.unblock = False
+            self.run_event_injection(vcpu)
+            self.run_timer_injection(vcpu)

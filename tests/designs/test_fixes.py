@@ -14,6 +14,7 @@ from pfncache.verify.runner import Job, run, run_jobs
 FIXES = {
     "caches-invalidated-on-release": ["xen/process-exit", "vm/destroy-timer"],
     "xen-timer-stopped": ["vm/destroy-timer"],
+    "poll-outside-srcu": ["xen/poll-and-update"],
     "failed-folio-unlocked": [
         "gmem/failure-and-punch",
         "pairs/gmem-mmap/punch+memory-failure",

@@ -1,41 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A short differential run with a fixed seed, and that a difference is found and shrunk."""
+"""Programs are repeatable, a difference is found and shrunk, and a short run on this host's kernel shows none."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 
-from pfncache.designs.design import Patch
+from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.design import Design, Patch
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.types import Errno
-from pfncache.selftests.identify import Host, probe
+from pfncache.machines.capabilities import EMULATING, Processor
+from pfncache.machines.model.machine import ModelMachine
+from pfncache.selftests.differential.inside import run_programs
+from pfncache.selftests.differential.program import Program, SideCall, SideState, run
+from pfncache.selftests.differential.side import Side
+from pfncache.selftests.identify import probe
+from tests.fuzz.differential import Differential, RunPrograms, compare
+from tests.fuzz.generator import LENGTH, OPERATIONS, XEN_OPERATIONS, program
 
-from .differential import Differential
-
-SHORT = settings(
-    max_examples=60, stateful_step_count=40, derandomize=True, database=None, deadline=None,
-    suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
-)  # fmt: skip
-
-
-@pytest.fixture
-def host() -> Host:
-    found = probe()
-    if found.capabilities is None:
-        pytest.skip(found.reason)
-    if found.capabilities.guest_memfd_flags & 3 != 3:
-        pytest.skip("no guest_memfd that can be mapped")
-    return found
+MAINLINE = DESIGNS["mainline-7.3"]
+SHADOW = Processor(nested_paging=True)
 
 
-@pytest.mark.slow
-def test_model_and_kernel_agree(host: Host) -> None:
-    Differential.design, before = host.design, Differential.operations
-    run_state_machine_as_test(Differential, settings=SHORT)
-    assert Differential.operations - before > 1000
+def model_of(design: Design, processor: Processor) -> RunPrograms:
+    """A model in the place of the kernel."""
+
+    def run_all(programs: list[Program], xen: bool) -> list[list[SideState]]:
+        found = []
+        for operations in programs:
+            with ModelMachine(design, 64, 64, processor) as machine:
+                found.append(run(machine, operations, xen))
+        return found
+
+    return run_all
+
+
+def test_program_of_a_number_is_always_the_same() -> None:
+    assert program("1", 7, True) == program("1", 7, True)
+    assert len({program(seed, number, False) for seed in ("1", "2") for number in range(20)}) == 40
+    assert [len(program("1", 7, xen)) for xen in (False, True)] == [LENGTH + 2, LENGTH + 4]
+
+
+def test_operations_are_methods_of_a_side() -> None:
+    assert [name for name, _, _ in OPERATIONS + XEN_OPERATIONS if not callable(getattr(Side, name, None))] == []
+
+
+@pytest.mark.parametrize(("processor", "xen"), [(EMULATING, False), (SHADOW, True)])
+def test_model_agrees_with_itself(processor: Processor, xen: bool) -> None:
+    both = Differential(MAINLINE, model_of(MAINLINE, processor), processor, xen)
+    operations, difference = both.batch("1", range(10))
+    assert difference is None
+    assert operations > 500
 
 
 class ClockStandsStill(Patch, X86):
@@ -45,13 +61,33 @@ class ClockStandsStill(Patch, X86):
         return 0
 
 
+def test_difference_is_shrunk_to_a_program() -> None:
+    other = model_of(MAINLINE + [ClockStandsStill], EMULATING)
+    _, difference = Differential(MAINLINE, other, EMULATING, False).batch("1", range(10))
+    assert difference is not None
+    assert difference.what == "what pages hold"
+    text = str(difference).split("after:\n", 1)[1].splitlines()
+    assert text[0] == "side = Side(machine)"
+    assert len(text) <= 5
+    assert text[-1].startswith(("side.do(lambda s: s.run(", "side.do(lambda s: s.load(", "side.do(lambda s: s.store("))
+
+
+def test_first_difference_is_reported() -> None:
+    same = SideState("ok", [], [])
+    programs = (SideCall("run", ()), SideCall("stopped", ()), SideCall("run", ()))
+    assert compare(programs, [same] * 3, [same] * 3) is None
+    other = [same, same._replace(result="EINVAL"), same._replace(presence=[("anon", [True], [])])]
+    difference = compare(programs, [same] * 3, other)
+    assert difference is not None
+    assert (difference.program, difference.what, difference.kernel) == (programs[:2], "the result", "EINVAL")
+
+
 @pytest.mark.slow
-def test_difference_is_shrunk_to_a_program(host: Host) -> None:
-    Differential.design = host.design + [ClockStandsStill]
-    quick = settings(SHORT, max_examples=200, phases=(Phase.generate, Phase.shrink))
-    with pytest.raises(AssertionError, match="what pages hold") as found:
-        run_state_machine_as_test(Differential, settings=quick)
-    program = str(found.value).split("after:\n", 1)[1].splitlines()
-    assert program[0] == "side = Side(machine)"
-    assert len(program) <= 5
-    assert "side.do(lambda s: s.run())" in program
+def test_model_and_kernel_agree() -> None:
+    host = probe()
+    if host.capabilities is None:
+        pytest.skip(host.reason)
+    both = Differential(host.design, run_programs, host.capabilities.processor, bool(host.capabilities.xen))
+    operations, difference = both.batch("test", range(30))
+    assert difference is None
+    assert operations > 1000

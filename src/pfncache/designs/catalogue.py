@@ -90,6 +90,7 @@ preempt_rt = (
 _FIXES: dict[str, type[Patch]] = {
     "caches-invalidated-on-release": fixes.InvalidateCachesOnRelease,
     "xen-timer-stopped": fixes.StopXenTimers,
+    "poll-outside-srcu": fixes.PollOutsideSrcu,
     "failed-folio-unlocked": fixes.UnlockFailedFolio,
     "kick-waits-for-exit": fixes.WaitForExitingVcpu,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.kvm.x86.hooks import ArchHooks
+from pfncache.linux.arch.x86.kvm.xen.poll import XenPoll
 from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.mm_types import AddressSpace
@@ -38,6 +39,20 @@ class StopXenTimers(Patch, ArchHooks, XenTimer):
         for vcpu in kvm.vcpus:
             self.kvm_xen_stop_timer(vcpu)
         super().kvm_arch_pre_destroy_vm(kvm)
+
+
+class PollOutsideSrcu(Patch, XenPoll):
+    """KVM: x86/xen: leave the SRCU read section while a vCPU polls.
+
+    vcpu_block() does so for a vCPU that halts. Until an event or a signal ends the poll, synchronize_srcu() of a
+    memslot update waits for it, with slots_lock held. Nothing that SRCU protects is used after the sleep.
+    """
+
+    def halt_polling_vcpu(self, vcpu: KvmVcpu) -> None:
+        """Sleep outside of the section."""
+        self.kvm_vcpu_srcu_read_unlock(vcpu)
+        super().halt_polling_vcpu(vcpu)
+        self.kvm_vcpu_srcu_read_lock(vcpu)
 
 
 class UnlockFailedFolio(Patch, GuestMemfdInvalidation):

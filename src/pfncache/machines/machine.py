@@ -103,8 +103,15 @@ class Vcpu(Closing):
         """KVM_XEN_VCPU_GET_ATTR of the timer, which delivers an expired one. Returns the expiry time; 0 if not set."""
 
     @abstractmethod
+    def xen_schedop_poll(self, gpa: int) -> int:
+        """The guest makes the hypercall SCHEDOP_poll with struct sched_poll at `gpa`, and gets 0 or a negative errno.
+
+        GuestExit if a signal ends KVM_RUN.
+        """
+
+    @abstractmethod
     def run(self, immediate_exit: bool = False) -> Exit:
-        """KVM_RUN of a guest that halts at once."""
+        """KVM_RUN of a guest that halts at once. With a local APIC in the kernel, it sleeps until a signal ends it."""
 
     @abstractmethod
     def load(self, gpa: int) -> bytes:

@@ -204,6 +204,30 @@ def timer_set(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
+# SCHEDOP_poll
+
+
+def _poll(w: World) -> World:
+    """Let the vCPU poll for an event that the guest has masked; shared_info is in no slot."""
+    _set_shared_info(w, by_hva=True)
+    w.kvm.xen.evtchn_masked = True
+    return w.actor("vcpu", w.call("run_schedop_poll", w.vcpu, w.gpa))
+
+
+@scenario(caches=shared_info)
+def poll_and_send(w: World) -> None:
+    """A vCPU polls for an event that is sent."""
+    w.cannot_reach("sender: kvm_xen_set_evtchn() succeeded", "it returns -ENOTCONN for a masked event")
+    _poll(w).actor("sender", _send(w))
+
+
+@scenario(caches=shared_info, slots=2)
+def poll_and_update(w: World) -> None:
+    """A vCPU polls for an event that the VMM sends after it has deleted a memslot."""
+    w.cannot_reach("vmm: kvm_xen_set_evtchn() succeeded", "it returns -ENOTCONN for a masked event")
+    _poll(w).actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva), _send(w))
+
+
 # vcpu_info
 
 

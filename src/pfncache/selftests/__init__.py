@@ -10,18 +10,20 @@ from pfncache.selftests.suites import (
     clock,
     footprint,
     invalidation,
+    limits,
     races,
     series,
     slots,
     widened,
     xen,
+    xen_poll,
     xen_vcpu,
 )
 
 SUITES = (
-    series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, attributes.SUITE, clock.CLOCK_SUITE, clock.STEAL_SUITE,
-    invalidation.SUITE, invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED, races.WINDOW, footprint.SUITE,
-    xen.SUITE, widened.SUITE, widened.EXITS, xen_vcpu.TIMERS,
+    series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, attributes.SUITE, limits.SUITE, clock.CLOCK_SUITE,
+    clock.STEAL_SUITE, invalidation.SUITE, invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED,
+    races.WINDOW, footprint.SUITE, xen.SUITE, xen_poll.SUITE, widened.SUITE, widened.EXITS, xen_vcpu.TIMERS,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
 """Every test, by name."""

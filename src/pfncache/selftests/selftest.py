@@ -9,6 +9,7 @@ from typing import TypedDict, Unpack
 
 from pfncache.designs.alternatives import RefusePrivate
 from pfncache.designs.design import Design
+from pfncache.designs.fixes import PollOutsideSrcu
 from pfncache.designs.reverts_pfncache import RevertDedicatedSequence, TestActiveFirst
 from pfncache.designs.rfc import ResolvePfnsViaGmem
 from pfncache.machines.capabilities import Capabilities
@@ -204,6 +205,11 @@ def without_dedicated_sequence(design: Design) -> str:
 def without_active_test(design: Design) -> str:
     """Expect failure of designs whose refresh warns of a cache that was never activated, as in 7.3.4."""
     return "" if _has(design, TestActiveFirst) else "WARN_ON_ONCE in a refresh of a cache that was never active"
+
+
+def without_poll_outside_srcu(design: Design) -> str:
+    """Expect failure of designs whose vCPUs poll for Xen events inside an SRCU read section."""
+    return "" if _has(design, PollOutsideSrcu) else "kvm_xen_schedop_poll() sleeps inside an SRCU read section"
 
 
 def _has(design: Design, patch: type) -> bool:

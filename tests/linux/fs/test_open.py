@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.linux.include.linux.kvm_host import File, GmemFile
-from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP, ESPIPE
+from pfncache.linux.include.uapi.linux.errno import EFBIG, EINVAL, EOPNOTSUPP, ESPIPE
 from tests.linux.conftest import Host
 
 KEEP, PUNCH, ZERO, COLLAPSE = 1, 2, 16, 8
@@ -26,6 +26,8 @@ def memfd(host: Host) -> File:
         (KEEP, 0, 0x1000, 0),
         (KEEP | PUNCH, 0, 0x1000, 0),
         (KEEP | PUNCH, 0x4000, 0x1000, 0),
+        (KEEP | PUNCH, 1 << 62, 1 << 62, -EFBIG),
+        (PUNCH, 1 << 62, 1 << 62, -EOPNOTSUPP),
         (KEEP, -1, 0x1000, -EINVAL),
         (KEEP, 0, 0, -EINVAL),
         (KEEP, 0x4000, 0x1000, -EINVAL),

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/madvise.c: MADV_DONTNEED and MADV_REMOVE."""
+"""mm/madvise.c: MADV_DONTNEED, MADV_REMOVE and MADV_POPULATE_*."""
 
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import File
-from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM
+from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, EINVAL, ENOMEM
 from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host, MakeHost
 
@@ -57,3 +57,35 @@ def test_remove_keeps_the_file_but_not_mmap_lock(make_host: MakeHost) -> None:
     host.kernel.vm_mmap_pgoff(host.mm, HVA, file.f_mapping, 0)
     assert host.kernel.madvise_remove(host.mm, HVA) == 0
     assert (file.f_count, host.mm.mmap_lock.readers) == (1, 0)
+
+
+def test_populate(host: Host) -> None:
+    populate = host.kernel.madvise_populate
+    assert populate(host.mm, HVA, False) == 0
+    assert populate(host.mm, HVA, True) == 0
+    assert (host.mm.ptes[NUMBER].pfn >= 0, host.mm.ptes[NUMBER].writable) == (True, True)
+    page = host.page(HVA)
+    assert populate(host.mm, HVA, True) == 0
+    assert host.page(HVA) is page
+    assert populate(host.mm, TARGET, False) == -ENOMEM
+    assert host.mm.mmap_lock.readers == 0
+
+
+def test_populate_asks_the_mapping_first(host: Host) -> None:
+    populate = host.kernel.madvise_populate
+    host.map_device(HVA, 100)
+    assert [populate(host.mm, HVA, write) for write in (False, True)] == [-EINVAL, -EINVAL]
+    host.kernel.do_mprotect_pkey(host.mm, HVA + 0x1000, False, True)
+    assert [populate(host.mm, HVA + 0x1000, write) for write in (True, False)] == [-EINVAL, 0]
+    host.kernel.do_mprotect_pkey(host.mm, HVA + 0x1000, False, False)
+    assert [populate(host.mm, HVA + 0x1000, write) for write in (True, False)] == [-EINVAL, -EINVAL]
+
+
+def test_populate_of_private_and_of_poisoned_memory(host: Host) -> None:
+    private, shared = (host.kernel._kvm_gmem_create(f"gmem{flags}", host.kvm, 1, flags) for flags in (1, 3))
+    host.kernel.vm_mmap_pgoff(host.mm, HVA, private.f_mapping, 0)
+    assert host.kernel.madvise_populate(host.mm, HVA, False) == -EFAULT  # SIGBUS
+    host.kernel.vm_mmap_pgoff(host.mm, TARGET, shared.f_mapping, 0)
+    assert host.kernel.madvise_populate(host.mm, TARGET, True) == 0
+    host.kernel.memory_failure(host.mm, TARGET, shared.f_mapping, 0)
+    assert host.kernel.madvise_populate(host.mm, TARGET, True) == -EHWPOISON

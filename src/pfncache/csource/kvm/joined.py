@@ -23,6 +23,7 @@ from pfncache.csource.kvm import (
     vm,
     x86,
     xen,
+    xen_adapters,
 )
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
@@ -58,7 +59,7 @@ ADAPTERS: tuple[type, ...] = (
     guest_access.GuestAccessAdapters,
     gup.GupAdapters,
     x86.X86Adapters,
-    xen.XenAdapters,
+    xen_adapters.XenAdapters,
     guest_memfd.GuestMemfdAdapters612,
     x86.X86Adapters612,
 )

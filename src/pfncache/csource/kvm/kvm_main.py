@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pfncache.csource.tables import CallEntry, EachEntry, Tables
+from pfncache.csource.tables import CallEntry, EachEntry, MemberEntry, Tables
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
@@ -42,7 +42,8 @@ TABLES = Tables(
         "kvm_set_page_dirty": "the model has no dirty flags of pages",
         "kvm_sched_out": "the model calls kvm_arch_vcpu_put() in its place",
         "kvm_vcpu_block": "the model has no wait queues of vCPUs",
-        "kvm_vcpu_check_block": "an upcall of Xen is the only event that the model has",
+        "kvm_vcpu_halt": "the model has no wait queues of vCPUs",
+        "kvm_vcpu_check_block": "an upcall of Xen and KVM_REQ_UNBLOCK are the only events that the model has",
         "kvm_get_vcpu": "vCPUs of the model are a tuple by index",
         "kvm_get_vcpu_by_id": "vCPUs of the model are a tuple by index",
         "kvm_make_request": "a request is a member of the vCPU",
@@ -51,6 +52,7 @@ TABLES = Tables(
         "vcpu_put": "a member of the task instead of the CPU",
         "kvm_vcpu_ioctl": "a scenario calls the functions that the ioctls call",
     },
+    members={("KvmVcpu", "____srcu_idx"): MemberEntry("{0}.srcu_idx", "Python mangles names with two underscores")},
     each={
         "kvm_for_each_memslot_in_gfn_range": EachEntry(
             "self.memslots_in_gfn_range({1}, {2}, {3})", ("0.slot",), "a walk of the ids instead of the tree"

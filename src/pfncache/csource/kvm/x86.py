@@ -24,6 +24,7 @@ BY_HAND = {
     USER: (
         "kvm_steal_time_set_preempted", "apf_put_user_ready", "apf_pageready_slot_free", "kvm_arch_async_page_present",
         "kvm_arch_can_dequeue_async_page_present", "kvm_mmu_gva_to_gpa_read", "kvm_fetch_guest_virt",
+        "kvm_read_guest_virt",
         "emulator_read_write_onepage", "emulator_cmpxchg_emulated", "x86_emulate_instruction",
         "kvm_arch_vcpu_ioctl_translate",
     ),

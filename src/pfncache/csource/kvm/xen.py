@@ -3,35 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pfncache.csource.tables import AsmEntry, CallEntry, EachEntry, MemberEntry, NameEntry, Tables
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.include.uapi.asm import kvm as uapi
 from pfncache.linux.arch.x86.kvm.xen.attributes import XenAttributes
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
-from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EAGAIN
 from pfncache.linux.include.uapi.linux.kvm import KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL
 from pfncache.linux.include.xen.interface import xen as interface
 from pfncache.linux.kernel.time.hrtimer import Hrtimer
 
 PORT = "an idr of outbound event channels, which the model does not have"
-HYPERCALL = "the model has no hypercalls"
-POLL = "no vCPU of the model polls"
+PORTS = "the ports that a vCPU polls for: contents of guest memory"
+POLL_TIMER = "a timeout of a poll is in direct execution alone"
 CLOCK = "the checker's clock stands still"
 TIMES = "the times that are spent in each state are not modelled"
 CONTENTS = "contents of guest memory: no bit is set before, and none is masked, but in direct execution"
 INDEX = "vCPUs of the model are a tuple by index"
 ALWAYS = "a timer of the model's guests has a port"
 REQUEST = "a request is a member of the vCPU; those that the model does not serve have no effect"
+KVM_REQ_UNBLOCK = 2
 KVM_REQ_CLOCK_UPDATE = 8
 CONSTANTS = {
     **{name: value for name, value in vars(uapi).items() if name.startswith("KVM_XEN_")},
     "EWOULDBLOCK": EAGAIN,
     "KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL": KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-    "KVM_REQ_UNBLOCK": 2, "KVM_REQ_MASTERCLOCK_UPDATE": 3, "KVM_REQ_CLOCK_UPDATE": KVM_REQ_CLOCK_UPDATE,
+    "KVM_REQ_UNBLOCK": KVM_REQ_UNBLOCK, "KVM_REQ_MASTERCLOCK_UPDATE": 3, "KVM_REQ_CLOCK_UPDATE": KVM_REQ_CLOCK_UPDATE,
     "HRTIMER_NORESTART": 0, "HRTIMER_MODE_ABS_HARD": 0,
     "XEN_RUNSTATE_UPDATE": 0, "EVTCHN_2L_NR_CHANNELS": 4096, "COMPAT_EVTCHN_2L_NR_CHANNELS": 1024,
     "RUNSTATE_running": interface.RUNSTATE_RUNNING, "RUNSTATE_runnable": interface.RUNSTATE_RUNNABLE,
@@ -46,7 +44,9 @@ BY_HAND = {
         "kvm_xen_setattr_evtchn", "kvm_xen_eventfd_reset", "kvm_xen_eventfd_assign", "kvm_xen_eventfd_update",
         "kvm_xen_eventfd_deassign",
     ),
-    HYPERCALL: ("kvm_xen_schedop_poll", "wait_pending_event", "kvm_xen_hypercall_enabled"),
+    PORTS: ("kvm_xen_schedop_poll", "wait_pending_event"),
+    POLL_TIMER: ("cancel_evtchn_poll",),
+    "a scenario calls the hypercalls that the model has": ("kvm_xen_hypercall_enabled",),
     "a timer of the model is initialised when it is made": ("kvm_xen_init_timer",),
     "scenarios without Xen do not call it": ("kvm_xen_has_pending_events",),
 }  # fmt: skip
@@ -78,7 +78,9 @@ BITS = {
     ("test_and_set_bit", "KvmVcpuXen.evtchn_pending_sel"): CallEntry(
         "self.note_pending_sel({1:owner}, {0})", "in the checker the selector has one bit", "bool"
     ),
-    ("test_and_clear_bit", "KvmXen.poll_mask"): CallEntry("False", POLL, "bool"),
+    ("test_and_clear_bit", "KvmXen.poll_mask"): CallEntry(
+        "self.test_and_clear_poll_mask({struct:kvm_vcpu})", "the vCPU's bit is a member of the vCPU", "bool"
+    ),
 }
 STORES = {
     **{
@@ -99,7 +101,7 @@ TABLES = Tables(
     by_hand={name: reason for reason, names in BY_HAND.items() for name in names},
     opaque={
         "evtchnfd": PORT, "eventfd_ctx": PORT, "vcpu_runstate_info": TIMES, "compat_vcpu_runstate_info": TIMES,
-        "timer_list": POLL,
+        "timer_list": POLL_TIMER,
     },
     asm=ASM,
     member_calls=BITS,
@@ -121,8 +123,8 @@ TABLES = Tables(
         ("KvmVcpu", "pvclock_tsc_mul"): MemberEntry("0", "the clock's scale does not change"),
         ("KvmVcpu", "hv_clock"): MemberEntry("0", "contents of the guest's clock, before 6.15", "struct hv_clock"),
         ("Hrtimer", "function"): MemberEntry("True", "a timer is initialised when it is made", "bool"),
-        ("KvmVcpuXen", "poll_evtchn"): MemberEntry("0", POLL),
-        ("KvmVcpuXen", "poll_timer"): MemberEntry("0", POLL, "opaque"),
+        ("KvmVcpuXen", "poll_evtchn"): MemberEntry("self.poll_evtchn_of({0})", PORTS, "int", "None"),
+        ("KvmVcpuXen", "poll_timer"): MemberEntry("0", POLL_TIMER, "opaque"),
         ("KvmVcpuXen", "vcpu_id"): MemberEntry("0", "guests of the model make no hypercalls", "int", "None"),
         ("KvmVcpuXen", "timer_virq"): MemberEntry(
             "self.timer_port({0})", ALWAYS, "int", "self.host_set_timer_port({0}, {1})"
@@ -176,8 +178,8 @@ TABLES = Tables(
         "hrtimer_cancel": CallEntry("{0}.cancel()", "a method of the timer", "void"),
         "hrtimer_start": CallEntry("{0}.start()", "a method of the timer; it may expire at any time", "void"),
         "hrtimer_start_expires": CallEntry("{0}.start()", "a method of the timer", "void"),
-        "timer_delete_sync": CallEntry("", POLL, "void"),
-        "del_timer_sync": CallEntry("", POLL, "void"),
+        "timer_delete_sync": CallEntry("", POLL_TIMER, "void"),
+        "del_timer_sync": CallEntry("", POLL_TIMER, "void"),
         "cpu_feature_enabled": CallEntry("True", "the model's TSC is stable", "bool"),
         "static_cpu_has": CallEntry("True", "the model's TSC is stable", "bool"),
         "kvm_get_monotonic_and_clockread": CallEntry("(True, 0, 0)", CLOCK, "bool", results=("0", "1")),
@@ -211,7 +213,7 @@ class XenHelpers(XenAttributes):
         assert kvm is not None
         self.access_khva(gpc, True)
         was_set = self.test_and_set_port(gpc, port)
-        if not was_set:
+        if not was_set and not self.port_is_masked(gpc, port):
             self.trace_evtchn_pending(kvm)
         return was_set
 
@@ -306,9 +308,11 @@ class XenHelpers(XenAttributes):
 
     @part_of("kvm_make_request")
     def request(self, number: int, vcpu: KvmVcpu) -> None:
-        """Request a clock update; other requests have no effect."""
+        """Request a clock update, or the end of a sleep; other requests have no effect."""
         if number == KVM_REQ_CLOCK_UPDATE:
             vcpu.clock_update = True
+        if number == KVM_REQ_UNBLOCK:
+            vcpu.unblock = True
 
     @part_of("kvm_irq_delivery_to_apic")
     def wake_vcpu(self, kvm: Kvm, number: int) -> None:
@@ -346,114 +350,3 @@ class XenHelpers(XenAttributes):
     def host_set_runstate_entry_time(self, xen: KvmVcpuXen, nanoseconds: int) -> None:
         """Keep the time when the runstate was entered."""
         xen.host_runstate_entry_time = nanoseconds
-
-
-class XenAdapters(XenHelpers):
-    """The model's functions that take or return something else than the C's: each calls the C's function."""
-
-    c_kvm_xen_has_interrupt: Callable[..., int]
-    c_kvm_xen_set_evtchn_fast: Callable[..., tuple[Errno, int, bool]]
-    c_kvm_xen_set_evtchn: Callable[..., tuple[Errno, int, bool]]
-    c_kvm_xen_hvm_evtchn_send: Callable[..., Errno]
-    c_kvm_xen_hvm_set_attr: Callable[..., Errno]
-    c_kvm_xen_vcpu_set_attr: Callable[..., Errno]
-    c_kvm_xen_vcpu_get_attr: Callable[..., tuple[Errno, ...]]
-    c_kvm_xen_start_timer: Callable[..., None]
-    c_kvm_xen_inject_timer_irqs: Callable[..., None]
-    c_xen_timer_callback: Callable[..., int]
-
-    def kvm_xen_has_interrupt(self, vcpu: KvmVcpu) -> bool:
-        """Return a truth value."""
-        return self.c_kvm_xen_has_interrupt(vcpu) != 0
-
-    def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        """Pass the event as a structure."""
-        return self.c_kvm_xen_set_evtchn_fast(
-            kvm,
-            xe_port=self.evtchn_port(),
-            xe_vcpu_id=self.index_of(vcpu),
-            xe_vcpu_idx=self.index_of(vcpu),
-            xe_priority=KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-        )[0]
-
-    def kvm_xen_set_evtchn(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
-        """Pass the event as a structure."""
-        return self.c_kvm_xen_set_evtchn(
-            kvm,
-            xe_port=self.evtchn_port(),
-            xe_vcpu_id=self.index_of(vcpu),
-            xe_vcpu_idx=self.index_of(vcpu),
-            xe_priority=KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-        )[0]
-
-    def kvm_xen_hvm_evtchn_send(self, kvm: Kvm, port: int, vcpu_id: int, priority: int) -> Errno:
-        """Pass the event as a structure."""
-        return self.c_kvm_xen_hvm_evtchn_send(kvm, uxe_port=port, uxe_vcpu=vcpu_id, uxe_priority=priority)
-
-    def kvm_xen_hvm_set_attr(self, kvm: Kvm, attribute: int, value: int) -> Errno:
-        """Pass the attribute as a structure with a union."""
-        return self.c_kvm_xen_hvm_set_attr(
-            kvm,
-            data_type=attribute,
-            data_u_long_mode=value,
-            data_u_vector=value,
-            data_u_runstate_update_flag=value,
-            data_u_shared_info_gfn=value,
-            data_u_shared_info_hva=value,
-            data_u_evtchn_send_port=value,
-            data_u_evtchn_type=0,
-            data_u_evtchn_flags=0,
-            data_u_xen_version=value,
-        )
-
-    def kvm_xen_vcpu_set_attr(self, vcpu: KvmVcpu, attribute: int, value: int, expires: int) -> Errno:
-        """Pass the attribute as a structure with a union."""
-        return self.c_kvm_xen_vcpu_set_attr(
-            vcpu,
-            data_type=attribute,
-            data_u_gpa=value,
-            data_u_hva=value,
-            data_u_runstate_state=value,
-            data_u_runstate_state_entry_time=0,
-            data_u_runstate_time_running=0,
-            data_u_runstate_time_runnable=0,
-            data_u_runstate_time_blocked=0,
-            data_u_runstate_time_offline=0,
-            data_u_vcpu_id=value,
-            data_u_timer_port=value & KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-            data_u_timer_priority=value >> 32,
-            data_u_timer_expires_ns=expires,
-            data_u_vector=value,
-        )
-
-    def kvm_xen_vcpu_get_attr(self, vcpu: KvmVcpu, attribute: int) -> Errno:
-        """Drop the values."""
-        return self.c_kvm_xen_vcpu_get_attr(
-            vcpu,
-            data_type=attribute,
-            data_u_gpa=0,
-            data_u_hva=0,
-            data_u_runstate_state=0,
-            data_u_runstate_state_entry_time=0,
-            data_u_runstate_time_running=0,
-            data_u_runstate_time_runnable=0,
-            data_u_runstate_time_blocked=0,
-            data_u_runstate_time_offline=0,
-            data_u_vcpu_id=0,
-            data_u_timer_port=0,
-            data_u_timer_priority=0,
-            data_u_timer_expires_ns=0,
-            data_u_vector=0,
-        )[0]
-
-    def kvm_xen_start_timer(self, vcpu: KvmVcpu, guest_abs: int) -> None:
-        """Set the timer as its VMM does, not as a guest."""
-        self.c_kvm_xen_start_timer(vcpu, guest_abs, False)
-
-    def kvm_xen_inject_timer_irqs(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """Pass the vCPU alone."""
-        self.c_kvm_xen_inject_timer_irqs(vcpu)
-
-    def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
-        """Pass the timer."""
-        self.c_xen_timer_callback(vcpu.xen.timer)

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.types import Errno
-from pfncache.linux.include.uapi.linux.errno import EINVAL, EOPNOTSUPP
+from pfncache.linux.include.uapi.linux.errno import EFBIG, EINVAL, EOPNOTSUPP
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE
 from pfncache.linux.mm.shmem import Shmem
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 
 FALLOC_FL_MODE_MASK = 0xFA
 """PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE, WRITE_ZEROES, of which one may be set."""
+MAX_LFS_FILESIZE = (1 << 63) - 1
+"""s_maxbytes of the file systems of memfd and guest_memfd."""
 
 
 class Open(Shmem, GuestMemfdFile):
@@ -21,8 +23,7 @@ class Open(Shmem, GuestMemfdFile):
         """Check the arguments of fallocate(), then call the function of the file.
 
         Linux: fs/open.c vfs_fallocate(), v7.3.4.
-        Returns: 0, -EINVAL, -EOPNOTSUPP, or the result of the file's function.
-        Simplified: sizes stay far below s_maxbytes.
+        Returns: 0, -EINVAL, -EOPNOTSUPP, -EFBIG, or the result of the file's function.
         """
         if offset < 0 or length <= 0:
             return -EINVAL
@@ -33,6 +34,8 @@ class Open(Shmem, GuestMemfdFile):
             return -EOPNOTSUPP
         if operation == FALLOC_FL_PUNCH_HOLE and mode & FALLOC_FL_KEEP_SIZE == 0:
             return -EOPNOTSUPP
+        if offset + length > MAX_LFS_FILESIZE:
+            return -EFBIG
         if file.f_mapping.gmem:
             return self.kvm_gmem_fallocate(file, mode, offset, length)
         return self.shmem_fallocate(file.f_mapping, mode, offset, length)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/madvise.c: MADV_DONTNEED and MADV_REMOVE."""
+"""mm/madvise.c: MADV_DONTNEED, MADV_REMOVE and MADV_POPULATE_*."""
 
 from __future__ import annotations
 
@@ -33,6 +33,31 @@ class Madvise(Open):
                 return -EINVAL
             self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
         return 0
+
+    def madvise_populate(self, mm: MmStruct, address: Hva, write: bool) -> Errno:
+        """Make the PTE of one page present, and writable: madvise(MADV_POPULATE_READ or MADV_POPULATE_WRITE).
+
+        Linux: mm/madvise.c madvise_populate(), mm/gup.c faultin_page_range(), v7.3.4.
+        Locks: mmap_lock for reading, which a fault of a file may drop.
+        Returns: 0, -ENOMEM without a mapping or memory, -EINVAL where the mapping does not allow the access,
+        -EHWPOISON, -EFAULT for SIGBUS.
+        """
+        while True:
+            with down_read(mm.mmap_lock):
+                vma = mm.vmas[address >> self.PAGE_SHIFT]
+                if not vma.present:
+                    return -ENOMEM
+                mapping = vma.mapping
+                if vma.pfnmap or (mapping is not None and mapping.no_direct_map):
+                    return -EINVAL
+                if not (vma.writable if write else vma.readable):
+                    return -EINVAL
+                pte = mm.ptes[address >> self.PAGE_SHIFT]
+                if pte.pfn >= 0 and (pte.writable or not write):
+                    return 0
+                ret = self.handle_mm_fault(mm, address, write)
+                if ret != 0:
+                    return ret
 
     def madvise_remove(self, mm: MmStruct, address: Hva) -> Errno:
         """Punch a hole into the file that one page maps: madvise(MADV_REMOVE).

@@ -16,6 +16,8 @@ from pfncache.machines.program import ROLES, CpuMode, GuestProgram
 GPA = 0xFFFF0000
 SIZE = 0x10000
 SLOT = 500
+XEN_SCHED_OP = 29
+"""__HYPERVISOR_sched_op, in rax."""
 REPORT = 0x3FFFF000
 """Guest physical address of reports, without memory: the last page that the guest's page tables map."""
 
@@ -33,6 +35,7 @@ _PROGRAMS = {
     # ud2; "kvm"; lock cmpxchg [rbx], dx; mov [rcx], rax; jmp .
     "cmpxchg": bytes.fromhex("0f0b 6b766d 66f00fb113 488901 ebfe"),
     "vmsave": bytes.fromhex("0f01db 488901 ebfe"),  # vmsave; mov [rcx], rax; jmp .
+    "hypercall": bytes.fromhex("0f01d9 488901 ebfe"),  # vmmcall; mov [rcx], rax; jmp .
     "rdtsc": bytes.fromhex("0f31 48c1e220 4809d0 488901 ebfe"),  # rdtsc; rdx:rax to rax; mov [rcx], rax; jmp .
 }
 _REAL_CMPXCHG = bytes.fromhex("f0 0fb10f f4")  # lock cmpxchg [bx], cx; hlt

@@ -19,6 +19,7 @@ from pfncache.linux.include.uapi import (
     MAP_SHARED,
     PAGE_SIZE,
     PROT_RW,
+    SCHEDOP_POLL,
 )
 from pfncache.machines.host import firmware, libc, pace
 from pfncache.machines.host.devkvm import RUN_SECONDS, KvmHost
@@ -52,6 +53,8 @@ from pfncache.machines.resource import OpenFile
 _RFLAGS = 2
 _SPIN_SECONDS = 0.05
 """Bound of KVM_RUN for a program that does not end."""
+_POLL_SECONDS = 6.0
+"""Bound of KVM_RUN for a guest that polls for events."""
 _APIC_SPIV = 0xF0
 _EFER_SVME = 1 << 12
 
@@ -108,6 +111,15 @@ class HostVcpu(Vcpu):
         timer = KvmXenAttr(KVM_XEN_VCPU_ATTR_TYPE_TIMER)
         ioctl(self.fd, "KVM_XEN_VCPU_GET_ATTR", timer)
         return int(timer.u[1])
+
+    def xen_schedop_poll(self, gpa: int) -> int:
+        """VMMCALL in ring 0; Intel's KVM makes it a VMCALL."""
+        registers = {"rax": firmware.XEN_SCHED_OP, "rdi": SCHEDOP_POLL, "rsi": gpa, "rcx": firmware.REPORT}
+        sregs = firmware.kernel_mode(self._reset)
+        leave = self._enter_at(sregs, firmware.ENTRY["hypercall"], pace.bound(_POLL_SECONDS), **registers)
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
+            raise GuestExit(leave)
+        return int.from_bytes(leave.data, "little", signed=True)
 
     def run(self, immediate_exit: bool = False) -> Exit:
         """KVM_RUN at the reset vector, where the guest halts."""
@@ -292,10 +304,10 @@ class HostVcpu(Vcpu):
         if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
             raise GuestExit(leave)
 
-    def _enter_at(self, sregs: KvmSregs, rip: int, **registers: int) -> Exit:
+    def _enter_at(self, sregs: KvmSregs, rip: int, seconds: float | None = None, **registers: int) -> Exit:
         self._load_sregs(sregs)
         ioctl(self.fd, "KVM_SET_REGS", KvmRegs(rip=rip, rflags=_RFLAGS, **registers))
-        return self._enter()
+        return self._enter(seconds)
 
     def close(self) -> None:
         """Close the file descriptor."""

@@ -6,16 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
 from pfncache.linux.include.uapi import (
+    KVM_X86_DEFAULT_VM,
     UFFDIO_REGISTER_MODE_MINOR,
     UFFDIO_REGISTER_MODE_MISSING,
     UFFDIO_REGISTER_MODE_WP,
 )
+from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.mmap import Mmap
 from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
@@ -143,6 +145,17 @@ class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap):
         """A task with this stop point stops when the page is unmapped."""
         super().unmap_mapping_folio(mapping, index)
         self._stop_at(StopPoint.UNMAP)
+
+    def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Zap every SPTE of a default VM, as with KVM_X86_QUIRK_SLOT_ZAP_ALL: the guest's next accesses are faults.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_memslot(), kvm_memslot_flush_zap_all(), v7.3.4.
+        """
+        super().kvm_arch_flush_shadow_memslot(kvm, slot)
+        if kvm.vm_type == KVM_X86_DEFAULT_VM:
+            kvm.host_firmware_mapped = 0
+            with write_lock(kvm.mmu_lock):
+                self.kvm_unmap_gfn_range(kvm, 0, len(kvm.sptes), True, True)
 
     def _stop_at(self, place: StopPoint) -> None:
         task = current()

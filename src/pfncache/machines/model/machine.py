@@ -16,6 +16,8 @@ from pfncache.linux.include.linux.kvm_host import GmemFile
 from pfncache.linux.include.uapi import (
     MADV_DONTNEED,
     MADV_HWPOISON,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
     MADV_REMOVE,
     MAP_ANONYMOUS,
     MAP_PRIVATE,
@@ -121,6 +123,8 @@ class ModelMachine(ModelHost, Machine):
                     done(self.kernel.madvise_dontneed(self.mm, page))
                 elif advice == MADV_REMOVE:
                     done(self.kernel.madvise_remove(self.mm, page))
+                elif advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
+                    done(self.kernel.madvise_populate(self.mm, page, advice == MADV_POPULATE_WRITE))
                 elif advice == MADV_HWPOISON:
                     self._memory_failure(page)
                 else:
@@ -232,6 +236,7 @@ class ModelMachine(ModelHost, Machine):
             for vcpu in kvm.vcpus:
                 with self.syscall("an interrupt"):
                     self.kernel.host_timer_interrupt(vcpu)
+                    self.kernel.host_poll_timer(vcpu, int(seconds * 10**9))
 
     def userfaultfd(self, hva: int, length: int, mode: int) -> ModelUserfaultfd:
         """Register a range with a new userfaultfd."""

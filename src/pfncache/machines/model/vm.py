@@ -17,6 +17,7 @@ from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.linux.include.uapi import (
     KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
     KVM_MEM_GUEST_MEMFD,
+    KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
     KVM_XEN_VCPU_ATTR_TYPE_TIMER,
     PAGE_SIZE,
 )
@@ -34,6 +35,8 @@ from pfncache.machines.resource import OpenFile
 
 GFNS, SLOT_IDS, SLOTS, VCPUS = 32, 10, 12, 2
 """Maximum numbers of a VM: gfns, memslot ids, memslot objects, vCPUs."""
+_RESET_CODE, _USER_CODE = 1, 2
+"""Parts of the machine's own code: the reset vector, and the programs for user mode."""
 _TRIES = 16
 """Maximum faults of one guest access."""
 _UNDEFINED = Exit("SHUTDOWN")
@@ -85,13 +88,36 @@ class ModelVcpu(Vcpu):
             self.vm.host.kernel.get_timer(self.record)
             return self.record.xen.host_timer_expires if self.record.xen.timer_expires else 0
 
+    def xen_schedop_poll(self, gpa: int) -> int:
+        """The guest polls for events: a yield without a local APIC, or without event channels in the kernel."""
+        kernel = self.vm.host.kernel
+        with self.vm.host.syscall("KVM_RUN"):
+            kernel.vcpu_enter_guest(self.record)
+            if not self.record.apic_enabled or not self.vm.record.xen.host_flags & KVM_XEN_HVM_CONFIG_EVTCHN_SEND:
+                return 0
+            return kernel.run_schedop_poll(self.record, gpa)
+
     def run(self, immediate_exit: bool = False) -> Exit:
-        """KVM_RUN of a guest that halts."""
+        """KVM_RUN of a guest that halts. With a local APIC, it sleeps in the kernel until a signal ends KVM_RUN."""
         if immediate_exit:
             return Exit("INTR")
         with self.vm.host.syscall("KVM_RUN"):
             self.vm.host.kernel.vcpu_enter_guest(self.record)
-        return Exit("HLT")
+            self._run_firmware(_RESET_CODE)
+        return Exit("INTR" if self.record.apic_enabled else "HLT")
+
+    def _run_firmware(self, code: int) -> None:
+        """Run a part of the machine's own code: its first access since SPTEs were zapped is a fault."""
+        kvm = self.vm.record
+        if self.vm.host.capabilities.processor.nested_paging and not kvm.host_firmware_mapped & code:
+            kvm.host_firmware_mapped |= code
+            self._handled_exit()
+
+    def _handled_exit(self) -> None:
+        """After an exit that KVM handles itself, it processes what is pending before the next entry."""
+        kernel = self.vm.host.kernel
+        kernel.run_event_injection(self.record)
+        kernel.run_timer_injection(self.record)
 
     def _access(self, gpa: int, write: bool) -> memoryview:
         """An access of the guest, repeated after faults. Returns the accessed bytes."""
@@ -99,6 +125,7 @@ class ModelVcpu(Vcpu):
         gfn = gpa // PAGE_SIZE
         with self.vm.host.syscall("KVM_RUN"):
             kernel.vcpu_enter_guest(self.record)
+            self._run_firmware(_USER_CODE)
             slot = self.vm.slot_at(gfn)
             if slot is None:
                 raise GuestExit(Exit("MMIO", gpa, write))
@@ -117,9 +144,7 @@ class ModelVcpu(Vcpu):
                 leave = Exit("MEMORY_FAULT", gfn * PAGE_SIZE, detail=kind) if from_gmem else Exit("EFAULT")
                 raise GuestExit(leave)
             if not present:
-                # The fault was an exit that KVM handles itself: pending requests are processed before the next entry.
-                kernel.run_event_injection(self.record)
-                kernel.run_timer_injection(self.record)
+                self._handled_exit()
             if write:
                 # A writable SPTE is made with the page marked.
                 with mutex(self.record.mutex), vcpu_loaded(self.record), srcu_read_lock(kvm.srcu):

@@ -6,13 +6,17 @@ include/xen/interface/xen.h, vcpu.h; the layouts of 64-bit guests and of 32-bit 
 
 from __future__ import annotations
 
+import struct
 import time
 from dataclasses import dataclass
 
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
+from pfncache.linux.arch.x86.kvm.xen.poll import ANY_PORT
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
+from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi import (
     KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE,
     PVCLOCK_TSC_STABLE_BIT,
@@ -20,6 +24,11 @@ from pfncache.linux.include.uapi import (
     XEN_LONG_MODE,
     XenLayout,
 )
+from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
+from pfncache.linux.include.xen.interface.sched import PORT_SIZE, SchedPoll
+
+MAX_POLLED_PORTS = 128
+"""Linux: kvm_xen_schedop_poll()."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,47 @@ class XenLayer(X86, Xen):
         vcpu.xen.host_pending_sel |= 1 << word
         super().note_pending_sel(vcpu, word)
         return was_set
+
+    def poll_evtchn_of(self, xen: KvmVcpuXen) -> int:
+        """Return poll_evtchn."""
+        return xen.host_poll_ports[0] if len(xen.host_poll_ports) == 1 else ANY_PORT
+
+    def read_sched_poll(self, vcpu: KvmVcpu, param: Gpa) -> Errno:
+        """Read the structure and the ports, and start poll_timer."""
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if self.kvm_read_guest_virt(vcpu, param, SchedPoll.SIZE) != 0:
+            return -EFAULT
+        poll = SchedPoll.parse(self.host_read_guest(kvm, param, SchedPoll.SIZE))
+        if poll.nr_ports > MAX_POLLED_PORTS:
+            return -EINVAL
+        size = poll.nr_ports * PORT_SIZE
+        if size != 0 and self.kvm_read_guest_virt(vcpu, poll.ports, size) != 0:
+            return -EFAULT
+        ports = struct.unpack(f"<{poll.nr_ports}I", self.host_read_guest(kvm, poll.ports, size))
+        if any(port >= self.max_evtchn_port(kvm) for port in ports):
+            return -EINVAL
+        vcpu.xen.host_poll_ports = ports
+        vcpu.xen.host_poll_timeout = poll.timeout
+        return 0
+
+    def polled_event_is_pending(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> bool:
+        """Look at the bits of the ports."""
+        super().polled_event_is_pending(vcpu, gpc)
+        data = self.host_kernel_bytes(gpc.khva)[self._layout(gpc.kvm).pending :]
+        return any(_Bit(data, port).test() for port in vcpu.xen.host_poll_ports)
+
+    def kvm_xen_schedop_poll(self, vcpu: KvmVcpu, param: Gpa) -> Errno:
+        """Stop poll_timer."""
+        ret = super().kvm_xen_schedop_poll(vcpu, param)
+        vcpu.xen.host_poll_timeout = 0
+        return ret
+
+    def host_poll_timer(self, vcpu: KvmVcpu, nanoseconds: int) -> None:
+        """Let poll_timer expire if so much time passes."""
+        if 0 < vcpu.xen.host_poll_timeout <= nanoseconds:
+            vcpu.xen.host_poll_timeout = 0
+            self.cancel_evtchn_poll(vcpu)
 
     def inject_evtchn_pending_sel(self, vcpu: KvmVcpu, gpc: GfnToPfnCache) -> None:
         """Deliver the selector bits that were kept."""

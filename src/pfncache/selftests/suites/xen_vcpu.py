@@ -110,6 +110,21 @@ SUITE.add(
 )  # fmt: skip
 
 
+@SUITE.test("vcpu-info-kick", "lost-event", needs=XEN)
+def noted(machine: Machine) -> None:
+    """An event that is noted while vcpu_info's page is gone is delivered by the next KVM_RUN, exit or none."""
+    bed = guest(ANON, machine)
+    share(bed)
+    hva = _set_vcpu_info(bed, False)
+    for _ in range(2):
+        bed.vcpu.run()  # no access of the guest's own code is a fault after that
+    map_over(bed, hva - hva % PAGE_SIZE)
+    bed.vm.xen_evtchn_send(PORT)
+    equal("pending, before the vCPU runs", upcall(bed, hva), (0, 0))
+    bed.vcpu.run()
+    equal("pending, when the vCPU has run", upcall(bed, hva), (1, 2))
+
+
 def _time_info(backing: Backing, machine: Machine) -> None:
     bed = guest(backing, machine)
     bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO)

@@ -17,7 +17,7 @@ from pfncache.linux.include.linux.rcuwait import Rcuwait
 from pfncache.linux.include.linux.types import Hva, Incarnation, Kva, Pfn, Pgoff, Sequence
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.locking.spinlock import RwLock, SpinLock
-from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
+from pfncache.linux.kernel.rcu.srcutree import SrcuIndex, SrcuStruct
 from pfncache.linux.kernel.sched.core import Rq
 from pfncache.linux.kernel.time.hrtimer import Hrtimer
 
@@ -194,6 +194,12 @@ class KvmVcpuXen(Record):
     timer: Hrtimer
     timer_expires: bool
     """timer_expires is not zero: the timer is set, and its event is not delivered yet."""
+    poll_mask: bool
+    """The vCPU's bit of kvm->arch.xen.poll_mask: it polls for an event."""
+    host_poll_ports: tuple[int, ...] = ()
+    """The events that the vCPU polls for, in direct execution."""
+    host_poll_timeout: int = 0
+    """poll_timer, in direct execution: nanoseconds until it expires; 0 if it is not set."""
     host_pending_sel: int = 0
     """evtchn_pending_sel, in direct execution."""
     host_timer_virq: int = 0
@@ -213,6 +219,10 @@ class KvmXen(Record):
     long_mode: bool
     """The layout of structures is that of 64-bit guests. Written under xen_lock, read without."""
     shinfo_cache: GfnToPfnCache
+    evtchn_masked: bool
+    """In no kernel: the guest has masked its event in shared_info; for scenarios in which it polls."""
+    evtchn_pending: bool
+    """In no kernel: the masked event is pending in shared_info."""
     events_owed: Count
     """In no kernel: events in shared_info that no vCPU is signalled of yet; for a property."""
     host_flags: int = 0
@@ -256,6 +266,10 @@ class KvmVcpu(Record):
     """arch.mp_state is KVM_MP_STATE_HALTED."""
     sev_es: VcpuSevEsState
     """to_svm(vcpu)->sev_es."""
+    srcu_idx: SrcuIndex
+    """____srcu_idx: of the SRCU read section in which KVM_RUN handles an exit of the guest."""
+    unblock: bool
+    """KVM_REQ_UNBLOCK."""
     rq: Rq
     """The runqueue of the CPU that the vCPU's thread runs on."""
     pv_time: GfnToPfnCache
@@ -328,6 +342,8 @@ class Kvm(Record):
     mmu_notifier_registered: bool
     users_count: Count
     vm_type: Annotated[int, Bound(0, 7)]
+    host_firmware_mapped: int = 0
+    """In no kernel: the parts of the machine's own code that SPTEs map, as bits, in direct execution."""
     host_kvmclock_offset: int = 0
     """arch.kvmclock_offset, in direct execution."""
     host_kvmclock_update_work: bool = False

@@ -448,6 +448,14 @@ class KvmMm(Mm):
         """Return whether an upcall is pending in vcpu_info."""
 
     @abstractmethod
+    def kvm_read_guest_virt(self, vcpu: KvmVcpu, address: Gpa, length: int) -> Errno:
+        """Read guest memory for an exit. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_xen_schedop_poll(self, vcpu: KvmVcpu, param: Gpa) -> Errno:
+        """Sleep until an event is pending; return what the guest gets. Locks: vcpu.mutex, SRCU."""
+
+    @abstractmethod
     def kvm_xen_inject_vcpu_vector(self, vcpu: KvmVcpu) -> None:
         """Deliver the vCPU's upcall vector as an MSI. Locks: any context."""
 
@@ -474,6 +482,18 @@ class KvmMm(Mm):
     @abstractmethod
     def kvm_vcpu_exiting_guest_mode(self, vcpu: KvmVcpu) -> int:
         """Take a vCPU out of IN_GUEST_MODE; return the mode that it was in. Locks: any context."""
+
+    @abstractmethod
+    def kvm_vcpu_halt(self, vcpu: KvmVcpu) -> None:
+        """Sleep until there is a reason not to. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def kvm_vcpu_srcu_read_lock(self, vcpu: KvmVcpu) -> None:
+        """Enter the SRCU read section in which an exit of the guest is handled. Locks: vcpu.mutex."""
+
+    @abstractmethod
+    def kvm_vcpu_srcu_read_unlock(self, vcpu: KvmVcpu) -> None:
+        """Leave the section. Locks: vcpu.mutex."""
 
     @abstractmethod
     def kvm_vcpu_kick(self, vcpu: KvmVcpu) -> None:

@@ -19,6 +19,7 @@ def test_create_checks(make_host: MakeHost) -> None:
     check = host.kernel.kvm_gmem_create
     assert [check(host.kvm, 0x1000, flags) for flags in range(5)] == [0, 0, 0, 0, -EINVAL]
     assert [check(host.kvm, size, 0) for size in (0, -0x1000, 0x1800, 0x2000)] == [-EINVAL, -EINVAL, -EINVAL, 0]
+    assert [check(host.kvm, size, 0) for size in (1 << 63, (1 << 63) - 0x1000)] == [-EINVAL, 0]
     private = make_host(vm_type=KVM_X86_SW_PROTECTED_VM)
     assert [check(private.kvm, 0x1000, flags) for flags in range(4)] == [0, 0, -EINVAL, -EINVAL]
 

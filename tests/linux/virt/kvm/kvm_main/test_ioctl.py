@@ -36,11 +36,21 @@ def region(
         ({"flags": GMEM | LOG}, -EINVAL),
         ({"flags": GMEM | READONLY}, -EINVAL),
         ({"flags": GMEM, "offset": 1}, -EINVAL),
+        ({"gpa": (1 << 52) - 0x2000, "flags": GMEM}, -EBADF),
+        ({"gpa": (1 << 52) - 0x1000, "size": 0x2000}, -EINVAL),
+        ({"gpa": (1 << 64) - 0x1000, "flags": GMEM}, -EINVAL),
         ({"hva": 1 << 40}, -EINVAL),
     ],
 )
 def test_create(host: Host, arguments: dict[str, int], ret: int) -> None:
     assert region(host, **arguments) == ret  # type: ignore[arg-type]
+
+
+def test_offset_that_wraps_is_refused_before_overlaps_are(host: Host) -> None:
+    file = host.kernel._kvm_gmem_create("gmem", host.kvm, 2, 3)
+    assert region(host) == 0
+    assert region(host, slot=1, flags=GMEM, gmem=file, offset=(1 << 64) - 0x2000) == -EEXIST
+    assert region(host, slot=1, flags=GMEM, gmem=file, offset=(1 << 64) - 0x1000) == -EINVAL
 
 
 def test_closed_descriptor_is_looked_up_last(host: Host) -> None:

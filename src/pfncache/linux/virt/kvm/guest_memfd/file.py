@@ -20,6 +20,8 @@ from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 from pfncache.linux.mm.slub import kfree
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
+LLONG_MAX = (1 << 63) - 1
+
 
 class GuestMemfdFile(KvmMm):
     """The functions of virt/kvm/guest_memfd.c that user space reaches through the file descriptor."""
@@ -36,7 +38,7 @@ class GuestMemfdFile(KvmMm):
         return GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED
 
     def kvm_gmem_create(self, kvm: Kvm, size: int, flags: int) -> Errno:
-        """Check the arguments of KVM_CREATE_GUEST_MEMFD; the size is in bytes.
+        """Check the arguments of KVM_CREATE_GUEST_MEMFD; the size is in bytes, a u64 that must be a positive loff_t.
 
         Linux: virt/kvm/guest_memfd.c kvm_gmem_create(), v7.3.4.
         Returns: 0 or -EINVAL.
@@ -44,7 +46,7 @@ class GuestMemfdFile(KvmMm):
         """
         if flags & ~self.kvm_gmem_get_supported_flags(kvm) != 0:
             return -EINVAL
-        if size <= 0 or self.offset_in_page(size) != 0:
+        if not 0 < size <= LLONG_MAX or self.offset_in_page(size) != 0:
             return -EINVAL
         return 0
 

@@ -21,6 +21,10 @@ from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
 from pfncache.linux.virt.kvm.kvm_main.memory_region import MemoryRegion
 
+U64_MAX = (1 << 64) - 1
+MAX_GPA = 1 << 52
+"""What a guest can address; less if the processor has fewer address bits (kvm_mmu_max_gfn())."""
+
 
 class KvmUserspaceMemoryRegion2(NamedTuple):
     """struct kvm_userspace_memory_region2; sizes and offsets in bytes."""
@@ -43,21 +47,26 @@ class VmIoctl(MemoryRegion, MemAttributes, GuestMemfdFile):
 
         Linux: virt/kvm/kvm_main.c kvm_vm_ioctl_set_memory_region(), kvm_set_memory_region(), v7.3.4.
         Returns: 0, -EINVAL, -EEXIST, -ENOMEM or -EBADF.
+        Simplified: kvm_arch_prepare_memory_region() has the check against kvm_mmu_max_gfn().
         """
         if self.check_memory_region_flags(kvm, mem.flags) != 0:
             return -EINVAL
         if any(self.offset_in_page(n) != 0 for n in (mem.memory_size, mem.guest_phys_addr, mem.userspace_addr)):
             return -EINVAL
-        if mem.slot >= len(kvm.sets[0].entries):
+        if mem.slot >= len(kvm.sets[0].entries) or mem.guest_phys_addr + mem.memory_size > U64_MAX:
             return -EINVAL
         has_gmem = mem.flags & KVM_MEM_GUEST_MEMFD != 0
         if has_gmem and self.offset_in_page(mem.guest_memfd_offset) != 0:
+            return -EINVAL
+        if has_gmem and mem.guest_memfd_offset + mem.memory_size > U64_MAX:
             return -EINVAL
         if has_gmem and mem.guest_memfd is None and mem.memory_size != 0:
             # The descriptor is looked up last: any other error takes precedence.
             with mutex(kvm.slots_lock):
                 ret = self.check_new_region(kvm, mem)
             return ret if ret != 0 else -EBADF
+        if mem.memory_size != 0 and mem.guest_phys_addr + mem.memory_size > MAX_GPA:
+            return -EINVAL
         return self.set_memory_region(
             kvm,
             mem.slot,

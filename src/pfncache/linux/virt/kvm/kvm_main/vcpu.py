@@ -16,6 +16,7 @@ from pfncache.linux.include.linux.kvm_host import (
     KvmVcpu,
 )
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
+from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -75,7 +76,6 @@ class VcpuMain(KvmMm):
         """Wake a sleeping vCPU, or make one leave the guest, which it may do later.
 
         Linux: include/linux/kvm_host.h kvm_vcpu_kick(), v7.3.4.
-        Locks: any context.
         """
         self._kvm_vcpu_kick(vcpu, False)
 
@@ -87,8 +87,8 @@ class VcpuMain(KvmMm):
 
         Linux: virt/kvm/kvm_main.c __kvm_vcpu_kick(), kvm_vcpu_wake_up(), v7.3.4.
         Locks: any context; interrupts on to wait.
-        Simplified: vCPUs do not sleep; only the runqueue's lock is taken. A task does not kick the vCPU that it has
-        loaded.
+        Simplified: a vCPU that sleeps waits for a request (kvm_vcpu_halt()); only the runqueue's lock is taken. A task
+        does not kick the vCPU that it has loaded.
         """
         vcpu.rq.try_to_wake_up()
         if self.kvm_arch_vcpu_should_kick(vcpu) and wait:
@@ -144,12 +144,58 @@ class VcpuMain(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_vcpu_check_block(), v7.3.4.
         Locks: vcpu.mutex; takes SRCU.
-        Simplified: an upcall of Xen is the only event; the result is a truth value.
+        Simplified: an upcall of Xen and KVM_REQ_UNBLOCK are the only events, without signals and pending timers; the
+        result is a truth value.
         """
         kvm = vcpu.kvm
         assert kvm is not None
         with srcu_read_lock(kvm.srcu):
-            return self.kvm_xen_has_interrupt(vcpu)
+            if self.kvm_xen_has_interrupt(vcpu):
+                return True
+            if vcpu.unblock:
+                vcpu.unblock = False
+                return True
+            return False
+
+    def kvm_vcpu_halt(self, vcpu: KvmVcpu) -> None:
+        """Sleep until there is a reason not to.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_halt(), the loop of kvm_vcpu_block(), v7.3.4.
+        Locks: vcpu.mutex; SRCU of a caller other than vcpu_block() of x86 is held all the time.
+        Simplified: no polling before the sleep, and KVM_REQ_UNBLOCK alone ends it.
+        """
+        while self.kvm_vcpu_block(vcpu):
+            self.sleep_until_unblocked(vcpu)
+
+    @part_of("kvm_vcpu_block")
+    @atomic
+    def sleep_until_unblocked(self, vcpu: KvmVcpu) -> None:
+        """Sleep until a wakeup, none of which is lost: the task was interruptible when it looked for a reason.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_block(), v7.3.4.
+        """
+        might_sleep()
+        block_until(vcpu.unblock)
+
+    def kvm_vcpu_srcu_read_lock(self, vcpu: KvmVcpu) -> None:
+        """Enter the SRCU read section in which an exit of the guest is handled.
+
+        Linux: include/linux/kvm_host.h kvm_vcpu_srcu_read_lock(), v7.3.4.
+        Locks: vcpu.mutex.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        vcpu.srcu_idx = kvm.srcu.read_lock()
+
+    def kvm_vcpu_srcu_read_unlock(self, vcpu: KvmVcpu) -> None:
+        """Leave the section.
+
+        Linux: include/linux/kvm_host.h kvm_vcpu_srcu_read_unlock(), v7.3.4.
+        Locks: vcpu.mutex.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        kvm.srcu.read_unlock(vcpu.srcu_idx)
 
     def kvm_sched_out(self, vcpu: KvmVcpu) -> None:
         """Schedule out the vCPU's thread.

@@ -37,6 +37,14 @@ def preempted(host: Host) -> int:
     return host.page(CLOCK).host_bytes[(CLOCK & 0xFFF) + STEAL_PREEMPTED]
 
 
+def test_xen_guest_gets_no_steal_time(host: Host) -> None:
+    """It has its runstate instead: record_steal_time() of 7.3.4."""
+    host.kvm.xen.hvm_config = True
+    host.kernel.copy_to_user(CLOCK + STEAL_PREEMPTED, b"\1")
+    steal(host)
+    assert (preempted(host), dirty(host)) == (1, [])
+
+
 def test_steal_time_goes_through_the_user_address(host: Host) -> None:
     host.kernel.copy_to_user(CLOCK + STEAL_PREEMPTED, b"\1")
     steal(host)

@@ -46,6 +46,16 @@ def test_kick_comes_after_the_locks_are_dropped(ready: Host) -> None:
     assert ready.vcpu.xen.vcpu_info_cache.lock.readers == 0
 
 
+def test_kick_comes_with_a_request(ready: Host) -> None:
+    assert send_fast(ready) == 1
+    assert ready.vcpu.unblock
+    ready.kernel.vcpu_enter_guest(ready.vcpu)
+    assert not ready.vcpu.unblock
+    ready.vcpu.xen.upcall_vector = True
+    assert send_fast(ready) == 1
+    assert (kicks(ready), ready.vcpu.unblock) == (2, False)  # an interrupt needs none
+
+
 def test_fast_path_never_refreshes(ready: Host) -> None:
     drop_shared_info(ready)
     assert send_fast(ready) == -EAGAIN
@@ -87,6 +97,15 @@ def test_event_for_a_vcpu_info_that_is_gone_is_delivered_later(ready: Host) -> N
     assert (used(ready), dirty(ready), xen.evtchn_pending_sel) == (["vcpu_info"] * 2, [1], False)
     ready.kernel.run_event_injection(ready.vcpu)
     assert used(ready) == []  # nothing is pending
+
+
+def test_event_that_is_noted_is_delivered_when_the_vcpu_runs_next(ready: Host) -> None:
+    ready.vcpu.clock_update = False
+    ready.kernel.madvise_dontneed(ready.mm, HVA + 0x1000)
+    assert (send(ready), used(ready), ready.vcpu.unblock) == (1, ["shinfo"], True)
+    ready.kernel.vcpu_enter_guest(ready.vcpu)
+    assert used(ready) == ["vcpu_info"] * 2
+    assert (ready.vcpu.xen.evtchn_pending_sel, ready.vcpu.unblock) == (False, False)
 
 
 def test_event_that_is_noted_during_an_injection_has_its_upcall_with_it(make_host: MakeHost) -> None:

@@ -23,7 +23,7 @@ def test_timer_delivers_at_once(ready: Host) -> None:
 def test_timer_that_cannot_deliver_leaves_it_to_the_vcpu(ready: Host) -> None:
     drop_shared_info(ready)
     ready.kernel.xen_timer_callback(ready.kvm, ready.vcpu)
-    assert (used(ready), ready.vcpu.xen.timer_pending, kicks(ready)) == ([], True, 1)
+    assert (used(ready), ready.vcpu.xen.timer_pending, kicks(ready), ready.vcpu.unblock) == ([], True, 1, True)
     ready.kernel.xen_timer_callback(ready.kvm, ready.vcpu)
     assert kicks(ready) == 1  # one is pending already
     ready.kernel.run_timer_injection(ready.vcpu)

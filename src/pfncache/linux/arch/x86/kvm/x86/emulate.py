@@ -65,6 +65,18 @@ class Emulate(KvmMm):
             return X86EMUL_IO_NEEDED
         return X86EMUL_CONTINUE
 
+    def kvm_read_guest_virt(self, vcpu: KvmVcpu, address: Gpa, length: int) -> Errno:
+        """Read guest memory for an exit.
+
+        Linux: arch/x86/kvm/x86.c kvm_read_guest_virt(), kvm_read_guest_virt_helper(), v7.3.4.
+        Locks: SRCU; may sleep.
+        Returns: 0 or -EFAULT.
+        Simplified: the address is already translated, and what is read lies in one page; X86EMUL_IO_NEEDED is -EFAULT.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        return self.kvm_read_guest_page(kvm, self.gpa_to_gfn(address), self.offset_in_page(address), length)
+
     def emulator_read_write_onepage(self, vcpu: KvmVcpu, gpa: Gpa, data: bytes, write: bool) -> Errno:
         """Read or write an operand; an address that cannot be accessed is treated as MMIO.
 

@@ -19,6 +19,8 @@ class StealTimeUpdate(KvmMm):
     def record_steal_time(self, vcpu: KvmVcpu) -> None:
         """Write steal time through the user address; a fault there drops the update. The page is marked dirty anyway.
 
+        A Xen guest has its runstate instead, whatever it has written to the MSR.
+
         Linux: arch/x86/kvm/x86.c record_steal_time(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
         Simplified: `preempted` is reset, by one access; those to version and steal, each of which may fault alone, are

@@ -122,6 +122,20 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
         with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             return self.kvm_xen_has_interrupt(vcpu)
 
+    @part_of("vcpu_run")
+    def run_schedop_poll(self, vcpu: KvmVcpu, param: Gpa) -> Errno:
+        """Handle the hypercall SCHEDOP_poll of a Xen guest: KVM_RUN.
+
+        Linux: arch/x86/kvm/x86.c vcpu_run(), vcpu_enter_guest(), arch/x86/kvm/xen.c kvm_xen_hypercall(), v7.3.4.
+        Returns: what the guest gets.
+        """
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
+            self.kvm_vcpu_srcu_read_lock(vcpu)
+            ret = self.kvm_xen_schedop_poll(vcpu, param)
+            vcpu.unblock = False
+            self.kvm_vcpu_srcu_read_unlock(vcpu)
+            return ret
+
     @part_of("vcpu_block")
     def run_block(self, vcpu: KvmVcpu) -> bool:
         """Run a halted vCPU: KVM_RUN.
@@ -144,9 +158,16 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
     def vcpu_enter_guest(self, vcpu: KvmVcpu) -> None:
         """Serve the requests of a vCPU before it enters the guest: KVM_RUN.
 
-        Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), kvm_arch_vcpu_load(), v7.3.4.
+        KVM_REQ_UNBLOCK, like any request that stays pending, keeps the vCPU out of the guest: vcpu_run() clears it, and
+        delivers what is pending, as after an exit.
+
+        Linux: arch/x86/kvm/x86.c vcpu_enter_guest(), vcpu_run(), kvm_arch_vcpu_load(), v7.3.4.
         Simplified: no guest exit is at an instruction boundary, so that none sets `preempted`.
         """
         if vcpu.clock_update:
             self.run_clock_update(vcpu)
         self.run_steal_time_update(vcpu)
+        if vcpu.unblock:
+            vcpu.unblock = False
+            self.run_event_injection(vcpu)
+            self.run_timer_injection(vcpu)

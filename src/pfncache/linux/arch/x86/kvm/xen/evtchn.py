@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of, part_of_caller
+from pfncache.linux.arch.x86.kvm.xen.poll import XenPoll
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.sched import current
@@ -13,12 +14,11 @@ from pfncache.linux.include.uapi.linux.errno import EAGAIN, EINVAL, ENOTCONN
 from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 EWOULDBLOCK = EAGAIN
 
 
-class XenEvtchn(KvmMm):
+class XenEvtchn(XenPoll):
     """The functions of arch/x86/kvm/xen.c for event channels."""
 
     def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
@@ -28,7 +28,6 @@ class XenEvtchn(KvmMm):
         Locks: any context.
         Returns: 1, 0 if it was pending, -ENOTCONN if it is masked, or -EWOULDBLOCK when shared_info must be refreshed
         first.
-        Simplified: a vCPU that polls for a masked event is not woken.
         """
         kick: bool = False
         with srcu_read_lock(kvm.srcu):
@@ -37,6 +36,8 @@ class XenEvtchn(KvmMm):
                 if not self.kvm_gpc_check(gpc, self.PAGE_SIZE):
                     return -EWOULDBLOCK
                 rc: Errno = self.set_evtchn_pending(gpc)
+                if rc == -ENOTCONN:
+                    self.kvm_xen_check_poller(vcpu, self.evtchn_port())
                 if rc != 1:
                     return rc
             info = vcpu.xen.vcpu_info_cache
@@ -50,6 +51,7 @@ class XenEvtchn(KvmMm):
                     else:
                         kick = True
         if kick:
+            vcpu.unblock = True
             self.kvm_vcpu_kick(vcpu)
         return 1
 
@@ -68,8 +70,10 @@ class XenEvtchn(KvmMm):
         assert kvm is not None
         if self.test_and_set_port(gpc, self.evtchn_port()):
             return 0
+        if self.port_is_masked(gpc, self.evtchn_port()):
+            return -ENOTCONN
         self.trace_evtchn_pending(kvm)
-        return -ENOTCONN if self.port_is_masked(gpc, self.evtchn_port()) else 1
+        return 1
 
     @part_of("kvm_xen_set_evtchn_fast")
     @atomic
@@ -103,7 +107,7 @@ class XenEvtchn(KvmMm):
         vcpu.xen.evtchn_pending_sel = True
         return was_set
 
-    # Contents of the guest's pages: no bit was set before, and no event is masked, but in direct execution.
+    # Contents of the guest's pages: in the checker, no bit was set before but that of a masked event.
 
     @part_of_caller
     def evtchn_port(self) -> int:
@@ -127,7 +131,12 @@ class XenEvtchn(KvmMm):
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         """
-        return False
+        kvm = gpc.kvm
+        assert kvm is not None
+        was_set: bool = kvm.xen.evtchn_pending
+        if kvm.xen.evtchn_masked:
+            kvm.xen.evtchn_pending = True
+        return was_set
 
     @part_of_caller
     def port_is_masked(self, gpc: GfnToPfnCache, port: int) -> bool:
@@ -135,7 +144,9 @@ class XenEvtchn(KvmMm):
 
         Linux: arch/x86/kvm/xen.c kvm_xen_set_evtchn_fast(), v7.3.4.
         """
-        return False
+        kvm = gpc.kvm
+        assert kvm is not None
+        return kvm.xen.evtchn_masked
 
     @part_of_caller
     def test_and_set_word(self, info: GfnToPfnCache, word: int) -> bool:

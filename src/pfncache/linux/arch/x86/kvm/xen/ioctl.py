@@ -70,10 +70,3 @@ class XenIoctl(XenAttributes):
         current().host_evtchn_port = port
         ret = self.kvm_xen_set_evtchn(kvm, kvm.vcpus[vcpu_id])
         return 0 if ret > 0 or ret == -ENOTCONN else ret
-
-    def max_evtchn_port(self, kvm: Kvm) -> int:
-        """Return the number of event channels of a guest.
-
-        Linux: arch/x86/kvm/xen.c max_evtchn_port(), v7.3.4.
-        """
-        return 4096 if kvm.xen.long_mode else 1024

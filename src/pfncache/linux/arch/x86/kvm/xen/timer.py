@@ -42,6 +42,7 @@ class XenTimer(XenEvtchn, Softirq):
             vcpu.xen.timer_expires = False
             return
         vcpu.xen.timer_pending = True
+        vcpu.unblock = True
         self.kvm_vcpu_kick(vcpu)
 
     @part_of_caller

@@ -37,7 +37,7 @@ NOTHING_PATCHED: tuple[Row, ...] = (
     (
         "typo-of-two",
         patch(CHECK, "    return True", "def hva_to_pfn_rety(self, gpc): return 0"),
-        "mine.py:6: Mine: hva_to_pfn_rety replaces nothing: the kernel has no function of this name, and no function of the design calls it; nearest: hva_to_pfn_retry, hva_to_pfn, hva_to_gfn_memslot",
+        "mine.py:6: Mine: hva_to_pfn_rety replaces nothing: the kernel has no function of this name, and no function of the design calls it; nearest: hva_to_pfn_retry, hva_to_pfn, hva_to_pfn_remapped",
     ),
     (
         "no-such-name",

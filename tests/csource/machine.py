@@ -126,9 +126,9 @@ def refusal(text: str, name: str = "f", tables: Tables = TABLES) -> str:
     return str(load_text(text, tables).refused[name])
 
 
-def python(text: str, name: str = "f") -> str:
+def python(text: str, name: str = "f", tables: Tables = TABLES) -> str:
     """Return what a function becomes."""
-    known = syntax_of(loaded(text).functions[name].__code__)
+    known = syntax_of(loaded(text, tables).functions[name].__code__)
     assert known is not None
     return ast.unparse(known.tree)
 

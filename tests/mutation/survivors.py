@@ -22,9 +22,11 @@ REASONS: dict[str, tuple[str, ...]] = {
     "Nobody gets there without an address space: kernel threads borrow one first.": (
         "get_user_page_fast_only(): without the test mm is None",
     ),
-    "A PTE that goes meanwhile reads as an error pfn, or as one that the retry test rejects.": (
-        "follow_pfnmap_start(): without spin_lock(mm.page_table_lock)",
+    "It maps the memory of a scenario, before any actor starts.": (
+        "remap_pfn_range(): without down_write(mm.mmap_lock)",
+        "remap_pfn_range(): without spin_lock(mm.page_table_lock)",
     ),
+    "It protects the list of VMs, which the model does not have.": ("kvm_destroy_vm(): without self.kvm_lock",),
     "The first look only saves an allocation; the second one, under the lock as well, decides.": (
         "do_anonymous_page(): without spin_lock(mm.page_table_lock)",
     ),

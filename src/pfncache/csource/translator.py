@@ -40,13 +40,15 @@ class Translator(LoopLayer):
         return Translated(tree, self.calls, self.needed)
 
     def _declared_records(self, tree: ast.FunctionDef) -> list[ast.stmt]:
-        """Return declarations of the locals that get a record from a tuple alone, which does not say of which class."""
-        inner = list(ast.walk(tree))
-        annotated = {n.target.id for n in inner if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
-        items = {e.id for n in inner if isinstance(n, ast.Tuple) for e in n.elts
+        """Return declarations of the locals that get a record from a tuple, which does not say of which class."""
+        items = {e.id for n in ast.walk(tree) if isinstance(n, ast.Tuple) for e in n.elts
                  if isinstance(e, ast.Name) and isinstance(e.ctx, ast.Store)}  # fmt: skip
-        candidates = (items & set(self.unset)) - annotated - {argument.arg for argument in tree.args.args}
-        names = sorted(name for name in candidates if self.unset[name].record is not None)
+        known = {argument.arg for argument in tree.args.args}
+        for statement in tree.body:  # those that may be read before they have a value are declared already
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+                break
+            known.add(statement.target.id)
+        names = sorted(n for n in items & set(self.unset) - known if self.unset[n].record is not None)
         return [pytree.local(name, annotation(self.unset[name]), pytree.constant(None)) for name in names]
 
     # Parameters
@@ -199,7 +201,8 @@ class Translator(LoopLayer):
     def fallen_off(self, node: Node) -> list[ast.stmt]:
         """Return the end of the function."""
         if self.signature.result.form is Form.VOID:
-            return self.returned(node, None) if self._further_results() else []
+            ends = self._further_results() or self.signature.function.name in self.tables.returns
+            return self.returned(node, None) if ends else []
         further = self._further_values()
         first = [null_of(self._own_result())]
         if self.signature.result.form is not Form.INT and self.signature.result.form is not Form.BOOL:

@@ -222,10 +222,7 @@ class World:
             self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, self.memfd, 0))
         elif memory is MemoryKind.PFNMAP:
             self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, None, 0))
-            number = self.hva >> k.PAGE_SHIFT
-            self.mm.vmas[number].pfnmap = True
-            self.mm.ptes[number].pfn = DEVICE_PFN
-            self.mm.ptes[number].writable = True
+            self.do(self.call("remap_pfn_range", self.mm, self.hva, DEVICE_PFN))
         elif memory.has_user_mapping:
             mapping = self.files[0].f_mapping if memory.is_mapped_gmem else None
             self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, mapping, 0))

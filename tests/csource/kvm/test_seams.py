@@ -37,7 +37,7 @@ GUARDS = {"mutex", "spin_lock", "read_lock", "write_lock", "read_lock_irq", "wri
           "down_read", "down_write"}  # fmt: skip
 FAULTED = {"page.lock.unlock"}
 """What an adapter does in the place of a caller of the C in mm/: __do_fault() unlocks a poisoned page."""
-ARITHMETIC = {"gpa_to_gfn", "hva_to_gfn_memslot"}
+ARITHMETIC = {"gpa_to_gfn", "hva_to_gfn_memslot", "gfn_to_hva_memslot"}
 """Functions without effect, which the C calls at other places."""
 Contexts = dict[str, set[tuple[tuple[str, ...], int, int, int]]]
 
@@ -103,8 +103,9 @@ def contexts(design: Design, scenario: str, names: set[str]) -> Contexts:
         return wrapper
 
     for name in names:
-        if hasattr(kernel, name):
-            kernel.__dict__[name] = wrap(name, getattr(kernel, name))
+        for form in (name, f"c_{name}"):  # where the C's takes something else, C calls that one
+            if hasattr(kernel, form):
+                kernel.__dict__[form] = wrap(name, getattr(kernel, form))
     for actor in system.actors:
         with run_as(actor.task):
             try:

@@ -34,8 +34,8 @@ TABLES = Tables(
     by_hand={
         "hva_to_pfn/6": BEFORE_6_13,
         "hva_to_pfn_remapped/5": BEFORE_6_13,
-        "kvm_vcpu_map": "it calls __kvm_vcpu_map(); before 6.13 device memory could be mapped too",
-        "kvm_vcpu_unmap/3": "before 6.13 device memory could be mapped too",
+        "kvm_vcpu_map": "an inline function that calls __kvm_vcpu_map(); before 6.13 device memory could be mapped",
+        "kvm_vcpu_unmap/3": "before 6.13 device memory could be mapped",
     },
     records={"vma_of_page": "Vma"},
     records_in={(MAIN, "vm_area_struct"): "Vma"},
@@ -139,7 +139,7 @@ class GupAdapters(KvmMm):
     c_hva_to_pfn: Callable[..., tuple[Pfn, Page | None, bool, bool, bool]]
     c__kvm_faultin_pfn: Callable[..., tuple[Pfn, bool, Page | None, bool, bool]]
     c_kvm_vcpu_unmap: Callable[..., tuple[Any, ...]]
-    _kvm_vcpu_map: Callable[..., tuple[Any, ...]]
+    c__kvm_vcpu_map: Callable[..., tuple[Any, ...]]
 
     def hva_to_pfn(self, hva: Hva) -> Pfn:
         """Pass the arguments of a lookup for writing in a structure; a page is returned with its reference."""
@@ -171,9 +171,9 @@ class GupAdapters(KvmMm):
         )
         return pfn
 
-    def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
+    def _kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
         """Pass an empty structure, and return its members."""
-        ret, _gfn, hva, _page, pfn, _pinned, _writable, _s1, _s2, _s3, _s4, _s5, _s6 = self._kvm_vcpu_map(
+        ret, _gfn, hva, _page, pfn, _pinned, _writable, _s1, _s2, _s3, _s4, _s5, _s6 = self.c__kvm_vcpu_map(
             vcpu,
             gfn,
             True,

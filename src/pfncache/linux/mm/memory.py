@@ -10,7 +10,7 @@ from pfncache.linux.include.linux.lockdep import mmap_assert_locked
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, EINVAL, ENOMEM
-from pfncache.linux.kernel.locking.rwsem import down_read
+from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.mm.shmem import Shmem
 
@@ -218,6 +218,20 @@ class Memory(Shmem):
                 if vma.i_mmap is mapping and start <= vma.pgoff < end:
                     address = number << self.PAGE_SHIFT
                     self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
+
+    def remap_pfn_range(self, mm: MmStruct, address: Hva, pfn: Pfn) -> None:
+        """Map a page of a device, which has no struct page, at the address of a VMA.
+
+        Linux: mm/memory.c remap_pfn_range(), v7.3.4.
+        Locks: takes mmap_lock and page_table_lock.
+        Simplified: a driver calls it in its mmap(), where mmap_lock is held already.
+        """
+        number = address >> self.PAGE_SHIFT
+        with down_write(mm.mmap_lock):
+            mm.vmas[number].pfnmap = True
+            with spin_lock(mm.page_table_lock):
+                mm.ptes[number].pfn = pfn
+                mm.ptes[number].writable = True
 
     def vma_lookup(self, mm: MmStruct, address: Hva) -> Vma | None:
         """Return the VMA of an address; None if there is none.

@@ -14,9 +14,18 @@ class HostMap(KvmMm):
     """kvm_vcpu_map() and kvm_vcpu_unmap()."""
 
     def kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
-        """Pin and map a guest page.
+        """Pin and map a guest page for writing.
 
-        Linux: include/linux/kvm_host.h kvm_vcpu_map(), virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
+        Linux: include/linux/kvm_host.h kvm_vcpu_map(), v7.3.4.
+        Locks: SRCU; may sleep.
+        Returns: as _kvm_vcpu_map().
+        """
+        return self._kvm_vcpu_map(vcpu, gfn)
+
+    def _kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:
+        """Pin and map a guest page for writing.
+
+        Linux: virt/kvm/kvm_main.c __kvm_vcpu_map(), v7.3.4.
         Locks: SRCU; may sleep.
         Returns: 0, -EINVAL without a page, or -EFAULT without a mapping; the pfn; its kernel address.
         """

@@ -15,6 +15,7 @@ from pfncache.csource.loops import LoopLayer
 from pfncache.csource.parse import line_of, shown
 from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.scope import Local
+from pfncache.csource.user import WRITTEN
 
 
 class Translator(LoopLayer):
@@ -31,6 +32,10 @@ class Translator(LoopLayer):
         statements = self.block(list(_statements(body)))
         if not pytree.ends(statements):
             statements += self.fallen_off(body)
+        if self.has_written:
+            first = pytree.local(WRITTEN, annotation(BOOL), pytree.constant(False))
+            pytree.place(first, signature.function.line)
+            statements.insert(0, first)
         tree = ast.FunctionDef(signature.method, arguments, statements or [ast.Pass()], [], self._result_hint())
         guard_unset(tree, self.unset, self._flags)
         pytree.place(tree, signature.function.line)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache, x86, xen
+from pfncache.csource.kvm import guest_memfd, kvm_main, locking, mmu_notifier, pfncache, steal_time, x86, xen
 from pfncache.csource.tables import Tables
 from pfncache.lang.part_of import CALLER, linux_name
 from pfncache.lang.records import Record
@@ -28,12 +28,14 @@ FLAGS = {"FOLL_WRITE": 1, "MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT
 """Constants that no function of the model reads, and the greatest address of the model."""
 PARTS = (
     locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, x86.TABLES, xen.TABLES,
+    steal_time.TABLES,
 )  # fmt: skip
 HELPERS: tuple[type, ...] = (
     locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
     kvm_main.KvmMainHelpers,
     x86.X86Helpers,
     xen.XenHelpers,
+    steal_time.StealTimeHelpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
 ADAPTERS: tuple[type, ...] = (
@@ -70,7 +72,7 @@ def scope() -> Mapping[str, Any]:
     found["is_error_noslot_pfn"] = kvm_types.is_error_noslot_pfn
     for module in FUNCTIONS:
         found |= _functions(module)
-    return found | FLAGS | guest_memfd.CONSTANTS | xen.CONSTANTS
+    return found | FLAGS | guest_memfd.CONSTANTS | xen.CONSTANTS | steal_time.CONSTANTS
 
 
 def _environment() -> dict[str, str]:

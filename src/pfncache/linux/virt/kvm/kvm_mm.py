@@ -30,6 +30,10 @@ class KvmMm(Mm):
 
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
+    STEAL_SIZE: int
+    """sizeof(struct kvm_steal_time); one in the checker's small pages."""
+    STEAL_VERSION: int
+    """offsetof(struct kvm_steal_time, version); zero in the checker's small pages."""
     STEAL_PREEMPTED: int
     """offsetof(struct kvm_steal_time, preempted); zero in the checker's small pages."""
     VCPU_INFO_SIZE: int

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.csource.edits import both, condition, drop, insert, place, swap
+from tests.csource.edits import both, condition, drop, insert, place, substitute, swap
 from tests.csource.kvm.fault import Fault
 
 X86 = "arch/x86/kvm/x86.c"
@@ -48,6 +48,47 @@ FAULTS = {
         both(drop(place("read_unlock_irqrestore")), condition(place("kvm_gpc_refresh"), "1")),
         "clock/anon/munmap",
         "sleeping-in-atomic",
+        X86,
+    ),
+    "steal-time-by-old-address": Fault(
+        "record_steal_time",
+        condition(place("slots generation"), "!ghc->memslot"),
+        "slots/steal-time",
+        "lost-dirty",
+        X86,
+    ),
+    "steal-time-without-cache": Fault(
+        "record_steal_time", condition(place("slots generation"), "0"), "vcpu/sched-out", "null-dereference", X86
+    ),
+    "steal-time-not-marked-dirty": Fault(
+        "record_steal_time",
+        substitute(r"mark_page_dirty_in_slot\(vcpu->kvm, ghc->memslot,", "mark_page_dirty_in_slot(vcpu->kvm, NULL,"),
+        "vcpu/sched-out",
+        "lost-dirty",
+        X86,
+    ),
+    "preempted-with-faults": Fault(
+        "kvm_steal_time_set_preempted",
+        substitute(
+            r"!copy_to_user_nofault\(&st->preempted, &preempted, sizeof\(preempted\)\)",
+            "user_access_begin(st, sizeof(*st))) { unsafe_put_user(1, &st->preempted, out); } out: if (0",
+        ),
+        "vcpu/sched-out",
+        "sleeping-in-atomic",
+        X86,
+    ),
+    "preempted-by-old-address": Fault(
+        "kvm_steal_time_set_preempted",
+        condition(place("slots generation"), "!ghc->memslot"),
+        "clock/anon/steal-time",
+        "use-after-free",
+        X86,
+    ),
+    "put-without-srcu": Fault(
+        "kvm_arch_vcpu_put",
+        drop(place("idx srcu_read_lock"), place("srcu_read_unlock")),
+        "vcpu/sched-out",
+        "srcu-unprotected",
         X86,
     ),
     "interrupt-without-srcu": Fault(

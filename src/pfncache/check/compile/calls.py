@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pfncache.check.compile.emitter import Frame, Unit
@@ -185,14 +185,16 @@ class Calls(Expressions):
         lock = arguments[0]
         if isinstance(lock, Const):
             locks: list[Record] = [lock.value]
+            part: Sequence[Record] = locks
         else:
             assert isinstance(lock, Reg) and isinstance(lock.kind, RefKind)
             locks = self.unit.heap.pools.get(lock.kind.record, [])
+            part = self.candidates.get(lock.number, locks)
         given = {"exclusive": True, "excludes": True, "waits": True}
         for name, value in [*zip(given, arguments[1:], strict=False), *keywords.items()]:
             assert isinstance(value, Const)
             given[name] = value.value
-        role = locks[0].role if locks else ""
+        role = part[0].role if part else ""
         use = LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given)
         self.emit(Op.ACQUIRE if acquire else Op.RELEASE, subject=use)
 

@@ -133,6 +133,8 @@ class Emitter:
         self.labels_used: set[int] = set()
         self.label_count = 0
         self.placed_here: list[int] = []
+        self.candidates: dict[int, tuple[Record, ...]] = {}
+        """By register: the records that it can hold, of those that are embedded in others."""
 
     # Places
 
@@ -369,7 +371,10 @@ class Emitter:
         _, records = self._records(base)
         self.check(base, "null-dereference")
         parts = [r.__dict__[name] for r in records]
-        return self.lookup(base, [Const(p) for p in parts], RefKind(type(parts[0])))
+        found = self.lookup(base, [Const(p) for p in parts], RefKind(type(parts[0])))
+        if isinstance(found, Reg):
+            self.candidates[found.number] = tuple(parts)
+        return found
 
     def _plain(self, value: Const) -> int:
         if value.value is None:

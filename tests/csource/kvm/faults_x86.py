@@ -52,35 +52,22 @@ FAULTS = {
     ),
     "steal-time-by-old-address": Fault(
         "record_steal_time",
-        condition(place("slots generation"), "!ghc->memslot"),
-        "slots/steal-time",
-        "lost-dirty",
+        condition(place("slots generation"), "kvm_is_error_hva(ghc->hva) || !ghc->memslot"),
+        "vcpu/two-steal-times",
+        "use-after-free",
         X86,
     ),
-    "steal-time-without-cache": Fault(
-        "record_steal_time", condition(place("slots generation"), "0"), "vcpu/sched-out", "null-dereference", X86
-    ),
-    "steal-time-not-marked-dirty": Fault(
+    "steal-time-marks-other-page": Fault(
         "record_steal_time",
-        substitute(r"mark_page_dirty_in_slot\(vcpu->kvm, ghc->memslot,", "mark_page_dirty_in_slot(vcpu->kvm, NULL,"),
+        substitute(r"gpa_to_gfn\(ghc->gpa\)", "gpa_to_gfn(ghc->gpa) + 1"),
         "vcpu/sched-out",
-        "lost-dirty",
-        X86,
-    ),
-    "preempted-with-faults": Fault(
-        "kvm_steal_time_set_preempted",
-        substitute(
-            r"!copy_to_user_nofault\(&st->preempted, &preempted, sizeof\(preempted\)\)",
-            "user_access_begin(st, sizeof(*st))) { unsafe_put_user(1, &st->preempted, out); } out: if (0",
-        ),
-        "vcpu/sched-out",
-        "sleeping-in-atomic",
+        "out-of-bounds",
         X86,
     ),
     "preempted-by-old-address": Fault(
         "kvm_steal_time_set_preempted",
-        condition(place("slots generation"), "!ghc->memslot"),
-        "clock/anon/steal-time",
+        condition(place("slots generation"), "kvm_is_error_hva(ghc->hva) || !ghc->memslot"),
+        "pairs/anon/slot-replace+steal-time",
         "use-after-free",
         X86,
     ),

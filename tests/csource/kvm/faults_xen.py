@@ -7,7 +7,6 @@ from tests.csource.edits import both, condition, drop, insert, place, substitute
 from tests.csource.kvm.fault import Fault
 
 XEN = "arch/x86/kvm/xen.c"
-XEN_H = "arch/x86/kvm/xen.h"
 
 FAULTS = {
     # event channels
@@ -112,7 +111,8 @@ FAULTS = {
         "use-after-free", XEN,
     ),
     "runstate-retries-locked": Fault(
-        "kvm_xen_update_runstate_guest", drop(place("read_unlock gpc2")), "xen/runstate-split", "sleeping-in-atomic", XEN
+        "kvm_xen_update_runstate_guest", drop(place("read_unlock gpc2")), "xen/runstate-split",
+        "sleeping-in-atomic", XEN,
     ),
     "runstate-dirty-after-unlock": Fault(
         "kvm_xen_update_runstate_guest",

@@ -49,6 +49,8 @@ def test_structures_with_those_without_a_name_inside() -> None:
     members = parse(TEXT, "f.c").structs["box"]
     assert list(members) == ["next", "count", "out", "handler", "one", "two", "named", "name"]
     assert members["out"] == CType("int", stars=1)
+    assert members["named"] == CType("box.named", True)
+    assert parse(TEXT, "f.c").structs["box.named"] == {"inner": CType("int")}
     assert members["name"].is_array
 
 

@@ -11,7 +11,6 @@ from tree_sitter import Node
 from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.calls import CallLayer
-from pfncache.csource.kinds import annotation
 from pfncache.csource.parse import child, children, shown, text_of
 from pfncache.csource.scope import Local
 
@@ -32,13 +31,14 @@ class AssemblyLayer(CallLayer):
             for kind in ("output_operands", "input_operands")
             for operand in _operands(node.child_by_field_name(kind))
         ]
-        out: list[ast.stmt] = [ast.Expr(self.fill(node, text, operands)) for text in entry.texts]
-        for number, text in entry.stores:
-            local = self.expression(operands[number]).place
-            if not isinstance(local, Local):
-                raise self.refuse(node, f"{shown(operands[number])!r} is no local", IN_TABLES)
-            out.append(pytree.local(local.name, annotation(local.kind), self.fill(node, text, operands)))
-        return out
+        trees = [self.fill(node, text, operands) for text in entry.texts]
+        if not entry.results:
+            return [ast.Expr(tree) for tree in trees]
+        places = [self.expression(operands[number]).place for number in entry.results]
+        if not all(isinstance(place, Local) for place in places):
+            raise self.refuse(node, f"a result of {instructions!r} is no local", IN_TABLES)
+        target = ast.Tuple([pytree.name(place.name) for place in places], ast.Load())
+        return [*(ast.Expr(tree) for tree in trees[:-1]), pytree.assign(target, trees[-1])]
 
 
 def _operands(node: Node | None) -> list[Node]:

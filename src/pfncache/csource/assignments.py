@@ -27,6 +27,8 @@ class AssignmentLayer(JumpLayer):
         match node.type:
             case "gnu_asm_expression":
                 return self.assembly(node)
+            case "call_expression" if called(node) in self.tables.user_accesses:
+                return self.user_access(node, called(node), children(child(node, "arguments")))
             case "assignment_expression":
                 return self.assignment(node)
             case "update_expression":
@@ -213,10 +215,11 @@ class AssignmentLayer(JumpLayer):
         owner = self.local(base)
         if owner is not None and owner.kind.form is Form.OPAQUE:
             return True
+        if node.type not in ("field_expression", "subscript_expression"):
+            return False
         with self.collected():
-            return node.type in ("field_expression", "subscript_expression") and (
-                self.expression(node).kind.form is Form.OPAQUE
-            )
+            value = self.expression(node)
+        return value.kind.form is Form.OPAQUE or value.is_content
 
     def evaluated(self, right: Node) -> list[ast.stmt]:
         """Keep the effects of a value that has no place in the model: its calls, and its accesses to memory."""
@@ -225,6 +228,11 @@ class AssignmentLayer(JumpLayer):
             return []  # the address of a variable
         value = self.expression(right)
         return [ast.Expr(value.tree)] if any(isinstance(n, ast.Call) for n in ast.walk(value.tree)) else []
+
+    def loaded(self, target: Node, value: Typed) -> ast.stmt:
+        """Return the assignment of what was loaded to a local."""
+        place = self.target(target)
+        return pytree.assign(place.tree, value.tree)
 
     def store_local(self, node: Node, local: Local, value: Typed) -> list[ast.stmt]:
         """Return the assignment to a local."""

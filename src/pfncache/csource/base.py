@@ -113,6 +113,8 @@ class Base:
             return self.pointer_to(node, word.removeprefix("struct:"))
         if word.startswith("local:"):
             return self.local_named(node, word.removeprefix("local:"))
+        if word == "written":
+            return self.user_written()
         if own is not None:
             return own(word)
         number, _, rest = word.partition(":")
@@ -130,9 +132,19 @@ class Base:
             return self.truth(self.expression(given))
         if rest == "owner":
             return self.owner(given)
+        if rest == "address":
+            return self.address_of(given)
         if member:
             return self.struct_member(given, member)
         return self.expression(given).tree
+
+    def user_written(self) -> ast.expr:
+        """Return whether the function has stored to user memory; by a layer above."""
+        raise NotImplementedError
+
+    def address_of(self, node: Node) -> ast.expr:
+        """Return the address of a member in user memory; by a layer above."""
+        raise NotImplementedError
 
     def owner(self, node: Node) -> ast.expr:
         """Return the structure of which an expression is the address of a member."""

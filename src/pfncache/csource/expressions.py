@@ -12,9 +12,9 @@ from pfncache.csource import pytree
 from pfncache.csource.base import IN_TABLES
 from pfncache.csource.errors import RefusedError
 from pfncache.csource.kinds import BOOL, CONTENTS, INT, Form, Kind, Typed, annotation, kind_of_text
-from pfncache.csource.mapped import MappedLayer
 from pfncache.csource.parse import child, children, line_of, peel, shown, text_of
 from pfncache.csource.scope import Local
+from pfncache.csource.user import UserLayer
 
 BINARY: dict[str, type[ast.operator]] = {
     "+": ast.Add, "-": ast.Sub, "*": ast.Mult, "/": ast.FloorDiv, "%": ast.Mod, "&": ast.BitAnd, "|": ast.BitOr,
@@ -30,7 +30,7 @@ TYPES = UNSIGNED | {"u8", "u16", "u32", "s64", "uint", "pgoff_t"}
 """Names of types."""
 
 
-class ExpressionLayer(MappedLayer):
+class ExpressionLayer(UserLayer):
     """The layer for expressions."""
 
     def expression(self, node: Node, wanted: Kind | None = None) -> Typed:

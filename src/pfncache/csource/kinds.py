@@ -67,6 +67,8 @@ class Typed:
     """Of a structure or an address: the local that it is, or that it points to."""
     is_address: bool = False
     """The value is the address of `place`, not what is there."""
+    is_content: bool = False
+    """The value is one that the tables have for contents that are not modelled."""
     store: tuple[str, ast.expr] | None = None
     """Of a member that is stored in another way: the tables' text for it, and the structure."""
 
@@ -91,6 +93,8 @@ class Layout:
         kind = self.resolve(given)
         if kind.is_function:
             return FUNCTION
+        if kind.is_struct and kind.base in self.tables.user_structs:
+            return INT
         if kind.is_struct and kind.base in self.tables.opaque:
             return Kind(Form.OPAQUE, struct=kind.base)
         if kind.is_struct and kind.stars <= 1:

@@ -33,6 +33,8 @@ BLOCK_MACRO = re.compile(
 )
 """A macro in the place of a loop's head."""
 ASSERTION = re.compile(r"\bBUILD_BUG_ON(?:_MSG)?\s*\(")
+ASSEMBLY = re.compile(r"\basm\s+(?:volatile\s*)?\(")
+TEMPLATE_MACRO = re.compile(r"(\"(?:\\.|[^\"\\])*\")|(\b_ASM_\w+\([^()]*\))")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.S)
 DIRECTIVE = re.compile(r"\s*#\s*(\w+)\s*(.*)")
 DEFINITION = re.compile(r"(\w+)(?:\(([^)]*)\))?(?:\s+(.*))?$")
@@ -230,6 +232,18 @@ def _without_assertions(text: str, file: str) -> str:
     return "".join(parts) + text[at:]
 
 
+def _rewrite_assembly(text: str, file: str) -> str:
+    """Make a macro with arguments in the template of an asm statement a string, as a grammar has no calls there."""
+    parts, at = [], 0
+    for match in ASSEMBLY.finditer(text):
+        end = closing(text, match.end() - 1, file)
+        template = text[match.end() : end]
+        template = TEMPLATE_MACRO.sub(lambda m: m.group(1) or f'"{m.group(2)}"', template)
+        parts += [text[at : match.end()], template]
+        at = end
+    return "".join(parts) + text[at:]
+
+
 def prepare(text: str, config: Collection[str] = (), keep: Collection[str] = (), file: str = "") -> Prepared:
     """Return C that a grammar parses, each line where it was.
 
@@ -239,6 +253,7 @@ def prepare(text: str, config: Collection[str] = (), keep: Collection[str] = (),
     prepared = compiled_lines(without_comments(text), config, file)
     prepared.text = _expand(prepared.text, {k: m for k, m in prepared.macros.items() if k not in keep}, file)
     prepared.text = _without_assertions(prepared.text, file)
+    prepared.text = _rewrite_assembly(prepared.text, file)
     prepared.text = ANNOTATION.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), prepared.text)
     prepared.text = _rewrite_blocks(_rewrite_types(prepared.text, file), file)
     return prepared

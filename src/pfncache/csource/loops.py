@@ -44,7 +44,7 @@ class LoopLayer(StatementLayer):
             case "continue_statement":
                 return self.repeat(node, self._around(node, LOOPS))
             case "goto_statement":
-                return self._goto(node)
+                return self.goto(node, text_of(child(node, "label")))
             case "labeled_statement":
                 label = text_of(child(node, "label"))
                 raise self.refuse(node, f"the label {label} inside a branch", "put it into a block")
@@ -336,8 +336,8 @@ class LoopLayer(StatementLayer):
             pytree.place(statement, line_of(node))
         return out
 
-    def _goto(self, node: Node) -> list[ast.stmt]:
-        label = text_of(child(node, "label"))
+    def goto(self, node: Node, label: str) -> list[ast.stmt]:
+        """Translate a jump to a label."""
         target = self.facts.labels.get(label)
         if target is None:
             raise self.refuse(node, f"goto {label}: there is no such label", "correct the C")

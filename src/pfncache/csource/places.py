@@ -58,7 +58,7 @@ class PlaceLayer(Base):
 
     def known_value(self, node: Node, entry: NameEntry) -> Typed:
         """Return the value that the tables have for what is not modelled."""
-        return Typed(self.fill(node, entry.text, []), kind_of_text(entry.returns))
+        return Typed(self.fill(node, entry.text, []), kind_of_text(entry.returns), is_content=True)
 
     def function(self, word: str, node: Node) -> Typed:
         """Return a C function as a value."""
@@ -166,6 +166,9 @@ class PlaceLayer(Base):
     def address(self, node: Node) -> Typed:
         """Translate ``&x``: a record's part is the same expression, and of a local the place is known."""
         inner = peel(child(node, "argument"))
+        in_user = self.user_address(inner)
+        if in_user is not None:
+            return Typed(in_user)
         if inner.type in ("field_expression", "subscript_expression"):
             value = self.expression(inner)
             local = value.place
@@ -180,6 +183,10 @@ class PlaceLayer(Base):
         if text_of(inner) in self.tables.names:
             return self.expression(inner)
         raise self.refuse(node, f"the address {shown(node)!r}", "use a local, or a member")
+
+    def user_address(self, node: Node) -> ast.expr | None:
+        """Return the address of a member of a structure in user memory; by the layer above."""
+        raise NotImplementedError
 
     def pointed(self, node: Node) -> Typed:
         """Translate ``*p``: p is a parameter for a result, or a pointer whose target is known."""

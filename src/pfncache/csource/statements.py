@@ -200,7 +200,8 @@ class StatementLayer(AssignmentLayer):
 
     def _declare_pointer(self, node: Node, word: str, local: Local, value: Node | None) -> list[ast.stmt]:
         """Declare a pointer to a local or to a structure that is taken apart: another name for it."""
-        if value is None and self.tables.mappings and local.kind.form is Form.INT:
+        is_in_user = local.type.is_struct and local.type.base in self.tables.user_structs
+        if value is None and (self.tables.mappings or is_in_user) and local.kind.form is Form.INT:
             self.scopes.declare(word, local)  # it gets its value in an assignment
             self.unset[local.name] = local.kind
             return []

@@ -96,7 +96,8 @@ class Hook:
 
     text: str
     """``{0}`` is the record of the store, or the first argument of the call; ``{struct:gfn}`` a local that points to a
-    `struct gfn`, ``{local:gfn}`` a local of that name."""
+    `struct gfn`, ``{local:gfn}`` a local of that name; ``{written}`` whether the function has stored to user memory by
+    one of `Tables.user_accesses`."""
     why: str
     unless: str = ""
     """A pattern: no hook where the text of the stored or returned value matches it."""
@@ -108,10 +109,21 @@ class AsmEntry:
 
     texts: tuple[str, ...]
     """Executed one after the other. ``{0}`` is the first operand, ``{0:owner}`` the structure that it is a member of,
-    or the record that has its mapping."""
+    or the record that has its mapping, ``{0:address}`` its address in user memory."""
     why: str
-    stores: tuple[tuple[int, str], ...] = ()
-    """Operands that are locals, each with its value behind the texts."""
+    results: tuple[int, ...] = ()
+    """Operands that are locals, which get the items of the tuple that the last text returns."""
+
+
+@dataclass(frozen=True)
+class UserAccess:
+    """A macro that accesses user memory, and jumps to a label, its last argument, if that faults."""
+
+    text: str
+    """Returns whether the access has succeeded; of a load, also the value. ``{address}`` and ``{size}`` are those of
+    what the second argument points to, ``{value}`` is what a store writes."""
+    why: str
+    is_load: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,6 +208,10 @@ class Tables:
     """offsetof(): by structure and member."""
     call_makers: Mapping[str, str] = field(default_factory=dict)
     """Macros that make a function of a name, as ``kvm_x86_call(name)(x)``, with what precedes that name."""
+    user_accesses: Mapping[str, UserAccess] = field(default_factory=dict)
+    """By macro."""
+    user_structs: Mapping[str, str] = field(default_factory=dict)
+    """Structures in user memory, with the reason: a pointer to one is a number."""
     opaque: Mapping[str, str] = field(default_factory=dict)
     """Structures of which the model has nothing, with the reason: stores to a local of one have no effect."""
     null_functions: frozenset[str] = frozenset()

@@ -16,6 +16,7 @@ from pfncache.csource.loops import LoopLayer
 from pfncache.csource.parse import line_of, shown, text_of
 from pfncache.csource.program import CProgram, Signature
 from pfncache.csource.scope import Local
+from pfncache.csource.user import WRITTEN
 
 
 class Translator(LoopLayer):
@@ -32,6 +33,10 @@ class Translator(LoopLayer):
         statements = self.block(list(_statements(body)))
         if not pytree.ends(statements):
             statements += self.fallen_off(body)
+        if self.has_written:
+            first = pytree.local(WRITTEN, annotation(BOOL), pytree.constant(False))
+            pytree.place(first, signature.function.line)
+            statements.insert(0, first)
         tree = ast.FunctionDef(signature.method, arguments, statements or [ast.Pass()], [], self._result_hint())
         guard_unset(tree, self.unset, self._flags)
         tree.body = self._declared_records(tree) + tree.body

@@ -40,6 +40,7 @@ mainline_6_12 = (
             reverts_gmem.RevertGmemForAll,
             reverts_pfncache.RequireVcpuInfoAlignment,
             reverts_x86.RevertPvclockFlags,
+            reverts_x86.RevertTimerByGuestClock,
             reverts_pfncache.HoldSrcuInHasInterrupt,
             reverts_gmem.HoldSrcuInZapRange,
             reverts_sev.RevertVmsaTracking,

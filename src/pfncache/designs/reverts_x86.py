@@ -9,6 +9,7 @@ from pfncache.linux.arch.x86.include.asm.pvclock_abi import PVCLOCK_GUEST_STOPPE
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.svm import INJECTED_GP, Svm
 from pfncache.linux.arch.x86.kvm.x86.clock import Clock
+from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.uapi import MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW
 
@@ -65,3 +66,16 @@ class RevertPvclockFlags(Patch, Clock):
             vcpu.host_guest_stopped = False
             vcpu.host_hv_clock_flags |= PVCLOCK_GUEST_STOPPED
         return PVCLOCK_TSC_STABLE_BIT | vcpu.host_hv_clock_flags
+
+
+class RevertTimerByGuestClock(Patch, XenTimer):
+    """Revert "KVM: x86/xen: Use guest's copy of pvclock when starting timer" (6.15).
+
+    Kernels before keep the contents of the guest's clock in the vCPU, and access no guest memory there.
+    """
+
+    def guest_now(self, vcpu: KvmVcpu) -> int:
+        """Compute the guest's time without its clock."""
+        kvm = vcpu.kvm
+        assert kvm is not None
+        return self.kvmclock_now(kvm)

@@ -84,6 +84,7 @@ class Vmlinux(
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 32
         self.PVCLOCK_SIZE = 32 if real else 1
         self.STEAL_SIZE = 64 if real else 1
+        self.STEAL_VERSION = 8 if real else 0
         self.STEAL_PREEMPTED = 16 if real else 0
         self.VCPU_INFO_SIZE = 64 if real else 1
         self.VCPU_INFO_ALIGN = 4 if real else 1

@@ -39,7 +39,7 @@ class LostDirtyProbe(Oracle):
     def expect_marked(self, slot: KvmMemorySlot) -> None:
         """Report a bit of the slot that is clear although its page was written."""
         bitmap = slot.dirty_bitmap
-        if bitmap is not None:
+        if bitmap is not None and is_live(bitmap):
             for bit in bitmap.bits:
                 if bit.written and not bit.dirty:
                     report("lost-dirty", f"{bit} is clear when all is done, but the page was written")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.csource.edits import both, condition, drop, insert, place, swap
+from tests.csource.edits import both, condition, drop, insert, place, substitute, swap
 from tests.csource.kvm.fault import Fault
 
 X86 = "arch/x86/kvm/x86.c"
@@ -51,6 +51,34 @@ FAULTS = {
         both(drop(place("read_unlock_irqrestore")), condition(place("kvm_gpc_refresh"), "1")),
         "clock/anon/munmap",
         "sleeping-in-atomic",
+        X86,
+    ),
+    "steal-time-by-old-address": Fault(
+        "record_steal_time",
+        condition(place("slots generation"), "kvm_is_error_hva(ghc->hva) || !ghc->memslot"),
+        "vcpu/two-steal-times",
+        "use-after-free",
+        X86,
+    ),
+    "steal-time-marks-other-page": Fault(
+        "record_steal_time",
+        substitute(r"gpa_to_gfn\(ghc->gpa\)", "gpa_to_gfn(ghc->gpa) + 1"),
+        "vcpu/sched-out",
+        "out-of-bounds",
+        X86,
+    ),
+    "preempted-by-old-address": Fault(
+        "kvm_steal_time_set_preempted",
+        condition(place("slots generation"), "kvm_is_error_hva(ghc->hva) || !ghc->memslot"),
+        "pairs/anon/slot-replace+steal-time",
+        "use-after-free",
+        X86,
+    ),
+    "put-without-srcu": Fault(
+        "kvm_arch_vcpu_put",
+        drop(place("idx srcu_read_lock"), place("srcu_read_unlock")),
+        "vcpu/sched-out",
+        "srcu-unprotected",
         X86,
     ),
     "interrupt-without-srcu": Fault(

@@ -16,18 +16,20 @@ from pfncache.kernels.patch_mail import read
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.runner import Job, run
 from tests.csource.edits import Change, mail
-from tests.csource.kvm import faults, faults_gmem, faults_main, faults_slots, faults_x86
+from tests.csource.kvm import faults, faults_gmem, faults_main, faults_slots, faults_x86, faults_xen
 from tests.csource.kvm.fault import PFNCACHE, Fault
 from tests.csource.kvm.trees import copied, source
 
 RELEASE = "7.3.4"
 STATES = 200_000
-ROOMS = (faults.FAULTS, faults_gmem.FAULTS, faults_main.FAULTS, faults_slots.FAULTS, faults_x86.FAULTS)
+ROOMS = (
+    faults.FAULTS, faults_gmem.FAULTS, faults_main.FAULTS, faults_slots.FAULTS, faults_x86.FAULTS, faults_xen.FAULTS,
+)  # fmt: skip
 FAULTS = {name: fault for room in ROOMS for name, fault in room.items()}
 HARMLESS = faults.HARMLESS | faults_gmem.HARMLESS | faults_main.HARMLESS
 ALWAYS = (
     "invalidate-nothing", "page-leaks", "retry-never", "refresh-without-mutex", "punch-never-ends", "caches-stay-valid",
-    "clock-stays-locked", "invalid-slot-leaks",
+    "clock-stays-locked", "invalid-slot-leaks", "event-not-noted", "runstate-waits",
 )  # fmt: skip
 """Faults of several kinds that each run of the tests looks for, in each of the large files."""
 

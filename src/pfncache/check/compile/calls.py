@@ -196,7 +196,9 @@ class Calls(Expressions):
         for name, value in [*zip(given, arguments[1:], strict=False), *keywords.items()]:
             assert isinstance(value, Const)
             given[name] = value.value
-        role = self.unit.role(locks[0]) if locks else ""
+        role = lock.kind.role if isinstance(lock, Reg) and isinstance(lock.kind, RefKind) else ""
+        if locks and not role:
+            role = self.unit.role(locks[0])
         use = LockUse(tuple(map(self.unit.heap.ref, locks)), role, **given)
         self.emit(Op.ACQUIRE if acquire else Op.RELEASE, subject=use)
 

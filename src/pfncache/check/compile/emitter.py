@@ -315,7 +315,9 @@ class Emitter:
         _, records = self._records(base)
         self.check(base, "null-dereference")
         parts = [self.unit.part(r, name) for r in records]
-        return self.lookup(base, [Const(p) for p in parts], RefKind(type(parts[0])))
+        roles = {self.unit.role(part) for part in parts}
+        kind = RefKind(type(parts[0]), roles.pop() if len(roles) == 1 else "")
+        return self.lookup(base, [Const(p) for p in parts], kind)
 
     def _plain(self, value: Const) -> int:
         if value.value is None:

@@ -21,6 +21,8 @@ class RefKind(NamedTuple):
     """A record of class ``record``, by its number; 0 is None."""
 
     record: type[Record]
+    role: str = ""
+    """Of what is embedded in one of several records: the role that all of them have; empty if they have several."""
 
 
 Kind = IntKind | RefKind
@@ -119,8 +121,8 @@ def join(a: Kind, b: Kind) -> Kind:
     """Return the smallest kind that holds the values of both. Raises TypeError if there is none."""
     if isinstance(a, IntKind) and isinstance(b, IntKind):
         return IntKind(min(a.low, b.low), max(a.high, b.high))
-    if a == b:
-        return a
+    if isinstance(a, RefKind) and isinstance(b, RefKind) and a.record is b.record:
+        return a if a.role == b.role else RefKind(a.record)
     raise TypeError(f"{describe(a)} and {describe(b)}")
 
 

@@ -20,6 +20,7 @@ from pfncache.csource.kvm import (
     memslots,
     mmu_notifier,
     pfncache,
+    steal_time,
     vm,
     x86,
     xen,
@@ -41,7 +42,7 @@ FLAGS = {"MEMREMAP_WB": 1, "GFP_KERNEL": 0, "GFP_KERNEL_ACCOUNT": 0, "ULONG_MAX"
 """Constants that no function of the model reads, and the greatest address of the model."""
 PARTS = (
     locking.TABLES, pfncache.TABLES, guest_memfd.TABLES, mmu_notifier.TABLES, kvm_main.TABLES, memslots.TABLES,
-    guest_access.TABLES, gup.TABLES, vm.TABLES, x86.TABLES, xen.TABLES,
+    guest_access.TABLES, gup.TABLES, vm.TABLES, x86.TABLES, xen.TABLES, steal_time.TABLES,
 )  # fmt: skip
 HELPERS: tuple[type, ...] = (
     locking.LockingHelpers, pfncache.PfncacheHelpers, guest_memfd.GuestMemfdHelpers, mmu_notifier.MmuNotifierHelpers,
@@ -49,6 +50,7 @@ HELPERS: tuple[type, ...] = (
     gup.GupHelpers, vm.VmHelpers,
     x86.X86Helpers,
     xen.XenHelpers,
+    steal_time.StealTimeHelpers,
 )  # fmt: skip
 """Functions that Linux does not have, by which the C calls the model."""
 ADAPTERS: tuple[type, ...] = (
@@ -88,7 +90,8 @@ def scope() -> Mapping[str, Any]:
     found["is_error_noslot_pfn"] = kvm_types.is_error_noslot_pfn
     for module in FUNCTIONS:
         found |= _functions(module)
-    return found | FLAGS | guest_memfd.CONSTANTS | memslots.CONSTANTS | gup.CONSTANTS | xen.CONSTANTS
+    constants = (guest_memfd.CONSTANTS, memslots.CONSTANTS, gup.CONSTANTS, xen.CONSTANTS, steal_time.CONSTANTS)
+    return found | FLAGS | {name: value for part in constants for name, value in part.items()}
 
 
 def _environment() -> dict[str, str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfncache.csource.kvm.adapter import adapts
-from pfncache.csource.tables import CallEntry, Hook, MappingEntry, NameEntry, Tables
+from pfncache.csource.tables import CallEntry, Hook, MappingEntry, MemberEntry, NameEntry, Tables
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.kvm.x86.clock import Clock
@@ -16,13 +16,11 @@ from pfncache.linux.include.linux.types import Sequence
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 CONTENTS = "contents of guest memory are not modelled"
-ASM = "its access to guest memory is inline assembly: the model's is used"
 USER = "its access is by user address, which the model has by hand"
 
 BY_HAND = {
-    ASM: ("record_steal_time",),
     USER: (
-        "kvm_steal_time_set_preempted", "apf_put_user_ready", "apf_pageready_slot_free", "kvm_arch_async_page_present",
+        "apf_put_user_ready", "apf_pageready_slot_free", "kvm_arch_async_page_present",
         "kvm_arch_can_dequeue_async_page_present", "kvm_mmu_gva_to_gpa_read", "kvm_fetch_guest_virt",
         "kvm_read_guest_virt",
         "emulator_read_write_onepage", "emulator_cmpxchg_emulated", "x86_emulate_instruction",
@@ -30,7 +28,7 @@ BY_HAND = {
     ),
     "the model has what it does for caches alone": (
         "kvm_write_wall_clock", "kvm_write_system_time", "kvm_pv_enable_async_pf", "kvm_set_msr_common",
-        "kvm_get_msr_common", "msr_io", "vcpu_enter_guest", "vcpu_run", "kvm_arch_vcpu_put", "kvm_guest_time_update",
+        "kvm_get_msr_common", "msr_io", "vcpu_enter_guest", "vcpu_run", "kvm_guest_time_update",
         "vcpu_block",
         "kvm_set_guest_paused",
         "kvm_vm_ioctl_set_clock", "get_kvmclock_ns", "kvm_arch_prepare_memory_region",
@@ -73,6 +71,11 @@ TABLES = Tables(
     },
     sizes={
         "pvclock_vcpu_time_info": NameEntry("self.PVCLOCK_SIZE", "the checker's pages are small"),
+    },
+    members={
+        ("KvmVcpu", "pvclock_set_guest_stopped_request"): MemberEntry(
+            "False", "the request is served with the contents of the clock", "bool", "None"
+        ),
     },
     call_makers={"kvm_x86_call": "kvm_x86_", "static_call": ""},
     after={"kvm_gpc_mark_dirty_in_slot": Hook("self.note_dirty({0})", "properties look at what is marked dirty")},

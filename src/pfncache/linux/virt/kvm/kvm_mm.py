@@ -31,6 +31,10 @@ class KvmMm(Mm):
 
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
+    STEAL_SIZE: int
+    """sizeof(struct kvm_steal_time); one in the checker's small pages."""
+    STEAL_VERSION: int
+    """offsetof(struct kvm_steal_time, version); zero in the checker's small pages."""
     STEAL_PREEMPTED: int
     """offsetof(struct kvm_steal_time, preempted); zero in the checker's small pages."""
     VCPU_INFO_SIZE: int
@@ -46,8 +50,6 @@ class KvmMm(Mm):
     kvm_lock: Mutex
     host_clock: int
     """The TSC, in nanoseconds, in direct execution."""
-    STEAL_SIZE: int
-    """sizeof(struct kvm_steal_time); one byte in the checker, whose pages are small."""
     KVM_HVA_ERR_BAD: int
     KVM_HVA_ERR_RO_BAD: int
     """The error address: PAGE_OFFSET on x86, which no user page has."""

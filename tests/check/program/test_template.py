@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.check.compile.values import BOOL, IntKind, Reg
 from pfncache.check.ir import Code, Column, Event, Failure, Instr, Variable
 from pfncache.check.ops import Op
-from pfncache.check.program.template import Places, template_of
+from pfncache.check.program.template import ProgramPlaces, template_of
 from tests.check.toys import Box, Cell
 
 A, B, ONE = Reg(0, IntKind(0, 3)), Reg(1, BOOL), Reg(2, IntKind(1, 1))
@@ -30,9 +30,9 @@ def code() -> Code:
     return Code(instrs=instrs, labels={7: 6}, kinds={0: A.kind, 1: BOOL}, registers=3, constants={1: 2})
 
 
-def places(first: int) -> Places:
-    """Places that all begin at `first`; only the second event is visible."""
-    return Places(
+def places(first: int) -> ProgramPlaces:
+    """ProgramPlaces that all begin at `first`; only the second event is visible."""
+    return ProgramPlaces(
         register=lambda number: first + number,
         slot=lambda variable: (1, 2, 3, -1),
         column=lambda column: first + 20,

@@ -53,7 +53,7 @@ from pfncache.check.program.masks import Masks, masks_of
 from pfncache.check.program.movers import merge_unseen_steps
 from pfncache.check.program.packing import Packer, Slot
 from pfncache.check.program.start import first_events
-from pfncache.check.program.template import Acquisition, Places, template_of
+from pfncache.check.program.template import Acquisition, ProgramPlaces, template_of
 
 
 @dataclass
@@ -319,7 +319,7 @@ class Linker:
         entry = self.code_rows
         template = template_of(code, self.left_out)
         rows = template.rows(
-            Places(
+            ProgramPlaces(
                 register=self._register,
                 slot=lambda variable: self._slot(variable).row,
                 column=self._column,

@@ -49,7 +49,7 @@ class _Operands(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Places:
+class ProgramPlaces:
     """Where a program has its parts."""
 
     register: Callable[[int], int]
@@ -125,7 +125,7 @@ class Template:
         for entry, register in zip(entries, registers, strict=True):
             self._registers.add(row, entry, register)
 
-    def rows(self, places: Places) -> Ints:
+    def rows(self, places: ProgramPlaces) -> Ints:
         """Return the rows, with everything in its place."""
         rows = self._rows.copy()
         self._registers.fill(rows, places.register)

@@ -194,18 +194,19 @@ class Touch:
 
 @dataclass(frozen=True)
 class Flow:
-    """The accesses of a code by instruction, as bit masks with a bit for each of its variables."""
+    """The accesses of a code, as bit masks with a bit for each of its variables."""
 
     variables: list[Variable]
     reads: list[int]
+    """By instruction."""
     writes: list[int]
-    live: list[int]
-    """Live variables: those that may be read from the instruction on before they are overwritten."""
-    kept: list[int]
+    live: dict[int, int]
+    """At the entry and behind each event: live variables, which may be read before they are overwritten."""
+    kept: dict[int, int]
     """Variables that may keep their value until the actor ends. One more bit is set if the actor may end."""
-    later_reads: list[int]
-    later_writes: list[int]
-    """Variables that may be read, or written, from the instruction on."""
+    later_reads: dict[int, int]
+    later_writes: dict[int, int]
+    """Variables that may be read, or written, from there on."""
 
 
 @dataclass
@@ -227,6 +228,10 @@ class Code:
     """Cache of dataflow.locks_held()."""
     reached: frozenset[int] = frozenset()
     """The instructions that its paths get to, among those that change a path or depend on it."""
+    templates: dict[frozenset[Op], Any] = field(default_factory=dict)
+    """Cache of template.template_of(), by the operations that are left out."""
+    loops: set[int] | None = None
+    """Cache of dataflow.in_loops()."""
     touches: dict[int, Touch] | None = None
     """Cache of movers.touches()."""
     flows: dict[tuple[int, ...], Flow] = field(default_factory=dict)

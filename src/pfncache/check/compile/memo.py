@@ -12,7 +12,7 @@ from pfncache.check.compile.relocate import relocated
 from pfncache.check.compile.writes import Assumed
 from pfncache.check.ir import Code, Column, Variable
 
-MAX_FUNCTIONS = 40_000
+MAX_FUNCTIONS = 20_000
 """Compiled calls that are kept, of some kB each; when there are more, all are dropped."""
 MAX_CODES = 400
 """Actors whose step code is kept, of somewhat less than 1 MB each; the one that was used least recently goes first."""

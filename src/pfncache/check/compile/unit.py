@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from pfncache.check.compile.facts import RUNNING, Facts
@@ -160,7 +159,3 @@ class Unit:
     def use(self, name: str) -> None:
         """Record that a function of the kernel is used."""
         self.used |= self.memo.names.bit(name)
-
-    def names(self) -> Iterator[str]:
-        """Yield the names of the kernel's functions that are used."""
-        return self.memo.names.things(self.used)

@@ -33,11 +33,13 @@ def successors(code: Code) -> list[tuple[int, ...]]:
 
 def in_loops(code: Code) -> set[int]:
     """Return the instructions between a backward jump and its target: all that can be executed twice are among them."""
-    found: set[int] = set()
-    for i, follow in enumerate(successors(code)):
-        for target in follow:
-            found |= set(range(target, i + 1))
-    return found
+    if code.loops is None:
+        code.loops = set()
+        for i, follow in enumerate(successors(code)):
+            for target in follow:
+                if target <= i:
+                    code.loops.update(range(target, i + 1))
+    return code.loops
 
 
 def live_registers(code: Code) -> dict[int, list[int]]:
@@ -74,19 +76,18 @@ def backwards(
     `ends` is what holds after an instruction regardless of its successors. At a barrier, in is empty.
     """
     found = [0] * len(gen)
-    changed = True
-    while changed:
-        changed = False
+    back = [(i, j) for i, after in enumerate(follow) for j in after if j <= i]
+    """Edges to what one pass has not solved yet."""
+    assumed: list[int] | None = None
+    while assumed is None or any(found[j] != before for (_, j), before in zip(back, assumed, strict=True)):
+        assumed = [found[j] for _, j in back]
         for i in range(len(gen) - 1, -1, -1):
             if barrier[i]:
                 continue
             after = ends[i]
             for j in follow[i]:
                 after |= found[j]
-            before = gen[i] | (after & ~kill[i])
-            if before != found[i]:
-                found[i] = before
-                changed = True
+            found[i] = gen[i] | (after & ~kill[i])
     return found
 
 
@@ -131,11 +132,14 @@ def locks_held(code: Code) -> list[tuple[Held, frozenset[str]]]:
         return []
     states[0].add(_Path())
     todo = [(0, _Path())]
+    changing = [
+        i.op in (Op.ACQUIRE, Op.RELEASE) or (i.dest is not None and i.dest.number in tested) for i in code.instrs
+    ]
     while todo:
         i, path = todo.pop()
         instr = code.instrs[i]
-        advanced = _advance(instr, path, constants, tested)
-        for j in _taken(instr, follow[i], path, constants):
+        advanced = _advance(instr, path, constants) if changing[i] else path
+        for j in _taken(instr, follow[i], path, constants) if instr.op in BRANCHES else follow[i]:
             after = advanced
             if after.values and any(not live[j] >> r & 1 for r, _ in after.values):
                 after = after._replace(values=frozenset(v for v in after.values if live[j] >> v[0] & 1))
@@ -216,7 +220,8 @@ def _meet(paths: tuple[_Path, ...]) -> _Path:
     return _Path(held, classes, values)
 
 
-def _advance(instr: Instr, path: _Path, constants: dict[int, int], tested: set[int]) -> _Path:
+def _advance(instr: Instr, path: _Path, constants: dict[int, int]) -> _Path:
+    """Return what holds after an instruction that takes or releases a lock, or writes a register that is followed."""
     if instr.op == Op.ACQUIRE:
         use = instr.lock
         held = path.held | {(use.locks[0], use.exclusive)} if use.excludes and len(use.locks) == 1 else path.held
@@ -225,8 +230,7 @@ def _advance(instr: Instr, path: _Path, constants: dict[int, int], tested: set[i
         use = instr.lock
         gone = set(use.locks)
         return _Path(frozenset(h for h in path.held if h[0] not in gone), path.classes - {use.name}, path.values)
-    if instr.dest is None or instr.dest.number not in tested:
-        return path
+    assert instr.dest is not None
     values = {pair for pair in path.values if pair[0] != instr.dest.number}
     if instr.op in FOLLOWED:
         known = dict(path.values)
@@ -254,11 +258,10 @@ def _decisive(code: Code, constants: dict[int, int]) -> set[int]:
 
 
 def _taken(instr: Instr, follow: tuple[int, ...], path: _Path, constants: dict[int, int]) -> tuple[int, ...]:
-    """Return the successors that are possible on a path: one, where the register that a branch tests is known."""
-    if instr.op in BRANCHES:
-        register = instr.condition.number
-        known = dict(path.values).get(register, constants.get(register))
-        if known is not None:
-            jumps = (known == 0) == (instr.op == Op.JZ)
-            return (follow[1],) if jumps else (follow[0],)
+    """Return the successors of a branch that are possible on a path: one, where the register that it tests is known."""
+    register = instr.condition.number
+    known = dict(path.values).get(register, constants.get(register))
+    if known is not None:
+        jumps = (known == 0) == (instr.op == Op.JZ)
+        return (follow[1],) if jumps else (follow[0],)
     return follow

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from pfncache.check.compile.compiler import Compiled
 from pfncache.check.compile.values import ANY_INT, IntKind, Kind, RefKind, kind_of_hint
-from pfncache.check.ir import Code, Column, Event, Failure, Instr, LockUse, SourceLine, Variable
-from pfncache.check.ops import JUMPS, Op
-from pfncache.check.program.dataflow import in_loops, live_registers, locks_held
+from pfncache.check.ir import Code, Column, Event, Failure, SourceLine, Variable
+from pfncache.check.ops import Op
+from pfncache.check.program.dataflow import in_loops, live_registers
 from pfncache.check.program.image import (
     ACTOR,
     ACTOR_FIRST_YIELD,
@@ -53,6 +53,7 @@ from pfncache.check.program.masks import Masks, masks_of
 from pfncache.check.program.movers import merge_unseen_steps
 from pfncache.check.program.packing import Packer, Slot
 from pfncache.check.program.start import first_events
+from pfncache.check.program.template import Acquisition, ProgramPlaces, template_of
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Program:
     points: list[Event]
     """Every preemption point of the code, by number."""
     failures: list[Failure]
-    acquisitions: list[tuple[frozenset[str], LockUse, Any]]
+    acquisitions: list[Acquisition]
     """By number: lock classes held, lock taken, event."""
     targets: list[str]
     """By number: the targets that the code can mark."""
@@ -141,7 +142,7 @@ class Linker:
         self.compiled = compiled
         self.final = final
         self.heap = compiled.heap
-        self.left_out = {Op.RELEASE} if reduction else {Op.RELEASE, Op.SYMMETRIC}
+        self.left_out = frozenset({Op.RELEASE} if reduction else {Op.RELEASE, Op.SYMMETRIC})
         self.remain = merge_unseen_steps(compiled) if reduction else None
         numbers = sorted(set().union(*(code.constants for code in compiled.codes)))
         self.constants = {number: register for register, number in enumerate(numbers)}
@@ -154,14 +155,17 @@ class Linker:
         self.columns: dict[Column, int] = {}
         self.tables: list[int] = []
         self.table_at: dict[tuple[int, ...], int] = {}
-        self.code: list[tuple[int, ...]] = []
+        self.code: list[NDArray[np.int64]] = []
+        """The rows of each code."""
+        self.code_rows = 0
         self.points: list[Event] = []
         self.failures: list[Failure] = []
-        self.acquisitions: list[tuple[frozenset[str], LockUse, Any]] = []
+        self.acquisitions: list[Acquisition] = []
         marked = {i.target for code in compiled.codes for i in code.instrs if i.op == Op.REACH}
         self.targets = sorted(target for target in marked if isinstance(target, str))
         self.lines = sorted(line for line in marked if isinstance(line, SourceLine))
-        self.cover_number = {mark: number for number, mark in enumerate((*self.targets, *self.lines))}
+        marks: list[str | SourceLine] = [*self.targets, *self.lines]
+        self.cover_number = {mark: number for number, mark in enumerate(marks)}
         self.packer = Packer()
 
     def link(self) -> Program:
@@ -201,7 +205,7 @@ class Linker:
                     bits, low = room(kind, self.heap.pools)
                     slot = packer.take(bits, low)
                     saves.append((self._register(register), slot.word, slot.shift, slot.bits, slot.low))
-                yields.append((where[i] + 1, first, len(saves) - first))
+                yields.append((int(where[i]) + 1, first, len(saves) - first))
                 end = max(end, packer.next)
             self.packer.next = end
             actor_rows.append(
@@ -213,7 +217,7 @@ class Linker:
             self._take_registers(self.compiled.codes[actors])
             at_end, _ = self._emit(self.compiled.codes[actors], {})
         words = max(1, (self.packer.next + WORD - 1) // WORD)
-        masks = self._masks(counters) if self.remain is not None else []
+        masks = self._masks(counters) if self.remain is not None else np.zeros(0, dtype=np.int64)
         image = self._image(words, at_end, yields, saves, actor_rows, masks)
         program = Program(
             compiled=self.compiled,
@@ -242,7 +246,7 @@ class Linker:
             counter = COUNTER_END if event is None else counters_of[actor].get(event, COUNTER_HALTED)
             actor_rows[actor] = (*actor_rows[actor][:ACTOR_START], counter)
 
-    def _masks(self, counters: list[Slot]) -> list[int]:
+    def _masks(self, counters: list[Slot]) -> NDArray[np.int64]:
         """Return the words of each place's masks, in the order of the image's YIELDS."""
         assert self.remain is not None
         codes, count = self.compiled.codes, len(counters)
@@ -254,15 +258,16 @@ class Linker:
         if self.final:
             at_end |= functools.reduce(or_, (slot.mask for slot in self.slots.values()), 0)
         pairs = [(i, self._interrupter(i)) for i in range(count)]
-        words: list[int] = []
+        width = (self.packer.next + WORD - 1) // WORD * (WORD // 8)
+        found_masks: list[bytes] = []
         for number in range(count):
             # An interrupt and the actor that it interrupts disable each other: each writes what enables the other.
             cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
             found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
             for place in (Masks(at_end), *found.values()):
                 for mask in (place.live | kept, *place.touches(cpus)):
-                    words += (_signed(mask >> at & (1 << WORD) - 1) for at in range(0, self.packer.next, WORD))
-        return words
+                    found_masks.append(mask.to_bytes(width, "little"))
+        return np.frombuffer(b"".join(found_masks), dtype="<i8").astype(np.int64)
 
     def _interrupter(self, number: int) -> int:
         name = self.compiled.system.actors[number].name
@@ -300,7 +305,7 @@ class Linker:
             self.columns[column] = len(self.slot_rows)
             for variable in self.heap.variables(column):
                 slot = self._slot(variable)
-                self.slot_rows.append((slot.word, slot.shift, slot.bits, slot.low))
+                self.slot_rows.append(slot.row)
         return self.columns[column]
 
     def _table(self, table: tuple[int, ...]) -> int:
@@ -309,62 +314,30 @@ class Linker:
             self.tables.extend(table)
         return self.table_at[table]
 
-    def _emit(self, code: Code, counter_of: dict[int, int]) -> tuple[int, dict[int, int]]:
+    def _emit(self, code: Code, counter_of: dict[int, int]) -> tuple[int, NDArray[np.int64]]:
         """Append an actor's code. Returns its entry, and the place of each instruction in the image's code."""
-        entry = len(self.code)
-        where: dict[int, int] = {}
-        position = entry
-        for i, instr in enumerate(code.instrs):
-            where[i] = position
-            position += instr.op not in self.left_out
-        where[len(code.instrs)] = position
-        held = locks_held(code)
-        for i, instr in enumerate(code.instrs):
-            if instr.op not in self.left_out:
-                self.code.append(self._encode(code, i, counter_of, where, held[i][1]))
-        return entry, where
-
-    def _encode(
-        self, code: Code, i: int, counter_of: dict[int, int], where: dict[int, int], held: frozenset[str]
-    ) -> tuple[int, ...]:
-        instr = code.instrs[i]
-        if instr.op == Op.EVENT:
-            self.points.append(instr.event)
-            return (int(Op.EVENT), counter_of.get(i, -1), len(self.points) - 1)
-        if instr.op in JUMPS:
-            return (int(instr.op), *self._registers(instr), where[code.labels[instr.label]])
-        if instr.op in (Op.LOAD, Op.STORE):
-            slot = self._slot(instr.variable)
-            return (int(instr.op), *self._registers(instr), slot.word, slot.shift, slot.bits, slot.low)
-        if instr.op == Op.FAIL:
-            self.failures.append(instr.failure)
-            return (int(Op.FAIL), len(self.failures) - 1)
-        if instr.op == Op.ACQUIRE:
-            self.acquisitions.append((held, instr.lock, self._event_before(code, i)))
-            return (int(Op.ACQUIRE), len(self.cover_number) + len(self.acquisitions) - 1)
-        if instr.op == Op.REACH:
-            return (int(Op.REACH), *self._registers(instr), self.cover_number[instr.target])
-        if instr.op == Op.LOADX:
-            dest, index = self._registers(instr)
-            return (int(Op.LOADX), dest, self._column(instr.column), index)
-        if instr.op == Op.STOREX:
-            index, value = self._registers(instr)
-            return (int(Op.STOREX), self._column(instr.column), index, value)
-        if instr.op == Op.TABLE:
-            dest, index = self._registers(instr)
-            return (int(Op.TABLE), dest, self._table(instr.table), index)
-        if instr.op == Op.CHOOSE:
-            return (int(Op.CHOOSE), *self._registers(instr), instr.outcomes)
-        return (int(instr.op), *self._registers(instr))
-
-    def _event_before(self, code: Code, i: int) -> Event | None:
-        """Return the event that the step of an instruction begins at, going by the order of the code."""
-        return next((code.instrs[j].event for j in range(i, -1, -1) if code.instrs[j].op == Op.EVENT), None)
-
-    def _registers(self, instr: Instr) -> tuple[int, ...]:
-        """Return the registers of the engine for those of an instruction: the one that it writes, then its operands."""
-        registers = (instr.dest, *instr.reads) if instr.dest is not None else instr.reads
-        return tuple([self._register(register.number) for register in registers])
+        entry = self.code_rows
+        template = template_of(code, self.left_out)
+        rows = template.rows(
+            ProgramPlaces(
+                register=self._register,
+                slot=lambda variable: self._slot(variable).row,
+                column=self._column,
+                table=self._table,
+                mark=self.cover_number,
+                counter=counter_of,
+                first_row=entry,
+                first_point=len(self.points),
+                first_failure=len(self.failures),
+                first_acquisition=len(self.cover_number) + len(self.acquisitions),
+            )
+        )
+        self.code.append(rows)
+        self.code_rows += len(rows)
+        self.points += template.points
+        self.failures += template.failures
+        self.acquisitions += template.acquisitions
+        return entry, entry + template.row_of
 
     def _image(
         self,
@@ -373,26 +346,27 @@ class Linker:
         yields: list[tuple[int, ...]],
         saves: list[tuple[int, ...]],
         actor_rows: list[tuple[int, ...]],
-        masks: list[int],
+        masks: NDArray[np.int64],
     ) -> NDArray[np.int64]:
         header = [0] * HEADER
-        body: list[int] = []
+        body: list[NDArray[np.int64]] = []
+        end = HEADER
 
-        def section(index: int, rows: Sequence[tuple[int, ...]], width: int) -> None:
-            header[index] = HEADER + len(body)
-            for row in rows:
-                body.extend(row)
-                body.extend([0] * (width - len(row)))
+        def section(index: int, rows: Sequence[Sequence[int]] | NDArray[np.int64], width: int) -> None:
+            nonlocal end
+            header[index] = end
+            body.append(np.array(rows, dtype=np.int64).reshape(-1))
+            end += len(rows) * width
 
-        section(CODE, self.code, INSTR)
+        section(CODE, np.concatenate(self.code), INSTR)
         section(VARIABLES, self.slot_rows, SLOT)
         section(TABLES, [(n,) for n in self.tables], 1)
         section(YIELDS, yields, YIELD)
         section(SAVES, saves, SAVE)
         section(ACTORS, actor_rows, ACTOR)
         section(CONSTANTS, [(register, number) for number, register in self.constants.items()], CONSTANT)
-        if masks:
-            section(MASKS, [(word,) for word in masks], 1)
+        if len(masks):
+            section(MASKS, masks, 1)
         header[N_CONSTANTS] = len(self.constants)
         header[N_ACTORS] = len(actor_rows)
         header[WORDS] = words
@@ -402,7 +376,7 @@ class Linker:
             max([1, *(i.outcomes for i in code.instrs if i.op == Op.CHOOSE)])
             for code in self.compiled.codes[: len(actor_rows)]
         )
-        return np.array(header + body, dtype=np.int64)
+        return np.concatenate([np.array(header, dtype=np.int64), *body])
 
     def _fill_initial(self, program: Program) -> None:
         for variable, slot in self.slots.items():
@@ -414,10 +388,6 @@ class Linker:
             program.initial[slot.word] |= np.uint64(number << slot.shift)
         for slot in program.actor_slots:
             program.initial[slot.word] |= np.uint64(COUNTER_ENTRY << slot.shift)
-
-
-def _signed(word: int) -> int:
-    return word - (1 << WORD) if word >> (WORD - 1) else word
 
 
 def _matrix(rows: list[list[bool]]) -> NDArray[np.uint8]:

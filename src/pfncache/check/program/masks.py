@@ -59,12 +59,15 @@ def masks_of(code: Code, heap: Heap, visible: set[int], bits: Bits, live_at_end:
 
     barrier = [n in visible for n in range(len(code.instrs))]
     nothing = [0] * len(barrier)
-    reads, writes = (backwards(successors(code), gen, nothing, nothing, barrier) for gen in (flow.reads, flow.writes))
+    width = len(own)
+    accesses = [read | write << width for read, write in zip(flow.reads, flow.writes, strict=True)]
+    nearby = backwards(successors(code), accesses, nothing, nothing, barrier)
+    low = (1 << width) - 1
     return {
         i - 1: Masks(
             live=live(flow.live[i], flow.kept[i]),
-            reads=spread(reads[i]),
-            writes=spread(writes[i]),
+            reads=spread(nearby[i] & low),
+            writes=spread(nearby[i] >> width),
             later_reads=spread(flow.later_reads[i]),
             later_writes=spread(flow.later_writes[i]),
         )
@@ -88,16 +91,20 @@ def flow_of(code: Code, heap: Heap) -> Flow:
     reads = [touched(i.place) if i.op in LOADS else 0 for i in code.instrs]
     writes = [touched(i.place) if i.op in STORES else 0 for i in code.instrs]
     kill = [writes[n] if i.op == Op.STORE else 0 for n, i in enumerate(code.instrs)]
-    ends = [(2 << len(number)) - 1 if i.op == Op.HALT else 0 for i in code.instrs]
-    nothing, never = [0] * len(reads), [False] * len(reads)
-    follow = successors(code)
+    width = len(number) + 1
+    field = (1 << width) - 1
+    ends = [field << width if i.op == Op.HALT else 0 for i in code.instrs]
+    gen = [read | (read | write << width) << 2 * width for read, write in zip(reads, writes, strict=True)]
+    places = [0, *(n + 1 for n, instr in enumerate(code.instrs) if instr.op == Op.EVENT)]
+    # one pass for four problems, side by side: live, kept, later reads, later writes
+    found = backwards(successors(code), gen, [mask | mask << width for mask in kill], ends, [False] * len(gen))
     code.flows[sizes] = flow = Flow(
         variables=list(number),
         reads=reads,
         writes=writes,
-        live=backwards(follow, reads, kill, nothing, never),
-        kept=backwards(follow, nothing, kill, ends, never),
-        later_reads=backwards(follow, reads, nothing, nothing, never),
-        later_writes=backwards(follow, writes, nothing, nothing, never),
+        live={i: found[i] & field for i in places},
+        kept={i: found[i] >> width & field for i in places},
+        later_reads={i: found[i] >> 2 * width & field for i in places},
+        later_writes={i: found[i] >> 3 * width for i in places},
     )
     return flow

@@ -18,6 +18,11 @@ class Slot:
     low: int
 
     @property
+    def row(self) -> tuple[int, int, int, int]:
+        """The row of the image that describes it."""
+        return self.word, self.shift, self.bits, self.low
+
+    @property
     def mask(self) -> int:
         """The bits as a mask over the state."""
         return ((1 << self.bits) - 1) << (self.word * WORD + self.shift)

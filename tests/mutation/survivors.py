@@ -87,6 +87,26 @@ REASONS: dict[str, tuple[str, ...]] = {
         "try_to_migrate(): without down_read(mm.anon_vma_rwsem)",
         "remove_migration_ptes(): without down_read(mm.anon_vma_rwsem)",
     ),
+    "The first look only saves an allocation; the one under mmap_lock for writing decides.": (
+        "collapse_huge_page(): without down_read(mm.mmap_lock)",
+    ),
+    (
+        "mmap_lock for writing keeps out what else changes these PTEs; a migration, which does without, finds the "
+        "pages locked, or makes khugepaged find one locked."
+    ): (
+        "collapse_range(): without spin_lock(mm.page_table_lock)",
+        "collapse_range(): without spin_lock(mm.page_table_lock) #2",
+        "collapse_range(): without spin_lock(mm.page_table_lock) #3",
+        "collapse_range(): without spin_lock(mm.page_table_lock) #4",
+        "_collapse_huge_page_copy(): without spin_lock(mm.page_table_lock)",
+    ),
+    "No scenario moves or removes a mapping of the file beside its migration; one that goes is unmapped by munmap().": (
+        "try_to_migrate_file(): without down_read(mapping.i_mmap_rwsem)",
+        "remove_file_migration_ptes(): without down_read(mapping.i_mmap_rwsem)",
+    ),
+    "One step of the model replaces the entry, if it is still there.": (
+        "remove_file_migration_ptes(): without spin_lock(mm.page_table_lock)",
+    ),
     "A hint, read without mmu_lock; the test that decides is made again under it.": (
         "mmu_invalidate_retry_gfn_unsafe(): the sequence before the count",
         "kvm_tdp_page_fault(): without the test self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn)",

@@ -26,6 +26,7 @@ from pfncache.linux.kernel.rcu.tree import RcuState
 from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup
 from pfncache.linux.mm.highmem import Highmem
+from pfncache.linux.mm.khugepaged import Khugepaged
 from pfncache.linux.mm.madvise import Madvise
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.memory_failure import MemoryFailure
@@ -61,7 +62,7 @@ class Vmlinux(
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev,
-    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, MmuNotifier, Iomem, Highmem, Workqueue,
+    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Iomem, Highmem, Workqueue,
     SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.

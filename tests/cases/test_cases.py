@@ -91,6 +91,15 @@ CASES = (
         designs={"poll": ("deadlock",), "poll-looks-first": ("deadlock",), "poll-leaves-section": ()},
     ),
     Case("case_55_tlb.py", 1, designs={"tlb": (), "tlb-flushed-at-end": ("stale-spte",)}),
+    Case(
+        "case_56_inplace_conversion.py", 1,
+        designs={
+            "in-place": (),
+            "in-place-without-test": ("private-access",),
+            "in-place-without-lock": ("private-access",),
+            "rfc-in-place": (),
+        },
+    ),
 )  # fmt: skip
 
 

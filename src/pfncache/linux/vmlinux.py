@@ -95,7 +95,7 @@ class Vmlinux(
         self.mem_map = Array(
             self.new(Page, f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
         )
-        self.vmap_areas = Array(VmapArea(f"vmap{n}") for n in range(vmap_areas))
+        self.vmap_areas = Array(self.new(VmapArea, f"vmap{n}") for n in range(vmap_areas))
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
@@ -113,8 +113,8 @@ class Vmlinux(
         mm = self.new(
             MmStruct,
             name,
-            vmas=tuple(Vma(f"{name}.vma[{n}]") for n in range(self.user_pages)),
-            ptes=tuple(Pte(f"{name}.pte[{n}]") for n in range(self.user_pages)),
+            vmas=tuple(self.new(Vma, f"{name}.vma[{n}]") for n in range(self.user_pages)),
+            ptes=tuple(self.new(Pte, f"{name}.pte[{n}]") for n in range(self.user_pages)),
             notifiers=(),
         )
         self.mms = (*self.mms, mm)
@@ -128,7 +128,7 @@ class Vmlinux(
         Simplified: part of the setup, not a step.
         """
         mapping = self.new(
-            AddressSpace, name, i_count=1, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages))
+            AddressSpace, name, i_count=1, i_pages=tuple(self.new(PageCacheEntry, f"{name}[{n}]") for n in range(pages))
         )
         mapping.__dict__["slab_state"] = LIVE
         self.mappings = (*self.mappings, mapping)

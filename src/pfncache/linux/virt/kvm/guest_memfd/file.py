@@ -62,7 +62,7 @@ class GuestMemfdFile(KvmMm):
             AddressSpace,
             f"{name}.inode",
             i_count=1,
-            i_pages=tuple(PageCacheEntry(f"{name}[{i}]") for i in range(pages)),
+            i_pages=tuple(self.new(PageCacheEntry, f"{name}[{i}]") for i in range(pages)),
             no_direct_map=bool(flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP),
             gmem=True,
             gmem_flags=flags,
@@ -70,7 +70,10 @@ class GuestMemfdFile(KvmMm):
         )
         inode.__dict__["slab_state"] = LIVE
         f = self.new(
-            GmemFile, f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages))
+            GmemFile,
+            f"{name}.f",
+            kvm=kvm,
+            bindings=tuple(self.new(GmemBinding, f"{name}.bindings[{i}]") for i in range(pages)),
         )
         f.__dict__["slab_state"] = LIVE
         file = self.new(File, name, f_count=1, f_mapping=inode, private_data=f)

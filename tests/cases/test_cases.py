@@ -100,6 +100,10 @@ CASES = (
             "rfc-in-place": (),
         },
     ),
+    Case(
+        "case_57_nested_pfncache.py", 1,
+        designs={"nested-pfncache": ("use-after-free",), "nested-pfncache-waits": ()},
+    ),
 )  # fmt: skip
 
 

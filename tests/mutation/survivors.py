@@ -135,6 +135,12 @@ REASONS: dict[str, tuple[str, ...]] = {
         "sev_snp_ap_creation(): without mutex(target.sev_es.snp_vmsa_mutex)",
         "run_snp_guest(): without mutex(vcpu.mutex)",
     ),
+    "One task at a time runs a vCPU with an L2 guest, and its entry marks no page dirty.": (
+        "run_nested_entry(): without mutex(vcpu.mutex)",
+        "run_nested_entry(): without vcpu_loaded(vcpu)",
+        "run_l2(): without mutex(vcpu.mutex)",
+        "run_nested_exit(): without mutex(vcpu.mutex)",
+    ),
     "The guest's choice of a VMSA looks at no memslot, and no function that runs an SNP guest asks which vCPU runs.": (
         "run_ap_creation(): without srcu_read_lock(kvm.srcu)",
         "run_snp_guest(): without vcpu_loaded(vcpu)",

@@ -9,6 +9,7 @@ from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.sev import Sev
 from pfncache.linux.arch.x86.kvm.svm.svm import Svm
+from pfncache.linux.arch.x86.kvm.vmx.vmx import Vmx
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.arch.x86.kvm.xen.ioctl import XenIoctl
@@ -61,7 +62,7 @@ class Vmlinux(
     Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, Memslots, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
-    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev,
+    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev, Vmx,
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Iomem, Highmem, Workqueue,
     SetMemory, Usercopy, Fault,
 ):  # fmt: skip

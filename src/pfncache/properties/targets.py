@@ -17,6 +17,7 @@ from pfncache.linux.include.trace.events.kvm import (
     GUEST_ENTERED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
+    L2_RUN,
     LOOKUP_REPEATED,
 )
 from pfncache.linux.virt.kvm.pfncache import Pfncache
@@ -64,6 +65,12 @@ class TargetProbe(Pfncache):
         """Mark a run of an SNP guest."""
         super().trace_vmrun(vcpu)
         reached(GUEST_ENTERED)
+
+    @atomic
+    def trace_l2_write(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> None:
+        """Mark a run of an L2 guest."""
+        super().trace_l2_write(kvm, gfn, pfn)
+        reached(L2_RUN)
 
     @atomic
     @part_of_caller

@@ -317,7 +317,7 @@ class Memslots(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_copy_memslot(), v7.3.4.
         Locks: slots_lock.
         Simplified: without the dirty bitmap, which the copy shares in Linux. No lookup writes through an INVALID copy;
-        kvm_vcpu_unmap() marks by gfn what was mapped before, and no scenario has both at a time.
+        kvm_vcpu_unmap() marks by gfn what was mapped before; no scenario logs that slot.
         """
         dest.base_gfn = src.base_gfn
         dest.npages = src.npages

@@ -88,6 +88,19 @@ CASES = (
     Case("case_53_evtchn_ports.py", 1, designs={"ports": (), "ports-without-wait": ("use-after-free",)}),
     Case("case_54_xen_poll.py", 1, ("deadlock",), ("xen/poll-and-send",)),
     Case("case_55_tlb.py", 1, designs={"tlb": (), "tlb-flushed-at-end": ("stale-spte",)}),
+    Case(
+        "case_56_inplace_conversion.py", 1,
+        designs={
+            "in-place": (),
+            "in-place-without-test": ("private-access",),
+            "in-place-without-lock": ("private-access",),
+            "rfc-in-place": (),
+        },
+    ),
+    Case(
+        "case_57_nested_pfncache.py", 1,
+        designs={"nested-pfncache": ("use-after-free",), "nested-pfncache-waits": ()},
+    ),
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import types
 
 import pytest
 
@@ -13,8 +14,19 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.design import Patch
 from pfncache.designs.patch_check import check_design
 from pfncache.lang.records import Record, make
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
-from pfncache.linux.include.linux.mm_types import AddressSpace, Page
+from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
+from pfncache.linux.include.linux.kvm_host import (
+    DirtyBit,
+    GfnToPfnCache,
+    GmemBinding,
+    Kvm,
+    KvmMemorySlot,
+    KvmMemslots,
+    KvmVcpu,
+    MemAttrEntry,
+    MemslotEntry,
+)
+from pfncache.linux.include.linux.mm_types import AddressSpace, Page, PageCacheEntry, Pte, Vma, VmapArea
 from pfncache.linux.include.linux.types import Pfn
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.properties import PROBES
@@ -165,3 +177,22 @@ class Taken(KvmVcpu, extends=True):
 def test_what_is_no_structure_with_new_members(structs: tuple[object, ...], message: str) -> None:
     with pytest.raises(CompileError, match=re.escape(message)):
         check_design(mainline_7_3 + [patch(*structs)])
+
+
+@pytest.mark.parametrize(
+    "struct",
+    [DirtyBit, GmemBinding, KvmMemslots, MemAttrEntry, MemslotEntry, PageCacheEntry, Pte, Spte, Vma, VmapArea],
+)
+def test_elements_of_arrays_are_extended(struct: type[Record]) -> None:
+    """Whatever array a structure is in."""
+    name = f"Extended{struct.__name__}"
+    space = {"__annotations__": {"seen": bool}, "__module__": __name__}
+    extended = types.new_class(name, (struct,), {"extends": True}, lambda body: body.update(space))
+    w = World((mainline_7_3 + [type("Extends", (Patch, Vmlinux), {"structs": (extended,)})]).kernel(), MemoryKind.GMEM)
+    kvm, gmem = w.kvm, w.gmem
+    elements = (
+        kvm.bitmap_cache[0].bits, gmem.private_data.bindings, kvm.sets, kvm.mem_attr_array, kvm.sets[0].entries,
+        gmem.f_mapping.i_pages, w.mm.ptes, kvm.sptes, w.mm.vmas, w.kernel.vmap_areas,
+    )  # fmt: skip
+    (found,) = (array for array in elements if isinstance(array[0], struct))
+    assert {type(element) for element in found} == {extended}

@@ -89,6 +89,26 @@ REASONS: dict[str, tuple[str, ...]] = {
         "try_to_migrate(): without down_read(mm.anon_vma_rwsem)",
         "remove_migration_ptes(): without down_read(mm.anon_vma_rwsem)",
     ),
+    "The first look only saves an allocation; the one under mmap_lock for writing decides.": (
+        "collapse_huge_page(): without down_read(mm.mmap_lock)",
+    ),
+    (
+        "mmap_lock for writing keeps out what else changes these PTEs; a migration, which does without, finds the "
+        "pages locked, or makes khugepaged find one locked."
+    ): (
+        "collapse_range(): without spin_lock(mm.page_table_lock)",
+        "collapse_range(): without spin_lock(mm.page_table_lock) #2",
+        "collapse_range(): without spin_lock(mm.page_table_lock) #3",
+        "collapse_range(): without spin_lock(mm.page_table_lock) #4",
+        "_collapse_huge_page_copy(): without spin_lock(mm.page_table_lock)",
+    ),
+    "No scenario moves or removes a mapping of the file beside its migration; one that goes is unmapped by munmap().": (
+        "try_to_migrate_file(): without down_read(mapping.i_mmap_rwsem)",
+        "remove_file_migration_ptes(): without down_read(mapping.i_mmap_rwsem)",
+    ),
+    "One step of the model replaces the entry, if it is still there.": (
+        "remove_file_migration_ptes(): without spin_lock(mm.page_table_lock)",
+    ),
     "A hint, read without mmu_lock; the test that decides is made again under it.": (
         "mmu_invalidate_retry_gfn_unsafe(): the sequence before the count",
         "kvm_tdp_page_fault(): without the test self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn)",
@@ -116,6 +136,12 @@ REASONS: dict[str, tuple[str, ...]] = {
     "The address is stored before the flag that says so, and read after it; one task at a time runs a vCPU.": (
         "sev_snp_ap_creation(): without mutex(target.sev_es.snp_vmsa_mutex)",
         "run_snp_guest(): without mutex(vcpu.mutex)",
+    ),
+    "One task at a time runs a vCPU with an L2 guest, and its entry marks no page dirty.": (
+        "run_nested_entry(): without mutex(vcpu.mutex)",
+        "run_nested_entry(): without vcpu_loaded(vcpu)",
+        "run_l2(): without mutex(vcpu.mutex)",
+        "run_nested_exit(): without mutex(vcpu.mutex)",
     ),
     "The guest's choice of a VMSA looks at no memslot, and no function that runs an SNP guest asks which vCPU runs.": (
         "run_ap_creation(): without srcu_read_lock(kvm.srcu)",

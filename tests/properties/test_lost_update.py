@@ -48,3 +48,14 @@ def test_a_page_that_only_kvm_has(host: Host) -> None:
     host.kernel.kernel_access(khva, False)
     with reported("lost-update"):
         host.kernel.kernel_access(khva, True)
+
+
+def test_page_of_l1_that_the_processor_writes(host: Host) -> None:
+    host.add_slot()
+    assert host.kernel.run_nested_entry(host.vcpu, 0) == 0
+    assert host.kernel.run_l2(host.vcpu) == 0
+    host.kernel.try_to_migrate(host.mm, host.page(HVA))  # which fails, as the page is pinned
+    assert host.kernel.run_l2(host.vcpu) == 0
+    host.kernel.madvise_dontneed(host.mm, HVA)
+    with reported("lost-update"):
+        host.kernel.run_l2(host.vcpu)

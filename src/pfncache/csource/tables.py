@@ -153,7 +153,7 @@ class Tables:
     declared_in: str = "the tables"
     """The path of the file that `declarations` was read from."""
     records: Mapping[str, str] = field(default_factory=dict)
-    """The record of a structure, where its name is not the structure's."""
+    """The record of a structure, where its name is not the structure's; empty if locals stand for its members."""
     records_in: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """By file and structure: the record that pointers of parameters and locals of that file point to."""
     members: Mapping[tuple[str, str], MemberEntry] = field(default_factory=dict)
@@ -224,7 +224,7 @@ class Tables:
 
     def record_of_struct(self, name: str) -> type[Record] | None:
         """Return the model's record for a structure; None if it has none."""
-        known = self.records.get(name) or "".join(word.capitalize() for word in name.split("_"))
+        known = self.records.get(name, "".join(word.capitalize() for word in name.split("_")))
         return Record.registry.get(known)
 
     def why_by_hand(self, name: str, count: int) -> str | None:

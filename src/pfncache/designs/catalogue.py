@@ -7,6 +7,7 @@ from pfncache.designs import (
     alternatives,
     configurations,
     fixes,
+    migration,
     reverts_gmem,
     reverts_pfncache,
     reverts_sev,
@@ -88,6 +89,31 @@ preempt_rt = (
     .broken_by("xen/irq-user")
 )
 
+gmem_migration = (mainline_7_3 + [migration.MigrateGmem]).named(
+    "gmem-migration", "mainline 7.3.4 with migration of guest_memfd's folios"
+)
+rfc_v4_fixed_migration = (rfc_v4_fixed + [migration.MigrateGmem]).named(
+    "rfc-v4-fixed-migration", "rfc-v4-fixed with migration of guest_memfd's folios"
+)
+gmem_migration_waits = (
+    (gmem_migration + [migration.WaitForInvalidateLock])
+    .named("gmem-migration-waits", migration.WaitForInvalidateLock.subject())
+    .broken_by("migration/gmem-punch")
+)
+gmem_migration_after = (gmem_migration + [migration.MigrateAfterInvalidation]).named(
+    "gmem-migration-after-invalidation", migration.MigrateAfterInvalidation.subject()
+)
+gmem_migration_silent = (
+    (gmem_migration + [migration.MigrateWithoutInvalidation])
+    .named("gmem-migration-silent", migration.MigrateWithoutInvalidation.subject())
+    .broken_by("migration/gmem-guest")
+)
+rfc_v4_fixed_migration_silent = (
+    (rfc_v4_fixed_migration + [migration.MigrateWithoutInvalidation])
+    .named("rfc-v4-fixed-migration-silent", "rfc-v4-fixed with migration that invalidates nothing")
+    .broken_by("migration/gmem-unmapped")
+)
+
 _FIXES: dict[str, type[Patch]] = {
     "caches-invalidated-on-release": fixes.InvalidateCachesOnRelease,
     "xen-timer-stopped": fixes.StopXenTimers,
@@ -132,6 +158,8 @@ DESIGNS: dict[str, Design] = {
     for d in (
         mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12, no_direct_map, no_direct_map_on_7_2,
         rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, range_filter, preempt_rt,
+        gmem_migration, rfc_v4_fixed_migration, gmem_migration_waits,
+        gmem_migration_after, gmem_migration_silent, rfc_v4_fixed_migration_silent,
         *((mainline_7_3 + [p]).named(n, p.subject()) for n, p in _FIXES.items()),
         *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
     )

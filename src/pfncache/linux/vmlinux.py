@@ -9,6 +9,7 @@ from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.sev import Sev
 from pfncache.linux.arch.x86.kvm.svm.svm import Svm
+from pfncache.linux.arch.x86.kvm.vmx.vmx import Vmx
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.arch.x86.kvm.xen import Xen
 from pfncache.linux.arch.x86.kvm.xen.ioctl import XenIoctl
@@ -26,6 +27,7 @@ from pfncache.linux.kernel.rcu.tree import RcuState
 from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup
 from pfncache.linux.mm.highmem import Highmem
+from pfncache.linux.mm.khugepaged import Khugepaged
 from pfncache.linux.mm.madvise import Madvise
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.memory_failure import MemoryFailure
@@ -60,8 +62,8 @@ class Vmlinux(
     Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, MemoryRegion, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
-    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev,
-    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, MmuNotifier, Iomem, Highmem, Workqueue,
+    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev, Vmx,
+    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Iomem, Highmem, Workqueue,
     SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.
@@ -97,7 +99,7 @@ class Vmlinux(
         self.mem_map = Array(
             self.new(Page, f"page{n}", pfn=n, free=True, host_bytes=bytearray(self.PAGE_SIZE)) for n in range(pages)
         )
-        self.vmap_areas = Array(VmapArea(f"vmap{n}") for n in range(vmap_areas))
+        self.vmap_areas = Array(self.new(VmapArea, f"vmap{n}") for n in range(vmap_areas))
         self.mms: tuple[MmStruct, ...] = ()
         self.mappings: tuple[AddressSpace, ...] = ()
         self.gmem_files = ()
@@ -116,8 +118,8 @@ class Vmlinux(
         mm = self.new(
             MmStruct,
             name,
-            vmas=tuple(Vma(f"{name}.vma[{n}]") for n in range(self.user_pages)),
-            ptes=tuple(Pte(f"{name}.pte[{n}]") for n in range(self.user_pages)),
+            vmas=tuple(self.new(Vma, f"{name}.vma[{n}]") for n in range(self.user_pages)),
+            ptes=tuple(self.new(Pte, f"{name}.pte[{n}]") for n in range(self.user_pages)),
             notifiers=(),
         )
         self.mms = (*self.mms, mm)
@@ -131,7 +133,7 @@ class Vmlinux(
         Simplified: part of the setup, not a step.
         """
         mapping = self.new(
-            AddressSpace, name, i_count=1, i_pages=tuple(PageCacheEntry(f"{name}[{n}]") for n in range(pages))
+            AddressSpace, name, i_count=1, i_pages=tuple(self.new(PageCacheEntry, f"{name}[{n}]") for n in range(pages))
         )
         mapping.__dict__["slab_state"] = LIVE
         self.mappings = (*self.mappings, mapping)

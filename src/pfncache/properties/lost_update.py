@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import Kvm
-from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Kva, Pfn
 from pfncache.properties.oracle import Oracle, found
@@ -24,7 +24,23 @@ class LostUpdateProbe(Oracle):
     def trace_pv_update(self, kvm: Kvm, gpa: Gpa, pfn: Pfn) -> None:
         """Compare the page that was written with the page that the guest would access."""
         super().trace_pv_update(kvm, gpa, pfn)
-        gfn = gpa >> self.PAGE_SHIFT
+        self.require_guest_page(kvm, gpa >> self.PAGE_SHIFT, pfn)
+
+    @atomic
+    def trace_l2_write(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> None:
+        """Compare the page that the processor has written with the page that L1 would access.
+
+        One that is about to be moved stays, since it is pinned.
+        """
+        super().trace_l2_write(kvm, gfn, pfn)
+        slot = self.oracle_slot(kvm, gfn)
+        if slot is not None:
+            hva = slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
+            if kvm.mm.ptes[hva >> self.PAGE_SHIFT].migration != pfn:
+                self.require_guest_page(kvm, gfn, pfn)
+
+    def require_guest_page(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> None:
+        """Report a write of another page than the guest's."""
         slot = self.oracle_slot(kvm, gfn)
         closing = slot is not None and slot.guest_memfd and slot.gmem_file is None
         if slot is not None and not closing and not kvm.mem_attr_array[gfn].private:
@@ -32,7 +48,7 @@ class LostUpdateProbe(Oracle):
             if seen != pfn:
                 report(
                     "lost-update",
-                    f"the update of gpa {gpa:#x} went to pfn {pfn}, but the guest has {found(seen)} there",
+                    f"the update of gfn {gfn} went to pfn {pfn}, but the guest has {found(seen)} there",
                 )
 
     @atomic

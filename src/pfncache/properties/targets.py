@@ -18,6 +18,7 @@ from pfncache.linux.include.trace.events.kvm import (
     GUEST_ENTERED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
+    L2_RUN,
     LOOKUP_REPEATED,
 )
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
@@ -68,6 +69,12 @@ class TargetProbe(Pfncache, MemAttributes):
         """Mark a run of an SNP guest."""
         super().trace_vmrun(vcpu)
         reached(GUEST_ENTERED)
+
+    @atomic
+    def trace_l2_write(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> None:
+        """Mark a run of an L2 guest."""
+        super().trace_l2_write(kvm, gfn, pfn)
+        reached(L2_RUN)
 
     @atomic
     @part_of_caller

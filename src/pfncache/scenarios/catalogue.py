@@ -5,10 +5,25 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from pfncache.scenarios import device, gmem, gpc, livelock, mm, private, slots, vcpu, vm, vmsa, xen
+from pfncache.scenarios import (
+    collapse,
+    device,
+    gmem,
+    gpc,
+    livelock,
+    migration,
+    mm,
+    nested,
+    private,
+    slots,
+    vcpu,
+    vm,
+    vmsa,
+    xen,
+)
 from pfncache.scenarios.scenario import Scenario
 
-ROOMS = (xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, livelock)
+ROOMS = (xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, nested, livelock)
 
 
 def catalogue() -> list[Scenario]:

@@ -15,6 +15,7 @@ from pfncache.linux.include.trace.events.kvm import (
     GUEST_ENTERED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
+    L2_RUN,
 )
 
 EFFECTS = {
@@ -22,6 +23,7 @@ EFFECTS = {
     "run_steal_time_update": GUEST_WRITTEN,
     "run_guest_access": GUEST_MAPPED,
     "run_snp_guest": GUEST_ENTERED,
+    "run_l2": L2_RUN,
     "run_runstate_update": CACHE_USED,
     "run_timer_injection": CACHE_USED,
     "run_event_injection": CACHE_USED,

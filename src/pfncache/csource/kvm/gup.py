@@ -37,7 +37,7 @@ TABLES = Tables(
         "kvm_vcpu_map": "an inline function that calls __kvm_vcpu_map(); before 6.13 device memory could be mapped",
         "kvm_vcpu_unmap/3": "before 6.13 device memory could be mapped",
     },
-    records={"vma_of_page": "Vma"},
+    records={"vma_of_page": "Vma", "kvm_host_map": ""},
     records_in={(MAIN, "vm_area_struct"): "Vma"},
     members={
         ("Vma", "vm_flags"): MemberEntry("self.vma_flags({0})", "a truth value for each flag"),

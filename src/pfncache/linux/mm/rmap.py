@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 
@@ -25,6 +25,20 @@ class Rmap(Mm):
             for number in range(len(mm.ptes)):
                 if mm.ptes[number].pfn == page.pfn:
                     self.try_to_migrate_one(mm, number, page)
+
+    @part_of("try_to_migrate")
+    def try_to_migrate_file(self, mapping: AddressSpace, page: Page) -> None:
+        """Replace each PTE that maps a page of a file by a migration entry.
+
+        Linux: mm/rmap.c try_to_migrate(), rmap_walk_file(), v7.3.4.
+        Locks: the folio lock; not mmap_lock; takes i_mmap_rwsem for reading.
+        Simplified: a walk of the page tables instead of the tree of mappings.
+        """
+        with down_read(mapping.i_mmap_rwsem):
+            for mm in self.mms:
+                for number in range(len(mm.ptes)):
+                    if mm.ptes[number].pfn == page.pfn:
+                        self.try_to_migrate_one(mm, number, page)
 
     def try_to_migrate_one(self, mm: MmStruct, number: int, page: Page) -> None:
         """Replace a PTE by a migration entry between two notifications.

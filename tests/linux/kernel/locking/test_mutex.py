@@ -42,3 +42,12 @@ def test_not_in_atomic_context(task: TaskStruct) -> None:
     with reported("sleeping-in-atomic"):
         lock.lock()
     assert not lock.held
+
+
+def test_trylock_never_waits(task: TaskStruct) -> None:
+    task.preempt_count = 1  # allowed anywhere
+    lock = Mutex("lock", dereferenced=True)
+    assert (lock.trylock(), lock.held, task.slots_lock_depth) == (True, True, 1)
+    assert (lock.trylock(), task.slots_lock_depth) == (False, 1)
+    lock.unlock()
+    assert (lock.held, task.slots_lock_depth) == (False, 0)

@@ -68,3 +68,11 @@ def test_downgrade_lets_readers_in_and_writers_not(task: TaskStruct) -> None:
 def test_downgrade_of_what_is_not_held(task: TaskStruct) -> None:
     with reported("lock-imbalance"):
         RwSemaphore("lock").downgrade_write()
+
+
+def test_trylock_for_reading_never_waits(task: TaskStruct) -> None:
+    task.preempt_count = 1  # allowed anywhere
+    lock = RwSemaphore("lock")
+    assert (lock.trylock_shared(), lock.trylock_shared(), lock.readers) == (True, True, 2)
+    lock = RwSemaphore("lock", writer=True)
+    assert (lock.trylock_shared(), lock.readers) == (False, 0)

@@ -247,6 +247,15 @@ class VcpuSevEsState(Record):
     """For reports only: the incarnation of the page when it became the VMSA."""
 
 
+class KvmHostMap(Record):
+    """struct kvm_host_map: a guest page that is pinned and mapped."""
+
+    gfn: Gfn
+    pfn: Pfn = KVM_PFN_ERR_FAULT
+    khva: Kva
+    """0: nothing is mapped."""
+
+
 OUTSIDE_GUEST_MODE, IN_GUEST_MODE, EXITING_GUEST_MODE = 0, 1, 2
 """Values of vcpu->mode."""
 
@@ -270,6 +279,8 @@ class KvmVcpu(Record):
     """____srcu_idx: of the SRCU read section in which KVM_RUN handles an exit of the guest."""
     unblock: bool
     """KVM_REQ_UNBLOCK."""
+    virtual_apic_map: KvmHostMap
+    """to_vmx(vcpu)->nested.virtual_apic_map: L1's virtual-APIC page while L2 runs."""
     rq: Rq
     """The runqueue of the CPU that the vCPU's thread runs on."""
     pv_time: GfnToPfnCache

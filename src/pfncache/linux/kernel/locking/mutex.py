@@ -43,6 +43,22 @@ class Mutex(Record):
             current_thread_info().slots_lock_depth += 1
         lock_acquire(self, exclusive=True)
 
+    @part_of("mutex_trylock")
+    @atomic
+    def trylock(self) -> bool:
+        """Take the mutex if it is free; return whether it was.
+
+        Linux: kernel/locking/mutex.c mutex_trylock(), v7.3.4; of a folio: include/linux/pagemap.h folio_trylock().
+        Locks: any order, as it never waits.
+        """
+        if self.held:
+            return False
+        self.held = True
+        if self.dereferenced:
+            current_thread_info().slots_lock_depth += 1
+        lock_acquire(self, exclusive=True, waits=False)
+        return True
+
     @part_of("mutex_unlock")
     @atomic
     def unlock(self) -> None:

@@ -40,6 +40,20 @@ class RwSemaphore(Record):
         self.readers += 1
         lock_acquire(self, exclusive=False)
 
+    @part_of("down_read_trylock")
+    @atomic
+    def trylock_shared(self) -> bool:
+        """Take the semaphore for reading unless a writer holds it; return whether it was taken.
+
+        Linux: kernel/locking/rwsem.c down_read_trylock(), v7.3.4.
+        Locks: any order, as it never waits.
+        """
+        if self.writer:
+            return False
+        self.readers += 1
+        lock_acquire(self, exclusive=False, waits=False)
+        return True
+
     @part_of("up_read")
     @atomic
     def unlock_shared(self) -> None:

@@ -22,6 +22,7 @@ CLOCK_WRITTEN = "the clock was written"
 GUEST_MAPPED = "guest memory was mapped"
 """A TDP fault installed an SPTE."""
 GUEST_ENTERED = "an SNP guest was entered"
+L2_RUN = "an L2 guest was run"
 GUEST_WRITTEN = "guest memory was written"
 """KVM wrote through a user address."""
 CONVERTED = "guest memory was converted"
@@ -86,6 +87,10 @@ class Tracepoints:
     @atomic
     def trace_vmrun(self, vcpu: KvmVcpu) -> None:
         """An SNP guest has run, from a VMSA that is not free."""
+
+    @atomic
+    def trace_l2_write(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> None:
+        """The processor has written a page of L1 at gfn, by its pfn in vmcs02."""
 
     @atomic
     def trace_page_free(self, page: Page) -> None:

@@ -60,14 +60,17 @@ class GuestMemfdFile(KvmMm):
             AddressSpace,
             f"{name}.inode",
             i_count=1,
-            i_pages=tuple(PageCacheEntry(f"{name}[{i}]") for i in range(pages)),
+            i_pages=tuple(self.new(PageCacheEntry, f"{name}[{i}]") for i in range(pages)),
             gmem=True,
             gmem_flags=flags,
             gmem_listed=True,
         )
         inode.__dict__["slab_state"] = LIVE
         f = self.new(
-            GmemFile, f"{name}.f", kvm=kvm, bindings=tuple(GmemBinding(f"{name}.bindings[{i}]") for i in range(pages))
+            GmemFile,
+            f"{name}.f",
+            kvm=kvm,
+            bindings=tuple(self.new(GmemBinding, f"{name}.bindings[{i}]") for i in range(pages)),
         )
         f.__dict__["slab_state"] = LIVE
         file = self.new(File, name, f_count=1, f_mapping=inode, private_data=f)

@@ -52,21 +52,24 @@ class VmLifecycle(KvmMm):
             slots_lock=Mutex(f"{name}.slots_lock", dereferenced=True),
             srcu=SrcuStruct(f"{name}.srcu", dereferenced=True),
             sets=tuple(
-                KvmMemslots(
+                self.new(
+                    KvmMemslots,
                     f"{name}.memslots{i}",
                     node_idx=i,
-                    entries=tuple(MemslotEntry(f"{name}.memslots{i}[{n}]") for n in range(slot_ids)),
+                    entries=tuple(self.new(MemslotEntry, f"{name}.memslots{i}[{n}]") for n in range(slot_ids)),
                 )
                 for i in range(2)
             ),
             slot_cache=tuple(self.new(KvmMemorySlot, f"slot{i}") for i in range(slots)),
             bitmap_cache=tuple(
-                self.new(DirtyBitmap, f"dirty{i}", bits=tuple(DirtyBit(f"dirty{i}[{g}]") for g in range(gfns)))
+                self.new(
+                    DirtyBitmap, f"dirty{i}", bits=tuple(self.new(DirtyBit, f"dirty{i}[{g}]") for g in range(gfns))
+                )
                 for i in range(slots)
             ),
             gpcs=caches,
-            mem_attr_array=tuple(MemAttrEntry(f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
-            sptes=tuple(Spte(f"{name}.spte[{g}]") for g in range(gfns)),
+            mem_attr_array=tuple(self.new(MemAttrEntry, f"{name}.mem_attr_array[{g}]") for g in range(gfns)),
+            sptes=tuple(self.new(Spte, f"{name}.spte[{g}]") for g in range(gfns)),
             vcpus=vcpus,
             mm=mm,
             users_count=1,

@@ -57,7 +57,7 @@ class CachedStealMap(Patch, Vmlinux):
 @scenario(caches=no_caches, pages=4)
 def steal(w: World) -> None:
     """Steal time is written twice while its page is replaced."""
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     run = w.call("run_steal_time_update", w.vcpu)
     w.actor("vcpu", run, run, w.call("kvm_release_steal_map", w.vcpu))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva), w.call("do_user_addr_fault", w.mm, w.hva))

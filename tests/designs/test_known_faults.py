@@ -47,7 +47,7 @@ class CachedStealMap(Patch, X86):
 @scenario(caches=no_caches, pages=4)
 def steal(w: World) -> None:
     """Steal time is written twice while its page is replaced."""
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     run_vcpu = w.call("run_steal_time_update", w.vcpu)
     w.actor("vcpu", run_vcpu, run_vcpu)
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva), w.call("do_user_addr_fault", w.mm, w.hva))

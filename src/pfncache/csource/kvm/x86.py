@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables for arch/x86/kvm/x86.c and xen.c: guest memory through the kernel mapping of a cache."""
+"""Tables for arch/x86/kvm/x86.c: guest memory through the kernel mapping of a cache."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ BY_HAND = {
     ),
     "the model has what it does for caches alone": (
         "kvm_write_wall_clock", "kvm_write_system_time", "kvm_pv_enable_async_pf", "kvm_set_msr_common",
-        "kvm_get_msr_common", "msr_io", "vcpu_enter_guest", "vcpu_run", "kvm_guest_time_update",
+        "kvm_get_msr_common", "msr_io", "vcpu_enter_guest", "vcpu_run",
         "vcpu_block",
-        "kvm_set_guest_paused",
         "kvm_vm_ioctl_set_clock", "get_kvmclock_ns", "kvm_arch_prepare_memory_region",
     ),
     "its architecture's part is in the model by hand": (
@@ -39,7 +38,6 @@ BY_HAND = {
     ),
     "the model has its caches and timers alone": (
         "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm", "kvm_arch_memslots_updated", "kvm_arch_pre_destroy_vm",
-        "kvmclock_reset",
     ),
     "the model has the vCPU's mode and its requests alone": (
         "kvm_vcpu_exit_request", "kvm_arch_vcpu_should_kick",
@@ -47,9 +45,11 @@ BY_HAND = {
     "the checker's clock stands still": (
         "kvm_read_l1_tsc", "kvm_get_monotonic_and_clockread", "kvm_get_wall_clock_epoch",
     ),
+    "it computes a clock, which stands still in the checker": ("kvm_guest_time_update",),
+    "the model's is the whole ioctl, with vcpu->mutex": ("kvm_set_guest_paused",),
     "a scenario calls what the ioctls call": ("kvm_arch_vm_ioctl", "kvm_arch_vcpu_ioctl"),
 }  # fmt: skip
-"""Functions of x86.c, xen.c and xen.h that are not translated, by the reason."""
+"""Functions of x86.c that are not translated, by the reason."""
 
 TABLES = Tables(
     transparent=frozenset({"arch"}),
@@ -73,6 +73,7 @@ TABLES = Tables(
         "pvclock_vcpu_time_info": NameEntry("self.PVCLOCK_SIZE", "the checker's pages are small"),
     },
     members={
+        ("KvmVcpu", "time"): MemberEntry("0", "what RDMSR returns is kept in direct execution alone", "int", "None"),
         ("KvmVcpu", "pvclock_set_guest_stopped_request"): MemberEntry(
             "False", "the request is served with the contents of the clock", "bool", "None"
         ),

@@ -29,13 +29,13 @@ STARVES = [
 ENDS = [
     ("mainline-7.3", "livelock/few-unrelated", 541),
     ("mainline-7.3", "livelock/clock-and-munmap", 175),
-    ("mainline-7.3", "livelock/clock-and-slot-update", 864),
+    ("mainline-7.3", "livelock/clock-and-slot-update", 878),
     ("mainline-7.3", "livelock/clock-and-conversion", 18),
     ("mainline-7.3", "gmem/endless-clock", 535),
     ("rfc-v4", "gmem/endless-clock", 551),
     ("rfc-v4-fixed", "livelock/few-unrelated", 541),
     ("rfc-v4-fixed", "livelock/clock-and-munmap", 175),
-    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 903),
+    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 921),
     ("rfc-v4-fixed", "livelock/clock-and-conversion", 94),
     ("rfc-v4-fixed", "gmem/endless-clock", 619),
     # Without the count, what meets no memslot is not seen at all.

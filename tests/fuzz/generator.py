@@ -253,16 +253,19 @@ def permitted(side: Side, operation: SideCall) -> bool:
             # pvm_set_msr(), of a KVM that is not in mainline, also reads the guest's clock there. That shows only
             # where the page can be read but not written, because otherwise the lookup has made it present.
             return not (vma.present and vma.readable and (slot.readonly or not vma.writable))
+        if slot.gmem_only and not machine.capabilities.processor.nested_paging:
+            # KVM may emulate an access, which then goes through the user address: to other memory, where that has it.
+            assert slot.gmem_file is not None
+            own = vma.mapping is slot.gmem_file.f_mapping
+            if not vma.present or not own or vma.pgoff != slot.gmem_pgoff + arguments[0] - slot.base_gfn:
+                return False
         if name == "store":
-            # A store to a read-only slot is emulated, which the model does not do. Without nested paging, one to memory
-            # may be, after MMIO: through the user address, so that the guest finds it only where that is its memory.
-            itself = not slot.gmem_only or machine.capabilities.processor.nested_paging
-            return not slot.readonly and itself
+            return not slot.readonly  # a store to a read-only slot is emulated, which the model does not do
         # The model's faults are for writing: so the page has to be there, or guest_memfd's.
         usable = vma.writable and mm.ptes[number].pfn >= 0 and not slot.readonly and not slot.log_dirty
         return slot.gmem_only or usable
     if name == "advise" and arguments[2] == MADV_POPULATE_READ:
         # A read fault of a memfd maps what is in the page cache around, too.
-        mapping = mm.vmas[side.at(*arguments[:2]) // PAGE_SIZE].mapping
-        return mapping is None or mapping.gmem
+        vma = mm.vmas[side.at(*arguments[:2]) // PAGE_SIZE]
+        return not vma.present or vma.mapping is None or vma.mapping.gmem
     return True

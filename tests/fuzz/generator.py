@@ -255,8 +255,7 @@ def permitted(side: Side, operation: SideCall) -> bool:
             return not (vma.present and vma.readable and (slot.readonly or not vma.writable))
         if slot.gmem_only and not machine.capabilities.processor.nested_paging:
             # KVM may emulate an access, which then goes through the user address: to other memory, where that has it.
-            assert slot.gmem_file is not None
-            own = vma.mapping is slot.gmem_file.f_mapping
+            own = slot.gmem_file is not None and vma.mapping is slot.gmem_file.f_mapping
             if not vma.present or not own or vma.pgoff != slot.gmem_pgoff + arguments[0] - slot.base_gfn:
                 return False
         if name == "store":

@@ -45,6 +45,7 @@ BY_HAND = {
         "kvm_xen_vcpu_set_attr", "kvm_xen_vcpu_get_attr", "kvm_xen_hvm_config", "kvm_xen_set_evtchn_fast",
         "kvm_xen_set_evtchn", "kvm_xen_hvm_evtchn_send", "kvm_xen_destroy_vcpu", "kvm_xen_destroy_vm",
         "kvm_xen_runstate_set_running", "kvm_xen_check_poller", "wait_pending_event", "kvm_xen_eventfd_reset",
+        "kvm_xen_schedop_poll", "cancel_evtchn_poll", "kvm_read_guest_virt", "kvm_read_guest_virt_helper",
         "kvmclock_reset", "max_evtchn_port",
         "kvm_xen_stop_timer", "xen_get_guest_pvclock", "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm",
         "kvm_arch_memslots_updated", "kvm_arch_pre_destroy_vm",

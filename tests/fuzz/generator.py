@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.uapi import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -235,6 +236,15 @@ def program(seed: str, number: int, xen: bool) -> Program:
     return tuple(chosen)
 
 
+def _faults(vm: ModelVm, mm: MmStruct, gpa: int) -> bool:
+    """Whether the guest's access faults, and KVM resolves that by ordinary memory."""
+    slot = vm.slot_at(gpa)
+    if slot is None or slot.guest_memfd or slot.readonly or vm.record.sptes[gpa].pfn >= 0:
+        return False
+    vma = mm.vmas[slot.userspace_addr // PAGE_SIZE + gpa - slot.base_gfn]
+    return bool(vma.present and vma.writable)
+
+
 def permitted(side: Side, operation: SideCall) -> bool:
     """Whether the model has the operation in this state."""
     name, arguments = operation
@@ -242,8 +252,9 @@ def permitted(side: Side, operation: SideCall) -> bool:
     assert isinstance(vm, ModelVm) and isinstance(machine, ModelMachine)
     mm = machine.mm
     if name in ("run", "load", "store") and vm.record.vcpus[0].xen.evtchn_pending_sel:
-        # A pending event is delivered after an exit that KVM handles. A fault is one; without it, an interrupt may be.
-        if name == "run" or vm.slot_at(arguments[0]) is None or vm.record.sptes[arguments[0]].pfn >= 0:
+        # A pending event is delivered after an exit that KVM handles, as a fault that it can resolve; without one, an
+        # interrupt of the host may be such an exit.
+        if name == "run" or not _faults(vm, mm, arguments[0]):
             return False
     if name in ("clock", "store", "load") and arguments[0] is not None:
         slot = vm.slot_at(arguments[0])

@@ -29,6 +29,8 @@ TIMER_SECONDS = 0.12
 """From the start of close() to the expiry of the timer, on a machine whose tasks stop until they are released."""
 AFTER_SECONDS = 0.01
 """From the expiry until its interrupt has certainly run."""
+ATTEMPTS = 6
+"""VMs that are closed until one's timer expires inside of the delay."""
 TIMER_SHARE = 0.75
 """The same, as a share of a close() that is delayed: the delay is at its end."""
 
@@ -52,9 +54,18 @@ def _timer_seconds(machine: Machine) -> float:
 
 
 def _destroyed(take: Take, timer: bool, deactivate: bool, machine: Machine) -> bool:
+    """Close VMs until the window is hit in one. Returns whether the event is pending in a page that has stayed."""
+    for _ in range(ATTEMPTS):
+        found = _attempt(take, timer, deactivate, machine)
+        if found is not None:
+            return found
+    raise SelftestSkipped(f"the timer of none of {ATTEMPTS} VMs expired inside of the delay: the machine is too busy")
+
+
+def _attempt(take: Take, timer: bool, deactivate: bool, machine: Machine) -> bool | None:
     """The last descriptor of a VM is closed; when it has unsubscribed, the page goes, and the timer expires.
 
-    Returns whether the event is pending in a page that has stayed.
+    Returns whether the event is pending in a page that has stayed; None if the window was missed.
     """
     seconds = _timer_seconds(machine)
     bed = guest(ANON, machine)
@@ -63,7 +74,6 @@ def _destroyed(take: Take, timer: bool, deactivate: bool, machine: Machine) -> b
     bed.vm.set_clock(SECOND)
     if deactivate:
         bed.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO, KVM_XEN_INVALID_GFN)
-
     began: list[float] = []
 
     def close() -> None:
@@ -75,13 +85,13 @@ def _destroyed(take: Take, timer: bool, deactivate: bool, machine: Machine) -> b
 
     task = late(machine, close, StopPoint.UNREGISTER)
     take(bed, hva)
-    if old.read(XEN_LONG_MODE.pending, 512) != bytes(512):
-        raise SelftestSkipped("the timer has expired before the page went: this machine is too slow")
+    early = old.read(XEN_LONG_MODE.pending, 512) != bytes(512)
     machine.sleep(max(0.0, began[0] + seconds - time.monotonic()) + AFTER_SECONDS)
-    if not task.blocked(0):
-        raise SelftestSkipped("the VM was destroyed before the timer expired: the delay is too short")
+    inside = task.blocked(0)
     task.release()
     task.result()
+    if early or not inside:
+        return None
     if take is nothing:
         return is_pending(bed, hva)
     untouched = old.read(XEN_LONG_MODE.pending, 512) == bytes(512)
@@ -104,7 +114,7 @@ for _name, _take, _timer, _deactivate in (
     _stale = _timer and not _deactivate and _take is not nothing
     SUITE.add(
         _name, f"a VM is destroyed, its timer expires, shared_info's page goes before ({_name})", "stale-translation",
-        partial(_destroyed, _take, _timer, _deactivate), needs=(*XEN, delayed, disposable), seconds=20.0,
+        partial(_destroyed, _take, _timer, _deactivate), needs=(*XEN, delayed, disposable), seconds=40.0,
         lacks=_lacks if _stale else lambda design: "",
         opt_in="it writes to a page that its process has unmapped" if _stale else "",
     )  # fmt: skip

@@ -31,8 +31,8 @@ AFTER_SECONDS = 0.01
 """From the expiry until its interrupt has certainly run."""
 ATTEMPTS = 6
 """VMs that are closed until one's timer expires inside of the delay."""
-TIMER_SHARE = 0.75
-"""The same, as a share of a close() that is delayed: the delay is at its end."""
+TIMER_SHARE = 0.6
+"""The same, as a share of a close() that is delayed: most of it is the delay, at its end."""
 
 
 def _unmap(bed: Testbed, hva: int) -> None:

@@ -122,6 +122,7 @@ MAINLINE = [
     ("mainline-7.3", "clock/anon/mprotect", None),
     ("mainline-7.3", "vm/destroy-timer", "stale-translation"),
     ("mainline-7.3", "xen/poll-and-send", None),
+    ("mainline-7.3", "xen/poll-and-unmap", None),
     ("mainline-7.3", "xen/poll-and-update", "deadlock"),
     ("mainline-7.3", "xen/two-senders", None),
     ("mainline-7.3", "vcpu/sched-out", None),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.uapi import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -75,6 +76,8 @@ MODES = (0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, PUN
 LENGTHS = (0, 1, PAGE_SIZE, PAGE_SIZE + 1, SIZE + PAGE_SIZE, 1 << 62, (1 << 63) - 1)
 CLOCKS = (CLOCK, CLOCK, CLOCK, LAST_CLOCK, LAST_CLOCK + 2, LAST_CLOCK + 4, PAGE_SIZE - 2)
 STEALS = (STEAL, STEAL, STEAL + 2, STEAL + 32, PAGE_SIZE - 64)
+ASIDE = 0xF84
+"""Offset of a vcpu_info whose clock is not looked at; two more is misaligned, which 7.2 accepts."""
 Generate = Callable[[Random], tuple[Any, ...]]
 
 
@@ -123,7 +126,7 @@ def _xen_place(r: Random) -> tuple[int, int]:
     """A structure of a vCPU; its address is usual, across two pages, not aligned, without memory, or none."""
     attribute, offset, unusual = r.choice(
         (
-            (KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, VCPU_INFO, (0, 1, 2, PAGE_SIZE - 32, VCPU_INFO + 4)),
+            (KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, VCPU_INFO, (0, 1, 2, PAGE_SIZE - 32, ASIDE, ASIDE + 2)),
             (KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, VCPU_INFO, ()),
             (KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO, TIME_INFO, (PAGE_SIZE - 8, PAGE_SIZE - 31)),
             (KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, RUNSTATE, ()),
@@ -208,7 +211,7 @@ XEN_OPERATIONS: tuple[tuple[str, int, Generate], ...] = (
         lambda r: (
             KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA,
             r.choice(AREAS),
-            r.randrange(PAGES) * PAGE_SIZE + r.choice((VCPU_INFO, VCPU_INFO, VCPU_INFO + 2, PAGE_SIZE - 32)),
+            r.randrange(PAGES) * PAGE_SIZE + r.choice((VCPU_INFO, VCPU_INFO, ASIDE + 2, PAGE_SIZE - 32)),
         ),
     ),
     ("xen_send", 12, _xen_send),
@@ -233,6 +236,15 @@ def program(seed: str, number: int, xen: bool) -> Program:
     return tuple(chosen)
 
 
+def _faults(vm: ModelVm, mm: MmStruct, gpa: int) -> bool:
+    """Whether the guest's access faults, and KVM resolves that by ordinary memory."""
+    slot = vm.slot_at(gpa)
+    if slot is None or slot.guest_memfd or slot.readonly or vm.record.sptes[gpa].pfn >= 0:
+        return False
+    vma = mm.vmas[slot.userspace_addr // PAGE_SIZE + gpa - slot.base_gfn]
+    return bool(vma.present and vma.writable)
+
+
 def permitted(side: Side, operation: SideCall) -> bool:
     """Whether the model has the operation in this state."""
     name, arguments = operation
@@ -240,8 +252,9 @@ def permitted(side: Side, operation: SideCall) -> bool:
     assert isinstance(vm, ModelVm) and isinstance(machine, ModelMachine)
     mm = machine.mm
     if name in ("run", "load", "store") and vm.record.vcpus[0].xen.evtchn_pending_sel:
-        # A pending event is delivered after an exit that KVM handles. A fault is one; without it, an interrupt may be.
-        if name == "run" or vm.slot_at(arguments[0]) is None or vm.record.sptes[arguments[0]].pfn >= 0:
+        # A pending event is delivered after an exit that KVM handles, as a fault that it can resolve; without one, an
+        # interrupt of the host may be such an exit.
+        if name == "run" or not _faults(vm, mm, arguments[0]):
             return False
     if name in ("clock", "store", "load") and arguments[0] is not None:
         slot = vm.slot_at(arguments[0])
@@ -253,16 +266,18 @@ def permitted(side: Side, operation: SideCall) -> bool:
             # pvm_set_msr(), of a KVM that is not in mainline, also reads the guest's clock there. That shows only
             # where the page can be read but not written, because otherwise the lookup has made it present.
             return not (vma.present and vma.readable and (slot.readonly or not vma.writable))
+        if slot.gmem_only and not machine.capabilities.processor.nested_paging:
+            # KVM may emulate an access, which then goes through the user address: to other memory, where that has it.
+            own = slot.gmem_file is not None and vma.mapping is slot.gmem_file.f_mapping
+            if not vma.present or not own or vma.pgoff != slot.gmem_pgoff + arguments[0] - slot.base_gfn:
+                return False
         if name == "store":
-            # A store to a read-only slot is emulated, which the model does not do. Without nested paging, one to memory
-            # may be, after MMIO: through the user address, so that the guest finds it only where that is its memory.
-            itself = not slot.gmem_only or machine.capabilities.processor.nested_paging
-            return not slot.readonly and itself
+            return not slot.readonly  # a store to a read-only slot is emulated, which the model does not do
         # The model's faults are for writing: so the page has to be there, or guest_memfd's.
         usable = vma.writable and mm.ptes[number].pfn >= 0 and not slot.readonly and not slot.log_dirty
         return slot.gmem_only or usable
     if name == "advise" and arguments[2] == MADV_POPULATE_READ:
         # A read fault of a memfd maps what is in the page cache around, too.
-        mapping = mm.vmas[side.at(*arguments[:2]) // PAGE_SIZE].mapping
-        return mapping is None or mapping.gmem
+        vma = mm.vmas[side.at(*arguments[:2]) // PAGE_SIZE]
+        return not vma.present or vma.mapping is None or vma.mapping.gmem
     return True

@@ -27,6 +27,14 @@ def test_what_it_is_at_is_told(tmp_path: Path) -> None:
     assert set(lines) == {"CC [M] kvm_main.o"}
 
 
+def test_blank_lines_are_no_progress(tmp_path: Path) -> None:
+    """As those of kconfig; neither is an empty log."""
+    makefile(tmp_path, "sleep 1; echo '  GEN x'; echo; sleep 1")
+    lines: list[str] = []
+    run(tmp_path, "all", lines=lines)
+    assert set(lines) == {"GEN x"}
+
+
 def ended(path: Path) -> bool:
     """Whether the process whose id is in a file is gone, or a zombie that was not waited for."""
     stat = Path("/proc") / path.read_text().strip() / "stat"

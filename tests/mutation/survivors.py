@@ -33,6 +33,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     "Only direct execution calls it; no scenario does.": (
         "allocate_memfd_pages(): without page.lock",
         "allocate_memfd_pages(): without down_write(mapping.i_rwsem)",
+        "madvise_populate(): without down_read(mm.mmap_lock)",
         "madvise_remove(): without down_read(mm.mmap_lock)",
         "msr_io(): without mutex(vcpu.mutex)",
         "msr_io(): without srcu_read_lock(kvm.srcu)",
@@ -149,9 +150,13 @@ REASONS: dict[str, tuple[str, ...]] = {
     ("Nothing there looks at memslots: deactivation does not, and the event path enters a section of its own."): (
         "run_timer_injection(): without srcu_read_lock(kvm.srcu)",
     ),
+    "The section of KVM_RUN, in which the hypercall is handled, is around it already.": (
+        "wait_pending_event(): without srcu_read_lock(kvm.srcu)",
+    ),
     "Nothing is marked dirty there, which is all that needs a loaded vCPU.": (
         "get_timer(): without vcpu_loaded(vcpu)",
         "run_block(): without vcpu_loaded(vcpu)",
+        "run_schedop_poll(): without vcpu_loaded(vcpu)",
         "run_guest_access(): without vcpu_loaded(vcpu)",
         "run_has_interrupt(): without vcpu_loaded(vcpu)",
         "run_timer_injection(): without vcpu_loaded(vcpu)",
@@ -170,6 +175,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "run_event_injection(): without mutex(vcpu.mutex)",
         "run_has_interrupt(): without mutex(vcpu.mutex)",
         "run_block(): without mutex(vcpu.mutex)",
+        "run_schedop_poll(): without mutex(vcpu.mutex)",
         "set_msr_system_time(): without mutex(vcpu.mutex)",
     ),
     (

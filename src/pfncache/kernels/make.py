@@ -70,7 +70,8 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, progress: Calla
                     code = process.wait(0.5)
                     break
                 except subprocess.TimeoutExpired:
-                    progress(_last(log))
+                    if text := _last(log):
+                        progress(text)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -96,8 +97,8 @@ def first_error(output: str, log: Path, tree: Path) -> BuildError:
 
 
 def _last(log: Path) -> str:
-    """Return the last complete line of a log."""
+    """Return the last complete line of a log that is not blank; empty if there is none yet."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 500))
         lines = file.read().decode(errors="replace").split("\n")
-    return " ".join(lines[-2].split()) if len(lines) > 1 else ""
+    return next((" ".join(line.split()) for line in reversed(lines[:-1]) if line.strip()), "")

@@ -83,6 +83,8 @@ class StopPoint(enum.Enum):
     """A page was looked up by its user address; the result is not used yet."""
     UNMAP = "try_to_unmap"
     """A poisoned page is locked and unmapped from user page tables; its file still has it."""
+    UNREGISTER = "mmu_notifier_unregister"
+    """A VM that is being destroyed is not notified of invalidations any more."""
 
 
 class Delayed(Task[T], Generic[T]):

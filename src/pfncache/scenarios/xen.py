@@ -221,6 +221,14 @@ def poll_and_send(w: World) -> None:
     _poll(w).actor("sender", _send(w))
 
 
+@scenario(caches=shared_info)
+def poll_and_unmap(w: World) -> None:
+    """A vCPU polls for an event that is pending while user space unmaps the page of shared_info."""
+    _poll(w)
+    w.kvm.xen.evtchn_pending = True
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva))
+
+
 @scenario(caches=shared_info, slots=2)
 def poll_and_update(w: World) -> None:
     """A vCPU polls for an event that the VMM sends after it has deleted a memslot."""

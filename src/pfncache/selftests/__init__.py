@@ -14,6 +14,7 @@ from pfncache.selftests.suites import (
     races,
     series,
     slots,
+    vm_destroy,
     widened,
     xen,
     xen_poll,
@@ -23,7 +24,8 @@ from pfncache.selftests.suites import (
 SUITES = (
     series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, attributes.SUITE, limits.SUITE, clock.CLOCK_SUITE,
     clock.STEAL_SUITE, invalidation.SUITE, invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED,
-    races.WINDOW, footprint.SUITE, xen.SUITE, xen_poll.SUITE, widened.SUITE, widened.EXITS, xen_vcpu.TIMERS,
+    races.WINDOW, footprint.SUITE, xen.SUITE, xen_poll.SUITE, widened.SUITE, widened.EXITS, vm_destroy.SUITE,
+    xen_vcpu.TIMERS,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
 """Every test, by name."""

@@ -424,6 +424,6 @@ class HostVm(Vm):
         """Close the vCPUs and the VM."""
         while self.vcpus:
             self.vcpus.pop().close()
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)

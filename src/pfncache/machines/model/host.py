@@ -138,10 +138,10 @@ class ModelHost:
         unused = [kvm for kvm in self._closed_vms if not self._has_guest_memfds(kvm)]
         for kvm in unused:
             self._closed_vms.remove(kvm)
-            self.vms.remove(kvm)
         for kvm in unused:
             with self.syscall("close"):
                 self.kernel.kvm_put_kvm(kvm)
+            self.vms.remove(kvm)  # its timers expire until they are stopped
 
     def _has_guest_memfds(self, kvm: Kvm) -> bool:
         return any(file.f_count > 0 and file.private_data.kvm is kvm for file in self.kernel.gmem_files)

@@ -20,6 +20,7 @@ from pfncache.linux.include.uapi import (
 from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.mmap import Mmap
+from pfncache.linux.mm.mmu_notifier import MmuNotifier
 from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.pfncache import Pfncache
@@ -42,7 +43,7 @@ class Registration:
     """Pages for which tasks wait."""
 
 
-class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap):
+class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap, MmuNotifier):
     """Top layer, above every patch. Its state, on the kernel, has names that begin with host_."""
 
     host_tasks: Tasks
@@ -145,6 +146,11 @@ class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap):
         """A task with this stop point stops when the page is unmapped."""
         super().unmap_mapping_folio(mapping, index)
         self._stop_at(StopPoint.UNMAP)
+
+    def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
+        """A task with this stop point stops when the VM has unsubscribed."""
+        super().mmu_notifier_unregister(kvm, mm)
+        self._stop_at(StopPoint.UNREGISTER)
 
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
         """Zap every SPTE of a default VM, as with KVM_X86_QUIRK_SLOT_ZAP_ALL: the guest's next accesses are faults.

@@ -60,7 +60,8 @@ def _in_slot(bed: Testbed) -> int:
     return bed.hva + SHARED_INFO
 
 
-def _dontneed(bed: Testbed, hva: int) -> None:
+def dontneed(bed: Testbed, hva: int) -> None:
+    """Zap the page."""
     bed.machine.madvise(hva, PAGE_SIZE, MADV_DONTNEED)
 
 
@@ -68,11 +69,11 @@ def _map_over(bed: Testbed, hva: int) -> None:
     bed.machine.mmap(PAGE_SIZE, address=hva)
 
 
-def _nothing(bed: Testbed, hva: int) -> None:
+def nothing(bed: Testbed, hva: int) -> None:
     """The page stays."""
 
 
-def _late(machine: Machine, call: Callable[[], None], stop: StopPoint = StopPoint.LOOKUP) -> Delayed[None]:
+def late(machine: Machine, call: Callable[[], None], stop: StopPoint = StopPoint.LOOKUP) -> Delayed[None]:
     """Start a call that is delayed when a kernel function returns to it."""
     try:
         task = machine.delayed(call, stop)
@@ -88,13 +89,13 @@ def _activation(place: Callable[[Testbed], int], take: Take, machine: Machine) -
     hva = place(bed)
     machine.write(hva, b"\1")
     old = machine.pin(hva)
-    task = _late(machine, lambda: bed.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva))
+    task = late(machine, lambda: bed.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva))
     take(bed, hva)
     machine.write(hva, b"\1")
     task.release()
     task.result()
     bed.vm.xen_evtchn_send(PORT)
-    _where(bed, hva, old.read(XEN_LONG_MODE.pending, 512) == bytes(512), take is _nothing)
+    _where(bed, hva, old.read(XEN_LONG_MODE.pending, 512) == bytes(512), take is nothing)
 
 
 def _refresh(place: Callable[[Testbed], int], take: Take, machine: Machine) -> None:
@@ -105,13 +106,13 @@ def _refresh(place: Callable[[Testbed], int], take: Take, machine: Machine) -> N
     _map_over(bed, hva)
     machine.write(hva, b"\1")
     old = machine.pin(hva)
-    task = _late(machine, lambda: bed.vm.xen_evtchn_send(PORT))
+    task = late(machine, lambda: bed.vm.xen_evtchn_send(PORT))
     take(bed, hva)
     machine.write(hva, b"\1")
     task.release()
     task.result()
     equal("whether the event is pending in the current page", is_pending(bed, hva), True)
-    if take is not _nothing:
+    if take is not nothing:
         equal("what is pending in the old page", old.read(XEN_LONG_MODE.pending, 512), bytes(512))
 
 
@@ -123,13 +124,13 @@ def _where(bed: Testbed, hva: int, untouched: bool, same: bool) -> None:
 
 
 def _fails(place: Callable[[Testbed], int], take: Take) -> Callable[[Design], str]:
-    stale = place is _in_no_slot and take is not _nothing
+    stale = place is _in_no_slot and take is not nothing
     return without_dedicated_sequence if stale else lambda design: ""
 
 
 for _how, _body in (("activation", _activation), ("refresh", _refresh)):
     for _where_text, _place in (("no-slot", _in_no_slot), ("in-slot", _in_slot)):
-        for _name, _take in (("nothing", _nothing), ("dontneed", _dontneed)):
+        for _name, _take in (("nothing", nothing), ("dontneed", dontneed)):
             SUITE.add(
                 f"{_how}-{_where_text}-{_name}",
                 f"{_how} of shared_info by user address ({_where_text}), delayed after its lookup; then {_name}",
@@ -159,7 +160,7 @@ def _by_chance(place: Callable[[Testbed], int], machine: Machine) -> None:
     tries = stale = 0
     end = time.monotonic() + BY_CHANCE_SECONDS
     while time.monotonic() < end:
-        _dontneed(bed, hva)
+        dontneed(bed, hva)
         machine.write(hva, b"\1")
         bed.vm.xen_evtchn_send(PORT)
         tries += 1
@@ -186,7 +187,7 @@ def _failure(backing: Backing, take: Callable[[Testbed, int], object], machine: 
     bed = backing.build(machine)
     for page in range(bed.hva, bed.hva + FAILED_PAGES * PAGE_SIZE, PAGE_SIZE):
         machine.touch(page)
-        failure = _late(machine, partial(machine.madvise, page, PAGE_SIZE, MADV_HWPOISON), StopPoint.UNMAP)
+        failure = late(machine, partial(machine.madvise, page, PAGE_SIZE, MADV_HWPOISON), StopPoint.UNMAP)
         other = machine.start(partial(take, bed, page))
         other.blocked(0.1)
         failure.release()

@@ -30,7 +30,7 @@ EINVAL, EFAULT = -22, -14
 
 
 def _guest(machine: Machine) -> Testbed:
-    """A VM with a local APIC, whose guest has masked every event, and a second memslot that is in nobody's way."""
+    """A VM with a local APIC, whose guest has masked every event, and a second memslot that nothing uses."""
     vm = machine.create_vm()
     vm.create_irqchip()
     vcpu = vm.create_vcpu()

@@ -18,6 +18,8 @@ class LeakProbe(Oracle):
     def trace_quiescent(self, kvm: Kvm) -> None:
         """Require an owner for each memslot, and for each reference on a file, an inode and the VM."""
         super().trace_quiescent(kvm)
+        if kvm.users_count == 0:
+            self.require_gone(kvm)
         for slot in kvm.slot_cache:
             if is_live(slot) and not self.has_set(kvm, slot):
                 report("leak", f"{slot} is allocated when all is done, but in no set of memslots")
@@ -38,6 +40,15 @@ class LeakProbe(Oracle):
         if self.rcu.readers != 0 or kvm.srcu.readers0 + kvm.srcu.readers1 != 0:
             report("leak", "an RCU or SRCU read section has not ended when all is done")
         self.require_free(kvm)
+
+    def require_gone(self, kvm: Kvm) -> None:
+        """Require that nothing is left of a VM without references: no memslot, no cache in use."""
+        for slot in kvm.slot_cache:
+            if is_live(slot):
+                report("leak", f"{slot} is allocated when all is done, but {kvm} has no reference")
+        for gpc in kvm.gpcs:
+            if gpc.active:
+                report("leak", f"{gpc} is active when all is done, but {kvm} has no reference")
 
     def require_free(self, kvm: Kvm) -> None:
         """Require that no lock is held, as lockdep does when a thread returns to user space."""

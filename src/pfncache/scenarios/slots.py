@@ -33,6 +33,18 @@ def move(w: World) -> None:
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva))
 
 
+@scenario(slots=2, gfns=2)
+def dirty_logging_of_second_page(w: World) -> None:
+    """The clock is updated in a slot with dirty logging that begins at the second page of the guest."""
+    w.do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva, True),
+        w.call("set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True),
+    )
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
 @scenario(pages=2)
 def page_reuse(w: World) -> None:
     """Another process allocates the page that the VM's process frees."""

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from pfncache.check.system import Call
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World, no_caches
-from pfncache.scenarios.xen import shared_info
+from pfncache.scenarios.xen import shared_info, vcpu_info
 
 
 @scenario
@@ -43,3 +44,16 @@ def exit_guest(w: World) -> None:
     w.do(w.call("run_guest_access", w.vcpu, 0, False))
     w.actor("exit", w.call("exit_mmap", w.mm))
     w.actor("destroy", w.call("kvm_put_kvm", w.kvm), process=False)
+
+
+def _xen_caches(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+    """Return the caches of shared_info and vcpu_info."""
+    return (*shared_info(vcpu), *vcpu_info(vcpu))
+
+
+@scenario(caches=_xen_caches)
+def destroy_xen(w: World) -> None:
+    """The last reference to the VM of a Xen guest is dropped while user space zaps the page of its structures."""
+    w.do(w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, False), w.call("set_vcpu_info", w.vcpu, w.gpa))
+    w.actor("destroy", w.call("kvm_put_kvm", w.kvm))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))

@@ -9,6 +9,14 @@ from tests.csource.kvm.fault import Fault
 MAIN = "virt/kvm/kvm_main.c"
 
 FAULTS = {
+    "vm-stays": Fault("kvm_put_kvm", drop(place("kvm_destroy_vm")), "vm/destroy-dontneed", "leak", MAIN),
+    "dirty-by-gfn": Fault(
+        "mark_page_dirty_in_slot",
+        substitute("gfn - memslot->base_gfn", "gfn"),
+        "slots/dirty-logging-of-second-page",
+        "lost-dirty",
+        MAIN,
+    ),
     # the swap of the sets
     "swap-during-invalidation": Fault(
         "kvm_swap_active_memslots", condition(place("mn_active_invalidate_count"), "0"),

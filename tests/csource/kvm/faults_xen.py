@@ -9,6 +9,12 @@ from tests.csource.kvm.fault import Fault
 XEN = "arch/x86/kvm/xen.c"
 
 FAULTS = {
+    "vcpu-info-stays-active": Fault(
+        "kvm_xen_destroy_vcpu", drop(place("kvm_gpc_deactivate vcpu_info_cache")), "vm/destroy-xen", "leak", XEN
+    ),
+    "shared-info-stays-active": Fault(
+        "kvm_xen_destroy_vm", drop(place("kvm_gpc_deactivate")), "vm/destroy-xen", "leak", XEN
+    ),
     # event channels
     "event-without-srcu": Fault(
         "kvm_xen_set_evtchn_fast",

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.kernels.patch_mail import read
+from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.series.step import SeriesStep, steps_of
 from pfncache.series.trees import tree_at
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import Job, run, run_jobs
 from tests.csource.edits import mail
 from tests.csource.kvm.rfc import NEW, OLD, V4
 from tests.csource.kvm.trees import source
+from tests.designs.test_catalogue import TABLE
 
 RELEASE = "7.3.4"
 STATES = 200_000
@@ -50,3 +53,16 @@ def test_properties_are_those_of_the_design_by_hand(name: str) -> None:
     by_hand = run(Job(DESIGNS["rfc-v4-on-7.3"], name, STATES))
     from_c = run(Job(series().design, name, STATES))
     assert (from_c.verdict, set(from_c.properties)) == (by_hand.verdict, set(by_hand.properties))
+
+
+@pytest.mark.whole
+@pytest.mark.slow
+def test_the_whole_catalogue() -> None:
+    """The design by hand as its table has it."""
+    table = json.loads(TABLE.read_text())["rfc-v4-on-7.3"]
+    names = [name for name, scenario in DEFAULT_SCENARIOS.items() if mainline_7_3.has(scenario.memory)]
+    found = {}
+    for job, outcome in run_jobs([Job(series().design, name, 20_000_000) for name in names], None):
+        found[outcome.scenario] = [str(outcome.verdict), sorted(outcome.properties)]
+        assert job.design is series().design
+    assert found == {name: table[name][:2] for name in names}

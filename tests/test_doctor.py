@@ -61,7 +61,7 @@ def test_groups_that_are_named_exist() -> None:
 def test_opt_in_tests_are_counted() -> None:
     assert MODERN.capabilities is not None
     everything = replace(MODERN.capabilities, xen=0x1FF, parallel=True, delayed=True, disposable=True)
-    assert ", 2 of them only by full name; " in runnable(everything)
+    assert ", 4 of them only by full name; " in runnable(everything)
     assert "full name" not in runnable(MODERN.capabilities)
 
 

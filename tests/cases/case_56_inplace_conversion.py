@@ -141,7 +141,7 @@ def unmapped_clock(w: World) -> None:
 @scenario(memory=MemoryKind.GMEM_MMAP, caches=no_caches)
 def steal_time(w: World) -> None:
     """Steal time is written through the user address, which user space touches, while its page is made private."""
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu))
     w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
     w.actor("vmm", w.call("kvm_gmem_convert", w.gmem, 0, True))

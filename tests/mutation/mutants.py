@@ -39,7 +39,7 @@ ORDERED = (
     ("end_cache_invalidation", "bump_gpc_invalidate_seq", "lower_mn_active_invalidate_count"),
     ("kvm_mmu_invalidate_end", "mmu_invalidate_seq +=", "mmu_invalidate_in_progress -="),
     # where it has smp_rmb(): the sequence is read before whatever it is to protect
-    ("kvm_tdp_page_fault", "sequence = kvm.mmu_invalidate_seq", "mem_attr_array"),
+    ("kvm_tdp_page_fault", "sequence = kvm.mmu_invalidate_seq", "kvm_mem_is_private"),
     ("hva_to_pfn_retry", "sequence = self.read_gpc_seq(kvm)", "new_pfn = self.lookup_pfn(gpc, hva)"),
     # where a comment says so: the count, then the caches, then the guest's mappings
     ("kvm_mmu_notifier_invalidate_range_start", "raise_mn_active_invalidate_count", "cache_invalidate_start"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""TextFacts about the text of a function, found before it is translated."""
+"""Facts about the text of a function, found before it is translated."""
 
 from __future__ import annotations
 

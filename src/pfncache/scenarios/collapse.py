@@ -74,6 +74,6 @@ def guest(w: World) -> None:
 def steal_time(w: World) -> None:
     """The pages of the guest are collapsed while steal time is written through the user address of one."""
     _two_pages(w)
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu), w.call("run_sched_out", w.vcpu))
     _collapse(w)

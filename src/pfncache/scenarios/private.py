@@ -42,7 +42,7 @@ def user_mapping(w: World) -> None:
     """User space maps the private file at the slot's user address, where KVM writes steal time."""
     for target in ("vcpu: run_steal_time_update() succeeded", GUEST_WRITTEN, "vmm: do_user_addr_fault() succeeded"):
         w.cannot_reach(target, "user space cannot touch private memory")
-    w.vcpu.st.cache.gpa = w.gpa
+    w.steal_time_on()
     w.do(w.call("vm_mmap_pgoff", w.mm, w.hva, w.gmem.f_mapping, 0))
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu))
     w.actor("vmm", w.call("do_user_addr_fault", w.mm, w.hva))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.check.compile.facts import RUNNING, Facts
+from pfncache.check.compile.facts import RUNNING, SystemFacts
 from pfncache.check.compile.numbering import Numbering
 from pfncache.check.compile.queries import Queries, Query
 from pfncache.check.ir import Variable
@@ -15,14 +15,14 @@ CELLS: Query = (Queries.size, Cell)
 THIRD: Query = (Queries.scalar, Variable(Cell, 3, "value"))
 
 
-def facts() -> tuple[Facts, Facts, Facts]:
+def facts() -> tuple[SystemFacts, SystemFacts, SystemFacts]:
     """Those of two equal systems, and of one with another count, without records that are freed."""
     numbers, keys = Numbering[tuple[Query, object]](), Numbering[object]()
     systems = [system(increment) for _ in range(3)]
     box = systems[2].actors[0].calls[0].args[0]
     box.count = 1
     box.__dict__["things"] = ()
-    first, second, third = (Facts(Queries(one), numbers, keys) for one in systems)
+    first, second, third = (SystemFacts(Queries(one), numbers, keys) for one in systems)
     return first, second, third
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS
+from pfncache.designs.no_direct_map import NoDirectMap
 from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from pfncache.linux.include.linux.sched import current
@@ -244,7 +245,7 @@ def test_guest_memfd_refuses_and_is_mapped_again(host: Host) -> None:
     [(SHARED, 0), (0, -EOPNOTSUPP), (SHARED | GUEST_MEMFD_FLAG_NO_DIRECT_MAP, -EOPNOTSUPP)],
 )
 def test_guest_memfd_of_the_proposal_moves_shared_memory(make_host: MakeHost, flags: int, ret: int) -> None:
-    host = make_host(DESIGNS["gmem-migration"].kernel())
+    host = make_host((DESIGNS["gmem-migration"] + [NoDirectMap]).kernel())
     mapping = gmem_page(host, flags)
     page = memfd_page(host, mapping)
     assert host.kernel.migrate_file_page(mapping, 0) == ret

@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import cast
 
 from pfncache.check.compile.emitter import Frame
-from pfncache.check.compile.facts import Facts
+from pfncache.check.compile.facts import SystemFacts
 from pfncache.check.compile.function_code import FunctionCode
 from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.queries import Queries
@@ -49,7 +49,7 @@ def compile_system(system: System, memo: Memo | None = None, coverage: bool = Fa
     """
     memo = memo or Memo()
     memo.limit()
-    facts = Facts(Queries(system), memo.facts, memo.keys)
+    facts = SystemFacts(Queries(system), memo.facts, memo.keys)
     assumed = Assumed(memo.places, facts.queries.heap)
     found: dict[int, FunctionCode] = {}
     outdated = list(range(len(system.actors)))

@@ -16,7 +16,7 @@ RUNNING: Query = (Queries.running,)
 """The query whose answer depends on the actor."""
 
 
-class Facts:
+class SystemFacts:
     """The facts that hold in a system while one of its actors is compiled. Each query is made once at most."""
 
     def __init__(self, queries: Queries, numbers: Numbering[Fact], keys: Numbering[Hashable]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from pfncache.check.compile.facts import Fact, Facts
+from pfncache.check.compile.facts import Fact, SystemFacts
 from pfncache.check.compile.function_code import Body, FunctionCode
 from pfncache.check.compile.numbering import Numbering
 from pfncache.check.compile.relocate import relocated
@@ -44,7 +44,7 @@ class Memo:
         if self._count > MAX_FUNCTIONS:
             self.forget()
 
-    def find(self, key: object, facts: Facts, assumed: Assumed) -> FunctionCode | None:
+    def find(self, key: object, facts: SystemFacts, assumed: Assumed) -> FunctionCode | None:
         """Return code that is valid in a system, beside actors that write what is assumed; None if there is none."""
         known = self._functions.get(key, ())
         for code in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pfncache.check.compile.facts import RUNNING, Facts
+from pfncache.check.compile.facts import RUNNING, SystemFacts
 from pfncache.check.compile.function_code import FunctionCode
 from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.queries import Queries
@@ -19,7 +19,7 @@ from pfncache.lang.records import Record
 class Unit:
     """The system as the code of one call sees it. Whatever is read of it is recorded."""
 
-    def __init__(self, memo: Memo, facts: Facts, assumed: Assumed, coverage: bool = False) -> None:
+    def __init__(self, memo: Memo, facts: SystemFacts, assumed: Assumed, coverage: bool = False) -> None:
         self.memo = memo
         self.facts = facts
         self.assumed = assumed

@@ -63,6 +63,10 @@ class RevertBindWhenReady(Patch, GuestMemfdBinding):
             return ret
         ret = super().kvm_gmem_commit_memory_region(kvm, slot)
         if ret != 0:
+            # kvm_gmem_bind() looked for bindings before it stored the file; no one else sees the slot yet.
+            slot.gmem_file = None
+            slot.gmem_pgoff = 0
+            slot.gmem_only = False
             self.fput(file)
         return ret
 

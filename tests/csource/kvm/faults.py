@@ -71,7 +71,7 @@ FAULTS = {
     ),
     "invalidate-unlocked": Fault(
         "gfn_to_pfn_cache_invalidate_start", drop(place("write_lock_irq"), place("write_unlock_irq")),
-        "clock/anon/munmap", "stale-translation",
+        "clock/anon/munmap", "use-after-free",
     ),
     "refresh-without-mutex": Fault(
         "kvm_gpc_refresh", drop(place("guard mutex")), "gpc/refresh-twice", "lock-assertion"
@@ -97,11 +97,11 @@ FAULTS = {
         "kvm_gpc_check", condition(place("generation"), "0"), "clock/anon/slot-delete", "use-after-free"
     ),
     "check-ignores-valid": Fault(
-        "kvm_gpc_check", condition(place("valid"), "0"), "clock/anon/munmap", "stale-translation"
+        "kvm_gpc_check", condition(place("valid"), "0"), "clock/anon/munmap", "use-after-free"
     ),
     "list-after-refresh": Fault("__kvm_gpc_activate", LIST_LAST, "gpc/activate-munmap", "stale-translation"),
     "refresh-inactive": Fault(
-        "__kvm_gpc_refresh", condition(place("active"), "0"), "xen/shared-info-moves", "livelock"
+        "__kvm_gpc_refresh", condition(place("active"), "0"), "xen/shared-info-moves", "warn-on"
     ),
     "deactivate-keeps-mapping": Fault(
         "kvm_gpc_deactivate", drop(place("gpc_unmap")), "clock/pfnmap/clock-off", "map-imbalance"

@@ -82,7 +82,7 @@ FAULTS = {
         X86,
     ),
     "interrupt-without-srcu": Fault(
-        "__kvm_xen_has_interrupt", drop(place("guard srcu")), "xen/halt", "srcu-unprotected", XEN
+        "__kvm_xen_has_interrupt", drop(place("guard srcu")), "xen/has-interrupt", "srcu-unprotected", XEN
     ),
     "interrupt-sleeps": Fault(
         "__kvm_xen_has_interrupt", condition(place("in_atomic"), "0"), "xen/halt", "sleeping-in-atomic", XEN

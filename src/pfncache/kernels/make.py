@@ -62,7 +62,7 @@ def make(tree: Path, *arguments: str, log: Path, seconds: float, progress: Calla
         process = subprocess.Popen(
             [*_DIE_WITH_PARENT, "timeout", "--kill-after=5", f"{seconds}", "make", f"-j{jobs}", *arguments],
             cwd=tree, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, "LC_ALL": "C", "LANG": "C", "MAKEFLAGS": ""}, start_new_session=True,
+            env={**os.environ, "LC_ALL": "C", "LANG": "C", "MAKEFLAGS": "", "MAKELEVEL": "0"}, start_new_session=True,
         )  # fmt: skip
         try:
             while True:

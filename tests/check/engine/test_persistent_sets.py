@@ -21,6 +21,8 @@ from pfncache.verify.runner import Job, run
 from tests.check import toys
 
 STATES = 2_000_000
+TOO_LARGE = ("collapse/clock-and-migrate",)
+"""Scenarios that have more states than that without reductions."""
 HARMLESS = {"zap-private-only"}
 """Designs that change nothing in a VM without TDX."""
 PARTS = 4
@@ -46,7 +48,7 @@ VIOLATED = (
 )
 def test_verdicts_agree_without_reduction(design: str, room: str) -> None:
     """For every default scenario: the verdict, and every violation with its actor, its place and its calls."""
-    names = [name for name in DEFAULT_SCENARIOS if name.startswith(f"{room}/")]
+    names = [name for name in DEFAULT_SCENARIOS if name.startswith(f"{room}/") and name not in TOO_LARGE]
     assert names
     for name in names:
         require_same(design, name)

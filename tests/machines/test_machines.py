@@ -22,6 +22,7 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_WP,
     StealTime,
 )
+from pfncache.machines.host.machine import KvmMachine
 from pfncache.machines.machine import GuestExit, Machine, SyscallError
 
 SIZE = 4 * PAGE_SIZE
@@ -154,7 +155,10 @@ def test_steal_time(machine: Machine) -> None:
     for _ in range(3):
         vcpu.run()
         versions.append(StealTime.parse(machine.read(hva + 0x1000, StealTime.SIZE)).version)
-    assert versions == [2, 4, 6]
+    # A host that schedules the vCPU out within KVM_RUN writes once more.
+    assert [version % 2 for version in versions] == [0, 0, 0]
+    assert all(version >= before + 2 for before, version in zip([0, *versions], versions, strict=False))
+    assert versions == [2, 4, 6] or isinstance(machine, KvmMachine)
 
 
 def test_task_waits_for_a_userfaultfd(machine: Machine) -> None:

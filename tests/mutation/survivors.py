@@ -105,12 +105,6 @@ REASONS: dict[str, tuple[str, ...]] = {
         "mmu_invalidate_retry_gfn_unsafe(): without the test end == INVALID_GPA or gfn < end",
         "mmu_invalidate_retry_gfn_unsafe(): without kvm.mmu_invalidate_seq != sequence",
     ),
-    "A kernel thread with a borrowed address space looks for its VMA in each fault, and VMAs go in one step each.": (
-        "exit_mmap(): without down_write(mm.mmap_lock)",
-    ),
-    "No guest runs any more, and tdp_mmu_zap_leafs() of the model does not assert its lock.": (
-        "kvm_arch_flush_shadow_all(): without write_lock(kvm.mmu_lock)",
-    ),
     (
         "It is dropped and taken again between two SPTEs, while an invalidation is in progress or the slot INVALID, "
         "and faults are refused."

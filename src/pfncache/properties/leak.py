@@ -21,10 +21,10 @@ class LeakProbe(Oracle):
         if kvm.users_count == 0:
             self.require_gone(kvm)
         for slot in kvm.slot_cache:
-            if is_live(slot) and not self.has_set(kvm, slot):
+            if is_live(slot) and not self.is_owned(kvm, slot, None):
                 report("leak", f"{slot} is allocated when all is done, but in no set of memslots")
         for bitmap in kvm.bitmap_cache:
-            if is_live(bitmap) and not self.has_slot(kvm, bitmap):
+            if is_live(bitmap) and not self.is_owned(kvm, None, bitmap):
                 report("leak", f"{bitmap} is allocated when all is done, but no memslot has it")
         views = 0
         for file in self.gmem_files:
@@ -74,20 +74,12 @@ class LeakProbe(Oracle):
             if page.lock.held:
                 report("lock-imbalance", f"the lock of {page} is held when all is done")
 
-    def has_set(self, kvm: Kvm, slot: KvmMemorySlot) -> bool:
-        """Return whether a set of memslots has the slot."""
+    def is_owned(self, kvm: Kvm, slot: KvmMemorySlot | None, bitmap: DirtyBitmap | None) -> bool:
+        """Return whether a set of memslots has the slot, or a slot with the dirty bitmap; each may be None."""
         for slots in kvm.sets:
             for entry in slots.entries:
-                if entry.slot is slot:
-                    return True
-        return False
-
-    def has_slot(self, kvm: Kvm, bitmap: DirtyBitmap) -> bool:
-        """Return whether a slot in a set of memslots has the dirty bitmap."""
-        for slots in kvm.sets:
-            for entry in slots.entries:
-                slot = entry.slot
-                if slot is not None and slot.dirty_bitmap is bitmap:
+                held = entry.slot
+                if held is not None and (held is slot or (bitmap is not None and held.dirty_bitmap is bitmap)):
                     return True
         return False
 

@@ -13,8 +13,9 @@ from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENODEV, EPERM
+from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 from pfncache.linux.vmlinux import Vmlinux
-from tests.linux.conftest import HVA, Host, MakeHost
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 NUMBER = HVA >> 12
 
@@ -120,6 +121,18 @@ def test_exit_frees_everything_and_tells_kvm_once(host: Host) -> None:
     assert all(page.free for page in host.kernel.mem_map)
     assert not any(vma.present for vma in host.mm.vmas)
     assert (host.kvm.sptes[0].pfn, host.kvm.mmu_notifier_registered, notifications(host)) == (-1, False, 0)
+
+
+def test_freeing_page_tables_asserts_the_lock_that_the_caller_says(host: Host) -> None:
+    lock, vma = host.mm.mmap_lock, host.mm.vmas[NUMBER]
+    with reported("lock-assertion"):
+        host.kernel.free_pgtables(host.mm, vma, False)
+    with down_read(lock):
+        host.kernel.free_pgtables(host.mm, vma, False)
+        with reported("lock-assertion"):
+            host.kernel.free_pgtables(host.mm, vma, True)
+    with down_write(lock):
+        host.kernel.free_pgtables(host.mm, vma, True)
 
 
 def test_exit_lets_go_of_files(host: Host) -> None:

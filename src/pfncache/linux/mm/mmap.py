@@ -52,6 +52,6 @@ class Mmap(GuestMemfdFile, VmaOps):
         with down_write(mm.mmap_lock):
             for number in range(len(mm.ptes)):
                 if mm.vmas[number].present:
-                    self.free_pgtables(mm.vmas[number])
+                    self.free_pgtables(mm, mm.vmas[number], True)
                     self.remove_vma(mm.vmas[number])
                     mm.vmas[number].present = False

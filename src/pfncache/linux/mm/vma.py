@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.lockdep import mmap_assert_write_locked
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Vma
 from pfncache.linux.include.linux.preempt import might_sleep
@@ -71,27 +71,32 @@ class VmaOps(Mm):
         """
         if unlock:
             mm.mmap_lock.downgrade_write()
-        self.unmap_region(mm, address)
+        self.unmap_region(mm, address, not unlock)
         self.remove_vma(mm.vmas[address >> self.PAGE_SHIFT])
         if unlock:
             mm.mmap_lock.unlock_shared()
 
-    def unmap_region(self, mm: MmStruct, address: Hva) -> None:
+    def unmap_region(self, mm: MmStruct, address: Hva, mm_wr_locked: bool) -> None:
         """Clear the PTEs of a VMA, then take it out of the tree of its file.
 
         Linux: mm/vma.c vms_clear_ptes(), unmap_region(), v7.3.4.
-        Locks: mmap_lock.
+        Locks: mmap_lock, for writing if `mm_wr_locked`.
         """
         self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
-        self.free_pgtables(mm.vmas[address >> self.PAGE_SHIFT])
+        self.free_pgtables(mm, mm.vmas[address >> self.PAGE_SHIFT], mm_wr_locked)
 
-    def free_pgtables(self, vma: Vma) -> None:
+    def free_pgtables(self, mm: MmStruct, vma: Vma, mm_wr_locked: bool) -> None:
         """Take a VMA out of the tree of its file.
 
-        Linux: mm/memory.c free_pgtables(), mm/vma.c unlink_file_vma_batch_process(), v7.3.4.
-        Locks: mmap_lock; takes i_mmap_rwsem for writing.
+        Linux: mm/memory.c free_pgtables(), mm/vma.c unlink_file_vma_batch_process(), v7.3.4; the assertions of
+        include/linux/mmap_lock.h vma_start_write() and mm/rmap.c unlink_anon_vmas().
+        Locks: mmap_lock, for writing if `mm_wr_locked`; takes i_mmap_rwsem for writing.
         Simplified: page tables stay.
         """
+        if mm_wr_locked:
+            mmap_assert_write_locked(mm.mmap_lock)
+        else:
+            mmap_assert_locked(mm.mmap_lock)
         mapping = vma.mapping
         if mapping is not None:
             with down_write(mapping.i_mmap_rwsem):

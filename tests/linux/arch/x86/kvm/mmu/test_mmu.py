@@ -286,6 +286,11 @@ def test_zap_of_a_range_and_of_a_slot(host: Host) -> None:
     assert mapped(host) == [-1] * 8
 
 
+def test_zap_without_mmu_lock_is_asserted(host: Host) -> None:
+    with reported("lock-assertion"):
+        host.kernel.tdp_mmu_zap_leafs(host.kvm, 0, 1, True, True)
+
+
 def test_kvm_zap_gfn_range(host: Host) -> None:
     host.add_slot(base_gfn=1, npages=4)
     map_all(host)

@@ -9,6 +9,7 @@ from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.lockdep import lockdep_assert_held_write
 from pfncache.linux.include.linux.types import Pfn
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -25,6 +26,7 @@ class TdpMmu(KvmMm):
         Returns: whether an SPTE was zapped, and TLBs must be flushed before mmu_lock is dropped.
         Simplified: it always may block. kvm_arch_flush_shadow_all() calls it too, instead of tdp_mmu_zap_root().
         """
+        lockdep_assert_held_write(kvm.mmu_lock)
         first: bool = True
         flush: bool = False
         for gfn in range(len(kvm.sptes)):

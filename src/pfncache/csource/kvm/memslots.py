@@ -158,41 +158,37 @@ class MemslotAdapters(MemslotHelpers):
             flags |= KVM_MEM_READONLY
         if gmem is not None:
             flags |= KVM_MEM_GUEST_MEMFD
-        return self.c_kvm_vm_ioctl_set_memory_region(
-            kvm,
-            mem_slot=slot_id,
-            mem_flags=flags,
-            mem_guest_phys_addr=base_gfn << self.PAGE_SHIFT,
-            mem_memory_size=npages << self.PAGE_SHIFT,
-            mem_userspace_addr=userspace_addr,
-            mem_guest_memfd_offset=gmem_pgoff << self.PAGE_SHIFT,
-            mem_guest_memfd=self.number_of(gmem),
-        )
+        return self.with_region(
+            self.c_kvm_vm_ioctl_set_memory_region, kvm, slot_id, flags, base_gfn << self.PAGE_SHIFT,
+            npages << self.PAGE_SHIFT, userspace_addr, gmem_pgoff << self.PAGE_SHIFT, gmem,
+        )  # fmt: skip
 
     def kvm_vm_ioctl_set_memory_region(self, kvm: Kvm, mem: KvmUserspaceMemoryRegion2) -> Errno:
         """Pass a file by its number."""
-        return self.c_kvm_vm_ioctl_set_memory_region(
-            kvm,
-            mem_slot=mem.slot,
-            mem_flags=mem.flags,
-            mem_guest_phys_addr=mem.guest_phys_addr,
-            mem_memory_size=mem.memory_size,
-            mem_userspace_addr=mem.userspace_addr,
-            mem_guest_memfd_offset=mem.guest_memfd_offset,
-            mem_guest_memfd=self.number_of(mem.guest_memfd),
-        )
+        return self.with_region(
+            self.c_kvm_vm_ioctl_set_memory_region, kvm, mem.slot, mem.flags, mem.guest_phys_addr, mem.memory_size,
+            mem.userspace_addr, mem.guest_memfd_offset, mem.guest_memfd,
+        )  # fmt: skip
 
     def check_memory_region_flags(self, kvm: Kvm, flags: int) -> Errno:
         """Pass the flags in a structure."""
-        return self.c_check_memory_region_flags(
+        return self.with_region(self.c_check_memory_region_flags, kvm, 0, flags, 0, 0, 0, 0, None)
+
+    @part_of_caller
+    def with_region(
+        self, function: Callable[..., Errno], kvm: Kvm, slot: int, flags: int, guest_phys_addr: int,
+        memory_size: int, userspace_addr: Hva, guest_memfd_offset: int, guest_memfd: File | None,
+    ) -> Errno:  # fmt: skip
+        """Call a function with a struct kvm_userspace_memory_region2, whose file is passed by its number."""
+        return function(
             kvm,
-            mem_slot=0,
+            mem_slot=slot,
             mem_flags=flags,
-            mem_guest_phys_addr=0,
-            mem_memory_size=0,
-            mem_userspace_addr=0,
-            mem_guest_memfd_offset=0,
-            mem_guest_memfd=0,
+            mem_guest_phys_addr=guest_phys_addr,
+            mem_memory_size=memory_size,
+            mem_userspace_addr=userspace_addr,
+            mem_guest_memfd_offset=guest_memfd_offset,
+            mem_guest_memfd=self.number_of(guest_memfd),
         )
 
     def kvm_get_inactive_memslots(self, kvm: Kvm) -> KvmMemslots:

@@ -6,17 +6,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfncache.csource.kvm.xen import XenHelpers
+from pfncache.lang.part_of import part_of_caller
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.kvm import KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL
+
+SetEvtchn = Callable[..., tuple[Errno, int, bool]]
+"""The C's kvm_xen_set_evtchn(), and its fast form."""
 
 
 class XenAdapters(XenHelpers):
     """The model's functions that take or return something else than the C's: each calls the C's function."""
 
     c_kvm_xen_has_interrupt: Callable[..., int]
-    c_kvm_xen_set_evtchn_fast: Callable[..., tuple[Errno, int, bool]]
-    c_kvm_xen_set_evtchn: Callable[..., tuple[Errno, int, bool]]
+    c_kvm_xen_set_evtchn_fast: SetEvtchn
+    c_kvm_xen_set_evtchn: SetEvtchn
     c_kvm_xen_hvm_evtchn_send: Callable[..., Errno]
     c_kvm_xen_hvm_set_attr: Callable[..., Errno]
     c_kvm_xen_vcpu_set_attr: Callable[..., Errno]
@@ -31,17 +35,16 @@ class XenAdapters(XenHelpers):
 
     def kvm_xen_set_evtchn_fast(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
         """Pass the event as a structure."""
-        return self.c_kvm_xen_set_evtchn_fast(
-            kvm,
-            xe_port=self.evtchn_port(),
-            xe_vcpu_id=self.index_of(vcpu),
-            xe_vcpu_idx=self.index_of(vcpu),
-            xe_priority=KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-        )[0]
+        return self.with_event(self.c_kvm_xen_set_evtchn_fast, kvm, vcpu)
 
     def kvm_xen_set_evtchn(self, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
         """Pass the event as a structure."""
-        return self.c_kvm_xen_set_evtchn(
+        return self.with_event(self.c_kvm_xen_set_evtchn, kvm, vcpu)
+
+    @part_of_caller
+    def with_event(self, set_evtchn: SetEvtchn, kvm: Kvm, vcpu: KvmVcpu) -> Errno:
+        """Call a function with the event that the task sends, as struct kvm_xen_evtchn."""
+        return set_evtchn(
             kvm,
             xe_port=self.evtchn_port(),
             xe_vcpu_id=self.index_of(vcpu),

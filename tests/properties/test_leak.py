@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.linux.mm.slub import kzalloc
 from tests.linux.conftest import HVA, Host, reported
 from tests.properties.conftest import gmem_slot
@@ -47,6 +49,23 @@ def test_an_inode_reference(host: Host) -> None:
 
 def test_a_vm_reference(host: Host) -> None:
     host.kernel.kvm_get_kvm(host.kvm)
+    with reported("leak"):
+        quiescent(host)
+
+
+def test_an_address_space_that_a_kernel_thread_keeps(host: Host, task: TaskStruct) -> None:
+    task.mm = None
+    kthread_use_mm(host.mm)
+    with reported("leak"):
+        quiescent(host)
+    kthread_unuse_mm()
+    assert quiescent(host)
+
+
+def test_a_dirty_bitmap_of_no_memslot(host: Host) -> None:
+    host.add_slot(log_dirty=True)
+    assert quiescent(host)
+    host.slot().dirty_bitmap = None
     with reported("leak"):
         quiescent(host)
 

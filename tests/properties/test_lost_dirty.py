@@ -7,9 +7,10 @@ import pytest
 
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.design import Patch
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.virt.kvm.kvm_main.guest_access import GuestAccess
+from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import Host, MakeHost, reported
 from tests.properties.conftest import clock_on, watched
 
@@ -72,3 +73,44 @@ def test_events_need_not_be_marked(make_host: MakeHost) -> None:
     host.add_slot(log_dirty=True)
     host.kernel.set_shared_info(host.kvm, 0, 0, False)
     assert host.kernel.kvm_xen_set_evtchn(host.kvm, host.vcpu) == 1
+
+
+class MarkNoCache(Patch, Vmlinux):
+    """KVM: mark what is written through caches dirty in no slot."""
+
+    def kvm_gpc_mark_dirty_in_slot(self, gpc: GfnToPfnCache) -> None:
+        """Nothing."""
+
+    def note_xen_dirty(self, gpc: GfnToPfnCache) -> None:
+        """Nothing."""
+
+
+def inject(host: Host) -> None:
+    """Deliver an event in vcpu_info."""
+    host.kernel.set_vcpu_info(host.vcpu, 0)
+    host.vcpu.xen.evtchn_pending_sel = True
+    host.kernel.run_event_injection(host.vcpu)
+    assert not host.vcpu.xen.evtchn_pending_sel
+
+
+def schedule_out(host: Host) -> None:
+    """Write the runstate area."""
+    host.kvm.xen.hvm_config = True
+    host.kernel.set_runstate_area(host.vcpu, 0)
+    host.kernel.run_sched_out(host.vcpu)
+
+
+@pytest.mark.parametrize("write", [inject, schedule_out])
+@pytest.mark.parametrize("marks", [True, False])
+def test_structures_of_xen_are_marked(make_host: MakeHost, write: object, marks: bool) -> None:
+    assert callable(write)
+    host = watched(make_host, mainline_7_3 if marks else mainline_7_3 + [MarkNoCache])
+    host.kvm.gpcs = (host.vcpu.xen.vcpu_info_cache, host.vcpu.xen.runstate_cache, host.vcpu.xen.runstate2_cache)
+    host.add_slot(log_dirty=True)
+    write(host)
+    assert [(bit.written, bit.dirty) for bit in host.dirty_bits()][:2] == [(True, marks), (False, False)]
+    if marks:
+        host.kernel.trace_quiescent(host.kvm)
+        return
+    with reported("lost-dirty"):
+        host.kernel.trace_quiescent(host.kvm)

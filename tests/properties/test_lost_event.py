@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.linux.include.linux.sched import TaskStruct
 from tests.linux.conftest import HVA, Host, reported
 
 
@@ -35,3 +36,42 @@ def test_an_event_that_is_forgotten(host: Host) -> None:
     host.kernel.set_evtchn_pending(host.kvm.xen.shinfo_cache)
     with reported("lost-event"):
         host.kernel.trace_quiescent(host.kvm)
+
+
+def expired(host: Host) -> None:
+    """The timer has expired, and has left its event to the vCPU, as the page of shared_info is gone."""
+    xen_guest(host)
+    host.kernel.set_timer(host.vcpu, True, False)
+    host.kernel.madvise_dontneed(host.mm, HVA)
+    host.kernel.expire_timer(host.kvm, host.vcpu, TaskStruct("elsewhere"))
+    assert (host.vcpu.xen.timer_pending, host.vcpu.xen.timer.event_owed) == (True, True)
+    host.kernel.trace_quiescent(host.kvm)
+
+
+def test_the_event_of_a_timer_that_the_vcpu_sends(host: Host) -> None:
+    expired(host)
+    host.kernel.run_timer_injection(host.vcpu)
+    assert (host.vcpu.xen.timer_pending, host.vcpu.xen.timer.event_owed) == (False, False)
+    host.kernel.trace_quiescent(host.kvm)
+
+
+def test_the_event_of_a_timer_that_is_forgotten(host: Host) -> None:
+    expired(host)
+    host.vcpu.xen.timer_pending = False
+    with reported("lost-event"):
+        host.kernel.trace_quiescent(host.kvm)
+
+
+def test_the_event_of_a_timer_that_is_stopped(host: Host) -> None:
+    expired(host)
+    host.kernel.kvm_xen_stop_timer(host.vcpu)
+    host.kernel.trace_quiescent(host.kvm)
+
+
+def test_an_event_that_has_no_place(host: Host) -> None:
+    """Without a mapping of shared_info, KVM drops the event."""
+    expired(host)
+    host.kernel.vm_munmap(host.mm, HVA)
+    host.kernel.run_timer_injection(host.vcpu)
+    assert not host.vcpu.xen.timer_pending
+    host.kernel.trace_quiescent(host.kvm)

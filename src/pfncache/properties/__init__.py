@@ -10,6 +10,7 @@ from pfncache.properties.leak import LEAK
 from pfncache.properties.lost_dirty import LOST_DIRTY
 from pfncache.properties.lost_event import LOST_EVENT
 from pfncache.properties.lost_update import LOST_UPDATE
+from pfncache.properties.overlapping_slots import OVERLAPPING_SLOTS
 from pfncache.properties.private_access import PRIVATE_ACCESS
 from pfncache.properties.property import Property
 from pfncache.properties.readonly_write import READONLY_WRITE
@@ -40,6 +41,7 @@ PROPERTIES: dict[str, Property] = {
         MAP_IMBALANCE,
         BAD_RSS,
         LEAK,
+        OVERLAPPING_SLOTS,
         REFUSED_REFRESH,
         *BUILTIN,
     )

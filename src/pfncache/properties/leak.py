@@ -39,6 +39,9 @@ class LeakProbe(Oracle):
             report("leak", f"{kvm} has {kvm.users_count} references when all is done: 1 descriptor, {views} files")
         if self.rcu.readers != 0 or kvm.srcu.readers0 + kvm.srcu.readers1 != 0:
             report("leak", "an RCU or SRCU read section has not ended when all is done")
+        for mm in self.mms:
+            if mm.mm_count != 0:
+                report("leak", f"{mm} is used by {mm.mm_count} kernel threads when all is done: never unused")
         self.require_free(kvm)
 
     def require_gone(self, kvm: Kvm) -> None:
@@ -94,5 +97,7 @@ class LeakProbe(Oracle):
 
 
 LEAK = Property(
-    "leak", "when every operation has ended, a memslot or a reference on a file or VM has no owner", LeakProbe
+    "leak",
+    "when every operation has ended, a memslot or a reference on a file, VM or address space has no owner",
+    LeakProbe,
 )

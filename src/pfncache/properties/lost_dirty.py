@@ -22,6 +22,16 @@ class LostDirtyProbe(Oracle):
     def trace_pv_begin(self, gpc: GfnToPfnCache) -> None:
         """Note the write, in case that its writer never marks it."""
         super().trace_pv_begin(gpc)
+        self.await_mark(gpc)
+
+    @atomic
+    def trace_gpc_write(self, gpc: GfnToPfnCache) -> None:
+        """Note the write, in case that its writer never marks it."""
+        super().trace_gpc_write(gpc)
+        self.await_mark(gpc)
+
+    def await_mark(self, gpc: GfnToPfnCache) -> None:
+        """Set the bit that says that the page of a cache was written, where the slot of the cache has a log."""
         slot = gpc.memslot
         if slot is not None:
             bitmap = slot.dirty_bitmap

@@ -1,17 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An event that is pending in shared_info is signalled to its vCPU, or noted for the vCPU's next run."""
+"""An event in shared_info is signalled to its vCPU, or noted for its next run, as is the event of a timer."""
 
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.sched import current
 from pfncache.properties.oracle import Oracle
 from pfncache.properties.property import Property
 
 
 class LostEventProbe(Oracle):
     """Counts the events that are set in shared_info and not yet in vcpu_info."""
+
+    @atomic
+    def trace_evtchn_set(self, kvm: Kvm) -> None:
+        """Discharge the timer of the vCPU that the task runs: it has sent the event that the timer left to it."""
+        super().trace_evtchn_set(kvm)
+        for vcpu in kvm.vcpus:
+            if current().running_vcpu is vcpu:
+                vcpu.xen.timer.event_owed = False
+
+    @atomic
+    def trace_timer_fired(self, vcpu: KvmVcpu) -> None:
+        """Note an event that is left to the vCPU."""
+        super().trace_timer_fired(vcpu)
+        vcpu.xen.timer.event_owed = vcpu.xen.timer_pending
 
     @atomic
     def trace_evtchn_pending(self, kvm: Kvm) -> None:
@@ -37,10 +52,19 @@ class LostEventProbe(Oracle):
             noted = noted or vcpu.xen.evtchn_pending_sel
         if kvm.xen.events_owed > 0 and not noted:
             report("lost-event", "an event is pending in shared_info, but no vCPU is or will be signalled")
+        if kvm.users_count != 0 and self.shared_info_is_mapped(kvm):
+            for vcpu in kvm.vcpus:
+                if vcpu.xen.timer.event_owed and not vcpu.xen.timer_pending:
+                    report("lost-event", f"a timer of {vcpu} has expired, but its event is neither set nor pending")
+
+    def shared_info_is_mapped(self, kvm: Kvm) -> bool:
+        """Return whether a refresh of shared_info can succeed; otherwise KVM drops events."""
+        gpc = kvm.xen.shinfo_cache
+        return gpc.active and kvm.mm.vmas[gpc.uhva >> self.PAGE_SHIFT].present
 
 
 LOST_EVENT = Property(
     "lost-event",
-    "an event is set in shared_info, but neither in vcpu_info nor noted for the vCPU's next run",
+    "an event is set in shared_info, or a timer expires, but it is neither in vcpu_info nor noted for the vCPU",
     LostEventProbe,
 )

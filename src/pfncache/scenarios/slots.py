@@ -33,6 +33,31 @@ def move(w: World) -> None:
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva))
 
 
+@scenario(slots=3, gfns=2, log_dirty=True)
+def move_logged(w: World) -> None:
+    """A slot of two pages moves by a page with its log; the clock, at a gfn that it keeps, is updated meanwhile."""
+    w.do(
+        w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0),
+        w.call("set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True),
+    )
+    update = w.call("run_clock_update", w.vcpu)
+    w.do(update).actor("vcpu", update)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 2, w.hva, True))
+
+
+@scenario(slots=3, slot_ids=2, gfns=2, caches=no_caches)
+def overlap(w: World) -> None:
+    """User space asks for a slot at the second page of another slot, then at the first; the guest faults there."""
+    for target in ("vmm: set_memory_region() succeeded", "vmm: set_memory_region() #2 succeeded"):
+        w.cannot_reach(target, "a gfn has one slot")
+    w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
+    w.actor(
+        "vmm",
+        w.call("set_memory_region", w.kvm, 1, 1, 1, w.other_hva),
+        w.call("set_memory_region", w.kvm, 1, 0, 1, w.other_hva),
+    )
+
+
 @scenario(slots=2, gfns=2)
 def dirty_logging_of_second_page(w: World) -> None:
     """The clock is updated in a slot with dirty logging that begins at the second page of the guest."""

@@ -38,6 +38,15 @@ def destroy_timer(w: World) -> None:
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
 
 
+@scenario(caches=shared_info)
+def destroy_armed(w: World) -> None:
+    """A VM is destroyed while a timer of the guest expires, which uses shared_info."""
+    w.do(w.call("set_shared_info", w.kvm, w.gpa, w.other_hva, False), w.call("set_timer", w.vcpu, True, False))
+    elsewhere = TaskStruct("elsewhere")
+    w.actor("destroy", w.call("kvm_put_kvm", w.kvm))
+    w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
+
+
 @scenario(caches=no_caches)
 def exit_guest(w: World) -> None:
     """The process of a VM with an SPTE exits, while another one drops the last reference to the VM."""

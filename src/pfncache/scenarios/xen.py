@@ -175,13 +175,12 @@ def expired_timer(w: World) -> None:
 
 @scenario(caches=shared_info)
 def timer_on_vcpu(w: World) -> None:
-    """A timer fires on the CPU of a vCPU that delivers the previous one, while the page is zapped."""
+    """A timer fires on the CPU of its vCPU, which delivers what the timer could not, while the page is zapped."""
     _set_shared_info(w)
     _start_timer(w)
     w.actor("vcpu", w.call("run_timer_injection", w.vcpu))
     call = Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, w.actors[-1].task))
     w.actor("timer", call, interrupts="vcpu", process=False)
-    w.vcpu.xen.timer_pending = True
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 

@@ -70,7 +70,17 @@ FAULTS = {
     "freed-slot-is-bound": Fault(
         "kvm_free_memslot", drop(place("kvm_gmem_unbind")), "gmem/fault-and-rebind", "use-after-free", MAIN
     ),
+    "slots-overlap": Fault(
+        "kvm_check_memslot_overlap", substitute("return true;", "return false;"), "slots/overlap",
+        "overlapping-slots", MAIN,
+    ),
     # the dirty log
+    "moved-slot-gets-new-log": Fault(
+        "kvm_prepare_memory_region", condition(place("old dirty_bitmap"), "0"), "slots/move-logged", "leak", MAIN
+    ),
+    "moved-slot-loses-log": Fault(
+        "kvm_prepare_memory_region", drop(place("new dirty_bitmap old")), "slots/move-logged", "lost-dirty", MAIN
+    ),
     "freed-slot-leaks-log": Fault(
         "kvm_free_memslot", drop(place("kvm_destroy_dirty_bitmap")), "slots/steal-time", "leak", MAIN
     ),

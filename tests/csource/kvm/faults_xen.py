@@ -73,6 +73,13 @@ FAULTS = {
         "kvm_xen_inject_pending_events", drop(place("read_unlock_irqrestore", 2)), "xen/inject-events",
         "lock-imbalance", XEN,
     ),
+    "injection-not-marked": Fault(
+        "kvm_xen_inject_pending_events", drop(place("kvm_gpc_mark_dirty_in_slot")), "xen/inject-events",
+        "lost-dirty", XEN,
+    ),
+    "sender-keeps-mm": Fault(
+        "kvm_xen_set_evtchn", drop(place("kthread_unuse_mm")), "xen/kthread-sender", "leak", XEN
+    ),
     # shared_info and attributes
     "wall-clock-without-check": Fault(
         "kvm_xen_shared_info_init", condition(place("kvm_gpc_check"), "0"), "xen/shared-info-set",
@@ -127,7 +134,17 @@ FAULTS = {
         "lock-imbalance",
         XEN,
     ),
+    "runstate-not-marked": Fault(
+        "kvm_xen_update_runstate_guest", drop(place("kvm_gpc_mark_dirty_in_slot gpc1")), "xen/runstate",
+        "lost-dirty", XEN,
+    ),
     # timers and destruction
+    "stopped-timer-expires": Fault(
+        "kvm_xen_stop_timer", drop(place("hrtimer_cancel")), "vm/destroy-armed", "use-after-free", XEN
+    ),
+    "timer-event-dropped": Fault(
+        "kvm_xen_inject_timer_irqs", drop(place("kvm_xen_set_evtchn")), "xen/timer-on-vcpu", "lost-event", XEN
+    ),
     "timer-reads-without-check": Fault(
         "xen_get_guest_pvclock", condition(place("kvm_gpc_check"), "0"), "xen/timer-set", "stale-translation", XEN
     ),

@@ -212,6 +212,7 @@ class XenHelpers(XenAttributes):
         kvm = gpc.kvm
         assert kvm is not None
         self.access_khva(gpc, True)
+        self.trace_evtchn_set(kvm)
         was_set = self.test_and_set_port(gpc, port)
         if not was_set and not self.port_is_masked(gpc, port):
             self.trace_evtchn_pending(kvm)
@@ -260,6 +261,7 @@ class XenHelpers(XenAttributes):
     def write_runstate(self, gpc: GfnToPfnCache) -> None:
         """Write a part of the runstate area."""
         self.access_khva(gpc, True)
+        self.trace_gpc_write(gpc)
         self.host_write_area(gpc)
 
     @part_of("kvm_xen_update_runstate_guest")

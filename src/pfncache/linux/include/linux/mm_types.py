@@ -162,6 +162,8 @@ class MmStruct(Record):
     Locks: mmap_lock over vmas; page_table_lock (the split PTE lock) over ptes.
     """
 
+    mm_count: Count
+    """References of kernel threads that use the address space; that of its process's tasks is not counted."""
     mmap_lock: RwSemaphore
     page_table_lock: SpinLock
     anon_vma_rwsem: RwSemaphore

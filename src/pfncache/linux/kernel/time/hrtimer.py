@@ -14,6 +14,8 @@ class Hrtimer(Record):
     queued: bool
     running: bool
     """Its callback runs."""
+    event_owed: bool
+    """In no kernel: it has expired, and its event was left to its vCPU, which has not set it since; for a property."""
 
     @part_of("hrtimer_start_range_ns")
     @atomic
@@ -33,6 +35,7 @@ class Hrtimer(Record):
         """
         block_until(not self.running)
         self.queued = False
+        self.event_owed = False  # the caller drops the event, or delivers it
 
     @part_of("__run_hrtimer")
     @atomic

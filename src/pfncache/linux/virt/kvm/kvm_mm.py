@@ -57,6 +57,10 @@ class KvmMm(KvmX86):
 
     # virt/kvm/kvm_main.c
     @abstractmethod
+    def free_vcpu(self, vcpu: KvmVcpu) -> None:
+        """Free a vCPU whose caches are inactive, and whose timer is stopped."""
+
+    @abstractmethod
     def kvm_memslots(self, kvm: Kvm) -> KvmMemslots:
         """Return the active set. Locks: SRCU or slots_lock; none for a VM without references."""
 

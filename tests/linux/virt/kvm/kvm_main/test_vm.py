@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.lang.report import PropertyViolated
-from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host, MakeHost, reported
@@ -36,6 +36,17 @@ def test_destroy_warns_of_an_mmu_invalidation_in_progress(host: Host) -> None:
     with pytest.raises(PropertyViolated) as splat:
         host.kernel.kvm_put_kvm(host.kvm)
     assert splat.value.kind == "warn-on"
+
+
+def test_vcpu_with_a_timer_that_is_not_stopped(make_host: MakeHost) -> None:
+    class Forgetful(Vmlinux):
+        def kvm_xen_stop_timer(self, vcpu: KvmVcpu) -> None:
+            """Nothing."""
+
+    host = make_host(Forgetful)
+    host.vcpu.xen.timer.start()
+    with reported("use-after-free"):
+        host.kernel.kvm_put_kvm(host.kvm)
 
 
 def test_background_work_is_stopped_while_the_notifier_is_registered(make_host: MakeHost) -> None:

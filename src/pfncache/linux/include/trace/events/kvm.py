@@ -41,6 +41,10 @@ class Tracepoints:
         """A user whose kvm_gpc_check() succeeded reads or writes through gpc.khva."""
 
     @atomic
+    def trace_gpc_write(self, gpc: GfnToPfnCache) -> None:
+        """A user that has to mark what it writes dirty writes through gpc.khva."""
+
+    @atomic
     def trace_gpc_dirty(self, gpc: GfnToPfnCache, gpa: Gpa) -> None:
         """A user that has to mark what it wrote dirty has done so, and is about to drop gpc.lock."""
 
@@ -67,6 +71,14 @@ class Tracepoints:
     @atomic
     def trace_write_guest(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
         """A function like kvm_write_guest_page() has written, and has marked gpa dirty."""
+
+    @atomic
+    def trace_evtchn_set(self, kvm: Kvm) -> None:
+        """The bit of an event in shared_info is set; it may have been set before."""
+
+    @atomic
+    def trace_timer_fired(self, vcpu: KvmVcpu) -> None:
+        """The callback of a vCPU's timer has ended: it has sent the event, or left it pending for the vCPU."""
 
     @atomic
     def trace_evtchn_pending(self, kvm: Kvm) -> None:

@@ -160,8 +160,13 @@ class Memslots(KvmMm):
     def set_entry(self, slots: KvmMemslots, slot_id: int, old: KvmMemorySlot | None, new: KvmMemorySlot | None) -> None:
         """Store an entry; report a slot that is taken out and is not there, or one that is added over another.
 
-        Linux: virt/kvm/kvm_main.c kvm_replace_memslot(), v7.3.4.
+        Linux: virt/kvm/kvm_main.c kvm_replace_memslot(), kvm_insert_gfn_node(), v7.3.4.
         """
+        if new is not None:
+            for entry in slots.entries:
+                other = entry.slot
+                if other is not None and other is not old and other.base_gfn == new.base_gfn:
+                    report("warn-on", f"BUG(): {slots} gets {new}, but has {other} at the same gfn")
         if slots.entries[slot_id].slot is not old:
             report("list-corruption", f"{slots} has {slots.entries[slot_id].slot} for id {slot_id}, not {old}")
         slots.entries[slot_id].slot = new

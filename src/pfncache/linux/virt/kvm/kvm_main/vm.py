@@ -154,3 +154,13 @@ class VmLifecycle(KvmMm):
             slot = entry.slot
             if slot is not None:
                 self.kvm_free_memslot(kvm, slot)
+
+    @part_of("kmem_cache_free")
+    @atomic
+    def free_vcpu(self, vcpu: KvmVcpu) -> None:
+        """Report a vCPU that is freed with a timer that may still expire, as debugobjects does.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_destroy(), mm/slub.c kmem_cache_free(), v7.3.4.
+        """
+        if vcpu.xen.timer.queued or vcpu.xen.timer.running:
+            report("use-after-free", f"{vcpu} is freed, but its timer is queued, or its callback runs")

@@ -64,6 +64,7 @@ class ArchHooks(KvmMm):
         """
         for vcpu in kvm.vcpus:
             self.kvm_arch_vcpu_destroy(vcpu)
+            self.free_vcpu(vcpu)
         self.kvm_xen_destroy_vm(kvm)
 
     def kvm_arch_vcpu_destroy(self, vcpu: KvmVcpu) -> None:

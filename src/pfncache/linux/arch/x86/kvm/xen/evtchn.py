@@ -68,6 +68,7 @@ class XenEvtchn(XenPoll):
         self.access_khva(gpc, True)
         kvm = gpc.kvm
         assert kvm is not None
+        self.trace_evtchn_set(kvm)
         if self.test_and_set_port(gpc, self.evtchn_port()):
             return 0
         if self.port_is_masked(gpc, self.evtchn_port()):

@@ -182,6 +182,7 @@ class XenRunstate(KvmMm):
         Locks: gpc.lock for reading.
         """
         self.access_khva(gpc, True)
+        self.trace_gpc_write(gpc)
         self.host_write_runstate(vcpu, gpc, start, length)
 
     @part_of("kvm_xen_update_runstate_guest")

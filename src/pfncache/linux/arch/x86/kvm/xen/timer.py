@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import host_only
+from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.kvm.xen.evtchn import EWOULDBLOCK, XenEvtchn
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu, KvmVcpuXen
@@ -26,8 +26,19 @@ class XenTimer(XenEvtchn, Softirq):
         self.irq_enter(interrupted)
         if vcpu.xen.timer.begin_callback():
             self.xen_timer_callback(kvm, vcpu)
-            vcpu.xen.timer.end_callback()
+            self.end_timer_callback(vcpu)
         self.irq_exit()
+
+    @part_of("__run_hrtimer")
+    @atomic
+    def end_timer_callback(self, vcpu: KvmVcpu) -> None:
+        """Let hrtimer_cancel() go on.
+
+        Linux: kernel/time/hrtimer.c __run_hrtimer(), arch/x86/kvm/xen.c xen_timer_callback(), v7.3.4.
+        Locks: hard-irq context.
+        """
+        vcpu.xen.timer.end_callback()
+        self.trace_timer_fired(vcpu)
 
     def xen_timer_callback(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Deliver the event of an expired timer; if the fast path cannot, leave it pending for the vCPU's next run.

@@ -61,6 +61,7 @@ class XenVcpuInfo(XenEvtchn, XenRunstate):
         Locks: gpc.lock for reading.
         """
         self.access_khva(gpc, True)
+        self.trace_gpc_write(gpc)
 
     @part_of("kvm_xen_inject_pending_events")
     @atomic

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fuzz the model against a kernel for a time: ``python -m tests.fuzz SECONDS [--kernel RELEASE] [--seed S --first N]``.
 
-Programs are numbered, and the same for a seed: the last line of a run has the number at which the next one goes on.
+Programs are numbered, and the same for a seed: the last line of a run, Ctrl-C and SIGTERM included, has the number at
+which the next one goes on.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+from pfncache.interrupts import Terminated, raising
 from pfncache.kernels.find import find
 from pfncache.machines.isolate import isolated
 from pfncache.machines.vm.guest import Guest
@@ -19,13 +22,17 @@ from pfncache.selftests.differential.inside import run_programs
 from pfncache.selftests.differential.program import Program, SideState
 from pfncache.selftests.identify import Host, probe
 from pfncache.selftests.targets import GuestKernel
-from tests.fuzz.differential import Differential, RunPrograms
+from tests.fuzz.differential import Difference, Differential, RunPrograms
 
 BATCH = 20
 """Programs of a batch, which is one call into a guest."""
 BATCH_SECONDS = 600.0
 NO_KVM, DIFFERENT = 4, 1
 """Exit statuses."""
+INTERRUPTED: dict[type[BaseException], int] = {KeyboardInterrupt: 130, Terminated: 143}
+"""Exit statuses, by what has ended a run before its time."""
+RunBatch = Callable[[str, range], tuple[int, Difference | None]]
+"""Differential.batch()."""
 
 
 def _isolated(programs: list[Program], xen: bool) -> list[list[SideState]]:
@@ -54,36 +61,53 @@ def _target(release: str) -> Iterator[tuple[Host, RunPrograms]]:
 
 
 def main() -> int:
-    """Batches until time is up. Exit status 1: a difference."""
+    """Batches until time is up or enough operations ran. Exit status 1: a difference."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("seconds", type=float, nargs="?", default=60.0)
+    parser.add_argument("--operations", type=int, default=0, help="end after so many operations; 0 for no bound")
     parser.add_argument("--kernel", default="", help="a kernel in QEMU instead of this host's")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--first", type=int, default=0, help="number of the first program")
     options = parser.parse_args()
-    with _target(options.kernel) as (host, kernel):
+    with raising(), _target(options.kernel) as (host, kernel):
         if host.capabilities is None:
             print(f"no usable KVM: {host.reason}")
             return NO_KVM
         xen = bool(host.capabilities.xen)
         both = Differential(host.design, kernel, host.capabilities.processor, xen)
         print(f"seed {options.seed}, the model of {host.design.name}{', Xen guests' if xen else ''}", flush=True)
-        return _batches(both, options.seed, options.first, options.seconds)
+        return FuzzRun(options.seed, options.first).go(both.batch, options.seconds, options.operations)
 
 
-def _batches(both: Differential, seed: str, first: int, seconds: float) -> int:
-    started, operations, number = time.monotonic(), 0, first
-    while (spent := time.monotonic() - started) < seconds:
-        done, difference = both.batch(seed, range(number, number + BATCH))
-        operations, number = operations + done, number + BATCH
-        spent = time.monotonic() - started
-        rate = f"{operations:,} operations in {spent:.0f} s, {operations / spent:.0f}/s"
-        print(f"programs {first} to {number - 1}: {rate}; next: --first {number}", flush=True)
-        if difference is not None:
-            print(difference)
-            return DIFFERENT
-    print(f"the model of {both.design.name} and the kernel did not differ")
-    return 0
+@dataclass
+class FuzzRun:
+    """A run of numbered programs, in batches."""
+
+    seed: str
+    first: int
+    operations: int = 0
+
+    def go(self, batch: RunBatch, seconds: float, enough: int = 0) -> int:
+        """Run batches. Returns the exit status."""
+        started, number = time.monotonic(), self.first
+        try:
+            while (spent := time.monotonic() - started) < seconds and not 0 < enough <= self.operations:
+                done, difference = batch(self.seed, range(number, number + BATCH))
+                self.operations, number = self.operations + done, number + BATCH
+                spent = time.monotonic() - started
+                print(self._programs(number, spent), flush=True)
+                if difference is not None:
+                    print(difference)
+                    return DIFFERENT
+        except (KeyboardInterrupt, Terminated) as interrupt:
+            print(f"interrupted; go on with --seed {self.seed} --first {number}", flush=True)
+            return INTERRUPTED[type(interrupt)]
+        print("the model and the kernel did not differ")
+        return 0
+
+    def _programs(self, number: int, spent: float) -> str:
+        rate = f"{self.operations:,} operations in {spent:.0f} s, {self.operations / spent:.0f}/s"
+        return f"programs {self.first} to {number - 1}: {rate}; next: --first {number}"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.linux.include.uapi import (
+    HV_X64_MSR_SIEFP,
+    HV_X64_MSR_SIMP,
     KVM_ASYNC_PF_DELIVERY_AS_INT,
     KVM_MSR_ENABLED,
     MSR_KVM_ASYNC_PF_ACK,
@@ -128,3 +130,30 @@ def test_what_the_model_cannot_reach(model: ModelMachine, call: object) -> None:
     assert callable(call)
     with pytest.raises(GuestExit, match=r"^(SHUTDOWN|INTERNAL_ERROR suberror 1)$"):
         call(vcpu)
+
+
+def hyperv_guest(machine: Machine, clears: bool) -> tuple[Vcpu, int]:
+    if not machine.capabilities.synic:
+        pytest.skip("no SynIC")
+    vm, hva = machine.create_vm(), machine.mmap(SIZE)
+    vm.create_irqchip()
+    vm.enable_synic(clears)
+    vcpu = vm.create_vcpu()
+    vm.set_user_memory_region(0, 0, SIZE, hva)
+    machine.write(hva, b"\xff" * SIZE)
+    return vcpu, hva
+
+
+@pytest.mark.parametrize(("clears", "word"), [(True, bytes(8)), (False, b"\xff" * 8)])
+@pytest.mark.parametrize("msr", [HV_X64_MSR_SIMP, HV_X64_MSR_SIEFP])
+def test_page_of_the_synic_is_cleared(machine: Machine, msr: int, clears: bool, word: bytes) -> None:
+    vcpu, hva = hyperv_guest(machine, clears)
+    vcpu.wrmsr(msr, PAGE_SIZE | 1)
+    assert [machine.read(hva + at, 8) for at in (PAGE_SIZE, 2 * PAGE_SIZE - 8)] == [word] * 2
+    assert [machine.read(hva + at, 8) for at in (PAGE_SIZE - 8, 2 * PAGE_SIZE)] == [b"\xff" * 8] * 2
+
+
+def test_guest_without_a_synic_gets_an_exception(machine: Machine) -> None:
+    vcpu, _ = with_memory(machine)
+    with pytest.raises(GuestExit, match=r"^SHUTDOWN$"):
+        vcpu.wrmsr(HV_X64_MSR_SIMP, PAGE_SIZE | 1)

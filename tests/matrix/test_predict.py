@@ -21,6 +21,7 @@ MAINLINE = {
     "pfncache": "works works works lost split lost works lost lost lost split",
     "pfncache by hva": BY_HVA,
     "kvm_read/write_guest": UACCESS,
+    "kvm_clear_guest": "works works works shutdown split shutdown works works shutdown shutdown split",
     "gfn_to_hva_cache": UACCESS,
     "steal time": UACCESS,
     "page walk": WALK,

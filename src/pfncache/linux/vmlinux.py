@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.lang.records import LIVE, Array
+from pfncache.linux.arch.x86.kvm.hyperv import Hyperv
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
 from pfncache.linux.arch.x86.kvm.svm.sev import Sev
@@ -58,7 +59,7 @@ REAL_PAGE_SHIFT = 12
 
 
 class Vmlinux(
-    VmIoctl, Msrs, XenIoctl,
+    VmIoctl, Msrs, Hyperv, XenIoctl,
     Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, MemoryRegion, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,

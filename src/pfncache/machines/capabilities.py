@@ -41,6 +41,8 @@ class Capabilities:
     """Whether a prefix makes KVM emulate an instruction (KVM's parameter force_emulation_prefix)."""
     nested_svm: bool = False
     """Whether guests can be hypervisors that use SVM."""
+    synic: bool = False
+    """Whether a vCPU can have the synthetic interrupt controller of Hyper-V."""
     xen: int = 0
     """Result of KVM_CAP_XEN_HVM: the supported KVM_XEN_HVM_CONFIG_*."""
     delayed: bool = False

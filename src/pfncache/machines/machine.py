@@ -91,6 +91,10 @@ class Vcpu(Closing):
         """KVM_GET_MSRS of one MSR."""
 
     @abstractmethod
+    def wrmsr(self, index: int, value: int) -> None:
+        """The guest writes an MSR; GuestExit if it gets an exception."""
+
+    @abstractmethod
     def kvmclock_ctrl(self) -> None:
         """KVM_KVMCLOCK_CTRL: set PVCLOCK_GUEST_STOPPED with the next update."""
 
@@ -178,6 +182,13 @@ class Vm(Closing):
     @abstractmethod
     def create_irqchip(self) -> None:
         """KVM_CREATE_IRQCHIP: later vCPUs have an enabled local APIC, so that HLT does not exit."""
+
+    @abstractmethod
+    def enable_synic(self, clears: bool = True) -> None:
+        """KVM_CAP_HYPERV_SYNIC of later vCPUs, which are of a Hyper-V guest; KVM_CAP_HYPERV_SYNIC2 unless it `clears`.
+
+        Requires an irqchip.
+        """
 
     @abstractmethod
     def create_vcpu(self) -> Vcpu:

@@ -76,11 +76,13 @@ class GuestMemoryKind:
             )
         return (guest_memfd_slots(self.flags),)
 
-    def build(self, machine: Machine, irqchip: bool = False) -> ProbeSetup:
+    def build(self, machine: Machine, irqchip: bool = False, synic: bool = False) -> ProbeSetup:
         """Create a VM with memory of this kind from gpa 0 on."""
         vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM if self.private else KVM_X86_DEFAULT_VM)
         if irqchip:
             vm.create_irqchip()
+        if synic:
+            vm.enable_synic()
         vcpu = vm.create_vcpu()
         file = machine.memfd(SIZE) if self.memfd else None
         if self.flags is not None:

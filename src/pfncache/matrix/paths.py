@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfncache.linux.include.uapi import (
+    HV_SYNIC_SIMP_ENABLE,
+    HV_X64_MSR_SIMP,
     KVM_ASYNC_PF_DELIVERY_AS_INT,
     KVM_MSR_ENABLED,
     KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA,
@@ -27,6 +29,7 @@ from pfncache.machines.program import STORE_RAX, STORE_RDX
 from pfncache.matrix.cell import Refused
 from pfncache.matrix.memory import ProbeSetup
 from pfncache.selftests.selftest import Need
+from pfncache.selftests.suites.hyperv import synic
 from pfncache.selftests.suites.xen import CONFIG, xen
 
 WORD = 8
@@ -68,6 +71,8 @@ class AccessPath:
     at_hva: bytes = _NOTHING
     """Contents at the user address before the access, if that is other memory."""
     irqchip: bool = False
+    synic: bool = False
+    """Whether the guest is a Hyper-V guest with a SynIC."""
     needs: tuple[Need, ...] = ()
 
 
@@ -88,6 +93,10 @@ def _shared_info(setup: ProbeSetup) -> None:
 
 def _wall_clock(setup: ProbeSetup) -> None:
     _set_msr(setup, MSR_KVM_WALL_CLOCK_NEW, AT)
+
+
+def _synic_page(setup: ProbeSetup) -> None:
+    setup.vcpu.wrmsr(HV_X64_MSR_SIMP, _PAGE | HV_SYNIC_SIMP_ENABLE)
 
 
 def _page_ready(setup: ProbeSetup) -> None:
@@ -143,6 +152,11 @@ PATHS: dict[str, AccessPath] = {
         AccessPath(
             "kvm_read/write_guest", "__kvm_read_guest_page(), __kvm_write_guest_page()", "virt/kvm/kvm_main.c",
             "wall clock, PDPTRs, Hyper-V's hypercall and TSC pages, nested MSR and I/O permission maps", _wall_clock,
+        ),
+        AccessPath(
+            "kvm_clear_guest", "kvm_clear_guest()", "virt/kvm/kvm_main.c",
+            "the pages of Hyper-V's SynIC that a guest enables", _synic_page,
+            at=_PAGE, in_guest=_IN_GUEST, at_hva=_AT_HVA, irqchip=True, synic=True, needs=(synic,),
         ),
         AccessPath(
             "gfn_to_hva_cache", "kvm_read_guest_offset_cached(), kvm_write_guest_offset_cached()",

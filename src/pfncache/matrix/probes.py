@@ -61,7 +61,7 @@ def probe(
     if missing:
         return Observation(CellVerdict.UNSEEN, missing)
     try:
-        setup = kind.build(machine, path.irqchip)
+        setup = kind.build(machine, path.irqchip, path.synic)
         _prepare(setup, path)
         return _look(setup, path, during or nullcontext())
     except PropertyViolated as splat:

@@ -18,6 +18,7 @@ from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 RING = "the model has no dirty ring"
 LAST_USED = "without the slot that the vCPU used last, which is valid for one generation"
 RUNNING = "a member of the task instead of the CPU"
+ZEROS = "it writes the zero page, whose contents the checker does not have"
 WRITTEN = "properties look at what is written and marked dirty"
 
 TABLES = Tables(
@@ -25,6 +26,7 @@ TABLES = Tables(
     by_hand={
         "kvm_vcpu_gfn_to_memslot": LAST_USED,
         "kvm_get_running_vcpu": RUNNING,
+        "kvm_clear_guest": ZEROS,
     },
     members={
         ("Kvm", "dirty_ring_size"): MemberEntry("0", RING),

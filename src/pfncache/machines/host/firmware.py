@@ -36,6 +36,7 @@ _PROGRAMS = {
     "cmpxchg": bytes.fromhex("0f0b 6b766d 66f00fb113 488901 ebfe"),
     "vmsave": bytes.fromhex("0f01db 488901 ebfe"),  # vmsave; mov [rcx], rax; jmp .
     "hypercall": bytes.fromhex("0f01d9 488901 ebfe"),  # vmmcall; mov [rcx], rax; jmp .
+    "wrmsr": bytes.fromhex("0f30 488903 ebfe"),  # wrmsr; mov [rbx], rax; jmp .
     "rdtsc": bytes.fromhex("0f31 48c1e220 4809d0 488901 ebfe"),  # rdtsc; rdx:rax to rax; mov [rcx], rax; jmp .
 }
 _REAL_CMPXCHG = bytes.fromhex("f0 0fb10f f4")  # lock cmpxchg [bx], cx; hlt

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pfncache.linux.include.uapi import (
     KVM_CAP_GUEST_MEMFD,
     KVM_CAP_GUEST_MEMFD_FLAGS,
+    KVM_CAP_HYPERV_SYNIC,
     KVM_CAP_MEMORY_ATTRIBUTES,
     KVM_CAP_VM_TYPES,
     KVM_CAP_XEN_HVM,
@@ -96,6 +97,7 @@ class KvmMachine(KvmHost, Machine):
             delayed=bpf.available(),
             parallel=(os.cpu_count() or 1) > 1,
             disposable=self._disposable,
+            synic=self.check_extension(KVM_CAP_HYPERV_SYNIC) > 0,
             xen=self.check_extension(KVM_CAP_XEN_HVM),
         )
 

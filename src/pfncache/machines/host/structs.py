@@ -18,6 +18,12 @@ REGISTERS = (
 )  # fmt: skip
 
 
+class KvmEnableCap(Structure):
+    """struct kvm_enable_cap."""
+
+    _fields_ = [("cap", u32), ("flags", u32), ("args", u64 * 4), ("pad", u8 * 64)]
+
+
 class KvmUserspaceMemoryRegion(Structure):
     """struct kvm_userspace_memory_region."""
 
@@ -289,6 +295,7 @@ NUMBERS = {
     "KVM_GET_MSRS": _iowr(0x88, KvmMsrs, size=FLEXIBLE),
     "KVM_SET_MSRS": _iow(0x89, KvmMsrs, size=FLEXIBLE),
     "KVM_SET_CPUID2": _iow(0x90, KvmCpuid2, size=FLEXIBLE),
+    "KVM_ENABLE_CAP": _iow(0xA3, KvmEnableCap),
     "KVM_KVMCLOCK_CTRL": _io(0xAD),
     "KVM_XEN_HVM_SET_ATTR": _iow(0xC9, KvmXenAttr),
     "KVM_XEN_VCPU_GET_ATTR": _iowr(0xCA, KvmXenAttr),

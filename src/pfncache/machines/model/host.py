@@ -99,6 +99,7 @@ class ModelHost:
             pfncache_gmem=any(issubclass(patch, ResolvePfnsViaGmem) for patch in design.patches),
             processor=processor,
             nested_svm=True,
+            synic=True,
             delayed=True,
             disposable=True,
             xen=XEN_HVM_CONFIGS,

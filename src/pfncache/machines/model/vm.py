@@ -70,6 +70,16 @@ class ModelVcpu(Vcpu):
             self.record.mutex.unlock()
         return value
 
+    def wrmsr(self, index: int, value: int) -> None:
+        """WRMSR. A #GP is a SHUTDOWN, since the guest has no handler."""
+        kernel, kvm = self.vm.host.kernel, self.vm.record
+        with self.vm.host.syscall("KVM_RUN"):
+            kernel.vcpu_enter_guest(self.record)
+            with mutex(self.record.mutex), vcpu_loaded(self.record), srcu_read_lock(kvm.srcu):
+                refused = kernel.kvm_emulate_wrmsr(self.record, index, value)
+        if refused:
+            raise GuestExit(_UNDEFINED)
+
     def kvmclock_ctrl(self) -> None:
         """KVM_KVMCLOCK_CTRL."""
         with self.vm.host.syscall("KVM_KVMCLOCK_CTRL") as done:
@@ -256,6 +266,8 @@ class ModelVm(Vm):
         host.vms.append(self.record)
         self._created = 0
         self._irqchip = False
+        self._synic: bool | None = None
+        """Whether the SynIC of later vCPUs clears pages; None without one."""
         self._is_open = True
 
     def __repr__(self) -> str:
@@ -278,10 +290,16 @@ class ModelVm(Vm):
         """KVM_CREATE_IRQCHIP."""
         self._irqchip = True
 
+    def enable_synic(self, clears: bool = True) -> None:
+        """KVM_CAP_HYPERV_SYNIC of later vCPUs, or KVM_CAP_HYPERV_SYNIC2."""
+        self._synic = clears
+
     def create_vcpu(self) -> ModelVcpu:
         """KVM_CREATE_VCPU."""
         vcpu = ModelVcpu(self, self.record.vcpus[self._created])
         vcpu.record.apic_enabled = self._irqchip
+        vcpu.record.synic.active = self._synic is not None
+        vcpu.record.synic.dont_zero_synic_pages = self._synic is False
         self._created += 1
         return vcpu
 

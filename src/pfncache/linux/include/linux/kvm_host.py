@@ -256,6 +256,16 @@ class KvmHostMap(Record):
     """0: nothing is mapped."""
 
 
+class KvmVcpuHvSynic(Record):
+    """struct kvm_vcpu_hv_synic: a Hyper-V guest's synthetic interrupt controller, of a vCPU."""
+
+    active: bool
+    dont_zero_synic_pages: bool
+    """KVM_CAP_HYPERV_SYNIC2."""
+    host_evt_page: int = 0
+    host_msg_page: int = 0
+
+
 OUTSIDE_GUEST_MODE, IN_GUEST_MODE, EXITING_GUEST_MODE = 0, 1, 2
 """Values of vcpu->mode."""
 
@@ -291,6 +301,8 @@ class KvmVcpu(Record):
     """KVM_REQ_CLOCK_UPDATE."""
     st: KvmSteal
     apf: KvmApf
+    synic: KvmVcpuHvSynic
+    """arch.hyperv->synic."""
     apic_enabled: bool
     """The vCPU has an in-kernel local APIC, and it is enabled."""
     xen: KvmVcpuXen

@@ -149,6 +149,10 @@ class KvmMm(KvmX86):
         """Write guest memory through its user address. Locks: SRCU."""
 
     @abstractmethod
+    def kvm_clear_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> Errno:
+        """Write zeros to guest memory. Locks: SRCU."""
+
+    @abstractmethod
     def kvm_gfn_to_hva_cache_init(self, kvm: Kvm, ghc: GfnToHvaCache, gpa: Gpa, length: int) -> Errno:
         """Look the user address of gpa up and store it in the cache. Locks: SRCU."""
 

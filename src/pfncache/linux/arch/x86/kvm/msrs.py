@@ -15,6 +15,7 @@ from pfncache.linux.arch.x86.include.uapi.asm.kvm_para import (
     MSR_KVM_SYSTEM_TIME_NEW,
     MSR_KVM_WALL_CLOCK_NEW,
 )
+from pfncache.linux.include.hyperv.hvgdk_mini import HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
@@ -57,10 +58,19 @@ class Msrs(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
-            return 1 if self.kvm_set_msr_common(vcpu, index, data) == 0 else 0
+            return 1 if self.kvm_set_msr_common(vcpu, index, data, True) == 0 else 0
 
-    def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int) -> int:
-        """Write an MSR.
+    def kvm_emulate_wrmsr(self, vcpu: KvmVcpu, index: int, data: int) -> int:
+        """Write an MSR that the guest writes, in vcpu_run().
+
+        Linux: arch/x86/kvm/msrs.c kvm_emulate_wrmsr(), v7.3.4.
+        Locks: vcpu.mutex, SRCU; the vCPU is loaded.
+        Returns: 0; 1 for #GP in the guest.
+        """
+        return self.kvm_set_msr_common(vcpu, index, data, False)
+
+    def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int, host: bool) -> int:
+        """Write an MSR; `host` if user space does.
 
         Linux: arch/x86/kvm/msrs.c kvm_set_msr_common(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
@@ -93,6 +103,8 @@ class Msrs(KvmMm):
                 vcpu.apf.pageready_pending = False
                 self.kvm_check_async_pf_completion(vcpu)
             return 0
+        if index in (HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP):
+            return self.kvm_hv_set_msr_common(vcpu, index, data, host)
         return 1
 
     def kvm_get_msr_common(self, vcpu: KvmVcpu, index: int) -> int:

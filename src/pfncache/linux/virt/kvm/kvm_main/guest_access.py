@@ -47,6 +47,16 @@ class GuestAccess(KvmMm):
         self.note_write(slot, gfn)
         return 0
 
+    def kvm_clear_guest(self, kvm: Kvm, gpa: Gpa, length: int) -> Errno:
+        """Write zeros to guest memory.
+
+        Linux: virt/kvm/kvm_main.c kvm_clear_guest(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0 or -EFAULT.
+        Simplified: within one page.
+        """
+        return self.kvm_write_guest_page(kvm, self.gpa_to_gfn(gpa), bytes(length), self.offset_in_page(gpa))
+
     @atomic
     @part_of_caller
     def note_write(self, slot: KvmMemorySlot, gfn: Gfn) -> None:

@@ -40,6 +40,10 @@ class KvmX86(Mm):
         """Write MSR_KVM_ASYNC_PF_EN: enable or disable asynchronous page faults. Locks: SRCU."""
 
     @abstractmethod
+    def kvm_hv_set_msr_common(self, vcpu: KvmVcpu, msr: int, data: int, host: bool) -> int:
+        """Write an MSR of Hyper-V. Locks: SRCU."""
+
+    @abstractmethod
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
         """Read a guest page-table entry and set its accessed bit. Locks: SRCU."""
 

@@ -22,6 +22,7 @@ from pfncache.linux.fs.inode import Inode
 from pfncache.linux.fs.open import Open
 from pfncache.linux.fs.read_write import ReadWrite
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
+from pfncache.linux.kernel.fork import Fork
 from pfncache.linux.kernel.iomem import Iomem
 from pfncache.linux.kernel.locking.mutex import Mutex
 from pfncache.linux.kernel.rcu.tree import RcuState
@@ -64,7 +65,7 @@ class Vmlinux(
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev, Vmx,
-    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Iomem, Highmem, Workqueue,
+    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Fork, Iomem, Highmem, Workqueue,
     SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import Kvm
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.types import Pfn
@@ -27,6 +27,8 @@ class StaleSpteProbe(Oracle):
             now = self.oracle_guest_page(kvm, slot, gfn)
             if pfn < 0 or now != pfn:
                 report("stale-spte", f"gfn {gfn} is mapped to pfn {pfn}, but a lookup would now return {found(now)}")
+            if self.oracle_spte_is_read_only(kvm, slot, gfn, pfn):
+                report("stale-spte", f"gfn {gfn} is mapped to pfn {pfn}, but the user's PTE is no longer writable")
 
     @atomic
     def trace_page_free(self, page: Page) -> None:
@@ -41,6 +43,17 @@ class StaleSpteProbe(Oracle):
         for spte in kvm.sptes:
             if spte.pfn == page.pfn:
                 report("stale-spte", f"pfn {page.pfn} is freed while {spte} still maps it into the guest")
+
+    def oracle_spte_is_read_only(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn, pfn: Pfn) -> bool:
+        """Return whether the user's PTE maps the page that the guest has mapped writable, and is read-only."""
+        if self.guest_page_is_of_gmem(kvm, slot, gfn):
+            return False
+        pte = kvm.mm.ptes[(slot.userspace_addr >> self.PAGE_SHIFT) + gfn - slot.base_gfn]
+        return pte.pfn == pfn and not pte.writable
+
+    def guest_page_is_of_gmem(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> bool:
+        """Return whether a fault of the guest takes the page from guest_memfd."""
+        return slot.guest_memfd and (slot.gmem_only or kvm.mem_attr_array[gfn].private)
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
@@ -57,12 +70,16 @@ class StaleSpteProbe(Oracle):
             if self.pfn_valid(spte.pfn):
                 if self.mem_map[spte.pfn].hwpoison:
                     report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is poisoned")
+                if self.mem_map[spte.pfn].anon_shared:
+                    report(
+                        "stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which processes share unwritten"
+                    )
                 if self.mem_map[spte.pfn].free:
                     report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is free")
 
 
 STALE_SPTE = Property(
     "stale-spte",
-    "an SPTE maps a page that was freed, is poisoned, is of the other kind, or is not what a lookup would return",
+    "an SPTE maps a page that was freed, is poisoned, is of the other kind, or is not what a lookup for writing would return",
     StaleSpteProbe,
 )

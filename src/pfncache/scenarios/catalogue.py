@@ -8,6 +8,7 @@ from types import ModuleType
 from pfncache.scenarios import (
     collapse,
     device,
+    fork,
     gmem,
     gpc,
     livelock,
@@ -23,7 +24,7 @@ from pfncache.scenarios import (
 )
 from pfncache.scenarios.scenario import Scenario
 
-ROOMS = (xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, nested, livelock)
+ROOMS = (xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, fork, nested, livelock)
 
 
 def catalogue() -> list[Scenario]:

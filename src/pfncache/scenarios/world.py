@@ -14,7 +14,7 @@ from typing import Any, TypedDict, Unpack
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.tracing import run_as
 from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
-from pfncache.linux.include.linux.mm_types import AddressSpace
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED, CACHE_USED, CLOCK_WRITTEN
 from pfncache.linux.include.uapi import (
@@ -274,19 +274,26 @@ class World:
         return self.call("madvise_dontneed", self.mm, self.hva)
 
     def actor(
-        self, name: str, *calls: Call, interrupts: str | None = None, process: bool = True, endless: bool = False
+        self,
+        name: str,
+        *calls: Call,
+        interrupts: str | None = None,
+        process: bool = True,
+        endless: bool = False,
+        mm: MmStruct | None = None,
     ) -> World:
         """Add an actor that runs `calls` in order.
 
         It is a task of the VM's process, or with ``process=False`` of none (a kernel thread, another process, an
-        interrupt). With `interrupts`, it runs on the CPU of the actor of that name. With `endless`, it loops forever.
+        interrupt), or with `mm` of the process of that address space. With `interrupts`, it runs on the CPU of the
+        actor of that name. With `endless`, it loops forever.
         """
         if not isinstance(name, str) or not name or not name.isprintable():
             raise TypeError(f"the name of an actor is text of one line, not {name!r:.40}")
         if any(actor.name == name for actor in self.actors):
             raise ValueError(f"a second actor {name!r}; give another name")
         self._require_calls(calls)
-        task = TaskStruct(name, mm=self.mm if process else None)
+        task = TaskStruct(name, mm=mm if mm is not None else self.mm if process else None)
         self.actors.append(Actor(name, task, with_targets(name, calls), interrupts, endless))
         return self
 

@@ -25,7 +25,6 @@ CONSTANTS = {
     "FOLL_INTERRUPTIBLE": 16, "FAULT_FLAG_WRITE": 1, "VM_READ": VM_READ, "VM_WRITE": VM_WRITE, "VM_PFNMAP": VM_PFNMAP,
     "VM_IO": VM_IO,
 }  # fmt: skip
-PINNED = "a pin of the model is a reference"
 PAIR = "the model's returns a pfn or an error pfn"
 BEFORE_6_13 = "before 6.13 it asks GUP once more whether the page is poisoned, with mmap_lock held"
 LOCKED = "a method of the lock"
@@ -47,15 +46,14 @@ TABLES = Tables(
         "KVM_PFN_ERR_NEEDS_IO": NameEntry("KVM_PFN_ERR_FAULT", "lookups of the model wait for I/O"),
     },
     calls={
-        "unpin_user_page": CallEntry("self.put_page({0})", PINNED, "void"),
         "hva_to_pfn": CallEntry(
             "self.follow_hva({0.hva})", "where kvm_main.c is not translated too: the model's takes an address",
             results=("0.refcounted_page",),
         ),
         "hva_to_pfn/6": CallEntry("self.hva_to_pfn(self.PAGE_ALIGN_DOWN({0}))", BEFORE_6_13),
         "get_user_page_fast_only": CallEntry("self.fast_only({0})", PAIR, "bool", results=("2",)),
-        "pin_user_pages_fast": CallEntry("self.pinned_fast({0})", PINNED, results=("3",)),
-        "pin_user_pages_unlocked": CallEntry("self.looked_up({0}, {3})", PINNED, results=("2",)),
+        "pin_user_pages_fast": CallEntry("self.pinned_fast({0})", PAIR, results=("3",)),
+        "pin_user_pages_unlocked": CallEntry("self.looked_up_pinned({0}, {3})", PAIR, results=("2",)),
         "get_user_pages_unlocked": CallEntry("self.looked_up({0}, {3})", PAIR, results=("2",)),
         "mmap_read_lock": CallEntry("{0}.mmap_lock.lock_shared()", LOCKED, "void"),
         "mmap_read_unlock": CallEntry("{0}.mmap_lock.unlock_shared()", LOCKED, "void"),
@@ -116,6 +114,14 @@ class GupHelpers(Gup, KvmMm):
         mm = current().mm
         assert mm is not None
         pfn = self.get_user_pages_unlocked(mm, self.PAGE_ALIGN_DOWN(hva), flags & FOLL_WRITE != 0)
+        return self.count_of(pfn), self.page_or_none(pfn)
+
+    @part_of("pin_user_pages_unlocked")
+    def looked_up_pinned(self, hva: Hva, flags: int) -> tuple[int, Page | None]:
+        """Return the number of pages that were pinned, or an errno, and the page."""
+        mm = current().mm
+        assert mm is not None
+        pfn = self.get_user_pages_unlocked(mm, self.PAGE_ALIGN_DOWN(hva), flags & FOLL_WRITE != 0, True)
         return self.count_of(pfn), self.page_or_none(pfn)
 
     @part_of_caller

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
@@ -62,22 +63,84 @@ class Gup(Mm):
         return pfn
 
     def pin_user_pages_fast(self, address: Hva) -> Pfn:
-        """Take a reference on the page at a user address for writing, if need be the slow way.
+        """Pin the page at a user address for writing, if need be the slow way.
 
         Linux: mm/gup.c pin_user_pages_fast(), gup_fast_fallback(), v7.3.4.
         Locks: may sleep.
-        Returns: a pfn with a reference, or an error pfn.
-        Simplified: a pin is a reference.
+        Returns: a pfn with a pin, or an error pfn.
         """
-        pfn = self.get_user_page_fast_only(address)
+        pfn = self.gup_fast(address)
         if pfn >= 0:
             return pfn
         mm = current().mm
         assert mm is not None
-        return self.get_user_pages_unlocked(mm, address)
+        return self.get_user_pages_unlocked(mm, address, True, True)
 
-    def follow_page_pte(self, mm: MmStruct, address: Hva, write: bool) -> Pfn:
-        """Return the pfn of a present PTE, which is writable if `write`, with a reference.
+    def gup_fast(self, address: Hva) -> Pfn:
+        """Pin a page without a lock, as get_user_page_fast_only() takes a reference, but not while fork() runs.
+
+        fork() copies a page that is pinned. It would share one that is pinned after it has looked, and before the PTE
+        has become read-only, if the PTE was read again before that.
+
+        Linux: mm/gup.c gup_fast(), gup_fast_pte_range(), with FOLL_PIN, v7.3.4.
+        Returns: a pfn with a pin, or KVM_PFN_ERR_FAULT.
+        Simplified: as get_user_page_fast_only().
+        """
+        mm = current().mm
+        if mm is None:
+            return KVM_PFN_ERR_FAULT
+        sequence = mm.write_protect_seq
+        if sequence & 1 != 0:
+            return KVM_PFN_ERR_FAULT
+        number = address >> self.PAGE_SHIFT
+        pfn = self.ptep_get_lockless(mm, number)
+        if not self.pfn_valid(pfn):
+            return KVM_PFN_ERR_FAULT
+        page = self.mem_map[pfn]
+        if not self.try_grab_folio_fast(page):
+            return KVM_PFN_ERR_FAULT
+        if self.ptep_get_lockless(mm, number) != pfn or not self.gup_fast_folio_allowed(page):
+            self.unpin_user_page(page)
+            return KVM_PFN_ERR_FAULT
+        if mm.write_protect_seq != sequence:
+            self.unpin_user_page(page)
+            return KVM_PFN_ERR_FAULT
+        return pfn
+
+    @atomic
+    def try_grab_folio_fast(self, page: Page) -> bool:
+        """Pin a page unless it has no reference; return whether it was pinned.
+
+        Linux: mm/gup.c try_grab_folio_fast(), with FOLL_PIN, v7.3.4.
+        """
+        if page.refcount <= 0:
+            return False
+        page.refcount += 1
+        page.pincount += 1
+        return True
+
+    @atomic
+    def pin_page(self, page: Page) -> None:
+        """Pin a page that has a reference.
+
+        Linux: mm/gup.c try_grab_folio(), with FOLL_PIN, v7.3.4.
+        """
+        self.get_page(page)
+        page.pincount += 1
+
+    @atomic
+    def unpin_user_page(self, page: Page) -> None:
+        """Drop a pin.
+
+        Linux: mm/gup.c unpin_user_page(), gup_put_folio(), v7.3.4.
+        """
+        if page.pincount <= 0:
+            report("refcount-imbalance", f"{page} is unpinned, but has no pin")
+        page.pincount -= 1
+        self.put_page(page)
+
+    def follow_page_pte(self, mm: MmStruct, address: Hva, write: bool, pin: bool) -> Pfn:
+        """Return the pfn of a present PTE, which is writable if `write`, with a reference or a pin.
 
         Linux: mm/gup.c follow_page_pte(), v7.3.4.
         Locks: mmap_lock for reading.
@@ -88,18 +151,21 @@ class Gup(Mm):
             if not self.pfn_valid(pte.pfn) or (write and not pte.writable):
                 return KVM_PFN_ERR_FAULT
             pfn = pte.pfn
-            self.get_page(self.mem_map[pfn])
+            if pin:
+                self.pin_page(self.mem_map[pfn])
+            else:
+                self.get_page(self.mem_map[pfn])
             return pfn
 
-    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True) -> Pfn:
+    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True, pin: bool = False) -> Pfn:
         """Walk the page table under mmap_lock, and fault the page in until it is present.
 
         A fault of anonymous memory keeps mmap_lock, so that the VMA stays the same. One of a file may drop it, where it
         waits for a punch, or to throttle a task that has made the page dirty.
 
-        Linux: mm/gup.c get_user_pages_unlocked(), __get_user_pages(), v7.3.4.
+        Linux: mm/gup.c get_user_pages_unlocked(), pin_user_pages_unlocked(), __get_user_pages(), v7.3.4.
         Locks: may sleep.
-        Returns: a pfn with a reference, or an error pfn.
+        Returns: a pfn with a reference, which is a pin if `pin`; or an error pfn.
         Simplified: each fault of a file drops mmap_lock. The lock itself is not killable: a signal is looked for after
         the VMA alone.
         """
@@ -117,7 +183,7 @@ class Gup(Mm):
                 while again:
                     if current().signal_pending:
                         return KVM_PFN_ERR_SIGPENDING
-                    pfn = self.follow_page_pte(mm, address, write)
+                    pfn = self.follow_page_pte(mm, address, write, pin)
                     if pfn >= 0:
                         return pfn
                     fault = self.handle_mm_fault(mm, address, write)

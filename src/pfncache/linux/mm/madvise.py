@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/madvise.c: MADV_DONTNEED, MADV_REMOVE and MADV_POPULATE_*."""
+"""mm/madvise.c: MADV_DONTNEED, MADV_DONTFORK, MADV_REMOVE and MADV_POPULATE_*."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM
 from pfncache.linux.include.uapi.linux.falloc import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
-from pfncache.linux.kernel.locking.rwsem import down_read
+from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 
 
 class Madvise(Open):
@@ -32,6 +32,21 @@ class Madvise(Open):
             if vma.pfnmap:
                 return -EINVAL
             self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
+        return 0
+
+    @part_of("madvise_vma_behavior")
+    def madvise_dontfork(self, mm: MmStruct, address: Hva) -> Errno:
+        """Leave one page out of the copies that fork() makes: madvise(MADV_DONTFORK).
+
+        Linux: mm/madvise.c madvise_vma_behavior(), v7.3.4.
+        Locks: takes mmap_lock for writing.
+        Returns: 0, or -ENOMEM without a mapping.
+        """
+        with down_write(mm.mmap_lock):
+            vma = mm.vmas[address >> self.PAGE_SHIFT]
+            if not vma.present:
+                return -ENOMEM
+            vma.dontcopy = True
         return 0
 
     def madvise_populate(self, mm: MmStruct, address: Hva, write: bool) -> Errno:

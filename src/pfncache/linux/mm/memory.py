@@ -27,7 +27,7 @@ class Memory(Shmem):
         Linux: mm/memory.c handle_mm_fault(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
         Returns: 0 (the caller looks at the PTE again), -EFAULT (also for SIGBUS), -ENOMEM or -EHWPOISON.
-        Simplified: no copy on write, no swap; do_swap_page() waits for migration entries alone. mmap_lock for reading
+        Simplified: no swap; do_swap_page() waits for migration entries alone. mmap_lock for reading
         instead of the VMA's own lock, also for MADV_DONTNEED: a writer of another VMA keeps them out, but it changes
         neither this VMA nor its PTEs, and what changes one VMA excludes them with both locks.
         """
@@ -40,9 +40,7 @@ class Memory(Shmem):
             return -EFAULT
         entry = self.kind_of_pte(mm, number)
         if entry == PTE_PRESENT:
-            if write:
-                self.do_wp_page(mm, number)
-            return 0
+            return self.do_wp_page(mm, number) if write else 0
         if entry == PTE_MIGRATION:
             self.migration_entry_wait(mm, number)
             return 0
@@ -62,25 +60,212 @@ class Memory(Shmem):
             return PTE_PRESENT
         return PTE_MIGRATION if mm.ptes[number].migration >= 0 else PTE_NONE
 
-    def do_wp_page(self, mm: MmStruct, number: int) -> None:
-        """Make a present PTE writable, if it is still present, without asking the file.
+    def do_wp_page(self, mm: MmStruct, number: int) -> Errno:
+        """Make a present PTE writable, if it is still present, without asking the file. A shared page is copied.
 
         Linux: mm/memory.c do_wp_page(), wp_page_shared(), wp_page_reuse(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
-        Simplified: the folio is locked, as if to mark it dirty, but no bit says so.
+        Returns: 0 or -ENOMEM.
+        Simplified: the folio of a file is locked, as if to mark it dirty, but no bit says so.
         """
         page: Page | None = None
-        with spin_lock(mm.page_table_lock):
-            pfn = mm.ptes[number].pfn
-            if self.pfn_valid(pfn):
-                mm.ptes[number].writable = True
-                if not self.mem_map[pfn].anon:
-                    page = self.mem_map[pfn]
-                    self.get_page(page)
+        mm.page_table_lock.lock()
+        pfn = mm.ptes[number].pfn
+        if self.pfn_valid(pfn):
+            if self.mem_map[pfn].anon_shared and not self.wp_can_reuse_anon_folio(self.mem_map[pfn]):
+                self.get_page(self.mem_map[pfn])
+                mm.page_table_lock.unlock()
+                return self.wp_page_copy(mm, number, self.mem_map[pfn])
+            mm.ptes[number].writable = True
+            if not self.mem_map[pfn].anon:
+                page = self.mem_map[pfn]
+                self.get_page(page)
+        mm.page_table_lock.unlock()
         if page is not None:
             page.lock.lock()
             page.lock.unlock()
             self.put_page(page)
+        return 0
+
+    def wp_can_reuse_anon_folio(self, page: Page) -> bool:
+        """Return whether nothing but one PTE has a reference on a page that was shared; it is exclusive then.
+
+        Linux: mm/memory.c wp_can_reuse_anon_folio(), v7.3.4.
+        Locks: the PTE lock; tries the folio lock.
+        """
+        if page.refcount > 1:
+            return False
+        if not page.lock.trylock():
+            return False
+        reuse = page.refcount == 1
+        if reuse:
+            page.anon_shared = False
+        page.lock.unlock()
+        return reuse
+
+    def wp_page_copy(self, mm: MmStruct, number: int, old: Page) -> Errno:
+        """Replace a page that other processes may map by a copy, between two notifications: copy on write.
+
+        Linux: mm/memory.c wp_page_copy(), v7.3.4.
+        Locks: mmap_lock for reading, and a reference on the old page, which is dropped; may sleep.
+        Returns: 0 (also if the PTE has changed meanwhile) or -ENOMEM.
+        """
+        new = self.alloc_page()
+        if new is None:
+            self.put_page(old)
+            return -ENOMEM
+        self.host_copy(old.pfn, new.pfn)
+        new.anon = True
+        address = number << self.PAGE_SHIFT
+        self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
+        with spin_lock(mm.page_table_lock):
+            same = mm.ptes[number].pfn == old.pfn and not mm.ptes[number].writable
+            if same:
+                self.ptep_clear_flush(mm, number)
+                self.set_pte_range(mm, number, new, True)
+                self.folio_remove_rmap_pte(old)
+        self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
+        self.put_page(old if same else new)
+        self.put_page(old)
+        return 0
+
+    @atomic
+    def ptep_clear_flush(self, mm: MmStruct, number: int) -> None:
+        """Make a PTE not present before it is replaced, and flush the TLB. The page keeps its reference and mapcount.
+
+        Linux: mm/pgtable-generic.c ptep_clear_flush(), v7.3.4.
+        Locks: the PTE lock.
+        """
+        mm.ptes[number].pfn = -1
+        mm.ptes[number].writable = False
+
+    @atomic
+    def folio_remove_rmap_pte(self, page: Page) -> None:
+        """Count one PTE less that maps a page.
+
+        Linux: mm/rmap.c folio_remove_rmap_pte(), v7.3.4.
+        Locks: the PTE lock; other processes may change the count, too.
+        """
+        page.mapcount -= 1
+
+    def copy_page_range(self, dst: MmStruct, src: MmStruct, number: int) -> Errno:
+        """Copy the PTE of a VMA to a new process. One of anonymous memory becomes read-only in both.
+
+        Linux: mm/memory.c copy_page_range(), vma_needs_copy(), v7.3.4.
+        Locks: mmap_lock of both processes for writing; may sleep.
+        Returns: 0 or -ENOMEM.
+        """
+        vma = src.vmas[number]
+        if vma.mapping is not None:
+            return 0  # without an anon_vma; the new process faults
+        if vma.pfnmap:
+            return self.copy_pte_range(dst, src, number)  # mapped shared: the PTE keeps its permissions
+        address = number << self.PAGE_SHIFT
+        self.mmu_notifier_invalidate_range_start(src, address, address + self.PAGE_SIZE)
+        src.write_protect_seq += 1
+        ret = self.copy_pte_range(dst, src, number)
+        src.write_protect_seq += 1
+        self.mmu_notifier_invalidate_range_end(src, address, address + self.PAGE_SIZE)
+        return ret
+
+    def copy_pte_range(self, dst: MmStruct, src: MmStruct, number: int) -> Errno:
+        """Copy one PTE. A page that is pinned is copied, for which one is allocated without the locks.
+
+        Linux: mm/memory.c copy_pte_range(), v7.3.4.
+        Locks: as copy_page_range(); takes the PTE locks of both processes.
+        Returns: 0 or -ENOMEM.
+        """
+        prealloc: Page | None = None
+        again: bool = True
+        while again:
+            with spin_lock(dst.page_table_lock), spin_lock(src.page_table_lock):
+                pfn = src.ptes[number].pfn
+                if self.pfn_valid(pfn) and not src.vmas[number].pfnmap:
+                    again = self.copy_present_ptes(dst, src, number, self.mem_map[pfn], prealloc)
+                    if prealloc is not None and dst.ptes[number].pfn == prealloc.pfn:
+                        prealloc = None
+                else:
+                    again = False
+                    self.copy_nonpresent_pte(src, number)
+                    self.set_copied_pte(dst, src, number)
+            if again:
+                prealloc = self.alloc_page()
+                if prealloc is None:
+                    return -ENOMEM
+        if prealloc is not None:
+            self.put_page(prealloc)
+        return 0
+
+    def copy_present_ptes(self, dst: MmStruct, src: MmStruct, number: int, page: Page, prealloc: Page | None) -> bool:
+        """Copy the PTE of a page that the processes share from here on, or map a copy of a pinned one, `prealloc`.
+
+        The page may be pinned without a lock until the PTE is read-only. The writer of write_protect_seq undoes that.
+
+        Linux: mm/memory.c copy_present_ptes(), __copy_present_ptes(), v7.3.4.
+        Locks: the PTE locks of both processes.
+        Returns: whether a page has to be allocated first.
+        """
+        self.get_page(page)
+        if not self.folio_try_dup_anon_rmap_pte(page):
+            self.put_page(page)
+            if prealloc is None:
+                return True
+            self.copy_present_page(dst, src, number, page, prealloc)
+            return False
+        if src.ptes[number].writable:
+            src.ptes[number].writable = False
+        self.set_copied_pte(dst, src, number)
+        return False
+
+    @atomic
+    def folio_try_dup_anon_rmap_pte(self, page: Page) -> bool:
+        """Share an anonymous page with another process, unless it is pinned.
+
+        Linux: include/linux/rmap.h folio_try_dup_anon_rmap_pte(), include/linux/mm.h folio_needs_cow_for_dma(), v7.3.4.
+        Locks: the PTE lock, write_protect_seq.
+        Returns: False for a page that is pinned. One that is shared already is not that of the pin.
+        """
+        if page.pincount > 0 and not page.anon_shared:
+            return False
+        page.anon_shared = True
+        page.mapcount += 1
+        return True
+
+    def copy_present_page(self, dst: MmStruct, src: MmStruct, number: int, page: Page, new: Page) -> None:
+        """Map a copy of a page in a new process, whose reference it takes over.
+
+        Linux: mm/memory.c copy_present_page(), v7.3.4.
+        Locks: the PTE locks of both processes.
+        """
+        self.host_copy(page.pfn, new.pfn)
+        new.anon = True
+        self.set_pte_range(dst, number, new, src.vmas[number].writable)
+
+    @atomic
+    def copy_nonpresent_pte(self, src: MmStruct, number: int) -> None:
+        """Make a migration entry of memory that two processes share from here on one for reading.
+
+        Linux: mm/memory.c copy_nonpresent_pte(), v7.3.4.
+        Locks: the PTE locks of both processes.
+        Simplified: the page has the mark that it is shared; in Linux the kind of the entry is that.
+        """
+        pfn = src.ptes[number].migration
+        if pfn >= 0:
+            self.mem_map[pfn].anon_shared = True
+            src.ptes[number].writable = False
+
+    @part_of("copy_pte_range")
+    @atomic
+    def set_copied_pte(self, dst: MmStruct, src: MmStruct, number: int) -> None:
+        """Set the PTE of a new process to that of the old one.
+
+        Linux: mm/memory.c __copy_present_ptes(), copy_nonpresent_pte(), v7.3.4.
+        Locks: the PTE locks of both processes.
+        """
+        dst.ptes[number].pfn = src.ptes[number].pfn
+        dst.ptes[number].migration = src.ptes[number].migration
+        dst.ptes[number].writable = src.ptes[number].writable
+        dst.ptes[number].prot_none = src.ptes[number].prot_none
 
     def do_anonymous_page(self, mm: MmStruct, number: int, vma: Vma) -> Errno:
         """Map a new zeroed page where no PTE is.

@@ -24,7 +24,7 @@ class Migrate(Rmap, MmUtil):
         Linux: mm/migrate.c migrate_pages(), migrate_folio_unmap(), v7.3.4.
         Locks: the folio lock of the old page, to the end; not mmap_lock.
         Returns: 0, -EAGAIN for a page that has another reference or was unmapped, -EFAULT or -ENOMEM.
-        Simplified: anonymous pages that one process maps, found by address. The new page is not locked: until it is
+        Simplified: anonymous pages, found by address. The new page is not locked: until it is
         mapped, no other task can find it, and afterwards it is not touched.
         """
         pfn = mm.ptes[address >> self.PAGE_SHIFT].pfn
@@ -194,10 +194,11 @@ class Migrate(Rmap, MmUtil):
         Locks: the folio lock; takes the lock of the anon_vma for reading.
         """
         with down_read(mm.anon_vma_rwsem):
-            for number in range(len(mm.ptes)):
-                if mm.ptes[number].migration == source.pfn:
-                    with spin_lock(mm.page_table_lock):
-                        self.remove_migration_pte(mm, number, source, target)
+            for other in self.mms:
+                for number in range(len(other.ptes)):
+                    if other.ptes[number].migration == source.pfn:
+                        with spin_lock(other.page_table_lock):
+                            self.remove_migration_pte(other, number, source, target)
 
     @atomic
     def remove_migration_pte(self, mm: MmStruct, number: int, source: Page, target: Page) -> None:
@@ -208,6 +209,8 @@ class Migrate(Rmap, MmUtil):
         """
         if mm.ptes[number].migration == source.pfn:
             target.refcount += 1
+            if source.anon_shared and not target.anon_shared:
+                target.anon_shared = True
             mm.ptes[number].migration = -1
             prot_none = mm.ptes[number].prot_none
             self.set_pte_range(mm, number, target, mm.ptes[number].writable)

@@ -37,6 +37,29 @@ class Mmap(GuestMemfdFile, VmaOps):
         mm.mmap_lock.lock()
         return self.do_vmi_munmap(mm, address, True)
 
+    def dup_mmap(self, mm: MmStruct, oldmm: MmStruct) -> Errno:
+        """Copy the mappings of a process to one that fork() makes, but those that MADV_DONTFORK excludes.
+
+        Linux: mm/mmap.c dup_mmap(), v7.3.4.
+        Locks: takes mmap_lock of both processes for writing.
+        Returns: 0, or -ENOMEM; nothing is mapped in the new process then.
+        Simplified: the lock of the anon_vma, which Linux takes to add the new process to it, is not taken: walks of the
+        reverse mapping always have both.
+        """
+        ret: Errno = 0
+        with down_write(oldmm.mmap_lock), down_write(mm.mmap_lock):
+            for number in range(len(oldmm.vmas)):
+                if ret == 0 and oldmm.vmas[number].present and not oldmm.vmas[number].dontcopy:
+                    self.vm_area_dup(mm.vmas[number], oldmm.vmas[number])
+                    ret = self.copy_page_range(mm, oldmm, number)
+            if ret != 0:
+                for number in range(len(mm.vmas)):
+                    if mm.vmas[number].present:
+                        self.unmap_region(mm, number << self.PAGE_SHIFT)
+                        self.remove_vma(mm.vmas[number])
+                        mm.vmas[number].present = False
+        return ret
+
     def exit_mmap(self, mm: MmStruct) -> None:
         """Tear down an address space: release its notifiers, then remove every PTE and VMA, without notifications.
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.lockdep import mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct
-from pfncache.linux.include.linux.types import Errno, Hva
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn
 from pfncache.linux.include.uapi.linux.errno import ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.kernel.locking.spinlock import spin_lock
@@ -39,8 +40,19 @@ class Mprotect(Mm):
             with spin_lock(mm.page_table_lock):
                 if not writable:
                     mm.ptes[number].writable = False
-                elif readable and vma.mapping is None and mm.ptes[number].pfn >= 0:
+                elif readable and vma.mapping is None and self.may_become_writable(mm.ptes[number].pfn):
                     mm.ptes[number].writable = True
                 mm.ptes[number].prot_none = not readable
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
         return 0
+
+    @part_of("can_change_pte_writable")
+    def may_become_writable(self, pfn: Pfn) -> bool:
+        """Return whether a PTE may become writable without a fault: a page that is shared has to be copied.
+
+        Linux: mm/mprotect.c can_change_pte_writable(), can_change_private_pte_writable(), v7.3.4.
+        Locks: the PTE lock.
+        """
+        if not self.pfn_valid(pfn):
+            return pfn >= 0
+        return not self.mem_map[pfn].anon_shared

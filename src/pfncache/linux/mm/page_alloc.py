@@ -84,9 +84,13 @@ class PageAlloc(Mm):
                 report("bad-page", f"{page} is freed, but is in the page cache of {page.mapping}")
             if page.lock.held:
                 report("bad-page", f"{page} is freed, but is locked")
+            if page.pincount != 0:
+                report("bad-page", f"{page} is freed, but {page.pincount} pins are left")
             self.trace_page_free(page)
             page.free = not page.hwpoison  # a poisoned page is never allocated again
             page.anon = False
+            if page.anon_shared:
+                page.anon_shared = False
             page.mapping = None
             page.uptodate = False
             self.host_poison(page)

@@ -19,12 +19,14 @@ class Rmap(Mm):
 
         Linux: mm/rmap.c try_to_migrate(), v7.3.4.
         Locks: the folio lock; not mmap_lock; takes the lock of the anon_vma for reading.
-        Simplified: a walk of the page table instead of the reverse mapping.
+        Simplified: a walk of the page tables instead of the reverse mapping, that of a new process last, as in Linux;
+        the anon_vma of both has the lock of the first one.
         """
         with down_read(mm.anon_vma_rwsem):
-            for number in range(len(mm.ptes)):
-                if mm.ptes[number].pfn == page.pfn:
-                    self.try_to_migrate_one(mm, number, page)
+            for other in self.mms:
+                for number in range(len(other.ptes)):
+                    if other.ptes[number].pfn == page.pfn:
+                        self.try_to_migrate_one(other, number, page)
 
     @part_of("try_to_migrate")
     def try_to_migrate_file(self, mapping: AddressSpace, page: Page) -> None:

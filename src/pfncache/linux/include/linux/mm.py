@@ -87,8 +87,17 @@ class Mm(Tracepoints, ABC):
         """Make a PTE not present; the page that was mapped, with its reference, or None."""
 
     @abstractmethod
+    def copy_page_range(self, dst: MmStruct, src: MmStruct, number: int) -> Errno:
+        """Copy the PTE of a VMA to a new process. Locks: mmap_lock of both for writing."""
+
+    @abstractmethod
     def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """unmap_vmas(): clear the PTEs of [start, end), between the two notifications."""
+
+    # mm/mmap.c
+    @abstractmethod
+    def dup_mmap(self, mm: MmStruct, oldmm: MmStruct) -> Errno:
+        """Copy the mappings of a process to one that fork() makes. Locks: takes mmap_lock of both for writing."""
 
     # mm/migrate.c
     @abstractmethod
@@ -116,6 +125,10 @@ class Mm(Tracepoints, ABC):
     @abstractmethod
     def put_page(self, page: Page) -> None:
         """folio_put(): the last reference gives the page back."""
+
+    @abstractmethod
+    def unpin_user_page(self, page: Page) -> None:
+        """unpin_user_page(): drop a reference by FOLL_PIN."""
 
     # mm/filemap.c, mm/truncate.c
     @abstractmethod
@@ -164,8 +177,12 @@ class Mm(Tracepoints, ABC):
         """The page that a writable present PTE of the current mm maps, referenced; KVM_PFN_ERR_FAULT otherwise."""
 
     @abstractmethod
-    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True) -> Pfn:
-        """get_user_pages_unlocked(FOLL_HWPOISON): fault in and take a reference; or an error pfn."""
+    def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True, pin: bool = False) -> Pfn:
+        """get_user_pages_unlocked(FOLL_HWPOISON): fault in and take a reference, a pin if `pin`; or an error pfn."""
+
+    @abstractmethod
+    def pin_user_pages_fast(self, address: Hva) -> Pfn:
+        """pin_user_pages_fast(FOLL_WRITE): pin the page at an address of the current mm; or an error pfn."""
 
     @abstractmethod
     def vma_lookup(self, mm: MmStruct, address: Hva) -> Vma | None:
@@ -202,6 +219,10 @@ class Mm(Tracepoints, ABC):
     @abstractmethod
     def copy_from_user(self, address: Hva, length: int) -> bool:
         """True when `length` bytes at address in the current mm could be read; False: -EFAULT."""
+
+    @abstractmethod
+    def host_copy(self, source: Pfn, target: Pfn) -> None:
+        """Copy the bytes of a page, in direct execution."""
 
     @abstractmethod
     def host_put(self, address: Hva, data: bytes) -> None:

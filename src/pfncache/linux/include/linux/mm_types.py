@@ -32,6 +32,10 @@ class Page(Record):
     """User PTEs that map the page."""
     anon: bool
     """PageAnon(): the mapping field has tag bits and does not point to an address_space."""
+    anon_shared: bool
+    """Without PageAnonExclusive(), of an anonymous page: other processes may map it, so that a write copies it."""
+    pincount: Count
+    """References by FOLL_PIN, which refcount has too; Linux adds 1024 for each, and looks for that."""
     mapping: AddressSpace | None
     index: Pgoff
     uptodate: bool
@@ -137,6 +141,8 @@ class Vma(Record):
     writable: bool
     pfnmap: bool
     """VM_PFNMAP: a driver has made the PTE, and no reference is taken on a struct page."""
+    dontcopy: bool
+    """VM_DONTCOPY: fork() leaves it out."""
     mapping: AddressSpace | None
     """The mapped file (always shared); None for anonymous memory."""
     pgoff: Pgoff
@@ -176,6 +182,10 @@ class MmStruct(Record):
     """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered is set in those that do."""
     notifier_srcu: SrcuStruct
     """The SRCU of the notifiers: unsubscribing waits for calls in progress. Linux has one for all processes."""
+    write_protect_seq: Annotated[int, Bound(0, 7)]
+    """A seqcount: odd while fork() takes the permission to write from PTEs."""
+    forked: bool
+    """The process that fork() made the address space for may run; also if fork() has failed."""
 
 
 class VmapArea(Record):

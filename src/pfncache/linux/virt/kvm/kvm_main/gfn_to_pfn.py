@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import (
     KVM_PFN_ERR_FAULT,
     KVM_PFN_ERR_RO_FAULT,
     KVM_PFN_NOSLOT,
     Gfn,
-    is_error_noslot_pfn,
 )
 from pfncache.linux.include.linux.mm_types import MmStruct, Vma
 from pfncache.linux.include.linux.preempt import might_sleep
@@ -115,19 +115,33 @@ class GfnToPfn(KvmMm):
 
         Linux: virt/kvm/kvm_main.c kvm_follow_pfn(), v7.3.4.
         Locks: SRCU; may sleep.
-        Returns: a pfn, with a reference unless it is of a VM_PFNMAP mapping; KVM_PFN_ERR_RO_FAULT for a read-only slot;
-        KVM_PFN_NOSLOT without a slot or for an INVALID one; or an error pfn.
-        Simplified: a pin is a reference; allow_unsafe_mappings is off, so that VM_PFNMAP memory is not pinned.
+        Returns: a pfn, with a reference, or a pin if `pin`, unless it is of a VM_PFNMAP mapping; KVM_PFN_ERR_RO_FAULT
+        for a read-only slot; KVM_PFN_NOSLOT without a slot or for an INVALID one; or an error pfn.
         """
         hva = self.gfn_to_hva_memslot(slot, gfn)
         if hva == self.KVM_HVA_ERR_RO_BAD:
             return KVM_PFN_ERR_RO_FAULT
         if self.kvm_is_error_hva(hva):
             return KVM_PFN_NOSLOT
-        pfn = self.hva_to_pfn(hva)
-        if not pin or is_error_noslot_pfn(pfn) or self.pfn_valid(pfn):
+        return self.pin_hva(hva) if pin else self.hva_to_pfn(hva)
+
+    @part_of("hva_to_pfn")
+    def pin_hva(self, hva: Hva) -> Pfn:
+        """Pin the page at a user address, for writing.
+
+        Linux: virt/kvm/kvm_main.c hva_to_pfn(), hva_to_pfn_fast(), hva_to_pfn_slow(), hva_to_pfn_remapped(), with
+        kfp->pin, v7.3.4.
+        Locks: may sleep.
+        Returns: a pfn with a pin, or an error pfn.
+        Simplified: allow_unsafe_mappings is off, so that VM_PFNMAP memory is not looked up.
+        """
+        might_sleep()
+        pfn = self.pin_user_pages_fast(hva)
+        if pfn >= 0:
             return pfn
-        return KVM_PFN_ERR_FAULT
+        mm = current().mm
+        assert mm is not None
+        return self.get_user_pages_unlocked(mm, hva, True, True)
 
     def _kvm_faultin_pfn(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Return the page at the user address of gfn, for the guest to write.

@@ -47,4 +47,4 @@ class HostMap(KvmMm):
         assert kvm is not None
         self.kunmap(khva)
         self.mark_page_dirty(kvm, gfn)
-        self.put_page(self.mem_map[pfn])
+        self.unpin_user_page(self.mem_map[pfn])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels from which one lock, one retry test or one order of two steps has been taken."""
+"""Kernels from which one lock, one pair of notifications, one retry test or one order of two steps has been taken."""
 
 from __future__ import annotations
 import __future__
@@ -31,6 +31,7 @@ TESTED = (
     "get_file_active", "file_ref_get", "_kvm_gmem_get_pfn",
     # mm
     "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page",
+    "gup_fast", "try_grab_folio_fast", "wp_can_reuse_anon_folio", "folio_try_dup_anon_rmap_pte", "may_become_writable",
 )  # fmt: skip
 """Functions whose conditions ask whether something has changed meanwhile."""
 
@@ -74,7 +75,10 @@ def mutants() -> Iterator[Mutant]:
 
 def _of(name: str, source: FunctionSource) -> Iterator[Mutant]:
     seen: dict[str, int] = {}
-    for what, change in (*_unguarded(source), *_unlocked(source), *_untested(source), *_swapped(source)):
+    changes = (
+        *_unguarded(source), *_unlocked(source), *_unnotified(source), *_untested(source), *_swapped(source),
+    )  # fmt: skip
+    for what, change in changes:
         seen[what] = seen.get(what, 0) + 1
         number = f" #{seen[what]}" if seen[what] > 1 else ""
         tree = copy.deepcopy(source.tree)
@@ -128,6 +132,25 @@ def _without_lock(lock: str) -> Change:
         Remover().visit(tree)
 
     return change
+
+
+def _unnotified(source: FunctionSource) -> Iterator[tuple[str, Change]]:
+    """The notifications before and after a change of page tables."""
+    if any(_is_notification(call) for call in _nodes(source.tree, ast.Call)):
+        yield "without its notifications", _without_notifications
+
+
+def _is_notification(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr.startswith("mmu_notifier_invalidate_range_")
+
+
+def _without_notifications(tree: ast.FunctionDef) -> None:
+    class Remover(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.AST:
+            self.generic_visit(node)
+            return ast.copy_location(ast.Constant(None), node) if _is_notification(node) else node
+
+    Remover().visit(tree)
 
 
 def _untested(source: FunctionSource) -> Iterator[tuple[str, Change]]:

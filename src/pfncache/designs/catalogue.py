@@ -9,6 +9,7 @@ from pfncache.designs import (
     fixes,
     migration,
     reverts_gmem,
+    reverts_main,
     reverts_pfncache,
     reverts_sev,
     reverts_x86,
@@ -45,6 +46,7 @@ mainline_6_12 = (
             reverts_pfncache.HoldSrcuInHasInterrupt,
             reverts_gmem.HoldSrcuInZapRange,
             reverts_sev.RevertVmsaTracking,
+            reverts_main.RevertPinnedMap,
         ]
     )
     .named("mainline-6.12", "mainline 6.12.117")
@@ -149,6 +151,7 @@ _REVERTS: dict[str, tuple[type[Patch], str]] = {
     "toggle-gmem": (reverts_gmem.RevertImmutableGmemSlots, "gmem/toggle-flag"),
     "no-srcu-in-zap-range": (reverts_gmem.RevertSrcuInZapRange, "clock/anon/zap-range"),
     "vmsa-untracked": (reverts_sev.RevertVmsaTracking, "vmsa/punch"),
+    "map-without-pin": (reverts_main.RevertPinnedMap, "fork/nested"),
     "zap-private-only": (reverts_gmem.RevertInvalidateShared, "gmem/guest-faults"),
 }
 """Reverted fixes, each with the scenario that shows the bug; that of zap-private-only would, if x86 had it."""

@@ -65,8 +65,8 @@ class Vmlinux(
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev, Vmx,
-    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Fork, Iomem, Highmem, Workqueue,
-    SetMemory, Usercopy, Fault,
+    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Iomem, Highmem, Workqueue,
+    Fork, SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.
 

@@ -71,15 +71,13 @@ class StaleSpteProbe(Oracle):
                 if self.mem_map[spte.pfn].hwpoison:
                     report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is poisoned")
                 if self.mem_map[spte.pfn].anon_shared:
-                    report(
-                        "stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which processes share unwritten"
-                    )
+                    report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which processes share")
                 if self.mem_map[spte.pfn].free:
                     report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is free")
 
 
 STALE_SPTE = Property(
     "stale-spte",
-    "an SPTE maps a page that was freed, is poisoned, is of the other kind, or is not what a lookup for writing would return",
+    "an SPTE maps a page that was freed, is poisoned, is of the other kind, or is not what a lookup would return",
     StaleSpteProbe,
 )

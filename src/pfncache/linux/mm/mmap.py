@@ -55,7 +55,7 @@ class Mmap(GuestMemfdFile, VmaOps):
             if ret != 0:
                 for number in range(len(mm.vmas)):
                     if mm.vmas[number].present:
-                        self.unmap_region(mm, number << self.PAGE_SHIFT)
+                        self.unmap_region(mm, number << self.PAGE_SHIFT, True)
                         self.remove_vma(mm.vmas[number])
                         mm.vmas[number].present = False
         return ret

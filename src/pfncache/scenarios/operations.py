@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pfncache.check.system import Call
 from pfncache.scenarios.world import MemoryKind, World
@@ -34,27 +35,57 @@ class Operation:
     once: bool = False
 
 
+def _region(w: World, **changes: Any) -> Call:
+    """Return the call that changes the memslot of the structure."""
+    return w.set_region(replace(w.layout.region, **changes))
+
+
+def _delete_slot(w: World) -> tuple[Call, ...]:
+    """Delete the slot."""
+    return (_region(w, npages=0, log_dirty=False, readonly=False),)
+
+
+def _move_slot(w: World) -> tuple[Call, ...]:
+    """Move the slot to the first gfn after all slots."""
+    return (_region(w, base_gfn=w.layout.end_gfn),)
+
+
+def _log_slot(w: World) -> tuple[Call, ...]:
+    """Start dirty logging in the slot, or stop it."""
+    return (_region(w, log_dirty=not w.layout.region.log_dirty),)
+
+
 def _replace_slot(w: World) -> tuple[Call, ...]:
     """Delete the slot and create it again at the same addresses, with another file if it has one.
 
     If user space maps the file, it maps the other one instead.
     """
-    file = w.files[-1] if w.files else None
+    other = len(w.files) - 1 if w.files else 0
     return (
-        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        *_delete_slot(w),
         *(
-            (w.call("vm_mmap_pgoff", w.mm, w.hva, file.f_mapping, 0),)
-            if file is not None and w.memory.is_mapped_gmem
+            (w.call("vm_mmap_pgoff", w.mm, w.hva, w.files[other].f_mapping, w.layout.pgoff),)
+            if w.memory.is_mapped_gmem
             else ()
         ),
-        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, file, 0),
+        _region(w, file=other),
     )
 
 
 def _fail(w: World) -> tuple[Call, ...]:
     """Report a memory failure in the file's page."""
     mapping = w.gmem.f_mapping if w.files else w.memfd
-    return (w.call("memory_failure", w.mm, w.hva, mapping, 0),)
+    return (w.call("memory_failure", w.mm, w.hva, mapping, w.layout.pgoff),)
+
+
+def _pages(name: str) -> Callable[[World], tuple[Call, ...]]:
+    """Return an operation on the structure's page of its guest_memfd."""
+    return lambda w: (w.call(name, w.gmem, w.layout.pgoff, w.layout.pgoff + 1),)
+
+
+def _convert(private: bool) -> Callable[[World], tuple[Call, ...]]:
+    """Return the conversion of the structure's page."""
+    return lambda w: (w.call("set_memory_attributes", w.kvm, w.layout.gfn, w.layout.gfn + 1, private),)
 
 
 def _steal_time(w: World) -> tuple[Call, ...]:
@@ -73,24 +104,22 @@ OPERATIONS = {
         Operation("migrate", frozenset({MemoryKind.ANON}), lambda w: (w.call("migrate_pages", w.mm, w.hva),)),
         Operation("map-over", PLAIN, lambda w: (w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0),)),
         Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("do_user_addr_fault", w.mm, w.hva),)),
-        Operation(
-            "memfd-punch", frozenset({MemoryKind.MEMFD}), lambda w: (w.call("punch_hole_in_memfd", w.memfd, 0, 1),)
-        ),
-        Operation("punch", GMEM, lambda w: (w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),)),
-        Operation("allocate", GMEM, lambda w: (w.call("kvm_gmem_allocate", w.gmem, 0, 1),)),
+        Operation("memfd-punch", frozenset({MemoryKind.MEMFD}), lambda w: (w.zap(),)),
+        Operation("punch", GMEM, _pages("kvm_gmem_punch_hole")),
+        Operation("allocate", GMEM, _pages("kvm_gmem_allocate")),
         Operation("close", GMEM, lambda w: (w.call("filp_close", w.gmem),), once=True),
         Operation("memory-failure", GMEM | {MemoryKind.MEMFD}, _fail),
-        Operation("make-shared", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, False),)),
-        Operation("make-private", PRIVATE, lambda w: (w.call("set_memory_attributes", w.kvm, 0, 1, True),)),
-        Operation("slot-delete", EVERY, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),), slots=1),
+        Operation("make-shared", PRIVATE, _convert(False)),
+        Operation("make-private", PRIVATE, _convert(True)),
+        Operation("slot-delete", EVERY, _delete_slot, slots=1),
         Operation("slot-replace", EVERY, _replace_slot, slots=2),
-        Operation("slot-log", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, True),), slots=1),
-        Operation("slot-move", PLAIN, lambda w: (w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva),), slots=2),
-        Operation("guest-access", EVERY, lambda w: (w.call("run_guest_access", w.vcpu, 0, w.memory.is_private),)),
-        Operation("zap-range", SHARED, lambda w: (w.call("kvm_zap_gfn_range", w.kvm, 0, 1),)),
+        Operation("slot-log", PLAIN, _log_slot, slots=1),
+        Operation("slot-move", PLAIN, _move_slot, slots=2),
+        Operation("guest-access", EVERY, lambda w: (w.call("run_guest_access", w.vcpu, w.gpa, w.memory.is_private),)),
+        Operation("zap-range", SHARED, lambda w: (w.call("kvm_zap_gfn_range", w.kvm, w.layout.gfn, w.layout.gfn + 1),)),
         Operation("steal-time", SHARED, _steal_time),
-        Operation("walk", SHARED, lambda w: (w.call("kvm_mmu_gva_to_gpa_read", w.vcpu, 0),)),
-        Operation("emulate", SHARED, lambda w: (w.call("x86_emulate_instruction", w.vcpu, 0, 0),)),
+        Operation("walk", SHARED, lambda w: (w.call("kvm_mmu_gva_to_gpa_read", w.vcpu, w.gpa),)),
+        Operation("emulate", SHARED, lambda w: (w.call("x86_emulate_instruction", w.vcpu, w.gpa, w.gpa),)),
         Operation(
             "clock-off",
             SHARED | {MemoryKind.GMEM_UNMAPPED, MemoryKind.PFNMAP},

@@ -26,6 +26,7 @@ from pfncache.linux.include.uapi import (
     KVM_X86_SW_PROTECTED_VM,
 )
 from pfncache.linux.vmlinux import Vmlinux
+from pfncache.scenarios.region import Layout, Region
 from pfncache.scenarios.targets import targets_of, with_targets
 
 
@@ -108,6 +109,10 @@ class WorldOptions(TypedDict, total=False):
     """The slot has KVM_MEM_READONLY."""
     shared_attribute: bool
     """Guest memory starts shared although its kind is private."""
+    user_pages: int
+    """Pages of the address space of a process."""
+    layout: Layout | None
+    """The memslots, if not one at gfn 0 with one page that user space maps."""
 
 
 DEFAULTS: WorldOptions = {
@@ -121,10 +126,15 @@ DEFAULTS: WorldOptions = {
     "log_dirty": False,
     "readonly": False,
     "shared_attribute": False,
+    "user_pages": 4,
+    "layout": None,
 }
 
 
-SIZES = {"pages": (1, 64), "slots": (1, 31), "slot_ids": (1, 8), "gfns": (1, 8), "files": (1, 8), "file_pages": (1, 8)}
+SIZES = {
+    "pages": (1, 64), "slots": (1, 31), "slot_ids": (1, 8), "gfns": (1, 8), "files": (1, 8), "file_pages": (1, 8),
+    "user_pages": (3, 16),
+}  # fmt: skip
 """Range of each size. More makes a state of thousands of bits, and no scenario of the catalogue uses a tenth."""
 
 
@@ -146,9 +156,18 @@ def with_defaults(options: WorldOptions) -> WorldOptions:
         elif name == "caches":
             if not callable(value):
                 raise TypeError(f"caches is a function, as lambda vcpu: (vcpu.pv_time,), not {value!r:.40}")
+        elif name == "layout":
+            if not isinstance(value, Layout | None):
+                raise TypeError(f"layout is a Layout, as Layout(regions=(Region(),)), not {value!r:.40}")
         elif type(value) is not bool:
             raise TypeError(f"{name} is True or False, not {value!r:.40}")
     return {**DEFAULTS, **options}
+
+
+def _one_slot(size: WorldOptions) -> Layout:
+    """Return the memslot of a world that names no layout."""
+    flags = {"log_dirty": size["log_dirty"], "readonly": size["readonly"]}
+    return Layout(regions=(Region(npages=size["gfns"], **flags),))
 
 
 def no_caches(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
@@ -172,7 +191,7 @@ class World:
         **options: Unpack[WorldOptions],
     ) -> None:
         size = with_defaults(options)
-        self.kernel = k = kernel(page_shift=1, pages=size["pages"], user_pages=4, vmap_areas=3)
+        self.kernel = k = kernel(page_shift=1, pages=size["pages"], user_pages=size["user_pages"], vmap_areas=3)
         slots, gfns = size["slots"], size["gfns"]
         if 2 * slots >= k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS:
             most = k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS - 1
@@ -185,11 +204,12 @@ class World:
             "kvm", self.mm, VM_TYPES.get(memory, KVM_X86_DEFAULT_VM), slots, size["slot_ids"], gfns, (self.vcpu,)
         )
         self.kvm.gpcs = size["caches"](self.vcpu)
-        self.hva = 1 << k.PAGE_SHIFT
-        """The slot's user address."""
-        self.other_hva = 2 << k.PAGE_SHIFT
+        self.layout = size["layout"] or _one_slot(size)
+        self.hva = self.layout.user_page << k.PAGE_SHIFT
+        """The user address of the structure's page: that of the slot, if the structure is in its first page."""
+        self.other_hva = self.layout.end_user_page << k.PAGE_SHIFT
         """A user address where nothing is mapped at first."""
-        self.gpa = 0
+        self.gpa = (self.layout.gfn << k.PAGE_SHIFT) + (k.PAGE_SIZE - 1 if self.layout.crosses else 0)
         self.memfd: AddressSpace | None = None
         self.files: tuple[File, ...] = ()
         self.actors: list[Actor] = []
@@ -202,14 +222,19 @@ class World:
         if memory.is_private and not size["shared_attribute"]:
             for attributes in self.kvm.mem_attr_array[:gfns]:  # without a slot, that is all that the ioctl does
                 attributes.private = True
-        file = self.files[0] if self.files else None
-        region = (self.kvm, 0, 0, gfns, self.hva, size["log_dirty"], size["readonly"], file, 0)
-        self.do(self.call("set_memory_region", *region))
+        self.do(*(self.set_region(region) for region in self.layout.regions))
 
     @property
     def gmem(self) -> File:
-        """The first guest_memfd."""
-        return self.files[0]
+        """The guest_memfd in which the structure is."""
+        return self.files[self.layout.region.file]
+
+    def set_region(self, region: Region) -> Call:
+        """Return the call that creates the memslot, or changes it; one of no pages is deleted."""
+        address = region.user_page << self.kernel.PAGE_SHIFT
+        args = (region.slot, region.base_gfn, region.npages, address, region.log_dirty, region.readonly)
+        file = self.files[region.file] if self.files and region.npages > 0 else None
+        return self.call("set_memory_region", self.kvm, *args, file, region.pgoff if file is not None else 0)
 
     def _make_memory(self, files: int, file_pages: int) -> None:
         k, memory = self.kernel, self.memory
@@ -219,13 +244,17 @@ class World:
             )
         if memory is MemoryKind.MEMFD:
             self.memfd = k.new_memfd("memfd", file_pages)
-            self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, self.memfd, 0))
-        elif memory is MemoryKind.PFNMAP:
-            self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, None, 0))
-            self.do(self.call("remap_pfn_range", self.mm, self.hva, DEVICE_PFN))
-        elif memory.has_user_mapping:
-            mapping = self.files[0].f_mapping if memory.is_mapped_gmem else None
-            self.do(self.call("vm_mmap_pgoff", self.mm, self.hva, mapping, 0))
+        for region in self.layout.regions:
+            for number in range(region.mapped if memory.has_user_mapping else 0):
+                self._map_page(region, number)
+
+    def _map_page(self, region: Region, number: int) -> None:
+        """Map a page of a region at its user address."""
+        address = (region.user_page + number) << self.kernel.PAGE_SHIFT
+        mapping = self.files[region.file].f_mapping if self.memory.is_mapped_gmem else self.memfd
+        self.do(self.call("vm_mmap_pgoff", self.mm, address, mapping, region.pgoff + number if mapping else 0))
+        if self.memory is MemoryKind.PFNMAP:
+            self.do(self.call("remap_pfn_range", self.mm, address, DEVICE_PFN + number))
 
     def do(self, *calls: Call) -> World:
         """Run operations before any actor starts."""
@@ -266,11 +295,12 @@ class World:
         return self
 
     def zap(self) -> Call:
-        """Return the call that takes the page of the slot away, and leaves whatever has it in place."""
+        """Return the call that takes the page of the structure away, and leaves whatever has it in place."""
+        first = self.layout.pgoff
         if self.files:
-            return self.call("kvm_gmem_punch_hole", self.gmem, 0, 1)
+            return self.call("kvm_gmem_punch_hole", self.gmem, first, first + 1)
         if self.memfd is not None:
-            return self.call("punch_hole_in_memfd", self.memfd, 0, 1)
+            return self.call("punch_hole_in_memfd", self.memfd, first, first + 1)
         return self.call("madvise_dontneed", self.mm, self.hva)
 
     def actor(

@@ -89,7 +89,7 @@ class GmemFile(Record, slab=True):
 class File(Record):
     """struct file of a guest_memfd. Its memory is type-safe: f_count of a closed file may be read."""
 
-    f_count: Count
+    f_count: Annotated[int, Bound(-1, 14)]
     f_mapping: AddressSpace
     """The page cache."""
     private_data: GmemFile

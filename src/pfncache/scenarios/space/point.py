@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A scenario of the space: a value of each dimension, and the closed system that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pfncache.check.system import Call, System
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.vmlinux import Vmlinux
+from pfncache.scenarios import users
+from pfncache.scenarios.operations import OPERATIONS, Operation
+from pfncache.scenarios.region import Layout
+from pfncache.scenarios.space.reach import excuses
+from pfncache.scenarios.space.memslots import FLAGS, MEMSLOTS, PAGES, layout
+from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
+from pfncache.scenarios.space.user import USER, User, pv_time
+from pfncache.scenarios.world import MemoryKind, World, WorldOptions
+
+MOST_PAGES = 6
+"""Pages of memory at most: the next pfn is that of a device."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of each dimension, by name; a dimension that is left out has its default."""
+
+    chosen: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, chosen: Mapping[str, str]) -> Point:
+        """Return the point of these values, without those that are the default."""
+        named = ((one.name, chosen.get(one.name, one.default.name)) for one in DIMENSIONS)
+        return cls(tuple((name, value) for name, value in named if value != BY_NAME[name].default.name))
+
+    def __getitem__(self, dimension: str) -> str:
+        """Return the name of the value in a dimension."""
+        return dict(self.chosen).get(dimension, BY_NAME[dimension].default.name)
+
+    @property
+    def name(self) -> str:
+        """The name, from which the point can be made again."""
+        more = [f"{name}={value}" for name, value in self.chosen if name not in ("memory", "user", "operation")]
+        return "/".join(
+            ("space", self["memory"], f"{self['user']}+{self['operation']}", *([",".join(more)] if more else []))
+        )
+
+    @property
+    def hazard(self) -> str:
+        """What could go wrong, in a line."""
+        return f"{USER[self['user']].meaning}, while {self['operation']} runs on {self['memory']} memory"
+
+    @property
+    def layout(self) -> Layout:
+        """The memslots."""
+        return layout(
+            MEMSLOTS[self["memslots"]],
+            self["position"],
+            PAGES[self["pages"]],
+            self["place"],
+            FLAGS[self["flags"]],
+            self["binding"],
+        )
+
+    def build(self, kernel: type[Vmlinux], defer_setup: bool = False) -> System:
+        """Return the closed system on a kernel."""
+        user, operation = USER[self["user"]], OPERATIONS[self["operation"]]
+        world = World(kernel, MemoryKind(self["memory"]), defer_setup=defer_setup, **self._options(user, operation))
+        user.prepare(world)
+        first = self._start(world, user)
+        user.prepare(world)
+        self._forget_dirty(world)
+        rounds, updates = int(self["rounds"]), int(self["updates"])
+        calls = operation.calls(world) * rounds
+        uses = (*first, *user.use(world) * updates)
+        context = self["context"]
+        world.actor("user", *uses, process=context != "kthread")
+        if context == "two-tasks":
+            world.actor("user'", *uses)
+        world.actor(operation.name, *calls)
+        if context == "irq":
+            self._interrupt(world, TaskStruct("elsewhere"), None)
+        elif context == "irq-here":
+            self._interrupt(world, world.actors[-1].task, operation.name)
+        for target, reason in excuses(self, world):
+            world.need_not_reach(target, reason)
+        return world.system()
+
+    def _options(self, user: User, operation: Operation) -> WorldOptions:
+        """Return the size of the world."""
+        slots = self.layout
+        rounds = int(self["rounds"])
+        mapped = slots.end_user_page - 1
+        options: WorldOptions = {
+            "layout": slots,
+            "slot_ids": len(slots.regions),
+            "slots": len(slots.regions) + rounds * operation.slots,
+            "gfns": slots.end_gfn + (slots.region.npages if operation.name == "slot-move" else 0),
+            "user_pages": slots.end_user_page + 1,
+            "pages": min(MOST_PAGES, mapped + 2),
+            "files": max(region.file for region in slots.regions) + (2 if operation.name == "slot-replace" else 1),
+            "file_pages": max(region.pgoff + region.npages for region in slots.regions),
+            "caches": _caches(user, operation),
+        }
+        return options
+
+    def _start(self, world: World, user: User) -> tuple[Call, ...]:
+        """Bring the world to its start; return the calls with which the user begins."""
+        place = user.name_place(world)
+        if self["start"] == "never-used":
+            return place
+        world.do(*place, *user.use(world))
+        if self["start"] == "turned-off":
+            world.do(*user.turn_off(world))
+            return place
+        if self["start"] == "page-gone":
+            world.do(world.zap())
+        return ()
+
+    def _forget_dirty(self, world: World) -> None:
+        """Clear the dirty bitmap, as KVM_GET_DIRTY_LOG does, and what lost-dirty knows of it."""
+        for bitmap in world.kvm.bitmap_cache:
+            for bit in bitmap.bits:
+                bit.__dict__.update(dirty=False, written=False)
+
+    def _interrupt(self, world: World, task: TaskStruct, interrupts: str | None) -> None:
+        """Add the timer's hard interrupt, on the CPU of a task."""
+        call = Call(users.timer_irq, (world.kernel, world.kvm, world.vcpu, task))
+        world.actor("timer", call, interrupts=interrupts, process=False)
+
+
+def _caches(user: User, operation: Operation):
+    """Return the caches that the user and the operation have."""
+    if operation.name.startswith("clock-") and user.caches is not pv_time:
+
+        def both(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+            return (*user.caches(vcpu), *pv_time(vcpu))
+
+        return both
+    return user.caches

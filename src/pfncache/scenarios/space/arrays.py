@@ -4,31 +4,34 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.space.constraints import CONSTRAINTS
 from pfncache.scenarios.space.covering import Factors, Row
+from pfncache.scenarios.space.dimension import Constraint
+from pfncache.scenarios.space.names import scenario_of
 from pfncache.scenarios.space.point import Point
-from pfncache.scenarios.space.space import DIMENSIONS
+from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
 
 THOROUGH = ("user", "memory", "operation", "start")
 """Dimensions of which the thorough array has every combination of three."""
 
 
+@functools.cache
 def factors() -> Factors:
     """Return the dimensions as factors of a covering array, with the constraints as its rules."""
     names = [dimension.name for dimension in DIMENSIONS]
-    rules = []
-    for constraint in CONSTRAINTS:
-        numbers = tuple(names.index(name) for name in constraint.dimensions)
-        values = [[value.name for value in DIMENSIONS[number].values] for number in numbers]
+    return Factors(
+        [len(dimension.values) for dimension in DIMENSIONS],
+        [(tuple(names.index(name) for name in rule.dimensions), _by_number(rule)) for rule in CONSTRAINTS],
+    )
 
-        def allows(*row: int, constraint=constraint, values=values) -> bool:
-            return constraint.allows(*(names[value] for names, value in zip(values, row, strict=True)))
 
-        rules.append((numbers, allows))
-    return Factors([len(dimension.values) for dimension in DIMENSIONS], rules)
+def _by_number(rule: Constraint) -> Callable[..., bool]:
+    """Return the constraint on the numbers of values."""
+    values = [BY_NAME[name].names for name in rule.dimensions]
+    return lambda *row: rule.allows(*(names[value] for names, value in zip(values, row, strict=True)))
 
 
 @functools.cache
@@ -49,11 +52,8 @@ def thorough() -> tuple[Scenario, ...]:
 
 def point_of(row: Row) -> Point:
     """Return the point of a row of an array."""
-    return Point.of(
-        {dimension.name: dimension.values[value].name for dimension, value in zip(DIMENSIONS, row, strict=True)}
-    )
+    return Point.of({one.name: one.names[value] for one, value in zip(DIMENSIONS, row, strict=True)})
 
 
 def _scenarios(rows: Iterable[Row]) -> tuple[Scenario, ...]:
-    points = [point_of(row) for row in rows]
-    return tuple(Scenario(point.name, point.hazard, point.build, memory=point["memory"]) for point in points)
+    return tuple(scenario_of(point_of(row)) for row in rows)

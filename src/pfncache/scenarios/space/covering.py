@@ -55,12 +55,14 @@ class Factors:
         if place == len(self._order):
             return True
         factor = self._order[place]
-        for row[factor] in range(self.sizes[factor]):
+        found = False
+        for value in range(self.sizes[factor]):
+            row[factor] = value
             if self._fits(row, factor) and self._completes(row, place + 1):
-                row[factor] = OPEN
-                return True
+                found = True
+                break
         row[factor] = OPEN
-        return False
+        return found
 
     def rows(self) -> Iterator[Row]:
         """Yield every row that keeps the rules, in the order of its values."""
@@ -70,7 +72,8 @@ class Factors:
         if factor == len(row):
             yield tuple(row)
             return
-        for row[factor] in range(self.sizes[factor]):
+        for value in range(self.sizes[factor]):
+            row[factor] = value
             if self.allows(row):
                 yield from self._rows(row, factor + 1)
         row[factor] = OPEN
@@ -96,18 +99,21 @@ class Factors:
         used: Counter[tuple[int, int]] = Counter()
         found = []
         while (first := left.first()) is not None:
-            row = self._row(*first)
-            for factor in range(len(row)):
-                if row[factor] == OPEN:
-                    gains = left.gains(row, factor, self.sizes[factor])
-                    for value in sorted(range(len(gains)), key=lambda v, f=factor, g=gains: (-g[v], used[f, v], v)):  # type: ignore[misc]
-                        row[factor] = value
-                        if self.allows(row):
-                            break
-            found.append(tuple(row))
-            used.update(enumerate(row))
+            found.append(self._filled(self._row(*first), left, used))
+            used.update(enumerate(found[-1]))
             left.remove(found[-1])
         return found
+
+    def _filled(self, row: list[int], left: _Wanted, used: Counter[tuple[int, int]]) -> Row:
+        """Return a row with a value for each open factor."""
+        for factor, size in enumerate(self.sizes):
+            if row[factor] == OPEN:
+                gains = left.gains(row, factor, size)
+                ranks = sorted((-gain, used[factor, value], value) for value, gain in enumerate(gains))
+                row[factor] = next(
+                    value for *_, value in ranks if self.allows([*row[:factor], value, *row[factor + 1 :]])
+                )
+        return tuple(row)
 
     def _row(self, factors: Sequence[int], values: Sequence[int]) -> list[int]:
         row = [OPEN] * len(self.sizes)

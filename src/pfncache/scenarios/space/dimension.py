@@ -33,6 +33,11 @@ class Dimension(Generic[V]):
         return {value.name: value for value in self.values}[name]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the values."""
+        return tuple(value.name for value in self.values)
+
+    @property
     def default(self) -> V:
         """The value that a scenario has if it names none."""
         return self.values[0]

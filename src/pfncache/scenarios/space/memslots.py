@@ -96,20 +96,18 @@ FIRST_USER_PAGE = 1
 
 def layout(neighbour: Neighbour, position: str, size: Size, place: str, flags: Flags, binding: str) -> Layout:
     """Return the memslots of a scenario."""
-    npages = (size.npages, 1) if position == "first" else (1, size.npages)
-    if not neighbour.exists:
-        npages = (size.npages,)
+    npages: tuple[int, ...] = (size.npages,)
+    if neighbour.exists:
+        npages = (size.npages, 1) if position == "first" else (1, size.npages)
     structure = 1 if position == "second" else 0
     regions: list[Region] = []
+    gfn, user_page = 0, FIRST_USER_PAGE
     for slot, count in enumerate(npages):
-        last = regions[-1] if regions else None
         region = Region(
             slot=slot,
-            base_gfn=last.base_gfn + last.npages + neighbour.gfn if last else 0,
+            base_gfn=gfn,
             npages=count,
-            user_page=max(FIRST_USER_PAGE, last.user_page + last.npages + neighbour.user_page)
-            if last
-            else FIRST_USER_PAGE,
+            user_page=user_page,
             mapped=count,
             log_dirty=flags.log_dirty and slot == structure,
             readonly=flags.readonly and slot == structure,
@@ -117,6 +115,8 @@ def layout(neighbour: Neighbour, position: str, size: Size, place: str, flags: F
             pgoff=_pgoff(binding, npages, slot),
         )
         regions.append(region)
+        gfn += count + neighbour.gfn
+        user_page = max(FIRST_USER_PAGE, user_page + count + neighbour.user_page)
     page = {"first-page": 0, "last-page": size.npages - 1, "two-pages": size.npages - 2}[place]
     return Layout(regions=tuple(regions), structure=structure, page=page, crosses=place == "two-pages")
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from pfncache.check.system import Call, System
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
@@ -13,12 +14,14 @@ from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import users
 from pfncache.scenarios.operations import OPERATIONS, Operation
 from pfncache.scenarios.region import Layout
-from pfncache.scenarios.space.reach import excuses
 from pfncache.scenarios.space.memslots import FLAGS, MEMSLOTS, PAGES, layout
+from pfncache.scenarios.space.reach import excuses
 from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
 from pfncache.scenarios.space.user import USER, User, pv_time
 from pfncache.scenarios.world import MemoryKind, World, WorldOptions
 
+ROOM = "space"
+"""What the name of every scenario of the space begins with."""
 MOST_PAGES = 6
 """Pages of memory at most: the next pfn is that of a device."""
 
@@ -83,8 +86,8 @@ class Point:
         if context == "irq":
             self._interrupt(world, TaskStruct("elsewhere"), None)
         elif context == "irq-here":
-            self._interrupt(world, world.actors[-1].task, operation.name)
-        for target, reason in excuses(self, world):
+            self._interrupt(world, cast(TaskStruct, world.actors[-1].task), operation.name)
+        for target, reason in excuses(user, self["start"], world):
             world.need_not_reach(target, reason)
         return world.system()
 
@@ -131,7 +134,7 @@ class Point:
         world.actor("timer", call, interrupts=interrupts, process=False)
 
 
-def _caches(user: User, operation: Operation):
+def _caches(user: User, operation: Operation) -> Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]]:
     """Return the caches that the user and the operation have."""
     if operation.name.startswith("clock-") and user.caches is not pv_time:
 

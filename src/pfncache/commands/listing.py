@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pfncache.commands.names import DesignName, unknown, usage_errors
 
-KINDS = ("designs", "scenarios", "properties", "guests", "selftests")
+if TYPE_CHECKING:
+    from pfncache.scenarios.space.dimension import Dimension, Value
+
+KINDS = ("designs", "scenarios", "dimensions", "properties", "guests", "selftests")
 
 
 def _rows(kind: str, files: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -16,6 +21,7 @@ def _rows(kind: str, files: tuple[str, ...]) -> list[tuple[str, str]]:
     from pfncache.footprint.guests import GUESTS
     from pfncache.properties import PROPERTIES
     from pfncache.scenarios import SCENARIOS
+    from pfncache.scenarios.space.space import DIMENSIONS
     from pfncache.selftests import SELFTESTS
     from pfncache.verify.selection import Selection
 
@@ -25,6 +31,8 @@ def _rows(kind: str, files: tuple[str, ...]) -> list[tuple[str, str]]:
             return [(d.name, d.title) for d in (own.designs if files else DESIGNS.values())]
         case "scenarios":
             return [(s.name, s.hazard) for s in (own.scenarios if files else SCENARIOS.values())]
+        case "dimensions":
+            return [row for dimension in DIMENSIONS for row in _dimension(dimension)]
         case "properties":
             return [(p.name, p.meaning) for p in PROPERTIES.values()]
         case "guests":
@@ -32,11 +40,17 @@ def _rows(kind: str, files: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(t.name, t.summary) for t in SELFTESTS.values()]
 
 
+def _dimension(dimension: Dimension[Value]) -> list[tuple[str, str]]:
+    """Return a row for a dimension and one for each of its values."""
+    values = [(f"  {value.name}", value.meaning) for value in dimension.values]
+    return [(dimension.name, dimension.meaning), *values]
+
+
 @click.command("list")
 @click.argument("kind", metavar=f"[{'|'.join(KINDS)}]", shell_complete=lambda c, p, i: [k for k in KINDS if k.startswith(i)])  # fmt: skip # noqa: E501
 @click.argument("files", nargs=-1, type=DesignName(), metavar="[FILE.py]...")
 def listing(kind: str, files: tuple[str, ...]) -> None:
-    """List the designs, scenarios, properties, guests or selftests, one line each.
+    """List the designs, scenarios, dimensions of the space of scenarios, properties, guests or selftests.
 
     With FILE.py: the designs or scenarios that the file defines.
     """

@@ -85,12 +85,12 @@ class ScenarioName(click.types.StringParamType):
     name = "scenario"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the scenarios whose names start so; the many pairs only once their prefix is there."""
+        """Return the scenarios whose names start so; the many generated ones only once their prefix is there."""
         from click.shell_completion import CompletionItem
 
         from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 
-        known = SCENARIOS if incomplete.startswith("pairs/") else DEFAULT_SCENARIOS
+        known = SCENARIOS if incomplete.startswith(("pairs/", "space/")) else DEFAULT_SCENARIOS
         return [CompletionItem(n, help=s.hazard) for n, s in known.items() if n.startswith(incomplete)]
 
 

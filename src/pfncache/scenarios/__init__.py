@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios by name: hand-chosen ones, and generated ones for every operation and every pair of them."""
+"""Scenarios by name: hand-chosen ones, those of every operation and every pair, and an array that covers the space."""
 
 from __future__ import annotations
 
 from pfncache.scenarios.catalogue import catalogue
 from pfncache.scenarios.generated import absent, pairs, singles
 from pfncache.scenarios.scenario import Scenario
+from pfncache.scenarios.space.arrays import pairwise
 
 DEFAULT_SCENARIOS: dict[str, Scenario] = {s.name: s for s in (*catalogue(), *singles(), *absent())}
 """The scenarios that `pfncache verify` searches by default."""
 
-SCENARIOS: dict[str, Scenario] = DEFAULT_SCENARIOS | {s.name: s for s in pairs()}
-"""Every scenario."""
+COVERING_SCENARIOS: dict[str, Scenario] = {s.name: s for s in pairwise()}
+"""Scenarios of the space: each pair of values of two dimensions occurs in one that constraints allow."""
 
-__all__ = ["DEFAULT_SCENARIOS", "SCENARIOS", "Scenario"]
+SCENARIOS: dict[str, Scenario] = DEFAULT_SCENARIOS | {s.name: s for s in pairs()} | COVERING_SCENARIOS
+"""Every scenario that has a name of its own; any other of the space can be named too."""
+
+__all__ = ["COVERING_SCENARIOS", "DEFAULT_SCENARIOS", "SCENARIOS", "Scenario"]

@@ -15,3 +15,10 @@ class UnknownName(LookupError):
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or [n for n in names if name in n][:3]
         hint = f"nearest: {', '.join(near)}" if near else f"see `pfncache list {kind}s`"
         super().__init__(f"{place}no {kind} {name!r}; {hint}")
+
+    @classmethod
+    def because(cls, reason: str) -> UnknownName:
+        """Return the error for a name whose form says what is wrong with it. `reason` is one line."""
+        self = cls.__new__(cls)
+        LookupError.__init__(self, reason)
+        return self

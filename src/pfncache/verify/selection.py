@@ -13,6 +13,8 @@ from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Design
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.scenario import Scenario
+from pfncache.scenarios.space.names import point_named, scenario_of
+from pfncache.scenarios.space.point import ROOM
 from pfncache.verify.loader import UserFile, UserFileError, is_file, load, load_design, split
 from pfncache.verify.nearest import UnknownName
 
@@ -71,7 +73,7 @@ class Selection:
         """Return the scenario of exactly this name. Raises UnknownName."""
         known = SCENARIOS | {s.name: s for s in self.scenarios}
         if name not in known:
-            raise UnknownName("scenario", name, known)
+            return next(iter(_of_the_space(name, known).values()))
         return known[name]
 
     def scenarios_named(self, wanted: Sequence[str]) -> list[Scenario]:
@@ -87,10 +89,19 @@ class Selection:
         chosen: dict[str, Scenario] = {}
         for name in wanted:
             found = [name] if name in known else [n for n in known if n.startswith(name)]
-            if not found:
-                raise UnknownName("scenario", name, known)
-            chosen.update({n: known[n] for n in found})
+            chosen.update({n: known[n] for n in found} or _of_the_space(name, known))
         return list(chosen.values())
+
+
+def _of_the_space(name: str, known: Mapping[str, Scenario]) -> dict[str, Scenario]:
+    """Return the scenario of the space of this name, which no array has. Raises UnknownName."""
+    if not name.startswith(f"{ROOM}/"):
+        raise UnknownName("scenario", name, known)
+    try:
+        scenario = scenario_of(point_named(name))
+    except ValueError as error:
+        raise UnknownName.because(str(error)) from None
+    return {scenario.name: scenario}
 
 
 def _normal(name: str) -> str:

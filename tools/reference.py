@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pages of the reference that are read from the code: designs, scenarios, properties, selftests, the Python API."""
+"""Pages of the reference that are read from the code: what can be named, and the Python API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 import pfncache
 from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
 from pfncache.properties import PROPERTIES
-from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.scenarios import COVERING_SCENARIOS, DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.scenarios.space.arrays import factors
+from pfncache.scenarios.space.constraints import CONSTRAINTS
+from pfncache.scenarios.space.space import DIMENSIONS
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.selftest import Selftest
 
@@ -19,7 +22,8 @@ NOTE = "Made from the code when this page is built."
 def pages() -> dict[str, str]:
     """Return each page's Markdown by its name."""
     make: dict[str, Callable[[], str]] = {
-        "designs": designs, "scenarios": scenarios, "properties": properties, "selftests": selftests, "api": api,
+        "designs": designs, "scenarios": scenarios, "dimensions": dimensions, "properties": properties,
+        "selftests": selftests, "api": api,
     }  # fmt: skip
     return {name: page() for name, page in make.items()}
 
@@ -46,16 +50,32 @@ def scenarios() -> str:
     groups: dict[str, list[str]] = {}
     for name in DEFAULT_SCENARIOS:
         groups.setdefault(name.split("/")[0], []).append(name)
-    more = len(SCENARIOS) - len(DEFAULT_SCENARIOS)
+    more = sum(name.startswith("pairs/") for name in SCENARIOS)
     text = (
         f"# Scenarios\n\n{NOTE} `pfncache list scenarios` prints the same list. These {len(DEFAULT_SCENARIOS)} are\n"
         f"searched by default. `-s pairs/` adds {more} more: each kind of memory with each pair of operations beside\n"
-        "one clock update.\n"
+        f"one clock update. `-s space/` adds {len(COVERING_SCENARIOS)}, which cover [the space](dimensions.md).\n"
     )
     for group, names in groups.items():
         rows = ((f"`{name}`", SCENARIOS[name].hazard) for name in names)
         text += f"\n## {group}\n\n" + table(("scenario", "what happens"), rows)
     return text
+
+
+def dimensions() -> str:
+    """Return the page of the dimensions of the space of scenarios, with the constraints between them."""
+    text = (
+        f"# Dimensions\n\n{NOTE} `pfncache list dimensions` prints the same list.\n\n"
+        "A scenario of the space has a value of each dimension. Its name leaves out what is the first value here, beside\n"
+        "memory, user and operation: `space/anon/clock+munmap/start=page-gone`. Any of them can be named after `-s`. The\n"
+        f"array `-s space/` has {len(COVERING_SCENARIOS)}, in which each pair of values of two dimensions occurs that the\n"
+        f"constraints allow: {len(factors().combinations(2)):,} pairs.\n"
+    )
+    for dimension in DIMENSIONS:
+        rows = ((f"`{value.name}`", value.meaning) for value in dimension.values)
+        text += f"\n## {dimension.name}\n\n{dimension.meaning}\n\n" + table(("value", "what it is"), rows)
+    limits = ((", ".join(f"`{name}`" for name in rule.dimensions), rule.reason) for rule in CONSTRAINTS)
+    return text + "\n## Constraints\n\n" + table(("between", "why some combinations do not exist"), limits)
 
 
 def properties() -> str:

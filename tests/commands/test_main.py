@@ -15,6 +15,7 @@ from pfncache.designs.catalogue import DESIGNS
 from pfncache.footprint.guests import GUESTS
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.space.space import DIMENSIONS
 from pfncache.selftests import SELFTESTS
 from tests.conftest import Run
 
@@ -55,6 +56,7 @@ def test_a_usage_error_is_found_before_anything_heavy_is_imported(arguments: tup
         ("pfncache verify mainline-7.", ["mainline-7.3", "mainline-7.2"]),
         ("pfncache verify -s xen/irq", ["xen/irq-user", "xen/irq-on-this-cpu", "xen/irq-during-invalidation"]),
         ("pfncache export -s pairs/anon/munmap+munm", ["pairs/anon/munmap+munmap"]),
+        ("pfncache verify -s space/anon/clock+mu", ["space/anon/clock+munmap"]),
         ("pfncache sweep --memory gmem-c", ["gmem-coco"]),
         ("pfncache list prop", ["properties"]),
         ("pfncache verify mi", ["mi"]),
@@ -100,6 +102,7 @@ def test_help_does_not_load_the_engine() -> None:
     [
         ("designs", list(DESIGNS)),
         ("scenarios", list(SCENARIOS)),
+        ("dimensions", [name for one in DIMENSIONS for name in (one.name, *one.names)]),
         ("properties", list(PROPERTIES)),
         ("guests", list(GUESTS)),
         ("selftests", list(SELFTESTS)),

@@ -7,6 +7,8 @@ import pfncache
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.properties import PROPERTIES
 from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.scenarios.space.constraints import CONSTRAINTS
+from pfncache.scenarios.space.space import DIMENSIONS
 from pfncache.selftests import SELFTESTS
 from tools.reference import pages, table
 
@@ -18,6 +20,10 @@ def test_every_name_is_there() -> None:
     ):  # fmt: skip
         rows = [line.split("`")[1] for line in found[page].splitlines() if line.startswith("| `")]
         assert rows == list(names)
+    values = [line.split("`")[1] for line in found["dimensions"].splitlines() if line.startswith("| `")]
+    assert values == [
+        *(name for one in DIMENSIONS for name in one.names), *(rule.dimensions[0] for rule in CONSTRAINTS)
+    ]  # fmt: skip
 
 
 def test_every_public_name_is_there() -> None:

@@ -85,3 +85,24 @@ def test_what_applies() -> None:
     assert [searched(DESIGNS["mainline-6.12"], s, by_name=True) for s in own] == [False, True]
     assert [searched(DESIGNS["unbind-skips-dying"], s, by_name=False) for s in own] == [True, False]
     assert [searched(DESIGNS["unbind-skips-dying"], s, by_name=True) for s in own] == [True, True]
+
+
+def test_any_scenario_of_the_space_has_a_name() -> None:
+    name = "space/anon/clock+munmap/memslots=hole,pages=2"
+    assert name not in SCENARIOS
+    selection = Selection(())
+    assert [s.name for s in selection.scenarios_named((name,))] == [name]
+    assert selection.scenario("space/anon/clock+munmap/pages=2,memslots=hole").name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("space/anon/clock+munmap/memslots=ten", "memslots has no value 'ten'; it has one, adjacent,"),
+        ("space/anon/clock+punch", "no scenario has memory=anon, operation=punch: the operation does not exist"),
+    ],
+)
+def test_a_name_that_no_scenario_of_the_space_has(name: str, line: str) -> None:
+    for search in (lambda: Selection(()).scenarios_named((name,)), lambda: Selection(()).scenario(name)):
+        with pytest.raises(UnknownName, match=f"^{line}"):
+            search()

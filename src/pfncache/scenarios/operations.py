@@ -29,6 +29,7 @@ class Operation:
     """
 
     name: str
+    meaning: str
     memory: frozenset[MemoryKind]
     calls: Callable[[World], tuple[Call, ...]]
     slots: int = 0
@@ -97,36 +98,98 @@ def _steal_time(w: World) -> tuple[Call, ...]:
 OPERATIONS = {
     op.name: op
     for op in (
-        Operation("munmap", WITH_HVA, lambda w: (w.call("vm_munmap", w.mm, w.hva),)),
-        Operation("dontneed", MAPPED, lambda w: (w.call("madvise_dontneed", w.mm, w.hva),)),
-        Operation("mprotect", MAPPED - PRIVATE, lambda w: (w.call("do_mprotect_pkey", w.mm, w.hva, False),)),
-        Operation("mremap", MAPPED - PRIVATE, lambda w: (w.call("do_mremap", w.mm, w.hva, w.other_hva),)),
-        Operation("migrate", frozenset({MemoryKind.ANON}), lambda w: (w.call("migrate_pages", w.mm, w.hva),)),
-        Operation("map-over", PLAIN, lambda w: (w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0),)),
-        Operation("touch", MAPPED - PRIVATE, lambda w: (w.call("do_user_addr_fault", w.mm, w.hva),)),
-        Operation("memfd-punch", frozenset({MemoryKind.MEMFD}), lambda w: (w.zap(),)),
-        Operation("punch", GMEM, _pages("kvm_gmem_punch_hole")),
-        Operation("allocate", GMEM, _pages("kvm_gmem_allocate")),
-        Operation("close", GMEM, lambda w: (w.call("filp_close", w.gmem),), once=True),
-        Operation("memory-failure", GMEM | {MemoryKind.MEMFD}, _fail),
-        Operation("make-shared", PRIVATE, _convert(False)),
-        Operation("make-private", PRIVATE, _convert(True)),
-        Operation("slot-delete", EVERY, _delete_slot, slots=1),
-        Operation("slot-replace", EVERY, _replace_slot, slots=2),
-        Operation("slot-log", PLAIN, _log_slot, slots=1),
-        Operation("slot-move", PLAIN, _move_slot, slots=2),
-        Operation("guest-access", EVERY, lambda w: (w.call("run_guest_access", w.vcpu, w.gpa, w.memory.is_private),)),
-        Operation("zap-range", SHARED, lambda w: (w.call("kvm_zap_gfn_range", w.kvm, w.layout.gfn, w.layout.gfn + 1),)),
-        Operation("steal-time", SHARED, _steal_time),
-        Operation("walk", SHARED, lambda w: (w.call("kvm_mmu_gva_to_gpa_read", w.vcpu, w.gpa),)),
-        Operation("emulate", SHARED, lambda w: (w.call("x86_emulate_instruction", w.vcpu, w.gpa, w.gpa),)),
+        Operation("munmap", "user space unmaps the page", WITH_HVA, lambda w: (w.call("vm_munmap", w.mm, w.hva),)),
+        Operation(
+            "dontneed",
+            "madvise(MADV_DONTNEED) takes the page away",
+            MAPPED,
+            lambda w: (w.call("madvise_dontneed", w.mm, w.hva),),
+        ),
+        Operation(
+            "mprotect",
+            "user space makes the page read-only",
+            MAPPED - PRIVATE,
+            lambda w: (w.call("do_mprotect_pkey", w.mm, w.hva, False),),
+        ),
+        Operation(
+            "mremap",
+            "user space moves the page to another address",
+            MAPPED - PRIVATE,
+            lambda w: (w.call("do_mremap", w.mm, w.hva, w.other_hva),),
+        ),
+        Operation(
+            "migrate",
+            "compaction moves the page to another page frame",
+            frozenset({MemoryKind.ANON}),
+            lambda w: (w.call("migrate_pages", w.mm, w.hva),),
+        ),
+        Operation(
+            "map-over",
+            "user space maps anonymous memory over the page",
+            PLAIN,
+            lambda w: (w.call("vm_mmap_pgoff", w.mm, w.hva, None, 0),),
+        ),
+        Operation(
+            "touch",
+            "user space writes to the page",
+            MAPPED - PRIVATE,
+            lambda w: (w.call("do_user_addr_fault", w.mm, w.hva),),
+        ),
+        Operation(
+            "memfd-punch", "a hole is punched into the memfd", frozenset({MemoryKind.MEMFD}), lambda w: (w.zap(),)
+        ),
+        Operation("punch", "a hole is punched into the guest_memfd", GMEM, _pages("kvm_gmem_punch_hole")),
+        Operation("allocate", "fallocate() brings a page of the guest_memfd in", GMEM, _pages("kvm_gmem_allocate")),
+        Operation(
+            "close",
+            "the last descriptor of the guest_memfd is closed",
+            GMEM,
+            lambda w: (w.call("filp_close", w.gmem),),
+            once=True,
+        ),
+        Operation("memory-failure", "the memory of the page fails", GMEM | {MemoryKind.MEMFD}, _fail),
+        Operation("make-shared", "the page is converted to shared", PRIVATE, _convert(False)),
+        Operation("make-private", "the page is converted to private", PRIVATE, _convert(True)),
+        Operation("slot-delete", "the memslot is deleted", EVERY, _delete_slot, slots=1),
+        Operation(
+            "slot-replace", "the memslot is deleted and made again, with another file", EVERY, _replace_slot, slots=2
+        ),
+        Operation("slot-log", "dirty logging of the memslot begins or ends", PLAIN, _log_slot, slots=1),
+        Operation("slot-move", "the memslot moves in guest memory", PLAIN, _move_slot, slots=2),
+        Operation(
+            "guest-access",
+            "the guest writes to the page",
+            EVERY,
+            lambda w: (w.call("run_guest_access", w.vcpu, w.gpa, w.memory.is_private),),
+        ),
+        Operation(
+            "zap-range",
+            "KVM zaps the SPTE of the page",
+            SHARED,
+            lambda w: (w.call("kvm_zap_gfn_range", w.kvm, w.layout.gfn, w.layout.gfn + 1),),
+        ),
+        Operation("steal-time", "steal time is written to the page", SHARED, _steal_time),
+        Operation(
+            "walk",
+            "the guest's page tables in the page are walked",
+            SHARED,
+            lambda w: (w.call("kvm_mmu_gva_to_gpa_read", w.vcpu, w.gpa),),
+        ),
+        Operation(
+            "emulate",
+            "the emulator writes to the page",
+            SHARED,
+            lambda w: (w.call("x86_emulate_instruction", w.vcpu, w.gpa, w.gpa),),
+        ),
         Operation(
             "clock-off",
+            "the guest turns kvm-clock off",
             SHARED | {MemoryKind.GMEM_UNMAPPED, MemoryKind.PFNMAP},
             lambda w: (w.call("set_msr_system_time", w.vcpu, w.gpa, False),),
         ),
         Operation(
             "clock-on",
+            "the guest turns kvm-clock on again",
             SHARED | {MemoryKind.GMEM_UNMAPPED, MemoryKind.PFNMAP},
             lambda w: (w.call("set_msr_system_time", w.vcpu, w.gpa, True),),
         ),

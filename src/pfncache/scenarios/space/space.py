@@ -12,7 +12,7 @@ from pfncache.scenarios.space.start import START
 from pfncache.scenarios.space.user import USER
 
 OPERATION = Dimension(
-    "operation", "what runs beside the user", tuple(Value(op.name, op.name) for op in OPERATIONS.values())
+    "operation", "what runs beside the user", tuple(Value(op.name, op.meaning) for op in OPERATIONS.values())
 )
 DIMENSIONS: tuple[Dimension[Value], ...] = (
     MEMORY, USER, OPERATION, MEMSLOTS, POSITION, PAGES, PLACE, FLAGS, BINDING, START, CONTEXT, UPDATES, ROUNDS,

@@ -66,10 +66,10 @@ def dimensions() -> str:
     """Return the page of the dimensions of the space of scenarios, with the constraints between them."""
     text = (
         f"# Dimensions\n\n{NOTE} `pfncache list dimensions` prints the same list.\n\n"
-        "A scenario of the space has a value of each dimension. Its name leaves out what is the first value here, beside\n"
-        "memory, user and operation: `space/anon/clock+munmap/start=page-gone`. Any of them can be named after `-s`. The\n"
-        f"array `-s space/` has {len(COVERING_SCENARIOS)}, in which each pair of values of two dimensions occurs that the\n"
-        f"constraints allow: {len(factors().combinations(2)):,} pairs.\n"
+        "A scenario of the space has a value of each dimension. Its name leaves out what is the first value here,\n"
+        "beside memory, user and operation: `space/anon/clock+munmap/start=page-gone`. Any of them can be named after\n"
+        f"`-s`. The array `-s space/` has {len(COVERING_SCENARIOS)}, in which each pair of values of two dimensions\n"
+        f"occurs that the constraints allow: {len(factors().combinations(2)):,} pairs.\n"
     )
     for dimension in DIMENSIONS:
         rows = ((f"`{value.name}`", value.meaning) for value in dimension.values)

@@ -9,7 +9,7 @@ from pfncache.designs.rfc import InvalidateOnGmemEvents, MapThroughVmap, Resolve
 from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.reached import reached
 from pfncache.linux.arch.x86.kvm.x86 import X86
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, GmemFile, Kvm, KvmMemorySlot, KvmMemslots, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, KVM_PFN_ERR_FAULT, Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
@@ -72,11 +72,16 @@ class MemslotsUnderLock(InvalidateOnGmemEvents):
 class CompareIdentity(ResolvePfnsViaGmem):
     """KVM: pfncache: look a gmem-backed page up again after the memslots have changed."""
 
-    def may_keep_pfn(self, gpc: GfnToPfnCache, hva_change: bool) -> bool:
-        """Look a gmem-backed page up again: an equal user address does not mean an equal page of guest_memfd."""
-        if gpc.gpa != INVALID_GPA and gpc.memslot is not None and gpc.memslot.guest_memfd:
-            return False
-        return super().may_keep_pfn(gpc, hva_change)
+    def resolve_gpa(self, gpc: GfnToPfnCache, slots: KvmMemslots, gpa: Gpa) -> Errno:
+        """Look a gmem-backed page up again: an equal user address does not mean an equal page of guest_memfd.
+
+        A refresh for the same memslots keeps the pfn: two users that refresh at a time would else invalidate each
+        other's lookup for ever.
+        """
+        ret = super().resolve_gpa(gpc, slots, gpa)
+        if gpc.memslot is not None and gpc.memslot.guest_memfd:
+            gpc.valid = False
+        return ret
 
 
 class UseFolioMapping(MapThroughVmap):

@@ -23,6 +23,8 @@ from pfncache.verify.trace import render
 
 PIPE_WIDTH = 120
 """Columns of the tables where standard output is no terminal."""
+NAME_WIDTH = 48
+"""Most columns of the name of a scenario; a longer one has several lines."""
 COLOURS = {"holds": "green", "violated": "red"}
 """Colours of verdicts; the others are yellow."""
 VACUOUS_COLOUR = "yellow"
@@ -135,11 +137,12 @@ def _outcome_verdict(outcome: Outcome) -> str:
 
 def _scenario_table(design: DesignOutcome, shown: Sequence[Comparison]) -> Table:
     table = Table(title=f"{design.design}: {design.title}", title_justify="left")
-    table.add_column("scenario", no_wrap=True)
+    longest = max(len(name) for name in ("scenario", *(comparison.outcome.scenario for comparison in shown)))
+    table.add_column("scenario", overflow="fold", width=min(longest, NAME_WIDTH))
     table.add_column("verdict", min_width=8)
     for name in ("property", "bounds"):
         table.add_column(name)
-    table.add_column("states", justify="right")
+    table.add_column("states", justify="right", no_wrap=True)
     for comparison in shown:
         o = comparison.outcome
         table.add_row(o.scenario, _outcome_verdict(o), _violations(design, comparison), o.bounds, f"{o.states:,}")

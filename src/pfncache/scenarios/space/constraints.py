@@ -132,4 +132,9 @@ CONSTRAINTS = (
         lambda operation, user: not operation.startswith("clock-") or user == "clock",
         "the operation is one of kvm-clock",
     ),
+    Constraint(
+        ("operation", "user"),
+        lambda operation, user: operation != "steal-time" or user != "runstate",
+        "a vCPU with a runstate area has no steal time",
+    ),
 )

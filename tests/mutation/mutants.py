@@ -25,12 +25,14 @@ TESTED = (
     "kvm_gpc_check", "mmu_notifier_retry_cache", "needs_memslot", "may_keep_pfn", "may_refresh",
     # arch/x86/kvm
     "mmu_invalidate_retry_gfn_unsafe", "gfn_in_invalidate_range", "is_page_fault_stale", "kvm_tdp_page_fault",
+    "kvm_mmu_hugepage_adjust", "kvm_mmu_max_mapping_level", "host_pfn_mapping_level", "disallows_lpage",
+    "add_hugepage_range", "kvm_arch_commit_memory_region", "kvm_mmu_slot_apply_flags",
     # virt/kvm/kvm_main.c
     "install_memslots",
     # virt/kvm/guest_memfd.c
     "get_file_active", "file_ref_get", "_kvm_gmem_get_pfn",
     # mm
-    "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page",
+    "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page", "allows_huge_pmd",
     "gup_fast", "try_grab_folio_fast", "wp_can_reuse_anon_folio", "folio_try_dup_anon_rmap_pte", "may_become_writable",
 )  # fmt: skip
 """Functions whose conditions ask whether something has changed meanwhile."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.lang.records import LIVE, Array
+from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
 from pfncache.linux.arch.x86.kvm.hyperv import Hyperv
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
@@ -29,6 +30,7 @@ from pfncache.linux.kernel.rcu.tree import RcuState
 from pfncache.linux.kernel.workqueue import Workqueue
 from pfncache.linux.mm.gup import Gup
 from pfncache.linux.mm.highmem import Highmem
+from pfncache.linux.mm.huge_memory import HugeMemory
 from pfncache.linux.mm.khugepaged import Khugepaged
 from pfncache.linux.mm.madvise import Madvise
 from pfncache.linux.mm.memory import Memory
@@ -65,8 +67,8 @@ class Vmlinux(
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev, Vmx,
-    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, MmuNotifier, Iomem, Highmem, Workqueue,
-    Fork, SetMemory, Usercopy, Fault,
+    PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, HugeMemory, MmuNotifier, Iomem, Highmem,
+    Workqueue, Fork, SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.
 
@@ -95,6 +97,7 @@ class Vmlinux(
         self.RUNSTATE_SIZE = 48 if real else 2
         self.RUNSTATE_COMPAT_SIZE = 44 if real else 1
         self.XEN_VCPU_INFO_TIME = 32 if real else 0
+        self.max_huge_page_level = PG_LEVEL_4K
         self.user_pages = user_pages
         self.host_execution = real
         self.host_clock = 0

@@ -40,10 +40,22 @@ class ReferenceProbe(Oracle):
         super().trace_quiescent(kvm)
         for page in self.mem_map:
             held = self.references(page)
+            if self.large_folios and page.compound:
+                # The first page has the references of both; a PMD has one for both.
+                held = self.folio_references(page) if page.pfn & 1 == 0 else 0
             if page.refcount != held:
                 report(
                     "refcount-imbalance", f"{page} has {page.refcount} references when all is done, but {held} holders"
                 )
+
+    def folio_references(self, head: Page) -> int:
+        """Count the holders of a folio of two pages."""
+        held = self.references(head) + self.references(self.mem_map[head.pfn + 1])
+        for mm in self.mms:
+            for pte in mm.ptes:
+                if pte.pfn == head.pfn and pte.huge:
+                    held -= 1
+        return held
 
     def references(self, page: Page) -> int:
         """Count the PTEs and page cache entries that hold the page; memory_failure() keeps what it has poisoned."""

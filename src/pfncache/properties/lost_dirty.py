@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.mm.slub import is_live
@@ -45,6 +46,15 @@ class LostDirtyProbe(Oracle):
         for slot in kvm.slot_cache:
             if is_live(slot):
                 self.expect_marked(slot)
+        if self.max_huge_page_level > PG_LEVEL_4K and kvm.users_count != 0:
+            self.expect_single_pages(kvm)
+
+    def expect_single_pages(self, kvm: Kvm) -> None:
+        """Report a huge SPTE of a slot with dirty logging: the guest's writes there are not seen page by page."""
+        for gfn in range(len(kvm.sptes)):
+            slot = self.oracle_slot(kvm, gfn)
+            if slot is not None and slot.log_dirty and kvm.sptes[gfn].pfn >= 0 and kvm.sptes[gfn].huge:
+                report("lost-dirty", f"{kvm.sptes[gfn]} is huge when all is done, but {slot} logs dirty pages")
 
     def expect_marked(self, slot: KvmMemorySlot) -> None:
         """Report a bit of the slot that is clear although its page was written."""

@@ -18,6 +18,7 @@ from pfncache.linux.include.trace.events.kvm import (
     GUEST_ENTERED,
     GUEST_MAPPED,
     GUEST_WRITTEN,
+    HUGE_MAPPED,
     L2_RUN,
     LOOKUP_REPEATED,
 )
@@ -63,6 +64,12 @@ class TargetProbe(Pfncache, MemAttributes):
         """Mark a page that is mapped for the guest."""
         super().trace_set_spte(kvm, gfn, pfn, private)
         reached(GUEST_MAPPED)
+
+    @atomic
+    def trace_set_huge_spte(self, kvm: Kvm, gfn: Gfn) -> None:
+        """Mark a huge page that is mapped for the guest."""
+        super().trace_set_huge_spte(kvm, gfn)
+        reached(HUGE_MAPPED)
 
     @atomic
     def trace_vmrun(self, vcpu: KvmVcpu) -> None:

@@ -11,6 +11,7 @@ from pfncache.scenarios import (
     fork,
     gmem,
     gpc,
+    huge,
     livelock,
     migration,
     mm,
@@ -24,7 +25,7 @@ from pfncache.scenarios import (
 )
 from pfncache.scenarios.scenario import Scenario
 
-ROOMS = (xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, fork, nested, livelock)
+ROOMS = (xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, nested, livelock)
 
 
 def catalogue() -> list[Scenario]:

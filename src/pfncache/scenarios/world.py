@@ -13,6 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 from pfncache.check.system import Actor, Call, System
 from pfncache.lang.tracing import run_as
+from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_2M
 from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
 from pfncache.linux.include.linux.sched import TaskStruct
@@ -113,6 +114,8 @@ class WorldOptions(TypedDict, total=False):
     """Pages of the address space of a process."""
     layout: Layout | None
     """The memslots, if not one at gfn 0 with one page that user space maps."""
+    huge: bool
+    """Folios have up to two pages, and SPTEs map up to two. The slot has a huge page of two gfns, aligned to it."""
 
 
 DEFAULTS: WorldOptions = {
@@ -128,6 +131,7 @@ DEFAULTS: WorldOptions = {
     "shared_attribute": False,
     "user_pages": 4,
     "layout": None,
+    "huge": False,
 }
 
 
@@ -167,7 +171,8 @@ def with_defaults(options: WorldOptions) -> WorldOptions:
 def _one_slot(size: WorldOptions) -> Layout:
     """Return the memslot of a world that names no layout."""
     flags = {"log_dirty": size["log_dirty"], "readonly": size["readonly"]}
-    return Layout(regions=(Region(npages=size["gfns"], **flags),))
+    user_page = 2 if size["huge"] else 1  # a huge page is aligned
+    return Layout(regions=(Region(npages=size["gfns"], user_page=user_page, **flags),))
 
 
 def no_caches(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
@@ -193,6 +198,9 @@ class World:
         size = with_defaults(options)
         self.kernel = k = kernel(page_shift=1, pages=size["pages"], user_pages=size["user_pages"], vmap_areas=3)
         slots, gfns = size["slots"], size["gfns"]
+        if size["huge"]:
+            k.max_huge_page_level = PG_LEVEL_2M
+            k.large_folios = True
         if 2 * slots >= k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS:
             most = k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS - 1
             raise ValueError(f"{slots} memslots: a generation counts to {most}, and a memslot may take two")

@@ -73,10 +73,11 @@ static void kvm_arch_gmem_invalidate_range(struct kvm *kvm, struct kvm_gfn_range
 
 static bool kvm_arch_pre_set_memory_attributes(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	return zap_old_kind(kvm, range->start, range->end, range->arg.attributes);
+	return zap_old_kind(kvm, range->slot, range->start, range->end, range->arg.attributes);
 }
 
 static bool kvm_arch_post_set_memory_attributes(struct kvm *kvm, struct kvm_gfn_range *range)
 {
+	update_lpage_info(kvm, range->slot, range->start, range->end);
 	return false;
 }

@@ -24,7 +24,7 @@ TREES = "an entry by id instead of a hash table and two trees"
 ONE_SPACE = "the model has one address space"
 POOL = "memory comes from a pool of the VM"
 WAITER = "the one wait of these files is for mn_memslots_update_rcuwait, whose record has the state of the task"
-SPTES = "it adapts SPTEs to dirty logging, which the model does not: see set_spte()"
+SPTES = "SPTEs are the model's"
 METADATA = "the architecture's metadata of the model is a part of its slot"
 READONLY = "x86 has a macro, which is false for guests of SEV-ES and TDX alone"
 RING = "the model has no dirty ring"
@@ -35,6 +35,8 @@ TABLES = Tables(
         "id_to_memslot": TREES,
         "kvm_alloc_dirty_bitmap": POOL,
         "kvm_arch_commit_memory_region": SPTES,
+        "kvm_mmu_slot_apply_flags": SPTES,
+        "kvm_alloc_memslot_metadata": METADATA,
         "kvm_arch_free_memslot": METADATA,
         "kvm_arch_has_readonly_mem": READONLY,
         "kvm_create_vm": "a VM is made when a scenario is set up, with every record that it will have",
@@ -68,7 +70,9 @@ TABLES = Tables(
         "finish_rcuwait": CallEntry("{0}.finish_rcuwait()", "a method of the record", "void"),
         "synchronize_srcu_expedited": CallEntry("{0}.synchronize()", "a method of the record", "void"),
         "kvm_arch_memslots_updated": CallEntry("self.kvm_arch_memslots_updated({0})", "it has no MMIO SPTEs", "void"),
-        "kvm_arch_commit_memory_region": CallEntry("", SPTES, "void"),
+        "kvm_arch_commit_memory_region": CallEntry(
+            "self.kvm_arch_commit_memory_region({0}, {1}, {2}, {3})", SPTES, "void"
+        ),
         "kvm_arch_free_memslot": CallEntry("", METADATA, "void"),
         "kvm_arch_has_readonly_mem": CallEntry("True", READONLY, "bool"),
         "kvm_use_dirty_bitmap": CallEntry("True", RING, "bool"),

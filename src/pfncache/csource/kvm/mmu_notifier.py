@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from pfncache.csource.tables import CallEntry, EachEntry, Hook, MemberEntry, Tables
 from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
@@ -55,11 +56,17 @@ class MmuNotifierHelpers(GuestMemfdInvalidation, KvmMmuNotifier):
                 yield slot
 
     @part_of("kvm_arch_pre_set_memory_attributes")
-    def zap_old_kind(self, kvm: Kvm, start: Gfn, end: Gfn, attributes: int) -> bool:
+    def zap_old_kind(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, attributes: int) -> bool:
         """Zap the SPTEs of a range that are of the kind which it has before it gets the attributes."""
         WARN_ON_ONCE(not self.kvm_arch_has_private_mem(kvm), "!kvm_arch_has_private_mem(kvm)")
         private = attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE != 0
-        return self.kvm_unmap_gfn_range(kvm, start, end, not private, private)
+        return self.pre_set_attributes(kvm, slot, start, end, private)
+
+    @part_of("kvm_arch_post_set_memory_attributes")
+    def update_lpage_info(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
+        """Update what a slot knows of its huge pages, in a kernel with huge SPTEs."""
+        if self.max_huge_page_level > PG_LEVEL_4K:
+            self.post_set_attributes(kvm, slot, start, end)
 
     @part_of("kvm_unmap_gfn_range")
     def zap_gfn_range(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, attr_filter: int) -> bool:

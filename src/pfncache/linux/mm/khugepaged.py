@@ -25,9 +25,11 @@ class Khugepaged(MmUtil):
         Locks: takes mmap_lock for reading, then for writing, and the lock of the anon_vma for writing, to the end.
         Returns: 0, -ENOMEM, -EINVAL for another kind of memory, -EAGAIN for a page that has another reference or is
         locked.
-        Simplified: the two pages of the large folio need not be neighbours, and each has its own reference count and
-        lock. No swap; no page is missing (max_ptes_none of 0).
+        Simplified: without `large_folios`, the two pages need not be neighbours, and each has its own reference count
+        and lock. No swap; no page is missing (max_ptes_none of 0).
         """
+        if self.large_folios:
+            return self.collapse_pmd(mm, address)
         first = self.alloc_page()
         if first is None:
             return -ENOMEM
@@ -47,6 +49,31 @@ class Khugepaged(MmUtil):
         if ret != 0:
             self.put_page(first)
             self.put_page(second)
+        return ret
+
+    @part_of("collapse_huge_page")
+    def collapse_pmd(self, mm: MmStruct, address: Hva) -> Errno:
+        """Replace the two pages of a PMD by a large folio, which it maps.
+
+        Linux: mm/khugepaged.c collapse_huge_page(), v7.3.4.
+        Locks: as collapse_huge_page().
+        Returns: as collapse_huge_page().
+        Simplified: pages of large folios are left alone.
+        """
+        first = self.alloc_large_folio()
+        if first is None:
+            return -ENOMEM
+        number = (address >> self.PAGE_SHIFT) & -2
+        with down_read(mm.mmap_lock):
+            ret = self.hugepage_vma_revalidate(mm, number)
+        if ret == 0:
+            with down_write(mm.mmap_lock):
+                ret = self.hugepage_vma_revalidate(mm, number)
+                if ret == 0:
+                    with down_write(mm.anon_vma_rwsem):
+                        ret = self.collapse_range(mm, number, first, self.mem_map[first.pfn + 1])
+        if ret != 0:
+            self.put_page(first)
         return ret
 
     def hugepage_vma_revalidate(self, mm: MmStruct, number: int) -> Errno:
@@ -137,7 +164,7 @@ class Khugepaged(MmUtil):
         """
         if not page.lock.trylock():
             return False
-        if page.refcount != 1:
+        if page.refcount != 1 or (self.large_folios and page.compound):
             page.lock.unlock()
             return False
         return True
@@ -164,6 +191,9 @@ class Khugepaged(MmUtil):
         Linux: mm/khugepaged.c collapse_huge_page(), mm/memory.c map_anon_folio_pte_nopf(), v7.3.4.
         Locks: the PMD lock, the PTE lock.
         """
+        if self.large_folios:
+            self.map_anon_folio_pmd_nopf(mm, number, first, second, mm.vmas[number].writable)
+            return
         first.mapcount += 1
         second.mapcount += 1
         mm.ptes[number].pfn = first.pfn

@@ -46,6 +46,9 @@ class Memory(Shmem):
             return 0
         mapping = vma.mapping
         if mapping is None:
+            if self.large_folios and self.allows_huge_pmd(mm, number):
+                if self.do_huge_pmd_anonymous_page(mm, number):
+                    return 0
             return self.do_anonymous_page(mm, number, vma)
         return self.do_shared_fault(mm, number, vma, mapping)
 
@@ -361,13 +364,18 @@ class Memory(Shmem):
         self.mmu_notifier_invalidate_range_end(mm, start, end)
 
     def zap_pte_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
-        """Clear the PTEs of [start, end), and drop their page references.
+        """Clear the PTEs of [start, end), and drop their page references; a PMD with other pages too is split first.
 
-        Linux: mm/memory.c zap_pte_range(), v7.3.4.
+        Linux: mm/memory.c zap_pte_range(), zap_pmd_range(), v7.3.4.
         Locks: mmap_lock; between mmu_notifier start and end.
         """
         for number in range(len(mm.ptes)):
             if start <= number << self.PAGE_SHIFT < end:
+                if self.large_folios and mm.ptes[number].huge:
+                    first = (number & -2) << self.PAGE_SHIFT
+                    if start <= first and first + 2 * self.PAGE_SIZE <= end and self.zap_huge_pmd(mm, number):
+                        continue
+                    self._split_huge_pmd(mm, number)
                 with spin_lock(mm.page_table_lock):
                     page = self.clear_pte(mm, number)
                 if page is not None:

@@ -51,11 +51,11 @@ class Migrate(Rmap, MmUtil):
     @part_of("isolate_migratepages_block")
     @atomic
     def isolate_folio(self, page: Page) -> bool:
-        """Take a reference on an anonymous page that is about to be moved.
+        """Take a reference on an anonymous page that is about to be moved. Pages of large folios stay where they are.
 
         Linux: mm/compaction.c isolate_migratepages_block(), mm/migrate.c add_folio_for_migration(), v7.3.4.
         """
-        if not page.anon or page.refcount <= 0:
+        if not page.anon or page.refcount <= 0 or (self.large_folios and page.compound):
             return False
         page.refcount += 1
         return True

@@ -37,6 +37,8 @@ class Mprotect(Mm):
             vma.readable = readable
             vma.writable = writable
             self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
+            if self.large_folios and mm.ptes[number].huge:
+                self._split_huge_pmd(mm, number)
             with spin_lock(mm.page_table_lock):
                 if not writable:
                     mm.ptes[number].writable = False

@@ -31,6 +31,8 @@ class Mremap(VmaOps):
             target.readable = source.readable
             target.writable = source.writable
             self.mmu_notifier_invalidate_range_start(mm, old, old + self.PAGE_SIZE)
+            if self.large_folios and mm.ptes[old >> self.PAGE_SHIFT].huge:
+                self._split_huge_pmd(mm, old >> self.PAGE_SHIFT)
             self.move_ptes(mm, old >> self.PAGE_SHIFT, new >> self.PAGE_SHIFT)
             self.mmu_notifier_invalidate_range_end(mm, old, old + self.PAGE_SIZE)
             self.do_vmi_munmap(mm, old, False)

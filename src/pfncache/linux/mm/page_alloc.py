@@ -46,15 +46,46 @@ class PageAlloc(Mm):
                 return True
         return False
 
+    @part_of("folio_alloc")
+    @atomic
+    def alloc_large_folio(self) -> Page | None:
+        """Allocate a folio of order 1 by nondeterministic choice: two free neighbours, of which the first is even.
+
+        Linux: include/linux/gfp.h folio_alloc(), v7.3.4.
+        Returns: the first page, with one reference; None when no two are free.
+        """
+        pairs = len(self.mem_map) // 2
+        first = choose(pairs)
+        for number in range(2 * pairs):
+            one, other = self.mem_map[2 * (number % pairs)], self.mem_map[2 * (number % pairs) + 1]
+            if first <= number < first + pairs and one.free and other.free:
+                for page in (one, other):
+                    page.free = False
+                    page.incarnation += 1
+                    page.compound = True
+                one.refcount = 1
+                return one
+        return None
+
+    def page_folio(self, page: Page) -> Page:
+        """Return the page that has the references and the lock of a page's folio.
+
+        Linux: include/linux/page-flags.h page_folio(), v7.3.4.
+        """
+        if self.large_folios and page.compound:
+            return self.mem_map[page.pfn & -2]
+        return page
+
     @atomic
     def get_page(self, page: Page) -> None:
         """Take a reference on a page that has at least one.
 
         Linux: include/linux/mm.h get_page(), folio_get(), v7.3.4.
         """
-        if page.refcount <= 0:
+        folio = self.page_folio(page)
+        if folio.refcount <= 0:
             report("refcount-imbalance", f"a reference is taken on {page}, which has none: it was freed")
-        page.refcount += 1
+        folio.refcount += 1
 
     @atomic
     def try_get_page(self, page: Page) -> bool:
@@ -62,38 +93,53 @@ class PageAlloc(Mm):
 
         Linux: include/linux/mm.h try_get_page(), include/linux/page_ref.h folio_try_get(), v7.3.4.
         """
-        if page.refcount <= 0:
+        folio = self.page_folio(page)
+        if folio.refcount <= 0:
             return False
-        page.refcount += 1
+        folio.refcount += 1
         return True
 
     @atomic
     def put_page(self, page: Page) -> None:
-        """Drop a reference; the last one frees the page.
+        """Drop a reference; the last one frees the page, and the other one of its folio.
 
         Linux: include/linux/mm.h put_page(), folio_put(), mm/folio.c __folio_put(), mm/page_alloc.c free_page_is_bad(),
         v7.3.4.
         """
-        if page.refcount <= 0:
+        folio = self.page_folio(page)
+        if folio.refcount <= 0:
             report("refcount-imbalance", f"a reference of {page} is dropped, but it has none")
-        page.refcount -= 1
-        if page.refcount == 0:
-            if page.mapcount != 0:
-                report("bad-page", f"{page} is freed, but {page.mapcount} user PTEs map it")
-            if page.mapping is not None and not page.anon:
-                report("bad-page", f"{page} is freed, but is in the page cache of {page.mapping}")
-            if page.lock.held:
-                report("bad-page", f"{page} is freed, but is locked")
-            if page.pincount != 0:
-                report("bad-page", f"{page} is freed, but {page.pincount} pins are left")
-            self.trace_page_free(page)
-            page.free = not page.hwpoison  # a poisoned page is never allocated again
-            page.anon = False
-            if page.anon_shared:
-                page.anon_shared = False
-            page.mapping = None
-            page.uptodate = False
-            self.host_poison(page)
+        folio.refcount -= 1
+        if folio.refcount == 0:
+            if self.large_folios and folio.compound:
+                other = self.mem_map[folio.pfn ^ 1]
+                folio.compound = False
+                other.compound = False
+                self.free_one_page(other)
+            self.free_one_page(folio)
+
+    @part_of_caller
+    def free_one_page(self, page: Page) -> None:
+        """Give a page back, and report one that is still in use.
+
+        Linux: mm/page_alloc.c free_page_is_bad(), v7.3.4.
+        """
+        if page.mapcount != 0:
+            report("bad-page", f"{page} is freed, but {page.mapcount} user PTEs map it")
+        if page.mapping is not None and not page.anon:
+            report("bad-page", f"{page} is freed, but is in the page cache of {page.mapping}")
+        if page.lock.held:
+            report("bad-page", f"{page} is freed, but is locked")
+        if page.pincount != 0:
+            report("bad-page", f"{page} is freed, but {page.pincount} pins are left")
+        self.trace_page_free(page)
+        page.free = not page.hwpoison  # a poisoned page is never allocated again
+        page.anon = False
+        if page.anon_shared:
+            page.anon_shared = False
+        page.mapping = None
+        page.uptodate = False
+        self.host_poison(page)
 
     @part_of("__kernel_poison_pages")
     @host_only

@@ -40,6 +40,13 @@ class DirtyBitmap(Record, slab=True):
     """By gfn, from the slot's base_gfn on."""
 
 
+class KvmLpageInfo(Record):
+    """struct kvm_lpage_info: whether a huge page may be used."""
+
+    mixed: bool
+    """KVM_LPAGE_MIXED_FLAG of disallow_lpage: some of the gfns are private, others are not."""
+
+
 class KvmMemorySlot(Record, slab=True):
     """struct kvm_memory_slot.
 
@@ -65,6 +72,8 @@ class KvmMemorySlot(Record, slab=True):
     gmem_pgoff: Pgoff
     arch_ready: bool
     """arch.rmap and arch.lpage_info are allocated."""
+    lpage_info: tuple[KvmLpageInfo, ...] = ()
+    """arch.lpage_info of level PG_LEVEL_2M, by huge page from that of base_gfn on; under mmu_lock."""
     dirty_bitmap: DirtyBitmap | None
     """Of a slot with dirty logging; an INVALID copy, or a slot that has been moved, has that of the old slot."""
 

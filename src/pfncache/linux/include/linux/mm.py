@@ -45,6 +45,8 @@ class Mm(Tracepoints, ABC):
     """By pfn: the contents of page frames without struct page, in direct execution."""
     gmem_files: tuple[File, ...]
     """Every guest_memfd file."""
+    large_folios: bool = False
+    """Folios have one page or two, and anonymous memory is mapped by PMDs (transparent_hugepage=always)."""
     extended_structs: Structs = {}
     """By structure: the one that a patch declares in its place, with more members."""
 
@@ -99,6 +101,27 @@ class Mm(Tracepoints, ABC):
     def dup_mmap(self, mm: MmStruct, oldmm: MmStruct) -> Errno:
         """Copy the mappings of a process to one that fork() makes. Locks: takes mmap_lock of both for writing."""
 
+    # mm/huge_memory.c
+    @abstractmethod
+    def allows_huge_pmd(self, mm: MmStruct, number: int) -> bool:
+        """Return whether a fault may map a large folio."""
+
+    @abstractmethod
+    def do_huge_pmd_anonymous_page(self, mm: MmStruct, number: int) -> bool:
+        """Map a new large folio by a PMD; False without memory."""
+
+    @abstractmethod
+    def map_anon_folio_pmd_nopf(self, mm: MmStruct, number: int, folio: Page, second: Page, writable: bool) -> None:
+        """Make a PMD present that maps a large folio."""
+
+    @abstractmethod
+    def _split_huge_pmd(self, mm: MmStruct, number: int) -> None:
+        """Replace a PMD that maps a folio by a page table, between two notifications."""
+
+    @abstractmethod
+    def zap_huge_pmd(self, mm: MmStruct, number: int) -> bool:
+        """Clear a PMD that maps a folio; False if it is split."""
+
     # mm/migrate.c
     @abstractmethod
     def migration_entry_wait(self, mm: MmStruct, number: int) -> None:
@@ -113,6 +136,14 @@ class Mm(Tracepoints, ABC):
     @abstractmethod
     def alloc_page(self) -> Page | None:
         """A page from the allocator with one reference, any free one; None when there is none."""
+
+    @abstractmethod
+    def alloc_large_folio(self) -> Page | None:
+        """The first page of a folio of order 1 with one reference; None when there are no two neighbours."""
+
+    @abstractmethod
+    def page_folio(self, page: Page) -> Page:
+        """page_folio(): the page that has the references and the lock."""
 
     @abstractmethod
     def get_page(self, page: Page) -> None:

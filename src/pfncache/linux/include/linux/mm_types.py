@@ -17,7 +17,7 @@ from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 
 
 class Page(Record):
-    """struct page, and the order-0 folio that it is. Its pfn is its index in mem_map.
+    """struct page, and the folio of order 0 that it is, or of order 1 that it is a part of. Its pfn is its index.
 
     Locks: lock is the folio lock (PG_locked).
     """
@@ -45,6 +45,8 @@ class Page(Record):
     rmp_private: bool
     """SNP: the page is assigned to a guest in the RMP; a host write to it is fatal."""
     lock: Mutex
+    compound: bool
+    """It and its neighbour, the pfn with another last bit, are a folio of order 1; the first has the references."""
     host_bytes: bytearray
     """Contents, in direct execution."""
 
@@ -160,6 +162,8 @@ class Pte(Record):
     """Present for the kernel alone: PROT_NONE."""
     migration: Pfn = -1
     """Not present, a migration entry: the page frame that is being moved. `writable` is the entry's."""
+    huge: bool
+    """It and its neighbour, the page with another last bit, are one PMD that maps a folio."""
 
 
 class MmStruct(Record):

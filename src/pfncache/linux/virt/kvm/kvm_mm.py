@@ -129,6 +129,10 @@ class KvmMm(KvmX86):
         """Return whether gfn has KVM_MEMORY_ATTRIBUTE_PRIVATE."""
 
     @abstractmethod
+    def kvm_range_has_memory_attributes(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool) -> bool:
+        """Return whether every gfn of [start, end) has the attribute. Locks: slots_lock."""
+
+    @abstractmethod
     def mark_page_dirty_in_slot(self, kvm: Kvm, slot: KvmMemorySlot | None, gfn: Gfn) -> None:
         """Set the dirty bit of gfn if the slot has dirty logging."""
 
@@ -245,6 +249,10 @@ class KvmMm(KvmX86):
     @abstractmethod
     def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Return the page of a gmem slot, with a reference, or an error pfn. Locks: SRCU or slots_lock."""
+
+    @abstractmethod
+    def gmem_max_order(self, slot: KvmMemorySlot, gfn: Gfn, pfn: Pfn) -> int:
+        """Return the order of a gmem page's folio, on which the caller has a reference."""
 
     @abstractmethod
     def kvm_gmem_prepare_memory_region(self, kvm: Kvm, slot: KvmMemorySlot, file: File, pgoff: Pgoff) -> Errno:

@@ -21,6 +21,8 @@ LOOKUP_REPEATED = "a lookup was repeated"
 CLOCK_WRITTEN = "the clock was written"
 GUEST_MAPPED = "guest memory was mapped"
 """A TDP fault installed an SPTE."""
+HUGE_MAPPED = "a huge page was mapped"
+"""A TDP fault, or the end of dirty logging, installed a huge SPTE."""
 GUEST_ENTERED = "an SNP guest was entered"
 L2_RUN = "an L2 guest was run"
 GUEST_WRITTEN = "guest memory was written"
@@ -91,6 +93,10 @@ class Tracepoints:
     @atomic
     def trace_set_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
         """A page is mapped for the guest, after the check that its lookup is up to date."""
+
+    @atomic
+    def trace_set_huge_spte(self, kvm: Kvm, gfn: Gfn) -> None:
+        """A huge page is mapped for the guest; trace_set_spte() is called for each of its pages too."""
 
     @atomic
     def trace_set_vmsa(self, vcpu: KvmVcpu, gfn: Gfn, pfn: Pfn) -> None:

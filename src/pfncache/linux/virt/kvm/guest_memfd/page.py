@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.lang.part_of import part_of_caller
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import File, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, Gfn
@@ -113,6 +113,14 @@ class GuestMemfdPage(KvmMm):
         pfn = self._kvm_gmem_get_pfn(kvm, file, slot, gfn)
         self.fput(file)
         return pfn
+
+    @part_of("__kvm_gmem_get_pfn")
+    def gmem_max_order(self, slot: KvmMemorySlot, gfn: Gfn, pfn: Pfn) -> int:
+        """Return the order of the folio of a page on which the caller has a reference: max_order.
+
+        Linux: virt/kvm/guest_memfd.c __kvm_gmem_get_pfn(), v7.3.4.
+        """
+        return 0
 
     def _kvm_gmem_get_pfn(self, kvm: Kvm, file: File, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Look the page up and prepare it; the caller holds a reference on the file.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.types import Errno
@@ -85,7 +86,7 @@ class MemAttributes(KvmMm):
                 first = start if start > slot.base_gfn else slot.base_gfn
                 last = end if end < slot_end else slot_end
                 self.kvm_mmu_invalidate_range_add(kvm, first, last)
-                if self.kvm_unmap_gfn_range(kvm, first, last, not private, private):
+                if self.pre_set_attributes(kvm, slot, first, last, private):
                     flush = True
         self.flush_if(kvm, flush)
         if found:
@@ -93,15 +94,29 @@ class MemAttributes(KvmMm):
 
     @part_of("kvm_handle_gfn_range")
     def handle_gfn_range_end(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
-        """End the invalidation if a slot overlaps.
+        """End the invalidation if a slot overlaps, and update what each such slot knows of its huge pages.
 
-        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_mmu_invalidate_end under mmu_lock.
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4, with kvm_mmu_invalidate_end under mmu_lock and
+        kvm_arch_post_set_memory_attributes as its handler.
         Locks: slots_lock.
-        Simplified: without kvm_arch_post_set_memory_attributes(), which is about huge pages.
         """
         for entry in self._kvm_memslots(kvm).entries:
             slot = entry.slot
             if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
                 with write_lock(kvm.mmu_lock):
                     self.kvm_mmu_invalidate_end(kvm)
+                    if self.max_huge_page_level > PG_LEVEL_4K:
+                        self.set_lpage_info(kvm, start, end)
                 break
+
+    @part_of("kvm_handle_gfn_range")
+    def set_lpage_info(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
+        """Call the handler for each slot that overlaps.
+
+        Linux: virt/kvm/kvm_main.c kvm_handle_gfn_range(), v7.3.4.
+        Locks: slots_lock, mmu_lock for writing.
+        """
+        for entry in self._kvm_memslots(kvm).entries:
+            slot = entry.slot
+            if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
+                self.post_set_attributes(kvm, slot, start, end)

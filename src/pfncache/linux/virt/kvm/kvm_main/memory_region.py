@@ -267,16 +267,19 @@ class MemoryRegion(Memslots):
 
         Linux: virt/kvm/kvm_main.c kvm_commit_memory_region(), v7.3.4.
         Locks: slots_lock.
-        Simplified: without nr_memslots_dirty_logging, and without kvm_arch_commit_memory_region(), which adapts SPTEs
-        when logging is switched: see set_spte().
+        Simplified: without nr_memslots_dirty_logging.
         """
         if change == KVM_MR_CREATE:
             assert new is not None
             kvm.nr_memslot_pages += new.npages
+        elif change == KVM_MR_DELETE:
+            assert old is not None
+            kvm.nr_memslot_pages -= old.npages
+        self.kvm_arch_commit_memory_region(kvm, old, new, change)
+        if change == KVM_MR_CREATE:
             return
         assert old is not None
         if change == KVM_MR_DELETE:
-            kvm.nr_memslot_pages -= old.npages
             self.kvm_free_memslot(kvm, old)
             return
         assert new is not None

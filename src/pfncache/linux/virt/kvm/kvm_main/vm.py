@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.include.asm.pgtable_types import KVM_PAGES_PER_HPAGE, PG_LEVEL_4K
 from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import (
@@ -13,6 +14,7 @@ from pfncache.linux.include.linux.kvm_host import (
     DirtyBitmap,
     GfnToPfnCache,
     Kvm,
+    KvmLpageInfo,
     KvmMemorySlot,
     KvmMemslots,
     KvmVcpu,
@@ -46,6 +48,8 @@ class VmLifecycle(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_create_vm(), v7.3.4.
         Simplified: setup, not a step; every record that the VM will have is made here.
         """
+        huge = self.max_huge_page_level > PG_LEVEL_4K
+        lpages = gfns // KVM_PAGES_PER_HPAGE + 1 if huge else 0  # a slot may begin and end within a huge page
         kvm = self.new(
             Kvm,
             name,
@@ -60,7 +64,14 @@ class VmLifecycle(KvmMm):
                 )
                 for i in range(2)
             ),
-            slot_cache=tuple(self.new(KvmMemorySlot, f"slot{i}") for i in range(slots)),
+            slot_cache=tuple(
+                self.new(
+                    KvmMemorySlot,
+                    f"slot{i}",
+                    lpage_info=tuple(self.new(KvmLpageInfo, f"slot{i}.lpage_info[{n}]") for n in range(lpages)),
+                )
+                for i in range(slots)
+            ),
             bitmap_cache=tuple(
                 self.new(
                     DirtyBitmap, f"dirty{i}", bits=tuple(self.new(DirtyBit, f"dirty{i}[{g}]") for g in range(gfns))

@@ -32,6 +32,8 @@ class KvmX86(Mm):
     """sizeof(struct compat_vcpu_runstate_info); one in the checker's small pages."""
     XEN_VCPU_INFO_TIME: int
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
+    max_huge_page_level: int
+    """The largest page that SPTEs map: PG_LEVEL_4K if the processor has no other, and in most scenarios."""
     host_clock: int
     """The TSC, in nanoseconds, in direct execution."""
 
@@ -90,6 +92,44 @@ class KvmX86(Mm):
     @abstractmethod
     def check_arch_ready(self, slot: KvmMemorySlot) -> None:
         """Report a NULL dereference if the slot's rmap is not allocated."""
+
+    @abstractmethod
+    def pre_set_attributes(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, private: bool) -> bool:
+        """kvm_arch_pre_set_memory_attributes(): zap SPTEs; return whether to flush. Locks: mmu_lock for writing."""
+
+    @abstractmethod
+    def post_set_attributes(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
+        """kvm_arch_post_set_memory_attributes(): update lpage_info. Locks: mmu_lock for writing, slots_lock."""
+
+    @abstractmethod
+    def kvm_mmu_init_memslot_memory_attributes(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Initialise lpage_info of a new slot. Locks: slots_lock."""
+
+    @abstractmethod
+    def kvm_mmu_slot_try_split_huge_pages(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Split the huge SPTEs of a slot. Locks: slots_lock; takes mmu_lock."""
+
+    @abstractmethod
+    def kvm_mmu_recover_huge_pages(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Replace SPTEs of a slot by huge ones. Locks: slots_lock; takes mmu_lock."""
+
+    @abstractmethod
+    def kvm_mmu_hugepage_adjust(
+        self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn, pfn: Pfn, private: bool, max_level: int
+    ) -> int:
+        """Return the level at which a fault maps its page. Locks: mmu_lock."""
+
+    @abstractmethod
+    def kvm_mmu_max_mapping_level(
+        self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn, private: bool, max_level: int, fault: bool
+    ) -> int:
+        """Return the highest level at which gfn can be mapped. Locks: mmu_lock."""
+
+    @abstractmethod
+    def kvm_arch_commit_memory_region(
+        self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None, change: int
+    ) -> None:
+        """Adapt SPTEs to the new flags of a slot. Locks: slots_lock."""
 
     @abstractmethod
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:

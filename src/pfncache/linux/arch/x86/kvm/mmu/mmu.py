@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.include.asm.pgtable_types import KVM_PAGES_PER_HPAGE, PG_LEVEL_2M, PG_LEVEL_4K
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_SNP_VM
 from pfncache.linux.arch.x86.kvm.mmu.tdp_mmu import TdpMmu
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
@@ -23,6 +24,7 @@ from pfncache.linux.include.linux.lockdep import (
     lockdep_assert_held_read,
     lockdep_assert_held_write,
 )
+from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
 from pfncache.linux.include.linux.types import Errno, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT, ENOENT
 from pfncache.linux.kernel.locking.spinlock import read_lock, write_lock
@@ -235,12 +237,14 @@ class Mmu(TdpMmu):
             return RET_PF_RETRY
         if self.mmu_invalidate_retry_gfn_unsafe(kvm, sequence, gfn):
             return RET_PF_RETRY
+        max_level: int = self.max_huge_page_level
         if self.fault_from_gmem(slot, private):
             if not slot.guest_memfd:
                 return -EFAULT
             pfn = self.kvm_mmu_faultin_pfn_gmem(kvm, slot, gfn)
             if pfn < 0:
                 return -EFAULT
+            max_level = self.kvm_max_level_for_order(self.gmem_max_order(slot, gfn, pfn))
         else:
             pfn = self._kvm_faultin_pfn(slot, gfn)
             WARN_ON_ONCE(pfn == KVM_PFN_NOSLOT, "WARN_ON_ONCE(is_noslot_pfn(fault->pfn))")
@@ -253,6 +257,170 @@ class Mmu(TdpMmu):
             stale = self.is_page_fault_stale(kvm, sequence, gfn)
             if not stale:
                 lockdep_assert_held_read(kvm.mmu_lock)
-                self.set_spte(kvm, gfn, pfn, private)
+                self.kvm_tdp_mmu_map(kvm, slot, gfn, pfn, private, max_level)
             self.kvm_mmu_finish_page_fault(pfn, stale)
         return RET_PF_RETRY if stale else 0
+
+    # Huge pages
+
+    def kvm_max_level_for_order(self, order: int) -> int:
+        """Return the level of a folio's order.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_max_level_for_order(), v7.3.4.
+        """
+        return PG_LEVEL_2M if order >= 1 else PG_LEVEL_4K
+
+    @part_of("kvm_alloc_memslot_metadata")
+    def disallows_lpage(self, slot: KvmMemorySlot, gfn: Gfn) -> bool:
+        """Return whether the slot's alignment rules out a huge page at gfn.
+
+        Linux: arch/x86/kvm/x86.c kvm_alloc_memslot_metadata(), arch/x86/kvm/mmu/mmu.c lpage_info_slot(), v7.3.4.
+        Simplified: computed in each lookup instead of stored when the slot is made, which never changes; without the
+        huge pages in which a guest page table is shadowed.
+        """
+        start = gfn & -KVM_PAGES_PER_HPAGE
+        end = slot.base_gfn + slot.npages
+        misaligned = (slot.base_gfn ^ (slot.userspace_addr >> self.PAGE_SHIFT)) & (KVM_PAGES_PER_HPAGE - 1)
+        return start < slot.base_gfn or start + KVM_PAGES_PER_HPAGE > end or misaligned != 0
+
+    @part_of("lpage_info_slot")
+    def lpage_index(self, slot: KvmMemorySlot, gfn: Gfn) -> int:
+        """Return the index of gfn's huge page in lpage_info.
+
+        Linux: arch/x86/kvm/mmu/mmu.c lpage_info_slot(), v7.3.4.
+        """
+        return gfn // KVM_PAGES_PER_HPAGE - slot.base_gfn // KVM_PAGES_PER_HPAGE
+
+    def host_pfn_mapping_level(self, kvm: Kvm, gfn: Gfn, slot: KvmMemorySlot) -> int:
+        """Return the level at which user space maps gfn, without a lock of mm: invalidations keep it good.
+
+        Linux: arch/x86/kvm/mmu/mmu.c host_pfn_mapping_level(), v7.3.4.
+        Locks: mmu_lock; no invalidation is in progress, or an SPTE of the page is present.
+        """
+        hva = slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
+        local_irq_disable()
+        huge = kvm.mm.ptes[hva >> self.PAGE_SHIFT].huge
+        local_irq_enable()
+        return PG_LEVEL_2M if huge else PG_LEVEL_4K
+
+    def kvm_gmem_max_mapping_level(self, kvm: Kvm, private: bool, max_level: int, fault: bool) -> int:
+        """Return the level at which a page of guest_memfd may be mapped.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_gmem_max_mapping_level(), v7.3.4.
+        Simplified: the RMP of an SNP VM has single pages alone.
+        """
+        WARN_ON_ONCE(not fault, "Get pfn+order from guest_memfd")
+        return PG_LEVEL_4K if private and kvm.vm_type == KVM_X86_SNP_VM else max_level
+
+    def kvm_mmu_max_mapping_level(
+        self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn, private: bool, max_level: int, fault: bool
+    ) -> int:
+        """Return the highest level at which gfn can be mapped.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_max_mapping_level(), v7.3.4.
+        Locks: mmu_lock.
+        """
+        assert_rwlock_held(kvm.mmu_lock)
+        if self.disallows_lpage(slot, gfn) or slot.lpage_info[self.lpage_index(slot, gfn)].mixed:
+            return PG_LEVEL_4K
+        if private or slot.gmem_only:
+            return self.kvm_gmem_max_mapping_level(kvm, private, max_level, fault)
+        return self.host_pfn_mapping_level(kvm, gfn, slot)
+
+    def kvm_mmu_hugepage_adjust(
+        self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn, pfn: Pfn, private: bool, max_level: int
+    ) -> int:
+        """Return the level at which a fault maps its page. A slot with dirty logging has no huge pages.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_hugepage_adjust(), v7.3.4.
+        Locks: mmu_lock; the lookup is not stale.
+        """
+        if self.max_huge_page_level == PG_LEVEL_4K:
+            return PG_LEVEL_4K
+        if max_level == PG_LEVEL_4K or slot.log_dirty:
+            return PG_LEVEL_4K
+        level = self.kvm_mmu_max_mapping_level(kvm, slot, gfn, private, max_level, True)
+        mask = KVM_PAGES_PER_HPAGE - 1
+        WARN_ON_ONCE(level == PG_LEVEL_2M and gfn & mask != pfn & mask, "VM_BUG_ON((gfn & mask) != (pfn & mask))")
+        return level
+
+    def kvm_mmu_slot_try_split_huge_pages(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Split the huge SPTEs of a slot that begins to log.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_slot_try_split_huge_pages(), v7.3.4.
+        Locks: slots_lock; takes mmu_lock for reading.
+        """
+        with read_lock(kvm.mmu_lock):
+            self.kvm_tdp_mmu_try_split_huge_pages(kvm, slot)
+
+    def kvm_mmu_recover_huge_pages(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Make SPTEs of a slot huge that ends to log.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_recover_huge_pages(), v7.3.4.
+        Locks: slots_lock; takes mmu_lock for reading.
+        """
+        with read_lock(kvm.mmu_lock):
+            self.kvm_tdp_mmu_recover_huge_pages(kvm, slot)
+
+    # Memory attributes
+
+    @part_of("kvm_arch_pre_set_memory_attributes")
+    def pre_set_attributes(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn, private: bool) -> bool:
+        """Zap the SPTEs of the old kind; faults at the other gfns of a huge page wait too.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_pre_set_memory_attributes(), v7.3.4.
+        Locks: slots_lock, mmu_lock for writing; an invalidation is in progress.
+        Returns: whether TLBs must be flushed.
+        """
+        if self.max_huge_page_level > PG_LEVEL_4K:
+            self.add_hugepage_range(kvm, slot, start & -KVM_PAGES_PER_HPAGE, start, end)
+            self.add_hugepage_range(kvm, slot, (end - 1) & -KVM_PAGES_PER_HPAGE, start, end)
+        return self.kvm_unmap_gfn_range(kvm, start, end, not private, private)
+
+    @part_of("kvm_arch_pre_set_memory_attributes")
+    def add_hugepage_range(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn, start: Gfn, end: Gfn) -> None:
+        """Add a huge page to the range in progress, if [start, end) has a part of it, and it can be mapped huge.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_pre_set_memory_attributes(), v7.3.4.
+        Locks: mmu_lock for writing.
+        """
+        last = gfn + KVM_PAGES_PER_HPAGE
+        if start <= gfn and last <= end:
+            return
+        if gfn >= slot.base_gfn and last <= slot.base_gfn + slot.npages:
+            if not slot.lpage_info[self.lpage_index(slot, gfn)].mixed:
+                self.kvm_mmu_invalidate_range_add(kvm, gfn, last)
+
+    @part_of("kvm_arch_post_set_memory_attributes")
+    def post_set_attributes(self, kvm: Kvm, slot: KvmMemorySlot, start: Gfn, end: Gfn) -> None:
+        """Store for each huge page of the range whether its gfns are of one kind.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_post_set_memory_attributes(), v7.3.4.
+        Locks: slots_lock, mmu_lock for writing.
+        Simplified: a huge page that the range covers is looked at as well.
+        """
+        lockdep_assert_held_write(kvm.mmu_lock)
+        for gfn in range(0, len(kvm.mem_attr_array), KVM_PAGES_PER_HPAGE):
+            if gfn < end and start < gfn + KVM_PAGES_PER_HPAGE:
+                self.update_mixed(kvm, slot, gfn)
+
+    @part_of("hugepage_has_attrs")
+    def update_mixed(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> None:
+        """Store whether the gfns of a huge page that lies in the slot are of one kind.
+
+        Linux: arch/x86/kvm/mmu/mmu.c hugepage_has_attrs(), hugepage_set_mixed(), hugepage_clear_mixed(), v7.3.4.
+        Locks: slots_lock.
+        """
+        if gfn >= slot.base_gfn and gfn + KVM_PAGES_PER_HPAGE <= slot.base_gfn + slot.npages:
+            private = kvm.mem_attr_array[gfn].private
+            same = self.kvm_range_has_memory_attributes(kvm, gfn, gfn + KVM_PAGES_PER_HPAGE, private)
+            slot.lpage_info[self.lpage_index(slot, gfn)].mixed = not same
+
+    def kvm_mmu_init_memslot_memory_attributes(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Store for each huge page of a new slot whether its gfns are of one kind.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_init_memslot_memory_attributes(), v7.3.4.
+        Locks: slots_lock.
+        """
+        for gfn in range(0, len(kvm.mem_attr_array), KVM_PAGES_PER_HPAGE):
+            self.update_mixed(kvm, slot, gfn)

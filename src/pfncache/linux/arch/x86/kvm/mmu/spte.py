@@ -14,5 +14,7 @@ class Spte(Record):
     """-1: not present."""
     private: bool
     """Below the private root (mirror or encrypted), not below the shared one."""
+    huge: bool
+    """It and its neighbour, the gfn with another last bit, are one entry of level PG_LEVEL_2M."""
     incarnation: Incarnation
     """For reports only: the owner of the page at the time of mapping."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
 from pfncache.linux.include.linux.kvm_host import (
     IN_GUEST_MODE,
@@ -95,10 +96,42 @@ class ArchHooks(KvmMm):
         if change == KVM_MR_FLAGS_ONLY:
             assert old is not None and new is not None
             new.arch_ready = old.arch_ready
+            for number in range(len(new.lpage_info)):
+                new.lpage_info[number].mixed = old.lpage_info[number].mixed
         elif change != KVM_MR_DELETE:
             assert new is not None
             new.arch_ready = True
+            if self.max_huge_page_level > PG_LEVEL_4K:
+                self.kvm_mmu_init_memslot_memory_attributes(kvm, new)
         return 0
+
+    def kvm_arch_commit_memory_region(
+        self, kvm: Kvm, old: KvmMemorySlot | None, new: KvmMemorySlot | None, change: int
+    ) -> None:
+        """Adapt SPTEs to a slot whose logging is switched.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_commit_memory_region(), v7.3.4.
+        Locks: slots_lock.
+        Simplified: without the limit on the number of shadow pages.
+        """
+        if self.max_huge_page_level > PG_LEVEL_4K and change == KVM_MR_FLAGS_ONLY:
+            assert new is not None
+            self.kvm_mmu_slot_apply_flags(kvm, new)
+
+    def kvm_mmu_slot_apply_flags(self, kvm: Kvm, new: KvmMemorySlot) -> None:
+        """Split huge SPTEs when logging begins, and flush the TLBs; make SPTEs huge again when it ends.
+
+        Linux: arch/x86/kvm/x86.c kvm_mmu_slot_apply_flags(), v7.3.4.
+        Locks: slots_lock.
+        Simplified: SPTEs are not write-protected: see set_spte(). eager_page_split is set, as by default.
+        """
+        if new.readonly:
+            return
+        if new.log_dirty:
+            self.kvm_mmu_slot_try_split_huge_pages(kvm, new)
+            self.flush_if(kvm, True)
+        else:
+            self.kvm_mmu_recover_huge_pages(kvm, new)
 
     def kvm_arch_gmem_make_private(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> Errno:
         """Assign a page to the guest in the RMP, unless it is; attributes play no part.

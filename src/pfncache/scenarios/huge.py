@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios of huge SPTEs: the slot's two pages are a transparent huge page, which one SPTE maps."""
+
+from __future__ import annotations
+
+from pfncache.linux.include.trace.events.kvm import HUGE_MAPPED
+from pfncache.scenarios.scenario import scenario
+from pfncache.scenarios.world import MemoryKind, World, no_caches
+
+
+def _touched(w: World) -> World:
+    """Map anonymous memory behind the slot's first page, which is the second, and touch it: one PMD maps both."""
+    return w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0), w.call("do_user_addr_fault", w.mm, w.hva))
+
+
+def _access(w: World, gfn: int) -> World:
+    """Add a guest that accesses a page."""
+    return w.actor("guest", w.call("run_guest_access", w.vcpu, gfn << w.kernel.PAGE_SHIFT, False))
+
+
+@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+def guest(w: World) -> None:
+    """The guest faults in the first page of a huge page whose second page is zapped: the SPTE maps both, or one."""
+    _access(_touched(w), 0).reaches(HUGE_MAPPED)
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+def mapped(w: World) -> None:
+    """A huge SPTE is there when user space unmaps its first page; the guest accesses the second."""
+    _touched(w).do(w.call("run_guest_access", w.vcpu, 0, False))
+    _access(w, 1)
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
+
+
+@scenario(gfns=2, pages=4, huge=True)
+def clock(w: World) -> None:
+    """The clock is in the second page of a huge page whose first page is zapped."""
+    _touched(w).do(w.call("set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True), w.call("run_clock_update", w.vcpu))
+    update = w.call("run_clock_update", w.vcpu)
+    w.actor("vcpu", update, update)
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+def collapse(w: World) -> None:
+    """The guest accesses two pages that khugepaged replaces by a huge page, which it maps then."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva), w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.do(w.call("do_user_addr_fault", w.mm, w.other_hva))
+    w.reaches(HUGE_MAPPED)
+    _access(_access_first(w), 1)
+    w.actor("khugepaged", w.call("collapse_huge_page", w.mm, w.hva), process=False)
+
+
+def _access_first(w: World) -> World:
+    """Let the guest access the first page before."""
+    return w.do(w.call("run_guest_access", w.vcpu, 0, False))
+
+
+@scenario(gfns=2, pages=4, slots=2, huge=True, caches=no_caches)
+def log_on(w: World) -> None:
+    """Logging is switched on for a huge page that the guest faults in."""
+    _access(_touched(w), 0).reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 2, w.hva, True))
+
+
+@scenario(gfns=2, pages=4, slots=2, huge=True, log_dirty=True, caches=no_caches)
+def log_off(w: World) -> None:
+    """Logging is switched off, so that two SPTEs become one, while one of the pages is zapped."""
+    _access_first(_touched(w)).reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 2, w.hva, False))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, shared_attribute=True, caches=no_caches)
+def convert_half(w: World) -> None:
+    """The guest faults in the shared half of a huge page whose other half is made private."""
+    _access(_touched(w), 0)
+    w.reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 2, True))
+
+
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+def convert_back(w: World) -> None:
+    """Both halves of a huge page are made shared, one after the other, while the guest faults there."""
+    _access(_touched(w), 0).reaches(HUGE_MAPPED)
+    w.actor(
+        "vmm",
+        w.call("set_memory_attributes", w.kvm, 0, 1, False),
+        w.call("set_memory_attributes", w.kvm, 1, 2, False),
+    )

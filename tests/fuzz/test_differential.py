@@ -10,6 +10,7 @@ from pfncache.designs.design import Design, Patch
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi import KVM_MEM_LOG_DIRTY_PAGES
 from pfncache.machines.capabilities import EMULATING, Processor
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests.differential.inside import run_programs
@@ -17,7 +18,7 @@ from pfncache.selftests.differential.program import Program, SideCall, SideState
 from pfncache.selftests.differential.side import Side
 from pfncache.selftests.identify import probe
 from tests.fuzz.differential import Differential, RunPrograms, compare
-from tests.fuzz.generator import LENGTH, OPERATIONS, XEN_OPERATIONS, program
+from tests.fuzz.generator import LENGTH, OPERATIONS, XEN_OPERATIONS, permitted, program
 
 MAINLINE = DESIGNS["mainline-7.3"]
 SHADOW = Processor(nested_paging=True)
@@ -52,6 +53,18 @@ def test_model_agrees_with_itself(processor: Processor, xen: bool) -> None:
     operations, difference = both.batch("1", range(10))
     assert difference is None
     assert operations > 500
+
+
+@pytest.mark.parametrize(("processor", "expected"), [(EMULATING, False), (SHADOW, True)])
+def test_host_without_nested_paging_is_not_asked_for_a_clock_in_a_logged_slot(
+    processor: Processor, expected: bool
+) -> None:
+    with ModelMachine(MAINLINE, 64, 64, processor) as machine:
+        side = Side(machine)
+        side.slot(0, 0, 1, "anon", 0, 0)
+        side.slot(1, 1, 1, "memfd", 0, KVM_MEM_LOG_DIRTY_PAGES)
+        assert permitted(side, SideCall("clock", (0, 0x400)))
+        assert permitted(side, SideCall("clock", (1, 0x400))) is expected
 
 
 class ClockStandsStill(Patch, X86):

@@ -202,7 +202,30 @@ MAINLINE = [
 ]
 
 
-@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED])
+FORK = [
+    # fork() makes the PTE read-only, and a write moves the page: each is announced by the MMU notifiers.
+    ("mainline-7.3", "fork/clock", None),
+    ("mainline-7.3", "fork/clock-and-writes", None),
+    ("mainline-7.3", "fork/clock-left-out", None),
+    ("mainline-7.3", "fork/clock-and-mprotect", None),
+    ("mainline-7.3", "fork/activate", None),
+    ("mainline-7.3", "fork/hva-cache", None),
+    ("mainline-7.3", "fork/guest", None),
+    ("mainline-7.3", "fork/steal-time", None),
+    ("no-active-count", "fork/clock", "stale-translation"),
+    ("count-before-sequence", "fork/clock", "stale-translation"),
+    ("sequence-before-count", "fork/activate", "stale-translation"),
+    ("no-dedicated-sequence", "fork/hva-cache", "stale-translation"),
+    # Memory with MADV_DONTFORK stays as it is, whatever the design.
+    ("no-active-count", "fork/clock-left-out", None),
+    # A page that is pinned is copied for the child. With a mere reference it is the parent that gets a copy.
+    ("mainline-7.3", "fork/nested", None),
+    ("mainline-6.12", "fork/nested", "lost-update"),
+    ("map-without-pin", "fork/nested", "lost-update"),
+]
+
+
+@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK])
 def test_verdict(design: str, scenario: str, expected: str | None) -> None:
     """What is expected is among the violations; where nothing is, there is none."""
     outcome = verdict(design, scenario)

@@ -20,11 +20,30 @@ REASONS: dict[str, tuple[str, ...]] = {
         "allocate_pages(): without down_read(inode.invalidate_lock)",
     ),
     "Nobody gets there without an address space: kernel threads borrow one first.": (
+        "gup_fast(): without the test mm is None",
         "get_user_page_fast_only(): without the test mm is None",
     ),
-    "It maps the memory of a scenario, before any actor starts.": (
+    "It maps the memory of a scenario, or marks it, before any actor starts.": (
+        "madvise_dontfork(): without down_write(mm.mmap_lock)",
         "remap_pfn_range(): without down_write(mm.mmap_lock)",
         "remap_pfn_range(): without spin_lock(mm.page_table_lock)",
+    ),
+    (
+        "KVM of the model looks pages up for writing, so that no cache and no SPTE has one that is shared: fork() has "
+        "invalidated them. Linux needs these notifications for SPTEs of read faults."
+    ): ("wp_page_copy(): without its notifications",),
+    "The new process does not run yet; only walks of the reverse mapping reach its page table.": (
+        "dup_mmap(): without down_write(mm.mmap_lock)",
+        "copy_pte_range(): without spin_lock(dst.page_table_lock)",
+    ),
+    "The first look only saves the folio lock; the one under it decides.": (
+        "wp_can_reuse_anon_folio(): without the test page.refcount > 1",
+    ),
+    "No scenario frees a page and gives it to another owner while it is pinned; that of try_get_page() is killed.": (
+        "try_grab_folio_fast(): without the test page.refcount <= 0",
+    ),
+    "What a PTE that is not present permits is set again by the fault that makes it present.": (
+        "may_become_writable(): without pfn >= 0",
     ),
     "It protects the list of VMs, which the model does not have.": ("kvm_destroy_vm(): without self.kvm_lock",),
     "The first look only saves an allocation; the second one, under the lock as well, decides.": (
@@ -68,7 +87,6 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
     "No scenario makes a page of a file read-only and writable again, and the model has no dirty bit.": (
         "do_wp_page(): without page.lock",
-        "do_wp_page(): without spin_lock(mm.page_table_lock)",
     ),
     "No scenario of the catalogue moves a mapping down; tests/linux/mm/test_races.py has two that do.": (
         "take_rmap_locks(): without mapping.i_mmap_rwsem",
@@ -76,7 +94,6 @@ REASONS: dict[str, tuple[str, ...]] = {
         "drop_rmap_locks(): without mapping.i_mmap_rwsem",
         "drop_rmap_locks(): without mm.anon_vma_rwsem",
         "try_to_migrate(): without down_read(mm.anon_vma_rwsem)",
-        "remove_migration_ptes(): without down_read(mm.anon_vma_rwsem)",
     ),
     "The first look only saves an allocation; the one under mmap_lock for writing decides.": (
         "collapse_huge_page(): without down_read(mm.mmap_lock)",

@@ -38,7 +38,7 @@ def clock_and_child(w: World) -> None:
     child, fork = _fork(w)
     w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.hva))
-    w.actor("child", w.call("ret_from_fork", child), w.call("exit_mmap", child), mm=child)
+    w.actor("child", w.call("wait_for_fork", child), w.call("exit_mmap", child), mm=child)
 
 
 @scenario(pages=4)
@@ -49,7 +49,7 @@ def clock_and_writes(w: World) -> None:
     update = w.call("run_clock_update", w.vcpu)
     w.actor("vcpu", update, update)
     w.actor("vmm", fork)
-    w.actor("child", w.call("ret_from_fork", child), w.call("do_user_addr_fault", child, w.hva), mm=child)
+    w.actor("child", w.call("wait_for_fork", child), w.call("do_user_addr_fault", child, w.hva), mm=child)
 
 
 @scenario(pages=4)
@@ -61,7 +61,7 @@ def clock_left_out(w: World) -> None:
     update = w.call("run_clock_update", w.vcpu)
     w.actor("vcpu", update, update)
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.hva))
-    w.actor("child", w.call("ret_from_fork", child), w.call("exit_mmap", child), mm=child)
+    w.actor("child", w.call("wait_for_fork", child), w.call("exit_mmap", child), mm=child)
 
 
 @scenario(pages=4)
@@ -96,6 +96,25 @@ def activate(w: World) -> None:
         Call(users.use_cache, (w.kernel, w.kvm, gpc)),
     )
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.hva))
+
+
+@scenario(pages=4)
+def hva_cache(w: World) -> None:
+    """A cache of a user address in no memslot is refreshed and used while the VMM forks and writes there."""
+    gpc = w.vcpu.pv_time
+    w.do(
+        w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0),
+        Call(users.activate_cache_by_hva, (w.kernel, w.kvm, gpc, w.other_hva)),
+        w.call("do_mprotect_pkey", w.mm, w.other_hva, False),
+        w.call("do_mprotect_pkey", w.mm, w.other_hva, True),
+    )
+    _, fork = _fork(w)
+    w.actor(
+        "refresher",
+        Call(users.refresh_cache, (w.kernel, w.kvm, gpc)),
+        Call(users.use_cache, (w.kernel, w.kvm, gpc)),
+    )
+    w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.other_hva))
 
 
 @scenario(pages=4, caches=no_caches)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.preempt import ThreadInfo
-from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
 
@@ -15,6 +15,12 @@ def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> Errno:
     """Activate a cache."""
     with srcu_read_lock(kvm.srcu):
         return k.kvm_gpc_activate(gpc, gpa, 1)
+
+
+def activate_cache_by_hva(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, uhva: Hva) -> Errno:
+    """Activate a cache for a user address."""
+    with srcu_read_lock(kvm.srcu):
+        return k.kvm_gpc_activate_hva(gpc, uhva, 1)
 
 
 def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, block_until
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno
@@ -22,21 +23,23 @@ class Fork(Mm):
         process has no file descriptors: KVM refuses ioctls of a process that did not create the VM.
         """
         ret = self.dup_mmap(mm, oldmm)
-        self.wake_up_new_task(mm)
+        self.start_child(mm)
         return ret
 
+    @part_of("kernel_clone")
     @atomic
-    def wake_up_new_task(self, mm: MmStruct) -> None:
+    def start_child(self, mm: MmStruct) -> None:
         """Let the new process run.
 
-        Linux: kernel/sched/core.c wake_up_new_task(), v7.3.4.
+        Linux: kernel/fork.c kernel_clone(), v7.3.4.
         """
         mm.forked = True
 
+    @part_of("kernel_clone")
     @atomic
-    def ret_from_fork(self, mm: MmStruct) -> None:
-        """Begin to run: wait until there is a new process.
+    def wait_for_fork(self, mm: MmStruct) -> None:
+        """Begin to run as the new process, as soon as there is one.
 
-        Linux: arch/x86/kernel/process.c ret_from_fork(), v7.3.4.
+        Linux: kernel/fork.c kernel_clone(), v7.3.4.
         """
         block_until(mm.forked)

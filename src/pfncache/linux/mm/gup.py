@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.linux.mm import Mm
@@ -119,6 +120,7 @@ class Gup(Mm):
         page.pincount += 1
         return True
 
+    @part_of("try_grab_folio")
     @atomic
     def pin_page(self, page: Page) -> None:
         """Pin a page that has a reference.

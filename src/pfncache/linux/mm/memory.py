@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_HWPOISON
-from pfncache.linux.include.linux.lockdep import mmap_assert_locked
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, Vma
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EHWPOISON, EINVAL, ENOMEM
@@ -133,20 +133,10 @@ class Memory(Shmem):
         return 0
 
     @atomic
-    def ptep_clear_flush(self, mm: MmStruct, number: int) -> None:
-        """Make a PTE not present before it is replaced, and flush the TLB. The page keeps its reference and mapcount.
-
-        Linux: mm/pgtable-generic.c ptep_clear_flush(), v7.3.4.
-        Locks: the PTE lock.
-        """
-        mm.ptes[number].pfn = -1
-        mm.ptes[number].writable = False
-
-    @atomic
     def folio_remove_rmap_pte(self, page: Page) -> None:
         """Count one PTE less that maps a page.
 
-        Linux: mm/rmap.c folio_remove_rmap_pte(), v7.3.4.
+        Linux: include/linux/rmap.h folio_remove_rmap_pte(), v7.3.4.
         Locks: the PTE lock; other processes may change the count, too.
         """
         page.mapcount -= 1
@@ -165,6 +155,7 @@ class Memory(Shmem):
             return self.copy_pte_range(dst, src, number)  # mapped shared: the PTE keeps its permissions
         address = number << self.PAGE_SHIFT
         self.mmu_notifier_invalidate_range_start(src, address, address + self.PAGE_SIZE)
+        mmap_assert_write_locked(src.mmap_lock)
         src.write_protect_seq += 1
         ret = self.copy_pte_range(dst, src, number)
         src.write_protect_seq += 1
@@ -257,7 +248,7 @@ class Memory(Shmem):
             self.mem_map[pfn].anon_shared = True
             src.ptes[number].writable = False
 
-    @part_of("copy_pte_range")
+    @part_of("__copy_present_ptes")
     @atomic
     def set_copied_pte(self, dst: MmStruct, src: MmStruct, number: int) -> None:
         """Set the PTE of a new process to that of the old one.

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import File
-from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.mm_types import MmStruct, Vma
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EPERM
 from pfncache.linux.kernel.locking.rwsem import down_read, down_write
@@ -50,7 +51,7 @@ class Mmap(GuestMemfdFile, VmaOps):
         with down_write(oldmm.mmap_lock), down_write(mm.mmap_lock):
             for number in range(len(oldmm.vmas)):
                 if ret == 0 and oldmm.vmas[number].present and not oldmm.vmas[number].dontcopy:
-                    self.vm_area_dup(mm.vmas[number], oldmm.vmas[number])
+                    self.dup_vma(mm.vmas[number], oldmm.vmas[number])
                     ret = self.copy_page_range(mm, oldmm, number)
             if ret != 0:
                 for number in range(len(mm.vmas)):
@@ -59,6 +60,25 @@ class Mmap(GuestMemfdFile, VmaOps):
                         self.remove_vma(mm.vmas[number])
                         mm.vmas[number].present = False
         return ret
+
+    @part_of("dup_mmap")
+    def dup_vma(self, vma: Vma, old: Vma) -> None:
+        """Copy a VMA to a new process. It takes a reference on its file, and is inserted in the file's tree.
+
+        Linux: mm/mmap.c dup_mmap(), v7.3.4.
+        Locks: mmap_lock of both processes for writing; takes i_mmap_rwsem for writing.
+        """
+        mapping = old.mapping
+        vma.mapping = mapping
+        vma.pgoff = old.pgoff
+        vma.pfnmap = old.pfnmap
+        vma.readable = old.readable
+        vma.writable = old.writable
+        vma.present = True
+        for file in self.gmem_files:
+            if mapping is not None and file.f_mapping is mapping:
+                self.get_file(file)
+        self.vma_link_file(vma)
 
     def exit_mmap(self, mm: MmStruct) -> None:
         """Tear down an address space: release its notifiers, then remove every PTE and VMA, without notifications.

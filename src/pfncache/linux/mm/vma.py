@@ -35,24 +35,6 @@ class VmaOps(Mm):
                 self.get_file(file)
         self.vma_link_file(vma)
 
-    def vm_area_dup(self, vma: Vma, old: Vma) -> None:
-        """Copy a VMA to a new process. It takes a reference on its file, and is inserted in the file's tree.
-
-        Linux: mm/vma_init.c vm_area_dup(), mm/mmap.c dup_mmap(), v7.3.4.
-        Locks: mmap_lock of both processes for writing; takes i_mmap_rwsem for writing.
-        """
-        mapping = old.mapping
-        vma.mapping = mapping
-        vma.pgoff = old.pgoff
-        vma.pfnmap = old.pfnmap
-        vma.readable = old.readable
-        vma.writable = old.writable
-        vma.present = True
-        for file in self.gmem_files:
-            if mapping is not None and file.f_mapping is mapping:
-                self.get_file(file)
-        self.vma_link_file(vma)
-
     def vma_link_file(self, vma: Vma) -> None:
         """Insert a VMA in the tree of its file, where a walk of the mappings finds it.
 

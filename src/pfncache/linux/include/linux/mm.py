@@ -96,6 +96,11 @@ class Mm(Tracepoints, ABC):
     def zap_vma_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """unmap_vmas(): clear the PTEs of [start, end), between the two notifications."""
 
+    # mm/pgtable-generic.c
+    @abstractmethod
+    def ptep_clear_flush(self, mm: MmStruct, number: int) -> None:
+        """Make a PTE not present before it is replaced. Locks: the PTE lock."""
+
     # mm/mmap.c
     @abstractmethod
     def dup_mmap(self, mm: MmStruct, oldmm: MmStruct) -> Errno:

@@ -224,8 +224,28 @@ FORK = [
     ("map-without-pin", "fork/nested", "lost-update"),
 ]
 
+UFFD = [
+    # Write protection by a userfaultfd changes no page, only the permission to write it, as mprotect() does.
+    ("mainline-7.3", "uffd/clock", None),
+    ("mainline-7.3", "uffd/clock-in-memfd", None),
+    ("mainline-7.3", "uffd/clock-and-touch", None),
+    ("mainline-7.3", "uffd/clock-and-migrate", None),
+    ("mainline-7.3", "uffd/clock-and-fork", None),
+    ("mainline-7.3", "uffd/activate", None),
+    ("mainline-7.3", "uffd/guest", None),
+    ("mainline-7.3", "uffd/steal-time", None),
+    ("no-active-count", "uffd/clock", "stale-translation"),
+    ("no-active-count", "uffd/clock-in-memfd", "stale-translation"),
+    ("count-before-sequence", "uffd/clock", "stale-translation"),
+    ("sequence-before-count", "uffd/activate", "stale-translation"),
+    ("invalidate-at-end", "uffd/activate", "stale-translation"),
+    # A refresh waits for user space in an SRCU read section. Who allows the write must not update a memslot first.
+    ("mainline-7.3", "uffd/slot-update", None),
+    ("mainline-7.3", "uffd/slot-update-of-handler", "deadlock"),
+]
 
-@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK])
+
+@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK, *UFFD])
 def test_verdict(design: str, scenario: str, expected: str | None) -> None:
     """What is expected is among the violations; where nothing is, there is none."""
     outcome = verdict(design, scenario)

@@ -18,6 +18,7 @@ from pfncache.scenarios import (
     nested,
     private,
     slots,
+    uffd,
     vcpu,
     vm,
     vmsa,
@@ -25,7 +26,9 @@ from pfncache.scenarios import (
 )
 from pfncache.scenarios.scenario import Scenario
 
-ROOMS = (xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, nested, livelock)
+ROOMS = (
+    xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, nested, livelock,
+)  # fmt: skip
 
 
 def catalogue() -> list[Scenario]:

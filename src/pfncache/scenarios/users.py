@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -41,6 +42,12 @@ def use_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
         if k.kvm_gpc_check(gpc, 1):
             k.access_khva(gpc, True)
         gpc.lock.read_unlock_irq()
+
+
+def serve_userfaults(k: Vmlinux, mm: MmStruct, address: Hva) -> None:
+    """Allow writes to a page if a task waits for that, as the thread of a VMM does that polls its userfaultfd."""
+    if k.userfaultfd_poll(mm.userfaultfd):
+        k.userfaultfd_writeprotect(mm, address, False)
 
 
 def timer_irq(k: Vmlinux, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:

@@ -194,3 +194,5 @@ class Gup(Mm):
                     if fault != 0:
                         return KVM_PFN_ERR_FAULT
                     again = mapping is None
+                    if vma.uffd_wp:
+                        again = False  # mmap_lock may have been dropped

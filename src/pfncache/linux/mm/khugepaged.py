@@ -146,6 +146,8 @@ class Khugepaged(MmUtil):
         """
         if not self.pfn_valid(one) or not self.pfn_valid(other):
             return False
+        if mm.ptes[number].uffd_wp or mm.ptes[number + 1].uffd_wp:
+            return False
         if mm.ptes[number].prot_none or mm.ptes[number + 1].prot_none:
             return False
         if not self.isolate_page(self.mem_map[one]):

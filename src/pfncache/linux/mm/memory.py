@@ -66,6 +66,8 @@ class Memory(Shmem):
     def do_wp_page(self, mm: MmStruct, number: int) -> Errno:
         """Make a present PTE writable, if it is still present, without asking the file. A shared page is copied.
 
+        A write to a page that a userfaultfd protects waits for user space.
+
         Linux: mm/memory.c do_wp_page(), wp_page_shared(), wp_page_reuse(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
         Returns: 0 or -ENOMEM.
@@ -75,6 +77,9 @@ class Memory(Shmem):
         mm.page_table_lock.lock()
         pfn = mm.ptes[number].pfn
         if self.pfn_valid(pfn):
+            if mm.ptes[number].uffd_wp:
+                mm.page_table_lock.unlock()
+                return self.handle_userfault(mm, number)
             if self.mem_map[pfn].anon_shared and not self.wp_can_reuse_anon_folio(self.mem_map[pfn]):
                 self.get_page(self.mem_map[pfn])
                 mm.page_table_lock.unlock()
@@ -334,6 +339,8 @@ class Memory(Shmem):
         mm.ptes[number].pfn = -1
         mm.ptes[number].writable = False
         mm.ptes[number].migration = -1
+        if mm.ptes[number].uffd_wp:
+            mm.ptes[number].uffd_wp = False
         if not self.pfn_valid(pfn):
             return None
         page = self.mem_map[pfn]

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.lockdep import mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct
-from pfncache.linux.include.linux.types import Errno, Hva, Pfn
+from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_write
 from pfncache.linux.kernel.locking.spinlock import spin_lock
@@ -42,19 +43,53 @@ class Mprotect(Mm):
             with spin_lock(mm.page_table_lock):
                 if not writable:
                     mm.ptes[number].writable = False
-                elif readable and vma.mapping is None and self.may_become_writable(mm.ptes[number].pfn):
+                elif readable and vma.mapping is None and self.may_become_writable(mm, number):
                     mm.ptes[number].writable = True
                 mm.ptes[number].prot_none = not readable
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
         return 0
 
+    def change_pud_range(self, mm: MmStruct, number: int, enable_wp: bool) -> None:
+        """Take the permission to write from a PTE for a userfaultfd, or give it back, between two notifications.
+
+        Linux: mm/mprotect.c change_protection(), change_pud_range(), v7.3.4.
+        Locks: mmap_lock for reading.
+        """
+        address = number << self.PAGE_SHIFT
+        self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
+        with spin_lock(mm.page_table_lock):
+            self.change_pte_range(mm, number, enable_wp)
+        self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
+
+    @atomic
+    def change_pte_range(self, mm: MmStruct, number: int, enable_wp: bool) -> None:
+        """Change a PTE for a userfaultfd.
+
+        Linux: mm/mprotect.c change_pte_range(), change_present_ptes(), change_softleaf_pte(), v7.3.4.
+        Locks: the PTE lock.
+        Simplified: without markers: a page that is not there is not protected, as anonymous memory is by default. A PTE
+        of a file is taken for dirty: it was writable.
+        """
+        if mm.ptes[number].pfn < 0 and mm.ptes[number].migration < 0:
+            return
+        mm.ptes[number].uffd_wp = enable_wp
+        if enable_wp:
+            mm.ptes[number].writable = False
+        elif mm.vmas[number].writable and self.may_become_writable(mm, number):
+            mm.ptes[number].writable = True
+
     @part_of("can_change_pte_writable")
-    def may_become_writable(self, pfn: Pfn) -> bool:
-        """Return whether a PTE may become writable without a fault: a page that is shared has to be copied.
+    def may_become_writable(self, mm: MmStruct, number: int) -> bool:
+        """Return whether a PTE may become writable without a fault.
+
+        Not one of a page that is shared, which has to be copied, nor one for which user space is asked.
 
         Linux: mm/mprotect.c can_change_pte_writable(), can_change_private_pte_writable(), v7.3.4.
         Locks: the PTE lock.
         """
+        pfn = mm.ptes[number].pfn
+        if mm.ptes[number].uffd_wp:
+            return False
         if not self.pfn_valid(pfn):
             return pfn >= 0
         return not self.mem_map[pfn].anon_shared

@@ -60,6 +60,8 @@ class Mremap(VmaOps):
             mm.ptes[new].writable = writable
             mm.ptes[new].prot_none = prot_none
             mm.ptes[new].migration = migration
+            if mm.ptes[old].uffd_wp:
+                mm.ptes[old].uffd_wp = False  # the registration does not move
         if new < old:
             self.drop_rmap_locks(mm, mm.vmas[old])
 

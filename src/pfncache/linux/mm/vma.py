@@ -25,6 +25,8 @@ class VmaOps(Mm):
         vma.mapping = mapping
         vma.pgoff = pgoff
         vma.pfnmap = False
+        if vma.uffd_wp:
+            vma.uffd_wp = False
         if vma.dontcopy:
             vma.dontcopy = False
         vma.readable = True

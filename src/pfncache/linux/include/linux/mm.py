@@ -127,6 +127,15 @@ class Mm(Tracepoints, ABC):
     def zap_huge_pmd(self, mm: MmStruct, number: int) -> bool:
         """Clear a PMD that maps a folio; False if it is split."""
 
+    # mm/mprotect.c, mm/userfaultfd.c
+    @abstractmethod
+    def change_pud_range(self, mm: MmStruct, number: int, enable_wp: bool) -> None:
+        """Take the permission to write from a PTE for a userfaultfd, or give it back. Locks: mmap_lock for reading."""
+
+    @abstractmethod
+    def handle_userfault(self, mm: MmStruct, number: int) -> Errno:
+        """Wait until user space allows a write. Locks: mmap_lock for reading, dropped meanwhile."""
+
     # mm/migrate.c
     @abstractmethod
     def migration_entry_wait(self, mm: MmStruct, number: int) -> None:

@@ -143,6 +143,8 @@ class Vma(Record):
     writable: bool
     pfnmap: bool
     """VM_PFNMAP: a driver has made the PTE, and no reference is taken on a struct page."""
+    uffd_wp: bool
+    """VM_UFFD_WP: registered with a userfaultfd for write protection."""
     dontcopy: bool
     """VM_DONTCOPY: fork() leaves it out."""
     mapping: AddressSpace | None
@@ -160,10 +162,21 @@ class Pte(Record):
     writable: bool
     prot_none: bool
     """Present for the kernel alone: PROT_NONE."""
+    uffd_wp: bool
+    """pte_uffd(): a write has to be allowed by user space first."""
     migration: Pfn = -1
     """Not present, a migration entry: the page frame that is being moved. `writable` is the entry's."""
     huge: bool
     """It and its neighbour, the page with another last bit, are one PMD that maps a folio."""
+
+
+class UserfaultfdCtx(Record):
+    """struct userfaultfd_ctx: the one userfaultfd of a process."""
+
+    faults: Count
+    """Faults in fault_pending_wqh and fault_wqh, which wait for user space."""
+    woken: Annotated[int, Bound(0, 7)]
+    """Calls that have woken all that waited; a wait queue in Linux."""
 
 
 class MmStruct(Record):
@@ -186,6 +199,7 @@ class MmStruct(Record):
     """struct mmu_notifier: the VMs that may subscribe; mmu_notifier_registered is set in those that do."""
     notifier_srcu: SrcuStruct
     """The SRCU of the notifiers: unsubscribing waits for calls in progress. Linux has one for all processes."""
+    userfaultfd: UserfaultfdCtx
     write_protect_seq: Annotated[int, Bound(0, 7)]
     """A seqcount: odd while fork() takes the permission to write from PTEs."""
     forked: bool

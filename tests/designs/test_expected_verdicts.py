@@ -244,8 +244,23 @@ UFFD = [
     ("mainline-7.3", "uffd/slot-update-of-handler", "deadlock"),
 ]
 
+KSM = [
+    # KSM takes the permission to write away, then replaces the page: two notifications, and two more of its own.
+    ("mainline-7.3", "ksm/clock", None),
+    ("mainline-7.3", "ksm/clock-replaced", None),
+    ("mainline-7.3", "ksm/clock-and-unmerge", None),
+    ("mainline-7.3", "ksm/activate", None),
+    ("mainline-7.3", "ksm/guest", None),
+    ("mainline-7.3", "ksm/steal-time", None),
+    ("no-active-count", "ksm/clock-replaced", "stale-translation"),
+    ("count-before-sequence", "ksm/clock-replaced", "stale-translation"),
+    # A page with a reference is not merged, whether or not the reference is a pin.
+    ("mainline-7.3", "ksm/nested", None),
+    ("map-without-pin", "ksm/nested", None),
+]
 
-@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK, *UFFD])
+
+@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK, *UFFD, *KSM])
 def test_verdict(design: str, scenario: str, expected: str | None) -> None:
     """What is expected is among the violations; where nothing is, there is none."""
     outcome = verdict(design, scenario)

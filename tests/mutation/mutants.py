@@ -34,7 +34,8 @@ TESTED = (
     # mm
     "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page", "allows_huge_pmd",
     "gup_fast", "try_grab_folio_fast", "wp_can_reuse_anon_folio", "folio_try_dup_anon_rmap_pte", "may_become_writable",
-    "userfaultfd_must_wait",
+    "userfaultfd_must_wait", "is_only_mapped", "folio_try_share_anon_rmap_pte", "get_mergeable_page",
+    "try_to_merge_with_ksm_page",
 )  # fmt: skip
 """Functions whose conditions ask whether something has changed meanwhile."""
 
@@ -171,7 +172,7 @@ def _untested(source: FunctionSource) -> Iterator[tuple[str, Change]]:
             for position, value in enumerate(node.value.values):
                 yield f"without {ast.unparse(value)}", _without_operand(number, position)
         elif isinstance(node.value, ast.Compare | ast.Call | ast.Attribute):
-            constant = source.name in ("kvm_gpc_check", "may_refresh", "kvm_gpc_is_valid_len")
+            constant = source.name in ("kvm_gpc_check", "may_refresh", "kvm_gpc_is_valid_len", "is_only_mapped")
             yield f"without {ast.unparse(node.value)}", _answer(number, constant)
 
 

@@ -8,11 +8,14 @@ import pytest
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.runner import Job, run
 from tests.mutation.plants import PLANTS, Plant
+from tests.mutation.plants_mm import PLANTS_OF_MM
 
 STATES = 100_000
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: f"{plant.patch.__name__}-on-{plant.base.name}")
+@pytest.mark.parametrize(
+    "plant", (*PLANTS, *PLANTS_OF_MM), ids=lambda plant: f"{plant.patch.__name__}-on-{plant.base.name}"
+)
 def test_plant_is_found(plant: Plant) -> None:
     for scenario, expected in plant.found:
         assert scenario in DEFAULT_SCENARIOS

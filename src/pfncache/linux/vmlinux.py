@@ -32,6 +32,7 @@ from pfncache.linux.mm.gup import Gup
 from pfncache.linux.mm.highmem import Highmem
 from pfncache.linux.mm.huge_memory import HugeMemory
 from pfncache.linux.mm.khugepaged import Khugepaged
+from pfncache.linux.mm.ksm import Ksm
 from pfncache.linux.mm.madvise import Madvise
 from pfncache.linux.mm.memory import Memory
 from pfncache.linux.mm.memory_failure import MemoryFailure
@@ -70,7 +71,7 @@ class Vmlinux(
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev, Vmx,
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, HugeMemory, MmuNotifier, Iomem, Highmem,
-    Workqueue, Fork, PgtableGeneric, Userfaultfd, SetMemory, Usercopy, Fault,
+    Workqueue, Fork, Ksm, PgtableGeneric, Userfaultfd, SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.
 

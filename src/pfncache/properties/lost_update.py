@@ -30,13 +30,17 @@ class LostUpdateProbe(Oracle):
     def trace_l2_write(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> None:
         """Compare the page that the processor has written with the page that L1 would access.
 
-        One that is about to be moved stays, since it is pinned.
+        One that is about to be moved stays, since it is pinned, as does one that KSM looks at, which has no PTE then.
         """
         super().trace_l2_write(kvm, gfn, pfn)
         slot = self.oracle_slot(kvm, gfn)
         if slot is not None:
             hva = slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
-            if kvm.mm.ptes[hva >> self.PAGE_SHIFT].migration != pfn:
+            pte = kvm.mm.ptes[hva >> self.PAGE_SHIFT]
+            looked_at = False
+            if kvm.mm.vmas[hva >> self.PAGE_SHIFT].mergeable:
+                looked_at = pte.pfn < 0 and self.mem_map[pfn].mapcount > 0
+            if pte.migration != pfn and not looked_at:
                 self.require_guest_page(kvm, gfn, pfn)
 
     def require_guest_page(self, kvm: Kvm, gfn: Gfn, pfn: Pfn) -> None:

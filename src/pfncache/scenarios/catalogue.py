@@ -12,6 +12,7 @@ from pfncache.scenarios import (
     gmem,
     gpc,
     huge,
+    ksm,
     livelock,
     migration,
     mm,
@@ -27,7 +28,8 @@ from pfncache.scenarios import (
 from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
-    xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, nested, livelock,
+    xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, nested,
+    livelock,
 )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ class Memory(Shmem):
         Linux: mm/memory.c wp_can_reuse_anon_folio(), v7.3.4.
         Locks: the PTE lock; tries the folio lock.
         """
-        if page.refcount > 1:
+        if page.ksm or page.refcount > 1:
             return False
         if not page.lock.trylock():
             return False
@@ -111,8 +111,10 @@ class Memory(Shmem):
         page.lock.unlock()
         return reuse
 
-    def wp_page_copy(self, mm: MmStruct, number: int, old: Page) -> Errno:
+    def wp_page_copy(self, mm: MmStruct, number: int, old: Page, unshare: bool = False) -> Errno:
         """Replace a page that other processes may map by a copy, between two notifications: copy on write.
+
+        With `unshare`, the PTE stays read-only, although the copy is not shared.
 
         Linux: mm/memory.c wp_page_copy(), v7.3.4.
         Locks: mmap_lock for reading, and a reference on the old page, which is dropped; may sleep.
@@ -130,7 +132,7 @@ class Memory(Shmem):
             same = mm.ptes[number].pfn == old.pfn and not mm.ptes[number].writable
             if same:
                 self.ptep_clear_flush(mm, number)
-                self.set_pte_range(mm, number, new, True)
+                self.set_pte_range(mm, number, new, not unshare)
                 self.folio_remove_rmap_pte(old)
         self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
         self.put_page(old if same else new)

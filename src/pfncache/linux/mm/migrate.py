@@ -211,6 +211,8 @@ class Migrate(Rmap, MmUtil):
             target.refcount += 1
             if source.anon_shared and not target.anon_shared:
                 target.anon_shared = True
+            if source.ksm and not target.ksm:
+                target.ksm = True
             mm.ptes[number].migration = -1
             prot_none = mm.ptes[number].prot_none
             self.set_pte_range(mm, number, target, mm.ptes[number].writable)

@@ -137,6 +137,8 @@ class PageAlloc(Mm):
         page.anon = False
         if page.anon_shared:
             page.anon_shared = False
+        if page.ksm:
+            page.ksm = False
         page.mapping = None
         page.uptodate = False
         self.host_poison(page)

@@ -27,6 +27,8 @@ class VmaOps(Mm):
         vma.pfnmap = False
         if vma.uffd_wp:
             vma.uffd_wp = False
+        if vma.mergeable:
+            vma.mergeable = False
         if vma.dontcopy:
             vma.dontcopy = False
         vma.readable = True

@@ -89,6 +89,14 @@ class Mm(Tracepoints, ABC):
         """Make a PTE not present; the page that was mapped, with its reference, or None."""
 
     @abstractmethod
+    def wp_page_copy(self, mm: MmStruct, number: int, old: Page, unshare: bool = False) -> Errno:
+        """Replace a shared page by a copy. Locks: mmap_lock for reading, and a reference on the page, dropped."""
+
+    @abstractmethod
+    def folio_remove_rmap_pte(self, page: Page) -> None:
+        """folio_remove_rmap_pte(): count one PTE less that maps a page. Locks: the PTE lock."""
+
+    @abstractmethod
     def copy_page_range(self, dst: MmStruct, src: MmStruct, number: int) -> Errno:
         """Copy the PTE of a VMA to a new process. Locks: mmap_lock of both for writing."""
 

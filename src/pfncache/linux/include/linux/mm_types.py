@@ -34,6 +34,8 @@ class Page(Record):
     """PageAnon(): the mapping field has tag bits and does not point to an address_space."""
     anon_shared: bool
     """Without PageAnonExclusive(), of an anonymous page: other processes may map it, so that a write copies it."""
+    ksm: bool
+    """PageKsm(): pages of equal contents were merged into this one, which is anon_shared to the end."""
     pincount: Count
     """References by FOLL_PIN, which refcount has too; Linux adds 1024 for each, and looks for that."""
     mapping: AddressSpace | None
@@ -143,6 +145,8 @@ class Vma(Record):
     writable: bool
     pfnmap: bool
     """VM_PFNMAP: a driver has made the PTE, and no reference is taken on a struct page."""
+    mergeable: bool
+    """VM_MERGEABLE: KSM may merge the page with one of equal contents."""
     uffd_wp: bool
     """VM_UFFD_WP: registered with a userfaultfd for write protection."""
     dontcopy: bool

@@ -253,7 +253,8 @@ KSM = [
     ("mainline-7.3", "ksm/guest", None),
     ("mainline-7.3", "ksm/steal-time", None),
     ("no-active-count", "ksm/clock-replaced", "stale-translation"),
-    ("count-before-sequence", "ksm/clock-replaced", "stale-translation"),
+    # A lookup in flight has a reference, so that KSM fails: the order of count and sequence does not matter here.
+    ("count-before-sequence", "ksm/clock-replaced", None),
     # A page with a reference is not merged, whether or not the reference is a pin.
     ("mainline-7.3", "ksm/nested", None),
     ("map-without-pin", "ksm/nested", None),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from pfncache.designs.catalogue import Patch, mainline_7_3, rfc_v4_fixed
 from pfncache.designs.design import Design
+from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_2M
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, Gfn, is_error_noslot_pfn
+from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva, Kva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.spinlock import write_lock
@@ -143,6 +145,50 @@ class TestBeforeLock(Patch, Vmlinux):
         return retry(self, gpc, False, False, True)
 
 
+class ZapWhole(Patch, Vmlinux):
+    """KVM: x86/mmu: zap no huge SPTE of which a range has a part."""
+
+    def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
+        if end - start == 1 and kvm.sptes[start].huge:
+            return False
+        return super().tdp_mmu_zap_leafs(kvm, start, end, private, shared)
+
+
+class SplitSilently(Patch, Vmlinux):
+    """mm: split a PMD without notifications."""
+
+    def _split_huge_pmd(self, mm: MmStruct, number: int) -> None:
+        self.split_huge_pmd_locked(mm, number)
+
+
+class ConvertWithoutHugeRange(Patch, Vmlinux):
+    """KVM: x86/mmu: let the guest fault at gfns of a huge page whose other gfns are converted."""
+
+    def add_hugepage_range(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn, start: Gfn, end: Gfn) -> None:
+        """Nothing."""
+
+
+class ForgetMixed(Patch, Vmlinux):
+    """KVM: x86/mmu: do not note that a huge page is private in part."""
+
+    def update_mixed(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> None:
+        """Nothing."""
+
+
+class LogWithoutSplit(Patch, Vmlinux):
+    """KVM: x86/mmu: leave huge SPTEs when logging begins."""
+
+    def kvm_mmu_slot_try_split_huge_pages(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
+        """Nothing."""
+
+
+class RecoverAll(Patch, Vmlinux):
+    """KVM: x86/mmu: make every page table a huge SPTE, whatever user space maps."""
+
+    def host_pfn_mapping_level(self, kvm: Kvm, gfn: Gfn, slot: KvmMemorySlot) -> int:
+        return PG_LEVEL_2M
+
+
 @dataclass(frozen=True)
 class Plant:
     """A fault, and the scenarios of the default catalogue that find it, with the property."""
@@ -162,6 +208,12 @@ PLANTS = (
     Plant(RangeOfLastSlot, (("slots/shared-user-page", "stale-spte"),)),
     Plant(EndForEachSlot, (("slots/shared-user-page", "warn-on"),)),
     Plant(ZapFirstSlot, (("slots/shared-user-page-is-mapped", "stale-spte"),)),
+    Plant(ZapWhole, (("huge/convert-mapped", "stale-spte"),)),
+    Plant(SplitSilently, (("huge/guest", "stale-spte"),)),
+    Plant(ConvertWithoutHugeRange, (("huge/convert-half", "stale-spte"),)),
+    Plant(ForgetMixed, (("huge/convert-back", "stale-spte"),)),
+    Plant(LogWithoutSplit, (("huge/log-on", "lost-dirty"),)),
+    Plant(RecoverAll, (("huge/log-off", "stale-spte"),)),
     Plant(IndexWithoutOffset, (("gmem/crossed-offsets", "warn-on"),)),
     Plant(FreshMapping, (("device/clock-and-mprotect", "map-imbalance"),)),
     Plant(UnmapReused, (("device/clock-and-mprotect", "unmapped-access"),)),

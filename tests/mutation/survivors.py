@@ -236,6 +236,38 @@ REASONS: dict[str, tuple[str, ...]] = {
     (
         "One store, under refresh_lock: who reads active under gpc.lock finds the cache inactive, or listed and active."
     ): ("list_and_activate(): without write_lock_irq(gpc.lock)",),
+    "The first look only saves an allocation; the second one, under the page-table lock, decides.": (
+        "allows_huge_pmd(): without self.is_pmd_none(mm, number)",
+    ),
+    "One step of the model changes the entry, if it is still huge.": (
+        "_split_huge_pmd(): without spin_lock(mm.page_table_lock)",
+        "zap_huge_pmd(): without spin_lock(mm.page_table_lock)",
+    ),
+    "Pages of large folios are not migrated, and those that are finds locked who collapses them.": (
+        "collapse_pmd(): without down_write(mm.anon_vma_rwsem)",
+    ),
+    "The first look under mmap_lock only saves the second one, for writing, which decides.": (
+        "collapse_pmd(): without down_read(mm.mmap_lock)",
+    ),
+    "Faults of the model write, so that nothing is mapped through a read-only slot.": (
+        "kvm_mmu_slot_apply_flags(): without the test new.readonly",
+    ),
+    "It is dropped for an allocation alone; the split looks at the SPTE again.": (
+        "kvm_tdp_mmu_try_split_huge_pages(): without kvm.mmu_lock",
+    ),
+    "Folios of guest_memfd have one page in 7.3.4, so that a fault there asks for no level.": (
+        "kvm_mmu_max_mapping_level(): without the test private or slot.gmem_only",
+    ),
+    "A lower level than possible is slower, and no less right.": (
+        "kvm_mmu_max_mapping_level(): without self.host_pfn_mapping_level(kvm, gfn, slot)",
+        "kvm_mmu_max_mapping_level(): without self.kvm_gmem_max_mapping_level(kvm, private, max_level, fault)",
+    ),
+    "max_level is no higher than what the processor has, which the next test looks at.": (
+        "kvm_mmu_hugepage_adjust(): without the test self.max_huge_page_level == PG_LEVEL_4K",
+    ),
+    "A huge page that the range covers is in the range in progress anyway.": (
+        "add_hugepage_range(): without the test start <= gfn and last <= end",
+    ),
     "mmap_lock is held for writing; only truncation could meet the PTE, and it clears it in one step.": (
         "move_ptes(): without spin_lock(mm.page_table_lock)",
     ),

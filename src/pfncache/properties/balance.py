@@ -85,6 +85,8 @@ class RssProbe(Oracle):
                 vma = mm.vmas[number]
                 if pfn != -1 and not vma.present:
                     report("bad-rss", f"{mm.ptes[number]} maps pfn {pfn} when all is done, in no VMA")
+                if pfn != -1 and mm.ptes[number].writable and not vma.writable:
+                    report("bad-rss", f"{mm.ptes[number]} is writable when all is done, but {vma} is not")
                 if self.pfn_valid(pfn) and not vma.pfnmap:
                     page = self.mem_map[pfn]
                     if page.anon != (vma.mapping is None) or page.mapping is not vma.mapping:

@@ -31,6 +31,13 @@ class StaleSpteProbe(Oracle):
                 report("stale-spte", f"gfn {gfn} is mapped to pfn {pfn}, but the user's PTE is no longer writable")
 
     @atomic
+    def trace_set_huge_spte(self, kvm: Kvm, gfn: Gfn) -> None:
+        """Require that the two gfns are in one memslot, which may be one that is being deleted."""
+        super().trace_set_huge_spte(kvm, gfn)
+        if self.oracle_slot(kvm, gfn) is not self.oracle_slot(kvm, gfn + 1):
+            report("stale-spte", f"gfns {gfn} and {gfn + 1} are mapped as a huge page, but one memslot has not both")
+
+    @atomic
     def trace_page_free(self, page: Page) -> None:
         """Require that no SPTE of any VM maps the page."""
         super().trace_page_free(page)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.trace.events.kvm import HUGE_MAPPED
+from pfncache.linux.include.trace.events.kvm import GUEST_MAPPED, HUGE_MAPPED
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World, no_caches
 
@@ -66,9 +66,73 @@ def log_on(w: World) -> None:
 
 @scenario(gfns=2, pages=4, slots=2, huge=True, log_dirty=True, caches=no_caches)
 def log_off(w: World) -> None:
-    """Logging is switched off, so that two SPTEs become one, while one of the pages is zapped."""
+    """Logging is switched off, so that two SPTEs become one, while one of the pages is zapped and the guest faults."""
     _access_first(_touched(w)).reaches(HUGE_MAPPED)
+    _access(w, 0)
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 2, w.hva, False))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+def collapse_and_migrate(w: World) -> None:
+    """Two pages are collapsed by khugepaged while one is migrated and the guest accesses it."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva), w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.do(w.call("do_user_addr_fault", w.mm, w.other_hva))
+    _access(w, 0)
+    w.actor("compaction", w.call("migrate_pages", w.mm, w.hva), process=False)
+    w.actor("khugepaged", w.call("collapse_huge_page", w.mm, w.hva), process=False)
+
+
+@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+def fault(w: World) -> None:
+    """Two tasks touch the pages of a huge page, of which the second is unmapped."""
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.need_not_reach("touch': do_user_addr_fault() succeeded", "the page may be unmapped before")
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
+    w.actor("touch'", w.call("do_user_addr_fault", w.mm, w.other_hva))
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva))
+
+
+@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+def fault_protected(w: World) -> None:
+    """User space touches the first page of two, of which the second is read-only; the guest writes to the second."""
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0), w.call("do_mprotect_pkey", w.mm, w.other_hva, False))
+    w.cannot_reach("guest: run_guest_access() succeeded", "the page is read-only")
+    w.cannot_reach(GUEST_MAPPED, "the page is read-only")
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
+    _access(w, 1)
+
+
+@scenario(gfns=2, pages=4, slots=4, slot_ids=2, huge=True, caches=no_caches)
+def two_slots(w: World) -> None:
+    """The halves of a huge page are in two slots, of which the second is deleted while the guest faults in both."""
+    _touched(w).do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva),
+        w.call("set_memory_region", w.kvm, 1, 1, 1, w.other_hva),
+    )
+    w.actor("guest", *(w.call("run_guest_access", w.vcpu, gpa, False) for gpa in (w.kernel.PAGE_SIZE, 0)))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 1, 0, 0, w.other_hva))
+
+
+@scenario(gfns=2, pages=4, slots=2, huge=True, caches=no_caches)
+def one_slot_is_left(w: World) -> None:
+    """The slot has the second half of a huge page alone, where the guest faults."""
+    _touched(w).do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva), w.call("set_memory_region", w.kvm, 0, 1, 1, w.other_hva)
+    )
+    _access(w, 1)
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(gfns=2, pages=4, slots=2, huge=True, caches=no_caches)
+def misaligned(w: World) -> None:
+    """The slot's first gfn has another last bit than its user address: no SPTE can map the huge page."""
+    _touched(w).do(
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
+        w.call("set_memory_region", w.kvm, 0, 0, 2, w.hva - w.kernel.PAGE_SIZE),
+    )
+    _access(w, 1)
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 
 
@@ -89,3 +153,11 @@ def convert_back(w: World) -> None:
         w.call("set_memory_attributes", w.kvm, 0, 1, False),
         w.call("set_memory_attributes", w.kvm, 1, 2, False),
     )
+
+
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, shared_attribute=True, caches=no_caches)
+def convert_mapped(w: World) -> None:
+    """Half of a huge page that an SPTE maps is made private; the guest accesses the other half."""
+    _access_first(_touched(w))
+    _access(w, 0)
+    w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 2, True))

@@ -37,6 +37,17 @@ MOVED = [
     ("rfc-v4-fixed-migration-silent", "migration/gmem-unmapped", "stale-translation"),
     # invalidate_lock is outside of the folio lock: as in memory_failure() of mainline
     ("gmem-migration-waits", "migration/gmem-punch", "deadlock"),
+    # Large folios: a folio of which a part goes is split before the invalidation, or all of it is invalidated.
+    ("gmem-large-folios", "gmem/large-punch", None),
+    ("gmem-large-folios", "gmem/large-punch-mapped", None),
+    ("gmem-large-folios", "gmem/large-convert", None),
+    ("gmem-large-folios-rounded", "gmem/large-punch", None),
+    ("gmem-large-folios-late-split", "gmem/large-punch", "stale-spte"),
+    ("rfc-v4-fixed-large-folios", "gmem/large-clock", None),
+    # truncate_inode_partial_folio() of 7.3.4 removes a folio that it cannot split, also the part outside of the hole
+    ("gmem-large-folios-truncate", "gmem/large-punch", "stale-spte"),
+    ("gmem-large-folios-truncate", "gmem/large-convert", "stale-spte"),
+    ("rfc-v4-fixed-large-folios-truncate", "gmem/large-clock", "stale-translation"),
 ]
 HISTORY = [
     # The first mainline kernel with each fix is in the patch's docstring; here, what its absence does.

@@ -68,5 +68,6 @@ def test_which_designs_have_the_memory() -> None:
         "no-direct-map", "no-direct-map-on-7.2",
         "rfc-v2", "rfc-v3", "rfc-v4", "rfc-v4-on-7.3", "rfc-v4-fixed", "rfc-v4-bool", "uaccess-clock",
         "rfc-v4-fixed-migration", "rfc-v4-fixed-migration-silent",
+        "rfc-v4-fixed-large-folios", "rfc-v4-fixed-large-folios-truncate",
     }  # fmt: skip
     assert not (mainline_6_12 + [NoDirectMap]).has("gmem-ndm")  # before 6.18 no guest_memfd can be mapped

@@ -57,7 +57,7 @@ def test_a_slot_that_is_not_bound_has_no_file(make_host: MakeHost, design: str, 
     """kvm_gmem_bind() looked for other slots before it stored the file; 7.3.4 looks when it commits the slot."""
     host = make_host(DESIGNS[design].kernel(), vm_type=KVM_X86_SW_PROTECTED_VM)
     file = gmem_slot(host, 0)
-    slot = KvmMemorySlot("second", npages=1)
+    slot = KvmMemorySlot("second", npages=1, lpage_info=())
     slot.__dict__["slab_state"] = LIVE
     assert host.kernel.kvm_gmem_prepare_memory_region(host.kvm, slot, file, 1) == ret
     assert (slot.gmem_file is file, file.f_count) == ((True, 2) if ret == 0 else (False, 1))

@@ -7,6 +7,7 @@ from pfncache.designs import (
     alternatives,
     configurations,
     fixes,
+    large_folios,
     migration,
     reverts_gmem,
     reverts_main,
@@ -97,6 +98,30 @@ gmem_migration = (mainline_7_3 + [migration.MigrateGmem]).named(
 rfc_v4_fixed_migration = (rfc_v4_fixed + [migration.MigrateGmem]).named(
     "rfc-v4-fixed-migration", "rfc-v4-fixed with migration of guest_memfd's folios"
 )
+gmem_large = (mainline_7_3 + [large_folios.LargeGmemFolios]).named(
+    "gmem-large-folios", "mainline 7.3.4 with large folios in guest_memfd"
+)
+gmem_large_truncate = (
+    (mainline_7_3 + [large_folios.TruncatePartialFolio])
+    .named("gmem-large-folios-truncate", large_folios.TruncatePartialFolio.subject())
+    .broken_by("gmem/large-punch")
+)
+gmem_large_late = (
+    (mainline_7_3 + [large_folios.SplitInInvalidation])
+    .named("gmem-large-folios-late-split", large_folios.SplitInInvalidation.subject())
+    .broken_by("gmem/large-punch")
+)
+gmem_large_rounded = (mainline_7_3 + [large_folios.InvalidateFolios]).named(
+    "gmem-large-folios-rounded", large_folios.InvalidateFolios.subject()
+)
+rfc_v4_fixed_large = (rfc_v4_fixed + [large_folios.LargeGmemFolios]).named(
+    "rfc-v4-fixed-large-folios", "rfc-v4-fixed with large folios in guest_memfd"
+)
+rfc_v4_fixed_large_truncate = (
+    (rfc_v4_fixed + [large_folios.TruncatePartialFolio])
+    .named("rfc-v4-fixed-large-folios-truncate", "rfc-v4-fixed with large folios that truncation splits or removes")
+    .broken_by("gmem/large-clock")
+)
 gmem_migration_waits = (
     (gmem_migration + [migration.WaitForInvalidateLock])
     .named("gmem-migration-waits", migration.WaitForInvalidateLock.subject())
@@ -163,6 +188,8 @@ DESIGNS: dict[str, Design] = {
         rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, range_filter, preempt_rt,
         gmem_migration, rfc_v4_fixed_migration, gmem_migration_waits,
         gmem_migration_after, gmem_migration_silent, rfc_v4_fixed_migration_silent,
+        gmem_large, gmem_large_late, gmem_large_rounded, gmem_large_truncate,
+        rfc_v4_fixed_large, rfc_v4_fixed_large_truncate,
         *((mainline_7_3 + [p]).named(n, p.subject()) for n, p in _FIXES.items()),
         *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
     )

@@ -223,3 +223,64 @@ def bind_past_the_end(w: World) -> None:
         w.call("set_memory_region", w.kvm, 1, 1, 1, w.other_hva, False, False, w.gmem, 1),
         w.call("filp_close", w.gmem),
     )
+
+
+# Folios of two pages, in designs that have them
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+def large_punch(w: World) -> None:
+    """The guest faults in both pages of a guest_memfd of which the second is punched."""
+    _guest_at_both(w).actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 1, 2))
+    _may_be_refused(w, "punch: kvm_gmem_punch_hole() succeeded")
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+def large_punch_mapped(w: World) -> None:
+    """The second page of a guest_memfd that the guest has mapped is punched and allocated again; the guest faults."""
+    w.do(w.call("run_guest_access", w.vcpu, 0, False))
+    _guest_at_both(w)
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 1, 2), w.call("kvm_gmem_allocate", w.gmem, 1, 2))
+    _may_be_refused(w, "punch: kvm_gmem_punch_hole() succeeded")
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, gfns=2, file_pages=2, pages=4, huge=True)
+def large_clock(w: World) -> None:
+    """The clock is in the second page of a guest_memfd, where the guest faults, while the first is punched."""
+    w.clock_refused().do(
+        w.call("kvm_gmem_allocate", w.gmem, 0, 2),
+        w.call("set_msr_system_time", w.vcpu, w.kernel.PAGE_SIZE, True),
+    )
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("guest", w.call("run_guest_access", w.vcpu, w.kernel.PAGE_SIZE, False))
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
+    _may_be_refused(w, "punch: kvm_gmem_punch_hole() succeeded")
+
+
+@scenario(memory=MemoryKind.GMEM_MMAP, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+def large_mapped(w: World) -> None:
+    """User space touches the first page of a guest_memfd of which the second is punched; the guest faults there."""
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, w.gmem.f_mapping, 1))
+    w.actor("guest", w.call("run_guest_access", w.vcpu, w.kernel.PAGE_SIZE, False))
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 1, 2))
+    _may_be_refused(w, "punch: kvm_gmem_punch_hole() succeeded")
+
+
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+def large_convert(w: World) -> None:
+    """The second page of private memory is made shared, then punched, while the guest faults in the first."""
+    w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 2))
+    w.actor("guest", w.call("run_guest_access", w.vcpu, 0, True))
+    w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 2, False), w.call("kvm_gmem_punch_hole", w.gmem, 1, 2))
+    _may_be_refused(w, "vmm: kvm_gmem_punch_hole() succeeded")
+
+
+def _guest_at_both(w: World) -> World:
+    """Add a guest that accesses both pages of its memory."""
+    return w.actor("guest", *(w.call("run_guest_access", w.vcpu, gpa, False) for gpa in (0, w.kernel.PAGE_SIZE)))
+
+
+def _may_be_refused(w: World, target: str) -> None:
+    """State that a design may refuse to split a folio."""
+    w.need_not_reach(target, "a folio that is in use is not split")

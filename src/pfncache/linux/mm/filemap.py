@@ -22,7 +22,7 @@ class Filemap(Mm):
         """
         page = mapping.i_pages[index].page
         if page is not None:
-            page.refcount += 1
+            self.page_folio(page).refcount += 1
         return page
 
     @atomic
@@ -50,10 +50,10 @@ class Filemap(Mm):
             page = self.filemap_get_entry(mapping, index)
             if page is None:
                 return None
-            page.lock.lock()
+            self.page_folio(page).lock.lock()
             if page.mapping is mapping:
                 return page
-            page.lock.unlock()
+            self.page_folio(page).lock.unlock()
             self.put_page(page)
 
     def filemap_grab_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:

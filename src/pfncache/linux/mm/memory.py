@@ -309,7 +309,7 @@ class Memory(Shmem):
             installed = mm.ptes[number].pfn < 0
             if installed:
                 self.set_pte_range(mm, number, page, writable)
-        page.lock.unlock()
+        self.page_folio(page).lock.unlock()
         if not installed:
             self.put_page(page)
         return 0

@@ -24,7 +24,7 @@ class Truncate(Filemap):
                 page = self.filemap_lock_folio(mapping, index)
                 if page is not None:
                     self.truncate_inode_folio(mapping, page)
-                    page.lock.unlock()
+                    self.page_folio(page).lock.unlock()
                     self.put_page(page)
 
     def truncate_inode_folio(self, mapping: AddressSpace, page: Page) -> None:

@@ -72,7 +72,7 @@ class KvmMemorySlot(Record, slab=True):
     gmem_pgoff: Pgoff
     arch_ready: bool
     """arch.rmap and arch.lpage_info are allocated."""
-    lpage_info: tuple[KvmLpageInfo, ...] = ()
+    lpage_info: tuple[KvmLpageInfo, ...]
     """arch.lpage_info of level PG_LEVEL_2M, by huge page from that of base_gfn on; under mmu_lock."""
     dirty_bitmap: DirtyBitmap | None
     """Of a slot with dirty logging; an INVALID copy, or a slot that has been moved, has that of the old slot."""

@@ -148,7 +148,7 @@ class GuestMemfdFile(KvmMm):
                     page = self.filemap_grab_folio(inode, index)
                     if page is None:
                         return -ENOMEM
-                    page.lock.unlock()
+                    self.page_folio(page).lock.unlock()
                     self.put_page(page)
         return 0
 

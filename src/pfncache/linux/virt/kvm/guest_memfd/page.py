@@ -50,7 +50,7 @@ class GuestMemfdPage(KvmMm):
         if page is None:
             return KVM_PFN_ERR_FAULT
         if page.hwpoison:
-            page.lock.unlock()
+            self.page_folio(page).lock.unlock()
             self.put_page(page)
             return KVM_PFN_ERR_HWPOISON
         self.make_uptodate(mapping, page)
@@ -144,14 +144,14 @@ class GuestMemfdPage(KvmMm):
         if page is None:
             return KVM_PFN_ERR_FAULT
         if page.hwpoison:
-            page.lock.unlock()
+            self.page_folio(page).lock.unlock()
             self.put_page(page)
             return KVM_PFN_ERR_HWPOISON
         self.make_uptodate(inode, page)
         if self.kvm_gmem_is_private_mem(inode, index) and self.kvm_arch_gmem_make_private(kvm, gfn, page.pfn) != 0:
-            page.lock.unlock()
+            self.page_folio(page).lock.unlock()
             self.put_page(page)
             return KVM_PFN_ERR_FAULT
         pfn = page.pfn
-        page.lock.unlock()
+        self.page_folio(page).lock.unlock()
         return pfn

@@ -22,7 +22,7 @@ def test_json_is_one_document(pfncache_process: Call) -> None:
     assert (run.code, run.err) == (0, "")
     (matrix,) = run.document["matrices"]
     assert (run.document["schema"], matrix["design"], matrix["kernel"]) == (2, "rfc-v4", None)
-    assert len(matrix["cells"]) == 143
+    assert len(matrix["cells"]) == 187
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.linux.arch.x86.include.asm.svm import SVM_EXIT_HLT, VMCB_EXIT_CODE
 from pfncache.linux.include.uapi import (
     HV_X64_MSR_SIEFP,
     HV_X64_MSR_SIMP,
@@ -18,7 +19,7 @@ from pfncache.linux.include.uapi import (
 )
 from pfncache.machines.machine import GuestExit, Machine, Vcpu
 from pfncache.machines.model.machine import ModelMachine
-from pfncache.machines.program import STORE_RAX, STORE_RDX
+from pfncache.machines.program import STORE_RAX, STORE_RDX, l2_entry
 
 AT = 3 * PAGE_SIZE + 0x40
 SIZE = 4 * PAGE_SIZE
@@ -157,3 +158,39 @@ def test_guest_without_a_synic_gets_an_exception(machine: Machine) -> None:
     vcpu, _ = with_memory(machine)
     with pytest.raises(GuestExit, match=r"^SHUTDOWN$"):
         vcpu.wrmsr(HV_X64_MSR_SIMP, PAGE_SIZE | 1)
+
+
+def with_l2_entry(machine: Machine) -> tuple[Vcpu, int]:
+    if not machine.capabilities.nested_npt:
+        pytest.skip("no nested SVM with nested paging")
+    vcpu, hva = with_memory(machine)
+    vcpu.store(AT, l2_entry(0))
+    return vcpu, hva
+
+
+@pytest.mark.parametrize("vmcb", [None, PAGE_SIZE])
+def test_l2_reads_by_way_of_the_entry_and_exits(machine: Machine, vmcb: int | None) -> None:
+    vcpu, hva = with_l2_entry(machine)
+    for number, word in ((0, b"target 0"), (1, b"target 1")):
+        vcpu.store(AT, l2_entry(number))
+        assert (vcpu.enter_l2(AT, vmcb), vcpu.leave_l2()) == (word, SVM_EXIT_HLT)
+    code = int.from_bytes(machine.read(hva + PAGE_SIZE + VMCB_EXIT_CODE, 8), "little")
+    assert code == (SVM_EXIT_HLT if vmcb else 0)
+
+
+def test_l2_without_an_entry_exits_by_itself(machine: Machine) -> None:
+    vcpu, _ = with_l2_entry(machine)
+    vcpu.store(AT, bytes(8))
+    assert vcpu.enter_l2(AT) is None
+    vcpu.store(AT, l2_entry(1))
+    assert vcpu.enter_l2(AT) == b"target 1"
+
+
+def test_guest_that_only_the_model_has(model: ModelMachine) -> None:
+    vcpu, hva = with_memory(model)
+    vcpu.run_l2_apic(PAGE_SIZE, lambda: None)
+    assert model.read(hva + PAGE_SIZE + 0x80, 1) == b"\xf0"
+    with pytest.raises(GuestExit, match=r"^VMFAIL$"):
+        vcpu.run_l2_apic(SIZE, lambda: None)
+    with pytest.raises(GuestExit, match=r"^FAIL_ENTRY$"):
+        vcpu.run_vmsa(0)

@@ -45,7 +45,7 @@ def test_marks(model: Observation, real: Observation | None, mark: Mark | None) 
 
 
 def test_every_cell_is_there(mainline: Matrix) -> None:
-    assert len(mainline.cells) == len(PATHS) * len(KINDS) == 143
+    assert len(mainline.cells) == len(PATHS) * len(KINDS) == 187
     assert {cell.mark for cell in mainline.cells.values()} == {None}
 
 
@@ -57,23 +57,25 @@ def test_means_of_a_path(mainline: Matrix) -> None:
 
 def test_conclusion_of_mainline(mainline: Matrix) -> None:
     assert mainline.conclusion() == [
-        "12 of 13 paths reach guest_memfd only where user space maps it (pfncache, pfncache by hva, "
-        "kvm_read/write_guest, gfn_to_hva_cache, steal time, page walk, accessed bit, emulator fetch, emulator read, "
-        "emulator write, emulator cmpxchg, kvm_vcpu_map): gmem and ndm memory that a guest may use for any "
-        "of them must stay mapped at the slot's address",
-        "without the direct map, pfncache, pfncache by hva and kvm_vcpu_map do not reach it even when it is mapped",
-        "private memory is reached by TDP fault alone",
+        "15 of 17 paths reach guest_memfd only where user space maps it (pfncache, pfncache by hva, "
+        "kvm_read/write_guest, kvm_clear_guest, gfn_to_hva_cache, steal time, page walk, accessed bit, atomic read, "
+        "emulator fetch, emulator read, emulator write, emulator cmpxchg, kvm_vcpu_map, mapping of L2): gmem and ndm "
+        "memory that a guest may use for any of them must stay mapped at the slot's address",
+        "without the direct map, pfncache, pfncache by hva, kvm_vcpu_map and mapping of L2 do not reach it even when "
+        "it is mapped",
+        "private memory is reached by VMSA and TDP fault alone",
     ]
 
 
 def test_conclusion_of_the_series_names_what_breaks() -> None:
     sentences = compute(DESIGNS["rfc-v4"]).conclusion()
     assert sentences[0].startswith(
-        "11 of 13 paths reach guest_memfd only where user space maps it (pfncache by hva, kvm_read/write_guest, "
+        "14 of 17 paths reach guest_memfd only where user space maps it (pfncache by hva, kvm_read/write_guest, "
     )
     assert sentences[1:] == [
-        "without the direct map, pfncache by hva and kvm_vcpu_map do not reach it even when it is mapped",
-        "private memory is reached by TDP fault alone",
+        "without the direct map, pfncache by hva, kvm_vcpu_map and mapping of L2 do not reach it even when it is "
+        "mapped",
+        "private memory is reached by VMSA and TDP fault alone",
         "pfncache breaks wild-pointer on anon/mapped, gmem0/other",
         "pfncache breaks private-access on private/unmapped, private/other",
         "pfncache by hva breaks wild-pointer on anon/mapped, gmem/other, gmem0/other, private/other",

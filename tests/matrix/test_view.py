@@ -53,7 +53,7 @@ def test_kernel_is_set_beside_it() -> None:
     real["page walk", "gmem/unmapped"] = Observation(CellVerdict.FAILS, "SHUTDOWN")
     real["TDP fault", "ndm/mapped"] = Observation(CellVerdict.UNSEEN, "no such memory")
     text = shown(compute(DESIGNS["mainline-7.3"], real, "some kernel"))
-    assert "some kernel: 140 confirmed ✓, 1 ends otherwise ≈, 1 differs ≠, 1 cannot be shown here of 143 cells" in text
+    assert "some kernel: 175 confirmed ✓, 1 ends otherwise ≈, 1 differs ≠, 10 cannot be shown here of 187 cells" in text
     assert "  pfncache on anon/mapped: lost, and works on the model" in text
     assert "  page walk on gmem/unmapped: fails: SHUTDOWN, and fails: #PF on the model" in text
     assert "  1 cells: no such memory" in text

@@ -6,7 +6,10 @@ from __future__ import annotations
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS, no_direct_map
-from pfncache.designs.design import Design
+from pfncache.designs.design import Design, Patch
+from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
+from pfncache.linux.arch.x86.kvm.svm.nested import SvmNested
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests import SELFTESTS
 from pfncache.selftests.outcome import SelftestStatus, run_on
@@ -75,6 +78,52 @@ def test_rfc_v4_breaks_ordinary_memory_and_recreated_slots() -> None:
         "clock/in-gmem1-elsewhere",
         "clock/in-gmem1-own-mapping",
     }
+
+
+class KeepsWhatItCannotRead(Patch, PagingTmpl):
+    """A kernel that keeps the shadow of an entry which it cannot read under mmu_lock."""
+
+    def sync_spte(self, vcpu: KvmVcpu) -> int:
+        return max(super().sync_spte(vcpu), 0)
+
+
+class NeverReadsAgain(Patch, PagingTmpl):
+    """A kernel that does not read the entries of a table that the guest has changed."""
+
+    def sync_spte(self, vcpu: KvmVcpu) -> int:
+        return 0
+
+
+class KeepsTheVmcb(Patch, SvmNested):
+    """A kernel that writes the exit of L2 to the page that it has mapped for the entry."""
+
+    def nested_svm_vmrun(self, vcpu: KvmVcpu, vmcb12: int) -> int:
+        ret = super().nested_svm_vmrun(vcpu, vmcb12)
+        _, vcpu.virtual_apic_map.pfn, vcpu.virtual_apic_map.khva = self.kvm_vcpu_map(vcpu, self.gpa_to_gfn(vmcb12))
+        return ret
+
+    def nested_svm_vmexit(self, vcpu: KvmVcpu, exit_code: int) -> bool:
+        kept = vcpu.virtual_apic_map
+        self.host_write_exit_code(kept.khva, exit_code)
+        self.kvm_vcpu_unmap(vcpu, self.gpa_to_gfn(vcpu.host_vmcb12_gpa), kept.pfn, kept.khva)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("patch", "failing"),
+    [
+        (KeepsWhatItCannotRead, {"table-dropped-anon", "table-dropped-memfd", "table-dropped-gmem", "table-unmapped"}),
+        (
+            NeverReadsAgain,
+            {"table-anon", "table-memfd", "table-gmem", "table-unmapped"}
+            | {f"table-dropped-{memory}" for memory in ("anon", "memfd", "gmem")},
+        ),
+        (KeepsTheVmcb, {"vmcb-dontneed", "vmcb-mapped-over", "vmcb-punched", "vmcb-unmapped"}),
+    ],
+)
+def test_wrong_kernel_fails_tests_of_l2(patch: type[Patch], failing: set[str]) -> None:
+    found = results(DESIGNS["mainline-7.3"] + [patch], "nested/")
+    assert {result.test.short for result in found.values() if result.verdict is SelftestVerdict.FAILED} == failing
 
 
 def test_reverted_fix_fails_its_test() -> None:

@@ -9,6 +9,7 @@ from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
 from pfncache.linux.arch.x86.kvm.hyperv import Hyperv
 from pfncache.linux.arch.x86.kvm.mmu.paging_tmpl import PagingTmpl
 from pfncache.linux.arch.x86.kvm.msrs import Msrs
+from pfncache.linux.arch.x86.kvm.svm.nested import SvmNested
 from pfncache.linux.arch.x86.kvm.svm.sev import Sev
 from pfncache.linux.arch.x86.kvm.svm.svm import Svm
 from pfncache.linux.arch.x86.kvm.vmx.vmx import Vmx
@@ -69,7 +70,7 @@ class Vmlinux(
     Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, MemoryRegion, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
-    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, Sev, Vmx,
+    VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, SvmNested, Sev, Vmx,
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, HugeMemory, MmuNotifier, Iomem, Highmem,
     Workqueue, Fork, Ksm, PgtableGeneric, Userfaultfd, SetMemory, Usercopy, Fault,
 ):  # fmt: skip

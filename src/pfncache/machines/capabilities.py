@@ -41,6 +41,12 @@ class Capabilities:
     """Whether a prefix makes KVM emulate an instruction (KVM's parameter force_emulation_prefix)."""
     nested_svm: bool = False
     """Whether guests can be hypervisors that use SVM."""
+    nested_npt: bool = False
+    """Whether these can use nested paging, so that KVM shadows their tables."""
+    nested_vmx: bool = False
+    """Whether guests can be hypervisors that use VMX: on a model alone, as no machine has the code of such a guest."""
+    snp: bool = False
+    """Whether guests can be SNP guests: on a model alone, for the same reason."""
     synic: bool = False
     """Whether a vCPU can have the synthetic interrupt controller of Hyper-V."""
     xen: int = 0

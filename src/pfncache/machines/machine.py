@@ -166,6 +166,33 @@ class Vcpu(Closing):
     def vmsave(self, gpa: int) -> None:
         """VMSAVE at `gpa` in the guest; GuestExit on failure. Requires nested SVM."""
 
+    @abstractmethod
+    def enter_l2(self, entry: int, vmcb: int | None = None) -> bytes | None:
+        """The guest enters an L2 guest (VMRUN), which reads by way of the nested page-table entry at gpa `entry`.
+
+        It writes its VMCB at `vmcb`, where KVM then maps it, or to memory of the machine's own. Returns what L2 has
+        read, and L2 stays entered; None if the guest gets a nested page fault instead, by which L2 is left. GuestExit
+        on failure. Requires nested SVM.
+        """
+
+    @abstractmethod
+    def leave_l2(self) -> int:
+        """L2 halts, which the guest intercepts (#VMEXIT). Returns the exit code that it reads in its VMCB.
+
+        GuestExit on failure.
+        """
+
+    def run_l2_apic(self, gpa: int, meanwhile: Callable[[], object]) -> None:
+        """An L2 guest writes its task priority in the virtual-APIC page at `gpa`, after `meanwhile`, and exits.
+
+        GuestExit if it is not entered. Requires nested VMX.
+        """
+        raise NotImplementedError("no code of a guest that uses VMX")
+
+    def run_vmsa(self, gpa: int) -> None:
+        """The SNP guest runs from a VMSA at `gpa`; GuestExit if it is not entered. Requires SNP."""
+        raise NotImplementedError("no code of an SNP guest")
+
     def clock(self, gpa: int) -> tuple[PvClock, int]:
         """Read the clock at `gpa` as a guest does. Returns the structure and the time computed from it."""
         while True:

@@ -26,6 +26,17 @@ STORE_RAX, STORE_RDX = bytes.fromhex("488901"), bytes.fromhex("488911")
 """mov [rcx], rax and mov [rcx], rdx: code by which two pages of code differ."""
 
 
+L2_TARGETS = {0xFFFF9000: b"target 0", 0xFFFFF000: b"target 1"}
+"""Guest physical addresses of two pages of the machine's own, by their contents, which an L2 guest's entries map."""
+L2_ENTRY_FLAGS = 0x67
+"""Of an entry of a nested page table: present, writable, user, accessed and dirty."""
+
+
+def l2_entry(target: int) -> bytes:
+    """Return an entry of a nested page table that maps one of the two targets."""
+    return (list(L2_TARGETS)[target] | L2_ENTRY_FLAGS).to_bytes(8, "little")
+
+
 class CpuMode(enum.Enum):
     """Processor mode of a program; the ring modes are 64-bit, with page tables."""
 

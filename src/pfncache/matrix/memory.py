@@ -10,6 +10,7 @@ from pfncache.linux.include.uapi import (
     GUEST_MEMFD_FLAG_NO_DIRECT_MAP,
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
     KVM_X86_DEFAULT_VM,
+    KVM_X86_SNP_VM,
     KVM_X86_SW_PROTECTED_VM,
     PAGE_SIZE,
     SHARED_GMEM,
@@ -76,9 +77,10 @@ class GuestMemoryKind:
             )
         return (guest_memfd_slots(self.flags),)
 
-    def build(self, machine: Machine, irqchip: bool = False, synic: bool = False) -> ProbeSetup:
+    def build(self, machine: Machine, irqchip: bool = False, synic: bool = False, snp: bool = False) -> ProbeSetup:
         """Create a VM with memory of this kind from gpa 0 on."""
-        vm = machine.create_vm(KVM_X86_SW_PROTECTED_VM if self.private else KVM_X86_DEFAULT_VM)
+        private = KVM_X86_SNP_VM if snp else KVM_X86_SW_PROTECTED_VM
+        vm = machine.create_vm(private if self.private else KVM_X86_DEFAULT_VM)
         if irqchip:
             vm.create_irqchip()
         if synic:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pfncache.linux.arch.x86.kvm.vmx.vmx import APIC_TASKPRI
 from pfncache.linux.include.uapi import (
     HV_SYNIC_SIMP_ENABLE,
     HV_X64_MSR_SIMP,
@@ -25,11 +26,12 @@ from pfncache.linux.include.uapi import (
     XEN_COMPAT,
 )
 from pfncache.machines.capabilities import Capabilities
-from pfncache.machines.program import STORE_RAX, STORE_RDX
+from pfncache.machines.program import L2_TARGETS, STORE_RAX, STORE_RDX, l2_entry
 from pfncache.matrix.cell import Refused
 from pfncache.matrix.memory import ProbeSetup
 from pfncache.selftests.selftest import Need
 from pfncache.selftests.suites.hyperv import synic
+from pfncache.selftests.suites.nested import nested_npt, nested_vmx
 from pfncache.selftests.suites.xen import CONFIG, xen
 
 WORD = 8
@@ -49,6 +51,7 @@ def _directory_entry(gpa: int) -> bytes:
 
 
 _ENTRY, _OTHER_ENTRY = _directory_entry(0x40000000), _directory_entry(0x80000000)
+_L2_ENTRY = l2_entry(0)
 _TARGETS = {0x40000000: _ENTRY, 0x80000000: _OTHER_ENTRY}
 
 
@@ -73,6 +76,8 @@ class AccessPath:
     irqchip: bool = False
     synic: bool = False
     """Whether the guest is a Hyper-V guest with a SynIC."""
+    snp: bool = False
+    """Whether the guest is an SNP guest, and the path for its private memory alone."""
     needs: tuple[Need, ...] = ()
 
 
@@ -121,6 +126,24 @@ def _accessed(setup: ProbeSetup) -> None:
         raise Refused("#PF")
 
 
+def _shadowed_entry(setup: ProbeSetup) -> bytes:
+    """Change an entry at the user address, and another one as the guest. Returns whether KVM has used the guest's."""
+    words = list(L2_TARGETS.values())
+    _l2_reads(setup)
+    setup.vcpu.store(AT + WORD, bytes(WORD))
+    setup.machine.write(setup.hva + AT, l2_entry(1))
+    used = l2_entry(words.index(_l2_reads(setup)))
+    return _L2_ENTRY if used == setup.vcpu.load(AT) else _AT_HVA
+
+
+def _l2_reads(setup: ProbeSetup) -> bytes:
+    word = setup.vcpu.enter_l2(AT)
+    if word is None:
+        raise Refused("#NPF")
+    setup.vcpu.leave_l2()
+    return word
+
+
 def _fetch(setup: ProbeSetup) -> bytes:
     return {_RAX: _code(STORE_RAX), _RDX: _code(STORE_RDX)}[setup.vcpu.run_code(AT, _RAX, _RDX)]
 
@@ -131,6 +154,15 @@ def _code(instruction: bytes) -> bytes:
 
 def _emulates(capabilities: Capabilities) -> str:
     return "" if capabilities.emulates_any else "the processor executes it itself"
+
+
+def _vmsa(setup: ProbeSetup) -> bytes:
+    setup.vcpu.run_vmsa(_PAGE)
+    return _NOTHING
+
+
+def _snp(capabilities: Capabilities) -> str:
+    return "" if capabilities.snp else "no SNP guest"
 
 
 def _nests(capabilities: Capabilities) -> str:
@@ -178,6 +210,12 @@ PATHS: dict[str, AccessPath] = {
             "the same: an accessed or dirty bit is set", _accessed, in_guest=_ENTRY, at_hva=_ENTRY,
         ),
         AccessPath(
+            "atomic read", "kvm_vcpu_read_guest_atomic(), FNAME(sync_spte), FNAME(gpte_changed)",
+            "virt/kvm/kvm_main.c",
+            "shadow paging, nested paging: a table that the guest may have changed is read under mmu_lock",
+            _shadowed_entry, reads=True, in_guest=_L2_ENTRY, at_hva=_L2_ENTRY, needs=(nested_npt,),
+        ),
+        AccessPath(
             "emulator fetch", "kvm_fetch_guest_virt()", "arch/x86/kvm/x86.c",
             "every emulated instruction, MMIO's above all", _fetch,
             reads=True, in_guest=_code(STORE_RAX), at_hva=_code(STORE_RDX),
@@ -200,6 +238,16 @@ PATHS: dict[str, AccessPath] = {
             "kvm_vcpu_map", "__kvm_vcpu_map()", "virt/kvm/kvm_main.c",
             "nested SVM's VMCB, nested VMX's APIC pages and posted interrupts, SEV-ES's GHCB",
             lambda setup: setup.vcpu.vmsave(_PAGE), at=_PAGE + VMCB_TR, needs=(_nests,),
+        ),
+        AccessPath(
+            "mapping of L2", "nested_get_vmcs12_pages()", "arch/x86/kvm/vmx/nested.c",
+            "nested VMX's APIC pages, pinned from the entry of L2 to its exit",
+            lambda setup: setup.vcpu.run_l2_apic(_PAGE, lambda: None), at=_PAGE + APIC_TASKPRI, needs=(nested_vmx,),
+        ),
+        AccessPath(
+            "VMSA", "__sev_snp_reload_vmsa()", "arch/x86/kvm/svm/sev.c",
+            "an SNP guest's registers: the processor accesses them by a pfn that KVM keeps", _vmsa,
+            reads=True, snp=True, needs=(_snp,),
         ),
         AccessPath(
             "TDP fault", "kvm_mmu_faultin_pfn(), kvm_mmu_faultin_pfn_gmem()", "arch/x86/kvm/mmu/mmu.c",

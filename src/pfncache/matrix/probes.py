@@ -58,10 +58,12 @@ def probe(
     """Probe one cell on a machine; `during` encloses KVM's access."""
     needs = (*kind.needs, *path.needs)
     missing = "; ".join(text for need in needs if (text := need(machine.capabilities)))
+    if path.snp and not kind.private:
+        missing = "private memory only"
     if missing:
         return Observation(CellVerdict.UNSEEN, missing)
     try:
-        setup = kind.build(machine, path.irqchip, path.synic)
+        setup = kind.build(machine, path.irqchip, path.synic, path.snp)
         _prepare(setup, path)
         return _look(setup, path, during or nullcontext())
     except PropertyViolated as splat:

@@ -12,6 +12,7 @@ from pfncache.selftests.suites import (
     hyperv,
     invalidation,
     limits,
+    nested,
     races,
     series,
     slots,
@@ -26,7 +27,7 @@ SUITES = (
     series.SUITE, series.CONVERSION, api.SLOTS, api.GMEM, attributes.SUITE, limits.SUITE, clock.CLOCK_SUITE,
     clock.STEAL_SUITE, invalidation.SUITE, invalidation.STEAL_SUITE, slots.SUITE, slots.DIRTY, races.PAUSED,
     races.WINDOW, footprint.SUITE, xen.SUITE, xen_poll.SUITE, widened.SUITE, widened.EXITS, vm_destroy.SUITE,
-    xen_vcpu.TIMERS, hyperv.SUITE,
+    xen_vcpu.TIMERS, hyperv.SUITE, nested.SUITE,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
 """Every test, by name."""

@@ -19,6 +19,7 @@ RING = "the model has no dirty ring"
 LAST_USED = "without the slot that the vCPU used last, which is valid for one generation"
 RUNNING = "a member of the task instead of the CPU"
 ZEROS = "it writes the zero page, whose contents the checker does not have"
+NO_FAULTS = "it reads without page faults, which the model has as a member of the task"
 WRITTEN = "properties look at what is written and marked dirty"
 
 TABLES = Tables(
@@ -27,6 +28,8 @@ TABLES = Tables(
         "kvm_vcpu_gfn_to_memslot": LAST_USED,
         "kvm_get_running_vcpu": RUNNING,
         "kvm_clear_guest": ZEROS,
+        "__kvm_read_guest_atomic": NO_FAULTS,
+        "kvm_vcpu_read_guest_atomic": NO_FAULTS,
     },
     members={
         ("Kvm", "dirty_ring_size"): MemberEntry("0", RING),

@@ -11,7 +11,7 @@ import struct
 
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.host.structs import KvmDtable, KvmSegment, KvmSregs
-from pfncache.machines.program import ROLES, CpuMode, GuestProgram
+from pfncache.machines.program import L2_TARGETS, ROLES, CpuMode, GuestProgram
 
 GPA = 0xFFFF0000
 SIZE = 0x10000
@@ -26,6 +26,11 @@ WALK_PML4, WALK_PDPT, REAL_CODE = 0x7000, 0x8000, 0x9000
 """Offsets: page tables for KVM_TRANSLATE, and code for real mode."""
 USER_RW = 7
 """Flags of a page-table entry: present, writable, user."""
+NESTED_PML4, _NESTED_PDPT, _NESTED_PD, VMCB, _NESTED_PD_TOP = 0xA000, 0xB000, 0xC000, 0xD000, 0xE000
+"""Offsets: page tables of an L2 guest, which map the first GiB and the firmware as they are, and its VMCB."""
+L2_WINDOW = 0x20000000
+"""L2 guest physical address that a table in the guest's memory maps, by NESTED_WINDOW_ENTRY."""
+NESTED_WINDOW_ENTRY = _NESTED_PD + (L2_WINDOW >> 21) * 8
 _LARGE = 1 << 7
 _HLT = bytes.fromhex("f4 ebfd")  # hlt; jmp back
 _PROGRAMS = {
@@ -36,10 +41,15 @@ _PROGRAMS = {
     "cmpxchg": bytes.fromhex("0f0b 6b766d 66f00fb113 488901 ebfe"),
     "vmsave": bytes.fromhex("0f01db 488901 ebfe"),  # vmsave; mov [rcx], rax; jmp .
     "hypercall": bytes.fromhex("0f01d9 488901 ebfe"),  # vmmcall; mov [rcx], rax; jmp .
+    # rep movsq; mov rcx, r8; vmrun; mov rdx, [rax + exit_code]; mov [rcx + 8], rdx; jmp .
+    "vmrun": bytes.fromhex("f348a5 4c89c1 0f01d8 488b5070 48895108 ebfe"),
+    "l2": bytes.fromhex("488b03 488901 f4"),  # mov rax, [rbx]; mov [rcx], rax; hlt
     "wrmsr": bytes.fromhex("0f30 488903 ebfe"),  # wrmsr; mov [rbx], rax; jmp .
     "rdtsc": bytes.fromhex("0f31 48c1e220 4809d0 488901 ebfe"),  # rdtsc; rdx:rax to rax; mov [rcx], rax; jmp .
 }
 _REAL_CMPXCHG = bytes.fromhex("f0 0fb10f f4")  # lock cmpxchg [bx], cx; hlt
+L2_OFFSET = 8
+"""Offset of L2's access in its page."""
 _STEP = 32
 ENTRY = {name: GPA + _CODE + number * _STEP for number, name in enumerate(_PROGRAMS)}
 """Address of each program. Registers: rbx is the operand's address, rax the value to store, rcx is REPORT."""
@@ -77,6 +87,15 @@ def image() -> bytes:
         start = _CODE + number * _STEP
         memory[start : start + len(code)] = code
     memory[_RESET : _RESET + len(_HLT)] = _HLT
+    entry(NESTED_PML4, GPA + _NESTED_PDPT | USER_RW)
+    entry(_NESTED_PDPT, GPA + _NESTED_PD | USER_RW)
+    entry(_NESTED_PDPT + 3 * 8, GPA + _NESTED_PD_TOP | USER_RW)
+    for number in range(512):
+        entry(_NESTED_PD + number * 8, number << 21 | USER_RW | _LARGE)
+    entry(_NESTED_PD_TOP + 511 * 8, (GPA & ~0x1FFFFF) | USER_RW | _LARGE)
+    for target, contents in L2_TARGETS.items():
+        start = target - GPA + L2_OFFSET
+        memory[start : start + len(contents)] = contents
     entry(WALK_PML4, GPA + WALK_PDPT | USER_RW)
     memory[REAL_CODE : REAL_CODE + len(_REAL_CMPXCHG)] = _REAL_CMPXCHG
     return bytes(memory)

@@ -94,6 +94,7 @@ class KvmMachine(KvmHost, Machine):
             processor=processor(),
             forced_emulation=forced_emulation(),
             nested_svm=self.supports(*_CPUID_SVM),
+            nested_npt=self.supports(*_CPUID_SVM) and processor().nested_paging,
             delayed=bpf.available(),
             parallel=(os.cpu_count() or 1) > 1,
             disposable=self._disposable,

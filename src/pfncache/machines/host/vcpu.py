@@ -8,6 +8,7 @@ import errno
 import os
 from typing import Protocol
 
+from pfncache.linux.arch.x86.include.asm.svm import SVM_EXIT_NPF
 from pfncache.linux.include.uapi import (
     KVM_INTERNAL_ERROR_EMULATION,
     KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
@@ -19,7 +20,7 @@ from pfncache.linux.include.uapi import (
     PROT_RW,
     SCHEDOP_POLL,
 )
-from pfncache.machines.host import firmware, libc, pace
+from pfncache.machines.host import firmware, l2, libc, pace
 from pfncache.machines.host.devkvm import RUN_SECONDS, KvmHost
 from pfncache.machines.host.libc import ioctl
 from pfncache.machines.host.structs import (
@@ -319,6 +320,37 @@ class HostVcpu(Vcpu):
         leave = self._enter_at(sregs, firmware.ENTRY["vmsave"], rax=gpa, rcx=firmware.REPORT)
         if leave.reason != "MMIO" or leave.gpa != firmware.REPORT:
             raise GuestExit(leave)
+
+    def enter_l2(self, entry: int, vmcb: int | None = None) -> bytes | None:
+        """VMRUN in ring 0, of a program that reads by way of the entry, reports, and halts."""
+        sregs = firmware.kernel_mode(self._reset)
+        page = l2.vmcb(sregs, firmware.ENTRY["l2"])
+        self.vm.patch_firmware(firmware.VMCB, page)
+        table, number = entry // PAGE_SIZE * PAGE_SIZE, entry % PAGE_SIZE // 8
+        self.vm.patch_firmware(firmware.NESTED_WINDOW_ENTRY, (table | firmware.USER_RW).to_bytes(8, "little"))
+        sregs.efer |= _EFER_SVME
+        self._loaded = None
+        self._load_sregs(sregs)
+        self.set_msr(l2.HSAVE, firmware.GPA)
+        address = firmware.L2_WINDOW + number * PAGE_SIZE + firmware.L2_OFFSET
+        source = firmware.GPA + firmware.VMCB
+        target = source if vmcb is None else vmcb
+        copy = {"rsi": source, "rdi": target, "rcx": PAGE_SIZE // 8}
+        leave = self._enter_at(sregs, firmware.ENTRY["vmrun"], rax=target, rbx=address, r8=firmware.REPORT, **copy)
+        if leave.reason == "MMIO" and leave.gpa == firmware.REPORT:
+            return leave.data
+        if leave.reason == "MMIO" and leave.gpa == firmware.REPORT + 8:
+            if int.from_bytes(leave.data, "little") == SVM_EXIT_NPF:
+                return None
+            raise GuestExit(Exit("VMEXIT", detail=leave.data[::-1].hex()))
+        raise GuestExit(leave)
+
+    def leave_l2(self) -> int:
+        """L2 executes HLT."""
+        leave = self._enter()
+        if leave.reason != "MMIO" or leave.gpa != firmware.REPORT + 8:
+            raise GuestExit(leave)
+        return int.from_bytes(leave.data, "little")
 
     def _enter_at(self, sregs: KvmSregs, rip: int, seconds: float | None = None, **registers: int) -> Exit:
         self._load_sregs(sregs)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from pfncache.linux.include.uapi import (
     PAGE_SIZE,
 )
 from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.ioctl import KvmUserspaceMemoryRegion2
 from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_load, vcpu_loaded, vcpu_put
@@ -29,6 +30,7 @@ from pfncache.machines.machine import Exit, GuestExit, SyscallError, Vcpu, Vm
 from pfncache.machines.model.cpu import Cpu
 from pfncache.machines.model.file import ModelFile
 from pfncache.machines.model.host import ModelHost
+from pfncache.machines.model.l2 import NestedRun
 from pfncache.machines.model.show import cache_text, slot_text
 from pfncache.machines.program import STORE_RAX, STORE_RDX, GuestProgram
 from pfncache.machines.resource import OpenFile
@@ -156,6 +158,8 @@ class ModelVcpu(Vcpu):
             if not present:
                 self._handled_exit()
             if write:
+                with write_lock(kvm.mmu_lock):
+                    kernel.mmu_try_to_unsync_pages(self.record, gfn)
                 # A writable SPTE is made with the page marked.
                 with mutex(self.record.mutex), vcpu_loaded(self.record), srcu_read_lock(kvm.srcu):
                     kernel.mark_page_dirty_in_slot(kvm, slot, gfn)
@@ -230,6 +234,26 @@ class ModelVcpu(Vcpu):
             leads_to = self.vm.host.kernel.vmload_vmsave_interception(self.record, gpa)
             if leads_to != DONE:
                 raise GuestExit(_UNDEFINED if leads_to == INJECTED_GP else _EMULATION_FAILURE)
+
+    def enter_l2(self, entry: int, vmcb: int | None = None) -> bytes | None:
+        """VMRUN."""
+        return NestedRun(self.vm.host, self.vm.record, self.record).enter(entry, vmcb)
+
+    def leave_l2(self) -> int:
+        """L2 halts."""
+        return NestedRun(self.vm.host, self.vm.record, self.record).leave()
+
+    def run_l2_apic(self, gpa: int, meanwhile: Callable[[], object]) -> None:
+        """VMLAUNCH, a run of L2, and its exit."""
+        NestedRun(self.vm.host, self.vm.record, self.record).write_apic(gpa, meanwhile)
+
+    def run_vmsa(self, gpa: int) -> None:
+        """AP creation, then KVM_RUN. The VMSA is accessed at the entry."""
+        kernel = self.vm.host.kernel
+        with self.vm.host.syscall("KVM_RUN"):
+            kernel.run_ap_creation(self.record, gpa)
+            if kernel.run_snp_guest(self.record) != 0:
+                raise GuestExit(Exit("FAIL_ENTRY"))
 
     @contextmanager
     def _emulating(self) -> Iterator[HostKernel]:

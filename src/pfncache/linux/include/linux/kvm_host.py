@@ -265,6 +265,17 @@ class KvmHostMap(Record):
     """0: nothing is mapped."""
 
 
+class KvmMmuPage(Record):
+    """struct kvm_mmu_page of a nested guest's page table, with one entry; for direct execution."""
+
+    host_gpa: Gpa = INVALID_GPA
+    """Of the entry in the guest's table; INVALID_GPA without a shadow."""
+    host_gpte: int = 0
+    """The entry that is shadowed."""
+    host_unsync: bool = False
+    """The guest may have changed the table."""
+
+
 class KvmVcpuHvSynic(Record):
     """struct kvm_vcpu_hv_synic: a Hyper-V guest's synthetic interrupt controller, of a vCPU."""
 
@@ -302,6 +313,10 @@ class KvmVcpu(Record):
     """to_vmx(vcpu)->nested.virtual_apic_map: L1's virtual-APIC page while L2 runs."""
     rq: Rq
     """The runqueue of the CPU that the vCPU's thread runs on."""
+    shadow: KvmMmuPage
+    """arch.guest_mmu: the shadow of L1's page tables for L2."""
+    host_vmcb12_gpa: Gpa = INVALID_GPA
+    """to_svm(vcpu)->nested.vmcb12_gpa; INVALID_GPA if L2 does not run."""
     pv_time: GfnToPfnCache
     """arch.pv_time: kvm-clock."""
     pv_time_hva: GfnToHvaCache

@@ -149,6 +149,10 @@ class KvmMm(KvmX86):
         """Read guest memory through its user address. Locks: SRCU."""
 
     @abstractmethod
+    def kvm_vcpu_read_guest_atomic(self, vcpu: KvmVcpu, gpa: Gpa, length: int) -> Errno:
+        """Read guest memory through its user address, without handling a page fault. Locks: SRCU."""
+
+    @abstractmethod
     def kvm_write_guest_page(self, kvm: Kvm, gfn: Gfn, data: bytes, offset: int) -> Errno:
         """Write guest memory through its user address. Locks: SRCU."""
 

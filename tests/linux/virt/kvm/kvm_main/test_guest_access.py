@@ -5,6 +5,7 @@ from pfncache.linux.include.linux.kvm_host import GfnToHvaCache
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from tests.linux.conftest import HVA, Host, MakeHost, reported
@@ -83,3 +84,35 @@ def test_marking_needs_a_vcpu_of_the_vm(make_host: MakeHost) -> None:
     slot = host.slot()
     kvm.users_count = 0
     kernel.mark_page_dirty_in_slot(kvm, slot, 0)
+
+
+def test_clear_guest_writes_zeros_and_marks_the_page(host: Host) -> None:
+    host.add_slot(base_gfn=1, log_dirty=True)
+    kernel, kvm = host.kernel, host.kvm
+    with srcu_read_lock(kvm.srcu):
+        assert kernel.kvm_write_guest_page(kvm, 2, b"\xff" * 4096, 0) == 0
+        host.dirty_bits()[1].dirty = False
+        assert kernel.kvm_clear_guest(kvm, 0x2010, 0x20) == 0
+        assert kernel.kvm_clear_guest(kvm, 0x7000, 0x20) == -EFAULT
+    found = bytes(host.page(HVA + 0x1000).host_bytes)
+    assert (found[:0x10], found[0x10:0x30], found[0x30:]) == (b"\xff" * 0x10, bytes(0x20), b"\xff" * 0xFD0)
+    assert [bit.dirty for bit in host.dirty_bits()[:4]] == [False, True, False, False]
+
+
+def test_atomic_read_handles_no_page_fault(host: Host) -> None:
+    host.add_slot(base_gfn=1)
+    kernel = host.kernel
+    with srcu_read_lock(host.kvm.srcu), write_lock(host.kvm.mmu_lock):
+        assert kernel.kvm_vcpu_read_guest_atomic(host.vcpu, 0x2010, 8) == -EFAULT  # there, but not present
+        assert host.mm.ptes[(HVA >> 12) + 1].pfn < 0
+        assert kernel.kvm_vcpu_read_guest_atomic(host.vcpu, 0x7000, 8) == -EFAULT  # no slot
+    kernel.user_access_retry(HVA + 0x1000, False)
+    with srcu_read_lock(host.kvm.srcu), write_lock(host.kvm.mmu_lock):
+        assert kernel.kvm_vcpu_read_guest_atomic(host.vcpu, 0x2010, 8) == 0
+    assert not current().pagefault_disabled
+
+
+def test_a_read_that_is_not_atomic_sleeps_under_mmu_lock(host: Host) -> None:
+    host.add_slot()
+    with reported("sleeping-in-atomic"), srcu_read_lock(host.kvm.srcu), write_lock(host.kvm.mmu_lock):
+        host.kernel.kvm_read_guest_page(host.kvm, 0, 0, 8)

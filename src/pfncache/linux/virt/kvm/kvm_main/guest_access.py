@@ -6,7 +6,14 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import DirtyBitmap, GfnToHvaCache, Kvm, KvmMemorySlot, KvmMemslots
+from pfncache.linux.include.linux.kvm_host import (
+    DirtyBitmap,
+    GfnToHvaCache,
+    Kvm,
+    KvmMemorySlot,
+    KvmMemslots,
+    KvmVcpu,
+)
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno
@@ -28,6 +35,25 @@ class GuestAccess(KvmMm):
         if self.kvm_is_error_hva(hva):
             return -EFAULT
         return 0 if self.copy_from_user(hva + offset, length) else -EFAULT
+
+    def kvm_vcpu_read_guest_atomic(self, vcpu: KvmVcpu, gpa: Gpa, length: int) -> Errno:
+        """Read guest memory through its user address, without handling a page fault.
+
+        Linux: virt/kvm/kvm_main.c kvm_vcpu_read_guest_atomic(), __kvm_read_guest_atomic(), v7.3.4.
+        Locks: SRCU; a spinlock may be held.
+        Returns: 0 or -EFAULT.
+        Simplified: the vCPU's own pointer to the slot that was used last is left out: kvm_vcpu_gfn_to_memslot().
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        gfn = self.gpa_to_gfn(gpa)
+        hva = self.gfn_to_hva_memslot_prot(self.gfn_to_memslot(kvm, gfn), gfn)
+        if self.kvm_is_error_hva(hva):
+            return -EFAULT
+        current().pagefault_disabled = True
+        read = self.copy_from_user(hva + self.offset_in_page(gpa), length)
+        current().pagefault_disabled = False
+        return 0 if read else -EFAULT
 
     def kvm_write_guest_page(self, kvm: Kvm, gfn: Gfn, data: bytes, offset: int) -> Errno:
         """Write guest memory through its user address, then mark it dirty.

@@ -5,8 +5,16 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.lang.tracing import run_as
+from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA
+from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.locking.spinlock import write_lock
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
+from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host
 
 
@@ -68,3 +76,95 @@ def test_translation(host: Host) -> None:
     assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 16) == INVALID_GPA  # not present
     assert bytes(host.page(HVA).host_bytes[8:24]) == (0x400000A7).to_bytes(8, "little") + bytes(8)
     assert host.kernel.kvm_arch_vcpu_ioctl_translate(host.vcpu, 0x6000) == INVALID_GPA  # no slot
+
+
+# The shadow of an entry
+
+FIRST, SECOND = 0x5067, 0x6067
+
+
+def write_entry(host: Host, value: int) -> None:
+    assert host.kernel.copy_to_user(HVA + 8, value.to_bytes(8, "little"))
+
+
+def fault(host: Host) -> int:
+    with vcpu_loaded(host.vcpu), srcu_read_lock(host.kvm.srcu):
+        return host.kernel.page_fault(host.vcpu, 8)
+
+
+def sync(host: Host) -> int:
+    with srcu_read_lock(host.kvm.srcu), write_lock(host.kvm.mmu_lock):
+        return host.kernel.sync_spte(host.vcpu)
+
+
+def sync_roots(host: Host) -> None:
+    with srcu_read_lock(host.kvm.srcu):
+        host.kernel.kvm_mmu_sync_roots(host.vcpu)
+
+
+def test_entry_is_shadowed_with_its_accessed_bit(host: Host) -> None:
+    host.add_slot(log_dirty=True)
+    write_entry(host, 0x5007)
+    assert fault(host) == 0
+    shadow = host.vcpu.shadow
+    assert (shadow.host_gpa, shadow.host_gpte, shadow.host_unsync) == (8, 0x5027, False)
+    assert dirty(host) == [True, False, False, False]
+
+
+@pytest.mark.parametrize("entry", [0, 0x5066])
+def test_entry_that_is_not_present(host: Host, entry: int) -> None:
+    host.add_slot()
+    write_entry(host, entry)
+    assert fault(host) == -EFAULT
+    assert host.vcpu.shadow.host_gpa == INVALID_GPA
+
+
+def test_entry_that_changes_between_the_walk_and_the_lock_is_a_retry(host: Host) -> None:
+    class Changes(Vmlinux):
+        def walk_addr_generic(self, vcpu: KvmVcpu, table: int, accessed: bool) -> int:
+            ret = super().walk_addr_generic(vcpu, table, accessed)
+            self.copy_to_user(HVA + 8, SECOND.to_bytes(8, "little"))
+            return ret
+
+    other = Host(Changes())
+    with run_as(TaskStruct("task", mm=other.mm)):
+        other.add_slot()
+        write_entry(other, FIRST)
+        assert fault(other) == RET_PF_RETRY
+        assert other.vcpu.shadow.host_gpa == INVALID_GPA
+
+
+@pytest.mark.parametrize(("entry", "ret"), [(FIRST, 0), (FIRST & ~0x40, 0), (SECOND, 1), (0, 1)])
+def test_sync_reads_the_entry_again(host: Host, entry: int, ret: int) -> None:
+    host.add_slot()
+    write_entry(host, FIRST)
+    fault(host)
+    write_entry(host, entry)
+    assert sync(host) == ret
+    assert host.vcpu.shadow.host_gpa == (INVALID_GPA if ret else 8)
+
+
+def test_sync_of_an_entry_that_cannot_be_read(host: Host) -> None:
+    host.add_slot()
+    write_entry(host, FIRST)
+    fault(host)
+    host.kernel.madvise_dontneed(host.mm, HVA)
+    assert sync(host) == -1
+    assert host.mm.ptes[HVA >> 12].pfn < 0
+
+
+@pytest.mark.parametrize("unsync", [False, True])
+def test_roots_are_synced_after_a_write_of_the_guest_alone(host: Host, unsync: bool) -> None:
+    """What cannot be read is zapped; a table that the guest has not changed is not read."""
+    host.add_slot()
+    write_entry(host, FIRST)
+    fault(host)
+    with write_lock(host.kvm.mmu_lock):
+        host.kernel.mmu_try_to_unsync_pages(host.vcpu, 1)
+        assert not host.vcpu.shadow.host_unsync
+        if unsync:
+            host.kernel.mmu_try_to_unsync_pages(host.vcpu, 0)
+    host.kernel.vm_munmap(host.mm, HVA)
+    sync_roots(host)
+    assert host.vcpu.shadow.host_gpa == (INVALID_GPA if unsync else 8)
+    assert not host.vcpu.shadow.host_unsync

@@ -50,6 +50,14 @@ class KvmX86(Mm):
         """Read a guest page-table entry and set its accessed bit. Locks: SRCU."""
 
     @abstractmethod
+    def sync_spte(self, vcpu: KvmVcpu) -> int:
+        """Read an entry that is shadowed again. Locks: SRCU, mmu_lock for writing."""
+
+    @abstractmethod
+    def kvm_mmu_sync_roots(self, vcpu: KvmVcpu) -> None:
+        """Read what is shadowed of tables that the guest may have changed again. Locks: SRCU."""
+
+    @abstractmethod
     def emulate_store(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:
         """Emulate a store of the guest. Locks: SRCU."""
 

@@ -197,6 +197,30 @@ class Mmu(TdpMmu):
             return RET_PF_RETRY
         return -EFAULT
 
+    def mmu_try_to_unsync_pages(self, vcpu: KvmVcpu, gfn: Gfn) -> None:
+        """Note that the guest may change a page table that is shadowed.
+
+        Linux: arch/x86/kvm/mmu/mmu.c mmu_try_to_unsync_pages(), kvm_unsync_page(), v7.3.4.
+        Locks: mmu_lock.
+        """
+        if vcpu.shadow.host_gpa >> self.PAGE_SHIFT == gfn:
+            vcpu.shadow.host_unsync = True
+
+    def kvm_mmu_sync_roots(self, vcpu: KvmVcpu) -> None:
+        """Read what is shadowed of tables that the guest may have changed again; zap what cannot be read.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_sync_roots(), mmu_sync_children(), kvm_sync_page(), v7.3.4.
+        Locks: SRCU.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if not vcpu.shadow.host_unsync:
+            return
+        with write_lock(kvm.mmu_lock):
+            vcpu.shadow.host_unsync = False
+            if self.sync_spte(vcpu) < 0:
+                vcpu.shadow.host_gpa = INVALID_GPA
+
     def kvm_mmu_page_fault(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
         """Handle a TDP fault: map the page for the guest, or emulate the instruction.
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
 from pfncache.lang.part_of import part_of
+from pfncache.linux.arch.x86.kvm.mmu.mmu import RET_PF_RETRY
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT
+from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
-PT_ACCESSED_MASK = 1 << 5
-"""Bit 5 of a page-table entry."""
+PT_PRESENT_MASK, PT_ACCESSED_MASK = 1, 1 << 5
+"""Bits of a page-table entry."""
+PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 12) - 1)
+"""The address in an entry that maps a page."""
+GPTE_SIZE = 8
+"""Bytes."""
 
 
 class PagingTmpl(KvmMm):
-    """FNAME(walk_addr_generic), one level of it."""
+    """FNAME(walk_addr_generic), one level of it; the shadow of an entry, for direct execution."""
 
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
         """Read a guest page-table entry and set its accessed bit, without regard to attributes and guest_memfd.
@@ -57,3 +63,65 @@ class PagingTmpl(KvmMm):
         Linux: arch/x86/kvm/mmu/paging_tmpl.h update_accessed_dirty_bits(), in FNAME(), v7.3.4.
         """
         self.host_put(hva, bytes([self.host_get(hva, 1)[0] | PT_ACCESSED_MASK]))
+
+    def page_fault(self, vcpu: KvmVcpu, table: Gpa) -> Errno:
+        """Shadow the entry at `table` of a page table of L1, unless it has changed since it was read.
+
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h page_fault(), fetch(), each in FNAME(), v7.3.4.
+        Locks: SRCU.
+        Returns: 0, RET_PF_RETRY, or -EFAULT for a page fault in the guest.
+        Simplified: one level. The page that the entry maps is looked up by the caller, before the entry is used.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), GPTE_SIZE) != 0:
+            return -EFAULT
+        gpte = self.host_read_gpte(vcpu, table)
+        # An entry that is not present gets no accessed bit.
+        if gpte & PT_PRESENT_MASK == 0 or self.walk_addr_generic(vcpu, table, gpte & PT_ACCESSED_MASK != 0) != 0:
+            return -EFAULT
+        gpte |= PT_ACCESSED_MASK
+        with write_lock(kvm.mmu_lock):
+            if self.gpte_changed(vcpu, table, gpte):
+                return RET_PF_RETRY
+            vcpu.shadow.host_gpa = table
+            vcpu.shadow.host_gpte = gpte
+            vcpu.shadow.host_unsync = False
+        return 0
+
+    def gpte_changed(self, vcpu: KvmVcpu, table: Gpa, gpte: int) -> bool:
+        """Return whether an entry is not as the walk has found it, or cannot be read.
+
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h gpte_changed(), in FNAME(), v7.3.4.
+        Locks: SRCU, mmu_lock for writing.
+        """
+        if self.kvm_vcpu_read_guest_atomic(vcpu, table, GPTE_SIZE) != 0:
+            return True
+        return self.host_read_gpte(vcpu, table) | PT_ACCESSED_MASK != gpte
+
+    def sync_spte(self, vcpu: KvmVcpu) -> int:
+        """Read an entry that is shadowed again; if it maps something else, or nothing, drop its shadow.
+
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h sync_spte(), in FNAME(), v7.3.4.
+        Locks: SRCU, mmu_lock for writing.
+        Returns: -1 if the entry cannot be read; 1 if the shadow was dropped; 0.
+        Simplified: entries differ in their address and their present bit alone.
+        """
+        shadow = vcpu.shadow
+        if self.kvm_vcpu_read_guest_atomic(vcpu, shadow.host_gpa, GPTE_SIZE) != 0:
+            return -1
+        gpte = self.host_read_gpte(vcpu, shadow.host_gpa)
+        if gpte & PT_PRESENT_MASK == 0 or (gpte ^ shadow.host_gpte) & PT_BASE_ADDR_MASK:
+            shadow.host_gpa = INVALID_GPA
+            return 1
+        return 0
+
+    @part_of("sync_spte")
+    def host_read_gpte(self, vcpu: KvmVcpu, table: Gpa) -> int:
+        """Return the entry, which was found readable.
+
+        Linux: arch/x86/kvm/mmu/paging_tmpl.h sync_spte(), in FNAME(), v7.3.4.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        return int.from_bytes(self.host_read_guest(kvm, table, GPTE_SIZE), "little")

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic
+from pfncache.lang.atomic import atomic, host_only
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.vmx.nested import VmxNested
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
-from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.linux.types import Errno, Pfn
 from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
+
+APIC_TASKPRI, TASK_PRIORITY = 0x80, 0xF0
+"""Offset of the task priority in a virtual-APIC page, and what L2 writes there."""
 
 
 class Vmx(VmxNested):
@@ -61,7 +64,17 @@ class Vmx(VmxNested):
         pfn = vcpu.virtual_apic_map.pfn
         if self.mem_map[pfn].free:
             report("use-after-free", f"L2 of {vcpu} writes the virtual-APIC page in pfn {pfn}, which is free")
+        self.host_write_tpr(pfn)
         self.trace_l2_write(kvm, vcpu.virtual_apic_map.gfn, pfn)
+
+    @part_of("vmx_vcpu_enter_exit")
+    @host_only
+    def host_write_tpr(self, pfn: Pfn) -> None:
+        """Write the task priority in the virtual-APIC page.
+
+        Linux: arch/x86/kvm/vmx/vmx.c vmx_vcpu_enter_exit(), v7.3.4.
+        """
+        self.mem_map[pfn].host_bytes[APIC_TASKPRI] = TASK_PRIORITY
 
     @part_of("vmx_handle_exit")
     def run_nested_exit(self, vcpu: KvmVcpu) -> None:

@@ -43,3 +43,13 @@ def sched_out(w: World) -> None:
     w.steal_time_on()
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu), w.call("run_sched_out", w.vcpu))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(log_dirty=True)
+def preempted(w: World) -> None:
+    """A vCPU is preempted while it updates its clock, whose page is zapped; steal time in that page tells the guest."""
+    w.clock_on()
+    w.steal_time_on()
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("scheduler", w.call("preempt", w.vcpu, w.actors[-1].task), interrupts="vcpu")
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))

@@ -356,6 +356,15 @@ def runstate_moves(w: World) -> None:
     w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva))
 
 
+@scenario(caches=runstates, gfns=2, pages=4, log_dirty=True)
+def runstate_preempted(w: World) -> None:
+    """A vCPU is preempted while it updates its runstate, and so within a refresh; the page of the area is zapped."""
+    _set_runstate(w)
+    w.actor("vcpu", w.call("run_runstate_update", w.vcpu))
+    w.actor("scheduler", w.call("preempt", w.vcpu, w.actors[-1].task), interrupts="vcpu")
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
 @scenario(caches=three_structures, pages=4)
 def runstate_and_events(w: World) -> None:
     """A vCPU is scheduled out while an event wakes it, and the page of both structures is unmapped."""

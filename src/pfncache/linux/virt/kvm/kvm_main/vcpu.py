@@ -17,7 +17,9 @@ from pfncache.linux.include.linux.kvm_host import (
 )
 from pfncache.linux.include.linux.lockdep import lockdep_assert_held
 from pfncache.linux.include.linux.preempt import might_sleep
-from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.linux.sched import TaskStruct, current
+from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.uapi.linux.errno import EAGAIN
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
@@ -207,3 +209,32 @@ class VcpuMain(KvmMm):
         vcpu.rq.raw_spin_rq_lock()
         self.kvm_arch_vcpu_put(vcpu)
         vcpu.rq.raw_spin_rq_unlock()
+
+    @part_of("preempt_schedule_irq")
+    def preempt(self, vcpu: KvmVcpu, preempted: TaskStruct) -> Errno:
+        """Preempt a vCPU's thread where it may be: it goes on when another task of its CPU has run.
+
+        Linux: kernel/sched/core.c preempt_schedule_irq(), __schedule(), prepare_task_switch(), v7.3.4.
+        Returns: 0; -EAGAIN if the thread has loaded no vCPU, so that KVM has no preemption notifier there.
+        Simplified: a context of its own, as an interrupt has; without kvm_sched_in().
+        """
+        if not self.begin_preemption(vcpu, preempted):
+            return -EAGAIN
+        self.kvm_sched_out(vcpu)
+        vcpu_put(vcpu)
+        return 0
+
+    @part_of("preempt_schedule_irq")
+    @atomic
+    def begin_preemption(self, vcpu: KvmVcpu, preempted: TaskStruct) -> bool:
+        """Wait until preemption is enabled; return whether the thread has loaded the vCPU.
+
+        A task that has a spinlock or an rwlock, or has interrupts disabled, is not preempted; one that has a mutex is.
+
+        Linux: kernel/sched/core.c preempt_schedule_irq(), include/linux/preempt.h preemptible(), v7.3.4.
+        """
+        block_until(preempted.preempt_count == 0 and preempted.irqs_disabled == 0)
+        if preempted.running_vcpu is not vcpu:
+            return False
+        vcpu_load(vcpu)
+        return True

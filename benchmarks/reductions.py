@@ -11,10 +11,10 @@ from rich.table import Table
 
 from benchmarks.engines import console
 from benchmarks.models import BESIDE, crowd
+from pfncache.check.code import DEST, FIRST, NONE, OP
 from pfncache.check.compile.compiler import compile_system
-from pfncache.check.engine.persistent_sets import MaskRow
 from pfncache.check.ops import Op
-from pfncache.check.program.image import MASKS, N_MASKS, WORDS
+from pfncache.check.program.image import MASKS, N_MASKS, WORDS, MaskRow
 from pfncache.check.program.layout import Program, link
 from pfncache.check.search import Search
 from pfncache.check.system import System
@@ -55,12 +55,16 @@ def variants(build: Callable[[], System]) -> Iterator[Program]:
     """Yield the program of a system, with one more reduction each time."""
     compiled = compile_system(build())
     yield link(compiled, reduction=False)
-    pages = [instr for code in compiled.codes for instr in code.instrs if instr.op == Op.SYMMETRIC]
-    for instr in pages:
-        instr.op, instr.dest = Op.MOVE, instr.condition  # of a register to itself
+    pages = [(code, code.where(Op.SYMMETRIC)) for code in compiled.codes]
+    for code, which in pages:
+        code.rows[which, OP] = Op.MOVE  # of a register to itself
+        code.rows[which, DEST] = code.rows[which, FIRST]
+        code.derived.clear()
     yield link(compiled).without_masks()
-    for instr in pages:
-        instr.op, instr.dest = Op.SYMMETRIC, None
+    for code, which in pages:
+        code.rows[which, OP] = Op.SYMMETRIC
+        code.rows[which, DEST] = NONE
+        code.derived.clear()
     program = link(compiled)
     yield program.without_masks()
     yield with_mask(program, (MaskRow.READS, MaskRow.WRITES, MaskRow.LATER_READS, MaskRow.LATER_WRITES))

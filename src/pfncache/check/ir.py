@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pfncache.check.compile.source import Location
-from pfncache.check.compile.values import Kind, Reg
+from pfncache.check.compile.values import Reg
 from pfncache.check.ops import Op
 from pfncache.lang.records import Record
 
@@ -190,64 +190,3 @@ class Touch:
     """Releases of locks that the actor does not hold on any path."""
     blocks: bool
     chooses: bool
-
-
-@dataclass(frozen=True)
-class Flow:
-    """The accesses of a code, as bit masks with a bit for each of its variables."""
-
-    variables: list[Variable]
-    reads: list[int]
-    """By instruction."""
-    writes: list[int]
-    live: dict[int, int]
-    """At the entry and behind each event: live variables, which may be read before they are overwritten."""
-    kept: dict[int, int]
-    """Variables that may keep their value until the actor ends. One more bit is set if the actor may end."""
-    later_reads: dict[int, int]
-    later_writes: dict[int, int]
-    """Variables that may be read, or written, from there on."""
-
-
-@dataclass
-class Code:
-    """The step code of one actor. Systems may share it."""
-
-    instrs: list[Instr] = field(default_factory=list)
-    labels: dict[int, int] = field(default_factory=dict)
-    kinds: dict[int, Kind] = field(default_factory=dict)
-    """By register: the join of the kinds of all values that are assigned to it."""
-    registers: int = 0
-    constants: dict[int, int] = field(default_factory=dict)
-    """By number: the register that always holds it."""
-    successors: list[tuple[int, ...]] | None = None
-    """Cache of dataflow.successors()."""
-    live: list[int] | None = None
-    """Cache of dataflow.live_masks()."""
-    held: list[tuple[frozenset[tuple[Ref, bool]], frozenset[str]]] | None = None
-    """Cache of dataflow.locks_held()."""
-    reached: frozenset[int] = frozenset()
-    """The instructions that its paths get to, among those that change a path or depend on it."""
-    templates: dict[frozenset[Op], Any] = field(default_factory=dict)
-    """Cache of template.template_of(), by the operations that are left out."""
-    loops: set[int] | None = None
-    """Cache of dataflow.in_loops()."""
-    touches: dict[int, Touch] | None = None
-    """Cache of movers.touches()."""
-    flows: dict[tuple[int, ...], Flow] = field(default_factory=dict)
-    """Cache of masks.flow_of(), by the sizes of the code's columns."""
-
-    def register(self) -> int:
-        """Return a new register."""
-        self.registers += 1
-        return self.registers - 1
-
-    def constant(self, number: int) -> int:
-        """Return the register that holds `number`."""
-        if number not in self.constants:
-            self.constants[number] = self.register()
-        return self.constants[number]
-
-    def constant_registers(self) -> dict[int, int]:
-        """Return the numbers of the registers that hold constants."""
-        return {register: value for value, register in self.constants.items()}

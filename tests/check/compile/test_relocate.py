@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.function_code import Body, Inlined, LocalInstr, NewRegister
-from pfncache.check.compile.relocate import relocated
+from pfncache.check.compile.relocate import Relocator
 from pfncache.check.compile.source import Location
 from pfncache.check.compile.values import BOOL, IntKind
 from pfncache.check.ir import Event
@@ -25,7 +25,7 @@ def test_a_call_that_stands_twice() -> None:
     call = Inlined(callee, (0,), (2,), (OUTER,), touches_state=True)
     again = Inlined(callee, (1,), (2,), (OUTER,), touches_state=True)
     taken = (NewRegister(BOOL, True, BOOL), call, again, 1)
-    code = relocated(Body((0, 1, LocalInstr(Op.HALT, (), None, None)), (), 1, taken))
+    code = Relocator().code(Body((0, 1, LocalInstr(Op.HALT, (), None, None)), (), 1, taken))
 
     assert [instr.op for instr in code.instrs] == [Op.JZ, Op.EVENT, Op.ADD] * 2 + [Op.HALT]
     assert [[r.number for r in instr.reads] for instr in code.instrs] == [[0], [], [0, 1], [2], [], [2, 1], []]

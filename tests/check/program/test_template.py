@@ -3,31 +3,38 @@
 
 from __future__ import annotations
 
-from pfncache.check.compile.values import BOOL, IntKind, Reg
-from pfncache.check.ir import Code, Column, Event, Failure, Instr, Variable
+from pfncache.check.code import Code
+from pfncache.check.compile.function_code import Body, LocalInstr, NewRegister
+from pfncache.check.compile.relocate import Relocator
+from pfncache.check.compile.source import Location
+from pfncache.check.compile.values import BOOL, IntKind
+from pfncache.check.ir import Column, Event, Failure, Variable
 from pfncache.check.ops import Op
 from pfncache.check.program.template import ProgramPlaces, template_of
 from tests.check.toys import Box, Cell
 
-A, B, ONE = Reg(0, IntKind(0, 3)), Reg(1, BOOL), Reg(2, IntKind(1, 1))
+A, B, ONE = range(3)
+SMALL = IntKind(0, 3)
+STACK = (Location("f", 1, "outer"),)
 COUNT, CELLS = Variable(Box, 1, "count"), Column(Cell, "value")
-EVENT, FAILURE = Event((), atomic=False), Failure("assertion", ())
+EVENT, FAILURE = Event(STACK, atomic=False), Failure("assertion", STACK)
 
 
 def code() -> Code:
-    instrs = [
-        Instr(Op.EVENT, subject=EVENT),
-        Instr(Op.LOAD, (), A, COUNT),
-        Instr(Op.SYMMETRIC, (A,)),
-        Instr(Op.LE, (ONE, A), B),
-        Instr(Op.JNZ, (B,), subject=7),
-        Instr(Op.FAIL, subject=FAILURE),
-        Instr(Op.EVENT, subject=EVENT),
-        Instr(Op.STOREX, (A, ONE), subject=CELLS),
-        Instr(Op.TABLE, (A,), B, (5, 6)),
-        Instr(Op.HALT),
-    ]
-    return Code(instrs=instrs, labels={7: 6}, kinds={0: A.kind, 1: BOOL}, registers=3, constants={1: 2})
+    rows = (
+        LocalInstr(Op.EVENT, (), None, EVENT),
+        LocalInstr(Op.LOAD, (), A, COUNT),
+        LocalInstr(Op.SYMMETRIC, (A,), None, None),
+        LocalInstr(Op.LE, (ONE, A), B, None),
+        LocalInstr(Op.JNZ, (B,), None, 7),
+        LocalInstr(Op.FAIL, (), None, FAILURE),
+        LocalInstr(Op.EVENT, (), None, EVENT),
+        LocalInstr(Op.STOREX, (A, ONE), None, CELLS),
+        LocalInstr(Op.TABLE, (A,), B, (5, 6)),
+        LocalInstr(Op.HALT, (), None, None),
+    )
+    registers = (NewRegister(SMALL, False, SMALL), NewRegister(BOOL, False, BOOL), 1)
+    return Relocator().code(Body(rows, ((7, 6),), 8, registers))
 
 
 def places(first: int) -> ProgramPlaces:

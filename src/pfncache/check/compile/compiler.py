@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import cast
 
+from pfncache.check.code import Code
 from pfncache.check.compile.emitter import Frame
 from pfncache.check.compile.facts import SystemFacts
 from pfncache.check.compile.function_code import FunctionCode
@@ -17,7 +18,6 @@ from pfncache.check.compile.statements import Statements
 from pfncache.check.compile.unit import Unit
 from pfncache.check.compile.values import NONE, Const, Method, Value
 from pfncache.check.compile.writes import Assumed, Written
-from pfncache.check.ir import Code
 from pfncache.check.ops import Op
 from pfncache.check.system import Actor, Call, Heap, System
 

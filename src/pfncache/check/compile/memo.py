@@ -5,17 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from pfncache.check.code import Code
 from pfncache.check.compile.facts import Fact, SystemFacts
 from pfncache.check.compile.function_code import Body, FunctionCode
 from pfncache.check.compile.numbering import Numbering
-from pfncache.check.compile.relocate import relocated
+from pfncache.check.compile.relocate import Relocator
 from pfncache.check.compile.writes import Assumed
-from pfncache.check.ir import Code, Column, Variable
+from pfncache.check.ir import Column, Variable
 
 MAX_FUNCTIONS = 20_000
 """Compiled calls that are kept, of some kB each; when there are more, all are dropped."""
 MAX_CODES = 400
-"""Actors whose step code is kept, of somewhat less than 1 MB each; the one that was used least recently goes first."""
+"""Actors whose step code is kept, of some 100 kB each; the one that was used least recently goes first."""
 
 
 class Memo:
@@ -37,6 +38,7 @@ class Memo:
         self._functions: dict[object, list[FunctionCode]] = {}
         self._count = 0
         self._bodies: dict[object, Body] = {}
+        self._relocator = Relocator()
         self._codes: dict[Body, Code] = {}
 
     def limit(self) -> None:
@@ -65,7 +67,7 @@ class Memo:
     def code(self, body: Body) -> Code:
         """Return the step code of an actor with this body; it is laid out once."""
         code = self._codes.pop(body, None)
-        self._codes[body] = code = relocated(body) if code is None else code
+        self._codes[body] = code = self._relocator.code(body) if code is None else code
         if len(self._codes) > MAX_CODES:
             self._codes.pop(next(iter(self._codes)))
         return code

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,20 +18,8 @@ from pfncache.check.program.image import (
     N_ACTORS,
     N_MASKS,
     WORDS,
+    MaskRow,
 )
-
-
-class MaskRow(IntEnum):
-    """The masks of a place of an actor, in the order of masks.Masks; each is as long as a state."""
-
-    LIVE = 0
-    """Variables that may be read before they are overwritten."""
-    READS = 1
-    WRITES = 2
-    """Variables that the actor's next step reads, or writes."""
-    LATER_READS = 3
-    LATER_WRITES = 4
-    """Variables that any step of the actor from here on reads, or writes."""
 
 
 @inline_njit

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
+from pfncache.check.code import Code
 from pfncache.check.compile.values import Reg
 from pfncache.check.export.expression import ZERO, Expr, apply, number, select
 from pfncache.check.export.model import Model
-from pfncache.check.ir import Code, Instr, Variable
+from pfncache.check.ir import Instr, Variable
 from pfncache.check.ops import FINAL, Op
 from pfncache.check.program.dataflow import live_masks, successors
 

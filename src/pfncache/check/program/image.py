@@ -6,6 +6,8 @@ Header entries that are tables hold the table's offset in the image. An offset w
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 WORD = 64
 """Bits of a word of a state."""
 
@@ -107,3 +109,16 @@ COUNTER_HALTED = COUNTER_ENTRY
 violates a property. It has no program counter of its own there, as other steps are merged with that one."""
 COUNTER_FIRST_EVENT = 2
 """Program counter of the first event that remains."""
+
+
+class MaskRow(IntEnum):
+    """The masks of a place of an actor, each as long as a state."""
+
+    LIVE = 0
+    """Variables that may be read before they are overwritten."""
+    READS = 1
+    WRITES = 2
+    """Variables that the actor's next step reads, or writes."""
+    LATER_READS = 3
+    LATER_WRITES = 4
+    """Variables that any step of the actor from here on reads, or writes."""

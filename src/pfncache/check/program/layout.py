@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pfncache.check.code import SUBJECT, Code
 from pfncache.check.compile.compiler import Compiled
 from pfncache.check.compile.values import ANY_INT, IntKind, Kind, RefKind, kind_of_hint
-from pfncache.check.ir import Code, Column, Event, Failure, SourceLine, Variable
+from pfncache.check.ir import Column, Event, Failure, SourceLine, Variable
 from pfncache.check.ops import Op
 from pfncache.check.program.dataflow import in_loops, live_registers
 from pfncache.check.program.image import (
@@ -36,6 +37,7 @@ from pfncache.check.program.image import (
     MASKS,
     N_ACTORS,
     N_CONSTANTS,
+    N_MASKS,
     REGISTERS,
     SAVE,
     SAVES,
@@ -48,8 +50,9 @@ from pfncache.check.program.image import (
     YIELD_FIRST_SAVE,
     YIELD_SAVES,
     YIELDS,
+    MaskRow,
 )
-from pfncache.check.program.masks import Masks, masks_of
+from pfncache.check.program.masks import masks_of, words_of
 from pfncache.check.program.movers import merge_unseen_steps
 from pfncache.check.program.packing import Packer, Slot
 from pfncache.check.program.start import first_events
@@ -161,7 +164,7 @@ class Linker:
         self.points: list[Event] = []
         self.failures: list[Failure] = []
         self.acquisitions: list[Acquisition] = []
-        marked = {i.target for code in compiled.codes for i in code.instrs if i.op == Op.REACH}
+        marked = {code.subject(i) for code in compiled.codes for i in code.where(Op.REACH).tolist()}
         self.targets = sorted(target for target in marked if isinstance(target, str))
         self.lines = sorted(line for line in marked if isinstance(line, SourceLine))
         marks: list[str | SourceLine] = [*self.targets, *self.lines]
@@ -190,9 +193,8 @@ class Linker:
             counters.append(counter)
             start = self.packer.next
             entry, where = self._emit(code, counter_of)
-            events.append([None, None, *(code.instrs[i].event for i in visible)])
-            repeated = in_loops(code)
-            loops.append([False, False, *(i in repeated for i in visible)])
+            events.append([None, None, *(code.event(i) for i in visible)])
+            loops.append([False, False, *in_loops(code)[visible].tolist()])
             base = len(yields)
             yields.append((0, 0, 0))
             yields.append((entry, 0, 0))
@@ -250,24 +252,31 @@ class Linker:
         """Return the words of each place's masks, in the order of the image's YIELDS."""
         assert self.remain is not None
         codes, count = self.compiled.codes, len(counters)
-        bits = functools.cache(lambda variable: self._slot(variable).mask)
+        words = (self.packer.next + WORD - 1) // WORD
+        bits = functools.cache(lambda variable: words_of(self._slot(variable).mask, words))
+        nothing = words_of(0, words)
         kept = (1 << self.packer.next) - 1
         for slot in self.slots.values():
             kept &= ~slot.mask
-        at_end = masks_of(codes[-1], self.heap, set(), bits, 0)[-1].live if len(codes) > count else 0
+        at_end = nothing
+        if len(codes) > count:
+            at_end = masks_of(codes[-1], self.heap, np.zeros(0, dtype=np.int64), bits, nothing)[0, MaskRow.LIVE]
         if self.final:
-            at_end |= functools.reduce(or_, (slot.mask for slot in self.slots.values()), 0)
+            at_end = at_end | words_of(functools.reduce(or_, (slot.mask for slot in self.slots.values()), 0), words)
         pairs = [(i, self._interrupter(i)) for i in range(count)]
-        width = (self.packer.next + WORD - 1) // WORD * (WORD // 8)
-        found_masks: list[bytes] = []
+        found_masks = []
         for number in range(count):
             # An interrupt and the actor that it interrupts disable each other: each writes what enables the other.
             cpus = sum(counters[i].mask for i, by in pairs if by >= 0 and number in (i, by))
-            found = masks_of(codes[number], self.heap, self.remain[number], bits, at_end)
-            for place in (Masks(at_end), *found.values()):
-                for mask in (place.live | kept, *place.touches(cpus)):
-                    found_masks.append(mask.to_bytes(width, "little"))
-        return np.frombuffer(b"".join(found_masks), dtype="<i8").astype(np.int64)
+            visible = np.array(sorted(self.remain[number]), dtype=np.int64)
+            ended = np.zeros((1, N_MASKS, words), dtype=np.uint64)
+            ended[0, MaskRow.LIVE] = at_end
+            found = np.concatenate((ended, masks_of(codes[number], self.heap, visible, bits, at_end)))
+            found[:, MaskRow.LIVE] |= words_of(kept, words)
+            for row in (MaskRow.WRITES, MaskRow.LATER_WRITES):
+                found[:, row] |= words_of(cpus, words)
+            found_masks.append(found.reshape(-1))
+        return np.concatenate(found_masks).astype(np.int64)
 
     def _interrupter(self, number: int) -> int:
         name = self.compiled.system.actors[number].name
@@ -373,7 +382,7 @@ class Linker:
         header[AT_END] = at_end
         header[REGISTERS] = self.register_count
         header[FANOUT] = sum(
-            max([1, *(i.outcomes for i in code.instrs if i.op == Op.CHOOSE)])
+            max([1, *code.rows[code.where(Op.CHOOSE), SUBJECT].tolist()])
             for code in self.compiled.codes[: len(actor_rows)]
         )
         return np.concatenate([np.array(header, dtype=np.int64), *body])

@@ -10,37 +10,47 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
+from pfncache.check.code import OP, SUBJECT, Code
 from pfncache.check.compile.compiler import Compiled
-from pfncache.check.ir import Code, Column, Instr, Ref, Touch, Variable
+from pfncache.check.ir import Column, Ref, Touch, Variable
 from pfncache.check.ops import LOADS, STORES, Op
-from pfncache.check.program.dataflow import Held, locks_held, stray_releases, successors
+from pfncache.check.program.dataflow import derived, edges, successors
+from pfncache.check.program.locks import Held, locks_held, stray_releases
+from pfncache.check.program.solver import CLEAR, KEEP, SET, everywhere
+
+TOUCHING = LOADS | STORES | {Op.EVENT, Op.ACQUIRE, Op.RELEASE, Op.BLOCK, Op.CHOOSE}
+"""The operations that a Touch is made of."""
 
 
+@derived
 def touches(code: Code) -> dict[int, Touch]:
     """Return the accesses of the step that begins at each event, by instruction index; equal ones are one object."""
-    if code.touches is not None:
-        return code.touches
-    held, strays = locks_held(code), stray_releases(code)
+    held, strays = locks_held(code).held, stray_releases(code)
+    things = code.subjects.things
     found: dict[int, Touch] = {}
-    known: dict[Touch, Touch] = {}
-    events = [i for i, instr in enumerate(code.instrs) if instr.op == Op.EVENT]
-    for i, after in itertools.pairwise([*events, len(code.instrs)]):
-        by_op: dict[Op, list[Instr]] = defaultdict(list)
-        for instr in code.instrs[i:after]:
-            by_op[instr.op].append(instr)
-        stray = [code.instrs[j].lock for j in range(i, after) if j in strays]
-        touch = Touch(
-            reads=frozenset(instr.place for op in LOADS for instr in by_op[op]),
-            writes=frozenset(instr.place for op in STORES for instr in by_op[op]),
-            held=held[i][0],
-            acquires=frozenset(instr.lock for instr in by_op[Op.ACQUIRE]),
-            releases=frozenset(instr.lock for instr in by_op[Op.RELEASE]),
-            strays=frozenset(stray),
-            blocks=Op.BLOCK in by_op,
-            chooses=Op.CHOOSE in by_op,
-        )
-        found[i] = known.setdefault(touch, touch)
-    code.touches = found
+    known: dict[object, Touch] = {}
+    places = code.where(*TOUCHING)
+    ops, subjects = code.rows[places, OP].tolist(), code.rows[places, SUBJECT].tolist()
+    places = places.tolist()
+    begins = [n for n, op in enumerate(ops) if op == Op.EVENT]
+    for n, end in itertools.pairwise([*begins, len(ops)]):
+        step = frozenset(zip(ops[n + 1 : end], subjects[n + 1 : end], strict=True))
+        stray = frozenset(subjects[m] for m in range(n + 1, end) if places[m] in strays)
+        key = step, held[places[n]], stray
+        if key not in known:
+            known[key] = Touch(
+                reads=frozenset(things[subject] for op, subject in step if op in LOADS),
+                writes=frozenset(things[subject] for op, subject in step if op in STORES),
+                held=held[places[n]],
+                acquires=frozenset(things[subject] for op, subject in step if op == Op.ACQUIRE),
+                releases=frozenset(things[subject] for op, subject in step if op == Op.RELEASE),
+                strays=frozenset(things[subject] for subject in stray),
+                blocks=any(op == Op.BLOCK for op, _ in step),
+                chooses=any(op == Op.CHOOSE for op, _ in step),
+            )
+        found[places[n]] = known[key]
     return found
 
 
@@ -148,21 +158,16 @@ def _merge_with_locks(code: Code, steps: dict[int, _Step], visible: set[int], sh
 
     Returns the events of `visible` that remain.
     """
-    follow = successors(code)
     movers = {id(step): sharing.is_right_mover(step) for step in steps.values()}
-    behind_lock: dict[int, bool] = {0: False}
+    effect = np.full(len(code.rows), KEEP, dtype=np.int64)
+    for i, step in steps.items():
+        if i in visible:
+            effect[i] = SET if movers[id(step)] else CLEAR
+        elif step.touch.releases:
+            effect[i] = CLEAR
+    behind_lock = everywhere(edges(code), effect)
     """By instruction: whether on every path, the last visible step and all after it are right movers."""
-    todo = [0]
-    while todo:
-        i = todo.pop()
-        onward = behind_lock[i]
-        if i in steps:
-            onward = movers[id(steps[i])] if i in visible else onward and not steps[i].touch.releases
-        for j in follow[i]:
-            if behind_lock.get(j, not onward) != (behind_lock.get(j, True) and onward):
-                behind_lock[j] = behind_lock.get(j, True) and onward
-                todo.append(j)
-    return {i for i in visible if not behind_lock.get(i) or steps[i].touch.blocks}
+    return {i for i in visible if not behind_lock[i] or steps[i].touch.blocks}
 
 
 class _Sharing:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pfncache.check.ir import Code, Instr, Variable
+from pfncache.check.code import Code
+from pfncache.check.ir import Instr, Variable
 from pfncache.check.ops import BRANCHES, EVALUATE, FINAL, LOADS, STORES, Op
 from pfncache.check.system import Heap
 

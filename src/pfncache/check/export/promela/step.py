@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pfncache.check.code import Code
 from pfncache.check.export.expression import ZERO, Expr, apply, both, either, named, negate, number
 from pfncache.check.export.model import Model
 from pfncache.check.export.promela.text import text
 from pfncache.check.export.registers import Registers
 from pfncache.check.export.step import ENDS, FAIL, HALT, MAX_TEXT, SymbolicStep, region_of
-from pfncache.check.ir import Code, Instr, Variable
+from pfncache.check.ir import Instr, Variable
 from pfncache.check.ops import BRANCHES, STORES, Op
 from pfncache.check.program.dataflow import bits_of, successors
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from pfncache.check.code import Code
 from pfncache.check.export.expression import ZERO, Expr, Logic, named, negate
 from pfncache.check.export.model import Model
 from pfncache.check.export.step import ENDS, HALT, MAX_TEXT, SymbolicStep, region_of
 from pfncache.check.export.tla.assignment import Assignment
 from pfncache.check.export.tla.locals import Locals
 from pfncache.check.export.tla.text import test, text
-from pfncache.check.ir import Code, Variable
+from pfncache.check.ir import Variable
 from pfncache.check.ops import BRANCHES, STORES, Op
 from pfncache.check.program.dataflow import successors
 

@@ -91,7 +91,7 @@ def test_what_is_cited_is_in_linux() -> None:
             defined = re.compile(rf"^(?:[A-Za-z_#][^\n;]*?[\s*(])?{function}\b", re.MULTILINE)
             if files and not any(defined.search(texts[name]) for name in files):
                 wrong.append(f"{label(entry)}: {function}() is not in {', '.join(files)}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def places(path: Path) -> Iterator[str]:

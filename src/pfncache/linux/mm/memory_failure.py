@@ -41,7 +41,7 @@ class MemoryFailure(Mm):
     def get_hwpoison_page(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
         """Mark the page as poisoned, and take a reference on it; no inode is touched.
 
-        Linux: mm/memory-failure.c get_hwpoison_page(), after the TestSetPageHWPoison() of memory_failure(), v7.3.4.
+        Linux: mm/memory-failure.c get_hwpoison_page(), after memory_failure() has set PG_hwpoison, v7.3.4.
         Returns: the page; None if it is free or was poisoned before.
         Simplified: one step. A page that is freed between the two is poisoned, and never allocated again.
         """

@@ -17,7 +17,7 @@ class VmaOps(Mm):
     def vma_link(self, mm: MmStruct, address: Hva, mapping: AddressSpace | None, pgoff: Pgoff) -> None:
         """Insert a VMA, which takes a reference on its file.
 
-        Linux: mm/vma.c vma_link() for mremap(), __mmap_new_vma() for mmap(), v7.3.4.
+        Linux: mm/vma.c vma_link(), of an mremap, and __mmap_new_vma(), of an mmap, v7.3.4.
         Locks: mmap_lock for writing.
         """
         mmap_assert_write_locked(mm.mmap_lock)

@@ -80,7 +80,7 @@ class Vmx(VmxNested):
     def run_nested_exit(self, vcpu: KvmVcpu) -> None:
         """Exit from L2 to L1: KVM_RUN.
 
-        Linux: arch/x86/kvm/vmx/vmx.c vmx_handle_exit(), v7.3.4; nested_vmx_vmexit() of arch/x86/kvm/vmx/nested.c.
+        Linux: arch/x86/kvm/vmx/vmx.c vmx_handle_exit(), v7.3.4; __nested_vmx_vmexit() of arch/x86/kvm/vmx/nested.c.
         """
         kvm = vcpu.kvm
         assert kvm is not None

@@ -84,6 +84,8 @@ class Code:
     """By register: as what it was taken, or the constant that it always holds."""
     derived: dict[Any, Any] = field(default_factory=dict)
     """What the layout has found out about the code, by the function that finds it and its arguments."""
+    events: dict[int, Event] = field(default_factory=dict)
+    """The preemption points that were asked for, by instruction."""
 
     @property
     def registers(self) -> int:
@@ -136,8 +138,10 @@ class Code:
         return self.stacks.all(self.subjects.things)
 
     def event(self, row: int) -> Event:
-        """Return the preemption point of an EVENT."""
-        return Event(self.call_stacks[self.rows[row, STACK]], bool(self.rows[row, SUBJECT]))
+        """Return the preemption point of an EVENT, which is one object: two may have equal stacks."""
+        if row not in self.events:
+            self.events[row] = Event(self.call_stacks[self.rows[row, STACK]], bool(self.rows[row, SUBJECT]))
+        return self.events[row]
 
     def failure(self, row: int) -> Failure:
         """Return what a FAIL reports."""

@@ -271,8 +271,23 @@ KSM = [
     ("map-without-pin", "ksm/nested", None),
 ]
 
+DRIVER = [
+    # A page with a struct page that a driver maps VM_PFNMAP: 7.3.4 takes no reference, older kernels do. Either way the
+    # notification before the driver frees it is what counts.
+    ("mainline-7.3", "device/clock-and-free", None),
+    ("mainline-7.3", "device/activate-and-free", None),
+    ("mainline-7.3", "device/clock-and-protected-free", None),
+    ("mainline-7.3", "device/guest-and-free", None),
+    ("mainline-6.12", "device/clock-and-free", None),
+    ("mainline-6.12", "device/clock-and-protected-free", None),
+    ("no-active-count", "device/activate-and-free", "use-after-free"),
+    ("count-before-sequence", "device/clock-and-protected-free", "use-after-free"),
+]
 
-@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK, *UFFD, *KSM])
+
+@pytest.mark.parametrize(
+    ("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK, *UFFD, *KSM, *DRIVER]
+)
 def test_verdict(design: str, scenario: str, expected: str | None) -> None:
     """What is expected is among the violations; where nothing is, there is none."""
     outcome = verdict(design, scenario)

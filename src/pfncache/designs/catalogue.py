@@ -48,6 +48,7 @@ mainline_6_12 = (
             reverts_gmem.HoldSrcuInZapRange,
             reverts_sev.RevertVmsaTracking,
             reverts_main.RevertPinnedMap,
+            reverts_main.TryGetPfn,
         ]
     )
     .named("mainline-6.12", "mainline 6.12.117")

@@ -30,3 +30,15 @@ class RevertPinnedMap(Patch, GfnToPfn, HostMap):
         self.kunmap(khva)
         self.mark_page_dirty(kvm, gfn)
         self.put_page(self.mem_map[pfn])
+
+
+class TryGetPfn(Patch, GfnToPfn):
+    """Take a reference on a page of VM_PFNMAP memory, as kernels before 6.13 do.
+
+    Part of the series "precisely track refcounted pages" (6.13). A page that has none, because its driver does not
+    count references, cannot be mapped.
+    """
+
+    def resolve_remapped_page(self, pfn: Pfn) -> Pfn:
+        """Do what kvm_try_get_pfn() does."""
+        return pfn if self.try_get_page(self.mem_map[pfn]) else KVM_PFN_ERR_FAULT

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
-from pfncache.linux.include.linux.mm_types import MmStruct
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -48,6 +48,12 @@ def serve_userfaults(k: Vmlinux, mm: MmStruct, address: Hva) -> None:
     """Allow writes to a page if a task waits for that, as the thread of a VMM does that polls its userfaultfd."""
     if k.userfaultfd_poll(mm.userfaultfd):
         k.userfaultfd_writeprotect(mm, address, False)
+
+
+def free_driver_page(k: Vmlinux, mapping: AddressSpace, page: Page) -> None:
+    """Take a page away from user space, and free it, as a driver does with what it has mapped by remap_pfn_range()."""
+    k.unmap_mapping_range(mapping, 0, 1)
+    k.put_page(page)
 
 
 def timer_irq(k: Vmlinux, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:

@@ -94,6 +94,9 @@ class GupHelpers(Gup, KvmMm):
     def follow_hva(self, hva: Hva) -> tuple[Pfn, Page | None]:
         """Return the page at a user address as a pfn, and as a page if it has a struct page."""
         pfn = self.hva_to_pfn(self.PAGE_ALIGN_DOWN(hva))
+        if current().lookup_has_no_page:
+            current().lookup_has_no_page = False
+            return pfn, None
         return pfn, self.mem_map[pfn] if self.pfn_valid(pfn) else None
 
     @part_of("get_user_page_fast_only")
@@ -142,14 +145,14 @@ class GupHelpers(Gup, KvmMm):
 class GupAdapters(KvmMm):
     """The model's functions that take or return something else than the C's: each calls the C's function."""
 
-    c_hva_to_pfn: Callable[..., tuple[Pfn, Page | None, bool, bool, bool]]
+    c_hva_to_pfn: Callable[..., tuple[Pfn, bool, Page | None, bool, bool]]
     c__kvm_faultin_pfn: Callable[..., tuple[Pfn, bool, Page | None, bool, bool]]
     c_kvm_vcpu_unmap: Callable[..., tuple[Any, ...]]
     c__kvm_vcpu_map: Callable[..., tuple[Any, ...]]
 
     def hva_to_pfn(self, hva: Hva) -> Pfn:
         """Pass the arguments of a lookup for writing in a structure; a page is returned with its reference."""
-        pfn, _writable, _page, _writable_set, _page_set = self.c_hva_to_pfn(
+        pfn, _writable, page, _writable_set, _page_set = self.c_hva_to_pfn(
             kfp_slot=None,
             kfp_gfn=0,
             kfp_hva=hva,
@@ -160,11 +163,18 @@ class GupAdapters(KvmMm):
             kfp_refcounted_page=None,
             kfp_refcounted_page_given=True,
         )
+        self.note_missing_page(pfn, page)
         return pfn
+
+    @part_of_caller
+    def note_missing_page(self, pfn: Pfn, page: Page | None) -> None:
+        """Note that a lookup has returned a pfn that has a struct page, but no page to put."""
+        if page is None and self.pfn_valid(pfn):
+            current().lookup_has_no_page = True
 
     def _kvm_faultin_pfn(self, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """Pass where whether the page is writable, and its reference go; a page is returned with its reference."""
-        pfn, _writable, _page, _writable_set, _page_set = self.c__kvm_faultin_pfn(
+        pfn, _writable, page, _writable_set, _page_set = self.c__kvm_faultin_pfn(
             slot,
             gfn,
             FOLL_WRITE,
@@ -175,6 +185,7 @@ class GupAdapters(KvmMm):
             writable_set=False,
             refcounted_page_set=False,
         )
+        self.note_missing_page(pfn, page)
         return pfn
 
     def _kvm_vcpu_map(self, vcpu: KvmVcpu, gfn: Gfn) -> tuple[Errno, Pfn, Kva]:

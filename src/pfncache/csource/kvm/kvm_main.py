@@ -9,6 +9,7 @@ from pfncache.csource.tables import CallEntry, EachEntry, MemberEntry, Tables
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gfn
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn
 from pfncache.linux.include.uapi.linux.kvm import KVM_MEMORY_ATTRIBUTE_PRIVATE
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
@@ -132,12 +133,20 @@ class KvmMainAdapters(KvmMm):
     def kvm_release_page_clean(self, pfn: Pfn) -> None:
         """Pass the page; a pfn without struct page has no reference."""
         if self.pfn_valid(pfn):
-            self.c_kvm_release_page_clean(self.mem_map[pfn])
+            if current().lookup_has_no_page:
+                current().lookup_has_no_page = False
+                self.c_kvm_release_page_clean(None)
+            else:
+                self.c_kvm_release_page_clean(self.mem_map[pfn])
 
     def kvm_release_page_unused(self, pfn: Pfn) -> None:
         """Pass the page; a pfn without struct page has no reference."""
         if self.pfn_valid(pfn):
-            self.c_kvm_release_page_unused(self.mem_map[pfn])
+            if current().lookup_has_no_page:
+                current().lookup_has_no_page = False
+                self.c_kvm_release_page_unused(None)
+            else:
+                self.c_kvm_release_page_unused(self.mem_map[pfn])
 
     def gfn_to_hva_memslot_prot(self, slot: KvmMemorySlot | None, gfn: Gfn) -> Hva:
         """Drop whether the slot is writable."""

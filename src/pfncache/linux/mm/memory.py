@@ -156,10 +156,10 @@ class Memory(Shmem):
         Returns: 0 or -ENOMEM.
         """
         vma = src.vmas[number]
-        if vma.mapping is not None:
-            return 0  # without an anon_vma; the new process faults
         if vma.pfnmap:
             return self.copy_pte_range(dst, src, number)  # mapped shared: the PTE keeps its permissions
+        if vma.mapping is not None:
+            return 0  # without an anon_vma; the new process faults
         address = number << self.PAGE_SHIFT
         self.mmu_notifier_invalidate_range_start(src, address, address + self.PAGE_SIZE)
         mmap_assert_write_locked(src.mmap_lock)
@@ -413,7 +413,7 @@ class Memory(Shmem):
                     self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
 
     def remap_pfn_range(self, mm: MmStruct, address: Hva, pfn: Pfn) -> None:
-        """Map a page of a device, which has no struct page, at the address of a VMA.
+        """Map a page of a device, which need not have a struct page, at the address of a VMA.
 
         Linux: mm/memory.c remap_pfn_range(), v7.3.4.
         Locks: takes mmap_lock and page_table_lock.

@@ -43,7 +43,7 @@ class Mprotect(Mm):
             with spin_lock(mm.page_table_lock):
                 if not writable:
                     mm.ptes[number].writable = False
-                elif readable and vma.mapping is None and self.may_become_writable(mm, number):
+                elif readable and (vma.pfnmap or vma.mapping is None) and self.may_become_writable(mm, number):
                     mm.ptes[number].writable = True
                 mm.ptes[number].prot_none = not readable
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)

@@ -16,6 +16,8 @@ class TaskStruct(ThreadInfo):
     pagefault_disabled: bool
     signal_pending: bool
     """A fatal signal is pending."""
+    lookup_has_no_page: bool
+    """*kfp->refcounted_page is NULL after the last lookup, although its pfn has a struct page: VM_PFNMAP memory."""
     delayed_fput: File | None
     """task_works: the file whose last reference this task has dropped; released before the return to user space."""
     running_vcpu: KvmVcpu | None

@@ -107,8 +107,21 @@ class GfnToPfn(KvmMm):
         ret, pfn, writable = self.follow_pfnmap_start(mm, vma, hva)
         if ret != 0:
             return KVM_PFN_ERR_FAULT
+        found = pfn if writable else KVM_PFN_ERR_RO_FAULT
+        if writable and self.pfn_valid(pfn):
+            found = self.resolve_remapped_page(pfn)
         self.follow_pfnmap_end(mm)
-        return pfn if writable else KVM_PFN_ERR_RO_FAULT
+        return found
+
+    @part_of("kvm_resolve_pfn")
+    def resolve_remapped_page(self, pfn: Pfn) -> Pfn:
+        """Return a pfn that has a struct page, on which no reference is taken, since a driver may not count them.
+
+        Linux: virt/kvm/kvm_main.c kvm_resolve_pfn(), v7.3.4 (since 6.13).
+        Locks: mmap_lock for reading, the PTE lock.
+        """
+        current().lookup_has_no_page = True
+        return pfn
 
     def kvm_follow_pfn(self, slot: KvmMemorySlot | None, gfn: Gfn, pin: bool) -> Pfn:
         """Return the page at the user address of gfn, for writing; attributes and guest_memfd play no part.
@@ -156,10 +169,14 @@ class GfnToPfn(KvmMm):
         """Drop the reference of a lookup whose page was not used.
 
         Linux: include/linux/kvm_host.h kvm_release_page_unused(), v7.3.4.
-        Simplified: a pfn instead of a struct page; the pfn of a device has neither struct page nor reference.
+        Simplified: a pfn instead of a struct page; the pfn of a device has neither struct page nor reference, and that
+        of VM_PFNMAP memory with a struct page no reference.
         """
         if self.pfn_valid(pfn):
-            self.put_page(self.mem_map[pfn])
+            if current().lookup_has_no_page:
+                current().lookup_has_no_page = False
+            else:
+                self.put_page(self.mem_map[pfn])
 
     def kvm_release_page_clean(self, pfn: Pfn) -> None:
         """Drop the reference of a lookup whose page was not written.
@@ -168,4 +185,7 @@ class GfnToPfn(KvmMm):
         Simplified: as kvm_release_page_unused().
         """
         if self.pfn_valid(pfn):
-            self.put_page(self.mem_map[pfn])
+            if current().lookup_has_no_page:
+                current().lookup_has_no_page = False
+            else:
+                self.put_page(self.mem_map[pfn])

@@ -285,9 +285,10 @@ DRIVER = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MOVED, *FORK, *UFFD, *KSM, *DRIVER]
-)
+MM = [*MOVED, *FORK, *UFFD, *KSM, *DRIVER]
+
+
+@pytest.mark.parametrize(("design", "scenario", "expected"), [*HISTORY, *SERIES, *MAINLINE, *MM])
 def test_verdict(design: str, scenario: str, expected: str | None) -> None:
     """What is expected is among the violations; where nothing is, there is none."""
     outcome = verdict(design, scenario)

@@ -34,8 +34,7 @@ TESTED = (
     # mm
     "filemap_lock_folio", "filemap_grab_folio", "get_user_page_fast_only", "try_get_page", "allows_huge_pmd",
     "gup_fast", "try_grab_folio_fast", "wp_can_reuse_anon_folio", "folio_try_dup_anon_rmap_pte", "may_become_writable",
-    "userfaultfd_must_wait", "is_only_mapped", "folio_try_share_anon_rmap_pte", "get_mergeable_page",
-    "try_to_merge_with_ksm_page",
+    "userfaultfd_must_wait", "is_only_mapped", "folio_try_share_anon_rmap_pte",
 )  # fmt: skip
 """Functions whose conditions ask whether something has changed meanwhile."""
 

@@ -25,19 +25,48 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
     "It maps the memory of a scenario, or marks it, before any actor starts.": (
         "madvise_dontfork(): without down_write(mm.mmap_lock)",
+        "userfaultfd_register(): without down_write(mm.mmap_lock)",
         "remap_pfn_range(): without down_write(mm.mmap_lock)",
         "remap_pfn_range(): without spin_lock(mm.page_table_lock)",
     ),
     (
         "KVM of the model looks pages up for writing, so that no cache and no SPTE has one that is shared: fork() has "
         "invalidated them. Linux needs these notifications for SPTEs of read faults."
-    ): ("wp_page_copy(): without its notifications",),
+    ): ("wp_page_copy(): without its notifications", "replace_page(): without its notifications"),
+    "The PTE lock covers the change; no scenario unmaps memory beside it.": (
+        "mwriteprotect_range(): without down_read(mm.mmap_lock)",
+        "madvise_mergeable(): without down_write(mm.mmap_lock)",
+        "try_to_merge_with_ksm_page(): without down_read(mm.mmap_lock)",
+        "break_cow(): without down_read(mm.mmap_lock)",
+    ),
+    "One step of the model changes the PTE.": ("change_pud_range(): without spin_lock(mm.page_table_lock)",),
+    "A wait too many ends when user space serves the fault that it has queued.": (
+        "userfaultfd_must_wait(): without the test mm.ptes[number].migration >= 0",
+    ),
+    "A PTE that is not present is not writable either.": ("userfaultfd_must_wait(): without mm.ptes[number].pfn < 0",),
+    "No scenario has mprotect() beside a userfaultfd; tests/linux/mm/test_userfaultfd.py does.": (
+        "may_become_writable(): without the test mm.ptes[number].uffd_wp",
+    ),
+    "The page is looked at again under mmap_lock, the folio lock and the PTE lock.": (
+        "get_mergeable_page(): without down_read(mm.mmap_lock)",
+        "get_mergeable_page(): without spin_lock(mm.page_table_lock)",
+    ),
+    (
+        "Each of the two tests finds a page that is pinned; 7.3.4 has no lookup that outlives the notifications with a "
+        "mere reference. Where it has, without a pin of kvm_vcpu_map(), tests/mutation/plants_mm.py shows the first."
+    ): (
+        "is_only_mapped(): without page.mapcount + 1 == page.refcount",
+        "folio_try_share_anon_rmap_pte(): without the test page.pincount > 0",
+    ),
+    "The other address of the two that were merged keeps the KSM page.": (
+        "ksm_page_of(): without spin_lock(mm.page_table_lock)",
+    ),
     "The new process does not run yet; only walks of the reverse mapping reach its page table.": (
         "dup_mmap(): without down_write(mm.mmap_lock)",
         "copy_pte_range(): without spin_lock(dst.page_table_lock)",
     ),
-    "The first look only saves the folio lock; the one under it decides.": (
-        "wp_can_reuse_anon_folio(): without the test page.refcount > 1",
+    "The first look only saves the folio lock. The stable tree, which may map a KSM page again, is not modelled.": (
+        "wp_can_reuse_anon_folio(): without the test page.ksm or page.refcount > 1",
     ),
     "No scenario frees a page and gives it to another owner while it is pinned; that of try_get_page() is killed.": (
         "try_grab_folio_fast(): without the test page.refcount <= 0",

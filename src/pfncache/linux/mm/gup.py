@@ -35,11 +35,16 @@ class Gup(Mm):
         """Read a PTE, in one load.
 
         Linux: include/linux/pgtable.h ptep_get_lockless(), arch/x86/include/asm/pgtable.h pte_access_permitted(),
-        v7.3.4.
-        Returns: the pfn if the PTE is present and writable; KVM_PFN_ERR_FAULT otherwise.
+        pte_special(), v7.3.4.
+        Returns: the pfn if the PTE is present and writable, and not special; KVM_PFN_ERR_FAULT otherwise.
+        Simplified: the VMA says whether a PTE is special, as it does while the PTE is present. The pfn of a device,
+        which has no struct page, is returned.
         """
         pte = mm.ptes[number]
-        return pte.pfn if pte.pfn >= 0 and pte.writable else KVM_PFN_ERR_FAULT
+        pfn = pte.pfn if pte.pfn >= 0 and pte.writable else KVM_PFN_ERR_FAULT
+        if self.pfn_valid(pfn) and mm.vmas[number].pfnmap:
+            return KVM_PFN_ERR_FAULT
+        return pfn
 
     def get_user_page_fast_only(self, address: Hva) -> Pfn:
         """Walk the page table without a lock: take a reference speculatively, then read the PTE again.

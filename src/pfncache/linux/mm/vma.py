@@ -24,7 +24,8 @@ class VmaOps(Mm):
         vma = mm.vmas[address >> self.PAGE_SHIFT]
         vma.mapping = mapping
         vma.pgoff = pgoff
-        vma.pfnmap = False
+        if vma.pfnmap:
+            vma.pfnmap = False
         if vma.uffd_wp:
             vma.uffd_wp = False
         if vma.mergeable:

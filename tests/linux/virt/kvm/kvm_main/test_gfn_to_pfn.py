@@ -3,12 +3,15 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.designs.catalogue import mainline_6_12
 from pfncache.lang.report import PropertyViolated
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_SIGPENDING
+from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.sched import current
+from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
-from tests.linux.conftest import HVA, Host, reported
+from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 
 def test_slot_lookup(host: Host) -> None:
@@ -40,3 +43,57 @@ def test_lookup_may_sleep_even_if_the_page_is_present(host: Host) -> None:
     host.kernel.do_user_addr_fault(host.mm, HVA)
     with reported("sleeping-in-atomic"), spin_lock(host.kvm.gpc_lock):
         host.kernel.hva_to_pfn(HVA)
+
+
+def driver_page(host: Host) -> Page:
+    """A page that a driver maps by remap_pfn_range()."""
+    page = host.kernel.alloc_page()
+    assert page is not None
+    host.kernel.remap_pfn_range(host.mm, HVA, page.pfn)
+    return page
+
+
+def test_no_reference_on_a_drivers_page(host: Host) -> None:
+    page = driver_page(host)
+    for release in (host.kernel.kvm_release_page_clean, host.kernel.kvm_release_page_unused):
+        assert host.kernel.hva_to_pfn(HVA) == page.pfn
+        assert page.refcount == 1
+        release(page.pfn)
+        assert page.refcount == 1
+    # what is looked up next is put again
+    assert host.kernel.do_user_addr_fault(host.mm, HVA + 0x1000) == 0
+    other = host.page(HVA + 0x1000)
+    assert host.kernel.hva_to_pfn(HVA + 0x1000) == other.pfn
+    host.kernel.kvm_release_page_clean(other.pfn)
+    assert other.refcount == 1
+
+
+def test_a_drivers_page_is_not_pinned(host: Host) -> None:
+    page = driver_page(host)
+    host.add_slot()
+    with srcu_read_lock(host.kvm.srcu):
+        assert host.kernel.kvm_vcpu_map(host.vcpu, 0)[0] == -EINVAL
+    assert (page.refcount, page.pincount) == (1, 0)
+
+
+def test_before_6_13_a_drivers_page_had_a_reference(make_host: MakeHost) -> None:
+    host = make_host(mainline_6_12.kernel())
+    page = driver_page(host)
+    assert host.kernel.hva_to_pfn(HVA) == page.pfn
+    assert page.refcount == 2
+    host.kernel.kvm_release_page_clean(page.pfn)
+    assert page.refcount == 1
+    page.refcount = 0  # a driver that does not count
+    assert host.kernel.hva_to_pfn(HVA) == KVM_PFN_ERR_FAULT
+    assert (page.refcount, host.mm.page_table_lock.held) == (0, False)
+
+
+def test_pins(host: Host) -> None:
+    assert host.kernel.do_user_addr_fault(host.mm, HVA) == 0
+    page = host.page(HVA)
+    host.add_slot()
+    with srcu_read_lock(host.kvm.srcu):
+        ret, pfn, khva = host.kernel.kvm_vcpu_map(host.vcpu, 0)
+        assert (ret, pfn, page.refcount, page.pincount) == (0, page.pfn, 2, 1)
+        host.kernel.kvm_vcpu_unmap(host.vcpu, 0, pfn, khva)
+    assert (page.refcount, page.pincount) == (1, 0)

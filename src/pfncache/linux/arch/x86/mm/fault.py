@@ -64,9 +64,18 @@ class Fault(Mm):
         Simplified: one fault; the processor repeats the access, and the fault where that had to wait.
         """
         with down_read(mm.mmap_lock):
-            if self.ptep_get_lockless(mm, address >> self.PAGE_SHIFT) >= 0:
+            if self.is_writable(mm, address >> self.PAGE_SHIFT):
                 return 0
             return self.handle_mm_fault(mm, address, True)
+
+    @part_of_caller
+    @atomic
+    def is_writable(self, mm: MmStruct, number: int) -> bool:
+        """Return whether the processor may write through a PTE.
+
+        Linux: nothing; the processor.
+        """
+        return mm.ptes[number].pfn >= 0 and mm.ptes[number].writable
 
     @part_of_caller
     def host_kernel_bytes(self, khva: Kva) -> memoryview:

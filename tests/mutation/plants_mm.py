@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.designs.catalogue import DESIGNS, Patch
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
-from pfncache.linux.include.linux.types import Errno
+from pfncache.linux.include.linux.types import Errno, Pfn
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.locking.spinlock import spin_lock
 from pfncache.linux.vmlinux import Vmlinux
@@ -49,7 +49,16 @@ class ShareBeforeProtecting(Patch, Vmlinux):
         return ret
 
 
+class PutWithoutReference(Patch, Vmlinux):
+    """KVM: put the page of a lookup if the pfn has a struct page."""
+
+    def kvm_release_page_clean(self, pfn: Pfn) -> None:
+        if self.pfn_valid(pfn):
+            self.put_page(self.mem_map[pfn])
+
+
 PLANTS_OF_MM = (
+    Plant(PutWithoutReference, (("device/activate-and-free", "refcount-imbalance"),)),
     Plant(MergeReferencedPages, (("ksm/nested", "lost-update"),), DESIGNS["map-without-pin"]),
     Plant(CountBeforeClear, (("ksm/nested", "lost-update"),), DESIGNS["map-without-pin"]),
     Plant(ShareBeforeProtecting, (("fork/nested", "lost-update"),)),

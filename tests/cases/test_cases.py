@@ -101,6 +101,12 @@ CASES = (
         "case_57_nested_pfncache.py", 1,
         designs={"nested-pfncache": ("use-after-free",), "nested-pfncache-waits": ()},
     ),
+    Case(
+        "case_58_large_inplace.py", 1,
+        designs={
+            "large-in-place": (), "large-in-place-page": ("stale-spte",), "large-in-place-order": ("stale-spte",),
+        },
+    ),
 )  # fmt: skip
 
 

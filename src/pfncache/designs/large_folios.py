@@ -25,23 +25,19 @@ class LargeGmemFolios(Patch, Vmlinux):
 
     def filemap_grab_folio(self, mapping: AddressSpace, index: Pgoff) -> Page | None:
         """Allocate a large folio where the cache has neither of its pages, and neighbours are free."""
-        if not mapping.gmem or index | 1 >= len(mapping.i_pages):
+        if not self.large_folios or not mapping.gmem or index | 1 >= len(mapping.i_pages):
             return super().filemap_grab_folio(mapping, index)
-        while True:
-            page = self.filemap_lock_folio(mapping, index)
-            if page is not None:
-                return page
-            new = self.alloc_large_folio()
-            if new is None:
-                return super().filemap_grab_folio(mapping, index)
+        page = self.filemap_lock_folio(mapping, index)
+        if page is not None:
+            return page
+        new = self.alloc_large_folio()
+        if new is not None:
             new.lock.lock()
             if self.add_large_folio(mapping, index & -2, new):
                 return self.mem_map[new.pfn + (index & 1)]
-            neighbour = mapping.i_pages[index].page is None and mapping.i_pages[index ^ 1].page is not None
             new.lock.unlock()
             self.put_page(new)
-            if neighbour:
-                return super().filemap_grab_folio(mapping, index)
+        return super().filemap_grab_folio(mapping, index)
 
     @atomic
     def add_large_folio(self, mapping: AddressSpace, index: Pgoff, new: Page) -> bool:

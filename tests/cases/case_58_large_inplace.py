@@ -58,9 +58,9 @@ class ConvertLarge(LargeGmemFolios):
     def gmem_max_order(self, slot: KvmMemorySlot, gfn: Gfn, pfn: Pfn) -> int:
         """Return 0 for pages of two kinds, whatever the folio: it may have been allocated before they were."""
         file = slot.gmem_file
-        if file is None or not self.is_of_one_kind(file.f_mapping, self.kvm_gmem_get_index(slot, gfn)):
+        if file is None or super().gmem_max_order(slot, gfn, pfn) == 0:
             return 0
-        return super().gmem_max_order(slot, gfn, pfn)
+        return 1 if self.is_of_one_kind(file.f_mapping, self.kvm_gmem_get_index(slot, gfn)) else 0
 
     def kvm_gmem_convert(self, file: File, index: Pgoff, private: bool) -> Errno:
         """Make a page private or shared: an ioctl of guest_memfd. -EAGAIN while its folio is in use."""

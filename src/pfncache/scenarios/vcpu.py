@@ -47,9 +47,9 @@ def sched_out(w: World) -> None:
 
 @scenario(log_dirty=True)
 def preempted(w: World) -> None:
-    """A vCPU is preempted while it updates its clock, whose page is zapped; steal time in that page tells the guest."""
+    """A vCPU is preempted while it updates clock or steal time, which tells the guest so; their page is zapped."""
     w.clock_on()
     w.steal_time_on()
-    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu), w.call("run_steal_time_update", w.vcpu))
     w.actor("scheduler", w.call("preempt", w.vcpu, w.actors[-1].task), interrupts="vcpu")
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))

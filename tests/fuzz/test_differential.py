@@ -15,7 +15,7 @@ from pfncache.machines.capabilities import EMULATING, Processor
 from pfncache.machines.model.machine import ModelMachine
 from pfncache.selftests.differential.inside import run_programs
 from pfncache.selftests.differential.program import Program, SideCall, SideState, run
-from pfncache.selftests.differential.side import Side
+from pfncache.selftests.differential.side import RUNSTATE, Side
 from pfncache.selftests.identify import probe
 from tests.fuzz.differential import Differential, RunPrograms, compare
 from tests.fuzz.generator import LENGTH, OPERATIONS, XEN_OPERATIONS, permitted, program
@@ -65,6 +65,15 @@ def test_host_without_nested_paging_is_not_asked_for_a_clock_in_a_logged_slot(
         side.slot(1, 1, 1, "memfd", 0, KVM_MEM_LOG_DIRTY_PAGES)
         assert permitted(side, SideCall("clock", (0, 0x400)))
         assert permitted(side, SideCall("clock", (1, 0x400))) is expected
+
+
+@pytest.mark.parametrize(("state", "expected"), [(0, 0), (1, 0), (2, 2), (3, 3)])
+def test_preempted_vcpu_is_as_one_that_runs(state: int, expected: int) -> None:
+    """After 21,000 operations in QEMU, a busy host had preempted one between its runstate's update and its exit."""
+    with ModelMachine(MAINLINE, 64, 64, EMULATING) as machine:
+        side = Side(machine)
+        machine.write(side.at("anon", 0) + RUNSTATE, bytes([state]))
+        assert side.summary(side.at("anon", 0))[-1] == expected
 
 
 class ClockStandsStill(Patch, X86):

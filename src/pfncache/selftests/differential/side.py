@@ -18,6 +18,8 @@ from pfncache.linux.include.uapi import (
     MSR_KVM_STEAL_TIME,
     MSR_KVM_SYSTEM_TIME_NEW,
     PAGE_SIZE,
+    RUNSTATE_RUNNABLE,
+    RUNSTATE_RUNNING,
     SHARED_GMEM,
     XEN_LONG_MODE,
     XEN_VCPU_INFO_TIME,
@@ -232,7 +234,9 @@ class Side:
         pending = tuple(n for n, byte in enumerate(events) if byte)
         wall_clock = page[XEN_LONG_MODE.wall_clock]
         upcall = page[VCPU_INFO], page[VCPU_INFO + 8 : VCPU_INFO + 16]
-        return page[:8], clocks, steal.version != 0, pending, wall_clock, upcall, page[RUNSTATE]
+        # A host that preempts the vCPU's thread after its last entry leaves it runnable instead of running.
+        runstate = RUNSTATE_RUNNING if page[RUNSTATE] == RUNSTATE_RUNNABLE else page[RUNSTATE]
+        return page[:8], clocks, steal.version != 0, pending, wall_clock, upcall, runstate
 
 
 def _strides(clock: PvClock) -> int:

@@ -48,6 +48,9 @@ class VerifyCommand(DocumentedCommand):
 @click.option("--no-reduction", is_flag=True, help="Expand every actor in every state, not a persistent set of them.")
 @options.first
 @options.processes
+@click.option(
+    "--watch", is_flag=True, help="Run again whenever FILE.py is saved, and show what differs. Ctrl-C ends it."
+)
 @click.pass_context
 def verify(ctx: click.Context, /, **given: Any) -> None:
     """Check designs: does any interleaving of any scenario violate a property?

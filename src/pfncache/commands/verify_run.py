@@ -47,6 +47,7 @@ class VerifyOptions:
     no_reduction: bool
     first: bool
     processes: int | None
+    watch: bool = False
 
     def check(self) -> None:
         """Raise a usage error for options that exclude each other."""
@@ -60,6 +61,20 @@ class VerifyOptions:
         if self.junit is not None and not self.junit.absolute().parent.is_dir():
             raise click.UsageError(f"--junit {self.junit}: there is no folder {self.junit.absolute().parent}")
 
+        if self.watch:
+            self._check_watch()
+
+    def _check_watch(self) -> None:
+        """Raise a usage error for what is not to be watched."""
+        from pfncache.verify.loader import is_file
+
+        if not any(is_file(name) for name in self.designs):
+            raise click.UsageError("--watch is for a file of your own; give FILE.py, too")
+        others = {"--json": self.as_json, "--ktap": self.as_ktap, "--junit": self.junit, "--coverage": self.coverage}
+        for option, given in others.items():
+            if given:
+                raise click.UsageError(f"--watch shows what differs as text; leave out {option}, or --watch")
+
     @property
     def from_c(self) -> bool:
         """Whether the kernel's own C is checked."""
@@ -68,7 +83,7 @@ class VerifyOptions:
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
         names = {"everything": "all", "processes": "jobs"}
-        left_out = ("as_json", "as_ktap", "junit", "width")
+        left_out = ("as_json", "as_ktap", "junit", "width", "watch")
         return {
             names.get(name, name): str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
@@ -78,6 +93,11 @@ class VerifyOptions:
 
 def run(options: VerifyOptions) -> ExitStatus:
     """Search and show. Returns the exit status."""
+    if options.watch:
+        options.check()
+        from pfncache.commands.verify_watch import watch
+
+        watch(options.designs, lambda: _plan(options), options.width, by_name=bool(options.scenarios))
     record = RunRecord(version=__version__, options=options.as_json_options())
     session: Session | None = None
 

@@ -16,6 +16,7 @@ from pfncache.check.compile.source import unwrap
 from pfncache.designs.design import Design
 from pfncache.lang.syntax import Syntax, syntax_of
 from pfncache.properties import PROBES
+from pfncache.verify.user_source import source_of
 
 
 def signature(kernel: type, used: Iterable[str], start: tuple[object, ...]) -> tuple[Any, ...]:
@@ -23,6 +24,7 @@ def signature(kernel: type, used: Iterable[str], start: tuple[object, ...]) -> t
     return tuple((name, definitions(kernel, name)) for name in sorted(used)), start
 
 
+@functools.lru_cache(maxsize=65_536)
 def definitions(kernel: type, name: str) -> tuple[Any, ...]:
     """Return the identity of each function of a name in a kernel, the one that is called first."""
     return tuple(_identity(vars(owner)[name]) for owner in kernel.__mro__ if callable(vars(owner).get(name)))
@@ -37,7 +39,7 @@ def _identity(function: Any) -> tuple[Any, ...]:
     registered = syntax_of(inner.__code__)
     if registered is not None:  # made from C: the same text on other lines is the same function
         return registered.file.rpartition("/")[2], inner.__name__, _dumped(registered)
-    return inner.__code__, id(inner.__globals__)
+    return inner.__code__, source_of(inner) or id(inner.__globals__)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -37,6 +37,7 @@ from pfncache.verify.kernel_snapshot import KernelSnapshot
 from pfncache.verify.nearest import UnknownName
 from pfncache.verify.trace import kernel_path
 from pfncache.verify.user_code import is_users_error, message, printable, user_code
+from pfncache.verify.user_source import mark_methods
 
 EXAMPLE = "`my_design = mainline_7_3 + [MyPatch]`"
 LOAD_SECONDS = 20.0
@@ -144,6 +145,12 @@ def _read(name: str, path: Path) -> bytes:
         line = source.count(b"\n", 0, source.index(b"\0")) + 1
         raise UserFileError(f"{name}:{line}: is no text: it has a null byte")
     return source
+
+
+def neighbours() -> list[Path]:
+    """Return the modules beside the file that was loaded last, which it has imported."""
+    files = (getattr(sys.modules.get(module), "__file__", None) for module in _beside)
+    return sorted(Path(file) for file in files if file is not None)
 
 
 class _Names:
@@ -261,6 +268,7 @@ def _execute(names: _Names, path: Path, source: bytes) -> ModuleType:
         raise UserFileError(f"{where}: changes {changed} of the model, and so every design; write a Patch")
     if any(not thread.daemon for thread in set(threading.enumerate()) - threads):
         raise UserFileError(f"{name}: leaves a thread running; a file of designs defines them, and returns")
+    mark_methods(module, source, has_neighbours=bool(_beside))
     return module
 
 

@@ -87,7 +87,8 @@ class Outcome:
     covered: frozenset[SourceLine] = frozenset()
     """The lines that the search has executed, if coverage is asked for."""
     used: frozenset[str] = frozenset()
-    """Of a design from C: names of the functions that the set-up called or the actors may call, others among them."""
+    """Names of the functions that the actors may call, others among them; of a design from C also of those that the
+    set-up called."""
 
     def judged(self, base: frozenset[str] = frozenset()) -> Outcome:
         """Return the outcome, vacuous if it would hold and a target is missed; `base` are those of the base."""

@@ -56,6 +56,13 @@ class Job:
     """Targets that the design's base has reached in an earlier run, which the design has to reach, too."""
     elsewhere: frozenset[str] = frozenset()
     """Functions that other designs add: a scenario that calls one of them does not apply to a design without it."""
+    earlier: tuple[tuple[Job, Outcome], ...] = ()
+    """Outcomes of the same scenario in earlier runs of this process, with their jobs."""
+
+    @property
+    def bounds(self) -> tuple[int, bool, bool]:
+        """What limits the search."""
+        return self.max_states, self.reduction, self.first
 
     @property
     def scenario_name(self) -> str:
@@ -117,12 +124,18 @@ class _Entry:
     signature: tuple[Any, ...]
     outcome: Outcome
 
+    def is_of(self, job: Job, system: System, start: tuple[object, ...]) -> bool:
+        """Return whether the search of a job would be the same."""
+        return self.bounds == job.bounds and signature(type(system.kernel), self.used, start) == self.signature
+
 
 class OutcomeCache:
     """Outcomes of one scenario under several designs. Designs that give the same system share one search."""
 
     def __init__(self) -> None:
         self.entries: list[_Entry] = []
+        self._earlier: dict[int, _Entry] = {}
+        """Entries of earlier runs, by the identity of the outcome."""
 
     def run(self, job: Job) -> Outcome:
         """Return the outcome of `job`: a cached one if it has the same functions, initial state and bounds."""
@@ -138,21 +151,48 @@ class OutcomeCache:
 
     def _run(self, job: Job) -> Outcome:
         system, called = _set_up(job)
-        start = Heap.of(system).fingerprint()
-        bounds = (job.max_states, job.reduction, job.first)
+        start = _start(system)
         for entry in self.entries:
-            if entry.bounds == bounds and signature(type(system.kernel), entry.used, start) == entry.signature:
+            if entry.is_of(job, system, start):
                 return entry.outcome.excused(_reasons(job, system))
+        before = job.base_reached.union(*(compared(entry.outcome.targets) for entry in self.entries))
+        entry = self._entry_of_earlier_run(job, system, start, before) or self._search(job, system, start, before)
+        if called is not None:
+            entry = replace(entry, outcome=replace(entry.outcome, used=entry.used | called))
+        self.entries.append(entry)
+        return entry.outcome
+
+    def _search(self, job: Job, system: System, start: tuple[object, ...], before: frozenset[str]) -> _Entry:
         program = _program(job, system, job.reduction)
         outcome = _outcome(job, system, *search_shortest(program, job.max_states, job.threads, job.first))
-        before = job.base_reached.union(*(compared(entry.outcome.targets) for entry in self.entries))
         if job.reduction and outcome.judged(before).verdict == Verdict.VACUOUS:
             outcome = _unreduced(job, system, outcome)
         used = program.compiled.used
-        outcome = replace(outcome, used=used | called if called is not None else frozenset())
         identity = signature(type(system.kernel), used, start)
-        self.entries.append(_Entry(bounds=bounds, used=used, signature=identity, outcome=outcome))
-        return outcome
+        return _Entry(bounds=job.bounds, used=used, signature=identity, outcome=replace(outcome, used=used))
+
+    def _entry_of_earlier_run(
+        self, job: Job, system: System, start: tuple[object, ...], before: frozenset[str]
+    ) -> _Entry | None:
+        """Return the entry of an earlier run whose system is the same; none whose targets are to be searched again."""
+        for old, outcome in job.earlier:
+            if id(outcome) not in self._earlier:
+                then = make_system(old.design, old.scenario)
+                identity = signature(type(then.kernel), outcome.used, _start(then))
+                self._earlier[id(outcome)] = _Entry(
+                    bounds=old.bounds, used=outcome.used, signature=identity, outcome=outcome
+                )
+            entry = self._earlier[id(outcome)]
+            excused = outcome.excused(_reasons(job, system))
+            if entry.is_of(job, system, start) and excused.judged(before).verdict != Verdict.VACUOUS:
+                return replace(entry, outcome=excused)
+        return None
+
+
+def _start(system: System) -> tuple[object, ...]:
+    """Return the initial state, and the structures that a user's file declares: their methods are none of a kernel."""
+    heap = Heap.of(system)
+    return heap.fingerprint(), *(kind for kind in heap.pools if not kind.__module__.startswith("pfncache."))
 
 
 def _set_up(job: Job) -> tuple[System, set[str] | None]:

@@ -68,6 +68,8 @@ class Session:
     """Number of searches so far with a violation that counts."""
     changed: Sequence[frozenset[str]] = ()
     """For each design: the functions that its series changes; none for a design without a series."""
+    planned: list[Job] = field(default_factory=list)
+    """All jobs, with those whose outcome an earlier run of this process has found."""
     _kept: dict[int, KeptOutcomes] = field(default_factory=dict)
     """Outcomes of earlier runs, by the identity of the base of a series."""
     _found: dict[tuple[int, str], Outcome] = field(default_factory=dict)
@@ -190,6 +192,34 @@ class Session:
         finally:
             for kept in self._kept.values():
                 kept.write()
+
+    def reuse(self, earlier: Session) -> None:
+        """Take the outcomes of an earlier run for designs that are the same objects; offer the others to the jobs.
+
+        A file that is loaded again has other designs. What is the same in them is found where they are set up.
+        """
+        left = []
+        for job in self.jobs:
+            known = earlier._of_scenario(job)
+            same = next((o for old, o in known if old.design is job.design and old.bounds == job.bounds), None)
+            if same is not None:
+                self._found[id(job.design), job.scenario_name] = same
+                continue
+            base = next((b for d, b in zip(self.designs, self.bases, strict=True) if d is job.design), None)
+            reached = self._found.get((id(base), job.scenario_name))
+            targets = compared(reached.targets) if reached is not None else job.base_reached
+            left.append(replace(job, earlier=known, base_reached=job.base_reached | targets))
+        self.planned = self.jobs
+        self.jobs = left
+
+    def _of_scenario(self, job: Job) -> tuple[tuple[Job, Outcome], ...]:
+        """Return the complete outcomes of a job's scenario, with their jobs; none of another scenario of that name."""
+        found = ((old, self._found.get((id(old.design), old.scenario_name))) for old in self.planned or self.jobs)
+        return tuple(
+            (replace(old, earlier=()), outcome)
+            for old, outcome in found
+            if outcome is not None and outcome.is_complete and outcome.used and old.scenario is job.scenario
+        )
 
     @property
     def outcomes(self) -> list[DesignOutcome]:

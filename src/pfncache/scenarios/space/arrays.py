@@ -14,6 +14,8 @@ from pfncache.scenarios.space.names import scenario_of
 from pfncache.scenarios.space.point import Point
 from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
 
+TRIPLES = ("memory", "memslots", "start")
+"""Dimensions of which the covering array has every combination: a cache of another page differs by all three."""
 THOROUGH = ("user", "memory", "operation", "start")
 """Dimensions of which the thorough array has every combination of three."""
 
@@ -35,19 +37,25 @@ def _by_number(rule: Constraint) -> Callable[..., bool]:
 
 
 @functools.cache
-def pairwise() -> tuple[Scenario, ...]:
-    """Return scenarios in which each pair of values of two dimensions occurs that the constraints allow."""
-    space = factors()
-    return _scenarios(space.cover(space.combinations(2)))
+def covering() -> tuple[Scenario, ...]:
+    """Return scenarios in which each pair of values of two dimensions occurs, and each combination of TRIPLES."""
+    return _scenarios(_covering())
 
 
 @functools.cache
 def thorough() -> tuple[Scenario, ...]:
-    """Return those of pairwise(), and more, in which each combination of three values of THOROUGH occurs too."""
+    """Return those of covering(), and more, in which each combination of three values of THOROUGH occurs too."""
+    rows = _covering()
+    return _scenarios([*rows, *factors().cover(factors().combinations(3, _numbers(THOROUGH)), rows)])
+
+
+def _covering() -> list[Row]:
     space = factors()
-    rows = space.cover(space.combinations(2))
-    among = [number for number, dimension in enumerate(DIMENSIONS) if dimension.name in THOROUGH]
-    return _scenarios([*rows, *space.cover(space.combinations(3, among), rows)])
+    return space.cover([*space.combinations(3, _numbers(TRIPLES)), *space.combinations(2)])
+
+
+def _numbers(names: tuple[str, ...]) -> list[int]:
+    return [number for number, dimension in enumerate(DIMENSIONS) if dimension.name in names]
 
 
 def point_of(row: Row) -> Point:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from pfncache.scenarios.operations import GMEM, OPERATIONS, PLAIN
+from pfncache.scenarios.operations import GMEM, PLAIN
 from pfncache.scenarios.space.dimension import Constraint
+from pfncache.scenarios.space.operation import SPACE_OPERATIONS
 from pfncache.scenarios.space.user import USER
 from pfncache.scenarios.world import MemoryKind
 
@@ -16,7 +17,7 @@ WRITERS = ("guest-access", "steal-time", "emulate")
 CONSTRAINTS = (
     Constraint(
         ("memory", "operation"),
-        lambda memory, operation: MemoryKind(memory) in OPERATIONS[operation].memory,
+        lambda memory, operation: MemoryKind(memory) in SPACE_OPERATIONS[operation].memory,
         "the operation does not exist on that memory, or is another one there",
     ),
     Constraint(
@@ -43,6 +44,11 @@ CONSTRAINTS = (
         ("context", "updates", "rounds"),
         lambda context, updates, rounds: context != "two-tasks" or updates == "1" or rounds == "1",
         "three actors that repeat everything pass a search's limit",
+    ),
+    Constraint(
+        ("start", "memslots", "pages"),
+        lambda start, memslots, pages: start != "elsewhere" or memslots != "one" or pages != "1",
+        "there is no other page",
     ),
     Constraint(
         ("memslots", "position"),
@@ -124,7 +130,7 @@ CONSTRAINTS = (
     ),
     Constraint(
         ("operation", "rounds"),
-        lambda operation, rounds: rounds == "1" or not OPERATIONS[operation].once,
+        lambda operation, rounds: rounds == "1" or not SPACE_OPERATIONS[operation].once,
         "the operation cannot be repeated",
     ),
     Constraint(

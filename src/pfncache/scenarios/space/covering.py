@@ -34,8 +34,11 @@ class Factors:
 
     def allows(self, row: Sequence[int]) -> bool:
         """Return whether a row, some of whose factors may be open, breaks no rule and can be completed."""
-        if not all(self._fits(row, factor) for factor in self._order):
-            return False
+        chosen = (factor for factor in self._order if row[factor] != OPEN)
+        return all(self._fits(row, factor) for factor in chosen) and self._can_be_completed(row)
+
+    def _can_be_completed(self, row: Sequence[int]) -> bool:
+        """Return whether a row that breaks no rule can be completed."""
         key = tuple(row[factor] for factor in self._order)
         if key not in self._known:
             self._known[key] = self._completes(list(row), 0)

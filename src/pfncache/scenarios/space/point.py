@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import cast
 
 from pfncache.check.system import Call, System
@@ -12,9 +13,10 @@ from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import users
-from pfncache.scenarios.operations import OPERATIONS, Operation
+from pfncache.scenarios.operations import Operation
 from pfncache.scenarios.region import Layout
 from pfncache.scenarios.space.memslots import FLAGS, MEMSLOTS, PAGES, layout
+from pfncache.scenarios.space.operation import SPACE_OPERATIONS
 from pfncache.scenarios.space.reach import excuses
 from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
 from pfncache.scenarios.space.user import USER, User, pv_time
@@ -69,7 +71,7 @@ class Point:
 
     def build(self, kernel: type[Vmlinux], defer_setup: bool = False) -> System:
         """Return the closed system on a kernel."""
-        user, operation = USER[self["user"]], OPERATIONS[self["operation"]]
+        user, operation = USER[self["user"]], SPACE_OPERATIONS[self["operation"]]
         world = World(kernel, MemoryKind(self["memory"]), defer_setup=defer_setup, **self._options(user, operation))
         user.prepare(world)
         first = self._start(world, user)
@@ -114,6 +116,10 @@ class Point:
         place = user.name_place(world)
         if self["start"] == "never-used":
             return place
+        if self["start"] == "elsewhere":
+            with _elsewhere(world):
+                world.do(*user.name_place(world), *user.use(world))
+            return place
         world.do(*place, *user.use(world))
         if self["start"] == "turned-off":
             world.do(*user.turn_off(world))
@@ -132,6 +138,20 @@ class Point:
         """Add the timer's hard interrupt, on the CPU of a task."""
         call = Call(users.timer_irq, (world.kernel, world.kvm, world.vcpu, task))
         world.actor("timer", call, interrupts=interrupts, process=False)
+
+
+@contextmanager
+def _elsewhere(world: World) -> Iterator[None]:
+    """Let the structure be in the other memslot meanwhile, or in another page of the only one."""
+    here, shift = world.layout, world.kernel.PAGE_SHIFT
+    if len(here.regions) > 1:
+        there = replace(here, structure=1 - here.structure, page=0, crosses=False)
+    else:
+        there = replace(here, page=0 if here.page > 0 else here.region.npages - 1, crosses=False)
+    gpa, hva = world.gpa, world.hva
+    world.gpa, world.hva = there.gfn << shift, there.user_page << shift
+    yield
+    world.gpa, world.hva = gpa, hva
 
 
 def _caches(user: User, operation: Operation) -> Callable[[KvmVcpu], tuple[GfnToPfnCache, ...]]:

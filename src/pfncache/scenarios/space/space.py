@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.space.context import CONTEXT, ROUNDS, UPDATES
 from pfncache.scenarios.space.dimension import Dimension, Value
 from pfncache.scenarios.space.memory import MEMORY
 from pfncache.scenarios.space.memslots import BINDING, FLAGS, MEMSLOTS, PAGES, PLACE, POSITION
+from pfncache.scenarios.space.operation import OPERATION
 from pfncache.scenarios.space.start import START
 from pfncache.scenarios.space.user import USER
 
-OPERATION = Dimension(
-    "operation", "what runs beside the user", tuple(Value(op.name, op.meaning) for op in OPERATIONS.values())
-)
 DIMENSIONS: tuple[Dimension[Value], ...] = (
     MEMORY, USER, OPERATION, MEMSLOTS, POSITION, PAGES, PLACE, FLAGS, BINDING, START, CONTEXT, UPDATES, ROUNDS,
 )  # type: ignore[assignment] # fmt: skip

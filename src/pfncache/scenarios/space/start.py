@@ -14,6 +14,10 @@ START = Dimension(
             ("page-gone", "KVM has used it, and then the page was taken away: the first use looks the page up"),
             ("never-used", "the guest has no structure: an actor names its place first"),
             ("turned-off", "the guest had it there and turned it off: an actor names the place again"),
+            (
+                "elsewhere",
+                "the guest had it in the other memslot, or in another page of the only one: an actor moves it",
+            ),
         )
     ),
 )

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pfncache.designs.catalogue import mainline_7_3
 from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.scenarios.space.names import point_named, scenario_of
+from pfncache.verify.runner import Job, run
 from tests.linux.conftest import HVA, Host, reported
 
 
@@ -75,3 +80,12 @@ def test_an_event_that_has_no_place(host: Host) -> None:
     host.kernel.run_timer_injection(host.vcpu)
     assert not host.vcpu.xen.timer_pending
     host.kernel.trace_quiescent(host.kvm)
+
+
+@pytest.mark.parametrize(
+    "scenario", ["space/anon/timer+dontneed/context=irq", "space/anon/timer+dontneed/context=irq-here"]
+)
+def test_a_vcpu_that_sends_the_event_before_the_callback_has_ended(scenario: str) -> None:
+    """The callback has left its event to the vCPU, which sends it at once."""
+    outcome = run(Job(mainline_7_3, scenario_of(point_named(scenario)), 200_000))
+    assert outcome.verdict == "holds", outcome.properties

@@ -23,10 +23,17 @@ class LostEventProbe(Oracle):
                 vcpu.xen.timer.event_owed = False
 
     @atomic
+    def trace_timer_expires(self, vcpu: KvmVcpu) -> None:
+        """Note the event of a timer that expires."""
+        super().trace_timer_expires(vcpu)
+        vcpu.xen.timer.event_owed = True
+
+    @atomic
     def trace_timer_fired(self, vcpu: KvmVcpu) -> None:
-        """Note an event that is left to the vCPU."""
+        """Discharge a timer that has not left its event to the vCPU, which may have sent it meanwhile."""
         super().trace_timer_fired(vcpu)
-        vcpu.xen.timer.event_owed = vcpu.xen.timer_pending
+        if not vcpu.xen.timer_pending:
+            vcpu.xen.timer.event_owed = False
 
     @atomic
     def trace_evtchn_pending(self, kvm: Kvm) -> None:

@@ -139,6 +139,16 @@ CONSTRAINTS = (
         "the operation is one of kvm-clock",
     ),
     Constraint(
+        ("operation", "context"),
+        lambda operation, context: operation != "fork" or context in ("task", "two-tasks"),
+        "the compiler cannot tell the address spaces apart for a task that has none of its own",
+    ),
+    Constraint(
+        ("operation", "pages"),
+        lambda operation, pages: operation != "merge" or pages != "3",
+        "KSM and three more pages pass a search's limit",
+    ),
+    Constraint(
         ("operation", "user"),
         lambda operation, user: operation != "steal-time" or user != "runstate",
         "a vCPU with a runstate area has no steal time",

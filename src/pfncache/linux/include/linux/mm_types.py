@@ -204,7 +204,7 @@ class MmStruct(Record):
     notifier_srcu: SrcuStruct
     """The SRCU of the notifiers: unsubscribing waits for calls in progress. Linux has one for all processes."""
     userfaultfd: UserfaultfdCtx
-    write_protect_seq: Annotated[int, Bound(0, 7)]
+    write_protect_seq: Annotated[int, Bound(0, 31)]
     """A seqcount: odd while fork() takes the permission to write from PTEs."""
     forked: bool
     """The process that fork() made the address space for may run; also if fork() has failed."""

@@ -15,7 +15,7 @@ class Hrtimer(Record):
     running: bool
     """Its callback runs."""
     event_owed: bool
-    """In no kernel: it has expired, and its event was left to its vCPU, which has not set it since; for a property."""
+    """In no kernel: it has expired, and its event is neither sent nor dropped; for a property."""
 
     @part_of("hrtimer_start_range_ns")
     @atomic

@@ -79,6 +79,10 @@ class Tracepoints:
         """The bit of an event in shared_info is set; it may have been set before."""
 
     @atomic
+    def trace_timer_expires(self, vcpu: KvmVcpu) -> None:
+        """The callback of a vCPU's timer begins: an event is to be sent."""
+
+    @atomic
     def trace_timer_fired(self, vcpu: KvmVcpu) -> None:
         """The callback of a vCPU's timer has ended: it has sent the event, or left it pending for the vCPU."""
 

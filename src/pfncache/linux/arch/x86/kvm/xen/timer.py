@@ -24,10 +24,23 @@ class XenTimer(XenEvtchn, Softirq):
         Linux: kernel/time/hrtimer.c __run_hrtimer(), arch/x86/kvm/xen.c xen_timer_callback(), v7.3.4.
         """
         self.irq_enter(interrupted)
-        if vcpu.xen.timer.begin_callback():
+        if self.begin_timer_callback(vcpu):
             self.xen_timer_callback(kvm, vcpu)
             self.end_timer_callback(vcpu)
         self.irq_exit()
+
+    @part_of("__run_hrtimer")
+    @atomic
+    def begin_timer_callback(self, vcpu: KvmVcpu) -> bool:
+        """Remove an expired timer from its queue; return False if it was cancelled before.
+
+        Linux: kernel/time/hrtimer.c __run_hrtimer(), arch/x86/kvm/xen.c xen_timer_callback(), v7.3.4.
+        Locks: hard-irq context.
+        """
+        begins = vcpu.xen.timer.begin_callback()
+        if begins:
+            self.trace_timer_expires(vcpu)
+        return begins
 
     @part_of("__run_hrtimer")
     @atomic

@@ -11,6 +11,8 @@ from pfncache.scenarios.world import MemoryKind
 
 BY_USER_ADDRESS = ("steal-time", "walk", "emulate", "shared-info-hva", "vcpu-map")
 """Users that reach a page by its user address in every kernel."""
+BORROWERS = ("shared-info", "shared-info-hva", "timer")
+"""Users whose code may borrow the address space of the VM's process."""
 WRITERS = ("guest-access", "steal-time", "emulate")
 """Operations that write to guest memory and do nothing else."""
 
@@ -139,9 +141,9 @@ CONSTRAINTS = (
         "the operation is one of kvm-clock",
     ),
     Constraint(
-        ("operation", "context"),
-        lambda operation, context: operation != "fork" or context in ("task", "two-tasks"),
-        "the compiler cannot tell the address spaces apart for a task that has none of its own",
+        ("operation", "user"),
+        lambda operation, user: operation != "fork" or user not in BORROWERS,
+        "the compiler cannot tell two address spaces apart in code that may borrow one",
     ),
     Constraint(
         ("operation", "pages"),

@@ -89,3 +89,10 @@ def test_a_vcpu_that_sends_the_event_before_the_callback_has_ended(scenario: str
     """The callback has left its event to the vCPU, which sends it at once."""
     outcome = run(Job(mainline_7_3, scenario_of(point_named(scenario)), 200_000))
     assert outcome.verdict == "holds", outcome.properties
+
+
+@pytest.mark.parametrize("beside", ["memfd/timer+slot-delete", "memfd/timer+mprotect", "gmem-mmap/timer+slot-replace"])
+def test_an_event_that_the_vcpu_cannot_send(beside: str) -> None:
+    """KVM drops an event if there is no memslot, or no permission to write."""
+    scenario = scenario_of(point_named(f"space/{beside}/context=irq"))
+    assert run(Job(mainline_7_3, scenario, 200_000)).verdict == "holds"

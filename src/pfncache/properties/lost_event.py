@@ -65,9 +65,15 @@ class LostEventProbe(Oracle):
                     report("lost-event", f"a timer of {vcpu} has expired, but its event is neither set nor pending")
 
     def shared_info_is_mapped(self, kvm: Kvm) -> bool:
-        """Return whether a refresh of shared_info can succeed; otherwise KVM drops events."""
+        """Return whether a refresh of shared_info through its user address can succeed; otherwise KVM drops events."""
         gpc = kvm.xen.shinfo_cache
-        return gpc.active and kvm.mm.vmas[gpc.uhva >> self.PAGE_SHIFT].present
+        if not gpc.active or self.kvm_is_error_hva(gpc.uhva):
+            return False
+        vma = kvm.mm.vmas[gpc.uhva >> self.PAGE_SHIFT]
+        if not vma.present or not vma.writable:
+            return False
+        mapping = vma.mapping
+        return mapping is None or not mapping.no_direct_map
 
 
 LOST_EVENT = Property(

@@ -45,7 +45,7 @@ SPACE_OPERATIONS = OPERATIONS | {
     for op in (
         Operation("fork", "the VMM forks, and writes to the page", ANON, _fork, once=True),
         Operation("write-protect", "a userfaultfd write-protects the page for a time", ANON | MEMFD, _write_protect),
-        Operation("merge", "KSM merges the page into another of equal contents", ANON, _merge),
+        Operation("merge", "KSM merges the page into another of equal contents", ANON, _merge, once=True),
         Operation("migrate-file", "compaction moves the page of the memfd to another page frame", MEMFD, _move_page),
     )
 }

@@ -57,7 +57,24 @@ class PutWithoutReference(Patch, Vmlinux):
             self.put_page(self.mem_map[pfn])
 
 
+class ForkSilently(Patch, Vmlinux):
+    """mm: fork: do not notify."""
+
+    def copy_page_range(self, dst: MmStruct, src: MmStruct, number: int) -> Errno:
+        return self.copy_pte_range(dst, src, number)
+
+
+class ProtectSilently(Patch, Vmlinux):
+    """mm: userfaultfd: do not notify."""
+
+    def change_pud_range(self, mm: MmStruct, number: int, enable_wp: bool) -> None:
+        with spin_lock(mm.page_table_lock):
+            self.change_pte_range(mm, number, enable_wp)
+
+
 PLANTS_OF_MM = (
+    Plant(ForkSilently, (("fork/guest", "stale-spte"), ("fork/clock", "stale-translation"))),
+    Plant(ProtectSilently, (("uffd/guest", "stale-spte"), ("uffd/clock", "stale-translation"))),
     Plant(PutWithoutReference, (("device/activate-and-free", "refcount-imbalance"),)),
     Plant(MergeReferencedPages, (("ksm/nested", "lost-update"),), DESIGNS["map-without-pin"]),
     Plant(CountBeforeClear, (("ksm/nested", "lost-update"),), DESIGNS["map-without-pin"]),

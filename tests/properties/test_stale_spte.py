@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.linux.include.uapi.linux.errno import EAGAIN
 from tests.linux.conftest import HVA, Host, reported
 
 
@@ -39,6 +40,29 @@ def test_left_behind(mapped: Host) -> None:
     mapped.page(HVA).free = True
     with reported("stale-spte"):
         mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_of_a_page_that_processes_share_at_rest(mapped: Host) -> None:
+    """What fork() has made read-only for the process stays writable for the guest."""
+    mapped.kernel.copy_pte_range(mapped.kernel.new_mm("child"), mapped.mm, HVA >> 12)
+    with reported("stale-spte"):
+        mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_forked_with_notifications(mapped: Host) -> None:
+    assert mapped.kernel.kernel_clone(mapped.mm, mapped.kernel.new_mm("child")) == 0
+    mapped.kernel.trace_quiescent(mapped.kvm)
+    # The lookup of the fault copies the page, with notifications that make the fault begin again.
+    assert mapped.kernel.run_guest_access(mapped.vcpu, 0, False) == -EAGAIN
+    assert mapped.kernel.run_guest_access(mapped.vcpu, 0, False) == 0
+    mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_of_a_page_that_the_process_may_no_longer_write(mapped: Host) -> None:
+    pfn = mapped.page(HVA).pfn
+    mapped.kernel.do_mprotect_pkey(mapped.mm, HVA, False)
+    with reported("stale-spte"):
+        mapped.kernel.set_spte(mapped.kvm, 0, pfn, False)
 
 
 def test_another_vms_mapping_counts(mapped: Host) -> None:

@@ -37,12 +37,11 @@ class Gup(Mm):
         Linux: include/linux/pgtable.h ptep_get_lockless(), arch/x86/include/asm/pgtable.h pte_access_permitted(),
         pte_special(), v7.3.4.
         Returns: the pfn if the PTE is present and writable, and not special; KVM_PFN_ERR_FAULT otherwise.
-        Simplified: the VMA says whether a PTE is special, as it does while the PTE is present. The pfn of a device,
-        which has no struct page, is returned.
+        Simplified: the pfn of a device, which has no struct page, is returned.
         """
         pte = mm.ptes[number]
         pfn = pte.pfn if pte.pfn >= 0 and pte.writable else KVM_PFN_ERR_FAULT
-        if self.pfn_valid(pfn) and mm.vmas[number].pfnmap:
+        if self.pfn_valid(pfn) and pte.special:
             return KVM_PFN_ERR_FAULT
         return pfn
 

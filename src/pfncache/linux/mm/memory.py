@@ -267,6 +267,8 @@ class Memory(Shmem):
         dst.ptes[number].migration = src.ptes[number].migration
         dst.ptes[number].writable = src.ptes[number].writable
         dst.ptes[number].prot_none = src.ptes[number].prot_none
+        if src.ptes[number].special:
+            dst.ptes[number].special = True
 
     def do_anonymous_page(self, mm: MmStruct, number: int, vma: Vma) -> Errno:
         """Map a new zeroed page where no PTE is.
@@ -343,6 +345,8 @@ class Memory(Shmem):
         mm.ptes[number].migration = -1
         if mm.ptes[number].uffd_wp:
             mm.ptes[number].uffd_wp = False
+        if mm.ptes[number].special:
+            mm.ptes[number].special = False
         if not self.pfn_valid(pfn):
             return None
         page = self.mem_map[pfn]
@@ -425,6 +429,7 @@ class Memory(Shmem):
             with spin_lock(mm.page_table_lock):
                 mm.ptes[number].pfn = pfn
                 mm.ptes[number].writable = True
+                mm.ptes[number].special = True
 
     def vma_lookup(self, mm: MmStruct, address: Hva) -> Vma | None:
         """Return the VMA of an address; None if there is none.

@@ -60,6 +60,9 @@ class Mremap(VmaOps):
             mm.ptes[new].writable = writable
             mm.ptes[new].prot_none = prot_none
             mm.ptes[new].migration = migration
+            if mm.ptes[old].special:
+                mm.ptes[new].special = True
+                mm.ptes[old].special = False
             if mm.ptes[old].uffd_wp:
                 mm.ptes[old].uffd_wp = False  # the registration does not move
         if new < old:

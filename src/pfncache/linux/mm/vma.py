@@ -24,8 +24,7 @@ class VmaOps(Mm):
         vma = mm.vmas[address >> self.PAGE_SHIFT]
         vma.mapping = mapping
         vma.pgoff = pgoff
-        if vma.pfnmap:
-            vma.pfnmap = False
+        vma.pfnmap = False
         if vma.uffd_wp:
             vma.uffd_wp = False
         if vma.mergeable:

@@ -166,6 +166,8 @@ class Pte(Record):
     writable: bool
     prot_none: bool
     """Present for the kernel alone: PROT_NONE."""
+    special: bool
+    """pte_special(): of a VM_PFNMAP mapping, so that GUP-fast refuses it."""
     uffd_wp: bool
     """pte_uffd(): a write has to be allowed by user space first."""
     migration: Pfn = -1

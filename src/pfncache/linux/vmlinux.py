@@ -45,7 +45,7 @@ from pfncache.linux.mm.mremap import Mremap
 from pfncache.linux.mm.page_alloc import PageAlloc
 from pfncache.linux.mm.pgtable_generic import PgtableGeneric
 from pfncache.linux.mm.truncate import Truncate
-from pfncache.linux.mm.userfaultfd import Userfaultfd
+from pfncache.linux.mm.userfaultfd import UserfaultfdWp
 from pfncache.linux.virt.kvm.async_pf import AsyncPf
 from pfncache.linux.virt.kvm.guest_memfd.binding import GuestMemfdBinding
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
@@ -72,7 +72,7 @@ class Vmlinux(
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, SvmNested, Sev, Vmx,
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, HugeMemory, MmuNotifier, Iomem, Highmem,
-    Workqueue, Fork, Ksm, PgtableGeneric, Userfaultfd, SetMemory, Usercopy, Fault,
+    Workqueue, Fork, Ksm, PgtableGeneric, UserfaultfdWp, SetMemory, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.
 

@@ -13,7 +13,7 @@ from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOENT
 from pfncache.linux.kernel.locking.rwsem import down_read, down_write
 
 
-class Userfaultfd(Mm):
+class UserfaultfdWp(Mm):
     """The functions of mm/userfaultfd.c, one page at a time."""
 
     def userfaultfd_register(self, mm: MmStruct, address: Hva) -> Errno:

@@ -139,15 +139,6 @@ class Memory(Shmem):
         self.put_page(old)
         return 0
 
-    @atomic
-    def folio_remove_rmap_pte(self, page: Page) -> None:
-        """Count one PTE less that maps a page.
-
-        Linux: include/linux/rmap.h folio_remove_rmap_pte(), v7.3.4.
-        Locks: the PTE lock; other processes may change the count, too.
-        """
-        page.mapcount -= 1
-
     def copy_page_range(self, dst: MmStruct, src: MmStruct, number: int) -> Errno:
         """Copy the PTE of a VMA to a new process. One of anonymous memory becomes read-only in both.
 
@@ -217,20 +208,6 @@ class Memory(Shmem):
             src.ptes[number].writable = False
         self.set_copied_pte(dst, src, number)
         return False
-
-    @atomic
-    def folio_try_dup_anon_rmap_pte(self, page: Page) -> bool:
-        """Share an anonymous page with another process, unless it is pinned.
-
-        Linux: include/linux/rmap.h folio_try_dup_anon_rmap_pte(), include/linux/mm.h folio_needs_cow_for_dma(), v7.3.4.
-        Locks: the PTE lock, write_protect_seq.
-        Returns: False for a page that is pinned. One that is shared already is not that of the pin.
-        """
-        if page.pincount > 0 and not page.anon_shared:
-            return False
-        page.anon_shared = True
-        page.mapcount += 1
-        return True
 
     def copy_present_page(self, dst: MmStruct, src: MmStruct, number: int, page: Page, new: Page) -> None:
         """Map a copy of a page in a new process, whose reference it takes over.

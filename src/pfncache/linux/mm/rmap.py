@@ -71,3 +71,26 @@ class Rmap(Mm):
         mm.ptes[number].pfn = -1
         mm.ptes[number].migration = page.pfn
         page.mapcount -= 1
+
+    @atomic
+    def folio_remove_rmap_pte(self, page: Page) -> None:
+        """Count one PTE less that maps a page.
+
+        Linux: include/linux/rmap.h folio_remove_rmap_pte(), v7.3.4.
+        Locks: the PTE lock; other processes may change the count, too.
+        """
+        page.mapcount -= 1
+
+    @atomic
+    def folio_try_dup_anon_rmap_pte(self, page: Page) -> bool:
+        """Share an anonymous page with another process, unless it is pinned.
+
+        Linux: include/linux/rmap.h folio_try_dup_anon_rmap_pte(), include/linux/mm.h folio_needs_cow_for_dma(), v7.3.4.
+        Locks: the PTE lock, write_protect_seq.
+        Returns: False for a page that is pinned. One that is shared already is not that of the pin.
+        """
+        if page.pincount > 0 and not page.anon_shared:
+            return False
+        page.anon_shared = True
+        page.mapcount += 1
+        return True

@@ -93,6 +93,10 @@ class Mm(Tracepoints, ABC):
         """Replace a shared page by a copy. Locks: mmap_lock for reading, and a reference on the page, dropped."""
 
     @abstractmethod
+    def folio_try_dup_anon_rmap_pte(self, page: Page) -> bool:
+        """Share an anonymous page with another process; False for one that is pinned. Locks: the PTE lock."""
+
+    @abstractmethod
     def folio_remove_rmap_pte(self, page: Page) -> None:
         """folio_remove_rmap_pte(): count one PTE less that maps a page. Locks: the PTE lock."""
 

@@ -31,6 +31,11 @@ class AccessRecorder(Patch, Fault, Gup, Usercopy, GuestMemfdPage):
         self.host_means.add(USER_MAPPING)
         return super().get_user_page_fast_only(address)
 
+    def pin_user_pages_fast(self, address: Hva) -> Pfn:
+        """A lookup through a user address, whose page is pinned."""
+        self.host_means.add(USER_MAPPING)
+        return super().pin_user_pages_fast(address)
+
     def kvm_gmem_get_pfn(self, kvm: Kvm, slot: KvmMemorySlot, gfn: Gfn) -> Pfn:
         """A lookup in guest_memfd."""
         self.host_means.add(GUEST_MEMFD)

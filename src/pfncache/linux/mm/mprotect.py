@@ -82,7 +82,7 @@ class Mprotect(Mm):
     def may_become_writable(self, mm: MmStruct, number: int) -> bool:
         """Return whether a PTE may become writable without a fault.
 
-        Not one of a page that is shared, which has to be copied, nor one for which user space is asked.
+        Not one of a page that is shared, which has to be copied, nor one that a userfaultfd protects.
 
         Linux: mm/mprotect.c can_change_pte_writable(), can_change_private_pte_writable(), v7.3.4.
         Locks: the PTE lock.

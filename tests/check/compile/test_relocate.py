@@ -53,5 +53,6 @@ def test_one_body_for_equal_calls() -> None:
     lines = [tuple(place.line - thrice.__code__.co_firstlineno for place in event.stack[1:2]) for event in events]
     assert lines == [(n,) for n in (1, 1, 2, 2, 3, 3, 3, 3)]
     assert [event.stack[-1].function for event in events] == ["add"] * 8
+    assert all(code.event(i) is code.instrs[i].event for i in code.where(Op.EVENT).tolist())
     stored = [instr.variable.name for instr in code.instrs if instr.op == Op.STORE]
     assert stored == ["count"] * 4

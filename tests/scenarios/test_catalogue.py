@@ -13,13 +13,14 @@ from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.catalogue import catalogue
 from pfncache.scenarios.generated import absent, pairs, singles
 from pfncache.scenarios.scenario import describe
+from pfncache.scenarios.space.arrays import covering
 from pfncache.scenarios.world import MemoryKind
 
 KERNEL = mainline_7_3.kernel(*PROBES)
 
 
 def test_names_are_unique() -> None:
-    names = [scenario.name for scenario in (*catalogue(), *singles(), *absent(), *pairs())]
+    names = [scenario.name for scenario in (*catalogue(), *singles(), *absent(), *pairs(), *covering())]
     assert len(names) == len(set(names)) == len(SCENARIOS)
     assert list(SCENARIOS)[: len(DEFAULT_SCENARIOS)] == list(DEFAULT_SCENARIOS)
 
@@ -43,7 +44,7 @@ def test_pairs_build_on_mainline() -> None:
 
 def test_each_has_a_hazard() -> None:
     for name, scenario in SCENARIOS.items():
-        assert re.fullmatch(r"[a-z]+(/[a-z+-]+)+", name)
+        assert re.fullmatch(r"[a-z]+(/[a-z+-]+)+(/[a-z0-9=,-]+)?", name)
         assert re.fullmatch(r"[^\n]+", scenario.hazard), name
         assert scenario.memory in ("", *MemoryKind), name
 

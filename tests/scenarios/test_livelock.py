@@ -35,7 +35,7 @@ ENDS = [
     ("rfc-v4", "gmem/endless-clock", 551),
     ("rfc-v4-fixed", "livelock/few-unrelated", 541),
     ("rfc-v4-fixed", "livelock/clock-and-munmap", 175),
-    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 921),
+    ("rfc-v4-fixed", "livelock/clock-and-slot-update", 969),
     ("rfc-v4-fixed", "livelock/clock-and-conversion", 94),
     ("rfc-v4-fixed", "gmem/endless-clock", 619),
     # Without the count, what meets no memslot is not seen at all.

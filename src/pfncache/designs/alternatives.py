@@ -76,7 +76,7 @@ class CompareIdentity(ResolvePfnsViaGmem):
         """Look a gmem-backed page up again: an equal user address does not mean an equal page of guest_memfd.
 
         A refresh for the same memslots keeps the pfn: two users that refresh at a time would else invalidate each
-        other's lookup for ever.
+        other's lookup in a loop.
         """
         ret = super().resolve_gpa(gpc, slots, gpa)
         if gpc.memslot is not None and gpc.memslot.guest_memfd:

@@ -26,7 +26,7 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class SlotLayout:
     """The memslots of a VM, and where in them the guest has its structure."""
 
     regions: tuple[Region, ...]

@@ -27,7 +27,7 @@ from pfncache.linux.include.uapi import (
     KVM_X86_SW_PROTECTED_VM,
 )
 from pfncache.linux.vmlinux import Vmlinux
-from pfncache.scenarios.region import Layout, Region
+from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.targets import targets_of, with_targets
 
 
@@ -112,7 +112,7 @@ class WorldOptions(TypedDict, total=False):
     """Guest memory starts shared although its kind is private."""
     user_pages: int
     """Pages of the address space of a process."""
-    layout: Layout | None
+    layout: SlotLayout | None
     """The memslots, if not one at gfn 0 with one page that user space maps."""
     huge: bool
     """Folios have up to two pages, and SPTEs map up to two. The slot has a huge page of two gfns, aligned to it."""
@@ -161,18 +161,18 @@ def with_defaults(options: WorldOptions) -> WorldOptions:
             if not callable(value):
                 raise TypeError(f"caches is a function, as lambda vcpu: (vcpu.pv_time,), not {value!r:.40}")
         elif name == "layout":
-            if not isinstance(value, Layout | None):
-                raise TypeError(f"layout is a Layout, as Layout(regions=(Region(),)), not {value!r:.40}")
+            if not isinstance(value, SlotLayout | None):
+                raise TypeError(f"layout is a SlotLayout, as SlotLayout(regions=(Region(),)), not {value!r:.40}")
         elif type(value) is not bool:
             raise TypeError(f"{name} is True or False, not {value!r:.40}")
     return {**DEFAULTS, **options}
 
 
-def _one_slot(size: WorldOptions) -> Layout:
+def _one_slot(size: WorldOptions) -> SlotLayout:
     """Return the memslot of a world that names no layout."""
     flags = {"log_dirty": size["log_dirty"], "readonly": size["readonly"]}
     user_page = 2 if size["huge"] else 1  # a huge page is aligned
-    return Layout(regions=(Region(npages=size["gfns"], user_page=user_page, **flags),))
+    return SlotLayout(regions=(Region(npages=size["gfns"], user_page=user_page, **flags),))
 
 
 def no_caches(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:

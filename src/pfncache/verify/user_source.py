@@ -41,7 +41,13 @@ def mark_methods(module: ModuleType, source: bytes, has_neighbours: bool) -> Non
     """
     if has_neighbours:
         return
-    tree = ast.parse(source)
+    try:
+        _mark(module, ast.parse(source))
+    except RecursionError:
+        return  # an expression of a thousand levels, which is not compiled either
+
+
+def _mark(module: ModuleType, tree: ast.Module) -> None:
     texts: dict[tuple[str, str], str] = {}
     for owner, method in _methods(tree):
         key = owner.name, method.name

@@ -3,11 +3,11 @@
 
 import pytest
 
-from pfncache.scenarios.region import Layout
+from pfncache.scenarios.region import SlotLayout
 from pfncache.scenarios.space.names import point_named
 
 
-def layout_of(more: str, memory: str = "gmem-unmapped") -> Layout:
+def layout_of(more: str, memory: str = "gmem-unmapped") -> SlotLayout:
     """Return the memslots of a scenario of the space."""
     operation = "punch" if memory.startswith("gmem") else "munmap"
     user = "runstate" if "two-pages" in more else "clock"

@@ -28,7 +28,7 @@ BY_HAND = {
     ),
     "the model has what it does for caches alone": (
         "kvm_write_wall_clock", "kvm_write_system_time", "kvm_pv_enable_async_pf", "kvm_set_msr_common",
-        "kvm_get_msr_common", "msr_io", "vcpu_enter_guest", "vcpu_run",
+        "kvm_get_msr_common", "kvm_emulate_wrmsr", "msr_io", "vcpu_enter_guest", "vcpu_run",
         "vcpu_block",
         "kvm_vm_ioctl_set_clock", "get_kvmclock_ns", "kvm_arch_prepare_memory_region",
     ),

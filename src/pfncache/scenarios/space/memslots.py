@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfncache.scenarios.region import Layout, Region
+from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.space.dimension import Dimension, Value, values_of
 
 
@@ -94,7 +94,7 @@ FIRST_USER_PAGE = 1
 """Page 0 of the address space stays unmapped."""
 
 
-def layout(neighbour: Neighbour, position: str, size: Size, place: str, flags: Flags, binding: str) -> Layout:
+def layout(neighbour: Neighbour, position: str, size: Size, place: str, flags: Flags, binding: str) -> SlotLayout:
     """Return the memslots of a scenario."""
     npages: tuple[int, ...] = (size.npages,)
     if neighbour.exists:
@@ -118,7 +118,7 @@ def layout(neighbour: Neighbour, position: str, size: Size, place: str, flags: F
         gfn += count + neighbour.gfn
         user_page = max(FIRST_USER_PAGE, user_page + count + neighbour.user_page)
     page = {"first-page": 0, "last-page": size.npages - 1, "two-pages": size.npages - 2}[place]
-    return Layout(regions=tuple(regions), structure=structure, page=page, crosses=place == "two-pages")
+    return SlotLayout(regions=tuple(regions), structure=structure, page=page, crosses=place == "two-pages")
 
 
 def _pgoff(binding: str, npages: tuple[int, ...], slot: int) -> int:

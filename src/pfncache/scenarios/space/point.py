@@ -14,7 +14,7 @@ from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import users
 from pfncache.scenarios.operations import Operation
-from pfncache.scenarios.region import Layout
+from pfncache.scenarios.region import SlotLayout
 from pfncache.scenarios.space.memslots import FLAGS, MEMSLOTS, PAGES, layout
 from pfncache.scenarios.space.operation import SPACE_OPERATIONS
 from pfncache.scenarios.space.reach import excuses
@@ -58,7 +58,7 @@ class Point:
         return f"{USER[self['user']].meaning}, while {self['operation']} runs on {self['memory']} memory"
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> SlotLayout:
         """The memslots."""
         return layout(
             MEMSLOTS[self["memslots"]],

@@ -23,6 +23,10 @@ REASONS: dict[str, tuple[str, ...]] = {
         "gup_fast(): without the test mm is None",
         "get_user_page_fast_only(): without the test mm is None",
     ),
+    "No scenario runs it: the guests of selftests do, which enter L2 guests.": (
+        "kvm_mmu_sync_roots(): without write_lock(kvm.mmu_lock)",
+        "page_fault(): without write_lock(kvm.mmu_lock)",
+    ),
     "It maps the memory of a scenario, or marks it, before any actor starts.": (
         "madvise_dontfork(): without down_write(mm.mmap_lock)",
         "userfaultfd_register(): without down_write(mm.mmap_lock)",

@@ -14,8 +14,13 @@ from pfncache.scenarios.space.names import scenario_of
 from pfncache.scenarios.space.point import Point
 from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
 
-TRIPLES = ("memory", "memslots", "start")
-"""Dimensions of which the covering array has every combination: a cache of another page differs by all three."""
+TRIPLES = (
+    ("memory", "memslots", "start"),
+    ("user", "memslots", "position"),
+    ("operation", "memslots", "position"),
+)
+"""Dimensions of which the covering array has every combination of three: what goes wrong with two memslots of one user
+address depends on who looks which of them up, and when."""
 THOROUGH = ("user", "memory", "operation", "start")
 """Dimensions of which the thorough array has every combination of three."""
 
@@ -51,7 +56,8 @@ def thorough() -> tuple[Scenario, ...]:
 
 def _covering() -> list[Row]:
     space = factors()
-    return space.cover([*space.combinations(3, _numbers(TRIPLES)), *space.combinations(2)])
+    triples = [one for names in TRIPLES for one in space.combinations(3, _numbers(names))]
+    return space.cover([*triples, *space.combinations(2)])
 
 
 def _numbers(names: tuple[str, ...]) -> list[int]:

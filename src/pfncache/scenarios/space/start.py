@@ -16,7 +16,7 @@ START = Dimension(
             ("turned-off", "the guest had it there and turned it off: an actor names the place again"),
             (
                 "elsewhere",
-                "the guest had it in the other memslot, or in another page of the only one: an actor moves it",
+                "KVM has used one in the other memslot, or in another page of the only one; an actor moves it here",
             ),
         )
     ),

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from pfncache.scenarios.scenario import Scenario
-from pfncache.scenarios.space.constraints import CONSTRAINTS
-from pfncache.scenarios.space.covering import Factors, Row
+from pfncache.scenarios.space.constraints import CONSTRAINTS, SHARED_PAGE
+from pfncache.scenarios.space.covering import Combination, Factors, Row
 from pfncache.scenarios.space.dimension import Constraint
 from pfncache.scenarios.space.names import scenario_of
 from pfncache.scenarios.space.point import Point
@@ -21,6 +21,11 @@ TRIPLES = (
 )
 """Dimensions of which the covering array has every combination of three: what goes wrong with two memslots of one user
 address depends on who looks which of them up, and when."""
+FOCUS: tuple[tuple[Mapping[str, Collection[str]], tuple[str, ...]], ...] = (
+    ({"user": ("guest",), "memslots": SHARED_PAGE}, ("memory", "position", "start")),
+    ({"user": ("clock", "shared-info"), "memslots": SHARED_PAGE, "start": ("elsewhere",)}, ("memory",)),
+)
+"""Values, and dimensions of which the covering array has every combination with them: two gfns have one user page."""
 THOROUGH = ("user", "memory", "operation", "start")
 """Dimensions of which the thorough array has every combination of three."""
 
@@ -57,7 +62,19 @@ def thorough() -> tuple[Scenario, ...]:
 def _covering() -> list[Row]:
     space = factors()
     triples = [one for names in TRIPLES for one in space.combinations(3, _numbers(names))]
-    return space.cover([*triples, *space.combinations(2)])
+    focus = [one for values, names in FOCUS for one in _focus(space, values, names)]
+    return space.cover([*focus, *triples, *space.combinations(2)])
+
+
+def _focus(space: Factors, values: Mapping[str, Collection[str]], names: tuple[str, ...]) -> list[Combination]:
+    """Return the combinations of these values with all of some dimensions."""
+    wanted = {_numbers((name,))[0]: [BY_NAME[name].names.index(one) for one in some] for name, some in values.items()}
+    among = _numbers((*values, *names))
+    return [
+        (factors, row)
+        for factors, row in space.combinations(len(among), among)
+        if all(value in wanted.get(factor, (value,)) for factor, value in zip(factors, row, strict=True))
+    ]
 
 
 def _numbers(names: tuple[str, ...]) -> list[int]:

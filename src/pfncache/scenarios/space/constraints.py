@@ -13,6 +13,8 @@ BY_USER_ADDRESS = ("steal-time", "walk", "emulate", "shared-info-hva", "vcpu-map
 """Users that reach a page by its user address in every kernel."""
 BORROWERS = ("shared-info", "shared-info-hva", "timer")
 """Users whose code may borrow the address space of the VM's process."""
+SHARED_PAGE = {"same-address": "first-page", "overlapping": "last-page"}
+"""By relation of two memslots: the place in the memslot of the structure whose user page the other one has too."""
 WRITERS = ("guest-access", "steal-time", "emulate")
 """Operations that write to guest memory and do nothing else."""
 
@@ -51,6 +53,11 @@ CONSTRAINTS = (
         ("start", "memslots", "pages"),
         lambda start, memslots, pages: start != "elsewhere" or memslots != "one" or pages != "1",
         "there is no other page",
+    ),
+    Constraint(
+        ("start", "memslots", "place"),
+        lambda start, memslots, place: start != "elsewhere" or place == SHARED_PAGE.get(memslots, place),
+        "the page is that which both memslots have, so that its user address stays the same",
     ),
     Constraint(
         ("memslots", "position"),

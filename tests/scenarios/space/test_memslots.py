@@ -53,3 +53,8 @@ def test_what_the_memslots_are_bound_to(more: str, files: list[tuple[int, int]])
 def test_the_flags_are_those_of_the_memslot_with_the_structure() -> None:
     found = layout_of("memslots=adjacent,position=second,flags=logged", "anon")
     assert [region.log_dirty for region in found.regions] == [False, True]
+
+
+def test_a_memfd_is_mapped_in_its_order() -> None:
+    found = layout_of("memslots=overlapping,pages=2,binding=offset", "memfd")
+    assert [(region.user_page, region.pgoff) for region in found.regions] == [(1, 1), (2, 2)]

@@ -94,9 +94,9 @@ CONSTRAINTS = (
     Constraint(
         ("memory", "binding"),
         lambda memory, binding: (
-            binding == "start" or MemoryKind(memory) in GMEM or (memory == MemoryKind.MEMFD and binding != "two-files")
+            binding == "start" or MemoryKind(memory) in GMEM or (memory == MemoryKind.MEMFD and binding == "offset")
         ),
-        "the memory is of no file, or of one",
+        "the memory is of no file, or of one that is mapped in its order",
     ),
     Constraint(
         ("memslots", "binding"),

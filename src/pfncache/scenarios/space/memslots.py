@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.space.dimension import Dimension, Value, values_of
+from pfncache.scenarios.world import MemoryKind
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,21 @@ FIRST_USER_PAGE = 1
 """Page 0 of the address space stays unmapped."""
 
 
-def layout(neighbour: Neighbour, position: str, size: Size, place: str, flags: Flags, binding: str) -> SlotLayout:
-    """Return the memslots of a scenario."""
+def layout(value: Callable[[str], str]) -> SlotLayout:
+    """Return the memslots of a scenario. `value` returns the name of its value in a dimension.
+
+    A memfd is mapped in its order: a user page is always the same page of the file.
+    """
+    neighbour, size, flags = MEMSLOTS[value("memslots")], PAGES[value("pages")], FLAGS[value("flags")]
+    binding, place = value("binding"), value("place")
     npages: tuple[int, ...] = (size.npages,)
     if neighbour.exists:
-        npages = (size.npages, 1) if position == "first" else (1, size.npages)
-    structure = 1 if position == "second" else 0
+        npages = (size.npages, 1) if value("position") == "first" else (1, size.npages)
+    structure = 1 if value("position") == "second" else 0
     regions: list[Region] = []
     gfn, user_page = 0, FIRST_USER_PAGE
     for slot, count in enumerate(npages):
+        in_order = user_page - FIRST_USER_PAGE + (binding == "offset")
         region = Region(
             slot=slot,
             base_gfn=gfn,
@@ -112,7 +120,7 @@ def layout(neighbour: Neighbour, position: str, size: Size, place: str, flags: F
             log_dirty=flags.log_dirty and slot == structure,
             readonly=flags.readonly and slot == structure,
             file=slot if binding == "two-files" else 0,
-            pgoff=_pgoff(binding, npages, slot),
+            pgoff=in_order if value("memory") == MemoryKind.MEMFD else _pgoff(binding, npages, slot),
         )
         regions.append(region)
         gfn += count + neighbour.gfn

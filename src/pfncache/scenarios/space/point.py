@@ -15,7 +15,7 @@ from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import users
 from pfncache.scenarios.operations import Operation
 from pfncache.scenarios.region import SlotLayout
-from pfncache.scenarios.space.memslots import FLAGS, MEMSLOTS, PAGES, layout
+from pfncache.scenarios.space.memslots import layout
 from pfncache.scenarios.space.operation import SPACE_OPERATIONS
 from pfncache.scenarios.space.reach import excuses
 from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
@@ -60,14 +60,7 @@ class Point:
     @property
     def layout(self) -> SlotLayout:
         """The memslots."""
-        return layout(
-            MEMSLOTS[self["memslots"]],
-            self["position"],
-            PAGES[self["pages"]],
-            self["place"],
-            FLAGS[self["flags"]],
-            self["binding"],
-        )
+        return layout(self.__getitem__)
 
     def build(self, kernel: type[Vmlinux], defer_setup: bool = False) -> System:
         """Return the closed system on a kernel."""

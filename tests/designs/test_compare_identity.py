@@ -14,7 +14,7 @@ from pfncache.linux.include.linux.types import Errno
 from pfncache.scenarios.space.names import point_named, scenario_of
 from pfncache.verify.runner import Job, run
 
-TWO_SENDERS = "space/gmem-unmapped/shared-info+allocate/start=never-used,context=two-tasks,updates=2"
+TWO_SENDERS = "space/gmem-unmapped/shared-info+allocate/start=never-used,context=two-tasks"
 OTHER_FILE = "space/gmem-unmapped/clock+slot-replace/updates=2"
 
 

@@ -23,6 +23,13 @@ REASONS: dict[str, tuple[str, ...]] = {
         "gup_fast(): without the test mm is None",
         "get_user_page_fast_only(): without the test mm is None",
     ),
+    (
+        "Its callers find out by themselves whether the page was taken away meanwhile: a pfncache by its sequence, a "
+        "fault by mmu_invalidate_seq. What pins a page goes by gup_fast(), which has the same test."
+    ): (
+        "get_user_page_fast_only(): without the test self.ptep_get_lockless(mm, number) != pfn or not "
+        "self.gup_fast_folio_allowed(page)",
+    ),
     "No scenario runs it: the guests of selftests do, which enter L2 guests.": (
         "kvm_mmu_sync_roots(): without write_lock(kvm.mmu_lock)",
         "page_fault(): without write_lock(kvm.mmu_lock)",

@@ -21,7 +21,7 @@ from pfncache.verify.runner import Job, run
 from tests.check import toys
 
 STATES = 2_000_000
-TOO_LARGE = ("collapse/clock-and-migrate",)
+TOO_LARGE = ("collapse/clock-and-migrate", "fork/clock-and-child", "fork/clock-and-migrate")
 """Scenarios that have more states than that without reductions."""
 HARMLESS = {"zap-private-only"}
 """Designs that change nothing in a VM without TDX."""

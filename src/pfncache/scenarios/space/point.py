@@ -48,9 +48,8 @@ class Point:
     def name(self) -> str:
         """The name, from which the point can be made again."""
         more = [f"{name}={value}" for name, value in self.chosen if name not in ("memory", "user", "operation")]
-        return "/".join(
-            ("space", self["memory"], f"{self['user']}+{self['operation']}", *([",".join(more)] if more else []))
-        )
+        parts = [ROOM, self["memory"], f"{self['user']}+{self['operation']}"]
+        return "/".join([*parts, ",".join(more)] if more else parts)
 
     @property
     def hazard(self) -> str:

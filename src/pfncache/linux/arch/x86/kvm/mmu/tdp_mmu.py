@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
-from pfncache.lang.part_of import part_of
+from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.include.asm.pgtable_types import KVM_PAGES_PER_HPAGE, PG_LEVEL_2M, PG_LEVEL_4K
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
@@ -107,10 +107,21 @@ class TdpMmu(KvmMm):
         Locks: mmu_lock for reading.
         Simplified: as set_spte(); with the flush of the TLBs.
         """
-        first, second = kvm.sptes[gfn], kvm.sptes[gfn + 1]
+        first = kvm.sptes[gfn]
         if first.huge:
             WARN_ON_ONCE(first.pfn != pfn, "fault->pfn != spte_to_pfn(iter->old_spte)")
             return
+        self.make_huge_spte(kvm, gfn, pfn, private)
+
+    @part_of_caller
+    @atomic
+    def make_huge_spte(self, kvm: Kvm, gfn: Gfn, pfn: Pfn, private: bool) -> None:
+        """Let one SPTE map two gfns, as tdp_mmu_map_handle_target_level() and the recovery of huge pages do.
+
+        Linux: arch/x86/kvm/mmu/tdp_mmu.c handle_changed_spte(), v7.3.4.
+        Locks: mmu_lock for reading.
+        """
+        first, second = kvm.sptes[gfn], kvm.sptes[gfn + 1]
         first.pfn = pfn
         second.pfn = pfn + 1
         first.private = private
@@ -175,15 +186,7 @@ class TdpMmu(KvmMm):
             return False
         pfn = first.pfn if first.pfn >= 0 else second.pfn - 1
         private = first.private if first.pfn >= 0 else second.private
-        first.pfn = pfn
-        second.pfn = pfn + 1
-        first.private = private
-        second.private = private
-        first.huge = True
-        second.huge = True
-        self.trace_set_spte(kvm, gfn, pfn, private)
-        self.trace_set_spte(kvm, gfn + 1, pfn + 1, private)
-        self.trace_set_huge_spte(kvm, gfn)
+        self.make_huge_spte(kvm, gfn, pfn, private)
         return True
 
     @part_of("tdp_mmu_map_handle_target_level")

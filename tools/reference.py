@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 import pfncache
 from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
 from pfncache.properties import PROPERTIES
-from pfncache.scenarios import COVERING_SCENARIOS, DEFAULT_SCENARIOS, SCENARIOS
-from pfncache.scenarios.space.arrays import factors
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.scenarios.space.arrays import covering, factors
 from pfncache.scenarios.space.constraints import CONSTRAINTS
 from pfncache.scenarios.space.space import DIMENSIONS
 from pfncache.selftests import SELFTESTS
@@ -54,7 +54,7 @@ def scenarios() -> str:
     text = (
         f"# Scenarios\n\n{NOTE} `pfncache list scenarios` prints the same list. These {len(DEFAULT_SCENARIOS)} are\n"
         f"searched by default. `-s pairs/` adds {more} more: each kind of memory with each pair of operations beside\n"
-        f"one clock update. `-s space/` adds {len(COVERING_SCENARIOS)}, which cover [the space](dimensions.md).\n"
+        f"one clock update. `-s space/` adds {len(covering())}, which cover [the space](dimensions.md).\n"
     )
     for group, names in groups.items():
         rows = ((f"`{name}`", SCENARIOS[name].hazard) for name in names)
@@ -68,7 +68,7 @@ def dimensions() -> str:
         f"# Dimensions\n\n{NOTE} `pfncache list dimensions` prints the same list.\n\n"
         "A scenario of the space has a value of each dimension. Its name leaves out what is the first value here,\n"
         "beside memory, user and operation: `space/anon/clock+munmap/start=page-gone`. Any of them can be named after\n"
-        f"`-s`. The array `-s space/` has {len(COVERING_SCENARIOS)}, in which each pair of values of two dimensions\n"
+        f"`-s`. The array `-s space/` has {len(covering())}, in which each pair of values of two dimensions\n"
         f"occurs that the constraints allow: {len(factors().combinations(2)):,} pairs.\n"
     )
     for dimension in DIMENSIONS:

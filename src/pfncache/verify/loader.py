@@ -221,10 +221,9 @@ def _designs(names: _Names, found: dict[str, Design]) -> list[Design]:
 
 
 def _scenarios(names: _Names, found: dict[str, Scenario]) -> list[Scenario]:
-    ours = {id(scenario) for scenario in SCENARIOS.values()}
     known: dict[str, Scenario] = {}
     for variable, scenario in found.items():
-        if id(scenario) in ours or known.get(scenario.name) is scenario:
+        if SCENARIOS.get(scenario.name) is scenario or known.get(scenario.name) is scenario:
             continue
         if scenario.name in SCENARIOS:
             raise UserFileError(

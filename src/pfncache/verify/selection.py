@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Design
@@ -69,9 +70,13 @@ class Selection:
             raise UserFileError(f"one design is needed, not {len(self.designs)} ({names}); name one, as FILE.py:design")
         return self.designs[0] if self.designs else mainline_7_3
 
+    def _known(self) -> Mapping[str, Scenario]:
+        """Return the scenarios of the catalogue, and the files' own, by name."""
+        return ChainMap({scenario.name: scenario for scenario in self.scenarios}, cast(dict[str, Scenario], SCENARIOS))
+
     def scenario(self, name: str) -> Scenario:
         """Return the scenario of exactly this name. Raises UnknownName."""
-        known = SCENARIOS | {s.name: s for s in self.scenarios}
+        known = self._known()
         if name not in known:
             return next(iter(_of_the_space(name, known).values()))
         return known[name]
@@ -82,13 +87,14 @@ class Selection:
         Files that define scenarios and no design are there to run these on other designs: then they are the default.
         Raises UnknownName.
         """
-        known = SCENARIOS | {s.name: s for s in self.scenarios}
+        known = self._known()
         if not wanted:
             ours = all(design is DESIGNS.get(design.name) for design in self.designs)
             return list(self.scenarios) if ours and self.scenarios else [*DEFAULT_SCENARIOS.values(), *self.scenarios]
         chosen: dict[str, Scenario] = {}
         for name in wanted:
-            found = [name] if name in known else [n for n in known if n.startswith(name)]
+            own = [scenario.name for scenario in self.scenarios if scenario.name.startswith(name)]
+            found = [name] if name in known else [*SCENARIOS.starting_with(name), *own]
             chosen.update({n: known[n] for n in found} or _of_the_space(name, known))
         return list(chosen.values())
 

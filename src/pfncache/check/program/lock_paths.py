@@ -18,7 +18,7 @@ from pfncache.check.ops import Op
 
 MAX_PATHS = 8
 UNKNOWN = -1
-TODO = 256
+FIRST_PATHS = 256
 """Paths that are to be followed, at first; the room for them doubles."""
 _ONE = np.uint64(1)
 
@@ -141,7 +141,7 @@ def held_on_all_paths(
     """Return what holds on all paths to each instruction, and in `counts`, how many there are that differ."""
     size, width = effects.live.shape
     paths = np.zeros((size, MAX_PATHS, width), dtype=np.uint64)
-    todo = np.zeros((TODO, width + 1), dtype=np.uint64)  # a path, and the instruction that it leads to
+    todo = np.zeros((FIRST_PATHS, width + 1), dtype=np.uint64)  # a path, and the instruction that it leads to
     path = np.zeros(width, dtype=np.uint64)
     after = np.zeros(width, dtype=np.uint64)
     counts[0] = 1

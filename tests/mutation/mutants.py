@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels from which one lock, one pair of notifications, one retry test or one order of two steps has been taken."""
+"""Kernels from which one lock, pair of notifications, flush, retry test or order of two steps has been taken."""
 
 from __future__ import annotations
 import __future__
@@ -19,6 +19,7 @@ from pfncache.linux.vmlinux import Vmlinux
 LOCKING = {"lock", "unlock", "down_read", "up_read", "down_write", "up_write"}
 LOCKING |= {f"{kind}_{word}{irq}" for kind in ("read", "write") for word in ("lock", "unlock") for irq in ("", "_irq")}
 TRYLOCKS = {"read_trylock"}
+FLUSHES = {"flush_if", "kvm_flush_remote_tlbs", "flush_tlb_range", "try_to_unmap_flush", "flush_tlb_kernel_range"}
 
 TESTED = (
     # virt/kvm/pfncache.c
@@ -79,7 +80,8 @@ def mutants() -> Iterator[Mutant]:
 def _of(name: str, source: FunctionSource) -> Iterator[Mutant]:
     seen: dict[str, int] = {}
     changes = (
-        *_unguarded(source), *_unlocked(source), *_unnotified(source), *_untested(source), *_swapped(source),
+        *_unguarded(source), *_unlocked(source), *_unnotified(source), *_unflushed(source), *_untested(source),
+        *_swapped(source),
     )  # fmt: skip
     for what, change in changes:
         seen[what] = seen.get(what, 0) + 1
@@ -154,6 +156,32 @@ def _without_notifications(tree: ast.FunctionDef) -> None:
             return ast.copy_location(ast.Constant(None), node) if _is_notification(node) else node
 
     Remover().visit(tree)
+
+
+def _unflushed(source: FunctionSource) -> Iterator[tuple[str, Change]]:
+    """Each flush of a TLB."""
+    if source.name in FLUSHES:
+        return
+    for number, call in enumerate(_flushes(source.tree)):
+        yield f"without {ast.unparse(call.func).removeprefix('self.')}()", _without_flush(number)
+
+
+def _flushes(tree: ast.AST) -> list[ast.Call]:
+    calls = _nodes(tree, ast.Call)
+    return [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in FLUSHES]
+
+
+def _without_flush(number: int) -> Change:
+    """Evaluate the condition of the flush, if that does anything, but do not flush."""
+
+    def change(tree: ast.FunctionDef) -> None:
+        call = _flushes(tree)[number]
+        for node in _nodes(tree, ast.Expr):
+            if node.value is call:
+                condition = call.args[-1]
+                node.value = condition if isinstance(condition, ast.Call) else ast.Constant(None)
+
+    return change
 
 
 def _untested(source: FunctionSource) -> Iterator[tuple[str, Change]]:

@@ -165,7 +165,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     (
         "It is dropped and taken again between two SPTEs, while an invalidation is in progress or the slot INVALID, "
         "and faults are refused."
-    ): ("tdp_mmu_zap_leafs(): without kvm.mmu_lock",),
+    ): ("tdp_mmu_zap_leafs(): without kvm.mmu_lock", "tdp_mmu_zap_root(): without kvm.mmu_lock"),
     "A fault that meets a migration entry waits for it. Without the wait, the fault is repeated.": (
         "migrate_pages(): without source.lock",
     ),
@@ -288,6 +288,10 @@ REASONS: dict[str, tuple[str, ...]] = {
     ),
     "The first look under mmap_lock only saves the second one, for writing, which decides.": (
         "collapse_pmd(): without down_read(mm.mmap_lock)",
+    ),
+    "SPTEs of another size map the same pages: what TLBs have of the old ones is right until those pages are zapped.": (
+        "kvm_mmu_slot_apply_flags(): without flush_if()",
+        "kvm_tdp_mmu_recover_huge_pages(): without flush_if()",
     ),
     "Faults of the model write, so that nothing is mapped through a read-only slot.": (
         "kvm_mmu_slot_apply_flags(): without the test new.readonly",

@@ -45,6 +45,8 @@ class NoDirectMap(Patch, GuestMemfdFile, GuestMemfdPage):
         assert isinstance(page, NoDirectMapPage)
         if mapping.no_direct_map and not page.direct_map_removed:
             self.set_direct_map_invalid_noflush(page)
+            address = self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
+            self.flush_tlb_kernel_range(address, address + self.PAGE_SIZE)
             page.direct_map_removed = True
 
     def kvm_gmem_free_folio(self, page: Page) -> None:

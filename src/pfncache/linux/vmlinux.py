@@ -19,6 +19,7 @@ from pfncache.linux.arch.x86.kvm.xen.ioctl import XenIoctl
 from pfncache.linux.arch.x86.lib.copy_user_64 import Usercopy
 from pfncache.linux.arch.x86.mm.fault import Fault
 from pfncache.linux.arch.x86.mm.pat.set_memory import SetMemory
+from pfncache.linux.arch.x86.mm.tlb import Tlb
 from pfncache.linux.fs.file_table import FileTable
 from pfncache.linux.fs.inode import Inode
 from pfncache.linux.fs.open import Open
@@ -72,7 +73,7 @@ class Vmlinux(
     GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, SvmNested, Sev, Vmx,
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, HugeMemory, MmuNotifier, Iomem, Highmem,
-    Workqueue, Fork, Ksm, PgtableGeneric, UserfaultfdWp, SetMemory, Usercopy, Fault,
+    Workqueue, Fork, Ksm, PgtableGeneric, UserfaultfdWp, SetMemory, Tlb, Usercopy, Fault,
 ):  # fmt: skip
     """Linux: the functions by which KVM accesses guest memory.
 

@@ -16,6 +16,7 @@ from pfncache.properties.property import Property
 from pfncache.properties.readonly_write import READONLY_WRITE
 from pfncache.properties.refused_refresh import REFUSED_REFRESH
 from pfncache.properties.stale_spte import STALE_SPTE
+from pfncache.properties.stale_tlb import STALE_TLB
 from pfncache.properties.stale_translation import STALE_TRANSLATION
 from pfncache.properties.stale_vmsa import STALE_VMSA
 from pfncache.properties.targets import TargetProbe
@@ -36,6 +37,7 @@ PROPERTIES: dict[str, Property] = {
         ALIAS_OUTLIVES,
         STALE_SPTE,
         STALE_VMSA,
+        STALE_TLB,
         COUNTER_IMBALANCE,
         REFCOUNT_IMBALANCE,
         MAP_IMBALANCE,

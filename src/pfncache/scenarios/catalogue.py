@@ -19,6 +19,7 @@ from pfncache.scenarios import (
     nested,
     private,
     slots,
+    tlb,
     uffd,
     vcpu,
     vm,
@@ -28,7 +29,7 @@ from pfncache.scenarios import (
 from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
-    xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, nested,
+    xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
     livelock,
 )  # fmt: skip
 

@@ -116,6 +116,8 @@ class WorldOptions(TypedDict, total=False):
     """The memslots, if not one at gfn 0 with one page that user space maps."""
     huge: bool
     """Folios have up to two pages, and SPTEs map up to two. The slot has a huge page of two gfns, aligned to it."""
+    tlbs: bool
+    """TLBs keep what page tables have lost, until a flush."""
 
 
 DEFAULTS: WorldOptions = {
@@ -132,6 +134,7 @@ DEFAULTS: WorldOptions = {
     "user_pages": 4,
     "layout": None,
     "huge": False,
+    "tlbs": False,
 }
 
 
@@ -201,6 +204,7 @@ class World:
         if size["huge"]:
             k.max_huge_page_level = PG_LEVEL_2M
             k.large_folios = True
+        k.tlbs = size["tlbs"]
         if 2 * slots >= k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS:
             most = k.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS - 1
             raise ValueError(f"{slots} memslots: a generation counts to {most}, and a memslot may take two")

@@ -102,9 +102,9 @@ class HugeMemory(Mm):
             mm.ptes[number ^ 1].huge = False
 
     def zap_huge_pmd(self, mm: MmStruct, number: int) -> bool:
-        """Clear a PMD that maps a folio, and drop its reference.
+        """Clear a PMD that maps a folio, flush the TLB, and drop the reference.
 
-        Linux: mm/huge_memory.c zap_huge_pmd(), v7.3.4.
+        Linux: mm/huge_memory.c zap_huge_pmd(), mm/mmu_gather.c tlb_flush_mmu(), v7.3.4.
         Locks: mmap_lock; between mmu_notifier start and end.
         Returns: False if it is split.
         """
@@ -112,13 +112,14 @@ class HugeMemory(Mm):
             folio = self.clear_huge_pmd(mm, number)
         if folio is None:
             return False
+        self.flush_tlb_range(mm, (number & -2) << self.PAGE_SHIFT, (number | 1) + 1 << self.PAGE_SHIFT)
         self.put_page(folio)
         return True
 
     @part_of("zap_huge_pmd")
     @atomic
     def clear_huge_pmd(self, mm: MmStruct, number: int) -> Page | None:
-        """Make a PMD not present, and flush the TLB.
+        """Make a PMD not present.
 
         Linux: mm/huge_memory.c zap_huge_pmd(), v7.3.4.
         Locks: the PMD lock.

@@ -118,16 +118,6 @@ class Khugepaged(MmUtil):
         return 0
 
     @atomic
-    def pmdp_collapse_flush(self, mm: MmStruct, number: int) -> None:
-        """Make the page table of the two pages unreachable, and flush the TLB. The pages keep its references.
-
-        Linux: include/linux/pgtable.h pmdp_collapse_flush(), v7.3.4.
-        Locks: the PMD lock.
-        """
-        mm.ptes[number].pfn = -1
-        mm.ptes[number + 1].pfn = -1
-
-    @atomic
     def pmd_populate(self, mm: MmStruct, number: int, one: Pfn, other: Pfn) -> None:
         """Make the old page table reachable again.
 
@@ -178,7 +168,7 @@ class Khugepaged(MmUtil):
         Locks: mmap_lock for writing, the folio lock of the old page, which is dropped.
         """
         page = self.mem_map[pfn]
-        self.host_copy(pfn, target.pfn)
+        self.folio_mc_copy(target, page)
         target.anon = True
         page.lock.unlock()
         with spin_lock(mm.page_table_lock):

@@ -17,8 +17,8 @@ class Madvise(Open):
     """The functions of mm/madvise.c, one page at a time."""
 
     @part_of("do_madvise")
-    def madvise_dontneed(self, mm: MmStruct, address: Hva) -> Errno:
-        """Clear the PTE of one page and keep its VMA: madvise(MADV_DONTNEED).
+    def madvise_dontneed(self, mm: MmStruct, address: Hva, npages: int = 1) -> Errno:
+        """Clear the PTEs of pages of one VMA, which stays: madvise(MADV_DONTNEED).
 
         Linux: mm/madvise.c do_madvise(), madvise_dontneed_single_vma(), v7.3.4.
         Returns: 0, -ENOMEM without a mapping, -EINVAL for VM_PFNMAP.
@@ -31,7 +31,7 @@ class Madvise(Open):
                 return -ENOMEM
             if vma.pfnmap:
                 return -EINVAL
-            self.zap_vma_range(mm, address, address + self.PAGE_SIZE)
+            self.zap_vma_range(mm, address, address + npages * self.PAGE_SIZE)
         return 0
 
     @part_of("madvise_vma_behavior")

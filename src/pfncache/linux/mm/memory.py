@@ -71,7 +71,8 @@ class Memory(Shmem):
         Linux: mm/memory.c do_wp_page(), wp_page_shared(), wp_page_reuse(), v7.3.4.
         Locks: mmap_lock for reading; may sleep.
         Returns: 0 or -ENOMEM.
-        Simplified: the folio of a file is locked, as if to mark it dirty, but no bit says so.
+        Simplified: the folio of a file is locked, as if to mark it dirty, but no bit says so. Where the flush of a
+        userfaultfd is pending, Linux does it before a copy; no TLB has a page writable that is shared.
         """
         page: Page | None = None
         mm.page_table_lock.lock()
@@ -124,7 +125,7 @@ class Memory(Shmem):
         if new is None:
             self.put_page(old)
             return -ENOMEM
-        self.host_copy(old.pfn, new.pfn)
+        self.folio_mc_copy(new, old)
         new.anon = True
         address = number << self.PAGE_SHIFT
         self.mmu_notifier_invalidate_range_start(mm, address, address + self.PAGE_SIZE)
@@ -205,6 +206,7 @@ class Memory(Shmem):
             self.copy_present_page(dst, src, number, page, prealloc)
             return False
         if src.ptes[number].writable:
+            self.keep_in_tlb(src, number)
             src.ptes[number].writable = False
         self.set_copied_pte(dst, src, number)
         return False
@@ -308,14 +310,13 @@ class Memory(Shmem):
     @part_of_caller
     @atomic
     def clear_pte(self, mm: MmStruct, number: int) -> Page | None:
-        """Make a PTE not present, and flush the TLB.
+        """Make a PTE not present. Until the flush, an access to the user address may still reach the page.
 
         Linux: mm/memory.c zap_present_ptes(), zap_nonpresent_ptes(), v7.3.4.
         Locks: the PTE lock.
         Returns: the page that was mapped, whose reference the caller takes over; None for no page or a device pfn.
-        Simplified: the TLB is flushed with the PTE; Linux flushes it after the end of the notifications, before the
-        page is freed. Until then, an access to the user address may still reach the page.
         """
+        self.keep_in_tlb(mm, number)
         pfn = mm.ptes[number].pfn
         mm.ptes[number].pfn = -1
         mm.ptes[number].writable = False
@@ -347,8 +348,9 @@ class Memory(Shmem):
     def zap_pte_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
         """Clear the PTEs of [start, end), and drop their page references; a PMD with other pages too is split first.
 
-        Linux: mm/memory.c zap_pte_range(), zap_pmd_range(), v7.3.4.
+        Linux: mm/memory.c zap_pte_range(), zap_pmd_range(), mm/mmu_gather.c tlb_flush_mmu(), v7.3.4.
         Locks: mmap_lock; between mmu_notifier start and end.
+        Simplified: the TLB is flushed for each page that was mapped, as with full batches of one page.
         """
         for number in range(len(mm.ptes)):
             if start <= number << self.PAGE_SHIFT < end:
@@ -360,6 +362,7 @@ class Memory(Shmem):
                 with spin_lock(mm.page_table_lock):
                     page = self.clear_pte(mm, number)
                 if page is not None:
+                    self.flush_tlb_range(mm, number << self.PAGE_SHIFT, (number + 1) << self.PAGE_SHIFT)
                     self.put_page(page)
 
     def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:

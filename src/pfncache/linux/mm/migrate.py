@@ -39,6 +39,7 @@ class Migrate(Rmap, MmUtil):
             return -ENOMEM
         source.lock.lock()
         self.try_to_migrate(mm, source)
+        self.try_to_unmap_flush(source)
         if source.mapcount == 0:
             ret = self.migrate_folio_move(mm, source, target)
         else:
@@ -70,7 +71,7 @@ class Migrate(Rmap, MmUtil):
         if not self.has_no_other_reference(source):
             self.remove_migration_ptes(mm, source, source)
             return -EAGAIN
-        self.host_copy(source.pfn, target.pfn)
+        self.folio_mc_copy(target, source)
         target.anon = True
         self.remove_migration_ptes(mm, source, target)
         return 0
@@ -108,6 +109,7 @@ class Migrate(Rmap, MmUtil):
         if source.mapping is mapping:
             if source.mapcount > 0:
                 self.try_to_migrate_file(mapping, source)
+                self.try_to_unmap_flush(source)
             if source.mapcount == 0:
                 ret = self.move_to_new_folio(mapping, index, target, source)
                 self.remove_file_migration_ptes(mapping, source, target if ret == 0 else source)
@@ -150,7 +152,7 @@ class Migrate(Rmap, MmUtil):
         """
         if source.refcount != 2:
             return -EAGAIN
-        self.host_copy(source.pfn, target.pfn)
+        self.folio_mc_copy(target, source)
         return 0 if self.folio_migrate_mapping(mapping, index, target, source) else -EAGAIN
 
     @atomic

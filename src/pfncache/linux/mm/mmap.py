@@ -59,6 +59,7 @@ class Mmap(GuestMemfdFile, VmaOps):
                         self.unmap_region(mm, number << self.PAGE_SHIFT, True)
                         self.remove_vma(mm.vmas[number])
                         mm.vmas[number].present = False
+            self.flush_tlb_range(oldmm, 0, self.PAGE_OFFSET)
         return ret
 
     @part_of("dup_mmap")

@@ -41,12 +41,14 @@ class Mprotect(Mm):
             if self.large_folios and mm.ptes[number].huge:
                 self._split_huge_pmd(mm, number)
             with spin_lock(mm.page_table_lock):
+                self.keep_in_tlb(mm, number)
                 if not writable:
                     mm.ptes[number].writable = False
                 elif readable and (vma.pfnmap or vma.mapping is None) and self.may_become_writable(mm, number):
                     mm.ptes[number].writable = True
                 mm.ptes[number].prot_none = not readable
             self.mmu_notifier_invalidate_range_end(mm, address, address + self.PAGE_SIZE)
+            self.flush_tlb_range(mm, address, address + self.PAGE_SIZE)
         return 0
 
     def change_pud_range(self, mm: MmStruct, number: int, enable_wp: bool) -> None:
@@ -72,6 +74,7 @@ class Mprotect(Mm):
         """
         if mm.ptes[number].pfn < 0 and mm.ptes[number].migration < 0:
             return
+        self.keep_in_tlb(mm, number)
         mm.ptes[number].uffd_wp = enable_wp
         if enable_wp:
             mm.ptes[number].writable = False

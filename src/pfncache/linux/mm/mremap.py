@@ -53,6 +53,7 @@ class Mremap(VmaOps):
             writable = mm.ptes[old].writable
             prot_none = mm.ptes[old].prot_none
             migration = mm.ptes[old].migration
+            self.keep_in_tlb(mm, old)
             mm.ptes[old].pfn = -1
             mm.ptes[old].writable = False
             mm.ptes[old].migration = -1
@@ -65,6 +66,7 @@ class Mremap(VmaOps):
                 mm.ptes[old].special = False
             if mm.ptes[old].uffd_wp:
                 mm.ptes[old].uffd_wp = False  # the registration does not move
+            self.flush_tlb_range(mm, old << self.PAGE_SHIFT, (old + 1) << self.PAGE_SHIFT)
         if new < old:
             self.drop_rmap_locks(mm, mm.vmas[old])
 

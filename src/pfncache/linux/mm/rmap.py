@@ -42,6 +42,14 @@ class Rmap(Mm):
                     if mm.ptes[number].pfn == page.pfn:
                         self.try_to_migrate_one(mm, number, page)
 
+    def try_to_unmap_flush(self, page: Page) -> None:
+        """Flush the user addresses at which a page was mapped until it was unmapped to be moved.
+
+        Linux: mm/rmap.c try_to_unmap_flush(), v7.3.4.
+        """
+        if self.tlbs:
+            self.arch_tlbbatch_flush(page)
+
     def try_to_migrate_one(self, mm: MmStruct, number: int, page: Page) -> None:
         """Replace a PTE by a migration entry between two notifications.
 
@@ -61,13 +69,16 @@ class Rmap(Mm):
     @part_of("try_to_migrate_one")
     @atomic
     def set_migration_entry(self, mm: MmStruct, number: int, page: Page) -> None:
-        """Replace a PTE by a migration entry, which keeps the permission to write, and flush the TLB.
+        """Replace a PTE by a migration entry, which keeps the permission to write.
 
-        Linux: mm/rmap.c try_to_migrate_one(), v7.3.4.
+        The flush is deferred, as in MIGRATE_ASYNC: until then user space, and the kernel through user addresses, may
+        still write to the old page.
+
+        Linux: mm/rmap.c try_to_migrate_one(), set_tlb_ubc_flush_pending(), v7.3.4.
         Locks: the PTE lock.
-        Simplified: the TLB is flushed with the PTE; Linux may flush it after the notifications, before the page is
-        copied. Until then user space, and the kernel through user addresses, may still write to the old page.
+        Simplified: what finds the flush pending (flush_tlb_batched_pending()) does not do it earlier.
         """
+        self.keep_in_tlb(mm, number)
         mm.ptes[number].pfn = -1
         mm.ptes[number].migration = page.pfn
         page.mapcount -= 1

@@ -54,6 +54,7 @@ class UserfaultfdWp(Mm):
             if not mm.vmas[address >> self.PAGE_SHIFT].uffd_wp:
                 return -ENOENT
             self.change_pud_range(mm, address >> self.PAGE_SHIFT, enable_wp)
+            self.flush_tlb_range(mm, address, address + self.PAGE_SIZE)
         return 0
 
     def handle_userfault(self, mm: MmStruct, number: int) -> Errno:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import host_only
 from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EBADF
 from pfncache.linux.kernel.locking.rwsem import down_write
@@ -31,6 +31,15 @@ class MmUtil(VmaOps):
             if file.f_mapping is mapping:
                 self.fput(file)
         return 0
+
+    def folio_mc_copy(self, target: Page, source: Page) -> None:
+        """Copy a page that no processor can write to meanwhile.
+
+        Linux: mm/util.c folio_mc_copy(), v7.3.4.
+        """
+        if self.tlbs:
+            self.trace_page_copy(source)
+        self.host_copy(source.pfn, target.pfn)
 
     @part_of("folio_mc_copy")
     @host_only

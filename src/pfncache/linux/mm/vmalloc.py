@@ -23,12 +23,13 @@ class Vmalloc(Mm):
 
         Linux: mm/vmalloc.c vmap_pages_range(), v7.3.4.
         Returns: the address; NULL when no area is free.
-        Simplified: the lazy list is purged when no fresh address is left.
+        Simplified: the lazy list is purged, with its flush, when no fresh address is left: one address at its use.
         """
         for used in (False, True):
             for number in range(len(self.vmap_areas)):
                 area = self.vmap_areas[number]
                 if not area.busy and area.used == used:
+                    area.tlb = -1
                     area.busy = True
                     area.used = True
                     area.pfn = pfn
@@ -39,14 +40,16 @@ class Vmalloc(Mm):
     def remove_vm_area(self, khva: Kva) -> None:
         """Unmap an address of vmalloc space.
 
-        Linux: mm/vmalloc.c remove_vm_area(), v7.3.4.
-        Simplified: the TLB has no entry of it any more. Linux flushes it before the address is used again: until then,
-        an access may still reach the page, which here is reported.
+        The TLB is flushed before the address is used again: until then, an access may still reach the page.
+
+        Linux: mm/vmalloc.c remove_vm_area(), free_unmap_vmap_area(), v7.3.4.
         """
         area = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT]
         if not area.busy:
             report("map-imbalance", f"{khva:#x} is unmapped, but nothing is mapped there")
         area.busy = False
+        if self.tlbs:
+            area.tlb = area.pfn
         area.pfn = -1
 
     def vmap(self, page: Page) -> Kva:

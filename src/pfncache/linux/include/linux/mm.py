@@ -47,6 +47,8 @@ class Mm(Tracepoints, ABC):
     """Every guest_memfd file."""
     large_folios: bool = False
     """Folios have one page or two, and anonymous memory is mapped by PMDs (transparent_hugepage=always)."""
+    tlbs: bool = False
+    """TLBs keep what page tables have lost, until a flush. Otherwise they are flushed with each change."""
     extended_structs: Structs = {}
     """By structure: the one that a patch declares in its place, with more members."""
 
@@ -109,6 +111,10 @@ class Mm(Tracepoints, ABC):
         """unmap_vmas(): clear the PTEs of [start, end), between the two notifications."""
 
     # mm/pgtable-generic.c
+    @abstractmethod
+    def pmdp_collapse_flush(self, mm: MmStruct, number: int) -> None:
+        """Make the page table of two pages unreachable, and flush the TLB. Locks: the PMD lock."""
+
     @abstractmethod
     def ptep_clear_flush(self, mm: MmStruct, number: int) -> None:
         """Make a PTE not present before it is replaced. Locks: the PTE lock."""
@@ -278,6 +284,10 @@ class Mm(Tracepoints, ABC):
         """True when `length` bytes at address in the current mm could be read; False: -EFAULT."""
 
     @abstractmethod
+    def folio_mc_copy(self, target: Page, source: Page) -> None:
+        """Copy a page that no processor can write to meanwhile."""
+
+    @abstractmethod
     def host_copy(self, source: Pfn, target: Pfn) -> None:
         """Copy the bytes of a page, in direct execution."""
 
@@ -336,11 +346,28 @@ class Mm(Tracepoints, ABC):
     # arch/x86/mm/pat/set_memory.c
     @abstractmethod
     def set_direct_map_invalid_noflush(self, page: Page) -> None:
-        """set_direct_map_valid_noflush(false) and the TLB flush: remove a page from the direct map."""
+        """set_direct_map_valid_noflush(false): remove a page from the direct map; the caller flushes the TLB."""
 
     @abstractmethod
     def set_direct_map_default_noflush(self, page: Page) -> None:
         """set_direct_map_valid_noflush(true): return a page to the direct map."""
+
+    # arch/x86/mm/tlb.c
+    @abstractmethod
+    def keep_in_tlb(self, mm: MmStruct, number: int) -> None:
+        """Let a TLB have what a user PTE maps, which is about to change. Locks: the PTE lock."""
+
+    @abstractmethod
+    def flush_tlb_range(self, mm: MmStruct, start: Hva, end: Hva) -> None:
+        """Flush user addresses [start, end) from every TLB, and wait for it."""
+
+    @abstractmethod
+    def arch_tlbbatch_flush(self, page: Page) -> None:
+        """Flush the user addresses at which a page was mapped."""
+
+    @abstractmethod
+    def flush_tlb_kernel_range(self, start: Kva, end: Kva) -> None:
+        """Flush kernel addresses [start, end) from every TLB, and wait for it. May sleep."""
 
     # mm/mmu_notifier.c
     @abstractmethod

@@ -44,6 +44,8 @@ class Page(Record):
     hwpoison: bool
     direct_map: bool = True
     """The direct map's PTE of the page is present."""
+    direct_map_tlb: bool
+    """A TLB may have the direct map's PTE of the page, which is gone."""
     rmp_private: bool
     """SNP: the page is assigned to a guest in the RMP; a host write to it is fatal."""
     lock: Mutex
@@ -174,6 +176,9 @@ class Pte(Record):
     """Not present, a migration entry: the page frame that is being moved. `writable` is the entry's."""
     huge: bool
     """It and its neighbour, the page with another last bit, are one PMD that maps a folio."""
+    tlb: Pfn = -1
+    """What a TLB may have for the address although the PTE has it no more, or no more writable; -1: nothing."""
+    tlb_writable: bool
 
 
 class UserfaultfdCtx(Record):
@@ -219,5 +224,7 @@ class VmapArea(Record):
     used: bool
     """It was mapped before: its address waits on the lazy list."""
     pfn: Pfn = -1
+    tlb: Pfn = -1
+    """What a TLB may have for the address, which is unmapped."""
     incarnation: Incarnation
     """The owner of the page at the time of mapping; for reports only."""

@@ -344,5 +344,9 @@ class KvmMm(KvmX86):
         """Flush the TLBs of every vCPU, and wait until they are flushed. Locks: may be mmu_lock."""
 
     @abstractmethod
+    def flush_guest_tlb(self, kvm: Kvm) -> None:
+        """Flush what the vCPUs have of the SPTEs in their TLBs. Locks: may be mmu_lock."""
+
+    @abstractmethod
     def flush_if(self, kvm: Kvm, flush: bool) -> None:
         """Flush the TLBs if SPTEs were zapped. Locks: may be mmu_lock."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.choose import choose
 from pfncache.lang.locks import lock_acquire, lock_release
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
@@ -11,7 +12,7 @@ from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Hva
+from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.kernel.locking.rwsem import down_read
 
 
@@ -21,22 +22,33 @@ class Usercopy(Mm):
     @part_of_caller
     @atomic
     def user_access(self, mm: MmStruct, address: Hva, write: bool) -> bool:
-        """Access a user address through the page tables, in one step.
+        """Access a user address through the page tables, or what a TLB has of them, in one step.
 
         Linux: arch/x86/mm/extable.c fixup_exception(), and the processor, v7.3.4.
         Returns: False for a page fault.
         """
         pte = mm.ptes[address >> self.PAGE_SHIFT]
+        if self.tlbs and pte.tlb >= 0 and (pte.tlb_writable or not write) and choose(2) == 1:
+            self.access_user_page(pte.tlb, address, write)
+            return True
         if pte.pfn < 0 or pte.prot_none or (write and not pte.writable):
             return False
-        if self.pfn_valid(pte.pfn):
-            page = self.mem_map[pte.pfn]
-            if page.free:
-                report("use-after-free", f"pfn {pte.pfn} is accessed through user address {address:#x}, but it is free")
-            if page.rmp_private and write:
-                report("private-access", f"RMP fault: the host writes pfn {pte.pfn}, which is assigned to a guest")
-            self.trace_user_access(page, write)
+        self.access_user_page(pte.pfn, address, write)
         return True
+
+    @part_of_caller
+    def access_user_page(self, pfn: Pfn, address: Hva, write: bool) -> None:
+        """Report an access to a free page, or a write to a page that the RMP assigns to a guest.
+
+        Linux: mm/kasan/generic.c kasan_check_range(); the processor, with the RMP, v7.3.4.
+        """
+        if self.pfn_valid(pfn):
+            page = self.mem_map[pfn]
+            if page.free:
+                report("use-after-free", f"pfn {pfn} is accessed through user address {address:#x}, but it is free")
+            if page.rmp_private and write:
+                report("private-access", f"RMP fault: the host writes pfn {pfn}, which is assigned to a guest")
+            self.trace_user_access(page, write)
 
     @part_of_caller
     def user_access_retry(self, address: Hva, write: bool) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.choose import choose
 from pfncache.lang.part_of import part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
@@ -22,19 +23,22 @@ class Fault(Mm):
 
         Linux: arch/x86/mm/fault.c do_kern_addr_fault(), page_fault_oops(), v7.3.4.
         Returns: the pfn that was accessed.
-        Simplified: kernel page tables are the direct map's presence per page, and a table of vmalloc space; TLBs hold
-        no entry that the tables do not have.
+        Simplified: kernel page tables are the direct map's presence per page, and a table of vmalloc space.
         """
         if khva < self.PAGE_OFFSET:
             report("null-dereference", f"the kernel accesses {khva:#x}")
         if khva >= self.VMALLOC_START:
             area = self.vmap_areas[(khva - self.VMALLOC_START) >> self.PAGE_SHIFT]
-            if not area.busy:
-                report("unmapped-access", f"the kernel accesses {khva:#x}, which vmalloc space does not map")
             pfn = area.pfn
+            if not area.busy:
+                if self.tlbs and area.tlb >= 0 and choose(2) == 1:
+                    pfn = area.tlb
+                else:
+                    report("unmapped-access", f"the kernel accesses {khva:#x}, which vmalloc space does not map")
         else:
             pfn = (khva - self.PAGE_OFFSET) >> self.PAGE_SHIFT
-            if not self.mem_map[pfn].direct_map:
+            in_tlb = self.tlbs and self.mem_map[pfn].direct_map_tlb and choose(2) == 1
+            if not self.mem_map[pfn].direct_map and not in_tlb:
                 report("unmapped-access", f"the kernel accesses {khva:#x}: pfn {pfn} is not in the direct map")
         if self.pfn_valid(pfn):
             self.check_kernel_access(self.mem_map[pfn], khva, write)

@@ -119,5 +119,9 @@ class Tracepoints:
         """The last reference is dropped, and the page returns to the allocator."""
 
     @atomic
+    def trace_page_copy(self, page: Page) -> None:
+        """The contents of a page are copied, to be found in the copy from here on."""
+
+    @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
         """Every operation of the scenario has ended."""

@@ -111,21 +111,25 @@ class VcpuMain(KvmMm):
         Linux: virt/kvm/kvm_main.c kvm_flush_remote_tlbs(), kvm_make_all_cpus_request(), kvm_request_needs_ipi(),
         v7.3.4.
         Locks: may be mmu_lock; interrupts on.
-        Simplified: the wait alone; no TLB has an entry that the SPTEs do not have.
+        Simplified: vCPUs without a mode are outside of the guest but for the step of an access; they flush before the
+        next one.
         """
-        for vcpu in kvm.vcpus:
-            if self.kvm_vcpu_exiting_guest_mode(vcpu) != OUTSIDE_GUEST_MODE:
-                self.wait_for_ack(vcpu)
+        if kvm.vm_type == KVM_X86_SNP_VM:
+            for vcpu in kvm.vcpus:
+                if self.kvm_vcpu_exiting_guest_mode(vcpu) != OUTSIDE_GUEST_MODE:
+                    self.wait_for_ack(vcpu)
+        if self.tlbs:
+            self.flush_guest_tlb(kvm)
 
     @part_of_caller
     def flush_if(self, kvm: Kvm, flush: bool) -> None:
-        """Flush the TLBs if SPTEs were zapped, in an SNP VM: vCPUs of others have no mode, so no task waits.
+        """Flush the TLBs if SPTEs were zapped, where there are TLBs or a task would wait: for vCPUs of an SNP VM.
 
         Linux: virt/kvm/kvm_main.c kvm_handle_hva_range(), kvm_handle_gfn_range(), virt/kvm/guest_memfd.c
         __kvm_gmem_invalidate_start(), arch/x86/kvm/mmu/mmu.c kvm_mmu_remote_flush_or_zap(), v7.3.4.
         Locks: as kvm_flush_remote_tlbs().
         """
-        if kvm.vm_type == KVM_X86_SNP_VM and flush:
+        if (self.tlbs or kvm.vm_type == KVM_X86_SNP_VM) and flush:
             self.kvm_flush_remote_tlbs(kvm)
 
     def kvm_vcpu_block(self, vcpu: KvmVcpu) -> bool:

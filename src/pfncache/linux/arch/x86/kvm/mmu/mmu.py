@@ -59,12 +59,15 @@ class Mmu(TdpMmu):
             report("lock-assertion", "SPTEs are zapped without an invalidation in progress or slots_lock")
 
     def kvm_arch_flush_shadow_all(self, kvm: Kvm) -> None:
-        """Zap every SPTE.
+        """Zap every SPTE of a guest that does not run any more. What its TLBs have is not used, so nothing is flushed.
 
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), v7.3.4.
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_arch_flush_shadow_all(), kvm_mmu_zap_all(), arch/x86/kvm/mmu/tdp_mmu.c
+        kvm_tdp_mmu_zap_all(), v7.3.4.
         """
         with write_lock(kvm.mmu_lock):
-            self.flush_if(kvm, self.tdp_mmu_zap_leafs(kvm, 0, len(kvm.sptes), True, True))
+            self.tdp_mmu_zap_root(kvm)
+        if self.tlbs:
+            self.flush_guest_tlb(kvm)
 
     def kvm_zap_gfn_range(self, kvm: Kvm, start: Gfn, end: Gfn) -> None:
         """Zap a range whose memory type or APIC page changes.

@@ -16,5 +16,7 @@ class Spte(Record):
     """Below the private root (mirror or encrypted), not below the shared one."""
     huge: bool
     """It and its neighbour, the gfn with another last bit, are one entry of level PG_LEVEL_2M."""
+    tlb: Pfn = -1
+    """What a TLB of the guest may have for the gfn although the SPTE has it no more; -1: nothing."""
     incarnation: Incarnation
     """For reports only: the owner of the page at the time of mapping."""

@@ -7,6 +7,7 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.linux.arch.x86.include.asm.pgtable_types import KVM_PAGES_PER_HPAGE, PG_LEVEL_2M, PG_LEVEL_4K
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
+from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
@@ -29,7 +30,7 @@ class TdpMmu(KvmMm):
         Locks: mmu_lock for writing. It may be dropped before each SPTE, and is dropped before each but the first; an
         invalidation is in progress meanwhile, or slots_lock held.
         Returns: whether an SPTE was zapped, and TLBs must be flushed before mmu_lock is dropped.
-        Simplified: it always may block. kvm_arch_flush_shadow_all() calls it too, instead of tdp_mmu_zap_root().
+        Simplified: it always may block.
         """
         lockdep_assert_held_write(kvm.mmu_lock)
         first: bool = True
@@ -45,6 +46,19 @@ class TdpMmu(KvmMm):
                 if self.zap_spte(kvm, gfn, private, shared):
                     flush = True
         return flush
+
+    def tdp_mmu_zap_root(self, kvm: Kvm) -> None:
+        """Zap every SPTE. mmu_lock is dropped before each but the first; nothing is flushed.
+
+        Linux: arch/x86/kvm/mmu/tdp_mmu.c tdp_mmu_zap_root(), tdp_mmu_iter_cond_resched(), v7.3.4.
+        Locks: mmu_lock for writing.
+        """
+        lockdep_assert_held_write(kvm.mmu_lock)
+        for gfn in range(len(kvm.sptes)):
+            if gfn > 0:
+                kvm.mmu_lock.write_unlock()
+                kvm.mmu_lock.write_lock()
+            self.zap_spte(kvm, gfn, True, True)
 
     @part_of("tdp_mmu_zap_leafs")
     @atomic
@@ -62,12 +76,23 @@ class TdpMmu(KvmMm):
         present: bool = False
         if not self.kvm_has_mirrored_tdp(kvm) or (spte.private and private) or (not spte.private and shared):
             present = spte.pfn >= 0
+            self.keep_in_guest_tlb(spte)
             spte.pfn = -1
             if self.max_huge_page_level > PG_LEVEL_4K and spte.huge:
+                self.keep_in_guest_tlb(kvm.sptes[gfn ^ 1])
                 kvm.sptes[gfn ^ 1].pfn = -1
                 kvm.sptes[gfn ^ 1].huge = False
                 spte.huge = False
         return present
+
+    @part_of_caller
+    def keep_in_guest_tlb(self, spte: Spte) -> None:
+        """Let a TLB of the guest have what an SPTE maps that is about to be zapped, and the first page of several.
+
+        Linux: nothing; the processor.
+        """
+        if self.tlbs and spte.tlb < 0:
+            spte.tlb = spte.pfn
 
     def kvm_memslots_have_rmaps(self, kvm: Kvm) -> bool:
         """Return whether the memslots have rmaps: with shadow paging, or once a shadow root was allocated.

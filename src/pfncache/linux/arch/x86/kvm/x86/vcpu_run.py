@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
+from pfncache.lang.choose import choose
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.arch.x86.kvm.mmu.mmu import Mmu
@@ -45,17 +46,29 @@ class VcpuRun(Clock, StealTimeUpdate, Mmu):
     @part_of_caller
     @atomic
     def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """Access memory through the SPTE of gfn, in one step.
+        """Access memory through the SPTE of gfn, or what a TLB has of it, in one step.
 
         Linux: nothing; the processor's nested paging.
         Returns: False for a TDP fault.
         """
         pfn = kvm.sptes[gfn].pfn
+        if self.tlbs and kvm.sptes[gfn].tlb >= 0 and choose(2) == 1:
+            pfn = kvm.sptes[gfn].tlb
         if pfn < 0:
             return False
         if self.pfn_valid(pfn) and self.mem_map[pfn].free:
             report("stale-spte", f"the guest accesses pfn {pfn} through {kvm.sptes[gfn]}, but the page is free")
         return True
+
+    @part_of("kvm_vcpu_flush_tlb_all")
+    @atomic
+    def flush_guest_tlb(self, kvm: Kvm) -> None:
+        """Flush what the vCPUs have of the SPTEs in their TLBs.
+
+        Linux: arch/x86/kvm/x86.c kvm_vcpu_flush_tlb_all(), v7.3.4.
+        """
+        for spte in kvm.sptes:
+            spte.tlb = -1
 
     @part_of("vcpu_enter_guest")
     def run_clock_update(self, vcpu: KvmVcpu) -> None:

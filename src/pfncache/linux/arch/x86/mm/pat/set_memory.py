@@ -16,9 +16,11 @@ class SetMemory(Mm):
         """Remove a page from the direct map.
 
         Linux: arch/x86/mm/pat/set_memory.c set_direct_map_invalid_noflush(), v7.3.4.
-        Simplified: it cannot fail, and no TLB has an entry of the page; in Linux, the caller flushes.
+        Simplified: it cannot fail.
         """
         page.direct_map = False
+        if self.tlbs:
+            page.direct_map_tlb = True
 
     @atomic
     def set_direct_map_default_noflush(self, page: Page) -> None:
@@ -27,3 +29,5 @@ class SetMemory(Mm):
         Linux: arch/x86/mm/pat/set_memory.c set_direct_map_default_noflush(), v7.3.4.
         """
         page.direct_map = True
+        if self.tlbs:
+            page.direct_map_tlb = False

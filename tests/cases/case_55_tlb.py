@@ -4,60 +4,21 @@
 Known from: kvm_handle_hva_range() in virt/kvm/kvm_main.c of v7.3.4, which flushes the TLBs before it drops mmu_lock,
 and so before the page is freed.
 Right verdict: holds. If the flush comes with the end of the invalidation, when the page is free already: violated,
-stale-spte.
+stale-tlb.
 """
 
 from __future__ import annotations
 
 from pfncache import World, scenario
 from pfncache.designs.catalogue import Patch, mainline_7_3
-from pfncache.lang.atomic import atomic
-from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn
-from pfncache.linux.include.linux.types import Hva, Pfn
+from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios.world import no_caches
 
 
-class TlbVcpu(KvmVcpu, extends=True):
-    """struct kvm_vcpu, with the TLB of the CPU that runs it: one entry, for gfn 0."""
-
-    tlb: Pfn = -1
-
-
-class Tlb(Patch, Vmlinux):
-    """The processor: the guest accesses memory through a TLB, which kvm_flush_remote_tlbs() flushes."""
-
-    structs = (TlbVcpu,)
-
-    @atomic
-    def guest_access(self, kvm: Kvm, gfn: Gfn) -> bool:
-        """Use the entry of the TLB, or fill it from the SPTE; return False for a TDP fault."""
-        for vcpu in kvm.vcpus:
-            assert isinstance(vcpu, TlbVcpu)
-            if vcpu.tlb == -1:
-                vcpu.tlb = kvm.sptes[gfn].pfn
-            if vcpu.tlb == -1:
-                return False
-            if self.mem_map[vcpu.tlb].free:
-                report("stale-spte", f"the guest accesses pfn {vcpu.tlb} through the TLB, but the page is free")
-        return True
-
-    def flush_if(self, kvm: Kvm, flush: bool) -> None:
-        """Flush in VMs of every type, as vCPUs have TLBs."""
-        if flush:
-            self.kvm_flush_remote_tlbs(kvm)
-
-    @atomic
-    def kvm_flush_remote_tlbs(self, kvm: Kvm) -> None:
-        """Flush the TLB of every vCPU."""
-        for vcpu in kvm.vcpus:
-            assert isinstance(vcpu, TlbVcpu)
-            vcpu.tlb = -1
-
-
-class FlushAtEnd(Tlb):
+class FlushAtEnd(Patch, Vmlinux):
     """KVM: flush the TLBs once, at the end of the invalidation."""
 
     def tdp_mmu_zap_leafs(self, kvm: Kvm, start: Gfn, end: Gfn, private: bool, shared: bool) -> bool:
@@ -71,7 +32,7 @@ class FlushAtEnd(Tlb):
         super().handle_hva_range_end(kvm, start, end)
 
 
-@scenario(caches=no_caches)
+@scenario(caches=no_caches, tlbs=True)
 def zap(w: World) -> None:
     """The guest accesses its page twice while it is zapped."""
     access = w.call("run_guest_access", w.vcpu, 0, False)
@@ -79,5 +40,4 @@ def zap(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-tlb = mainline_7_3 + [Tlb]
 tlb_flushed_at_end = mainline_7_3 + [FlushAtEnd]

@@ -8,7 +8,7 @@ from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT, KVM_PFN_ERR_HWPOISON, KVM_PFN_ERR_SIGPENDING
 from pfncache.linux.include.linux.mm import Mm
-from pfncache.linux.include.linux.mm_types import MmStruct, Page
+from pfncache.linux.include.linux.mm_types import MmStruct, Page, Vma
 from pfncache.linux.include.linux.sched import current
 from pfncache.linux.include.linux.types import Hva, Pfn
 from pfncache.linux.include.uapi.linux.errno import EHWPOISON
@@ -163,6 +163,18 @@ class Gup(Mm):
                 self.get_page(self.mem_map[pfn])
             return pfn
 
+    def check_vma_flags(self, vma: Vma, write: bool) -> bool:
+        """Return whether GUP looks a page of a VMA up; not in device memory, nor in memory without a direct map.
+
+        Linux: mm/gup.c check_vma_flags(), v7.3.4 (secretmem); NO_DIRECT_MAP series, v12.
+        Locks: mmap_lock for reading.
+        """
+        allowed = vma.writable if write else vma.readable
+        if not vma.present or not allowed or vma.pfnmap:
+            return False
+        mapping = vma.mapping
+        return mapping is None or not mapping.no_direct_map
+
     def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True, pin: bool = False) -> Pfn:
         """Walk the page table under mmap_lock, and fault the page in until it is present.
 
@@ -179,12 +191,9 @@ class Gup(Mm):
         while True:
             with down_read(mm.mmap_lock):
                 vma = mm.vmas[number]
-                allowed = vma.writable if write else vma.readable
-                if not vma.present or not allowed or vma.pfnmap:
+                if not self.check_vma_flags(vma, write):
                     return KVM_PFN_ERR_FAULT
                 mapping = vma.mapping
-                if mapping is not None and mapping.no_direct_map:
-                    return KVM_PFN_ERR_FAULT
                 again = True
                 while again:
                     if current().signal_pending:

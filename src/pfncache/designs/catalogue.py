@@ -17,6 +17,7 @@ from pfncache.designs import (
     rfc,
 )
 from pfncache.designs.design import Design, Patch
+from pfncache.designs.plan.series import PLAN
 
 OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
 """Kinds of memory that kernels before 6.18 do not support."""
@@ -83,6 +84,7 @@ rfc_v4_bool = (
 uaccess_clock = (no_direct_map + [alternatives.ClockThroughUserspace, reverts_pfncache.TestActiveFirst]).named(
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
+plan = (mainline_7_3 + PLAN).named("plan", "KVM maps memory without a direct map itself, for as long as it accesses it")
 range_filter = (mainline_7_3 + [alternatives.RetryInRange]).named(
     "range-filter", "mainline 7.3.4 with a retry test for the range of an invalidation"
 )
@@ -186,7 +188,8 @@ DESIGNS: dict[str, Design] = {
     d.name: d
     for d in (
         mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12, no_direct_map, no_direct_map_on_7_2,
-        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, range_filter, preempt_rt,
+        rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, plan,
+        range_filter, preempt_rt,
         gmem_migration, rfc_v4_fixed_migration, gmem_migration_waits,
         gmem_migration_after, gmem_migration_silent, rfc_v4_fixed_migration_silent,
         gmem_large, gmem_large_late, gmem_large_rounded, gmem_large_truncate,
@@ -197,8 +200,17 @@ DESIGNS: dict[str, Design] = {
 }  # fmt: skip
 """Every design, by name."""
 
-DEFAULT_DESIGNS = ("mainline-7.3", "rfc-v2", "rfc-v3", "rfc-v4", "rfc-v4-on-7.3", "rfc-v4-fixed", "uaccess-clock")
-"""What `pfncache verify` checks by default: the newest mainline, and every series."""
+DEFAULT_DESIGNS = (
+    "mainline-7.3",
+    "plan",
+    "rfc-v2",
+    "rfc-v3",
+    "rfc-v4",
+    "rfc-v4-on-7.3",
+    "rfc-v4-fixed",
+    "uaccess-clock",
+)
+"""What `pfncache verify` checks by default: the newest mainline, the plan, and every series."""
 
 __all__ = [
     "DEFAULT_DESIGNS", "DESIGNS", "Design", "Patch", "mainline_6_12", "mainline_6_18", "mainline_7_2", "mainline_7_3",

@@ -19,15 +19,8 @@ class NoDirectMapPage(Page, extends=True):
     """Bit 0, set when the page leaves the direct map."""
 
 
-class NoDirectMap(Patch, GuestMemfdFile, GuestMemfdPage):
-    """KVM: guest_memfd: Add flag to remove from direct map (NO_DIRECT_MAP v12).
-
-    A page leaves the direct map at its first use, under the folio lock, and returns when it leaves the page cache.
-    """
-
-    provides = (NO_DIRECT_MAP,)
-    supports = frozenset({"gmem-ndm"})
-    structs = (NoDirectMapPage,)
+class NoDirectMapFlag(Patch, GuestMemfdFile):
+    """KVM: guest_memfd: GUEST_MEMFD_FLAG_NO_DIRECT_MAP, which sets AS_NO_DIRECT_MAP."""
 
     def kvm_gmem_get_supported_flags(self, kvm: Kvm) -> int:
         """Support one more flag, for every type of VM."""
@@ -38,6 +31,17 @@ class NoDirectMap(Patch, GuestMemfdFile, GuestMemfdPage):
         file = super()._kvm_gmem_create(name, kvm, pages, flags)
         file.f_mapping.no_direct_map = flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP != 0
         return file
+
+
+class NoDirectMap(NoDirectMapFlag, GuestMemfdPage):
+    """KVM: guest_memfd: Add flag to remove from direct map (NO_DIRECT_MAP v12).
+
+    A page leaves the direct map at its first use, under the folio lock, and returns when it leaves the page cache.
+    """
+
+    provides = (NO_DIRECT_MAP,)
+    supports = frozenset({"gmem-ndm"})
+    structs = (NoDirectMapPage,)
 
     def make_uptodate(self, mapping: AddressSpace, page: Page) -> None:
         """Remove the page from the direct map after it was zeroed: kvm_gmem_folio_zap_direct_map()."""

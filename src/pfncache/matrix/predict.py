@@ -63,4 +63,4 @@ def needs_no_direct_map(design: Design, kind: GuestMemoryKind) -> bool:
     """Whether a kind of memory requires the patch NoDirectMap, and the design lacks it."""
     if kind.flags is None or not kind.flags & GUEST_MEMFD_FLAG_NO_DIRECT_MAP or not design.has("gmem-mmap"):
         return False
-    return not any(issubclass(patch, NoDirectMap) for patch in design.patches)
+    return not design.has("gmem-ndm")

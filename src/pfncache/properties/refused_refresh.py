@@ -18,7 +18,8 @@ class RefusedRefreshProbe(Oracle):
     """Refreshes each active cache in the state in which every operation has ended, as its next user would.
 
     Mainline finds a page wherever hva_to_pfn() does; there the refresh of a design has to succeed, too. Memory that the
-    guest has made private is exempt, and so is guest_memfd whose file is closed: a design may refuse either.
+    guest has made private is exempt, and so is guest_memfd whose file is closed, or whose user address maps another
+    page than the guest has: a design may refuse each.
     """
 
     @atomic
@@ -54,7 +55,10 @@ class RefusedRefreshProbe(Oracle):
             return False
         if slot.guest_memfd and slot.gmem_file is None:
             return False
-        return self.oracle_hva_to_pfn(kvm.mm, slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT))
+        hva = slot.userspace_addr + ((gfn - slot.base_gfn) << self.PAGE_SHIFT)
+        if slot.gmem_only and self.oracle_user_page(kvm.mm, hva) != self.oracle_gmem_page(slot, gfn):
+            return False
+        return self.oracle_hva_to_pfn(kvm.mm, hva)
 
     def oracle_hva_to_pfn(self, mm: MmStruct, hva: Hva) -> bool:
         """Return whether hva_to_pfn() would find a page that is there, for writing."""

@@ -17,7 +17,8 @@ from pfncache.designs import (
     rfc,
 )
 from pfncache.designs.design import Design, Patch
-from pfncache.designs.plan.series import PLAN
+from pfncache.designs.plan import mappings
+from pfncache.designs.plan.series import PLAN, mapped_by
 
 OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
 """Kinds of memory that kernels before 6.18 do not support."""
@@ -85,6 +86,13 @@ uaccess_clock = (no_direct_map + [alternatives.ClockThroughUserspace, reverts_pf
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
 plan = (mainline_7_3 + PLAN).named("plan", "KVM maps memory without a direct map itself, for as long as it accesses it")
+_MAPPINGS: dict[str, type[Patch]] = {
+    "plan-vmap": mappings.VmapWhileCached,
+    "plan-mm-local": mappings.MapInMm,
+    "plan-mermap": mappings.Mermap,
+    "plan-restored": mappings.RestoreWhileCached,
+}
+"""The plan with other ways to map the page of a cache."""
 range_filter = (mainline_7_3 + [alternatives.RetryInRange]).named(
     "range-filter", "mainline 7.3.4 with a retry test for the range of an invalidation"
 )
@@ -194,6 +202,7 @@ DESIGNS: dict[str, Design] = {
         gmem_migration_after, gmem_migration_silent, rfc_v4_fixed_migration_silent,
         gmem_large, gmem_large_late, gmem_large_rounded, gmem_large_truncate,
         rfc_v4_fixed_large, rfc_v4_fixed_large_truncate,
+        *((mainline_7_3 + mapped_by(p)).named(n, p.subject()) for n, p in _MAPPINGS.items()),
         *((mainline_7_3 + [p]).named(n, p.subject()) for n, p in _FIXES.items()),
         *((mainline_7_3 + [p]).named(n, p.subject()).broken_by(scenario) for n, (p, scenario) in _REVERTS.items()),
     )

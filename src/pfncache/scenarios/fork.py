@@ -137,7 +137,7 @@ def steal_time(w: World) -> None:
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.hva))
 
 
-@scenario(pages=4, caches=no_caches)
+@scenario(pages=4)
 def nested(w: World) -> None:
     """L1's virtual-APIC page is pinned while L2 runs, and the VMM forks and writes to it."""
     _touch(w)

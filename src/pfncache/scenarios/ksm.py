@@ -82,7 +82,7 @@ def steal_time(w: World) -> None:
     _merge(w, first=False)
 
 
-@scenario(gfns=2, pages=4, caches=no_caches)
+@scenario(gfns=2, pages=4)
 def nested(w: World) -> None:
     """KSM finds L1's virtual-APIC page, which is pinned while L2 runs: it is not merged."""
     _mergeable(w)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _l2(w: World) -> World:
@@ -17,7 +17,7 @@ def _l2(w: World) -> World:
     )
 
 
-@scenario(caches=no_caches)
+@scenario
 def dontneed(w: World) -> None:
     """The virtual-APIC page is zapped in user space, and touched again, while L2 runs."""
     _l2(w)
@@ -28,13 +28,13 @@ def dontneed(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_MMAP, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_MMAP)
 def punch(w: World) -> None:
     """The virtual-APIC page is punched out of guest_memfd while L2 runs."""
     _l2(w).actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
 
 
-@scenario(caches=no_caches, pages=4)
+@scenario(pages=4)
 def migrate(w: World) -> None:
     """The virtual-APIC page is to be moved while L2 runs."""
     _l2(w)
@@ -42,13 +42,13 @@ def migrate(w: World) -> None:
     w.actor("compaction", w.call("migrate_pages", w.mm, w.hva), process=False)
 
 
-@scenario(caches=no_caches, slots=2)
+@scenario(slots=2)
 def slot_delete(w: World) -> None:
     """The slot of the virtual-APIC page is deleted while L2 runs."""
     _l2(w).actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
 
 
-@scenario(caches=no_caches, slots=3)
+@scenario(slots=3)
 def slot_move(w: World) -> None:
     """The slot of the virtual-APIC page moves while L2 runs."""
     _l2(w).actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva))

@@ -33,3 +33,8 @@ ACCESS: tuple[type[Patch], ...] = (
 )
 """Memory without a direct map. KVM can map it before GUP hands it out, so that no step accesses what is not mapped."""
 PLAN = [*FIXES, *ACCESS]
+
+
+def mapped_by(patch: type[Patch]) -> list[type[Patch]]:
+    """Return the plan with another way to map the page of a pfncache."""
+    return [patch if p is MapForEachAccess else p for p in PLAN]

@@ -26,7 +26,7 @@ FLOORS = (
     {"designs", "scenarios"},
     {"series"},
     {"verify"},
-    {"fidelity", "machines", "sweep"},
+    {"fidelity", "litmus", "machines", "sweep"},
     {"footprint"},
     {"selftests"},
     {"matrix"},

@@ -17,6 +17,7 @@ from pfncache.linux.include.uapi import (
     UFFDIO_REGISTER_MODE_MISSING,
     UFFDIO_REGISTER_MODE_WP,
 )
+from pfncache.litmus.herd import find
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.host.userfaultfd import supported_modes
 from pfncache.machines.vm.qemu import PROGRAM, Hardware
@@ -65,6 +66,7 @@ def findings(host: Host) -> list[Finding]:
     for what, enables, look in (
         ("QEMU", "selftest --kernel", _qemu),
         ("kernels for QEMU", "selftest --kernel", _kernels),
+        ("herd7", "litmus", _herd),
         ("search engine", "a verify that starts at once", _engine),
     ):
         try:
@@ -119,6 +121,12 @@ def _qemu() -> Finding:
 def _kernels() -> Finding:
     kernels = ", ".join(image.name for image in fetched())
     return Finding("kernels for QEMU", kernels, "selftest --kernel", "pfncache kernel fetch 6.12 6.18 7.3")
+
+
+def _herd() -> Finding:
+    herd = find()
+    found = f"{herd.version}, {herd.path}" if herd is not None else ""
+    return Finding("herd7", found, "litmus", "pfncache litmus fetches Debian's; or install herdtools7, 7.58 or newer")
 
 
 def _engine() -> Finding:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run herd7 on a litmus test, with the memory model of a kernel tree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pfncache import user_cache as cache
+from pfncache.litmus.herd import Herd, HerdError
+
+MODEL = "tools/memory-model"
+"""Where a kernel tree has its memory model."""
+_CONFIG = "linux-kernel.cfg"
+_SECONDS = 120.0
+_OBSERVATION = re.compile(r"^Observation \S+ (Never|Sometimes|Always) \d+ \d+$", re.M)
+_RACE = re.compile(r"^Flag data-race$", re.M)
+
+
+class Reached(StrEnum):
+    """Whether an execution ends in the state that a test asks for."""
+
+    NEVER = "never"
+    SOMETIMES = "sometimes"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the memory model allows of a test."""
+
+    reached: Reached
+    races: bool
+    """Whether two accesses of which one is plain can happen at the same time."""
+
+
+@dataclass(frozen=True)
+class MemoryModel:
+    """A memory model, and the program that simulates it."""
+
+    herd: Herd
+    folder: Path
+    """The kernel's memory model."""
+
+    def __post_init__(self) -> None:
+        if not (self.folder / _CONFIG).is_file():
+            raise HerdError(f"there is no memory model in {self.folder}")
+
+    def observe(self, text: str) -> Observed:
+        """Return what is allowed of a litmus test. Raises HerdError for one that herd7 does not understand."""
+        with cache.scratch() as folder:
+            path = folder / "test.litmus"
+            path.write_text(text)
+            command = [*self.herd.command, "-conf", _CONFIG, str(path)]
+            try:
+                done = subprocess.run(
+                    command, cwd=self.folder, capture_output=True, text=True, timeout=_SECONDS, check=False,
+                    stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                raise HerdError(f"herd7 has not ended after {_SECONDS:.0f} s") from None
+            except OSError as error:
+                raise HerdError(f"herd7 does not run: {cache.explain(error)}") from None
+        found = _OBSERVATION.search(done.stdout)
+        if done.returncode != 0 or found is None:  # of a test that it cannot read, it warns and returns 0
+            said = (done.stderr or done.stdout).strip().replace(f"{folder}/", "").splitlines()
+            raise HerdError(f"herd7: {said[0] if said else f'exit status {done.returncode}'}")
+        reached = Reached.NEVER if found[1] == "Never" else Reached.SOMETIMES
+        return Observed(reached, _RACE.search(done.stdout) is not None)

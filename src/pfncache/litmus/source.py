@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The functions of a kernel tree, with patches applied to a copy of the files that they change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from pfncache import user_cache
+from pfncache.csource.errors import SourceError
+from pfncache.csource.kvm.joined import tables
+from pfncache.csource.parse import FunctionNode, SourceFile, parse
+from pfncache.kernels.apply import apply
+from pfncache.kernels.patch_mail import PatchMail
+
+
+class NoSuchFunction(Exception):
+    """A tree without a function that a test abstracts. The message is one line."""
+
+
+class KernelSource:
+    """A kernel tree, and patches of it in a temporary folder; a context manager."""
+
+    def __init__(self, tree: Path, patches: Sequence[PatchMail] = ()) -> None:
+        self.tree = tree
+        self._patches = patches
+        self._files: dict[str, SourceFile] = {}
+        self._stack = ExitStack()
+        self._patched: Path | None = None
+
+    def __enter__(self) -> KernelSource:
+        """Apply the patches. Raises SeriesError for one that does not apply."""
+        if self._patches:
+            self._patched = self._stack.enter_context(user_cache.scratch())
+            apply(self._patches, self.tree, self._patched)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what was patched."""
+        self._stack.close()
+
+    def _text(self, file: str) -> str:
+        for folder in (self._patched, self.tree):
+            if folder is not None and (folder / file).is_file():
+                return (folder / file).read_text()
+        raise NoSuchFunction(f"there is no file {file}")
+
+    def function(self, file: str, name: str) -> FunctionNode:
+        """Return a function of a file. Raises NoSuchFunction if it has none of that name, or one that is no C."""
+        if file not in self._files:
+            known = tables()
+            try:
+                keep = {*known.calls, *known.each, *known.names}
+                self._files[file] = parse(self._text(file), file, known.config, keep)
+            except SourceError as error:
+                raise NoSuchFunction(f"{file} cannot be read: {error}") from None
+        found = self._files[file]
+        if name in found.refused:
+            raise NoSuchFunction(f"{file}: {name}() cannot be read: {found.refused[name]}")
+        if name not in found.functions:
+            raise NoSuchFunction(f"there is no function {name}() in {file}")
+        return found.functions[name]

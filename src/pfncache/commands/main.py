@@ -18,6 +18,7 @@ from pfncache.commands.output import discard
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
     "fidelity": ("pfncache.commands.fidelity:fidelity", "Compare the kernel's own C with the hand-written model."),
+    "litmus": ("pfncache.commands.litmus:litmus", "Ask the kernel's memory model what each barrier is for."),
     "sweep": ("pfncache.commands.sweep:sweep_command", "Search every scenario up to a size; results in one file."),
     "report": ("pfncache.commands.report:report", "Show the results of a sweep."),
     "export": ("pfncache.commands.export:export", "Write a scenario as a model for SPIN or TLC."),

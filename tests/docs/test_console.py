@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.litmus.trees import model
 from tools import console
 
 PAGES = console.pages()
@@ -25,6 +26,8 @@ QUICK = {"README.md", "docs/findings/xen-timer-after-exit.md"}
     ],
 )
 def test_output_is_current(tmp_path: Path, command: console.Command) -> None:
+    if command.text.startswith("pfncache litmus"):
+        model()  # skips the test where herd7 or the kernel's source is missing
     assert command.output.strip(), f"shows no output: python -m tools.refresh {command.page}"
     actual = console.run(command, tmp_path)
     if not console.same(command.output, actual):

@@ -14,7 +14,7 @@ from pfncache.litmus.judge import judge
 from pfncache.litmus.protocol import LitmusVerdict
 from pfncache.litmus.source import KernelSource
 from tests.conftest import Call
-from tests.csource.edits import Change, Edit, drop, insert, mail, place, substitute, swap
+from tests.csource.edits import Change, Edit, drop, insert, mail, place, swap
 from tests.csource.kvm.trees import source
 from tests.litmus.trees import model
 
@@ -85,19 +85,6 @@ def test_another_access_makes_a_test_out_of_date(tmp_path: Path) -> None:
     fitted = patched(tmp_path, "publish/invalidate", PFNCACHE, "mmu_notifier_retry_cache", edit)
     assert fitted.out_of_date == ("__kvm_gpc_refresh(): the C has 1 write of gpc_invalidate_seq more than the test",)
     assert verdict(fitted) is LitmusVerdict.OUT_OF_DATE
-
-
-def test_a_marked_access_clears_a_data_race(tmp_path: Path) -> None:
-    tree = source("7.3.4")
-    wrap = r"\bslots->generation = gen;"
-    changes = [
-        Change(KVM_MAIN, "kvm_swap_active_memslots", substitute(wrap, "WRITE_ONCE(slots->generation, gen);")),
-        Change(PFNCACHE, "kvm_gpc_check", substitute(r"\bslots->generation", "READ_ONCE(slots->generation)")),
-    ]
-    with KernelSource(tree, read(mail(tree, tmp_path, changes))) as kernel:
-        fitted = fit(LITMUS_TESTS["memslots/generation"], kernel)
-    assert len(fitted.differences) == 4
-    assert verdict(fitted) is LitmusVerdict.ORDERED
 
 
 def test_the_command_takes_a_series(tmp_path: Path, pfncache: Call) -> None:

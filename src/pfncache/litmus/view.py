@@ -72,6 +72,8 @@ def _tests(results: Sequence[LitmusResult]) -> Table:
         colour = COLOURS.get(result.verdict, "yellow")
         unneeded = [f for f in result.findings if f.need is Need.NONE and f.event.order != "plain"]
         expected = "" if result.is_expected else f", not {result.test.expected}"
+        if result.is_expected and result.verdict is LitmusVerdict.BROKEN:
+            expected = ", as expected"
         counts = [len(result.needed), len(unneeded), len(result.races)] if result.findings else ["-"] * 3
         verdict = f"[{colour}]{result.verdict}[/]{expected}"
         table.add_row(result.test.name, verdict, result.test.protects, *map(str, counts))
@@ -81,7 +83,7 @@ def _tests(results: Sequence[LitmusResult]) -> Table:
 def _barriers(found: Sequence[Barrier]) -> Table:
     table = Table(title="What each barrier, lock and mark is for", title_justify="left", show_lines=True)
     for name in ("without", "pairs with", "then"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for barrier in found:
         event = barrier.finding.event
         what = f"{event} {_HOW[barrier.finding.removal]}\n{event.function}(), {event.place}"
@@ -102,7 +104,7 @@ def _then(barrier: Barrier) -> str:
 def _races(results: Sequence[LitmusResult]) -> Table:
     table = Table(title="Data races: plain accesses that have to be marked", title_justify="left")
     for name in ("access", "function", "place", "tests"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     tests: dict[tuple[str, str, str], list[str]] = {}
     for result in results:
         for finding in result.races:
@@ -119,5 +121,5 @@ def _summary(session: LitmusSession, seconds: float) -> str:
     each = (
         f"{sum(r.verdict is v for r in results)} {v}" for v in LitmusVerdict if any(r.verdict is v for r in results)
     )
-    words = f"{session.kernel}, {session.model.herd}: {count} test{'s' * (count != 1)}, {', '.join(each)}"
+    words = f"{session.kernel}: {count} test{'s' * (count != 1)}, {', '.join(each)}"
     return f"{words} in {seconds:.1f} s"

@@ -47,7 +47,7 @@ def test_a_tree_without_the_functions_is_out_of_date(pfncache: Call, tmp_path: P
     [
         (["none"], "no litmus test 'none'; there are: publish/invalidate, publish/use, "),
         (["--tree", "/nowhere"], "--tree /nowhere: no such folder"),
-        (["--tree", "/", "--kernel", "7.3"], "--kernel and --tree both say what is asked about; choose one"),
+        (["--tree", "/", "--kernel", "7.3"], "--kernel and --tree both choose the C; give one of them"),
         (["--tree", "/", "--series", "/nowhere"], "no series '/nowhere': no such file or folder"),
     ],
 )

@@ -80,6 +80,15 @@ NEEDED = {
         "smp_wmb() in kvm_vm_ioctl_create_vcpu()",
         "smp_rmb() in kvm_get_vcpu()",
     ],
+    "requests/on-spin": [
+        "smp_wmb() in kvm_vm_ioctl_create_vcpu()",
+        "smp_rmb() in kvm_vcpu_on_spin()",
+    ],
+    "requests/exit": [],
+    "requests/halt-poll": [
+        "smp_wmb() in kvm_vm_ioctl_enable_cap_generic()",
+        "smp_rmb() in kvm_vcpu_max_halt_poll_ns()",
+    ],
     "gmem/release": [],
     "gmem/unbind": [
         "synchronize_srcu(srcu) in kvm_swap_active_memslots()",
@@ -100,6 +109,13 @@ NEEDED = {
         "lock(mmu_lock) in __kvm_gmem_invalidate_end()",
         "smp_rmb() in __sev_snp_reload_vmsa()",
         "lock(mmu_lock) in __sev_snp_reload_vmsa()",
+    ],
+    "mmu/track-write": [
+        "smp_mb() in account_shadowed()",
+        "smp_mb() in kvm_mmu_track_write()",
+    ],
+    "mmu/page-hash": [
+        "smp_store_release(mmu_page_hash) in kvm_mmu_alloc_page_hash()",
     ],
     "guest/pvclock": [
         "smp_wmb() in kvm_setup_guest_pvclock()",
@@ -177,7 +193,9 @@ def test_the_quick_way_to_ask_gives_what_the_whole_one_does(name: str, kernel: K
 
 
 def test_names() -> None:
-    assert [test.name for test in named(["mmu/"])] == ["mmu/fault", "mmu/precheck", "mmu/vmsa"]
+    assert [test.name for test in named(["mmu/"])] == [
+        "mmu/fault", "mmu/precheck", "mmu/vmsa", "mmu/track-write", "mmu/page-hash",
+    ]  # fmt: skip
     assert [test.name for test in named(["gmem/bind", "mmu/vmsa"])] == ["gmem/bind", "mmu/vmsa"]
     assert len(named([])) == len(LITMUS_TESTS)
     with pytest.raises(NoSuchLitmusTest, match=r"^no litmus test 'none'; there are: publish/invalidate, "):

@@ -65,6 +65,12 @@ def test_statements(tmp_path: Path, body: str, expected: list[str]) -> None:
         (LOOP, {"skip": ("list_for_each_entry(p, &t->a, list)",)}, ["write of c"]),
         ("if (n) goto out; t->a = 1; out: t->b = 1; return 0; t->c = 1;", {}, ["write of a", "write of b"]),
         ("if (n) goto out; t->a = 1; out: t->b = 1;", {"enter": ("n",)}, ["write of b"]),
+        ("switch (t->a) { case A: t->b = 1; break; case B: t->c = 1; }", {}, ["read of a"]),
+        (
+            "switch (t->a) { case A: t->b = 1; break; case B: t->c = 1; }",
+            {"enter": ("A",)},
+            ["read of a", "write of b"],
+        ),
         ("t->a = 1; t->b = 1; t->c = 1;", {"since": "t->b", "until": "t->b"}, ["write of b"]),
         ("t->a = 1; t->b = 1; t->c = 1;", {"omit": ("t->b",)}, ["write of a", "write of c"]),
         ("t->a = t->b;", {"unread": "b"}, ["write of a"]),

@@ -38,7 +38,7 @@ class LitmusOptions:
     def check(self) -> None:
         """Raise a usage error for options that exclude each other, or a folder that does not exist."""
         if self.kernel is not None and self.tree is not None:
-            raise click.UsageError("--kernel and --tree both say what is asked about; choose one")
+            raise click.UsageError("--kernel and --tree both choose the C; give one of them")
         if self.tree is not None and not self.tree.is_dir():
             raise click.UsageError(f"--tree {self.tree}: no such folder")
 

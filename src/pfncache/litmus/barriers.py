@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pfncache.litmus.event import EventKind
+from pfncache.litmus.event import ACCESSES, EventKind, MemoryEvent
 from pfncache.litmus.result import LitmusResult, Need, RemovalResult
 from pfncache.litmus.variants import Removal
 
@@ -56,13 +56,15 @@ def _barrier(uses: Sequence[tuple[LitmusResult, RemovalResult]]) -> Barrier:
 
 def _partners(result: LitmusResult, finding: RemovalResult) -> list[str]:
     """Return what the other threads of a test have that pairs with something that is needed in it."""
-    others = [f for f in result.findings if f.thread != finding.thread]
-    if finding.removal is Removal.UNMARKED:
-        return [_at(f) for f in others if f.event.is_access and f.event.name == finding.event.name]
-    if finding.event.kind is EventKind.LOCK:
-        return [_at(f) for f in others if f.event.key == finding.event.key]
-    return [_at(f) for f in others if f.need is Need.ORDER and f.removal is not Removal.UNMARKED]
+    event = finding.event
+    if event.is_access or event.kind is EventKind.LOCK:
+        threads = zip(result.test.threads, result.events, strict=True)
+        others = [other for thread, events in threads if thread.what != finding.thread for other in events]
+        kinds = ACCESSES if event.is_access else {EventKind.LOCK}
+        return [_at(other) for other in others if other.name == event.name and other.kind in kinds]
+    needed = [f for f in result.findings if f.thread != finding.thread and f.need is Need.ORDER]
+    return [_at(f.event) for f in needed if f.removal is not Removal.UNMARKED]
 
 
-def _at(finding: RemovalResult) -> str:
-    return f"{finding.event} in {finding.event.function}()"
+def _at(event: MemoryEvent) -> str:
+    return f"{event} in {event.function}()" if event.function else f"{event} outside of KVM"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Asks the memory model about a test, as the C has it and with each barrier, lock and mark removed.
 
-The order is asked with every access marked, as a data race leaves nothing to be said of it; data races are asked with
-the accesses as the C has them.
+The order is that with every access marked, as a data race leaves nothing to be said of it; data races are those of the
+accesses as the C has them.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class _Judge:
             findings=self._findings(base, is_broken) if with_variants else (),
             differences=self._fitted.differences,
             text=text,
+            events=tuple(tuple(step.event for step in steps) for steps in threads),
         )
 
     def _findings(self, base: Threads, is_broken: bool) -> tuple[RemovalResult, ...]:

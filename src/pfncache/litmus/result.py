@@ -53,6 +53,8 @@ class LitmusResult:
     """Why it is out of date, or unknown."""
     text: str = ""
     """The test with the accesses of the C, for herd7."""
+    events: tuple[tuple[MemoryEvent, ...], ...] = ()
+    """Of each thread."""
 
     @property
     def is_expected(self) -> bool:

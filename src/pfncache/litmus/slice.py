@@ -41,7 +41,7 @@ class Slice:
     calls: Mapping[str, str] = field(default_factory=dict)
     """Calls that have events of their own, as ``write pte once, unlock ptl``; nothing for those that have none."""
     enter: tuple[str, ...] = ()
-    """Conditions of if statements that are taken although their body leaves the function."""
+    """Conditions of if statements that are taken although their body leaves the function; loops and cases that are."""
     skip: tuple[str, ...] = ()
     """Conditions of if statements and loops that are not taken."""
     since: str = ""

@@ -112,6 +112,8 @@ class _Walker:
                 self._walk(children(node)[-1])
             case "if_statement":
                 self._if(node)
+            case "switch_statement":
+                self._switch(node)
             case "while_statement" | "for_statement" | "do_statement":
                 self._loop(node)
             case "return_statement":
@@ -140,6 +142,19 @@ class _Walker:
             self._walk(consequence)
         elif alternative is not None:
             self._walk(children(alternative)[0])
+
+    def _switch(self, node: Node) -> None:
+        """Walk the cases that are entered."""
+        self._expression(child(node, "condition"))
+        for case in children(child(node, "body")):
+            value = case.child_by_field_name("value")
+            if case.type != "case_statement" or value is None or text_of(value) not in self._part.enter:
+                continue
+            try:
+                for statement in children(case)[1:]:
+                    self._walk(statement)
+            except _LoopLeft:
+                return
 
     def _loop(self, node: Node) -> None:
         """Walk a loop once; but the body of a while that is no macro of the kernel only if its condition is entered."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.litmus.protocol import LitmusTest, LitmusVerdict, Thread
+from pfncache.litmus.protocol import Environment, LitmusTest, LitmusVerdict, Thread
 from pfncache.litmus.protocols.functions import (
     GUEST_MEMFD,
     KVM_HOST_H,
@@ -156,5 +156,76 @@ TESTS = (
         threads=(Thread("punch", (GMEM_START, GMEM_END)), Thread("reload", (RELOAD,))),
         never="vmsa_pa=1 /\\ 1:found=0 /\\ requests=0",
         expected=LitmusVerdict.DATA_RACE,
+    ),
+    LitmusTest(
+        name="mmu/track-write",
+        protects="an emulated write of a guest's page table is seen by who shadows it, or sees that it is shadowed",
+        threads=(
+            Thread(
+                "shadowing",
+                (
+                    Slice(
+                        function=Function(MMU, "account_shadowed"),
+                        tracks="indirect_shadow_pages",
+                        until="smp_mb()",
+                        body="""
+                        pages = *indirect_shadow_pages;
+                        *indirect_shadow_pages = pages + 1;
+                        smp_mb();
+                        """,
+                    ),
+                    Environment("gpte_changed() reads the guest's PTE", "seen = READ_ONCE(*gpte);"),
+                ),
+            ),
+            Thread(
+                "emulator",
+                (
+                    Environment("the emulator writes the guest's PTE", "WRITE_ONCE(*gpte, 1);"),
+                    Slice(
+                        function=Function(MMU, "kvm_mmu_track_write"),
+                        tracks="indirect_shadow_pages",
+                        until="!vcpu->kvm->arch.indirect_shadow_pages",
+                        body="""
+                        smp_mb();
+                        shadowed = *indirect_shadow_pages;
+                        """,
+                    ),
+                ),
+            ),
+        ),
+        never="0:seen=0 /\\ 1:shadowed=0",
+        expected=LitmusVerdict.DATA_RACE,
+    ),
+    LitmusTest(
+        name="mmu/page-hash",
+        protects="who finds the hash table of shadow pages finds it cleared",
+        threads=(
+            Thread(
+                "allocation",
+                (
+                    Environment("the table is cleared", "WRITE_ONCE(*table, 1);"),
+                    Slice(
+                        function=Function(MMU, "kvm_mmu_alloc_page_hash"),
+                        tracks="mmu_page_hash",
+                        unread="mmu_page_hash",
+                        body="smp_store_release(mmu_page_hash, table);",
+                    ),
+                ),
+            ),
+            Thread(
+                "walk",
+                (
+                    Slice(
+                        function=Function(MMU, "kvm_get_mmu_page_hash"),
+                        tracks="mmu_page_hash",
+                        body="hash = smp_load_acquire(mmu_page_hash);",
+                    ),
+                    Environment("the walk of the table", "entry = READ_ONCE(*hash); // table"),
+                ),
+            ),
+        ),
+        init="mmu_page_hash=empty;",
+        pointers="mmu_page_hash",
+        never="1:hash=table /\\ 1:entry=0",
     ),
 )

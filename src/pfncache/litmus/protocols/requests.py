@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.litmus.protocol import Environment, LitmusTest, Thread
+from pfncache.litmus.protocol import Environment, LitmusTest, LitmusVerdict, Thread
 from pfncache.litmus.protocols.functions import KICK, KVM_HOST_H, KVM_MAIN, MMU, REQUEST, X86, within
 from pfncache.litmus.slice import Function, Slice
 
@@ -70,6 +70,23 @@ ENTER = Slice(
     request = READ_ONCE(*requests);
     """,
 )
+TABLE_FREED = Environment("the table is freed", "if (old_mode == 0) WRITE_ONCE(*table, 1);")
+CREATION = Thread(
+    "creation",
+    (
+        Environment("kvm_vm_ioctl_create_vcpu() fills the vCPU in", "WRITE_ONCE(*vcpu_array, 1);"),
+        Slice(
+            function=Function(KVM_MAIN, "kvm_vm_ioctl_create_vcpu"),
+            tracks="online_vcpus",
+            since="smp_wmb()",
+            until="atomic_inc(&kvm->online_vcpus)",
+            body="""
+            smp_wmb();
+            atomic_inc(online_vcpus);
+            """,
+        ),
+    ),
+)
 
 TESTS = (
     LitmusTest(
@@ -123,9 +140,7 @@ TESTS = (
         name="requests/shadow-walk-end",
         protects="a freer that sees a walk's end finds that it has read its last SPTE",
         threads=(
-            Thread(
-                "freer", (MAKE_FOR_ALL, Environment("the table is freed", "if (old_mode == 0) WRITE_ONCE(*table, 1);"))
-            ),
+            Thread("freer", (MAKE_FOR_ALL, TABLE_FREED)),
             Thread(
                 "walk",
                 (
@@ -146,22 +161,7 @@ TESTS = (
         name="requests/online",
         protects="who counts a vCPU finds it in the array, complete",
         threads=(
-            Thread(
-                "creation",
-                (
-                    Environment("kvm_vm_ioctl_create_vcpu() fills the vCPU in", "WRITE_ONCE(*vcpu_array, 1);"),
-                    Slice(
-                        function=Function(KVM_MAIN, "kvm_vm_ioctl_create_vcpu"),
-                        tracks="online_vcpus",
-                        since="smp_wmb()",
-                        until="atomic_inc(&kvm->online_vcpus)",
-                        body="""
-                        smp_wmb();
-                        atomic_inc(online_vcpus);
-                        """,
-                    ),
-                ),
-            ),
+            CREATION,
             Thread(
                 "reader",
                 (
@@ -179,5 +179,94 @@ TESTS = (
             ),
         ),
         never="1:count=1 /\\ 1:vcpu=0",
+    ),
+    LitmusTest(
+        name="requests/on-spin",
+        protects="a vCPU that spins finds those that it has counted",
+        threads=(
+            CREATION,
+            Thread(
+                "spinning vCPU",
+                (
+                    Slice(
+                        function=Function(KVM_MAIN, "kvm_vcpu_on_spin"),
+                        tracks="online_vcpus",
+                        calls={"xa_load": "read vcpu_array once"},
+                        until="vcpu = xa_load",
+                        body="""
+                        count = READ_ONCE(*online_vcpus);
+                        smp_rmb();
+                        vcpu = READ_ONCE(*vcpu_array);
+                        """,
+                    ),
+                ),
+            ),
+        ),
+        never="1:count=1 /\\ 1:vcpu=0",
+    ),
+    LitmusTest(
+        name="requests/exit",
+        protects="a freer that sees that a vCPU has left the guest does not free what the guest still uses",
+        threads=(
+            Thread("freer", (MAKE_FOR_ALL, TABLE_FREED)),
+            Thread(
+                "vCPU",
+                (
+                    Environment("the guest uses a table, and exits", "freed = READ_ONCE(*table);\nsmp_mb();"),
+                    Slice(
+                        function=Function(X86, "vcpu_enter_guest"),
+                        tracks="vcpu->mode=mode",
+                        since="vcpu->mode = OUTSIDE_GUEST_MODE",
+                        until="smp_wmb()",
+                        body="""
+                        *mode = 0;
+                        smp_wmb();
+                        """,
+                    ),
+                ),
+            ),
+        ),
+        init="mode=1;",
+        never="0:old_mode=0 /\\ 1:freed=1",
+        expected=LitmusVerdict.DATA_RACE,
+        abstraction="The processor leaves the guest with a full barrier.",
+    ),
+    LitmusTest(
+        name="requests/halt-poll",
+        protects="a vCPU that finds the VM's own limit of halt polling set finds its value",
+        threads=(
+            Thread(
+                "KVM_ENABLE_CAP",
+                (
+                    Slice(
+                        function=Function(KVM_MAIN, "kvm_vm_ioctl_enable_cap_generic"),
+                        tracks="max_halt_poll_ns override_halt_poll_ns",
+                        enter=("KVM_CAP_HALT_POLL",),
+                        body="""
+                        *max_halt_poll_ns = 1;
+                        smp_wmb();
+                        *override_halt_poll_ns = 1;
+                        """,
+                    ),
+                ),
+            ),
+            Thread(
+                "vCPU",
+                (
+                    Slice(
+                        function=Function(KVM_MAIN, "kvm_vcpu_max_halt_poll_ns"),
+                        tracks="max_halt_poll_ns kvm->override_halt_poll_ns=override_halt_poll_ns",
+                        enter=("kvm->override_halt_poll_ns",),
+                        body="""
+                        override = *override_halt_poll_ns;
+                        smp_rmb();
+                        limit = READ_ONCE(*max_halt_poll_ns);
+                        """,
+                    ),
+                ),
+            ),
+        ),
+        never="1:override=1 /\\ 1:limit=0",
+        expected=LitmusVerdict.DATA_RACE,
     ),
 )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pfncache.litmus.catalogue import LITMUS_TESTS, NoSuchLitmusTest, named
@@ -209,3 +211,11 @@ def test_a_data_race_has_an_access_that_has_to_be_marked(kernel: KernelSource) -
         "write of generation in kvm_swap_active_memslots()",
         "read of generation in kvm_gpc_check()",
     ]
+
+
+def test_the_page_table_lock_orders_the_page_before_the_sequence(kernel: KernelSource) -> None:
+    fitted = fit(LITMUS_TESTS["publish/invalidate"], kernel)
+    unlocked = tuple(tuple(step for step in steps if step.event.name != "ptl") for steps in fitted.threads)
+    without = replace(fitted, threads=unlocked)
+    assert judge(fitted, model(), with_variants=False).verdict is LitmusVerdict.DATA_RACE
+    assert judge(without, model(), with_variants=False).verdict is LitmusVerdict.BROKEN

@@ -72,6 +72,8 @@ def test_statements(tmp_path: Path, body: str, expected: list[str]) -> None:
             ["read of a", "write of b"],
         ),
         ("t->a = 1; t->b = 1; t->c = 1;", {"since": "t->b", "until": "t->b"}, ["write of b"]),
+        ("if (READ_ONCE(t->a)) { t->b = 1; return 1; }", {"enter": ("t->a",)}, ["READ_ONCE(a)", "write of b"]),
+        ("t->a = 1; WRITE_ONCE(t->b, 1); t->c = 1;", {"since": "t->b = 1"}, ["WRITE_ONCE(b)", "write of c"]),
         ("t->a = 1; t->b = 1; t->c = 1;", {"omit": ("t->b",)}, ["write of a", "write of c"]),
         ("t->a = t->b;", {"unread": "b"}, ["write of a"]),
         ("get(t); put(t->b);", {"calls": {"get": "lock lock, read a once", "put": ""}}, ["lock(lock)", "READ_ONCE(a)"]),

@@ -21,6 +21,7 @@ PFNCACHE = "virt/kvm/pfncache.c"
 KVM_MAIN = "virt/kvm/kvm_main.c"
 MMU = "arch/x86/kvm/mmu/mmu.c"
 SEV = "arch/x86/kvm/svm/sev.c"
+X86 = "arch/x86/kvm/x86.c"
 
 
 def read_once(file: str, function: str, place: str) -> Change:
@@ -31,6 +32,11 @@ def read_once(file: str, function: str, place: str) -> Change:
 def count(file: str, function: str, statement: str, place: str, by: str) -> Change:
     """Mark the write of an increment or decrement."""
     return Change(file, function, substitute(statement, f"WRITE_ONCE({place}, {place} {by} 1);"))
+
+
+def write_once(file: str, function: str, statement: str, place: str, value: str) -> Change:
+    """Mark a plain write."""
+    return Change(file, function, substitute(statement, f"WRITE_ONCE({place}, {value});"))
 
 
 START, END = "kvm_mmu_notifier_invalidate_range_start", "kvm_mmu_notifier_invalidate_range_end"
@@ -56,6 +62,19 @@ GENERATION = [
     ),
     read_once(PFNCACHE, "kvm_gpc_check", "slots->generation"),
 ]
+ENABLE_CAP, LIMIT, OVERRIDE = "kvm_vm_ioctl_enable_cap_generic", "kvm->max_halt_poll_ns", "kvm->override_halt_poll_ns"
+HALT_POLL = [
+    write_once(KVM_MAIN, ENABLE_CAP, rf"{LIMIT} = cap->args\[0\];", LIMIT, "cap->args[0]"),
+    write_once(KVM_MAIN, ENABLE_CAP, rf"{OVERRIDE} = true;", OVERRIDE, "true"),
+    read_once(KVM_MAIN, "kvm_vcpu_max_halt_poll_ns", OVERRIDE),
+]
+PAGES = "kvm->arch.indirect_shadow_pages"
+TRACK_WRITE = [
+    count(MMU, "account_shadowed", rf"{PAGES}\+\+;", PAGES, "+"),
+    read_once(MMU, "kvm_mmu_track_write", f"vcpu->{PAGES}"),
+]
+LEFT = r"vcpu->mode = OUTSIDE_GUEST_MODE;(?=\s+smp_wmb\(\);\s+kvm_load_xfeatures)"
+EXIT = [write_once(X86, "vcpu_enter_guest", LEFT, "vcpu->mode", "OUTSIDE_GUEST_MODE")]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +85,9 @@ GENERATION = [
         ("mmu/vmsa", MMU_SEQUENCE),
         ("publish/invalidate", GPC),
         ("activation/list", GPC),
+        ("requests/halt-poll", HALT_POLL),
+        ("mmu/track-write", TRACK_WRITE),
+        ("requests/exit", EXIT),
     ],
 )
 def test_marks_clear_the_data_race(name: str, changes: list[Change], tmp_path: Path) -> None:

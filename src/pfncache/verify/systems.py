@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from pfncache.check.compile.source import CompileError, Location
@@ -108,9 +110,22 @@ def make_kernel_system(design: Design, build: Build, probes: Sequence[type] = PR
 
 def _built(build: Build, kernel: type, **options: bool) -> System:
     """Return what `build` returns, within the limits of a set-up."""
-    with tracing(Watchdog()), user_code(SETUP_SECONDS, "the set-up"):
+    limits = user_code(SETUP_SECONDS, "the set-up") if _has_users_code(kernel, build) else nullcontext()
+    with tracing(Watchdog()), limits:
         system: System = build(kernel, **options)
     return system
+
+
+def _has_users_code(kernel: type, build: Build) -> bool:
+    """Return whether a set-up may run code that is not the package's. A guard of it costs more than the set-up."""
+    code = getattr(inspect.unwrap(build), "__code__", None)
+    return code is None or is_users(code.co_filename) or _has_users_functions(kernel)
+
+
+@functools.lru_cache(maxsize=256)
+def _has_users_functions(kernel: type) -> bool:
+    functions = (inspect.unwrap(value) for layer in kernel.__mro__ for value in vars(layer).values() if callable(value))
+    return any(map(is_users, {f.__code__.co_filename for f in functions if hasattr(f, "__code__")}))
 
 
 def _breaks_down(error: BaseException) -> bool:

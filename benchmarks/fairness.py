@@ -12,7 +12,8 @@ from pfncache.check.result import Found
 from pfncache.check.search import Search
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS
-from pfncache.verify.runner import Job, search
+from pfncache.verify.job import Job
+from pfncache.verify.runner import search
 
 CHECK_LIVENESS = Search._check_liveness
 

@@ -157,6 +157,7 @@ def test_an_internal_error_has_a_document_too(pfncache: Command, monkeypatch: py
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr("pfncache.verify.session.Session.run", failing)
+    monkeypatch.setattr("pfncache.verify.kept_outcomes.newest_folder", lambda: None)
     run = pfncache("verify", "mainline-7.3", "-s", "xen/halt", "--json")
     assert (run.code, document(run)["error"]) == (70, "internal error: ZeroDivisionError: division by zero")
     (scenario,) = run.document["designs"][0]["scenarios"]

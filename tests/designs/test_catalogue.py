@@ -15,7 +15,8 @@ import pytest
 
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
-from pfncache.verify.runner import Job, run_jobs
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run_jobs
 
 TABLE = Path(__file__).with_name("catalogue.json")
 PARTS = 8

@@ -12,7 +12,8 @@ from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmMemslots
 from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.types import Errno
 from pfncache.scenarios.space.names import point_named, scenario_of
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 
 TWO_SENDERS = "space/gmem-unmapped/shared-info+allocate/start=never-used,context=two-tasks"
 OTHER_FILE = "space/gmem-unmapped/clock+slot-replace/updates=2"

@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from pfncache.designs.catalogue import DESIGNS
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 
 
 def verdict(design: str, scenario: str) -> Outcome:

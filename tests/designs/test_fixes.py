@@ -8,8 +8,9 @@ import pytest
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS
 from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, run, run_jobs
+from pfncache.verify.runner import run, run_jobs
 
 FIXES = {
     "caches-invalidated-on-release": ["xen/process-exit", "vm/destroy-timer"],

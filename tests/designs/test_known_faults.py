@@ -14,7 +14,8 @@ from pfncache.linux.include.linux.kvm_types import is_error_noslot_pfn
 from pfncache.linux.include.linux.types import Errno
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World, no_caches
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.cases.case_35_lost_event import ForgetsEvent
 from tests.cases.case_37_fault_in_sched_out import FaultsInSchedOut
 from tests.cases.case_38_slot_leak import LeakSlot, bind_twice

@@ -10,7 +10,8 @@ from pfncache.designs.catalogue import rfc_v4_fixed
 from pfncache.designs.design import Design
 from pfncache.linux.include.linux.kvm_host import KvmMemorySlot
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 
 
 class WithoutRcu(rfc.MapThroughVmap):

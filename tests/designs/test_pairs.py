@@ -8,7 +8,8 @@ import pytest
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.world import MemoryKind
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 
 KNOWN = {
     "pairs/gmem-mmap/punch+memory-failure": {"deadlock"},

@@ -32,7 +32,8 @@ from pfncache.linux.vmlinux import Vmlinux
 from pfncache.properties import PROBES
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 
 
 class CountingKvm(Kvm, extends=True):

@@ -16,7 +16,8 @@ from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EFAULT, EINVAL
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.scenarios import SCENARIOS
-from pfncache.verify.runner import FinalSearch, Job, search_final
+from pfncache.verify.job import Job
+from pfncache.verify.runner import FinalSearch, search_final
 
 BASE = DESIGNS["mainline-7.3"]
 

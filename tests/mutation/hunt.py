@@ -19,7 +19,8 @@ from pfncache.check.compile.source import CompileError
 from pfncache.check.replay import Divergence
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from pfncache.verify.systems import make_system
 from tests.mutation.mutants import Mutant, mutants
 

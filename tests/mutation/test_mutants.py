@@ -9,7 +9,8 @@ from functools import cache
 import pytest
 
 from pfncache.designs.catalogue import mainline_7_3
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.mutation.hunt import STATES, TABLE, property_of
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.survivors import SURVIVORS

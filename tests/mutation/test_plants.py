@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from pfncache.scenarios import DEFAULT_SCENARIOS
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.mutation.plants import PLANTS, Plant
 from tests.mutation.plants_mm import PLANTS_OF_MM
 

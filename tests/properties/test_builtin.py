@@ -16,7 +16,8 @@ from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import spin_lock, write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.mm.slub import kfree
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.linux.conftest import HVA, Host, MakeHost, reported
 from tests.properties.conftest import clock_on, some_page, watched
 

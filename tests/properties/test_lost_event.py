@@ -8,7 +8,8 @@ import pytest
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios.space.names import point_named, scenario_of
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.linux.conftest import HVA, Host, reported
 
 

@@ -13,7 +13,8 @@ from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.linux.conftest import Host, reported
 
 

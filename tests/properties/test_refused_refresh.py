@@ -12,7 +12,8 @@ from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.include.uapi.linux.errno import EFAULT
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.pfncache import Pfncache
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.linux.conftest import HVA, Host, MakeHost, reported
 from tests.properties.conftest import gmem_slot, watched
 

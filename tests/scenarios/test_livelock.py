@@ -8,7 +8,8 @@ import pytest
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.scenario import describe
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from pfncache.verify.trace import LOOP_MARK, render
 
 STARVES = [

@@ -8,7 +8,8 @@ import pytest
 from pfncache.designs.catalogue import no_direct_map, rfc_v4_fixed, rfc_v4_on_7_3
 from pfncache.designs.design import Design
 from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 
 SCENARIO = "migration/gmem-mapped"
 

@@ -13,8 +13,9 @@ from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.virt.kvm.kvm_main.vcpu import VcpuMain, vcpu_load
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 
 MAINLINE = DESIGNS["mainline-7.3"]
 BOUND = 100_000

@@ -12,8 +12,9 @@ from pfncache.properties import PROBES
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, run, run_jobs
+from pfncache.verify.runner import run, run_jobs
 
 KERNEL = mainline_7_3.kernel(*PROBES)
 MAX_STATES = 20_000_000

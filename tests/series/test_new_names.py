@@ -10,8 +10,9 @@ import pytest
 from pfncache.series.change import SourceChange
 from pfncache.series.step import BaseKernel, SeriesStep
 from pfncache.series.trees import KernelTree
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 from tests.series.test_changes import tree
 
 FILE, HEADER = "virt/kvm/pfncache.c", "include/linux/kvm_types.h"

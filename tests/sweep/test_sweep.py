@@ -30,8 +30,9 @@ from pfncache.sweep import runner
 from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, lost_row, run_job
 from pfncache.sweep.runner import SweepError, jobs, on_executor, sweep, workers
 from pfncache.sweep.store import Store
+from pfncache.verify.job import Job
 from pfncache.verify.loader import UserFileError
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 from tests.conftest import Run
 
 SMALL = [Shape(MemoryKind.ANON, (name,)) for name in ("munmap", "touch", "slot-log", "zap-range", "walk", "emulate")]

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a series cannot affect is not searched again, and the outcomes of its base are kept."""
+"""What would be searched again is taken from disk instead, for a series, for a design in Python, for a user's file."""
 
 from __future__ import annotations
 
 import cProfile
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +13,21 @@ from pathlib import Path
 import pytest
 
 from pfncache.csource.kvm.translation import translate
-from pfncache.designs.catalogue import mainline_7_3
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Design
 from pfncache.designs.from_c import patch_of
 from pfncache.scenarios import SCENARIOS
+from pfncache.scenarios.scenario import Scenario
+from pfncache.scenarios.space.names import point_named, scenario_of
 from pfncache.series.step import SeriesStep
 from pfncache.verify import kept_outcomes as module
 from pfncache.verify.identity import changed_functions, recorded_calls
-from pfncache.verify.kept_outcomes import KeptOutcomes
+from pfncache.verify.job import Job
+from pfncache.verify.kept_outcomes import KeptOutcomes, functions_key, scenario_key, system_key
+from pfncache.verify.loader import load
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.session import SearchOptions, Session
+from pfncache.verify.systems import make_system
 
 FILE = "virt/kvm/pfncache.c"
 RETRY = (
@@ -30,6 +37,7 @@ RETRY = (
 DIRTY = "\nvoid kvm_gpc_mark_dirty_in_slot(struct gfn_to_pfn_cache *gpc)\n{{\n\t{0}gpc->valid = false;\n}}\n"
 """A function of our own under a name that the model has, and that no scenario below calls."""
 AFFECTED, NOT_AFFECTED = "gpc/move-in-page", "gmem/toggle-flag"
+BOUNDS = 100_000, True, False, False
 
 
 def design(folder: Path, retry: str = "", dirty: str = "") -> Design:
@@ -41,13 +49,21 @@ def design(folder: Path, retry: str = "", dirty: str = "") -> Design:
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "newest_folder", lambda: tmp_path)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where outcomes are kept."""
+    path = tmp_path / "systems" / "newest"
+    path.mkdir(parents=True)
+    monkeypatch.setattr(module, "newest_folder", lambda: path)
+    return path
+
+
+def job(design: Design, scenario: Scenario | str = AFFECTED, max_states: int = 100_000) -> Job:
+    return Job(design, scenario, max_states, kept=True)
 
 
 def session(base: Design, patched: Design, *names: str) -> Session:
     step = SeriesStep(design=patched, base=base, changes=())
-    options = SearchOptions(max_states=100_000, processes=1)
+    options = SearchOptions(max_states=100_000, processes=1, kept=True)
     return Session.plan([step], [SCENARIOS[name] for name in names], wanted=names, options=options)
 
 
@@ -77,26 +93,29 @@ def test_what_a_series_cannot_affect_is_searched_once(tmp_path: Path) -> None:
         "patched: the series can affect 0 of 2 scenarios, and may affect 2 in which base is searched first"
     ]
     first.run()
-    again = session(base, patched, AFFECTED, NOT_AFFECTED)
-    assert [(job.design.name, job.scenario_name) for job in again.jobs] == [("patched", AFFECTED)]
-    assert again.notes() == ["patched: the series can affect 1 of 2 scenarios"]
+    other = design(tmp_path / "other", retry=" > 1")
+    again = session(base, other, AFFECTED, NOT_AFFECTED)
+    assert [(job.design.name, job.scenario_name) for job in again.jobs] == [("other", AFFECTED)]
+    assert again.notes() == [
+        "3 outcomes are of earlier searches of the same functions; 1 are left",
+        "other: the series can affect 1 of 2 scenarios",
+    ]
     again.run()
     for done in (first, again):
         (outcome,) = done.outcomes
         assert outcome.unaffected == {NOT_AFFECTED}
         assert [o.verdict for o in outcome.outcomes] == [o.verdict for o in outcome.base_outcomes.values()]
-    (one,), (other,) = first.outcomes, again.outcomes
-    assert {n: replace(o, seconds=0) for n, o in one.base_outcomes.items()} == {
-        n: replace(o, seconds=0) for n, o in other.base_outcomes.items()
-    }
+    (one,), (two,) = first.outcomes, again.outcomes
+    assert one.base_outcomes == two.base_outcomes
 
 
-def test_a_series_is_searched_each_time(tmp_path: Path) -> None:
-    """A wrong patch is found beside kept outcomes, too."""
-    base, wrong = design(tmp_path / "base"), design(tmp_path / "wrong", retry=" > 5")
-    for jobs in (2, 1):
+def test_a_wrong_series_is_found_beside_kept_outcomes(tmp_path: Path) -> None:
+    base = design(tmp_path / "base")
+    session(base, design(tmp_path / "right", retry=" > 0"), "clock/anon/munmap").run()
+    wrong = design(tmp_path / "wrong", retry=" > 5")
+    for left in (1, 0):
         found = session(base, wrong, "clock/anon/munmap")
-        assert len(found.jobs) == jobs
+        assert len(found.jobs) == left
         found.run()
         (outcome,) = found.outcomes
         assert "stale-translation" in outcome.broken
@@ -108,33 +127,163 @@ def test_a_violation_is_kept_with_its_trace(tmp_path: Path) -> None:
     found = session(wrong, design(tmp_path / "same", retry=" > 5"), "clock/anon/munmap")
     found.run()
     (before,) = found.outcomes[0].base_outcomes.values()
-    after = KeptOutcomes.of(wrong, 100_000, True, False).get(SCENARIOS["clock/anon/munmap"])
+    after = KeptOutcomes.of(job(wrong, "clock/anon/munmap")).find(job(wrong, "clock/anon/munmap"), frozenset())
     assert before.violations
     assert after == before
     assert session(wrong, wrong, "clock/anon/munmap").jobs == []
 
 
-def test_what_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = design(tmp_path / "base")
-    kept = KeptOutcomes.of(base, 1)
-    scenario = SCENARIOS[AFFECTED]
-    kept.keep(Outcome.bounded(AFFECTED, reason="1 state"))
+def searched(*designs: Design, scenario: str = AFFECTED) -> list[str]:
+    """Search a scenario under designs, and return the names of those that are searched or set up."""
+    options = SearchOptions(max_states=100_000, processes=1, kept=True, absolute=True)
+    found = Session.plan(designs, [SCENARIOS[scenario]], wanted=[scenario], options=options)
+    found.run()
+    assert [len(d.outcomes) for d in found.outcomes] == [1] * len(designs)
+    return [job.design.name for job in found.jobs]
+
+
+def test_designs_of_the_catalogue() -> None:
+    """Which of them run the same functions in a scenario is known once one of them was searched."""
+    first, second = DESIGNS["mainline-7.3"], mainline_7_3.named("another", "another name")
+    assert searched(first) == ["mainline-7.3"]
+    assert searched(first) == []
+    assert searched(second) == []
+    assert searched(DESIGNS["no-active-count"]) == ["no-active-count"]
+    assert searched(first, second, DESIGNS["no-active-count"]) == []
+    assert searched(first, scenario="xen/irq-user") == ["mainline-7.3"]
+
+
+def test_what_is_not_kept(folder: Path) -> None:
+    kept = KeptOutcomes.of(job(mainline_7_3))
+    system = make_system(mainline_7_3, AFFECTED)
+    bounded = Outcome.bounded(AFFECTED, reason="1 state")
+    kept.add(job(mainline_7_3), system, bounded, called=frozenset(), is_unreduced=False)
     kept.write()
-    assert kept.get(scenario) is None
-    assert list(tmp_path.glob("outcomes-*")) == []
-    outcome = KeptOutcomes.of(mainline_7_3, 1)
-    assert outcome.get(scenario) is None
+    assert (kept.entries, list(folder.glob("outcomes-*"))) == ([], [])
+    unkept = replace(job(mainline_7_3), kept=False)
+    assert KeptOutcomes.of(unkept).entries == []
+    options = SearchOptions(max_states=100_000, processes=1, absolute=True)
+    Session.plan([mainline_7_3], [SCENARIOS[AFFECTED]], wanted=[AFFECTED], options=options).run()
+    assert list(folder.glob("outcomes-*")) == []
 
 
-def test_a_file_that_is_not_whole_is_not_used(tmp_path: Path) -> None:
-    base = design(tmp_path / "base")
-    session(base, base, AFFECTED).run()
-    (path,) = tmp_path.glob("outcomes-*")
-    bounds = 100_000, True, False
-    assert KeptOutcomes.of(base, *bounds).get(SCENARIOS[AFFECTED]) is not None
-    assert KeptOutcomes.of(base, 200_000, True, False).get(SCENARIOS[AFFECTED]) is None
+def test_a_file_that_is_not_whole_is_not_used(folder: Path) -> None:
+    searched(mainline_7_3)
+    (path,) = folder.glob("outcomes-*")
+    assert len(KeptOutcomes.of(job(mainline_7_3)).entries) == 1
+    assert KeptOutcomes.of(job(mainline_7_3, max_states=200_000)).entries == []
     path.write_bytes(path.read_bytes()[:-2])
-    assert KeptOutcomes.of(base, *bounds).get(SCENARIOS[AFFECTED]) is None
+    assert KeptOutcomes.of(job(mainline_7_3)).entries == []
+    assert searched(mainline_7_3) == ["mainline-7.3"]
+    assert searched(mainline_7_3) == []
+
+
+def test_a_vacuous_outcome_is_searched_without_reductions_before_it_counts() -> None:
+    """A design has to reach what those before it reach: unless nothing was left out, it is searched again."""
+    searched(mainline_7_3)
+    (entry,) = KeptOutcomes.of(job(mainline_7_3)).entries
+    assert not entry.is_unreduced
+    (missed, *_) = [t.target for t in entry.outcome.targets if t.is_unreached]
+    assert entry.under(mainline_7_3, frozenset()) == entry.outcome
+    assert entry.under(mainline_7_3, frozenset({missed})) is None
+    assert replace(entry, is_unreduced=True).under(mainline_7_3, frozenset({missed})) == entry.outcome
+
+
+OWN = """
+from pfncache.designs.catalogue import Patch, mainline_7_3
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.scenarios.scenario import scenario
+
+NAMES = {"one", "two", "three"}
+
+
+class Mine(Patch, X86):
+    '''A function.'''
+
+    def kvm_guest_time_update(self, vcpu):
+        return super().kvm_guest_time_update(vcpu)
+
+    def kvm_arch_gmem_reclaim(self, pfn):
+        pass
+
+
+@scenario
+def two_updates(w):
+    '''The clock is updated twice.'''
+    w.clock_on().actor("vcpu", w.call("run_clock_update", w.vcpu), w.call("run_clock_update", w.vcpu))
+
+
+mine = mainline_7_3 + [Mine]
+"""
+UNUSED = OWN.replace("        pass", "        self.kvm_arch_gmem_reclaim(pfn)")
+USED = OWN.replace("return super().kvm_guest_time_update(vcpu)", "pass")
+
+
+def keys(path: Path) -> list[str]:
+    """Return what determines the searches of a file's scenario, and of one of the catalogue, under its design."""
+    file = load(str(path))
+    (mine,), (own,) = file.designs, file.scenarios
+    used = frozenset({"kvm_guest_time_update", "set_msr_system_time", "run_clock_update"})
+    jobs = [job(mine, scenario) for scenario in (own, "clock/anon/munmap")]
+    systems = [system_key(one, make_system(one.design, one.scenario)) for one in jobs]
+    return [*(functions_key(one, used) for one in jobs), *systems]
+
+
+def test_keys_are_the_same_in_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(OWN)
+    code = (
+        "import sys, pathlib\nfrom tests.verify.test_kept_outcomes import keys\nprint(*keys(pathlib.Path(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = [
+        subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True, timeout=120
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert done[0] == done[1] == keys(path)
+    assert len(set(done[0])) == 4
+
+
+def test_keys_of_a_file_with_modules_beside_it_are_those_of_a_load(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("VALUE = 1\n")
+    path = tmp_path / "mine.py"
+    path.write_text(OWN.replace("NAMES = ", "from beside import VALUE\nNAMES = "))
+    one, two = keys(path), keys(path)
+    assert not set(one[:2]) & set(two[:2])
+
+
+def test_a_users_file_is_searched_where_a_change_reaches(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+
+    def found(text: str) -> list[str]:
+        path.write_text(text)
+        file = load(str(path))
+        options = SearchOptions(max_states=100_000, processes=1, kept=True, absolute=True)
+        scenarios = [SCENARIOS["clock/anon/munmap"], SCENARIOS["xen/irq-user"], *file.scenarios]
+        planned = Session.plan(file.designs, scenarios, wanted=[s.name for s in scenarios], options=options)
+        planned.run()
+        return [job.scenario_name for job in planned.jobs]
+
+    clock, irq, own = "clock/anon/munmap", "xen/irq-user", "mine/two-updates"
+    assert found(OWN) == [clock, irq, own]
+    assert found(OWN) == []
+    assert found(UNUSED) == [own]  # a scenario of the file may call any of it
+    assert found(USED) == [clock, own]
+    assert found(OWN) == []
+    assert found(OWN.replace("two_updates", "other")) == [clock, "mine/other"]  # a method depends on the file around it
+
+
+def test_keys_of_scenarios() -> None:
+    name = "space/anon/clock+munmap/memslots=adjacent,start=page-gone"
+    point = scenario_of(point_named(name))
+    assert scenario_key(job(mainline_7_3, point)) == point.name
+    assert scenario_key(job(mainline_7_3, AFFECTED)) == AFFECTED
+    assert scenario_key(job(mainline_7_3, SCENARIOS[AFFECTED])) == AFFECTED
+    copy = replace(SCENARIOS[AFFECTED], build=SCENARIOS[NOT_AFFECTED].build)
+    assert scenario_key(job(mainline_7_3, copy)) not in (AFFECTED, NOT_AFFECTED)
+    assert scenario_key(job(mainline_7_3, replace(point, name="space/anon/clock+dontneed"))) not in SCENARIOS
 
 
 def test_a_profiler_goes_on_after_a_recording() -> None:

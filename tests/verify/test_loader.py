@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from pfncache.designs.catalogue import mainline_7_3, rfc_v4_on_7_3
+from pfncache.verify.job import Job
 from pfncache.verify.loader import UserFileError, load, load_design, load_designs
 from pfncache.verify.nearest import UnknownName
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 
 IMPORT = "from pfncache.designs.catalogue import Patch, mainline_7_3\n"
 PATCH = "class Mine(Patch):\n    '''KVM: do it.\n\n    And why.\n    '''\n    changes_nothing = 'a test'\n"

@@ -19,9 +19,10 @@ from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Patch
 from pfncache.linux.arch.x86.kvm.x86 import X86
 from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.verify import program_cache as cache
+from pfncache.verify import generation as sources
+from pfncache.verify.job import Job
 from pfncache.verify.program_cache import program_of
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 from pfncache.verify.systems import make_system
 
 SCENARIO = "gmem/recreate-then-punch"
@@ -110,10 +111,10 @@ def test_an_endless_actor_is_told_apart(home: Path) -> None:
 def test_other_sources_are_another_generation(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = count_compilations(monkeypatch)
     for generation in ("a", "b", "c", "d", "d"):
-        monkeypatch.setattr(cache, "_generation", lambda generation=generation: generation)
+        monkeypatch.setattr(sources, "generation", lambda generation=generation: generation)
         program_of(make_system(DESIGNS["mainline-7.3"], SCENARIO))
     assert len(compiled) == 4
-    assert len(kept(home)) == cache.GENERATIONS == 3
+    assert len(kept(home)) == sources.GENERATIONS == 3
     assert (home / "pfncache" / "systems" / "d").is_dir()
 
 

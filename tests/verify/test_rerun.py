@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pfncache.scenarios import SCENARIOS
-from pfncache.verify import runner
+from pfncache.verify import kept_outcomes, runner
+from pfncache.verify.job import Job
 from pfncache.verify.loader import load_designs
 from pfncache.verify.rerun import compared_runs
 from pfncache.verify.session import SearchOptions, Session
@@ -42,7 +43,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     original = runner._program
 
-    def counting(job: runner.Job, system: Any, reduction: bool) -> Any:
+    def counting(job: Job, system: Any, reduction: bool) -> Any:
         found.append(f"{job.design.name} {job.scenario_name}")
         return original(job, system, reduction)
 
@@ -50,15 +51,21 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def session(tmp_path: Path, text: str, earlier: Session | None = None, **options: Any) -> Session:
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Outcomes are kept in a folder of the test's own."""
+    path = tmp_path_factory.mktemp("kept") / "newest"
+    path.mkdir()
+    monkeypatch.setattr(kept_outcomes, "newest_folder", lambda: path)
+
+
+def session(tmp_path: Path, text: str, **options: Any) -> Session:
     path = tmp_path / "mine.py"
     path.write_text(text)
     made = Session.plan(
         load_designs(str(path)), [SCENARIOS[name] for name in NAMES], wanted=NAMES,
-        options=SearchOptions(max_states=options.pop("max_states", 100_000), processes=1, **options),
+        options=SearchOptions(max_states=options.pop("max_states", 100_000), processes=1, kept=True, **options),
     )  # fmt: skip
-    if earlier is not None:
-        made.reuse(earlier)
     made.run()
     return made
 
@@ -67,12 +74,16 @@ def test_what_a_change_reaches(tmp_path: Path, searched: list[str]) -> None:
     first = session(tmp_path, TEXT)
     assert sorted(searched) == sorted(f"{design} {name}" for design in ("mainline-7.3", "mine") for name in NAMES)
     searched.clear()
-    again = session(tmp_path, TEXT, first)
+    again = session(tmp_path, TEXT)
     assert searched == []
     assert [d.outcomes for d in again.outcomes] == [d.outcomes for d in first.outcomes]
-    third = session(tmp_path, UNLOCKED, again)
+    third = session(tmp_path, UNLOCKED)
     assert set(searched) == {f"mine {name}" for name in NAMES[:2]}
-    alone = session(tmp_path, UNLOCKED)
+    alone = Session.plan(
+        load_designs(str(tmp_path / "mine.py")), [SCENARIOS[name] for name in NAMES], wanted=NAMES,
+        options=SearchOptions(max_states=100_000, processes=1),
+    )  # fmt: skip
+    alone.run()
     facts = [[(o.scenario, o.verdict, o.states, o.properties) for o in s.outcomes[0].outcomes] for s in (third, alone)]
     assert facts[0] == facts[1]
     (rerun,) = compared_runs(third.outcomes, again.outcomes)
@@ -84,15 +95,15 @@ def test_what_a_change_reaches(tmp_path: Path, searched: list[str]) -> None:
 
 
 def test_other_bounds_and_coverage_are_searched(tmp_path: Path, searched: list[str]) -> None:
-    first = session(tmp_path, TEXT)
-    for options in ({"max_states": 50_000}, {"reduction": False}):
+    session(tmp_path, TEXT)
+    for options in ({"max_states": 50_000}, {"reduction": False}, {"coverage": True}):
         searched.clear()
-        session(tmp_path, TEXT, first, **options)
+        session(tmp_path, TEXT, **options)
         assert len(searched) == 2 * len(NAMES)
 
 
 def test_a_design_that_was_not_there(tmp_path: Path) -> None:
     first = session(tmp_path, TEXT)
-    second = session(tmp_path, TEXT.replace("\nmine =", "\nother ="), first)
+    second = session(tmp_path, TEXT.replace("\nmine =", "\nother ="))
     (rerun,) = compared_runs(second.outcomes, first.outcomes)
     assert rerun.lines() == ["other is new: 0 violations in 3 scenarios"]

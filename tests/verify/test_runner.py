@@ -17,13 +17,17 @@ from pfncache.check.system import Actor, Call, System
 from pfncache.designs.catalogue import mainline_7_2, mainline_7_3, rfc_v4_on_7_3
 from pfncache.designs.design import Design, Patch
 from pfncache.interrupts import Terminated
+from pfncache.linux.arch.x86.kvm.x86 import X86
+from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import runner
+from pfncache.verify.job import Job
 from pfncache.verify.loader import load_design
-from pfncache.verify.runner import Job, OutcomeCache, run, run_jobs, search
+from pfncache.verify.program_cache import program_of
+from pfncache.verify.runner import OutcomeCache, run, run_jobs, search
 from pfncache.verify.systems import make_system
 from pfncache.verify.workers import usable_cores
 from tests.verify.conftest import SkipUpdate, Unused
@@ -92,35 +96,73 @@ def test_a_limit() -> None:
     assert (outcome.verdict, outcome.property, outcome.reason) == ("bounded", None, "the limit of 1,000 states")
 
 
-def shared(first: Job, second: Job) -> bool:
-    """True if the second job was not searched, but has the outcome of the first."""
-    cache = OutcomeCache()
-    one, two = cache.run(first), cache.run(second)
-    assert len(cache.entries) in (1, 2)
-    assert (one is two) is (len(cache.entries) == 1)
-    return len(cache.entries) == 1
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is set up, compiled and searched."""
+    found: list[str] = []
+
+    def note(what: str, real: Any) -> Any:
+        def noted(*args: Any, **options: Any) -> Any:
+            found.append(what)
+            return real(*args, **options)
+
+        return noted
+
+    for what, function in (("set up", make_system), ("compile", program_of), ("search", search_shortest)):
+        monkeypatch.setattr(runner, function.__name__, note(what, function))
+    return found
 
 
-def test_the_same_system_is_searched_once() -> None:
+WHOLE = ["set up", "compile", "search"]
+"""What a job without an earlier outcome takes."""
+TWICE = [*WHOLE, "compile", "search"]
+"""The same, where the first search is vacuous, so that another one without reductions follows."""
+
+
+def effort(built: list[str], first: Job, second: Job) -> list[str]:
+    """Return what the second job took after the first."""
     cache = OutcomeCache()
-    one, two = cache.run(job()), cache.run(job(Unused))
-    assert len(cache.entries) == 1
-    assert (one.states, one.seconds, one.verdict) == (two.states, two.seconds, two.verdict)
+    one = cache.run(first)
+    assert built[: len(WHOLE)] == WHOLE
+    built.clear()
+    two = cache.run(second)
+    assert (one.seconds == two.seconds) is ("search" not in built)
+    return built
+
+
+class SetUpOtherwise(Patch, X86):
+    """Set the clock up by another function, which does the same."""
+
+    def set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
+        """Call the other one."""
+        return super().set_msr_system_time(vcpu, gpa, enable)  # type: ignore[misc,no-any-return]
+
+
+class SetUpElsewhere(Patch, X86):
+    """Set the clock up at another address."""
+
+    def set_msr_system_time(self, vcpu: KvmVcpu, gpa: int, enable: bool) -> int:
+        """Change the address."""
+        return super().set_msr_system_time(vcpu, gpa + 1, enable)  # type: ignore[misc,no-any-return]
 
 
 @pytest.mark.parametrize(
-    ("second", "same"),
+    ("second", "expected"),
     [
-        (job(Unused), True),
-        (job(SkipUpdate), False),
-        (Job(mainline_7_2, SCENARIO, 100_000), False),
-        (Job(mainline_7_3.named("other", "other name"), SCENARIO, 100_000), True),
-        (job(max_states=200_000), False),
-        (job(reduction=False), False),
+        (job(Unused), []),
+        (Job(mainline_7_3.named("other", "other name"), SCENARIO, 100_000), []),
+        (job(SetUpOtherwise), ["set up"]),
+        (job(SetUpElsewhere), WHOLE),
+        (job(SkipUpdate), TWICE),
+        (Job(mainline_7_2, SCENARIO, 100_000), WHOLE),
+        (job(max_states=200_000), WHOLE),
+        (job(reduction=False), WHOLE),
+        (job(scenario="clock/anon/touch"), WHOLE),
     ],
 )
-def test_what_is_shared(second: Job, same: bool) -> None:
-    assert shared(job(), second) is same
+def test_what_is_shared(built: list[str], second: Job, expected: list[str]) -> None:
+    """A function that nothing calls makes no difference; one that sets the same system up, that it is set up."""
+    assert effort(built, job(), second) == expected
 
 
 def own(tmp_path: Path, name: str, value: bool) -> Design:
@@ -129,10 +171,10 @@ def own(tmp_path: Path, name: str, value: bool) -> Design:
     return load_design(str(path))
 
 
-def test_two_files_that_differ_in_a_constant_only_share_nothing(tmp_path: Path) -> None:
+def test_two_files_that_differ_in_a_constant_only_share_nothing(tmp_path: Path, built: list[str]) -> None:
     """The functions have equal code; what they do differs."""
     jobs = [Job(own(tmp_path, f"{value}.py", value), SCENARIO, 100_000) for value in (False, True)]
-    assert not shared(*jobs)
+    assert effort(built, *jobs) == WHOLE
 
 
 def test_two_files_that_differ_in_a_constant_only(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World
 from pfncache.scenarios.xen import vcpu_info
-from pfncache.verify import session as module
-from pfncache.verify.runner import Job, run
+from pfncache.verify import runner
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from pfncache.verify.session import NOT_SEARCHED, SearchOptions, Session
 
 NAMES = ("clock/anon/munmap", "clock/anon/touch", "gpc/move-in-page")
@@ -62,7 +63,7 @@ def test_an_interrupt_leaves_the_rest_bounded(monkeypatch: pytest.MonkeyPatch, r
         yield jobs[1], run(jobs[1])
         raise reason
 
-    monkeypatch.setattr(module, "run_jobs", interrupted)
+    monkeypatch.setattr(runner, "run_jobs", interrupted)
     session = planned(mainline_7_3.name)
     session.run()
     (outcome,) = session.outcomes

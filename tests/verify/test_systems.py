@@ -12,7 +12,8 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.design import Patch
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 from pfncache.properties import PROBES
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from pfncache.verify.systems import compile_error, make_system
 from tests.verify.conftest import (
     Deadlock,

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pfncache.check.replay import Ending, Replay
 from pfncache.designs.catalogue import rfc_v4_on_7_3
-from pfncache.verify.runner import Job, search
+from pfncache.verify.job import Job
+from pfncache.verify.runner import search
 from pfncache.verify.trace_builder import build, reason_of
 from tests.check import toys
 

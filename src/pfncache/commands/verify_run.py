@@ -135,7 +135,7 @@ def _plan(options: VerifyOptions) -> Session:
 
     search = SearchOptions(
         max_states=options.max_states, reduction=not options.no_reduction, first=options.first,
-        processes=options.processes, absolute=options.absolute, coverage=options.coverage,
+        processes=options.processes, absolute=options.absolute, coverage=options.coverage, kept=True,
     )  # fmt: skip
     return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)
 

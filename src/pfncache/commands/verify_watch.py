@@ -39,8 +39,6 @@ def watch(names: tuple[str, ...], plan: Callable[[], Session], width: int | None
                 session = plan()
                 files += neighbours()
                 seen |= _stamps(path for path in files if path not in seen)
-                if earlier is not None:
-                    session.reuse(earlier)
                 run_with_progress(session)
         except click.UsageError as error:
             if earlier is None:

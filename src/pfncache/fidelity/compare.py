@@ -12,8 +12,9 @@ from pfncache.designs.design import Design
 from pfncache.fidelity.known import DIFFERENCES
 from pfncache.fidelity.result import FinalDifference, ScenarioFidelity, SideResult, VariableDifference
 from pfncache.scenarios.scenario import Scenario
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import OUT_OF_MEMORY, FinalSearch, Job, same_program, search_final
+from pfncache.verify.runner import OUT_OF_MEMORY, FinalSearch, same_program, search_final
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,129 +1,221 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Outcomes of unpatched kernels from their C, on disk: each series on such a kernel is compared with the same ones.
+"""Outcomes of one scenario under several designs: one search stands for each other that would be the same.
 
-The verdict of a series is never kept, nor is that of a design in Python.
+A search is determined by its scenario and bounds, and by the functions that set the scenario up and that the actors
+may call. What these are is known once a search is done; it is kept with the outcome. A design in which all of them are
+the same has that outcome, and its system need not be built. Where another function sets the same system up, those that
+the actors may call suffice, and nothing is compiled.
+
+On disk, there is a file for each scenario and its bounds, in the folder of the package's present sources.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pfncache import user_cache
+from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.designs.design import Design
 from pfncache.properties import PROBES
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Scenario
-from pfncache.verify.identity import is_from_c
-from pfncache.verify.outcome import Outcome, Violation
-from pfncache.verify.program_cache import layers_of, newest_folder
-from pfncache.verify.reach import TargetResult
-from pfncache.verify.trace import Trace, TraceRow
+from pfncache.scenarios.space.point import Point
+from pfncache.verify import unknown
+from pfncache.verify.generation import newest_folder, remove_old
+from pfncache.verify.identity import class_digest, digest, function_names, functions_digest
+from pfncache.verify.job import Job
+from pfncache.verify.outcome import Outcome
+from pfncache.verify.outcome_format import outcome_as_json, outcome_of
+from pfncache.verify.system_key import description
+from pfncache.verify.user_source import file_of
 
-FORMAT = "pfncache outcomes 2"
+FORMAT = "pfncache outcomes 3"
+MAX_KEPT = 100
+"""Outcomes that a file has at most; the oldest go first. The catalogue has some 50 designs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptOutcome:
+    """The outcome of a search, and what determined it."""
+
+    design: str
+    """The name of the design that was searched."""
+    outcome: Outcome
+    called: frozenset[str]
+    """Names of the functions that the actors may call, others among them; ``outcome.used`` has those of the set-up."""
+    functions: str
+    """Digest of the bounds, and of what the functions of ``outcome.used`` are."""
+    system: str
+    """Digest of the bounds, of the closed system, and of what the functions of `called` are."""
+    unreachable: Mapping[str, str]
+    """``System.unreachable``."""
+    is_unreduced: bool
+    """Whether what is not reached was searched for without reductions, too."""
+
+    def under(self, design: Design, before: frozenset[str]) -> Outcome | None:
+        """Return the outcome as that of a design; None if a target of `before` is to be searched for again."""
+        found = self.outcome.excused({**self.unreachable, **design.unreachable})
+        if found.judged(before).verdict == Verdict.VACUOUS and not self.is_unreduced:
+            return None
+        return found
 
 
 class KeptOutcomes:
-    """The outcomes of the catalogue's scenarios under one kernel, searched within the same bounds."""
+    """The outcomes of a scenario: in memory, and for a job whose outcomes are to be kept, on disk."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._found = _read(path) if path is not None else {}
+        self.entries: list[KeptOutcome] = _read(path) if path is not None else []
+        """Those that were found last come last."""
         self._is_changed = False
 
     @classmethod
-    def of(cls, design: Design, *bounds: object) -> KeptOutcomes:
-        """Return those of a kernel from its C; of any other, and where there is no folder, nothing is kept.
-
-        The key has the versions of the package's sources, all that the translation has read, and the bounds.
-        """
-        folder = newest_folder() if is_from_c(design) else None
+    def of(cls, job: Job) -> KeptOutcomes:
+        """Return those of a job's scenario and bounds."""
+        folder = newest_folder() if job.kept and not job.coverage else None
         if folder is None:
-            return cls(None)
-        text = repr((layers_of(design.kernel(*PROBES)), sorted(design.lacks), bounds))
-        return cls(folder / f"outcomes-{hashlib.sha256(text.encode()).hexdigest()[:40]}")
+            return cls()
+        return cls(folder / f"outcomes-{digest((scenario_key(job), repr(job.bounds)))[:40]}")
 
-    def get(self, scenario: Scenario) -> Outcome | None:
-        """Return the outcome of a scenario; None if it is not kept, or for one that is not the catalogue's."""
-        return self._found.get(scenario.name) if SCENARIOS.get(scenario.name) is scenario else None
+    def find(self, job: Job, before: frozenset[str]) -> Outcome | None:
+        """Return the outcome of a job, if all functions that a search of its scenario reached are the same."""
+        name = job.design.name
+        for entry in sorted(self.entries, key=lambda e: e.design == name, reverse=True):
+            if entry.functions == functions_key(job, entry.outcome.used):
+                found = entry.under(job.design, before)
+                if found is not None:
+                    return found
+        return None
 
-    def keep(self, outcome: Outcome) -> None:
-        """Keep an outcome in memory, if it is one of the catalogue's and its search was complete."""
-        if self._path is not None and outcome.is_complete and outcome.used and outcome.scenario in SCENARIOS:
-            self._found[outcome.scenario] = outcome
-            self._is_changed = True
+    def find_system(self, job: Job, system: System, used: frozenset[str], before: frozenset[str]) -> Outcome | None:
+        """Return the outcome of a job whose system is the same; `used` are the functions of its set-up."""
+        key = system_key(job, system)
+        for entry in self.entries:
+            if entry.system == _with_functions(key, job, entry.called):
+                found = replace(entry, unreachable=system.unreachable).under(job.design, before)
+                if found is not None:
+                    found = found if used <= found.used else replace(found, used=found.used | used)
+                    self.add(job, system, found, called=entry.called, is_unreduced=entry.is_unreduced)
+                    return found
+        return None
+
+    def add(self, job: Job, system: System, outcome: Outcome, *, called: frozenset[str], is_unreduced: bool) -> None:
+        """Keep the outcome of a search, unless it was not complete."""
+        if not outcome.is_complete:
+            return
+        entry = KeptOutcome(
+            design=job.design.name,
+            outcome=outcome,
+            called=called,
+            functions=functions_key(job, outcome.used),
+            system=_with_functions(system_key(job, system), job, called),
+            unreachable=dict(system.unreachable),
+            is_unreduced=is_unreduced,
+        )
+        self.entries = [e for e in self.entries if e.functions != entry.functions][1 - MAX_KEPT :] + [entry]
+        self._is_changed = True
 
     def write(self) -> None:
-        """Write what is kept. Without space for it, it is searched again."""
+        """Write what is to be kept on disk. Without space for it, it is searched again."""
         if self._path is None or not self._is_changed:
             return
-        content = _with_digest(json.dumps([_as_json(outcome) for outcome in self._found.values()]))
+        content = _with_digest(json.dumps([_as_json(entry) for entry in self.entries]))
+        self._is_changed = False
         try:
+            remove_old(self._path.parent)
             user_cache.write(self._path, content)
         except OSError as error:
-            notice = f"outcomes of the base are not kept: {user_cache.explain(error)}"
+            notice = f"outcomes are not kept: {user_cache.explain(error)}"
             user_cache.notify(user_cache.Notice.UNWRITABLE, notice)
+
+
+# What determines a search
+
+
+def scenario_key(job: Job) -> str:
+    """Return what a scenario is distinguished by: one of the package by its name, a user's by all of its file."""
+    scenario = _scenario(job)
+    if _is_ours(scenario):
+        return scenario.name
+    function = inspect.unwrap(scenario.build)
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    return f"{scenario.name} {file_of(module) or unknown.name_of(scenario)}"
+
+
+def _scenario(job: Job) -> Scenario:
+    return SCENARIOS[job.scenario] if isinstance(job.scenario, str) else job.scenario
+
+
+def _is_ours(scenario: Scenario) -> bool:
+    """Whether the name of a scenario determines it, given the package's sources."""
+    point = getattr(scenario.build, "__self__", None)
+    return (type(point) is Point and point.name == scenario.name) or SCENARIOS.get(scenario.name) is scenario
+
+
+def functions_key(job: Job, used: frozenset[str]) -> str:
+    """Return a digest of what the functions are that set a scenario up, and that its actors may call."""
+    kernel = job.design.kernel(*PROBES)
+    parts = [scenario_key(job), repr(job.bounds), functions_digest(kernel, used)]
+    parts += (f"{class_digest(old)} {class_digest(new)}" for old, new in kernel.extended_structs.items())
+    if not _is_ours(_scenario(job)):  # it may ask whether the kernel has a function; no scenario of the catalogue does
+        parts.append(function_names(kernel))
+    return digest(parts)
+
+
+def system_key(job: Job, system: System) -> str:
+    """Return a digest of a closed system apart from the functions that its actors may call."""
+    heap = Heap.of(system)
+    parts = [job.scenario_name, repr((job.bounds, system.targets)), *description(system, heap, _other)]
+    return digest((*parts, *map(class_digest, heap.pools)))
+
+
+def _other(value: Any) -> str:
+    return class_digest(value) if isinstance(value, type) else unknown.name_of(value)
+
+
+def _with_functions(key: str, job: Job, called: frozenset[str]) -> str:
+    return digest((key, functions_digest(job.design.kernel(*PROBES), called)))
+
+
+# The file
 
 
 def _with_digest(text: str) -> bytes:
     return f"{FORMAT} {hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
 
 
-def _read(path: Path) -> dict[str, Outcome]:
+def _read(path: Path) -> list[KeptOutcome]:
     """Return what is in a file; nothing if it is not there, or not whole."""
     content = user_cache.read(path)
     if content is None:
-        return {}
+        return []
     text = content.partition(b"\n")[2].decode(errors="replace")
     if _with_digest(text) != content:
         user_cache.notify(user_cache.Notice.PROGRAM, f"{path} is not used: its content is not whole")
-        return {}
-    return {outcome.scenario: outcome for outcome in map(_outcome, json.loads(text))}
+        return []
+    return [_kept(known) for known in json.loads(text)]
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
+def _as_json(entry: KeptOutcome) -> dict[str, Any]:
     return {
-        "scenario": outcome.scenario,
-        "verdict": outcome.verdict.value,
-        "violations": [_violation_as_json(violation) for violation in outcome.violations],
-        "states": outcome.states,
-        "transitions": outcome.transitions,
-        "seconds": outcome.seconds,
-        "bounds": outcome.bounds,
-        "limit": outcome.limit,
-        "targets": [[t.target, t.reached, t.required, t.unreachable] for t in outcome.targets],
-        "used": sorted(outcome.used),
+        "design": entry.design,
+        "outcome": outcome_as_json(entry.outcome),
+        "called": sorted(entry.called),
+        "functions": entry.functions,
+        "system": entry.system,
+        "unreachable": entry.unreachable,
+        "is_unreduced": entry.is_unreduced,
     }
 
 
-def _violation_as_json(violation: Violation) -> dict[str, Any]:
-    trace = violation.trace
-    rows = [row.as_json() for row in trace.rows] if trace is not None else []
-    shown = {"actors": list(trace.actors), "rows": rows, "reason": trace.reason, "loop": trace.loop} if trace else None
-    calls = [list(call) for call in violation.calls]
-    return {"property": violation.property, "reason": violation.reason, "trace": shown, "calls": calls}
-
-
-def _outcome(known: Mapping[str, Any]) -> Outcome:
-    numbers = {name: known[name] for name in ("scenario", "states", "transitions", "seconds", "bounds", "limit")}
-    return Outcome(
-        **numbers,
-        verdict=Verdict(known["verdict"]),
-        violations=tuple(map(_violation, known["violations"])),
-        targets=tuple(TargetResult(target=t, reached=r, required=q, unreachable=u) for t, r, q, u in known["targets"]),
-        used=frozenset(known["used"]),
-    )
-
-
-def _violation(known: Mapping[str, Any]) -> Violation:
-    shown = known["trace"]
-    trace = None
-    if shown is not None:
-        rows = tuple(TraceRow(**{**row, "changes": tuple(row["changes"])}) for row in shown["rows"])
-        trace = Trace(actors=tuple(shown["actors"]), rows=rows, reason=shown["reason"], loop=shown["loop"])
-    calls = tuple((function, line) for function, line in known["calls"])
-    return Violation(property=known["property"], reason=known["reason"], trace=trace, calls=calls)
+def _kept(known: Mapping[str, Any]) -> KeptOutcome:
+    texts = {name: known[name] for name in ("design", "functions", "system", "unreachable", "is_unreduced")}
+    return KeptOutcome(outcome=outcome_of(known["outcome"]), called=frozenset(known["called"]), **texts)

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cache of compiled systems on disk: compiling one takes longer than searching it. Verdicts are never cached."""
+"""A cache of compiled systems on disk: compiling one takes longer than searching it."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import NoReturn
 
 from pfncache import user_cache
 from pfncache.check.compile.compiler import compile_system
@@ -20,15 +16,12 @@ from pfncache.check.compile.memo import Memo
 from pfncache.check.compile.source import unwrap
 from pfncache.check.program.layout import Program, link
 from pfncache.check.system import Heap, System
-from pfncache.lang.records import Record
+from pfncache.verify.generation import newest_folder, remove_old
 from pfncache.verify.program_format import FormatError, decode, encode
+from pfncache.verify.system_key import description, is_plain
 
-SOURCES = ("check", "csource", "designs", "lang", "linux", "properties", "scenarios", "verify")
-"""Rooms of the package whose sources determine a compiled system."""
 MADE_FROM_C = "pfncache.designs.from_c"
 """Module of the classes that are made of C, each of which has a digest of all that was read for it."""
-GENERATIONS = 3
-"""Versions of the sources whose systems stay in the cache."""
 _memo = Memo()
 """Compiled actors of this process: designs and scenarios have many in common."""
 _covering_memo = Memo()
@@ -40,10 +33,11 @@ def covering_program_of(system: System, reduction: bool = True) -> Program:
     return link(compile_system(system, _covering_memo, coverage=True), reduction)
 
 
-def program_of(system: System, reduction: bool = True, final: bool = False) -> Program:
+def program_of(system: System, reduction: bool = True, final: bool = False, keep: bool = True) -> Program:
     """Return the program of `system`: from the cache, or compiled, linked and written there. Raises CompileError.
 
-    With `final`, its search distinguishes final states by every variable.
+    With `final`, its search distinguishes final states by every variable. Without `keep`, it is not written: where the
+    outcome of the search is kept, no later run needs the program.
 
     The key of a system is everything that determines its program: the sources of the package, the classes of its
     kernel, its initial state, and the calls of its actors. A system of which this is not known for certain, as of a
@@ -59,7 +53,8 @@ def program_of(system: System, reduction: bool = True, final: bool = False) -> P
     program = _read(path, system, heap)
     if program is None:
         program = link(compile_system(system, _memo), reduction, final)
-        _write(path, program)
+        if keep:
+            _write(path, program)
     return program
 
 
@@ -68,23 +63,6 @@ class _Uncacheable(Exception):
 
 
 # The key of a system
-
-
-@functools.cache
-def _generation() -> str:
-    """Return a hash of the sources, their folder (events contain it), and the versions of Python and NumPy."""
-    home = Path(__file__).parents[1]
-    whole = hashlib.sha256(f"{sys.version} {np.__version__} {home}".encode())
-    for room in SOURCES:
-        for file in sorted((home / room).rglob("*.py")):
-            content = file.read_bytes()
-            whole.update(f"\n{file.relative_to(home)} {len(content)}\n".encode() + content)
-    return whole.hexdigest()[:16]
-
-
-def newest_folder() -> Path | None:
-    """Return the folder of what the package's present sources determine; None if there is no private one."""
-    return user_cache.private(user_cache.root() / "systems" / _generation())
 
 
 def _path(system: System, heap: Heap, suffix: str) -> Path | None:
@@ -99,24 +77,13 @@ def _path(system: System, heap: Heap, suffix: str) -> Path | None:
 
 
 def _description(system: System, heap: Heap) -> Iterator[str]:
-    """Yield everything that determines the program of a system, apart from the sources."""
+    """Yield everything that determines the program of a system, apart from the sources. Raises _Uncacheable."""
     yield from layers_of(type(system.kernel))
-    key = functools.partial(_key, system, heap)
-    for name, value in sorted(vars(system.kernel).items()):
-        if not name.startswith("host_") or isinstance(value, int):
-            yield f"{name}={key(value)}"
-    for kind, pool in heap.pools.items():
-        yield key(kind)
-        for record in pool:
-            members = (f"{n}={key(v)}" for n, v in vars(record).items() if not n.startswith("host_"))
-            yield f"{record.record_name}: {', '.join(members)}"
-    for actor in system.actors:
-        calls = "; ".join(
-            f"{key(call.function)}{key(call.args)}{call.target!r}{key(call.result)}" for call in actor.calls
-        )
-        yield f"{actor.name} {key(actor.task)} {actor.interrupts} {actor.endless}: {calls}"
-    if system.at_end is not None:
-        yield f"at end: {key(system.at_end.function)}{key(system.at_end.args)} {key(system.at_end_task)}"
+    yield from description(system, heap, _refuse)
+
+
+def _refuse(value: object) -> NoReturn:
+    raise _Uncacheable
 
 
 def layers_of(kernel: type) -> tuple[str, ...]:
@@ -142,38 +109,11 @@ def _is_ours(layer: type) -> bool:
         raise _Uncacheable
     for name, value in vars(layer).items():
         if callable(value):
-            _check_function(value, layer.__module__)
+            if not is_plain(value, layer.__module__):
+                raise _Uncacheable
             if unwrap(value).__code__ is not getattr(unwrap(vars(original).get(name)), "__code__", None):
                 raise _Uncacheable
     return True
-
-
-def _check_function(function: Any, module: str) -> None:
-    plain = unwrap(function)
-    if not hasattr(plain, "__code__") or plain.__module__ != module or "<" in plain.__qualname__:
-        raise _Uncacheable
-
-
-def _key(system: System, heap: Heap, value: Any) -> str:
-    """Return the key of an initial value; distinct values have distinct keys."""
-    if value is system.kernel:
-        return "kernel"
-    if isinstance(value, Record):
-        number = heap.numbers.get(id(value))
-        if number is None:
-            raise _Uncacheable
-        return f"<{type(value).__name__} {number}>"
-    if value is None or isinstance(value, bool | int | str):
-        return repr(value)
-    if isinstance(value, tuple | list):
-        return f"({', '.join(_key(system, heap, item) for item in value)})"
-    if isinstance(value, type) and value.__module__.startswith("pfncache."):
-        return f"{value.__module__}.{value.__qualname__}"
-    receiver = getattr(value, "__self__", None)
-    if callable(value) and str(getattr(value, "__module__", "")).startswith("pfncache."):
-        _check_function(getattr(value, "__func__", value), value.__module__)
-        return f"{value.__module__}.{unwrap(value).__qualname__} of {_key(system, heap, receiver)}"
-    raise _Uncacheable
 
 
 # Reading and writing
@@ -195,7 +135,7 @@ def _write(path: Path, program: Program) -> None:
     """Write a program, atomically for readers and other writers. Without space for it, it is compiled again."""
     content = encode(replace(program, compiled=replace(program.compiled, codes=[])), _key_of(path))
     try:
-        _remove_old(path.parent)
+        remove_old(path.parent)
         user_cache.write(path, content)
     except OSError as error:
         notice = f"compiled systems are not kept: {user_cache.explain(error)}"
@@ -205,12 +145,3 @@ def _write(path: Path, program: Program) -> None:
 def _key_of(path: Path) -> str:
     """Return what the content of a file is bound to: the version of the sources, and the system."""
     return f"{path.parent.name}/{path.name}"
-
-
-@functools.cache
-def _remove_old(newest: Path) -> None:
-    """Remove the systems of all but the last GENERATIONS versions of the sources, once in each process."""
-    others = [path for path in newest.parent.iterdir() if path != newest]
-    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in others[GENERATIONS - 1 :]:
-        shutil.rmtree(old, ignore_errors=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pfncache.check.engine.bfs import explore
 from pfncache.check.engine.numba_cache import is_cached
@@ -18,10 +17,11 @@ from pfncache.check.search import Search
 from pfncache.check.shortest import search_shortest
 from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
-from pfncache.designs.design import Design
 from pfncache.interrupts import interruptible, reraise
-from pfncache.scenarios.scenario import Scenario, describe
-from pfncache.verify.identity import is_from_c, recorded_calls, signature
+from pfncache.scenarios.scenario import describe
+from pfncache.verify.identity import functions_digest, recorded_calls
+from pfncache.verify.job import Job
+from pfncache.verify.kept_outcomes import KeptOutcomes
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.program_cache import covering_program_of, program_of
 from pfncache.verify.reach import compared, results_of
@@ -34,40 +34,6 @@ OUT_OF_MEMORY = "out of memory"
 """What ended a search that found no memory."""
 NEEDS_WRAP = "a violation that needs a sequence number to wrap"
 """What limits a search with a path that exists in the compiled form only."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A scenario to search under a design."""
-
-    design: Design
-    scenario: Scenario | str
-    """A scenario, or the name of one in the catalogue."""
-    max_states: int
-    """Distinct states after which the search is bounded."""
-    reduction: bool = True
-    """Search a persistent set of actors where there is a smaller one."""
-    threads: int = 1
-    coverage: bool = False
-    """Report the lines that are executed."""
-    first: bool = False
-    """End the search at the first violation."""
-    base_reached: frozenset[str] = frozenset()
-    """Targets that the design's base has reached in an earlier run, which the design has to reach, too."""
-    elsewhere: frozenset[str] = frozenset()
-    """Functions that other designs add: a scenario that calls one of them does not apply to a design without it."""
-    earlier: tuple[tuple[Job, Outcome], ...] = ()
-    """Outcomes of the same scenario in earlier runs of this process, with their jobs."""
-
-    @property
-    def bounds(self) -> tuple[int, bool, bool]:
-        """What limits the search."""
-        return self.max_states, self.reduction, self.first
-
-    @property
-    def scenario_name(self) -> str:
-        """The name of the scenario."""
-        return self.scenario if isinstance(self.scenario, str) else self.scenario.name
 
 
 def search(job: Job) -> tuple[Search, SearchResult, System]:
@@ -102,12 +68,18 @@ def same_program(done: FinalSearch, job: Job) -> bool:
     """Return whether a search of `job` would have the program of another design's that was made."""
     compiled = done.final.program.compiled
     systems = compiled.system, make_system(job.design, job.scenario).with_results()
-    signatures = [signature(type(system.kernel), compiled.used, Heap.of(system).fingerprint()) for system in systems]
-    return signatures[0] == signatures[1]
+    kernels: list[type] = [type(system.kernel) for system in systems]
+    found = [
+        (Heap.of(system).fingerprint(), functions_digest(kernel, compiled.used))
+        for system, kernel in zip(systems, kernels, strict=True)
+    ]
+    return found[0] == found[1]
 
 
 def _program(job: Job, system: System, reduction: bool) -> Program:
-    return (covering_program_of if job.coverage else program_of)(system, reduction)
+    if job.coverage:
+        return covering_program_of(system, reduction)
+    return program_of(system, reduction, keep=not job.kept)
 
 
 def run(job: Job) -> Outcome:
@@ -115,32 +87,18 @@ def run(job: Job) -> Outcome:
     return OutcomeCache().run(job)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """A search that was done: its bounds, the functions that its program uses and what they are, and its outcome."""
-
-    bounds: tuple[int, bool, bool]
-    used: frozenset[str]
-    signature: tuple[Any, ...]
-    outcome: Outcome
-
-    def is_of(self, job: Job, system: System, start: tuple[object, ...]) -> bool:
-        """Return whether the search of a job would be the same."""
-        return self.bounds == job.bounds and signature(type(system.kernel), self.used, start) == self.signature
-
-
 class OutcomeCache:
-    """Outcomes of one scenario under several designs. Designs that give the same system share one search."""
+    """Outcomes of one scenario under several designs. A search that would be the same as an earlier one is not made."""
 
-    def __init__(self) -> None:
-        self.entries: list[_Entry] = []
-        self._earlier: dict[int, _Entry] = {}
-        """Entries of earlier runs, by the identity of the outcome."""
+    def __init__(self, kept: KeptOutcomes | None = None) -> None:
+        self.kept = kept if kept is not None else KeptOutcomes()
+        self._reached: dict[int, frozenset[str]] = {}
+        """By the identity of a design: the targets that it has reached."""
 
     def run(self, job: Job) -> Outcome:
-        """Return the outcome of `job`: a cached one if it has the same functions, initial state and bounds."""
+        """Return the outcome of `job`: a kept one if all that determines the search is the same."""
         try:
-            return self._run(job)
+            outcome = self._run(job)
         except MissingFunction as missing:
             if missing.name not in job.elsewhere:
                 raise
@@ -148,60 +106,29 @@ class OutcomeCache:
             return Outcome.not_applicable(job.scenario_name, reason=reason)
         except MemoryError:
             return Outcome.bounded(job.scenario_name, reason=OUT_OF_MEMORY)
+        self._reached[id(job.design)] = compared(outcome.targets)
+        return outcome
 
     def _run(self, job: Job) -> Outcome:
-        system, called = _set_up(job)
-        start = _start(system)
-        for entry in self.entries:
-            if entry.is_of(job, system, start):
-                return entry.outcome.excused(_reasons(job, system))
-        before = job.base_reached.union(*(compared(entry.outcome.targets) for entry in self.entries))
-        entry = self._entry_of_earlier_run(job, system, start, before) or self._search(job, system, start, before)
-        if called is not None:
-            entry = replace(entry, outcome=replace(entry.outcome, used=entry.used | called))
-        self.entries.append(entry)
-        return entry.outcome
+        before = job.base_reached | self._reached.get(id(job.base), frozenset())
+        outcome = self.kept.find(job, before)
+        if outcome is not None:
+            return outcome
+        with recorded_calls() as names:
+            system = make_system(job.design, job.scenario)
+        used = frozenset(name for name in names if hasattr(type(system.kernel), name))
+        return self.kept.find_system(job, system, used, before) or self._search(job, system, used, before)
 
-    def _search(self, job: Job, system: System, start: tuple[object, ...], before: frozenset[str]) -> _Entry:
+    def _search(self, job: Job, system: System, used: frozenset[str], before: frozenset[str]) -> Outcome:
         program = _program(job, system, job.reduction)
         outcome = _outcome(job, system, *search_shortest(program, job.max_states, job.threads, job.first))
-        if job.reduction and outcome.judged(before).verdict == Verdict.VACUOUS:
+        is_unreduced = not job.reduction or outcome.judged(before).verdict == Verdict.VACUOUS
+        if job.reduction and is_unreduced:
             outcome = _unreduced(job, system, outcome)
-        used = program.compiled.used
-        identity = signature(type(system.kernel), used, start)
-        return _Entry(bounds=job.bounds, used=used, signature=identity, outcome=replace(outcome, used=used))
-
-    def _entry_of_earlier_run(
-        self, job: Job, system: System, start: tuple[object, ...], before: frozenset[str]
-    ) -> _Entry | None:
-        """Return the entry of an earlier run whose system is the same; none whose targets are to be searched again."""
-        for old, outcome in job.earlier:
-            if id(outcome) not in self._earlier:
-                then = make_system(old.design, old.scenario)
-                identity = signature(type(then.kernel), outcome.used, _start(then))
-                self._earlier[id(outcome)] = _Entry(
-                    bounds=old.bounds, used=outcome.used, signature=identity, outcome=outcome
-                )
-            entry = self._earlier[id(outcome)]
-            excused = outcome.excused(_reasons(job, system))
-            if entry.is_of(job, system, start) and excused.judged(before).verdict != Verdict.VACUOUS:
-                return replace(entry, outcome=excused)
-        return None
-
-
-def _start(system: System) -> tuple[object, ...]:
-    """Return the initial state, and the structures that a user's file declares: their methods are none of a kernel."""
-    heap = Heap.of(system)
-    return heap.fingerprint(), *(kind for kind in heap.pools if not kind.__module__.startswith("pfncache."))
-
-
-def _set_up(job: Job) -> tuple[System, set[str] | None]:
-    """Return the system of a job and, for a design from C, the names of all functions that the set-up called."""
-    if not is_from_c(job.design):
-        return make_system(job.design, job.scenario), None
-    with recorded_calls() as called:
-        system = make_system(job.design, job.scenario)
-    return system, called
+        called = program.compiled.used
+        outcome = replace(outcome, used=called | used)
+        self.kept.add(job, system, outcome, called=called, is_unreduced=is_unreduced)
+        return outcome
 
 
 def _outcome(job: Job, system: System, searching: Search, result: SearchResult) -> Outcome:
@@ -320,5 +247,9 @@ def run_batches(
 
 
 def _run_batch(batch: Sequence[Job]) -> Iterator[Outcome]:
-    cache = OutcomeCache()
-    return map(cache.run, batch)
+    cache = OutcomeCache(KeptOutcomes.of(batch[0]) if batch[0].kept else None)
+    try:
+        for job in batch:
+            yield cache.run(job)
+    finally:
+        cache.kept.write()

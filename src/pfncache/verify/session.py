@@ -16,10 +16,10 @@ from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import coverage_of
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.identity import changed_functions
+from pfncache.verify.job import Job
 from pfncache.verify.kept_outcomes import KeptOutcomes
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.reach import compared
-from pfncache.verify.runner import Job, run_jobs
 from pfncache.verify.selection import not_applicable, searched
 
 if TYPE_CHECKING:  # it translates C, which a design in Python needs nothing of
@@ -44,6 +44,8 @@ class SearchOptions:
     """Report the lines that no scenario has reached."""
     absolute: bool = False
     """Compare no design with its base."""
+    kept: bool = False
+    """Take outcomes of earlier runs from disk where all that a search reached is the same, and keep those of this."""
 
 
 @dataclass(kw_only=True)
@@ -68,10 +70,8 @@ class Session:
     """Number of searches so far with a violation that counts."""
     changed: Sequence[frozenset[str]] = ()
     """For each design: the functions that its series changes; none for a design without a series."""
-    planned: list[Job] = field(default_factory=list)
-    """All jobs, with those whose outcome an earlier run of this process has found."""
-    _kept: dict[int, KeptOutcomes] = field(default_factory=dict)
-    """Outcomes of earlier runs, by the identity of the base of a series."""
+    taken: int = 0
+    """Number of jobs whose outcome is one of an earlier run."""
     _found: dict[tuple[int, str], Outcome] = field(default_factory=dict)
     """Outcomes so far, by the identity of the design and the name of the scenario."""
 
@@ -87,8 +87,7 @@ class Session:
         """Return the session that searches each scenario under each design that it applies to, and under its base.
 
         `wanted` are the names and prefixes that were asked for, if any: then these scenarios are searched under designs
-        of a known fault too. A series has its own base; of one that cannot be translated, nothing is searched. Nor is
-        a scenario that runs no function which the series changes, where the base's outcome is known.
+        of a known fault too. A series has its own base; of one that cannot be translated, nothing is searched.
         """
         steps = [None if isinstance(given, Design) else given for given in designs]
         mine = [given if isinstance(given, Design) else given.design for given in designs]
@@ -105,10 +104,11 @@ class Session:
             if base is not None and base.has(s.memory)
         ]
         added = frozenset(name for design in mine for patch in design.patches for name in dir(patch))
+        base_of = {id(design): base for design, base in zip(mine, bases, strict=True)}
         jobs = {
             (id(design), scenario.name): Job(
-                design, scenario, options.max_states, options.reduction,
-                first=options.first, coverage=options.coverage, elsewhere=added,
+                design, scenario, options.max_states, options.reduction, first=options.first,
+                coverage=options.coverage, elsewhere=added, kept=options.kept, base=base_of.get(id(design)),
             )
             for design, scenario in (*below, *pairs)
         }  # fmt: skip
@@ -122,31 +122,29 @@ class Session:
             idle=[not_applicable(design, scenarios, wanted) for design in mine],
             changed=[changed_functions(s.base, s.design) if s is not None else frozenset() for s in steps],
         )
-        if not options.absolute and not options.coverage:
-            session._leave_out_known(chosen)
+        if options.kept and not options.coverage:
+            session._take_kept()
         return session
 
-    def _leave_out_known(self, chosen: Sequence[Sequence[Scenario]]) -> None:
-        """Take the outcomes of earlier runs for the bases of series, and for what these series cannot affect."""
-        jobs = {(id(job.design), job.scenario_name): job for job in self.jobs}
-        bounds = self.options.max_states, self.options.reduction, self.options.first
-        for number, step in enumerate(self.steps):
-            if step is None:
-                continue
-            kept = self._kept.setdefault(id(step.base), KeptOutcomes.of(step.base, *bounds))
-            for scenario in chosen[number]:
-                base, own = (id(step.base), scenario.name), (id(step.design), scenario.name)
-                known = kept.get(scenario)
-                if known is None:
-                    continue
-                jobs.pop(base, None)
-                self._found[base] = known
-                if known.used & self.changed[number]:
-                    jobs[own] = replace(jobs[own], base_reached=compared(known.targets))
-                else:
-                    jobs.pop(own, None)
-                    self._found[own] = known
-        self.jobs = list(jobs.values())
+    def _take_kept(self) -> None:
+        """Take the outcomes that are on disk; of a design whose base is to be searched, none is judged before that."""
+        kept: dict[str, KeptOutcomes] = {}
+        left: list[Job] = []
+        searched: set[tuple[int, str]] = set()
+        for job in self.jobs:
+            base = self._found.get((id(job.base), job.scenario_name))
+            if base is not None:
+                job = replace(job, base_reached=compared(base.targets))  # noqa: PLW2901
+            outcomes = kept.get(job.scenario_name) or kept.setdefault(job.scenario_name, KeptOutcomes.of(job))
+            waits = (id(job.base), job.scenario_name) in searched
+            found = outcomes.find(job, job.base_reached) if outcomes.entries and not waits else None
+            if found is None:
+                searched.add((id(job.design), job.scenario_name))
+                left.append(job)
+            else:
+                self.taken += 1
+                self._count(job, found)
+        self.jobs = left
 
     def unaffected(self, number: int) -> frozenset[str]:
         """Return the scenarios that run no function which a series changes, as far as is known."""
@@ -159,8 +157,11 @@ class Session:
         )
 
     def notes(self) -> list[str]:
-        """Return, for each series, a line on how many scenarios it can affect."""
+        """Return a line on what is not searched again, and for each series one on how much it can affect."""
         lines = []
+        if self.taken:
+            left = f"{len(self.jobs):,} are left"
+            lines.append(f"{self.taken:,} outcomes are of earlier searches of the same functions; {left}")
         for number, step in enumerate(self.steps):
             names = self.scenarios[number]
             if step is None or self.bases[number] is None or not names:
@@ -175,51 +176,24 @@ class Session:
 
     def run(self, on_done: Callable[[Job], None] = lambda job: None) -> None:
         """Search. Ctrl-C and SIGTERM end the run; what was not searched is bounded. Raises CompileError."""
-        base_of = {id(design): base for design, base in zip(self.designs, self.bases, strict=True)}
+        if not self.jobs:
+            return
+        from pfncache.verify.runner import run_jobs  # noqa: PLC0415 (it imports Numba)
+
         try:
             for job, outcome in run_jobs(self.jobs, self.options.processes):
-                self._found[id(job.design), job.scenario_name] = outcome
-                if id(job.design) in self._kept:
-                    self._kept[id(job.design)].keep(outcome)
-                if id(job.design) in base_of:
-                    base = base_of[id(job.design)]
-                    known = self._found.get((id(base), job.scenario_name))
-                    functions = functions_of(base) if base is not None else frozenset()
-                    self.violated += bool(Comparison.of(outcome, known, functions).new)
+                self._count(job, outcome)
                 on_done(job)
         except (KeyboardInterrupt, Terminated) as reason:
             self.interrupted = reason
-        finally:
-            for kept in self._kept.values():
-                kept.write()
 
-    def reuse(self, earlier: Session) -> None:
-        """Take the outcomes of an earlier run for designs that are the same objects; offer the others to the jobs.
-
-        A file that is loaded again has other designs. What is the same in them is found where they are set up.
-        """
-        left = []
-        for job in self.jobs:
-            known = earlier._of_scenario(job)
-            same = next((o for old, o in known if old.design is job.design and old.bounds == job.bounds), None)
-            if same is not None:
-                self._found[id(job.design), job.scenario_name] = same
-                continue
-            base = next((b for d, b in zip(self.designs, self.bases, strict=True) if d is job.design), None)
-            reached = self._found.get((id(base), job.scenario_name))
-            targets = compared(reached.targets) if reached is not None else job.base_reached
-            left.append(replace(job, earlier=known, base_reached=job.base_reached | targets))
-        self.planned = self.jobs
-        self.jobs = left
-
-    def _of_scenario(self, job: Job) -> tuple[tuple[Job, Outcome], ...]:
-        """Return the complete outcomes of a job's scenario, with their jobs; none of another scenario of that name."""
-        found = ((old, self._found.get((id(old.design), old.scenario_name))) for old in self.planned or self.jobs)
-        return tuple(
-            (replace(old, earlier=()), outcome)
-            for old, outcome in found
-            if outcome is not None and outcome.is_complete and outcome.used and old.scenario is job.scenario
-        )
+    def _count(self, job: Job, outcome: Outcome) -> None:
+        """Take the outcome of a job."""
+        self._found[id(job.design), job.scenario_name] = outcome
+        if any(design is job.design for design in self.designs):
+            known = self._found.get((id(job.base), job.scenario_name))
+            functions = functions_of(job.base) if job.base is not None else frozenset()
+            self.violated += bool(Comparison.of(outcome, known, functions).new)
 
     @property
     def outcomes(self) -> list[DesignOutcome]:

@@ -16,8 +16,8 @@ from pfncache.series.change import Status
 from pfncache.series.view import show_changes
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, engine_is_cached
 from pfncache.verify.session import Session
 from pfncache.verify.trace import render
 
@@ -35,8 +35,11 @@ NAMED_CURED = 10
 
 def run_with_progress(session: Session) -> None:
     """Run a session with its progress on standard error."""
-    if not engine_is_cached():
-        click.echo(COMPILING, err=True)
+    if session.jobs:
+        from pfncache.verify.runner import engine_is_cached  # noqa: PLC0415 (it imports Numba)
+
+        if not engine_is_cached():
+            click.echo(COMPILING, err=True)
     for note in session.notes():
         click.echo(note, err=True)
     with progress("verify", len(session.jobs)) as advance:

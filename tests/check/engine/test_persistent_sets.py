@@ -16,8 +16,9 @@ from pfncache.check.search import Search
 from pfncache.check.shortest import SHORTEST_MIN_STATES, search_shortest
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import AT_REST, Outcome
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 from tests.check import toys
 
 STATES = 2_000_000

@@ -13,8 +13,9 @@ from pfncache.designs.catalogue import mainline_7_3
 from pfncache.designs.from_c import patch_of
 from pfncache.kernels.apply import apply as apply_series
 from pfncache.kernels.patch_mail import read
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, run
+from pfncache.verify.runner import run
 from tests.csource.edits import Change, mail
 from tests.csource.kvm import faults, faults_gmem, faults_main, faults_slots, faults_x86, faults_xen
 from tests.csource.kvm.fault import PFNCACHE, Fault

@@ -15,7 +15,8 @@ from pfncache.kernels.patch_mail import read
 from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.series.step import SeriesStep, steps_of
 from pfncache.series.trees import tree_at
-from pfncache.verify.runner import Job, run, run_jobs
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run, run_jobs
 from tests.csource.edits import mail
 from tests.csource.kvm.rfc import NEW, OLD, V4
 from tests.csource.kvm.trees import source

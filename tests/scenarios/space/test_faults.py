@@ -11,7 +11,8 @@ from pfncache.designs.catalogue import Patch, mainline_7_3, no_direct_map, rfc_v
 from pfncache.designs.design import Design
 from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.space.arrays import covering
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.mutation import plants
 
 STATES = 400_000

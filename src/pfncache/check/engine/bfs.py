@@ -30,7 +30,7 @@ from pfncache.check.engine.interpreter import (
     new_out,
     step,
 )  # fmt: skip
-from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
+from pfncache.check.engine.numba_cache import copy, inline_njit, int64, njit, uint64
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
 from pfncache.check.engine.violations import Taken, Violations, halt, record
 from pfncache.check.program.image import AT_END, COUNTER_END, COUNTER_HALTED, FANOUT, MASKS, N_ACTORS, WORDS
@@ -186,8 +186,8 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                     halted = True
                 if not may_run(image, state, actor):
                     continue
-                choice = 0
-                choices = 1
+                choice = int64(0)
+                choices = int64(1)
                 while choice < choices:
                     after = pending[uint64(waiting)]
                     for i in range(words):
@@ -237,7 +237,7 @@ def _cut(space: StateSpace, worker: SearchWorker, after: NDArray[np.uint64], tak
     if record(space, image, worker.violations, out, taken):
         worker.control[Control.STOP] = StopReason.ENOUGH
         return True
-    after[:] = space.states[taken.state]
+    copy(space.states[taken.state], after)
     return not halt(image, after, worker.registers, out, worker.cover, taken)
 
 
@@ -258,7 +258,7 @@ def _finish(space: StateSpace, worker: SearchWorker, number: int) -> bool:
     if image[AT_END] < 0:
         return True
     after = space.states[number].copy()
-    result = step(image, after, worker.registers, out, worker.cover, NO_ACTOR, 0)
+    result = step(image, after, worker.registers, out, worker.cover, int64(NO_ACTOR), int64(0))
     if result != STEPPED and record(space, image, worker.violations, out, Taken(number, NO_ACTOR, 0, result)):
         control[Control.STOP] = StopReason.ENOUGH
     return bool(control[Control.STOP] == StopReason.DONE)
@@ -277,12 +277,12 @@ def explore(space: StateSpace, worker: SearchWorker) -> int:
     number = control[Control.NEXT]
     batch = new_batch(image)
     size = len(batch.hashes)
-    waiting = 0
+    waiting = int64(0)
     control[Control.STOP] = StopReason.DONE
     while True:
         if waiting >= PENDING or number == control[Control.LAYER_END]:
             control[Control.STATES] = _flush(space, batch, waiting, control[Control.STATES], control[Control.LAYER_END])
-            waiting = 0
+            waiting = int64(0)
         if control[Control.STATES] + size > control[Control.LIMIT]:
             control[Control.STOP] = StopReason.FULL
             break

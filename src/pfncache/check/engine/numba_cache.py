@@ -161,6 +161,8 @@ class _Cache(_caching.FunctionCache):  # type: ignore[misc]
 _numba: Any = numba  # whose own types do not describe what the decorators return, nor that uint64() converts
 uint64: Callable[[Any], Any] = _numba.uint64
 """Conversion to an unsigned word. Native code is faster with unsigned indices: no test for negative ones."""
+int64: Callable[[Any], Any] = _numba.int64
+"""Conversion to a number. Of a constant, Numba would compile a version of each function that it is an argument of."""
 
 
 def _cached(native: Any) -> Any:
@@ -179,6 +181,13 @@ def inline_njit(function: Function) -> Function:
     """As njit(), and inline the function into its native callers."""
     native: Function = _cached(_numba.njit(nogil=True, inline="always")(function))
     return native
+
+
+@inline_njit
+def copy(source: Any, target: Any) -> None:
+    """Copy an array. Of an assignment to a slice, Numba also compiles the text of the error for another length."""
+    for i in range(uint64(len(source))):
+        target[i] = source[i]
 
 
 def is_cached(function: Any) -> bool:

@@ -29,7 +29,7 @@ from pfncache.check.engine.interpreter import (
     may_run,
     step,
 )
-from pfncache.check.engine.numba_cache import njit
+from pfncache.check.engine.numba_cache import copy, njit
 from pfncache.check.program.image import COUNTER_END, N_ACTORS
 
 MAX_VIOLATIONS = 256
@@ -135,7 +135,7 @@ def merge(space: StateSpace, image: NDArray[np.int64], table: Violations, other:
     """Enter the rows of another table. Returns True if the search is to end."""
     table.counts[Count.DROPPED] += other.counts[Count.DROPPED]
     for i in range(other.counts[Count.ROWS]):
-        table.rows[table.counts[Count.ROWS]] = other.rows[i]
+        copy(other.rows[i], table.rows[table.counts[Count.ROWS]])
         if _enter(space, image, table):
             return True
     return False

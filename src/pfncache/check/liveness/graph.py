@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pfncache.check.engine.bfs import SearchWorker
 from pfncache.check.engine.hash_table import StateSpace, find
 from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run, step
-from pfncache.check.engine.numba_cache import njit, uint64
+from pfncache.check.engine.numba_cache import copy, int64, njit, uint64
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
 from pfncache.check.program.image import COUNTER_END, COUNTER_HALTED, FANOUT, N_ACTORS, WORDS
@@ -97,8 +97,8 @@ def _mark(
         number[n] = 0
         for actor in range(image[N_ACTORS]):
             if loops[actor, counter_of(image, states[n], actor)] == 0 and may_run(image, states[n], actor):
-                after[:] = states[n]
-                if step(image, after, worker.registers, worker.out, worker.cover, actor, 0) != BLOCKED:
+                copy(states[n], after)
+                if step(image, after, worker.registers, worker.out, worker.cover, actor, int64(0)) != BLOCKED:
                     number[n] = -1
                     break
 
@@ -115,10 +115,10 @@ def _fill(
         for actor in range(image[N_ACTORS]):
             if not may_run(image, space.states[chosen[n]], actor):
                 continue
-            choice = 0
-            choices = 1
+            choice = int64(0)
+            choices = int64(1)
             while choice < choices:
-                after[:] = space.states[chosen[n]]
+                copy(space.states[chosen[n]], after)
                 result = step(image, after, worker.registers, out, worker.cover, actor, choice)
                 if result == BLOCKED:
                     break

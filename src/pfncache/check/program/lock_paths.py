@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfncache.check.code import DEST, FIRST, NONE, OP, SECOND
-from pfncache.check.engine.numba_cache import njit
+from pfncache.check.engine.numba_cache import int64, njit
 from pfncache.check.ops import Op
 
 MAX_PATHS = 8
@@ -90,7 +90,7 @@ def _is_known(paths: NDArray[Any], place: int, count: int, path: NDArray[Any]) -
 def _advance(row: NDArray[Any], path: NDArray[Any], values: Values) -> None:
     """Write the result of an instruction into a register that is followed, or that it is not known."""
     known = True
-    x = y = 0
+    x = y = int64(0)
     for column in range(FIRST, SECOND + 1):
         register = row[column]
         if register == NONE:
@@ -172,7 +172,7 @@ def held_on_all_paths(
                 for known in range(MAX_PATHS):
                     for word in range(width):
                         after[word] &= paths[place, known, word]
-                if _is_known(paths, place, MAX_PATHS, after):
+                if _is_known(paths, place, counts[place], after):
                     continue
                 counts[place] -= MAX_PATHS
             if top == todo.shape[0]:

@@ -46,6 +46,7 @@ fuzz: .venv/ready
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 bench: .venv/ready
+	$(BIN)/python -m benchmarks.results
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.machines
 

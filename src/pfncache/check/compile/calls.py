@@ -122,7 +122,7 @@ class Calls(Expressions):
         if plain in (bool, int) and isinstance(arguments[0], Reg):
             return self.truth_of(arguments[0]) if plain is bool else arguments[0]
         if plain is len and isinstance(arguments[0], Parts):
-            return Const(len(arguments[0].rows[0]))
+            return self.width(arguments[0])
         if getattr(plain, "__name__", "") == "cast" and getattr(plain, "__module__", "") == "typing":
             return arguments[1]
         if plain in (min, max) and any(isinstance(a, Reg) for a in arguments):

@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import Any, cast
 
 from pfncache.check.compile.bounds import bounds_of
-from pfncache.check.compile.emitter import Emitter
+from pfncache.check.compile.elements import Elements
 from pfncache.check.compile.queries import Queries, Query
 from pfncache.check.compile.source import unwrap
 from pfncache.check.compile.values import (
@@ -19,7 +19,6 @@ from pfncache.check.compile.values import (
     NONE,
     Const,
     IntKind,
-    Kind,
     Method,
     Parts,
     RefKind,
@@ -27,7 +26,6 @@ from pfncache.check.compile.values import (
     Super,
     Tuple,
     Value,
-    join,
 )
 from pfncache.check.ops import EVALUATE, Op
 from pfncache.lang.records import Record
@@ -42,8 +40,8 @@ COMPARE = {
 }  # fmt: skip
 
 
-class Expressions(Emitter):
-    """The layer above the emitter: expressions."""
+class Expressions(Elements):
+    """The layer above elements of tuples: expressions."""
 
     def expression(self, node: ast.expr) -> Value:
         """Compile an expression and return its value; NONE in unreachable code."""
@@ -178,59 +176,6 @@ class Expressions(Emitter):
         index = self.expression(node.slice)
         self.frame.node = node
         return self.element(base, index)
-
-    def element(self, base: Value, index: Value) -> Value:
-        """Compile ``base[index]``, with a check of the bounds."""
-        if self.dead:
-            return NONE
-        if isinstance(base, Tuple) and isinstance(index, Const):
-            item: Value = base.items[index.value]
-            return item
-        if isinstance(base, Const) and isinstance(base.value, tuple | list):
-            items = tuple(base.value)
-            if isinstance(index, Const):
-                if not 0 <= index.value < len(items):
-                    self.fail("out-of-bounds")
-                    return NONE
-                return Const(items[index.value])
-            position = self._bounded(self.scalar(index), len(items))
-            return self._pick(position, items)
-        if isinstance(base, Parts):
-            width = len(base.rows[0])
-            if isinstance(index, Const):
-                if not 0 <= index.value < width:
-                    self.fail("out-of-bounds")
-                    return NONE
-                return self.lookup(
-                    base.owner, [Const(row[index.value]) for row in base.rows], self._kind_of_items(base.rows[0])
-                )
-            position = self._bounded(self.scalar(index), width)
-            before = self.compute(Op.SUB, ANY_INT, base.owner, self.constant(1))
-            row = self.compute(Op.MUL, ANY_INT, before, self.constant(width))
-            return self._pick(
-                self.compute(Op.ADD, ANY_INT, row, position), tuple(item for r in base.rows for item in r)
-            )
-        raise self.error("only a tuple of records can be indexed")
-
-    def _bounded(self, index: Reg, length: int) -> Reg:
-        self.check(self.compute(Op.LE, BOOL, self.constant(0), index), "out-of-bounds")
-        self.check(self.compute(Op.LT, BOOL, index, self.constant(length)), "out-of-bounds")
-        return index
-
-    def _pick(self, position: Reg, items: tuple[Any, ...]) -> Value:
-        if not items:
-            return NONE
-        number = self.compute(Op.ADD, ANY_INT, position, self.constant(1))
-        return self.lookup(number, [Const(i) for i in items], self._kind_of_items(items))
-
-    def _kind_of_items(self, items: tuple[Any, ...]) -> Kind:
-        kinds = [self.kind_of(Const(i)) for i in items]
-        kind = kinds[0]
-        assert kind is not None
-        for other in kinds[1:]:
-            assert other is not None
-            kind = join(kind, other)
-        return kind
 
     # Arithmetic and truth
 

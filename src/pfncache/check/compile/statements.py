@@ -184,7 +184,11 @@ class Statements(Calls):
                 self._for_generator(node, func, end)
                 return
         iterable = self.expression(node.iter)
-        for item in self._items(iterable):
+        items = self._items(iterable)
+        width = self.width(iterable) if isinstance(iterable, Parts) and not self.dead else Const(len(items))
+        for number, item in enumerate(items):
+            if isinstance(iterable, Parts) and number >= iterable.least_width:
+                self._leave_unless(self.compare(ast.Lt(), Const(number), width), end)
             if self.dead:
                 break
             self._loop_body(node, item, end, len(self.cleanups))
@@ -196,12 +200,18 @@ class Statements(Calls):
         if isinstance(iterable, Tuple):
             return list(iterable.items)
         if isinstance(iterable, Parts):
-            return [self.element(iterable, Const(i)) for i in range(len(iterable.rows[0]))]
+            return [self.item(iterable, i) for i in range(iterable.most_width)]
         if self.dead:
             return []
         raise self.error(
             "a for loop runs over a tuple of records, range() of known numbers, or a generator of the model"
         )
+
+    def _leave_unless(self, condition: Const | Reg, end: int) -> None:
+        """Compile the jump out of an unrolled loop over a tuple that is shorter for some records than for others."""
+        more = self.new_label()
+        self._branch(condition, more, end)
+        self.place(more)
 
     def _loop_body(self, node: ast.For, item: Value, end: int, break_depth: int) -> None:
         """Compile one unrolled iteration; break runs the cleanups above `break_depth`, among them a generator's."""

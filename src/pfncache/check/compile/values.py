@@ -57,7 +57,17 @@ class Parts:
 
     owner: Reg
     rows: tuple[tuple[Record, ...], ...]
-    """By owner number - 1."""
+    """By owner number - 1; they may be of unequal length."""
+
+    @property
+    def least_width(self) -> int:
+        """Length of the shortest row."""
+        return min(map(len, self.rows))
+
+    @property
+    def most_width(self) -> int:
+        """Length of the longest row."""
+        return max(map(len, self.rows))
 
 
 @dataclass(frozen=True)

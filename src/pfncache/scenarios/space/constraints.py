@@ -11,8 +11,6 @@ from pfncache.scenarios.world import MemoryKind
 
 BY_USER_ADDRESS = ("steal-time", "walk", "emulate", "shared-info-hva", "vcpu-map")
 """Users that reach a page by its user address in every kernel."""
-BORROWERS = ("shared-info", "shared-info-hva", "timer")
-"""Users whose code may borrow the address space of the VM's process."""
 SHARED_PAGE = {"same-address": "first-page", "overlapping": "last-page"}
 """By relation of two memslots: the place in the memslot of the structure whose user page the other one has too."""
 WRITERS = ("guest-access", "steal-time", "emulate")
@@ -151,11 +149,6 @@ CONSTRAINTS = (
         ("operation", "user"),
         lambda operation, user: not operation.startswith("clock-") or user == "clock",
         "the operation is one of kvm-clock",
-    ),
-    Constraint(
-        ("operation", "user"),
-        lambda operation, user: operation != "fork" or user not in BORROWERS,
-        "the compiler cannot tell two address spaces apart in code that may borrow one",
     ),
     Constraint(
         ("operation", "context"),

@@ -4,7 +4,8 @@
 * :func:`check` searches scenarios under a design: a list of :class:`Outcome`, each with its :class:`Violation` s and
   their :class:`Trace`. ``designs`` and ``scenarios`` are the catalogues, as mappings by name.
 * :class:`Patch` and :class:`Design` are for designs of your own, :func:`scenario`, :class:`World` and
-  :class:`MemoryKind` for scenarios of your own.
+  :class:`MemoryKind` for scenarios of your own; :class:`Space`, with :class:`User`, :class:`Operation` and
+  :class:`Constraint`, for a space of scenarios of your own.
 * :func:`model` is a host that runs the kernel of a design, :func:`kvm` is this host. Both have the interface of
   :class:`Machine`; ``uapi`` has the constants of KVM's interface to user space.
 
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from pfncache.machines.machine import SyscallError as SyscallError
     from pfncache.machines.open import kvm as kvm
     from pfncache.machines.open import model as model
+    from pfncache.scenarios.operations import Operation as Operation
     from pfncache.scenarios.scenario import Scenario as Scenario
     from pfncache.scenarios.scenario import scenario as scenario
+    from pfncache.scenarios.space.dimension import Constraint as Constraint
+    from pfncache.scenarios.space.space import Space as Space
+    from pfncache.scenarios.space.user import User as User
     from pfncache.scenarios.world import MemoryKind as MemoryKind
     from pfncache.scenarios.world import World as World
     from pfncache.verify.check import check as check
@@ -44,14 +49,18 @@ __version__ = "0.3.0.dev0"
 
 _EXPORTS = {
     "CompileError": "pfncache.check.compile.source",
+    "Constraint": "pfncache.scenarios.space.dimension",
     "Design": "pfncache.designs.design",
     "Machine": "pfncache.machines.machine",
     "MemoryKind": "pfncache.scenarios.world",
+    "Operation": "pfncache.scenarios.operations",
     "Outcome": "pfncache.verify.outcome",
     "Patch": "pfncache.designs.design",
     "Scenario": "pfncache.scenarios.scenario",
+    "Space": "pfncache.scenarios.space.space",
     "SyscallError": "pfncache.machines.machine",
     "Trace": "pfncache.verify.trace",
+    "User": "pfncache.scenarios.space.user",
     "Violation": "pfncache.verify.outcome",
     "World": "pfncache.scenarios.world",
     "kvm": "pfncache.machines.open",

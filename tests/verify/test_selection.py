@@ -11,7 +11,9 @@ from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.verify.loader import UserFileError
 from pfncache.verify.nearest import UnknownName
-from pfncache.verify.selection import Selection, design_named, designs_named, searched
+from pfncache.scenarios.space.arrays import covering, thorough
+from pfncache.scenarios.space.names import SpaceScenario
+from pfncache.verify.selection import Extent, Selection, design_named, designs_named, searched
 
 SCENARIO = (
     "from pfncache import scenario\n@scenario\ndef touch(w):\n"
@@ -51,6 +53,62 @@ def test_default_scenarios() -> None:
     assert [s.name for s in Selection.of(["rfc-v4"]).scenarios_named(())] == default
     assert [s.name for s in Selection.of(["both.py"]).scenarios_named(())] == [*default, "both/touch"]
     assert [s.name for s in Selection.of(["rfc-v4", "scenarios.py"]).scenarios_named(())] == ["scenarios/touch"]
+
+
+def names_of(*chosen: str, wanted: tuple[str, ...] = (), extent: Extent = Extent.COVERING) -> list[str]:
+    return [scenario.name for scenario in Selection.of(chosen).scenarios_named(wanted, extent)]
+
+
+@pytest.mark.usefixtures("files")
+def test_the_array_of_the_space_is_searched_by_default() -> None:
+    default, array = list(DEFAULT_SCENARIOS), [scenario.name for scenario in covering()]
+    assert names_of("rfc-v4") == [*default, *array]
+    assert names_of("both.py") == [*default, *array, "both/touch"]
+    assert names_of("scenarios.py") == ["scenarios/touch"]
+    assert names_of("rfc-v4", extent=Extent.THOROUGH) == [*default, *(scenario.name for scenario in thorough())]
+    assert names_of("rfc-v4", wanted=("space/",)) == array
+    assert names_of("rfc-v4", wanted=("space/",), extent=Extent.NAMED) == array
+    assert names_of("rfc-v4", wanted=("space/",), extent=Extent.THOROUGH) == [s.name for s in thorough()]
+
+
+@pytest.mark.usefixtures("files")
+def test_a_file_may_have_a_space() -> None:
+    space = "from pfncache import Space\nspace = Space(only={'memory': ['anon'], 'user': ['clock']})\n"
+    Path("space.py").write_text(space)
+    Path("more.py").write_text(DESIGN + space.replace("'clock'", "'guest'"))
+    Path("two.py").write_text(space + "more = Space()\n")
+    mine = names_of("mainline-7.3", "space.py")
+    assert mine == [scenario.name for scenario in covering(Selection.of(["space.py"]).space)]
+    assert {name.partition("+")[0] for name in mine} == {"space/anon/clock"}
+    assert names_of("space.py", wanted=("space/anon/clock+munmap",)) == ["space/anon/clock+munmap"]
+    assert names_of("space.py", wanted=("space/",)) == mine
+    more = names_of("more.py")
+    assert more[: len(DEFAULT_SCENARIOS)] == list(DEFAULT_SCENARIOS)
+    assert {name.partition("+")[0] for name in more[len(DEFAULT_SCENARIOS) :]} == {"space/anon/guest"}
+    with pytest.raises(UnknownName, match="user has no value 'walk'; it has clock"):
+        names_of("space.py", wanted=("space/anon/walk+munmap",))
+    with pytest.raises(UserFileError, match="^more.py: another file has a space of scenarios too"):
+        Selection.of(["space.py", "more.py"])
+    with pytest.raises(UserFileError, match="^two.py:3: a second space of scenarios; a file has one"):
+        Selection.of(["two.py"])
+
+
+@pytest.mark.parametrize(
+    ("design", "expected"),
+    [
+        ("mainline-7.3", True),
+        ("rfc-v4", True),
+        ("no-direct-map", False),
+        ("mainline-6.18", False),
+        ("preempt-rt", False),
+    ],
+)
+def test_designs_with_an_array(design: str, expected: bool) -> None:
+    one = next(s for s in covering() if s.memory == "anon")
+    assert isinstance(one, SpaceScenario)
+    assert searched(DESIGNS[design], one, by_name=False) == expected
+    assert searched(DESIGNS[design], one, by_name=True)
+    assert searched((DESIGNS[design] + []).named("mine", ""), one, by_name=False)
 
 
 @pytest.mark.usefixtures("files")

@@ -36,6 +36,7 @@ class VerifyCommand(DocumentedCommand):
 @click.option("--base", metavar="VERSION", help="The kernel that the series applies to. Default: 7.3.")
 @click.option("--tree", type=PATH, metavar="DIR", help="A kernel tree in C: as it is, or as the base of --series.")
 @click.option("--range", metavar="A..B", help="The commits in --tree to check, beside A.")
+@click.option("--thorough", is_flag=True, help="Search the larger array of the space of scenarios.")
 @click.option("--all", "everything", is_flag=True, help="Every design, older kernels and reverted fixes too.")
 @click.option("--coverage", is_flag=True, help="List the lines of each design that no scenario reaches.")
 @click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
@@ -60,6 +61,9 @@ def verify(ctx: click.Context, /, **given: Any) -> None:
 
     A design is compared with the mainline version below it: what that violates too is counted, not shown, and no
     failure. A mainline version itself is not compared.
+
+    The newest mainline, the series and designs of your own are searched in an array of scenarios that covers the
+    space of them, too (`pfncache list dimensions`); with --watch, only if -s or --thorough asks for it.
 
     --series and --tree check the kernel's own C, and say of each changed function whether it was checked.
 

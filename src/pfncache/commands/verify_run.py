@@ -22,6 +22,7 @@ from pfncache.verify.run_record import RunRecord
 if TYPE_CHECKING:
     from pfncache.series.step import SeriesStep
     from pfncache.verify.design_outcome import DesignOutcome
+    from pfncache.verify.selection import Extent
     from pfncache.verify.session import Session
 
 
@@ -48,6 +49,7 @@ class VerifyOptions:
     first: bool
     processes: int | None
     watch: bool = False
+    thorough: bool = False
 
     def check(self) -> None:
         """Raise a usage error for options that exclude each other."""
@@ -74,6 +76,15 @@ class VerifyOptions:
         for option, given in others.items():
             if given:
                 raise click.UsageError(f"--watch shows what differs as text; leave out {option}, or --watch")
+
+    @property
+    def extent(self) -> Extent:
+        """How much of the space is searched by default: with --watch, nothing of it."""
+        from pfncache.verify.selection import Extent
+
+        if self.thorough:
+            return Extent.THOROUGH
+        return Extent.NAMED if self.watch else Extent.COVERING
 
     @property
     def from_c(self) -> bool:
@@ -123,7 +134,7 @@ def _plan(options: VerifyOptions) -> Session:
     from pfncache.verify.selection import Selection
 
     named = Selection.of(options.designs, rename=True)
-    scenarios = named.scenarios_named(options.scenarios)
+    scenarios = named.scenarios_named(options.scenarios, options.extent)
     chosen: list[Design | SeriesStep] = list(named.designs) or [
         DESIGNS[n] for n in (DESIGNS if options.everything else DEFAULT_DESIGNS)
     ]
@@ -137,7 +148,7 @@ def _plan(options: VerifyOptions) -> Session:
         max_states=options.max_states, reduction=not options.no_reduction, first=options.first,
         processes=options.processes, absolute=options.absolute, coverage=options.coverage, kept=True,
     )  # fmt: skip
-    return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search)
+    return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search, space=named.space)
 
 
 def _status(session: Session, designs: Sequence[DesignOutcome]) -> ExitStatus:

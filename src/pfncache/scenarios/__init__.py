@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pfncache.scenarios.catalogue import catalogue
 from pfncache.scenarios.generated import absent, pairs, singles
@@ -41,9 +41,10 @@ class _Scenarios(Mapping[str, Scenario]):
     def __len__(self) -> int:
         return len(self._named) + len(self._covering)
 
-    def starting_with(self, prefix: str) -> list[str]:
-        """Return the names that begin so."""
-        array = self._covering if prefix.startswith(ROOM) or ROOM.startswith(prefix) else ()
+    def starting_with(self, prefix: str, array: Iterable[str] | None = None) -> list[str]:
+        """Return the names that begin so; those of another array may stand in the place of the covering one's."""
+        if array is None:
+            array = self._covering if prefix.startswith(ROOM) or ROOM.startswith(prefix) else ()
         return [name for names in (self._named, array) for name in names if name.startswith(prefix)]
 
 

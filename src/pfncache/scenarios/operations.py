@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pfncache.check.system import Call
+from pfncache.scenarios.space.dimension import Value
 from pfncache.scenarios.world import MemoryKind, World
 
 EVERY = frozenset(MemoryKind)
@@ -21,15 +22,13 @@ SHARED = frozenset({MemoryKind.ANON, MemoryKind.GMEM_MMAP, MemoryKind.GMEM_NDM})
 
 
 @dataclass(frozen=True)
-class Operation:
+class Operation(Value):
     """An operation of user space, the guest or the kernel.
 
     ``slots`` is the number of memslot objects that it allocates. ``once`` marks an operation that cannot be repeated: a
     file descriptor is closed once.
     """
 
-    name: str
-    meaning: str
     memory: frozenset[MemoryKind]
     calls: Callable[[World], tuple[Call, ...]]
     slots: int = 0

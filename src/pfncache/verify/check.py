@@ -12,7 +12,7 @@ from pfncache.scenarios.scenario import Scenario
 from pfncache.verify import MAX_STATES
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.runner import run_jobs
-from pfncache.verify.selection import Selection, design_named
+from pfncache.verify.selection import Extent, Selection, design_named
 from pfncache.verify.session import SearchOptions, Session
 
 
@@ -52,7 +52,7 @@ def _scenarios(wanted: str | Scenario | Iterable[str | Scenario] | None) -> tupl
     """Return the scenarios, and the names and prefixes that were asked for."""
     catalogue = Selection(())
     if wanted is None:
-        return catalogue.scenarios_named(()), []
+        return catalogue.scenarios_named((), Extent.COVERING), []
     found: dict[str, Scenario] = {}
     asked = [wanted] if isinstance(wanted, str | Scenario) else list(wanted)
     for one in asked:

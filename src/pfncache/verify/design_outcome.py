@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pfncache.check.verdict import Verdict
+from pfncache.scenarios.space.coverage import SpaceCoverage
 from pfncache.series.change import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import Coverage
@@ -44,6 +45,8 @@ class DesignOutcome:
     """The lines of the design's functions that were reached, if that was asked for."""
     changes: tuple[SourceChange, ...] | None = None
     """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
+    space: SpaceCoverage | None = None
+    """What part of the space of scenarios was searched to its end; None if no scenario is of the space."""
     unaffected: frozenset[str] = frozenset()
     """Of a series in C: the scenarios that run no function which it changes; they have the base's outcome."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -38,6 +39,7 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "patches": list(design.patches),
         "base": design.base,
         "verdict": design.verdict,
+        "space": asdict(design.space) if design.space is not None else None,
         "coverage": design.coverage.as_json() if design.coverage is not None else None,
         "changes": [change_as_json(change) for change in design.changes] if design.changes is not None else None,
         "scenarios": [

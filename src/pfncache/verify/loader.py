@@ -4,7 +4,8 @@
 A design is a variable of the file, and named by it: ``my_design = mainline_7_3 + [MyPatch]`` is ``my-design``, unless
 ``.named()`` gave it another name. A scenario is a function with the decorator of the catalogue, see
 :func:`pfncache.scenarios.scenario.scenario`. Names that begin with an underscore, and what the file imports, are not
-the file's. The file can import modules that lie beside it.
+the file's. A :class:`pfncache.Space` is searched in the place of the catalogue's. The file can import modules that lie
+beside it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pfncache.designs.design import Design, DesignError
 from pfncache.designs.patch_check import check_design
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Scenario
+from pfncache.scenarios.space.space import SPACE, Space
 from pfncache.verify.kernel_snapshot import KernelSnapshot
 from pfncache.verify.nearest import UnknownName
 from pfncache.verify.trace import kernel_path
@@ -57,6 +59,8 @@ class UserFile:
     path: str
     designs: tuple[Design, ...]
     scenarios: tuple[Scenario, ...]
+    space: Space | None = None
+    """The space of scenarios in the place of the catalogue's."""
 
     def design(self, name: str) -> Design:
         """Return the design of that name. Raises UnknownName."""
@@ -106,14 +110,15 @@ def load(name: str) -> UserFile:
     found = {n: v for n, v in vars(module).items() if not n.startswith("_") and n not in names.imported}
     designs = _designs(names, {n: v for n, v in found.items() if issubclass(type(v), Design)})
     scenarios = _scenarios(names, {n: v for n, v in found.items() if issubclass(type(v), Scenario)})
-    if not designs and not scenarios:
+    space = _space(names, {n: v for n, v in found.items() if issubclass(type(v), Space)})
+    if not designs and not scenarios and space is None:
         raise UserFileError(f"{name}: defines no design and no scenario; write e.g. {EXAMPLE}")
     for design in designs:
         try:
             check_design(design, names.used_elsewhere)
         except CompileError as error:
             raise UserFileError(f"{_shown(name, path, error.where.file)}:{error.where.line}: {error.what}") from None
-    return UserFile(name, tuple(designs), tuple(scenarios))
+    return UserFile(name, tuple(designs), tuple(scenarios), space)
 
 
 def _read(name: str, path: Path) -> bytes:
@@ -234,6 +239,13 @@ def _scenarios(names: _Names, found: dict[str, Scenario]) -> list[Scenario]:
             raise UserFileError(f"{names.place(variable)}: a second scenario {scenario.name!r}; rename the function")
         known[scenario.name] = scenario
     return list(known.values())
+
+
+def _space(names: _Names, found: dict[str, Space]) -> Space | None:
+    variables = [variable for variable, space in found.items() if space is not SPACE]
+    if len(variables) > 1:
+        raise UserFileError(f"{names.place(variables[1])}: a second space of scenarios; a file has one")
+    return found[variables[0]] if variables else None
 
 
 # Execution

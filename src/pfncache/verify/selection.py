@@ -7,17 +7,37 @@ import os
 from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
-from pfncache.designs.catalogue import DESIGNS, mainline_7_3
+from pfncache.designs.catalogue import DEFAULT_DESIGNS, DESIGNS, mainline_7_3
 from pfncache.designs.design import Design
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.scenario import Scenario
-from pfncache.scenarios.space.names import point_named, scenario_of
+from pfncache.scenarios.space.arrays import covering, thorough
+from pfncache.scenarios.space.names import SpaceScenario, point_named, scenario_of
 from pfncache.scenarios.space.point import ROOM
+from pfncache.scenarios.space.space import SPACE, Space
 from pfncache.verify.loader import UserFile, UserFileError, is_file, load, load_design, split
 from pfncache.verify.nearest import UnknownName
+
+
+class Extent(StrEnum):
+    """How much of the space of scenarios is searched beside the hand-chosen scenarios."""
+
+    NAMED = "named"
+    """Nothing of it."""
+    COVERING = "covering"
+    """The array that covers all pairs of values."""
+    THOROUGH = "thorough"
+    """The array that covers all triples of four dimensions, too."""
+
+    def scenarios(self, space: Space) -> tuple[SpaceScenario, ...]:
+        """Return the array."""
+        if self is Extent.NAMED:
+            return ()
+        return thorough(space) if self is Extent.THOROUGH else covering(space)
 
 
 @dataclass(frozen=True)
@@ -53,6 +73,8 @@ class Selection:
                 if scenario.name in scenarios:
                     raise UserFileError(f"{path}: another file defines a scenario {scenario.name!r} too")
                 scenarios[scenario.name] = scenario
+            if file.space is not None and any(f.space not in (None, file.space) for f in files.values()):
+                raise UserFileError(f"{path}: another file has a space of scenarios too")
             files[path] = file
         designs = list({id(design): design for design in designs}.values())
         if rename:
@@ -70,41 +92,58 @@ class Selection:
             raise UserFileError(f"one design is needed, not {len(self.designs)} ({names}); name one, as FILE.py:design")
         return self.designs[0] if self.designs else mainline_7_3
 
-    def _known(self) -> Mapping[str, Scenario]:
-        """Return the scenarios of the catalogue, and the files' own, by name."""
-        return ChainMap({scenario.name: scenario for scenario in self.scenarios}, cast(dict[str, Scenario], SCENARIOS))
+    @property
+    def space(self) -> Space:
+        """The space of scenarios: that of a file, or the catalogue's."""
+        return next((file.space for file in self.files if file.space is not None), SPACE)
+
+    def _array(self, extent: Extent) -> dict[str, Scenario]:
+        """Return the array that is not the catalogue's: of a file's own space, or the thorough one."""
+        if self.space is SPACE and extent is not Extent.THOROUGH:
+            return {}
+        some = Extent.COVERING if extent is Extent.NAMED else extent
+        return {scenario.name: scenario for scenario in some.scenarios(self.space)}
+
+    def _known(self, array: Mapping[str, Scenario] | None = None) -> Mapping[str, Scenario]:
+        """Return the scenarios of the catalogue, of an array, and the files' own, by name."""
+        own = {scenario.name: scenario for scenario in self.scenarios}
+        return ChainMap(own, {**(array or {})}, cast(dict[str, Scenario], SCENARIOS))
 
     def scenario(self, name: str) -> Scenario:
         """Return the scenario of exactly this name. Raises UnknownName."""
         known = self._known()
         if name not in known:
-            return next(iter(_of_the_space(name, known).values()))
+            return next(iter(_of_the_space(name, known, self.space).values()))
         return known[name]
 
-    def scenarios_named(self, wanted: Sequence[str]) -> list[Scenario]:
-        """Return the scenarios with these names or prefixes, or by default the catalogue's and the files'.
+    def scenarios_named(self, wanted: Sequence[str], extent: Extent = Extent.NAMED) -> list[Scenario]:
+        """Return the scenarios with these names or prefixes, or by default the catalogue's, the array, and the files'.
 
-        Files that define scenarios and no design are there to run these on other designs: then they are the default.
-        Raises UnknownName.
+        Files that define scenarios or a space and no design are there to run these on other designs: then they are the
+        default. Raises UnknownName.
         """
-        known = self._known()
         if not wanted:
             ours = all(design is DESIGNS.get(design.name) for design in self.designs)
-            return list(self.scenarios) if ours and self.scenarios else [*DEFAULT_SCENARIOS.values(), *self.scenarios]
+            if ours and (self.scenarios or self.space is not SPACE):
+                array = extent.scenarios(self.space) if self.space is not SPACE else ()
+                return [*array, *self.scenarios]
+            return [*DEFAULT_SCENARIOS.values(), *extent.scenarios(self.space), *self.scenarios]
+        more = self._array(extent)
+        known = self._known(more)
         chosen: dict[str, Scenario] = {}
         for name in wanted:
             own = [scenario.name for scenario in self.scenarios if scenario.name.startswith(name)]
-            found = [name] if name in known else [*SCENARIOS.starting_with(name), *own]
-            chosen.update({n: known[n] for n in found} or _of_the_space(name, known))
+            found = [name] if name in known else [*SCENARIOS.starting_with(name, more or None), *own]
+            chosen.update({n: known[n] for n in found} or _of_the_space(name, known, self.space))
         return list(chosen.values())
 
 
-def _of_the_space(name: str, known: Mapping[str, Scenario]) -> dict[str, Scenario]:
-    """Return the scenario of the space of this name, which no array has. Raises UnknownName."""
+def _of_the_space(name: str, known: Mapping[str, Scenario], space: Space) -> dict[str, Scenario]:
+    """Return the scenario of a space of this name, which no array has. Raises UnknownName."""
     if not name.startswith(f"{ROOM}/"):
         raise UnknownName("scenario", name, known)
     try:
-        scenario = scenario_of(point_named(name))
+        scenario = scenario_of(point_named(name, space))
     except ValueError as error:
         raise UnknownName.because(str(error)) from None
     return {scenario.name: scenario}
@@ -151,11 +190,19 @@ def design_named(name: str) -> Design:
 def searched(design: Design, scenario: Scenario, by_name: bool) -> bool:
     """True if a scenario is searched under a design.
 
-    The kernel must have the kind of memory. A design with a known fault is searched only where that shows and in a
+    The kernel must have the kind of memory. The array of the space is searched under the newest mainline, the series,
+    and designs that are not of the catalogue. A design with a known fault is searched only where that shows and in a
     user's own scenarios, unless scenarios were asked for `by_name`.
     """
+    if not by_name and isinstance(scenario, SpaceScenario) and not _has_array(design):
+        return False
     asked = by_name or scenario.name not in SCENARIOS
     return design.has(scenario.memory) and (asked or design.shown_by in ("", scenario.name))
+
+
+def _has_array(design: Design) -> bool:
+    """Return whether an array of the space is searched under a design by default."""
+    return design.name in DEFAULT_DESIGNS or DESIGNS.get(design.name) is not design
 
 
 def not_applicable(design: Design, scenarios: Sequence[Scenario], wanted: Sequence[str]) -> dict[str, str]:

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
+from pfncache.scenarios.space.coverage import SpaceCoverage
+from pfncache.scenarios.space.names import SpaceScenario
+from pfncache.scenarios.space.point import Point
+from pfncache.scenarios.space.space import SPACE, Space
+from pfncache.scenarios.world import MemoryKind
 from pfncache.verify import MAX_STATES
 from pfncache.verify.base import base_below, functions_of
 from pfncache.verify.comparison import Comparison
@@ -68,6 +73,10 @@ class Session:
     """What ended the run early."""
     violated: int = 0
     """Number of searches so far with a violation that counts."""
+    points: Mapping[str, Point] = field(default_factory=dict)
+    """The points of the scenarios that are of the space, by name."""
+    space: Space = SPACE
+    """The space of scenarios."""
     changed: Sequence[frozenset[str]] = ()
     """For each design: the functions that its series changes; none for a design without a series."""
     taken: int = 0
@@ -83,11 +92,13 @@ class Session:
         *,
         wanted: Sequence[str],
         options: SearchOptions,
+        space: Space = SPACE,
     ) -> Session:
         """Return the session that searches each scenario under each design that it applies to, and under its base.
 
         `wanted` are the names and prefixes that were asked for, if any: then these scenarios are searched under designs
-        of a known fault too. A series has its own base; of one that cannot be translated, nothing is searched.
+        of a known fault too. `space` is that of which scenarios are points. A series has its own base; of one that
+        cannot be translated, nothing is searched.
         """
         steps = [None if isinstance(given, Design) else given for given in designs]
         mine = [given if isinstance(given, Design) else given.design for given in designs]
@@ -119,6 +130,8 @@ class Session:
             options=options,
             bases=bases,
             scenarios=[[s.name for s in some] for some in chosen],
+            points={s.name: s.point for s in scenarios if isinstance(s, SpaceScenario)},
+            space=space,
             idle=[not_applicable(design, scenarios, wanted) for design in mine],
             changed=[changed_functions(s.base, s.design) if s is not None else frozenset() for s in steps],
         )
@@ -220,8 +233,17 @@ class Session:
             base_outcomes=known,
             base_functions=functions_of(base) if base is not None else frozenset(),
             changes=step.changes if step is not None else None,
+            space=self._space(design, mine),
             unaffected=self.unaffected(number),
         )
+
+    def _space(self, design: Design, outcomes: Sequence[Outcome]) -> SpaceCoverage | None:
+        """Return what part of the space was searched to its end under a design."""
+        if not any(outcome.scenario in self.points for outcome in outcomes):
+            return None
+        complete = [outcome.scenario for outcome in outcomes if outcome.is_complete]
+        points = [self.points[name] for name in complete if name in self.points]
+        return SpaceCoverage.of(points, [kind for kind in MemoryKind if design.has(kind)], self.space)
 
 
 def _base(given: Design | SeriesStep) -> Design | None:

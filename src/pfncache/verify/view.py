@@ -76,12 +76,23 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
     for design in designs:
         if design.coverage is not None:
             console.print("\n".join(design.coverage.lines(design.design)), markup=False, soft_wrap=True)
+    for text, names in space_lines(designs).items():
+        console.print(f"{', '.join(names)}: {text}", markup=False, soft_wrap=True)
     for design in designs:
         for line in against_base(design):
             console.print(line, markup=False, soft_wrap=True)
         by = design.design if len(designs) > 1 else "the series"
         show_changes(console, f"Changed by {by}", design.changes or ())
     console.print(f"{coverage([o for d in designs for o in d.outcomes])} in {seconds:.1f} s", style="dim")
+
+
+def space_lines(designs: Sequence[DesignOutcome]) -> dict[str, list[str]]:
+    """Return what part of the space was searched, with the names of the designs."""
+    found: dict[str, list[str]] = {}
+    for design in designs:
+        if design.space is not None:
+            found.setdefault(f"of the space of scenarios, {design.space}", []).append(design.design)
+    return found
 
 
 def against_base(design: DesignOutcome) -> list[str]:

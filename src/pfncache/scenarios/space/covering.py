@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, product
 
 Rule = tuple[tuple[int, ...], Callable[..., bool]]
 """Numbers of factors, and whether a combination of their values is allowed."""
+Table = tuple[tuple[int, ...], frozenset[tuple[int, ...]]]
+"""Numbers of factors, and the combinations of their values that are allowed."""
 Combination = tuple[tuple[int, ...], tuple[int, ...]]
 """Numbers of factors in rising order, and a value of each."""
 Row = tuple[int, ...]
@@ -23,14 +25,23 @@ class Factors:
     def __init__(self, sizes: Sequence[int], rules: Iterable[Rule] = ()) -> None:
         """Tabulate the rules; a row is completed in the order of the factors that most rules name."""
         self.sizes = tuple(sizes)
-        tables = [
+        self.tables: list[Table] = [
             (factors, frozenset(v for v in product(*(range(self.sizes[f]) for f in factors)) if allows(*v)))
             for factors, allows in rules
         ]
-        self._rules_of = [[table for table in tables if factor in table[0]] for factor in range(len(self.sizes))]
+        self._rules_of = [[table for table in self.tables if factor in table[0]] for factor in range(len(self.sizes))]
         ruled = [factor for factor, found in enumerate(self._rules_of) if found]
         self._order = sorted(ruled, key=lambda factor: -len(self._rules_of[factor]))
         self._known: dict[Row, bool] = {}
+
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules, as functions again."""
+        return [(factors, _member(allowed)) for factors, allowed in self.tables]
+
+    def restricted(self, factor: int, values: Iterable[int]) -> Factors:
+        """Return the factors, of one of which only these values are allowed."""
+        return Factors(self.sizes, [*self.rules, ((factor,), frozenset(values).__contains__)])
 
     def allows(self, row: Sequence[int]) -> bool:
         """Return whether a row, some of whose factors may be open, breaks no rule and can be completed."""
@@ -87,25 +98,30 @@ class Factors:
             (factors, values)
             for factors in combinations(range(len(self.sizes)) if among is None else sorted(among), strength)
             for values in product(*(range(self.sizes[factor]) for factor in factors))
-            if self.allows(self._row(factors, values))
+            if self.has((factors, values))
         ]
+
+    def has(self, one: Combination) -> bool:
+        """Return whether some whole row has a combination."""
+        return self.allows(self._row(*one))
 
     def cover(self, wanted: Iterable[Combination], rows: Iterable[Row] = ()) -> list[Row]:
         """Return rows that have each wanted combination that none of `rows` has. Equal arguments give equal rows.
 
         Each row begins with a wanted combination. Every other factor gets the value that adds the most wanted ones; of
-        several values, the one that the fewest rows have.
+        several values, the one that the fewest rows have. In the end, rows are left out that have no wanted one alone.
         """
         left = _Wanted(wanted)
         for row in rows:
             left.remove(row)
+        needed = left.combinations()
         used: Counter[tuple[int, int]] = Counter()
         found = []
         while (first := left.first()) is not None:
             found.append(self._filled(self._row(*first), left, used))
             used.update(enumerate(found[-1]))
             left.remove(found[-1])
-        return found
+        return _without_spare(found, needed)
 
     def _filled(self, row: list[int], left: _Wanted, used: Counter[tuple[int, int]]) -> Row:
         """Return a row with a value for each open factor."""
@@ -125,6 +141,28 @@ class Factors:
         return row
 
 
+def _without_spare(rows: list[Row], needed: Mapping[tuple[int, ...], Collection[tuple[int, ...]]]) -> list[Row]:
+    """Return the rows without those whose needed combinations other rows have too."""
+
+    def having(row: Row) -> list[Combination]:
+        named = ((factors, tuple([row[factor] for factor in factors])) for factors in needed)
+        return [(factors, values) for factors, values in named if values in needed[factors]]
+
+    count = Counter(one for row in rows for one in having(row))
+    kept = []
+    for row in rows:
+        mine = having(row)
+        if all(count[one] > 1 for one in mine):
+            count.subtract(mine)
+        else:
+            kept.append(row)
+    return kept
+
+
+def _member(allowed: frozenset[tuple[int, ...]]) -> Callable[..., bool]:
+    return lambda *values: values in allowed
+
+
 class _Wanted:
     """Combinations that no row has yet."""
 
@@ -137,6 +175,10 @@ class _Wanted:
         """Return a combination of the factors that lack the most, or None if nothing is left."""
         factors = max(self._left, key=lambda key: len(self._left[key]), default=())
         return (factors, next(iter(self._left[factors]))) if self._left.get(factors) else None
+
+    def combinations(self) -> dict[tuple[int, ...], frozenset[tuple[int, ...]]]:
+        """Return the combinations, by factors."""
+        return {factors: frozenset(values) for factors, values in self._left.items()}
 
     def remove(self, row: Sequence[int]) -> None:
         """Remove the combinations that a row has."""

@@ -26,7 +26,8 @@ class Dimension(Generic[V]):
     name: str
     meaning: str
     values: tuple[V, ...]
-    """The first is the default, which the name of a scenario leaves out."""
+    usual: V | None = None
+    """The default, if that is not the first: then a space that is narrowed may lack it."""
 
     def __getitem__(self, name: str) -> V:
         """Return the value of a name. Raises KeyError."""
@@ -39,8 +40,8 @@ class Dimension(Generic[V]):
 
     @property
     def default(self) -> V:
-        """The value that a scenario has if it names none."""
-        return self.values[0]
+        """The value that a scenario has if it names none, and that its name leaves out."""
+        return self.usual or self.values[0]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Constraint:
 
     dimensions: tuple[str, ...]
     allows: Callable[..., bool]
-    """Returns whether a combination is allowed, for the names of the values in the order of `dimensions`."""
+    """Returns whether a combination is allowed, for its values in the order of `dimensions`."""
     reason: str
 
 

@@ -4,22 +4,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 from pfncache.scenarios.scenario import Scenario
-from pfncache.scenarios.space.constraints import CONSTRAINTS
 from pfncache.scenarios.space.point import ROOM, Point
-from pfncache.scenarios.space.space import BY_NAME
+from pfncache.scenarios.space.space import SPACE, Space
 
 FORM = re.compile(rf"{ROOM}/(?P<memory>[^/]+)/(?P<user>[^/+]+)\+(?P<operation>[^/]+)(?:/(?P<more>[^/]+))?")
 EXAMPLE = "space/anon/clock+munmap/memslots=adjacent,start=page-gone"
 
 
-def scenario_of(point: Point) -> Scenario:
+@dataclass(frozen=True)
+class SpaceScenario(Scenario):
+    """A scenario of the space."""
+
+    point: Point = field(default_factory=lambda: Point(()))
+
+
+def scenario_of(point: Point) -> SpaceScenario:
     """Return the scenario of a point."""
-    return Scenario(point.name, point.hazard, point.build, memory=point["memory"])
+    return SpaceScenario(point.name, point.hazard, point.build, memory=point["memory"], point=point)
 
 
-def point_named(name: str) -> Point:
+def point_named(name: str, space: Space = SPACE) -> Point:
     """Return the point of a name, which may leave out what is the default.
 
     Raises ValueError with a line that says what is wrong, and what would be right.
@@ -34,14 +41,14 @@ def point_named(name: str) -> Point:
             raise ValueError(f"{pair!r} is no DIMENSION=VALUE of a dimension that is not named yet, as pages=2")
         chosen[dimension] = value
     for dimension, value in chosen.items():
-        if dimension not in BY_NAME:
-            raise ValueError(f"the space has no dimension {dimension!r}; it has {', '.join(BY_NAME)}")
-        if value not in BY_NAME[dimension].names:
-            raise ValueError(f"{dimension} has no value {value!r}; it has {', '.join(BY_NAME[dimension].names)}")
-    point = Point.of(chosen)
-    for rule in CONSTRAINTS:
-        values = [point[dimension] for dimension in rule.dimensions]
-        if not rule.allows(*values):
-            pairs = ", ".join(f"{d}={v}" for d, v in zip(rule.dimensions, values, strict=True))
-            raise ValueError(f"no scenario has {pairs}: {rule.reason}")
+        if dimension not in space.by_name:
+            raise ValueError(f"the space has no dimension {dimension!r}; it has {', '.join(space.by_name)}")
+        if value not in space.by_name[dimension].names:
+            known = ", ".join(space.by_name[dimension].names)
+            raise ValueError(f"{dimension} has no value {value!r}; it has {known}")
+    point = Point.of(chosen, space)
+    if point.broken is not None:
+        rule, values = point.broken
+        pairs = ", ".join(f"{dimension}={value}" for dimension, value in values.items())
+        raise ValueError(f"no scenario has {pairs}: {rule.reason}")
     return point

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.check.system import Call
 from pfncache.scenarios.operations import OPERATIONS, Operation
-from pfncache.scenarios.space.dimension import Dimension, Value
+from pfncache.scenarios.space.dimension import Dimension
 from pfncache.scenarios.world import MemoryKind, World
 
 ANON = frozenset({MemoryKind.ANON})
@@ -50,6 +50,4 @@ SPACE_OPERATIONS = OPERATIONS | {
     )
 }
 """Every operation of the space, by name: those of the sweep, and what takes a page away in a rarer way."""
-OPERATION = Dimension(
-    "operation", "what runs beside the user", tuple(Value(op.name, op.meaning) for op in SPACE_OPERATIONS.values())
-)
+OPERATION = Dimension("operation", "what runs beside the user", tuple(SPACE_OPERATIONS.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pfncache.check.system import Call, System
@@ -15,11 +15,11 @@ from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios import users
 from pfncache.scenarios.operations import Operation
 from pfncache.scenarios.region import SlotLayout
+from pfncache.scenarios.space.dimension import Constraint
 from pfncache.scenarios.space.memslots import layout
-from pfncache.scenarios.space.operation import SPACE_OPERATIONS
 from pfncache.scenarios.space.reach import excuses
-from pfncache.scenarios.space.space import BY_NAME, DIMENSIONS
-from pfncache.scenarios.space.user import USER, User, pv_time
+from pfncache.scenarios.space.space import SPACE, Space
+from pfncache.scenarios.space.user import User, pv_time
 from pfncache.scenarios.world import MemoryKind, World, WorldOptions
 
 ROOM = "space"
@@ -33,16 +33,42 @@ class Point:
     """A value of each dimension, by name; a dimension that is left out has its default."""
 
     chosen: tuple[tuple[str, str], ...]
+    space: Space = field(default=SPACE, compare=False, repr=False)
+    """The space that has the values."""
 
     @classmethod
-    def of(cls, chosen: Mapping[str, str]) -> Point:
+    def of(cls, chosen: Mapping[str, str], space: Space = SPACE) -> Point:
         """Return the point of these values, without those that are the default."""
-        named = ((one.name, chosen.get(one.name, one.default.name)) for one in DIMENSIONS)
-        return cls(tuple((name, value) for name, value in named if value != BY_NAME[name].default.name))
+        named = ((one, chosen.get(one.name, one.default.name)) for one in space.dimensions)
+        return cls(tuple((one.name, value) for one, value in named if value != one.default.name), space)
 
     def __getitem__(self, dimension: str) -> str:
         """Return the name of the value in a dimension."""
-        return dict(self.chosen).get(dimension, BY_NAME[dimension].default.name)
+        return dict(self.chosen).get(dimension, self.space.by_name[dimension].default.name)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The name of the value in every dimension."""
+        return {dimension.name: self[dimension.name] for dimension in self.space.dimensions}
+
+    @property
+    def user(self) -> User:
+        """The path by which KVM accesses guest memory."""
+        return cast(User, self.space.by_name["user"][self["user"]])
+
+    @property
+    def operation(self) -> Operation:
+        """What runs beside the user."""
+        return cast(Operation, self.space.by_name["operation"][self["operation"]])
+
+    @property
+    def broken(self) -> tuple[Constraint, dict[str, str]] | None:
+        """The first constraint that the point breaks, with the names of the values; None if it breaks none."""
+        for rule in self.space.constraints:
+            names = {dimension: self[dimension] for dimension in rule.dimensions}
+            if not rule.allows(*(self.space.by_name[dimension][name] for dimension, name in names.items())):
+                return rule, names
+        return None
 
     @property
     def name(self) -> str:
@@ -54,7 +80,7 @@ class Point:
     @property
     def hazard(self) -> str:
         """What could go wrong, in a line."""
-        return f"{USER[self['user']].meaning}, while {self['operation']} runs on {self['memory']} memory"
+        return f"{self.user.meaning}, while {self['operation']} runs on {self['memory']} memory"
 
     @property
     def layout(self) -> SlotLayout:
@@ -63,7 +89,7 @@ class Point:
 
     def build(self, kernel: type[Vmlinux], defer_setup: bool = False) -> System:
         """Return the closed system on a kernel."""
-        user, operation = USER[self["user"]], SPACE_OPERATIONS[self["operation"]]
+        user, operation = self.user, self.operation
         world = World(kernel, MemoryKind(self["memory"]), defer_setup=defer_setup, **self._options(user, operation))
         user.prepare(world)
         first = self._start(world, user)

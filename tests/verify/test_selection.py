@@ -9,10 +9,10 @@ import pytest
 
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
-from pfncache.verify.loader import UserFileError
-from pfncache.verify.nearest import UnknownName
 from pfncache.scenarios.space.arrays import covering, thorough
 from pfncache.scenarios.space.names import SpaceScenario
+from pfncache.verify.loader import UserFileError
+from pfncache.verify.nearest import UnknownName
 from pfncache.verify.selection import Extent, Selection, design_named, designs_named, searched
 
 SCENARIO = (
@@ -87,9 +87,9 @@ def test_a_file_may_have_a_space() -> None:
     assert {name.partition("+")[0] for name in more[len(DEFAULT_SCENARIOS) :]} == {"space/anon/guest"}
     with pytest.raises(UnknownName, match="user has no value 'walk'; it has clock"):
         names_of("space.py", wanted=("space/anon/walk+munmap",))
-    with pytest.raises(UserFileError, match="^more.py: another file has a space of scenarios too"):
+    with pytest.raises(UserFileError, match=r"^more\.py: another file has a space of scenarios too"):
         Selection.of(["space.py", "more.py"])
-    with pytest.raises(UserFileError, match="^two.py:3: a second space of scenarios; a file has one"):
+    with pytest.raises(UserFileError, match=r"^two\.py:3: a second space of scenarios; a file has one"):
         Selection.of(["two.py"])
 
 

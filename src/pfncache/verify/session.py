@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
+from pfncache.scenarios.space.counting import coverage_of
 from pfncache.scenarios.space.coverage import SpaceCoverage
 from pfncache.scenarios.space.names import SpaceScenario
 from pfncache.scenarios.space.point import Point
@@ -18,7 +19,7 @@ from pfncache.scenarios.world import MemoryKind
 from pfncache.verify import MAX_STATES
 from pfncache.verify.base import base_below, functions_of
 from pfncache.verify.comparison import Comparison
-from pfncache.verify.coverage import coverage_of
+from pfncache.verify.coverage import coverage_of as lines_covered
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.identity import changed_functions
 from pfncache.verify.job import Job
@@ -229,7 +230,7 @@ class Session:
             patches=tuple(patch.subject() for patch in design.patches[len(base.patches) if base is not None else 0 :]),
             outcomes=mine + idle,
             base=base.name if base is not None else None,
-            coverage=coverage_of(design, mine) if self.options.coverage else None,
+            coverage=lines_covered(design, mine) if self.options.coverage else None,
             base_outcomes=known,
             base_functions=functions_of(base) if base is not None else frozenset(),
             changes=step.changes if step is not None else None,
@@ -243,7 +244,7 @@ class Session:
             return None
         complete = [outcome.scenario for outcome in outcomes if outcome.is_complete]
         points = [self.points[name] for name in complete if name in self.points]
-        return SpaceCoverage.of(points, [kind for kind in MemoryKind if design.has(kind)], self.space)
+        return coverage_of(points, [kind for kind in MemoryKind if design.has(kind)], self.space)
 
 
 def _base(given: Design | SeriesStep) -> Design | None:

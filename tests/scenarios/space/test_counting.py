@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 from pfncache.scenarios.space.arrays import SERIES_ONLY, covering, factors, row_of, thorough
-from pfncache.scenarios.space.coverage import SpaceCoverage, count
+from pfncache.scenarios.space.counting import count, coverage_of
 from pfncache.scenarios.space.covering import Factors
 from pfncache.scenarios.space.names import point_named
 from pfncache.scenarios.space.space import SPACE, Space
@@ -38,7 +38,7 @@ def test_rows_are_counted(some: Factors) -> None:
     "memory", [EVERY, [kind for kind in EVERY if kind not in SERIES_ONLY]], ids=["all", "mainline"]
 )
 def test_the_array_has_every_pair(memory: list[str]) -> None:
-    found = SpaceCoverage.of([scenario.point for scenario in covering()], memory)
+    found = coverage_of([scenario.point for scenario in covering()], memory)
     assert found.pairs == found.of_pairs > 2400
     assert found.points == sum(scenario.memory in memory for scenario in covering()) <= 500
     assert found.of_points > 2_000_000
@@ -60,15 +60,13 @@ def test_the_thorough_array_has_every_triple(space: Space) -> None:
 
 def test_part_of_a_space() -> None:
     points = [point_named(name) for name in ("space/anon/clock+munmap", "space/anon/clock+munmap/pages=2")]
-    found = SpaceCoverage.of(
-        [*points, points[0], point_named("space/memfd/clock+munmap")], ["anon", "gmem-unmapped"], SMALL
-    )
+    found = coverage_of([*points, points[0], point_named("space/memfd/clock+munmap")], ["anon", "gmem-unmapped"], SMALL)
     assert (found.points, found.pairs) == (2, 78 + 12)  # of 13 dimensions: each two; then those of the two with pages
     assert found.of_points == sum(1 for _ in factors(SMALL).rows())
     assert str(found).startswith(f"2 of {found.of_points:,} points, with 90 of {found.of_pairs:,} pairs of values")
 
 
 def test_a_kernel_without_the_memory_has_less_of_the_space() -> None:
-    some, every = (SpaceCoverage.of([], memory, SMALL) for memory in (["anon"], EVERY))
+    some, every = (coverage_of([], memory, SMALL) for memory in (["anon"], EVERY))
     of_anon = sum(SMALL.by_name["memory"].names[row[0]] == "anon" for row in factors(SMALL).rows())
     assert (some.of_points, every.of_points) == (of_anon, count(factors(SMALL)))

@@ -92,8 +92,14 @@ def test_a_vcpu_that_sends_the_event_before_the_callback_has_ended(scenario: str
     assert outcome.verdict == "holds", outcome.properties
 
 
-@pytest.mark.parametrize("beside", ["memfd/timer+slot-delete", "memfd/timer+mprotect", "gmem-mmap/timer+slot-replace"])
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "memfd/timer+slot-delete", "memfd/timer+mprotect", "gmem-mmap/timer+slot-replace",
+        "memfd/timer+memory-failure", "gmem-mmap/timer+memory-failure",
+    ],
+)  # fmt: skip
 def test_an_event_that_the_vcpu_cannot_send(beside: str) -> None:
-    """KVM drops an event if there is no memslot, or no permission to write."""
+    """KVM drops an event if there is no memslot, no permission to write, or no page but one whose memory has failed."""
     scenario = scenario_of(point_named(f"space/{beside}/context=irq"))
     assert run(Job(mainline_7_3, scenario, 200_000)).verdict == "holds"

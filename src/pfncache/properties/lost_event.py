@@ -73,7 +73,12 @@ class LostEventProbe(Oracle):
         if not vma.present or not vma.writable:
             return False
         mapping = vma.mapping
-        return mapping is None or not mapping.no_direct_map
+        if mapping is None:
+            return True
+        page = mapping.i_pages[vma.pgoff].page
+        if page is not None and page.hwpoison:
+            return False
+        return not mapping.no_direct_map
 
 
 LOST_EVENT = Property(

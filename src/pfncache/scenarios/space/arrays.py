@@ -22,9 +22,11 @@ TRIPLES = (
 address depends on who looks which of them up, and when."""
 FOCUS: tuple[tuple[Mapping[str, Collection[str]], tuple[str, ...]], ...] = (
     ({"user": ("guest",), "memslots": SHARED_PAGE}, ("memory", "position", "start")),
+    ({"user": ("guest",)}, ("memory", "binding")),
     ({"user": ("clock", "shared-info"), "memslots": SHARED_PAGE, "start": ("elsewhere",)}, ("memory",)),
 )
-"""Values, and dimensions of which the covering array has every combination with them: two gfns have one user page."""
+"""Values, and dimensions of which the covering array has every combination with them: two gfns have one user page, or
+the guest has a page of a file."""
 THOROUGH = ("user", "memory", "operation", "start")
 """Dimensions of which the thorough array has every combination of three."""
 

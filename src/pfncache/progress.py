@@ -19,7 +19,10 @@ Advance = Callable[[str, str], None]
 
 @contextmanager
 def progress(verb: str, total: int, done: int = 0, *, work: str = "searched") -> Iterator[Advance]:
-    """Yield a function that is called when a part of the work is done; `done` parts already are."""
+    """Yield a function that is called when a part of the work is done; `done` parts already are.
+
+    A `total` of 0 stands for an unknown number.
+    """
     show = _bar if sys.stderr is not None and sys.stderr.isatty() else _lines
     with show(verb, total, done, work) as advance:
         yield advance
@@ -32,7 +35,7 @@ def _bar(verb: str, total: int, done: int, work: str) -> Iterator[Advance]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=total, completed=done)
+        task = bar.add_task(verb, total=total or None, completed=done)
 
         def advance(label: str, note: str) -> None:
             bar.update(task, advance=1, description=label[:LABEL_WIDTH].ljust(LABEL_WIDTH))
@@ -49,9 +52,10 @@ def _lines(verb: str, total: int, done: int, work: str) -> Iterator[Advance]:
         nonlocal count, shown
         count += 1
         now = time.monotonic()
-        if now - shown >= PIPE_SECONDS and count < total:
+        if now - shown >= PIPE_SECONDS and (count < total or not total):
             shown = now
-            parts = [f"{verb}: {count:,} of {total:,} {work}", *([note] if note else []), f"{now - started:.0f} s"]
+            of = f" of {total:,}" if total else ""
+            parts = [f"{verb}: {count:,}{of} {work}", *([note] if note else []), f"{now - started:.0f} s"]
             print(", ".join(parts), file=sys.stderr, flush=True)  # noqa: T201 (it is what this is for)
 
     yield advance

@@ -25,7 +25,9 @@ def members(value: Any) -> Iterator[str]:
 
 def test_members_of_verify(pfncache: Callable[..., Run]) -> None:
     scenarios = ("-s", "gpc/activate-twice", "-s", "space/anon/clock+munmap")
-    document = pfncache("verify", "list-outside-refresh-lock", *scenarios, "--coverage", "--json").document
+    document = pfncache(
+        "verify", "list-outside-refresh-lock", *scenarios, "--coverage", "--minimise", "--json"
+    ).document
     text = PAGE.read_text()
     section = text[text.index("## verify") : text.index("## The other verbs")]
     rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)

@@ -11,7 +11,8 @@ from pfncache.linux.include.linux.kvm_host import Kvm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.types import Hva
 from pfncache.linux.vmlinux import Vmlinux
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.linux.conftest import HVA, Host, reported
 from tests.properties.conftest import some_page
 

@@ -39,6 +39,7 @@ class VerifyCommand(DocumentedCommand):
 @click.option("--thorough", is_flag=True, help="Search the larger array of the space of scenarios.")
 @click.option("--all", "everything", is_flag=True, help="Every design, older kernels and reverted fixes too.")
 @click.option("--coverage", is_flag=True, help="List the lines of each design that no scenario reaches.")
+@click.option("--minimise", is_flag=True, help="Show each violation in the smallest world that still has it.")
 @click.option("--each-patch", is_flag=True, help="Check a series patch by patch, as it would be bisected.")
 @click.option("--absolute", is_flag=True, help="Count what the mainline version below a design violates, too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

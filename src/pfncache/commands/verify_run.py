@@ -50,6 +50,7 @@ class VerifyOptions:
     processes: int | None
     watch: bool = False
     thorough: bool = False
+    minimise: bool = False
 
     def check(self) -> None:
         """Raise a usage error for options that exclude each other."""
@@ -73,6 +74,7 @@ class VerifyOptions:
         if not any(is_file(name) for name in self.designs):
             raise click.UsageError("--watch is for a file of your own; give FILE.py, too")
         others = {"--json": self.as_json, "--ktap": self.as_ktap, "--junit": self.junit, "--coverage": self.coverage}
+        others["--minimise"] = self.minimise
         for option, given in others.items():
             if given:
                 raise click.UsageError(f"--watch shows what differs as text; leave out {option}, or --watch")
@@ -119,9 +121,11 @@ def run(options: VerifyOptions) -> ExitStatus:
         with users_output_on_stderr(), usage_errors():
             options.check()
             session = _plan(options)
-            from pfncache.verify.view import run_with_progress
+            from pfncache.verify.view import minimise_with_progress, run_with_progress
 
             run_with_progress(session)
+            if options.minimise and session.interrupted is None:
+                minimise_with_progress(session)
         stop()
         record.status = _status(session, session.outcomes)
         _show(options, session, record)

@@ -83,6 +83,8 @@ CLOCK_REFUSED = {
     MemoryKind.GMEM_NDM: "mainline looks the page up with GUP, which refuses memory without a direct map",
 }
 """By kind of memory: why a refresh fails in mainline, whatever runs beside it."""
+SETUP = "setup"
+"""The only actor of a system in which the set-up itself violates a property."""
 DEVICE_PFN = 6
 """A pfn without struct page."""
 
@@ -229,7 +231,7 @@ class World:
         self.stated: tuple[str, ...] = ()
         self.unreachable: dict[str, str] = {}
         self.optional: set[str] = set()
-        self.setup = TaskStruct("setup", mm=self.mm)
+        self.setup = TaskStruct(SETUP, mm=self.mm)
         self._make_memory(size["files"], size["file_pages"])
         if memory.is_private and not size["shared_attribute"]:
             for attributes in self.kvm.mem_attr_array[:gfns]:  # without a slot, that is all that the ioctl does
@@ -366,7 +368,7 @@ class World:
                 others = ", ".join(n for n in names if n != actor.name) or "none"
                 raise ValueError(f"{actor.name} interrupts {actor.interrupts!r}; the other actors: {others}")
         if self.defer_setup:
-            self.actors = [Actor("setup", self.setup, tuple(self.deferred))]
+            self.actors = [Actor(SETUP, self.setup, tuple(self.deferred))]
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
         targets = () if self.defer_setup else (*targets_of(self.actors), *self.stated)
         at_end = Call(self.kernel.trace_quiescent, (self.kvm,))

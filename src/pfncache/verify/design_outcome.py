@@ -13,6 +13,7 @@ from pfncache.scenarios.space.coverage import SpaceCoverage
 from pfncache.series.change import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import Coverage
+from pfncache.verify.minimised import Minimised
 from pfncache.verify.outcome import Outcome, Violation
 
 
@@ -47,6 +48,8 @@ class DesignOutcome:
     """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
     space: SpaceCoverage | None = None
     """What part of the space of scenarios was searched to its end; None if no scenario is of the space."""
+    minimised: tuple[Minimised, ...] | None = None
+    """For each property with new violations, the smallest world that shows one; None if that was not asked for."""
     unaffected: frozenset[str] = frozenset()
     """Of a series in C: the scenarios that run no function which it changes; they have the base's outcome."""
 

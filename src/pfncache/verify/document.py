@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from pfncache.series.change import SourceChange
-from pfncache.verify.comparison import Comparison
+from pfncache.verify.comparison import AgainstBase, Comparison
 from pfncache.verify.design_outcome import DesignOutcome
+from pfncache.verify.minimised import Minimised
 from pfncache.verify.outcome import Violation
 from pfncache.verify.run_record import RunRecord
 
@@ -40,12 +41,25 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "base": design.base,
         "verdict": design.verdict,
         "space": asdict(design.space) if design.space is not None else None,
+        "minimised": [_minimised(one, design) for one in design.minimised] if design.minimised is not None else None,
         "coverage": design.coverage.as_json() if design.coverage is not None else None,
         "changes": [change_as_json(change) for change in design.changes] if design.changes is not None else None,
         "scenarios": [
             _scenario(comparison, compared) | {"unaffected": comparison.outcome.scenario in design.unaffected}
             for comparison in comparisons
         ],
+    }
+
+
+def _minimised(found: Minimised, design: DesignOutcome) -> dict[str, Any]:
+    return {
+        "found_in": found.found_in,
+        "scenario": found.scenario,
+        "needed": dict(found.needed),
+        "left_out": list(found.left_out),
+        "bounds": found.outcome.bounds,
+        "searches": found.searches,
+        "violation": _violation(found.violation) | {"against_base": AgainstBase.NEW if design.base else None},
     }
 
 

@@ -24,6 +24,7 @@ from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.identity import changed_functions
 from pfncache.verify.job import Job
 from pfncache.verify.kept_outcomes import KeptOutcomes
+from pfncache.verify.minimised import Minimised
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.reach import compared
 from pfncache.verify.selection import not_applicable, searched
@@ -82,6 +83,10 @@ class Session:
     """For each design: the functions that its series changes; none for a design without a series."""
     taken: int = 0
     """Number of jobs whose outcome is one of an earlier run."""
+    planned: Sequence[Job] = ()
+    """All jobs, with those whose outcome is one of an earlier run."""
+    _minimised: dict[int, list[Minimised]] = field(default_factory=dict)
+    """By number of the design."""
     _found: dict[tuple[int, str], Outcome] = field(default_factory=dict)
     """Outcomes so far, by the identity of the design and the name of the scenario."""
 
@@ -142,6 +147,7 @@ class Session:
 
     def _take_kept(self) -> None:
         """Take the outcomes that are on disk; of a design whose base is to be searched, none is judged before that."""
+        self.planned = self.jobs
         kept: dict[str, KeptOutcomes] = {}
         left: list[Job] = []
         searched: set[tuple[int, str]] = set()
@@ -209,6 +215,21 @@ class Session:
             functions = functions_of(job.base) if job.base is not None else frozenset()
             self.violated += bool(Comparison.of(outcome, known, functions).new)
 
+    def minimise(self, on_search: Callable[[str], None] = lambda name: None) -> None:
+        """Find the smallest world of each property's shortest new violation. Ctrl-C and SIGTERM end the run."""
+        from pfncache.verify.minimise import Minimiser  # noqa: PLC0415 (it imports Numba)
+
+        jobs = {(id(job.design), job.scenario_name): job for job in self.planned or self.jobs}
+        try:
+            for number, outcome in enumerate(self.outcomes):
+                found = self._minimised.setdefault(number, [])
+                for scenario, violation in outcome.shortest():
+                    job = jobs[id(self.designs[number]), scenario]
+                    minimiser = Minimiser(job=job, violation=violation, base=self.bases[number])
+                    found.append(minimiser.run(on_search))
+        except (KeyboardInterrupt, Terminated) as reason:
+            self.interrupted = reason
+
     @property
     def outcomes(self) -> list[DesignOutcome]:
         """The outcomes of each design, in the order of the scenarios; what was not searched is bounded."""
@@ -235,6 +256,7 @@ class Session:
             base_functions=functions_of(base) if base is not None else frozenset(),
             changes=step.changes if step is not None else None,
             space=self._space(design, mine),
+            minimised=tuple(self._minimised[number]) if number in self._minimised else None,
             unaffected=self.unaffected(number),
         )
 

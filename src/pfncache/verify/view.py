@@ -17,7 +17,7 @@ from pfncache.series.view import show_changes
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome, DesignVerdict
 from pfncache.verify.job import Job
-from pfncache.verify.outcome import Outcome
+from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.session import Session
 from pfncache.verify.trace import render
 
@@ -51,6 +51,12 @@ def run_with_progress(session: Session) -> None:
         session.run(on_done)
 
 
+def minimise_with_progress(session: Session) -> None:
+    """Minimise what a session has found, with a line on standard error now and then."""
+    with progress("minimise", 0, work="smaller worlds searched") as advance:
+        session.minimise(lambda name: advance(name, ""))
+
+
 def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = False, width: int | None = None) -> None:
     """Print the tables, and of a single design the traces of new violations, `width` columns wide.
 
@@ -67,11 +73,14 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
         shown = [c for c in design.comparisons if design.base is None or by_name or _differs(c)]
         if shown:
             console.print(_scenario_table(design, shown))
-        for scenario, violation in design.shortest():
-            console.print(f"\n[bold]{violation.property}[/] in {scenario}, the shortest interleaving:\n")
-            click.echo(render(violation.trace, width) if violation.trace is not None else f"=> {violation.reason}")
-        if shown or design.broken:
-            console.print()
+        if design.minimised is None:
+            for scenario, violation in design.shortest():
+                _show_violation(console, scenario, violation, width)
+    for design in designs:
+        for found in design.minimised or ():
+            _show_violation(console, found.scenario, found.violation, width, f"({found.note})")
+    if (len(designs) == 1 and (shown or designs[0].broken)) or any(design.minimised for design in designs):
+        console.print()
     console.print(_design_table(designs))
     for design in designs:
         if design.coverage is not None:
@@ -93,6 +102,15 @@ def space_lines(designs: Sequence[DesignOutcome]) -> dict[str, list[str]]:
         if design.space is not None:
             found.setdefault(f"of the space of scenarios, {design.space}", []).append(design.design)
     return found
+
+
+def _show_violation(console: Console, scenario: str, violation: Violation, width: int | None, note: str = "") -> None:
+    """Print a violation: its trace, or its reason if there is none."""
+    console.print(f"\n[bold]{violation.property}[/] in {scenario}, the shortest interleaving:", soft_wrap=True)
+    if note:
+        console.print(note, markup=False, soft_wrap=True)
+    console.print()
+    click.echo(render(violation.trace, width) if violation.trace is not None else f"=> {violation.reason}")
 
 
 def against_base(design: DesignOutcome) -> list[str]:

@@ -14,8 +14,9 @@ from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import predict
 from pfncache.matrix.view import word
 from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.verify.job import Job
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.runner import Job, run, run_jobs
+from pfncache.verify.runner import run, run_jobs
 
 STATES = 2_000_000
 WITHOUT = {

@@ -24,7 +24,7 @@ def members(value: Any) -> Iterator[str]:
 
 
 def test_members_of_verify(pfncache: Callable[..., Run]) -> None:
-    scenarios = ("-s", "gpc/activate-twice", "-s", "space/anon/clock+munmap")
+    scenarios = ("-s", "gpc/activate-twice", "-s", "space/anon/cache+touch/start=never-used,context=two-tasks")
     document = pfncache(
         "verify", "list-outside-refresh-lock", *scenarios, "--coverage", "--minimise", "--json"
     ).document

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pfncache.check.verdict import Verdict
 from pfncache.scenarios.space.coverage import SpaceCoverage
+from pfncache.scenarios.space.locate import Located, Values, locate
 from pfncache.series.change import SourceChange
 from pfncache.verify.comparison import Comparison
 from pfncache.verify.coverage import Coverage
@@ -48,6 +49,8 @@ class DesignOutcome:
     """Of a series in C: what it changes, and what of that was checked; None for a design in Python."""
     space: SpaceCoverage | None = None
     """What part of the space of scenarios was searched to its end; None if no scenario is of the space."""
+    points: Mapping[str, Values] = field(default_factory=dict)
+    """Of the scenarios that are of the space: the name of the value in each dimension."""
     minimised: tuple[Minimised, ...] | None = None
     """For each property with new violations, the smallest world that shows one; None if that was not asked for."""
     unaffected: frozenset[str] = frozenset()
@@ -84,6 +87,18 @@ class DesignOutcome:
     def incomplete(self) -> int:
         """The number of scenarios that were not searched to their end, be it that a violation was found."""
         return sum(not o.is_complete for o in self.outcomes)
+
+    @property
+    def located(self) -> dict[str, Located]:
+        """What the points of the space have in common that have new violations of a property, by property."""
+        found: dict[str, Located] = {}
+        some = [c for c in self.comparisons if c.outcome.scenario in self.points]
+        for name in self.broken:
+            showing = [c.outcome.scenario for c in some if any(v.property == name for v in c.new)]
+            others = [c.outcome.scenario for c in some if c.outcome.is_complete and name not in c.outcome.properties]
+            if showing:
+                found[name] = locate([self.points[s] for s in showing], [self.points[s] for s in others])
+        return found
 
     def count(self, *verdicts: Verdict) -> int:
         """Return the number of scenarios with one of these verdicts."""

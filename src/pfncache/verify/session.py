@@ -256,6 +256,7 @@ class Session:
             base_functions=functions_of(base) if base is not None else frozenset(),
             changes=step.changes if step is not None else None,
             space=self._space(design, mine),
+            points={o.scenario: self.points[o.scenario].values for o in mine if o.scenario in self.points},
             minimised=tuple(self._minimised[number]) if number in self._minimised else None,
             unaffected=self.unaffected(number),
         )

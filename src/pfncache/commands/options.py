@@ -55,6 +55,11 @@ sweep_bounds = together(
     click.option("--memory", "memories", metavar="KIND", multiple=True, shell_complete=complete_memory, help="Only this kind."),  # noqa: E501
 )  # fmt: skip
 """The size of a sweep."""
+sweep_points = together(
+    click.option("--points", type=COUNT, default=None, help="Search so many points of the space of scenarios instead, drawn at random."),  # noqa: E501
+    click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the points that are drawn."),  # noqa: E501
+)  # fmt: skip
+"""A sweep of the space."""
 sweep_limits = together(
     click.option("--seconds", type=float, callback=_positive, default=60.0, show_default=True, help="Limit of each search."),  # noqa: E501
     click.option("--megabytes", type=COUNT, default=1024, show_default=True, help="Limit of each search."),

@@ -16,6 +16,9 @@ from pfncache.commands.names import check_designs, memory_kinds, usage_errors
 from pfncache.interrupts import Terminated
 
 if TYPE_CHECKING:
+    from pfncache.scenarios.shape import ShapeBounds
+    from pfncache.scenarios.space.sampling import Sample
+    from pfncache.sweep.job import SweepJob
     from pfncache.sweep.store import Store
 
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 @options.designs
 @click.option("-o", "--output", type=options.FILE, default="sweep.sqlite", show_default=True, help="Results; a sweep that has begun there goes on.")  # fmt: skip # noqa: E501
 @options.sweep_bounds
+@options.sweep_points
 @options.sweep_limits
 @options.first
 @options.processes
@@ -30,9 +34,13 @@ if TYPE_CHECKING:
 @click.pass_context
 def sweep_command(
     ctx: click.Context, /, designs: tuple[str, ...], output: Path, seconds: float, megabytes: int, first: bool,
-    processes: int | None, scheduler: str | None, memories: tuple[str, ...], **bounds: int,
+    processes: int | None, scheduler: str | None, memories: tuple[str, ...], points: int | None, seed: int,
+    **bounds: int,
 ) -> None:  # fmt: skip
     """Search every scenario up to a size, each as an independent job; mainline-7.3 and rfc-v4 by default.
+
+    With --points, search points of the space of scenarios (`pfncache list dimensions`), of up to three actors, drawn at
+    random; all of them if there are no more. The sample is stored with the results, which say what breaks by dimension.
 
     FILE.py has designs of your own, and scenarios that are searched too. `pfncache report FILE` makes a table and a
     plot of the results.
@@ -40,22 +48,24 @@ def sweep_command(
     Exit status: 0 all hold, 1 violated, 2 usage, 3 incomplete, 130 and 143 interrupted.
     """
     check_designs(designs)
+    if points is not None:
+        _refuse_bounds(ctx, bounds)
     kinds = memory_kinds(memories)
 
     from pfncache.scenarios.shape import ShapeBounds
     from pfncache.sweep.job import Limits
-    from pfncache.sweep.runner import DEFAULT_DESIGNS, SweepError, SweepStopped, check_size, jobs, workers
+    from pfncache.sweep.runner import DEFAULT_DESIGNS, SweepError, SweepStopped, workers
     from pfncache.sweep.store import StoreError
     from pfncache.sweep.view import run_with_progress
 
     with usage_errors():
         try:
-            size = ShapeBounds(**bounds, memories=tuple(kinds))
-            check_size(size, len(designs) or len(DEFAULT_DESIGNS))
-            work = jobs(designs, size.shapes())
+            drawn_points, work = _plan(designs, points, seed, ShapeBounds(**bounds, memories=tuple(kinds)))
             with workers(processes, scheduler) as search:
                 store = _store(output)
                 with closing(store):
+                    if drawn_points is not None:
+                        store.add_sample(" ".join(designs or DEFAULT_DESIGNS), drawn_points)
                     found = run_with_progress(work, store, Limits(seconds, megabytes, first), search)
         except SweepError as error:
             raise click.UsageError(str(error)) from None
@@ -69,6 +79,29 @@ def sweep_command(
         ctx.exit(ExitStatus.VIOLATED)
     if found.total() > found[Verdict.HOLDS] or not work:
         ctx.exit(ExitStatus.INCOMPLETE)
+
+
+def _plan(
+    designs: tuple[str, ...], points: int | None, seed: int, size: ShapeBounds
+) -> tuple[Sample | None, list[SweepJob]]:
+    """Return the jobs, and the points that are drawn from the space, if so many were asked for."""
+    from pfncache.sweep.runner import DEFAULT_DESIGNS, check_size, drawn, jobs
+
+    if points is None:
+        check_size(size, len(designs) or len(DEFAULT_DESIGNS))
+        return None, jobs(designs, size.shapes())
+    found, work = drawn(designs, points, seed, [str(kind) for kind in size.memories])
+    click.echo(f"sweep: {found}", err=True)
+    return found, work
+
+
+def _refuse_bounds(ctx: click.Context, bounds: dict[str, int]) -> None:
+    """Refuse bounds of generated scenarios beside points of the space."""
+    for name in bounds:
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--points are of the space of scenarios, which has its own size; leave out --{name}"
+            )
 
 
 def _store(path: Path) -> Store:

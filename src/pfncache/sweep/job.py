@@ -21,6 +21,8 @@ from pfncache.designs.catalogue import DESIGNS
 from pfncache.designs.design import Design
 from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.shape import Shape
+from pfncache.scenarios.space.names import is_point, point_named, scenario_of, values_of_name
+from pfncache.scenarios.space.space import SPACE
 from pfncache.sweep.sources import sources
 from pfncache.verify.loader import UserFile, UserFileError, load
 from pfncache.verify.reach import missed, results_of, vacuity
@@ -64,7 +66,7 @@ class SweepJob:
 
     design: str
     scenario: Shape | str
-    """A generated scenario, or the name of one of `scenario_file`."""
+    """A generated scenario, or the name of a point of the space, or of a scenario of `scenario_file`."""
     design_file: FileVersion | None = None
     scenario_file: FileVersion | None = None
 
@@ -88,7 +90,10 @@ class SweepJob:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRow:
-    """The result of a job. A scenario of a user's file has its name for operations, and 0 updates and rounds."""
+    """The result of a job. A scenario of a user's file has its name for operations, and 0 updates and rounds.
+
+    A point of the space has user and operation for operations; its name has the value of every dimension.
+    """
 
     design: str
     scenario: str
@@ -125,7 +130,7 @@ def run_job(job: SweepJob, limits: Limits) -> SweepRow:
         if isinstance(job.scenario, Shape):
             system = make_kernel_system(design, job.scenario.build)
         else:
-            system = make_system(design, _own_scenario(job))
+            system = make_system(design, _scenario(job))
             row = replace(row, actors=len(system.actors), pages=len(system.kernel.mem_map))
         result = _searched(system, design, limits)
     except CompileError as error:
@@ -183,17 +188,27 @@ def _not_searched(job: SweepJob, limits: Limits) -> SweepRow:
         max_megabytes=limits.megabytes, first=int(limits.first),
     )  # fmt: skip
     if not isinstance(shape, Shape):
-        return row
+        if not is_point(shape):
+            return row
+        values = values_of_name(shape)
+        return replace(
+            row, memory=values["memory"], operations=f"{values['user']}+{values['operation']}",
+            updates=int(values["updates"]), rounds=int(values["rounds"]),
+        )  # fmt: skip
     return replace(
         row, memory=str(shape.memory), operations="+".join(shape.operations), actors=shape.actors,
         updates=shape.updates, rounds=shape.rounds, pages=shape.pages,
     )  # fmt: skip
 
 
-def _own_scenario(job: SweepJob) -> Scenario:
-    """Return the scenario of a user's file that a job searches."""
-    assert job.scenario_file is not None
-    (scenario,) = (s for s in _loaded(job.scenario_file).scenarios if s.name == job.scenario)
+def _scenario(job: SweepJob) -> Scenario:
+    """Return the point of the space, or the scenario of a user's file, that a job searches."""
+    assert isinstance(job.scenario, str)
+    file = _loaded(job.scenario_file) if job.scenario_file is not None else None
+    if is_point(job.scenario):
+        return scenario_of(point_named(job.scenario, (file and file.space) or SPACE))
+    assert file is not None
+    (scenario,) = (s for s in file.scenarios if s.name == job.scenario)
     return scenario
 
 

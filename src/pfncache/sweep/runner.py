@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import closing, contextmanager
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.interrupts import interruptible, reraise
 from pfncache.scenarios.shape import Shape, ShapeBounds
+from pfncache.scenarios.space.sampling import Sample, sample
 from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, lost_row, run_job
 from pfncache.sweep.sources import sources
 from pfncache.sweep.store import Store
@@ -41,6 +42,26 @@ def check_size(bounds: ShapeBounds, designs: int) -> None:
             f"these bounds have {count:,} scenarios for each design, {count * designs:,} searches, and a sweep has at "
             f"most {MAX_JOBS:,}; lower --actors, --updates, --rounds or --pages, or name fewer designs or one --memory"
         )
+
+
+def drawn(names: Iterable[str], size: int, seed: int, memory: Collection[str]) -> tuple[Sample, list[SweepJob]]:
+    """Draw points of the space, and return a job for each design and point whose memory the design has.
+
+    The space is that of a file, if one has it. Raises UnknownName and UserFileError.
+    """
+    chosen = Selection.of(names)
+    files = {file.path: FileVersion.of(file.path) for file in chosen.files}
+    file_of = {id(design): files[file.path] for file in chosen.files for design in file.designs}
+    space_file = next((files[file.path] for file in chosen.files if file.space is chosen.space), None)
+    designs = chosen.designs or tuple(DESIGNS[name] for name in DEFAULT_DESIGNS)
+    kinds = [kind for kind in memory if any(design.has(kind) for design in designs)]
+    found = sample(min(size, MAX_JOBS), seed, kinds, chosen.space)
+    return found, [
+        SweepJob(design.name, point.name, file_of.get(id(design)), space_file)
+        for point in found.points
+        for design in designs
+        if design.has(point["memory"])
+    ]
 
 
 def jobs(names: Iterable[str], shapes: Iterable[Shape]) -> list[SweepJob]:

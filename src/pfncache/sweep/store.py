@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from pfncache.check.verdict import Verdict
+from pfncache.scenarios.space.sampling import Sample
 from pfncache.sweep.job import Limits, SweepRow
 from pfncache.sweep.sources import sources
 
 APPLICATION_ID = 0x70666E63
 """Marks the files of a sweep for SQLite and file(1): "pfnc"."""
-SCHEMA = 3
-"""Version of the tables. The first had neither limits nor the version of the sources, the second one property a row."""
+SCHEMA = 4
+"""Version of the tables. The first had neither limits nor the version of the sources, the second one property a row,
+the third no samples."""
 MAGIC = b"SQLite format 3\0"
 """The first bytes of an SQLite file."""
 OPEN_SECONDS = 1.0
@@ -34,6 +36,10 @@ BEGIN;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA};
 CREATE TABLE results ({COLUMNS}, PRIMARY KEY (design, scenario, sources, max_seconds, max_megabytes, first)) STRICT;
+CREATE TABLE samples (
+    designs TEXT NOT NULL, points INTEGER NOT NULL, of_points INTEGER NOT NULL, seed INTEGER NOT NULL,
+    sources TEXT NOT NULL, UNIQUE (designs, points, of_points, seed, sources)
+) STRICT;
 CREATE VIEW newest AS
     SELECT rowid AS number, * FROM results WHERE rowid IN (SELECT max(rowid) FROM results GROUP BY design, scenario);
 COMMIT;
@@ -115,6 +121,12 @@ class Store:
         marks = ", ".join("?" for _ in fields(SweepRow))
         with self._errors(), self.connection:
             self.connection.execute(f"INSERT OR REPLACE INTO results VALUES ({marks})", astuple(row))
+
+    def add_sample(self, designs: str, found: Sample) -> None:
+        """Store which points of the space are to be searched. Raises StoreError."""
+        row = (designs, len(found.points), found.of_points, found.seed, sources())
+        with self._errors(), self.connection:
+            self.connection.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", row)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of an SQL query on ``results`` or ``newest``."""

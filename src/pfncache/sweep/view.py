@@ -16,6 +16,10 @@ from rich.table import Table
 
 from pfncache.check.verdict import Verdict
 from pfncache.progress import progress
+from pfncache.scenarios.space.locate import locate
+from pfncache.scenarios.space.names import values_of_name
+from pfncache.scenarios.space.point import ROOM
+from pfncache.scenarios.space.sampling import sample_text
 from pfncache.sweep.job import PROPERTY_SEPARATOR, Limits, SweepJob, SweepRow
 from pfncache.sweep.runner import JobSearch, sweep
 from pfncache.sweep.store import Store
@@ -65,7 +69,8 @@ def growth(store: Store) -> dict[str, list[tuple[int, float]]]:
     which there are no such groups, it is the median over all scenarios with that number and the least other bounds.
     """
     rows = store.query(
-        f"SELECT design, memory, operations, states, {', '.join(BOUNDS)} FROM newest WHERE verdict = 'holds'"
+        f"SELECT design, memory, operations, states, {', '.join(BOUNDS)} FROM newest"
+        f" WHERE verdict = 'holds' AND scenario NOT LIKE '{ROOM}/%'"
     )
     found = {}
     for number, bound in enumerate(BOUNDS):
@@ -96,6 +101,36 @@ def growth_table(store: Store) -> Table:
     for bound, points in growth(store).items():
         table.add_row(bound, ", ".join(f"{value}: {ratio:.3g} x" for value, ratio in points) or "only one value")
     return table
+
+
+def samples(store: Store) -> list[str]:
+    """Return a line for each sample of the space that was to be searched."""
+    rows = store.query("SELECT designs, points, of_points, seed, sources FROM samples ORDER BY rowid")
+    return [
+        f"{designs}: {sample_text(points, whole, seed)} (sources {version})"
+        for designs, points, whole, seed, version in rows
+    ]
+
+
+def by_dimension(store: Store) -> list[str]:
+    """Return, for each design and property that points of the space violate, what these points have in common."""
+    values: dict[str, dict[str, str]] = {}
+    broken: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    complete: dict[str, list[str]] = defaultdict(list)
+    for design, name, verdict, properties, reason in store.query(
+        f"SELECT design, scenario, verdict, property, reason FROM newest WHERE scenario LIKE '{ROOM}/%' ORDER BY design"
+    ):
+        values[name] = values_of_name(name.partition("@")[0])
+        for kind in (properties or "").split(PROPERTY_SEPARATOR) if properties else ():
+            broken[design][kind].add(name)
+        if verdict in (Verdict.HOLDS, Verdict.VACUOUS) or (verdict == Verdict.VIOLATED and not reason):
+            complete[design].append(name)
+    return [
+        f"{design}: {kind} "
+        + str(locate([values[n] for n in sorted(names)], [values[n] for n in complete[design] if n not in names]))
+        for design, kinds in broken.items()
+        for kind, names in sorted(kinds.items(), key=lambda item: -len(item[1]))
+    ]
 
 
 def provenance(store: Store) -> str:
@@ -168,7 +203,10 @@ def show(store: Store) -> None:
     """Print the tables of a sweep."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(verdicts(store))
-    console.print(growth_table(store))
+    if any(growth(store).values()):
+        console.print(growth_table(store))
+    for line in (*samples(store), *by_dimension(store)):
+        console.print(line, markup=False, soft_wrap=True)
     line = provenance(store)
     if line:
         console.print(line)

@@ -10,6 +10,10 @@ from itertools import combinations
 MOST_CHANCE = 0.01
 """A condition is shown if as many points, drawn from the others, would all meet it with this probability at most; that
 of one point is estimated by the rule of succession."""
+POINTS_A_VALUE = 2
+"""A condition is shown if it has a value for so many points at least: some points have always some values."""
+MOST_VALUES = 4
+"""Values of a condition that is shown."""
 MOST_CONDITIONS = 4
 """Conditions of a dimension that are shown, those first that the fewest others meet."""
 
@@ -63,7 +67,7 @@ def locate(showing: Sequence[Values], others: Sequence[Values]) -> Located:
     possible: list[Condition] = []
     for dimension in showing[0]:
         seen = {point[dimension] for point in showing}
-        if {point[dimension] for point in others} <= seen:
+        if len(seen) > min(MOST_VALUES, len(showing) / POINTS_A_VALUE) or {p[dimension] for p in others} <= seen:
             continue
         values = tuple(sorted(seen))
         count = sum(point[dimension] in seen for point in others)

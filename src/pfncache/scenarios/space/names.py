@@ -26,6 +26,24 @@ def scenario_of(point: Point) -> SpaceScenario:
     return SpaceScenario(point.name, point.hazard, point.build, memory=point["memory"], point=point)
 
 
+def is_point(name: str) -> bool:
+    """Return whether a name is that of a scenario of a space."""
+    return name.startswith(f"{ROOM}/")
+
+
+def values_of_name(name: str) -> dict[str, str]:
+    """Return the value that a name of a scenario of a space has in each dimension, be it one of the catalogue's or not.
+
+    Raises ValueError for another name.
+    """
+    found = FORM.fullmatch(name)
+    if found is None:
+        raise ValueError(f"{name!r} names no scenario of the space; an example is {EXAMPLE}")
+    usual = {dimension.name: dimension.default.name for dimension in SPACE.dimensions}
+    more = dict(pair.split("=", 1) for pair in (found["more"] or "").split(",") if "=" in pair)
+    return usual | {key: found[key] for key in ("memory", "user", "operation")} | more
+
+
 def point_named(name: str, space: Space = SPACE) -> Point:
     """Return the point of a name, which may leave out what is the default.
 

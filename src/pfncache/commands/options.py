@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,22 @@ def together(*decorators: Decorator) -> Decorator:
         return function
 
     return decorate
+
+
+class Duration(click.ParamType[float]):
+    """A number of seconds above 0: 60, 60s or 2m."""
+
+    name = "SECONDS"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number of seconds."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([sm]?)", str(value))
+        seconds = float(found[1]) * (60.0 if found[2] == "m" else 1.0) if found is not None else 0.0
+        if seconds <= 0.0:
+            self.fail(f"{value!r} is no duration above 0, as 60s or 2m", param, ctx)
+        return seconds
 
 
 def _positive(ctx: click.Context, param: click.Parameter, value: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,13 +12,8 @@ from pfncache.check.verdict import Verdict
 from pfncache.commands import options
 from pfncache.commands.exit_status import ExitStatus
 from pfncache.commands.names import check_designs, memory_kinds, usage_errors
+from pfncache.commands.sweep_plan import open_store, plan, refuse_bounds
 from pfncache.interrupts import Terminated
-
-if TYPE_CHECKING:
-    from pfncache.scenarios.shape import ShapeBounds
-    from pfncache.scenarios.space.sampling import Sample
-    from pfncache.sweep.job import SweepJob
-    from pfncache.sweep.store import Store
 
 
 @click.command("sweep")
@@ -49,7 +43,7 @@ def sweep_command(
     """
     check_designs(designs)
     if points is not None:
-        _refuse_bounds(ctx, bounds)
+        refuse_bounds(ctx, bounds)
     kinds = memory_kinds(memories)
 
     from pfncache.scenarios.shape import ShapeBounds
@@ -60,9 +54,9 @@ def sweep_command(
 
     with usage_errors():
         try:
-            drawn_points, work = _plan(designs, points, seed, ShapeBounds(**bounds, memories=tuple(kinds)))
+            drawn_points, work = plan(designs, points, seed, ShapeBounds(**bounds, memories=tuple(kinds)))
             with workers(processes, scheduler) as search:
-                store = _store(output)
+                store = open_store(output)
                 with closing(store):
                     if drawn_points is not None:
                         store.add_sample(" ".join(designs or DEFAULT_DESIGNS), drawn_points)
@@ -79,35 +73,3 @@ def sweep_command(
         ctx.exit(ExitStatus.VIOLATED)
     if found.total() > found[Verdict.HOLDS] or not work:
         ctx.exit(ExitStatus.INCOMPLETE)
-
-
-def _plan(
-    designs: tuple[str, ...], points: int | None, seed: int, size: ShapeBounds
-) -> tuple[Sample | None, list[SweepJob]]:
-    """Return the jobs, and the points that are drawn from the space, if so many were asked for."""
-    from pfncache.sweep.runner import DEFAULT_DESIGNS, check_size, drawn, jobs
-
-    if points is None:
-        check_size(size, len(designs) or len(DEFAULT_DESIGNS))
-        return None, jobs(designs, size.shapes())
-    found, work = drawn(designs, points, seed, [str(kind) for kind in size.memories])
-    click.echo(f"sweep: {found}", err=True)
-    return found, work
-
-
-def _refuse_bounds(ctx: click.Context, bounds: dict[str, int]) -> None:
-    """Refuse bounds of generated scenarios beside points of the space."""
-    for name in bounds:
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(
-                f"--points are of the space of scenarios, which has its own size; leave out --{name}"
-            )
-
-
-def _store(path: Path) -> Store:
-    from pfncache.sweep.store import Store, StoreError
-
-    try:
-        return Store(path)
-    except StoreError as error:
-        raise click.UsageError(str(error)) from None

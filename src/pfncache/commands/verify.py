@@ -47,6 +47,7 @@ class VerifyCommand(DocumentedCommand):
 @click.option("--junit", type=options.FILE, help="Write JUnit's XML there, too.")
 @click.option("--width", type=WIDTH, default=None, help="Columns of a trace. Default: 75, or 37 for each of many CPUs.")
 @click.option("--max-states", type=STATES, default=MAX_STATES, show_default=True, help="Per scenario.")
+@click.option("--budget", type=options.Duration(), default=0.0, help="Guided search where --max-states ends one.")
 @click.option("--no-reduction", is_flag=True, help="Expand every actor in every state, not a persistent set of them.")
 @options.first
 @options.processes

@@ -51,6 +51,7 @@ class VerifyOptions:
     watch: bool = False
     thorough: bool = False
     minimise: bool = False
+    budget: float = 0.0
 
     def check(self) -> None:
         """Raise a usage error for options that exclude each other."""
@@ -149,7 +150,7 @@ def _plan(options: VerifyOptions) -> Session:
     from pfncache.verify.session import SearchOptions, Session
 
     search = SearchOptions(
-        max_states=options.max_states, reduction=not options.no_reduction, first=options.first,
+        max_states=options.max_states, reduction=not options.no_reduction, first=options.first, budget=options.budget,
         processes=options.processes, absolute=options.absolute, coverage=options.coverage, kept=True,
     )  # fmt: skip
     return Session.plan(chosen, scenarios, wanted=options.scenarios, options=search, space=named.space)

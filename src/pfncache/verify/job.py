@@ -25,6 +25,8 @@ class Job:
     """Report the lines that are executed."""
     first: bool = False
     """End the search at the first violation."""
+    budget: float = 0.0
+    """Seconds of guided search where the search is bounded by the number of states."""
     base: Design | None = None
     """What the design is compared with: it has to reach the targets that this one reaches."""
     base_reached: frozenset[str] = frozenset()

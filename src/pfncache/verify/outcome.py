@@ -34,6 +34,9 @@ class Violation:
     """Function and line of each call on the stack, outermost first, at the last preemption point; then of those that
     lead from there to the line that violates the property."""
 
+    is_walk: bool = False
+    """Whether a random walk has found it, whose path is no shortest one."""
+
     @builtins.property
     def place(self) -> str:
         """Where the property is violated: function and file:line, or the reason where there is no such place."""

@@ -33,6 +33,11 @@ def covering_program_of(system: System, reduction: bool = True) -> Program:
     return link(compile_system(system, _covering_memo, coverage=True), reduction)
 
 
+def whole_program_of(system: System) -> Program:
+    """Return the program without reductions, with its step code, which no cached program has."""
+    return link(compile_system(system, _memo), reduction=False)
+
+
 def program_of(system: System, reduction: bool = True, final: bool = False, keep: bool = True) -> Program:
     """Return the program of `system`: from the cache, or compiled, linked and written there. Raises CompileError.
 

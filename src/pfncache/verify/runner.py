@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pfncache.check.engine.bfs import explore
 from pfncache.check.engine.numba_cache import is_cached
 from pfncache.check.final_states import FinalStates
+from pfncache.check.guided import GuidedSearch
 from pfncache.check.program.layout import Program
 from pfncache.check.replay import Divergence, Replay
 from pfncache.check.result import Found, SearchResult
@@ -23,7 +24,7 @@ from pfncache.verify.identity import functions_digest, recorded_calls
 from pfncache.verify.job import Job
 from pfncache.verify.kept_outcomes import KeptOutcomes
 from pfncache.verify.outcome import Outcome, Violation
-from pfncache.verify.program_cache import covering_program_of, program_of
+from pfncache.verify.program_cache import covering_program_of, program_of, whole_program_of
 from pfncache.verify.reach import compared, results_of
 from pfncache.verify.systems import MissingFunction, make_system
 from pfncache.verify.trace import Trace
@@ -125,6 +126,8 @@ class OutcomeCache:
         is_unreduced = not job.reduction or outcome.judged(before).verdict == Verdict.VACUOUS
         if job.reduction and is_unreduced:
             outcome = _unreduced(job, system, outcome)
+        if job.budget and outcome.limit and not (job.first and outcome.violations):
+            outcome = _guided(job, system, outcome)
         called = program.compiled.used
         outcome = replace(outcome, used=called | used)
         self.kept.add(job, system, outcome, called=called, is_unreduced=is_unreduced)
@@ -182,6 +185,28 @@ def _unreduced(job: Job, system: System, outcome: Outcome) -> Outcome:
     targets = tuple(replace(r, reached=r.target in reached) for r in outcome.targets)
     covered = outcome.covered | again.covered
     return replace(outcome, targets=targets, covered=covered, seconds=outcome.seconds + again.seconds).judged()
+
+
+def _guided(job: Job, system: System, outcome: Outcome) -> Outcome:
+    """Search on with random walks, for what a search that was not complete has not found.
+
+    What was reached and found is added. The outcome is not complete for that, and the limit says what was done.
+    """
+    guided = GuidedSearch(whole_program_of(system))
+    result = guided.run(job.budget)
+    violations = {violation.identity: violation for violation in outcome.violations}
+    for found in result.found:
+        violation = replace(_violation(guided.search, found), is_walk=True)
+        violations.setdefault(violation.identity, violation)
+    targets = tuple(replace(r, reached=r.reached or r.target in guided.search.reached) for r in outcome.targets)
+    return replace(
+        outcome,
+        verdict=Verdict.VIOLATED if violations else outcome.verdict,
+        violations=tuple(violations.values()),
+        limit=f"{outcome.limit}; {result}",
+        targets=targets,
+        seconds=outcome.seconds + result.seconds,
+    )
 
 
 def _violation(searching: Search, found: Found) -> Violation:

@@ -45,6 +45,8 @@ class SearchOptions:
     """False: expand every actor in every state."""
     first: bool = False
     """End each search at the first violation."""
+    budget: float = 0.0
+    """Seconds of guided search where a search is bounded."""
     processes: int | None = None
     """Worker processes; None for one a core."""
     coverage: bool = False
@@ -125,7 +127,8 @@ class Session:
         jobs = {
             (id(design), scenario.name): Job(
                 design, scenario, options.max_states, options.reduction, first=options.first,
-                coverage=options.coverage, elsewhere=added, kept=options.kept, base=base_of.get(id(design)),
+                coverage=options.coverage, elsewhere=added, kept=options.kept, budget=options.budget,
+                base=base_of.get(id(design)),
             )
             for design, scenario in (*below, *pairs)
         }  # fmt: skip

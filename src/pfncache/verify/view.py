@@ -109,7 +109,8 @@ def space_lines(designs: Sequence[DesignOutcome]) -> dict[str, list[str]]:
 
 def _show_violation(console: Console, scenario: str, violation: Violation, width: int | None, note: str = "") -> None:
     """Print a violation: its trace, or its reason if there is none."""
-    console.print(f"\n[bold]{violation.property}[/] in {scenario}, the shortest interleaving:", soft_wrap=True)
+    which = "the interleaving of a random walk" if violation.is_walk else "the shortest interleaving"
+    console.print(f"\n[bold]{violation.property}[/] in {scenario}, {which}:", soft_wrap=True)
     if note:
         console.print(note, markup=False, soft_wrap=True)
     console.print()

@@ -85,7 +85,7 @@ def merge_unseen_steps(compiled: Compiled) -> list[set[int]]:
     The reduction requires that an actor can always finish a transition. An actor that an interrupt may block forever,
     as the interrupt waits for what only the actor can do, keeps all of its events.
     """
-    expand = functools.cache(partial(_variables, compiled))
+    expand = functools.cache(partial(variables_of, compiled))
     actors: list[dict[int, _Step]] = []
     for actor in range(len(compiled.system.actors)):
         touched = touches(compiled.codes[actor])
@@ -132,7 +132,7 @@ def _event_in_invisible_cycle(code: Code, visible: set[int]) -> int | None:
     return None
 
 
-def _variables(compiled: Compiled, operands: frozenset[Variable | Column]) -> frozenset[Variable]:
+def variables_of(compiled: Compiled, operands: frozenset[Variable | Column]) -> frozenset[Variable]:
     """Return the variables among `operands`, and those of the columns, without variables that are never written."""
     columns = [compiled.heap.variables(o) for o in operands if isinstance(o, Column)]
     known = [o for o in operands if isinstance(o, Variable)]
@@ -215,7 +215,7 @@ class _Sharing:
         writes = variable in step.writes
         own = self._protection(step)
         return any(
-            actor != step.actor and (writes or other_writes) and not _exclude(own, held)
+            actor != step.actor and (writes or other_writes) and not exclude(own, held)
             for actor, other_writes, held in self.uses[variable]
         )
 
@@ -261,7 +261,8 @@ class _Sharing:
         return False
 
 
-def _exclude(a: Held, b: Held) -> bool:
+def exclude(a: Held, b: Held) -> bool:
+    """Return whether two steps with these locks cannot be taken at the same time."""
     return any((lock, True) in b or (exclusive and (lock, False) in b) for lock, exclusive in a)
 
 

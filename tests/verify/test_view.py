@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pfncache.check.verdict import Verdict
+from pfncache.scenarios.operations import OPERATIONS
+from pfncache.scenarios.space.coverage import SpaceCoverage
+from pfncache.scenarios.space.names import point_named
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.view import coverage, show
 
+OPERATIONS_OF_ANON = [operation.name for operation in OPERATIONS.values() if "anon" in operation.memory]
 HOLDS = Outcome(scenario="a", verdict=Verdict.HOLDS, states=1000, bounds="a | b; 3 pages")
 CYCLE = Violation(property="lock-order", reason="a -> b -> a")
 VIOLATED = Outcome(scenario="b", verdict=Verdict.VIOLATED, violations=(CYCLE,), states=1)
@@ -90,3 +96,26 @@ def test_several_designs_have_a_line_each(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert "the shortest interleaving" not in text
     assert sum("│ violated │ lock-order 1 │" in line for line in text.splitlines()) == 2
+
+
+def test_what_breaks_in_the_space_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """And so has what part of the space was searched; nothing is said of points that have no rare value in common."""
+    values = {name: point_named(name).values for name in (f"space/anon/clock+{op}" for op in OPERATIONS_OF_ANON)}
+    broken = {"space/anon/clock+munmap", "space/anon/clock+touch"}
+    values |= {f"{name}/memslots=hole": point_named(f"{name}/memslots=hole").values for name in broken}
+    leak = Violation(property="leak", reason="a page is left")
+    outcomes = [
+        Outcome(scenario=name, verdict=Verdict.VIOLATED, violations=(leak,))
+        if "hole" in name
+        else Outcome(scenario=name, verdict=Verdict.HOLDS)
+        for name in values
+    ]
+    space = SpaceCoverage(points=len(values), of_points=1234, pairs=5, of_pairs=67)
+    found = DesignOutcome(design="mine", title="", outcomes=outcomes, space=space, points=values)
+    show([found], 1.0)
+    text = capsys.readouterr().out
+    count = len(values) - 2
+    assert f"mine: leak in 2 points, exactly with memslots=hole ({count} others)\n" in text
+    assert f"mine: of the space of scenarios, {len(values)} of 1,234 points, with 5 of 67 pairs of values" in text
+    show([replace(found, outcomes=[*outcomes[:-2], outcomes[-1]])], 1.0)
+    assert "exactly with" not in capsys.readouterr().out

@@ -89,7 +89,8 @@ def show(designs: Sequence[DesignOutcome], seconds: float, *, by_name: bool = Fa
         console.print(f"{', '.join(names)}: {text}", markup=False, soft_wrap=True)
     for design in designs:
         for name, located in design.located.items():
-            console.print(f"{design.design}: {name} {located}", markup=False, soft_wrap=True)
+            if located.only:
+                console.print(f"{design.design}: {name} {located}", markup=False, soft_wrap=True)
     for design in designs:
         for line in against_base(design):
             console.print(line, markup=False, soft_wrap=True)

@@ -129,7 +129,7 @@ class GuidedSearch:
                 if not walk.towards:
                     self._at_rest(walk.state, walk.path)
                     return
-                walk.towards = ()  # nobody else can go on: who was held does
+                walk.towards = ()  # all others wait: let the held actors go on
             elif self._result != interpreter.STEPPED:
                 self._violated(walk.path)
                 return

@@ -14,7 +14,8 @@ from pfncache.sweep.job import Limits, SweepJob, SweepRow, run_job
 from pfncache.sweep.runner import drawn
 from pfncache.sweep.store import Store
 from pfncache.sweep.view import by_dimension, growth, samples
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.conftest import Call
 
 NAME = "space/gmem-unmapped/clock+allocate/memslots=same-address,start=elsewhere,updates=2"

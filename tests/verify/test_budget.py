@@ -9,7 +9,8 @@ import pytest
 
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS
-from pfncache.verify.runner import Job, run
+from pfncache.verify.job import Job
+from pfncache.verify.runner import run
 from tests.conftest import Call
 
 SECONDS = 3.0

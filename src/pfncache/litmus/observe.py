@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from pfncache import user_cache as cache
 from pfncache.litmus.herd import Herd, HerdError
 
 MODEL = "tools/memory-model"
 """Where a kernel tree has its memory model."""
+STOPPED = "the run was interrupted"
 _CONFIG = "linux-kernel.cfg"
 _SECONDS = 120.0
 _OBSERVATION = re.compile(r"^Observation \S+ (Never|Sometimes|Always) \d+ \d+$", re.M)
@@ -26,6 +28,8 @@ class MemoryModel:
     herd: Herd
     folder: Path
     """The kernel's memory model."""
+    stopped: Event = field(default_factory=Event, compare=False)
+    """Set to answer no more questions."""
 
     def __post_init__(self) -> None:
         if not (self.folder / _CONFIG).is_file():
@@ -41,6 +45,8 @@ class MemoryModel:
 
     def run(self, text: str, *options: str) -> re.Match[str]:
         """Run herd7. Returns the line of the result; raises HerdError if there is none."""
+        if self.stopped.is_set():
+            raise HerdError(STOPPED)
         with cache.scratch() as folder:
             path = folder / "test.litmus"
             path.write_text(text)

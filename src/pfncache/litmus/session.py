@@ -12,12 +12,10 @@ from pfncache.interrupts import Terminated, raising
 from pfncache.litmus.fit import Fitted, fit
 from pfncache.litmus.herd import HerdError
 from pfncache.litmus.judge import judge
-from pfncache.litmus.observe import MemoryModel
+from pfncache.litmus.observe import STOPPED, MemoryModel
 from pfncache.litmus.protocol import LitmusTest, LitmusVerdict
 from pfncache.litmus.result import LitmusResult
 from pfncache.litmus.source import KernelSource
-
-NOT_ASKED = "the run was interrupted"
 
 
 @dataclass(kw_only=True)
@@ -57,6 +55,7 @@ class LitmusSession:
                     on_done(result)
         except (KeyboardInterrupt, Terminated) as reason:
             self.interrupted = reason
+            self.model.stopped.set()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -69,7 +68,7 @@ class LitmusSession:
     @property
     def results(self) -> list[LitmusResult]:
         """The results in the order of the tests."""
-        return [self._found.get(one.test.name) or _unknown(one, NOT_ASKED) for one in self.fitted]
+        return [self._found.get(one.test.name) or _unknown(one, STOPPED) for one in self.fitted]
 
 
 def _unknown(fitted: Fitted, reason: str) -> LitmusResult:

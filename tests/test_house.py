@@ -30,6 +30,7 @@ FLOORS = (
     {"footprint"},
     {"selftests"},
     {"matrix"},
+    {"compare"},
     {"doctor"},
     {"__init__"},
     {"commands"},

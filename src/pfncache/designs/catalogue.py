@@ -221,7 +221,14 @@ DEFAULT_DESIGNS = (
 )
 """What `pfncache verify` checks by default: the newest mainline, the plan, and every series."""
 
+COMPARED = (
+    "no-direct-map", "uaccess-clock", "rfc-v4-fixed", "plan-vmap", "plan-mm-local", "plan-restored", "plan-mermap",
+    "plan",
+)  # fmt: skip
+"""What `pfncache compare` shows: user mappings alone, the clock by uaccess, the series repaired, and the plan."""
+
 __all__ = [
-    "DEFAULT_DESIGNS", "DESIGNS", "Design", "Patch", "mainline_6_12", "mainline_6_18", "mainline_7_2", "mainline_7_3",
+    "COMPARED", "DEFAULT_DESIGNS", "DESIGNS", "Design", "Patch",
+    "mainline_6_12", "mainline_6_18", "mainline_7_2", "mainline_7_3",
     "rfc_v2", "rfc_v3", "rfc_v4", "rfc_v4_fixed", "rfc_v4_on_7_3", "uaccess_clock",
 ]  # fmt: skip

@@ -36,6 +36,8 @@ class Patch:
     """The requirements of other patches that this one meets."""
     supports: ClassVar[frozenset[str]] = frozenset()
     """Kinds of memory that no mainline kernel has, and a kernel with the patch has."""
+    uapi: ClassVar[tuple[str, ...]] = ()
+    """What user space sees of the patch: flags and ioctls that it adds."""
     source_key: ClassVar[str] = ""
     """Of a patch that is made of other source than a class: a digest of all that determines its functions."""
     changes_nothing: ClassVar[str] = ""

@@ -22,6 +22,8 @@ class NoDirectMapPage(Page, extends=True):
 class NoDirectMapFlag(Patch, GuestMemfdFile):
     """KVM: guest_memfd: GUEST_MEMFD_FLAG_NO_DIRECT_MAP, which sets AS_NO_DIRECT_MAP."""
 
+    uapi = ("GUEST_MEMFD_FLAG_NO_DIRECT_MAP",)
+
     def kvm_gmem_get_supported_flags(self, kvm: Kvm) -> int:
         """Support one more flag, for every type of VM."""
         return super().kvm_gmem_get_supported_flags(kvm) | GUEST_MEMFD_FLAG_NO_DIRECT_MAP

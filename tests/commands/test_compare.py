@@ -34,12 +34,14 @@ def test_tables(pfncache: Call) -> None:
 def test_a_design_of_ones_own(pfncache: Call, tmp_path: Path) -> None:
     path = tmp_path / "own.py"
     path.write_text(OWN)
-    run = pfncache("compare", str(path), "plan", "-s", "clock/anon/munmap", "--json")
+    run = pfncache("compare", str(path), "plan", "-s", "clock/anon/munmap", "-s", "xen/never-activated", "--json")
     assert run.code == 0, run.err
     assert [(d["design"], d["verdict"], d["base"]) for d in run.document["designs"]] == [
         ("twice", "holds", "mainline-7.3"), ("plan", "holds", "mainline-7.3"),
     ]  # fmt: skip
     assert run.document["designs"][0]["size"] == {"patches": 1, "functions": 1, "lines": 2}
+    assert run.document["designs"][0]["left"] == [{"scenario": "xen/never-activated", "properties": ["warn-on"]}]
+    assert run.document["designs"][1]["cured"] == [{"scenario": "xen/never-activated", "properties": ["warn-on"]}]
 
 
 def test_an_unknown_design(pfncache: Call) -> None:

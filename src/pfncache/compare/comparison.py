@@ -102,7 +102,9 @@ class ComparedDesign:
             "new": [
                 {"property": v.property, "scenario": scenario, "reason": v.reason} for scenario, v in outcome.shortest()
             ],
-            "cured": [{"scenario": c.outcome.scenario, "properties": list(c.cured)} for c in self.cured],
+            "cured": [
+                {"scenario": c.outcome.scenario, "properties": sorted({v.property for v in c.cured})} for c in self.cured
+            ],
             "left": [{"scenario": c.outcome.scenario, "properties": sorted(c.outcome.properties)} for c in self.left],
             "paths": {kind: self.reached(kind) for kind in MEMORY},
             "cost": [

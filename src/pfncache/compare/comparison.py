@@ -16,7 +16,9 @@ from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import Predicted, predict
 from pfncache.matrix.view import word
 from pfncache.scenarios.world import MemoryKind
+from pfncache.verify.comparison import Comparison
 from pfncache.verify.design_outcome import DesignOutcome
+from pfncache.verify.outcome import Violation
 
 SCHEMA = 1
 MEMORY = ("gmem/mapped", "ndm/mapped", "gmem/unmapped", "ndm/unmapped", "private/unmapped")
@@ -102,10 +104,8 @@ class ComparedDesign:
             "new": [
                 {"property": v.property, "scenario": scenario, "reason": v.reason} for scenario, v in outcome.shortest()
             ],
-            "cured": [
-                {"scenario": c.outcome.scenario, "properties": sorted({v.property for v in c.cured})} for c in self.cured
-            ],
-            "left": [{"scenario": c.outcome.scenario, "properties": sorted(c.outcome.properties)} for c in self.left],
+            "cured": [_scenario_as_json(c, c.cured) for c in self.cured],
+            "left": [_scenario_as_json(c, c.outcome.violations) for c in self.left],
             "paths": {kind: self.reached(kind) for kind in MEMORY},
             "cost": [
                 {"operation": name, "memory": memory, "steps": None if steps is None else dict(steps)}
@@ -117,17 +117,21 @@ class ComparedDesign:
         }
 
     @property
-    def cured(self) -> list[Any]:
+    def cured(self) -> list[Comparison]:
         """Comparisons of scenarios in which the base violates what the design does not."""
         return [c for c in self.outcome.comparisons if c.cured]
 
     @property
-    def left(self) -> list[Any]:
+    def left(self) -> list[Comparison]:
         """Comparisons of scenarios in which both violate something."""
         return [c for c in self.outcome.comparisons if c.outcome.violations and not c.new]
 
 
 _KIND = {MemoryKind.GMEM_MMAP: "gmem/mapped", MemoryKind.GMEM_NDM: "ndm/mapped"}
+
+
+def _scenario_as_json(comparison: Comparison, violations: Sequence[Violation]) -> dict[str, Any]:
+    return {"scenario": comparison.outcome.scenario, "properties": sorted({v.property for v in violations})}
 
 
 def columns(designs: Sequence[Design], outcomes: Sequence[DesignOutcome]) -> list[ComparedDesign]:

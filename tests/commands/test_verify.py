@@ -60,6 +60,7 @@ def test_json(pfncache: Command) -> None:
     assert document["options"] == {
         "designs": ["rfc-v4-on-7.3"], "scenarios": ["clock/gmem-unmapped/punch"], "all": False, "each_patch": False,
         "absolute": False, "coverage": False, "max_states": 20_000_000, "no_reduction": False, "first": False,
+        "budget": 0.0, "minimise": False, "thorough": False,
         "jobs": None, "series": None, "base": None, "tree": None, "range": None,
     }  # fmt: skip
     (design,) = document["designs"]

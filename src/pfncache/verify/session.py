@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
 from pfncache.scenarios.scenario import Scenario
-from pfncache.scenarios.space.counting import coverage_of
 from pfncache.scenarios.space.coverage import SpaceCoverage
 from pfncache.scenarios.space.names import SpaceScenario
 from pfncache.scenarios.space.point import Point
@@ -268,6 +267,8 @@ class Session:
         """Return what part of the space was searched to its end under a design."""
         if not any(outcome.scenario in self.points for outcome in outcomes):
             return None
+        from pfncache.scenarios.space.counting import coverage_of  # noqa: PLC0415 (it imports NumPy)
+
         complete = [outcome.scenario for outcome in outcomes if outcome.is_complete]
         points = [self.points[name] for name in complete if name in self.points]
         return coverage_of(points, [kind for kind in MemoryKind if design.has(kind)], self.space)

@@ -40,7 +40,7 @@ BY_HAND = {
         "kvm_arch_vcpu_destroy", "kvm_arch_destroy_vm", "kvm_arch_memslots_updated", "kvm_arch_pre_destroy_vm",
     ),
     "the model has the vCPU's mode and its requests alone": (
-        "kvm_vcpu_exit_request", "kvm_arch_vcpu_should_kick",
+        "kvm_vcpu_exit_request", "kvm_arch_vcpu_should_kick", "kvm_vcpu_flush_tlb_all",
     ),
     "the checker's clock stands still": (
         "kvm_read_l1_tsc", "kvm_get_monotonic_and_clockread", "kvm_get_wall_clock_epoch",

@@ -37,9 +37,9 @@ def test_what_user_space_sees() -> None:
     assert column("mainline-7.3").uapi == []
 
 
-def test_what_a_design_relies_on() -> None:
-    assert [column(name).relies_on for name in ("plan", "rfc-v4-fixed")] == [[], []]
-    (lacking,) = column("rfc-v4-on-7.3").relies_on
+def test_what_a_design_requires() -> None:
+    assert [column(name).requires for name in ("plan", "rfc-v4-fixed")] == [[], []]
+    (lacking,) = column("rfc-v4-on-7.3").requires
     assert lacking.startswith("that the retry test of a refresh reads mmu_invalidate_seq")
 
 

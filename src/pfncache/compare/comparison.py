@@ -88,7 +88,7 @@ class ComparedDesign:
         return list(dict.fromkeys(what for patch in self.design.patches for what in patch.uapi))
 
     @property
-    def relies_on(self) -> list[str]:
+    def requires(self) -> list[str]:
         """What the design requires, and none of its patches provides."""
         needed = dict.fromkeys(r for patch in self.design.patches for r in patch.requires)
         return [r.what for r in needed if r not in self.design.provides]
@@ -112,7 +112,7 @@ class ComparedDesign:
                 for (name, memory), steps in self.costs.items()
             ],
             "size": {"patches": size.patches, "functions": size.functions, "lines": size.lines},
-            "relies_on": self.relies_on,
+            "requires": self.requires,
             "uapi": self.uapi,
         }
 

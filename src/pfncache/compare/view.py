@@ -93,7 +93,7 @@ def _sizes(columns: Sequence[ComparedDesign]) -> Table:
         size = column.size
         table.add_row(
             column.design.name, str(size.patches), str(size.functions), str(size.lines),
-            ", ".join(column.uapi) or "-", "; ".join(column.relies_on) or "-",
+            ", ".join(column.uapi) or "-", "; ".join(column.requires) or "-",
         )  # fmt: skip
     return table
 

@@ -39,7 +39,7 @@ class DirectMapInPageCache(KmapLocal):
     """mm: filemap: remove the pages of AS_NO_DIRECT_MAP mappings from the direct map.
 
     A page leaves the direct map when it enters the page cache, and returns when it leaves it: no owner of a mapping
-    has to keep a record of its pages. The page is locked, so that nobody has it yet when the TLBs are flushed.
+    has to keep a record of its pages. The page is locked, so that no other task has it yet when the TLBs are flushed.
     """
 
     def filemap_add_folio(self, mapping: AddressSpace, index: Pgoff, page: Page) -> bool:

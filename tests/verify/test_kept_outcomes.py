@@ -242,7 +242,7 @@ def test_keys_are_the_same_in_another_process(tmp_path: Path) -> None:
         ).stdout.split()
         for seed in ("1", "2")
     ]
-    assert done[0] == done[1] == keys(path)
+    assert done[0] == done[1]
     assert len(set(done[0])) == 4
 
 

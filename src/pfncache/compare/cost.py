@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,39 +49,38 @@ class MeasuredOperation:
 
     name: str
     what: str
-    before: Callable[[World], Sequence[Call]]
+    before: Callable[[World], object]
+    """Sets the world up."""
     measured: Callable[[World], Call]
-
-
-def _clock(w: World) -> Sequence[Call]:
-    return (w.call("set_msr_system_time", w.vcpu, w.gpa, True), w.call("run_clock_update", w.vcpu))
 
 
 OPERATIONS = (
     MeasuredOperation(
         "activation",
         "the guest sets its clock, and KVM looks the page up",
-        lambda w: (),
+        lambda w: None,
         lambda w: w.call("set_msr_system_time", w.vcpu, w.gpa, True),
     ),
-    MeasuredOperation("access", "KVM writes the clock once more", _clock, lambda w: w.call("run_clock_update", w.vcpu)),
+    MeasuredOperation(
+        "access", "KVM writes the clock once more", World.clock_on, lambda w: w.call("run_clock_update", w.vcpu)
+    ),
     MeasuredOperation(
         "repeated access",
         "KVM writes the clock after its page was punched",
-        lambda w: (*_clock(w), w.zap()),
+        lambda w: w.clock_on().do(w.zap()),
         lambda w: w.call("run_clock_update", w.vcpu),
     ),
-    MeasuredOperation("punch", "user space punches the page of the clock", _clock, lambda w: w.zap()),
+    MeasuredOperation("punch", "user space punches the page of the clock", World.clock_on, lambda w: w.zap()),
     MeasuredOperation(
         "munmap elsewhere",
         "user space unmaps memory that is not the guest's",
-        lambda w: (*_clock(w), w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0)),
+        lambda w: w.clock_on().do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0)),
         lambda w: w.call("vm_munmap", w.mm, w.other_hva),
     ),
     MeasuredOperation(
         "guest fault",
         "the guest accesses a page first",
-        lambda w: (),
+        lambda w: None,
         lambda w: w.call("run_guest_access", w.vcpu, 0, False),
     ),
 )
@@ -123,7 +122,7 @@ def cost(design: Design, operation: MeasuredOperation, memory: MemoryKind) -> Co
     counter = StepCounter()
     task = TaskStruct("measured", mm=world.mm)
     try:
-        world.do(*operation.before(world))
+        operation.before(world)
         call = operation.measured(world)
         with run_as(task), tracing(counter):
             call.function(*call.args)

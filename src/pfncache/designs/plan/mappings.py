@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
-from pfncache.designs.plan.direct_map import KmapLocal
+from pfncache.designs.plan.pfncache import MapForEachAccess
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache
@@ -49,7 +49,7 @@ class MapInMm(VmapWhileCached):
         return super().access_khva(gpc, write)
 
 
-class Mermap(KmapLocal):
+class Mermap(MapForEachAccess):
     """KVM: pfncache: map the page for each access, in the address space of the VM's process.
 
     Not in an interrupt, nor in a kernel thread that has not borrowed the address space: there a cache counts as
@@ -70,15 +70,6 @@ class Mermap(KmapLocal):
         if not self.pfn_valid(gpc.pfn) or self.mem_map[gpc.pfn].direct_map:
             return True
         return current().mm is kvm.mm
-
-    @atomic
-    def access_khva(self, gpc: GfnToPfnCache, write: bool) -> Pfn:
-        """Access a page without a direct map through a mapping of the process."""
-        if self.pfn_valid(gpc.pfn) and not self.mem_map[gpc.pfn].direct_map:
-            pfn = self.access_by_kmap_local(gpc.pfn, write)
-            self.trace_gpc_access(gpc)
-            return pfn
-        return super().access_khva(gpc, write)
 
 
 class RestoredPage(Page, extends=True):

@@ -9,7 +9,7 @@ from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page
 from pfncache.linux.include.uapi.linux.kvm import GUEST_MEMFD_FLAG_NO_DIRECT_MAP
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
-from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
+from pfncache.linux.vmlinux import Vmlinux
 
 
 class NoDirectMapPage(Page, extends=True):
@@ -17,6 +17,16 @@ class NoDirectMapPage(Page, extends=True):
 
     direct_map_removed: bool
     """Bit 0, set when the page leaves the direct map."""
+
+
+class ZapDirectMap(Patch, Vmlinux):
+    """mm: remove a page from the direct map, and flush it."""
+
+    def zap_direct_map(self, page: Page) -> None:
+        """Remove a page from the direct map, and flush its address there."""
+        self.set_direct_map_invalid_noflush(page)
+        address = self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
+        self.flush_tlb_kernel_range(address, address + self.PAGE_SIZE)
 
 
 class NoDirectMapFlag(Patch, GuestMemfdFile):
@@ -35,7 +45,7 @@ class NoDirectMapFlag(Patch, GuestMemfdFile):
         return file
 
 
-class NoDirectMap(NoDirectMapFlag, GuestMemfdPage):
+class NoDirectMap(NoDirectMapFlag, ZapDirectMap):
     """KVM: guest_memfd: Add flag to remove from direct map (NO_DIRECT_MAP v12).
 
     A page leaves the direct map at its first use, under the folio lock, and returns when it leaves the page cache.
@@ -50,9 +60,7 @@ class NoDirectMap(NoDirectMapFlag, GuestMemfdPage):
         super().make_uptodate(mapping, page)
         assert isinstance(page, NoDirectMapPage)
         if mapping.no_direct_map and not page.direct_map_removed:
-            self.set_direct_map_invalid_noflush(page)
-            address = self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
-            self.flush_tlb_kernel_range(address, address + self.PAGE_SIZE)
+            self.zap_direct_map(page)
             page.direct_map_removed = True
 
     def kvm_gmem_free_folio(self, page: Page) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
-from pfncache.designs.no_direct_map import NoDirectMapFlag
+from pfncache.designs.no_direct_map import NoDirectMapFlag, ZapDirectMap
 from pfncache.designs.requirement import NO_DIRECT_MAP
 from pfncache.lang.atomic import atomic
 from pfncache.linux.include.linux.mm_types import AddressSpace, Page, Vma
@@ -35,7 +35,7 @@ class KmapLocal(Patch, Vmlinux):
             self.host_zero(page)
 
 
-class DirectMapInPageCache(KmapLocal):
+class DirectMapInPageCache(KmapLocal, ZapDirectMap):
     """mm: filemap: remove the pages of AS_NO_DIRECT_MAP mappings from the direct map.
 
     A page leaves the direct map when it enters the page cache, and returns when it leaves it: no owner of a mapping
@@ -46,9 +46,7 @@ class DirectMapInPageCache(KmapLocal):
         """Remove a page that was added from the direct map."""
         added = super().filemap_add_folio(mapping, index, page)
         if added and mapping.no_direct_map:
-            self.set_direct_map_invalid_noflush(page)
-            address = self.PAGE_OFFSET + (page.pfn << self.PAGE_SHIFT)
-            self.flush_tlb_kernel_range(address, address + self.PAGE_SIZE)
+            self.zap_direct_map(page)
         return added
 
     def filemap_remove_folio(self, mapping: AddressSpace, index: Pgoff) -> None:

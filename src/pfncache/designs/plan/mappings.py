@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.designs.design import Patch
+from pfncache.designs.no_direct_map import ZapDirectMap
 from pfncache.designs.plan.pfncache import MapForEachAccess
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
@@ -78,7 +79,7 @@ class RestoredPage(Page, extends=True):
     restored: int
 
 
-class RestoreWhileCached(Patch, Vmlinux):
+class RestoreWhileCached(ZapDirectMap):
     """KVM: guest_memfd: restore the direct map of a page for as long as it is cached.
 
     The folio lock is over the count of the caches. A page that has left its file is in the direct map in any case.
@@ -114,9 +115,7 @@ class RestoreWhileCached(Patch, Vmlinux):
             if page.restored > 0 and self.is_without_direct_map(page):
                 page.restored -= 1
                 if page.restored == 0:
-                    self.set_direct_map_invalid_noflush(page)
-                    address = self.PAGE_OFFSET + (pfn << self.PAGE_SHIFT)
-                    self.flush_tlb_kernel_range(address, address + self.PAGE_SIZE)
+                    self.zap_direct_map(page)
             page.lock.unlock()
         super().gpc_unmap(pfn, khva)
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import mainline_7_3
-from pfncache.designs.design import Patch
+from pfncache.designs.design import Design, Patch
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.virt.kvm.kvm_main.guest_access import GuestAccess
 from pfncache.linux.vmlinux import Vmlinux
+from pfncache.scenarios.space.names import point_named, scenario_of
+from pfncache.verify.job import Job
+from pfncache.verify.outcome import Outcome
+from pfncache.verify.runner import run
 from tests.linux.conftest import Host, MakeHost, reported
 from tests.properties.conftest import clock_on, watched
 
@@ -114,3 +119,20 @@ def test_structures_of_xen_are_marked(make_host: MakeHost, write: object, marks:
         return
     with reported("lost-dirty"):
         host.kernel.trace_quiescent(host.kvm)
+
+
+def beside_the_end_of_a_log(design: Design, user: str) -> Outcome:
+    point = point_named(f"space/anon/{user}+slot-log/flags=logged")
+    return run(Job(design, scenario_of(point), 100_000))
+
+
+@pytest.mark.parametrize("user", ["walk", "emulate"])
+def test_a_log_that_ends_before_the_mark(user: str) -> None:
+    """The slot is looked up again for the mark: what was written before the end of the log is in none."""
+    outcome = beside_the_end_of_a_log(mainline_7_3, user)
+    assert (outcome.verdict, outcome.reason) == (Verdict.HOLDS, "")
+
+
+def test_a_log_that_goes_on_without_the_mark() -> None:
+    design = (mainline_7_3 + [MarkNothing]).named("own", "")
+    assert beside_the_end_of_a_log(design, "walk").properties == ("lost-dirty",)

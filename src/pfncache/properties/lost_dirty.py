@@ -6,8 +6,9 @@ from __future__ import annotations
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
 from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.mm.slub import is_live
 from pfncache.properties.oracle import Oracle
 from pfncache.properties.property import Property
@@ -74,17 +75,34 @@ class LostDirtyProbe(Oracle):
 
     @atomic
     def trace_write_guest(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
-        """Require the dirty bit in the slot that was written."""
+        """Require the dirty bit in the slot that was written, if user space can still read its log.
+
+        Walks of page tables and the emulator look the slot up a second time to mark it. If logging ended in between,
+        the log that lacks the mark has ended too.
+        """
         super().trace_write_guest(slot, gpa)
-        self.expect_dirty(slot, gpa)
+        vcpu = current().running_vcpu
+        if not self.is_marked(slot, gpa) and (vcpu is None or self.has_log(vcpu, gpa)):
+            report("lost-dirty", f"gpa {gpa:#x} of {slot} was written, but is not marked dirty")
 
     def expect_dirty(self, slot: KvmMemorySlot, gpa: Gpa) -> None:
         """Report a slot with dirty logging whose bit for gpa is clear."""
-        if not slot.log_dirty:
-            return
-        bitmap = slot.dirty_bitmap
-        if bitmap is None or not bitmap.bits[(gpa >> self.PAGE_SHIFT) - slot.base_gfn].dirty:
+        if not self.is_marked(slot, gpa):
             report("lost-dirty", f"gpa {gpa:#x} of {slot} was written, but is not marked dirty")
+
+    def is_marked(self, slot: KvmMemorySlot, gpa: Gpa) -> bool:
+        """Return whether the slot has the bit of gpa set, or no dirty logging."""
+        if not slot.log_dirty:
+            return True
+        bitmap = slot.dirty_bitmap
+        return bitmap is not None and bitmap.bits[(gpa >> self.PAGE_SHIFT) - slot.base_gfn].dirty
+
+    def has_log(self, vcpu: KvmVcpu, gpa: Gpa) -> bool:
+        """Return whether the slot that gpa is in now has dirty logging."""
+        kvm = vcpu.kvm
+        assert kvm is not None
+        slot = self.oracle_slot(kvm, gpa >> self.PAGE_SHIFT)
+        return slot is not None and slot.log_dirty
 
 
 LOST_DIRTY = Property(

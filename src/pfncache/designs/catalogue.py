@@ -18,7 +18,8 @@ from pfncache.designs import (
 )
 from pfncache.designs.design import Design, Patch
 from pfncache.designs.plan import mappings
-from pfncache.designs.plan.series import PLAN, mapped_by
+from pfncache.designs.plan.series import FIXES, PLAN, mapped_by
+from pfncache.designs.plan.window import WINDOW
 
 OLD_MEMORY = frozenset({"gmem-mmap", "gmem-ndm", "gmem-unmapped"})
 """Kinds of memory that kernels before 6.18 do not support."""
@@ -86,6 +87,9 @@ uaccess_clock = (no_direct_map + [alternatives.ClockThroughUserspace, reverts_pf
     "uaccess-clock", "kvm-clock through its user address; pfncache for Xen only"
 )
 plan = (mainline_7_3 + PLAN).named("plan", "KVM maps memory without a direct map itself, for as long as it accesses it")
+window = (mainline_7_3 + [*FIXES, *WINDOW]).named(
+    "window", "pages that user space declares shared with KVM stay in the direct map"
+)
 _MAPPINGS: dict[str, type[Patch]] = {
     "plan-vmap": mappings.VmapWhileCached,
     "plan-mm-local": mappings.MapInMm,
@@ -197,7 +201,7 @@ DESIGNS: dict[str, Design] = {
     for d in (
         mainline_7_3, mainline_7_2, mainline_6_18, mainline_6_12, no_direct_map, no_direct_map_on_7_2,
         rfc_v2, rfc_v3, rfc_v4, rfc_v4_on_7_3, rfc_v4_fixed, rfc_v4_bool, uaccess_clock, plan,
-        range_filter, preempt_rt,
+        range_filter, preempt_rt, window,
         gmem_migration, rfc_v4_fixed_migration, gmem_migration_waits,
         gmem_migration_after, gmem_migration_silent, rfc_v4_fixed_migration_silent,
         gmem_large, gmem_large_late, gmem_large_rounded, gmem_large_truncate,
@@ -222,8 +226,8 @@ DEFAULT_DESIGNS = (
 """What `pfncache verify` checks by default: the newest mainline, the plan, and every series."""
 
 COMPARED = (
-    "no-direct-map", "uaccess-clock", "rfc-v4-fixed", "plan-vmap", "plan-mm-local", "plan-restored", "plan-mermap",
-    "plan",
+    "no-direct-map", "uaccess-clock", "rfc-v4-fixed", "window", "plan-vmap", "plan-mm-local", "plan-restored",
+    "plan-mermap", "plan",
 )  # fmt: skip
 """What `pfncache compare` shows: user mappings alone, the clock by uaccess, the series repaired, and the plan."""
 

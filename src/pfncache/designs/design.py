@@ -16,7 +16,7 @@ from pfncache.lang.part_of import is_part, linux_name, part_of
 from pfncache.lang.records import Record
 from pfncache.linux.vmlinux import Vmlinux
 
-NOT_IN_MAINLINE = frozenset({"gmem-ndm"})
+NOT_IN_MAINLINE = frozenset({"gmem-ndm", "gmem-window"})
 """Kinds of memory that no mainline kernel supports, but a patch may."""
 
 

@@ -24,13 +24,14 @@ from pfncache.scenarios import (
     vcpu,
     vm,
     vmsa,
+    window,
     xen,
 )
 from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    livelock,
+    window, livelock,
 )  # fmt: skip
 
 

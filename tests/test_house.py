@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "pfncache"
 MAX_LINES = 460
 
 FLOORS = (
-    {"interrupts", "lang", "progress", "user_cache"},
+    {"interrupts", "lang", "picture", "progress", "user_cache"},
     {"linux"},
     {"check"},
     {"csource", "kernels", "properties"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfncache.compare.cost import DIRECT_MAP, FLUSH, LOCAL, LOCK, MAPPING, OPERATIONS, PAGE, REFERENCE, cost
+from pfncache.compare.cost import DIRECT_MAP, FLUSH, LOCAL, LOCK, MAPPING, OPERATIONS, PAGE, REFERENCE, cost, growth
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios.world import MemoryKind
 
@@ -55,3 +55,26 @@ def test_what_a_munmap_costs_does_not_depend_on_the_kind_of_cache(operation: str
     assert found[LOCK] >= 1
     assert LOCAL not in found
     assert set(found) <= {LOCK, REFERENCE, FLUSH, PAGE}
+
+
+@pytest.mark.parametrize("memory", [MemoryKind.GMEM_MMAP, MemoryKind.GMEM_NDM])
+@pytest.mark.parametrize(
+    ("operation", "added"),
+    [
+        ("access", {}),
+        ("repeated access", {}),
+        ("munmap elsewhere", {LOCK: 1}),
+        ("punch", {LOCK: 2}),
+        ("guest fault", {}),
+    ],
+)
+def test_each_further_cache_adds_locks_to_an_invalidation(
+    operation: str, added: dict[str, int], memory: MemoryKind
+) -> None:
+    """One for reading, to look at the cache, and one for writing where the cache is invalidated."""
+    plan, measured = DESIGNS["plan"], BY_NAME[operation]
+    assert growth(plan, measured, memory) == added
+    two, three = (cost(plan, measured, memory, caches) for caches in (2, 3))
+    assert two is not None
+    assert three is not None
+    assert three - two == added

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from pfncache.commands import options
@@ -12,11 +14,13 @@ from pfncache.commands import options
 @click.argument("designs", nargs=-1, metavar="[DESIGN|FILE.py[:DESIGN]]...")
 @click.option("--scenario", "-s", "scenarios", multiple=True, metavar="SCENARIO", help="Only this scenario, or those whose name starts so.")  # fmt: skip # noqa: E501
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--svg", "picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw a picture there, too.")
 @options.processes
 @click.pass_context
 def compare(
-    ctx: click.Context, designs: tuple[str, ...], scenarios: tuple[str, ...], as_json: bool, processes: int | None
-) -> None:
+    ctx: click.Context, designs: tuple[str, ...], scenarios: tuple[str, ...], as_json: bool, picture: Path | None,
+    processes: int | None,
+) -> None:  # fmt: skip
     """Compare designs: what breaks, which memory KVM reaches, what an access costs, and what has to change.
 
     Without a design: the plan, and the others that have been argued for. FILE.py has designs of your own. The scenarios
@@ -27,4 +31,7 @@ def compare(
     """
     from pfncache.commands.compare_run import CompareOptions, run
 
-    ctx.exit(run(CompareOptions(designs=designs, scenarios=scenarios, as_json=as_json, processes=processes)))
+    asked = CompareOptions(
+        designs=designs, scenarios=scenarios, as_json=as_json, picture=picture, processes=processes
+    )  # fmt: skip
+    ctx.exit(run(asked))

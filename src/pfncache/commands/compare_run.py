@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import click
 
 from pfncache import __version__
 from pfncache.commands.documented import ending
@@ -19,19 +22,27 @@ class CompareOptions:
     designs: tuple[str, ...]
     scenarios: tuple[str, ...]
     as_json: bool
+    picture: Path | None
     processes: int | None
 
 
 def run(options: CompareOptions) -> ExitStatus:
     """Search, run the models, and show. Returns the exit status."""
     from pfncache.compare.comparison import columns
+    from pfncache.compare.picture import draw
     from pfncache.compare.view import print_document, show
     from pfncache.designs.catalogue import COMPARED, DESIGNS
     from pfncache.matrix.paths import PATHS
+    from pfncache.picture import PictureError, check_picture
     from pfncache.verify.selection import Extent, Selection
     from pfncache.verify.session import SearchOptions, Session
     from pfncache.verify.view import run_with_progress
 
+    if options.picture is not None:
+        try:
+            check_picture(options.picture)
+        except PictureError as error:
+            raise click.UsageError(str(error)) from None
     with usage_errors():
         named = Selection.of(options.designs, rename=True)
         designs = list(named.designs) or [DESIGNS[name] for name in COMPARED]
@@ -45,6 +56,8 @@ def run(options: CompareOptions) -> ExitStatus:
     with progress("compare", len(designs) * len(PATHS), work="paths run") as advance:
         for column in found:
             column.fill(lambda name: advance(name, ""))
+    if options.picture is not None:
+        draw(found, options.picture)
     if options.as_json:
         print_document(found, __version__)
     else:

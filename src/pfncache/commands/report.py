@@ -25,8 +25,9 @@ def report(ctx: click.Context, file: Path, picture: Path | None) -> None:
 
     Exit status: 0 shown, 2 usage, 3 no results yet.
     """
+    from pfncache.picture import PictureError, check_picture
     from pfncache.sweep.store import Store, StoreError
-    from pfncache.sweep.view import PictureError, check_picture, plot, show
+    from pfncache.sweep.view import plot, show
 
     try:
         if picture is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pfncache.compare.cost import OPERATIONS, cost
+from pfncache.compare.cost import OPERATIONS, cost, growth
 from pfncache.designs.design import Design, Patch
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
@@ -59,6 +59,8 @@ class ComparedDesign:
     """By path and kind of memory."""
     costs: dict[tuple[str, str], Counter[str] | None] = field(default_factory=dict)
     """By operation and kind of memory; None where KVM does not reach it."""
+    growths: dict[tuple[str, str], Counter[str] | None] = field(default_factory=dict)
+    """The same: what is added by each further cache that is active."""
 
     def fill(self, on_done: Callable[[str], None] = lambda name: None) -> None:
         """Run the design's model: each path on each kind of memory, and each operation."""
@@ -69,8 +71,9 @@ class ComparedDesign:
         for memory in MEASURED:
             reaches = self.design.has(memory.value) and word(self.cells["pfncache", _KIND[memory]].seen) == "works"
             for operation in OPERATIONS:
-                found = cost(self.design, operation, memory) if reaches else None
-                self.costs[operation.name, memory.value] = found
+                key = operation.name, memory.value
+                self.costs[key] = cost(self.design, operation, memory) if reaches else None
+                self.growths[key] = growth(self.design, operation, memory) if reaches else None
 
     def reached(self, kind: str) -> list[str]:
         """Return the paths that reach a kind of memory, which the design has without another's patch."""
@@ -108,7 +111,12 @@ class ComparedDesign:
             "left": [_scenario_as_json(c, c.outcome.violations) for c in self.left],
             "paths": {kind: self.reached(kind) for kind in MEMORY},
             "cost": [
-                {"operation": name, "memory": memory, "steps": None if steps is None else dict(steps)}
+                {
+                    "operation": name,
+                    "memory": memory,
+                    "steps": None if steps is None else dict(steps),
+                    "per_cache": None if (more := self.growths[name, memory]) is None else dict(more),
+                }
                 for (name, memory), steps in self.costs.items()
             ],
             "size": {"patches": size.patches, "functions": size.functions, "lines": size.lines},

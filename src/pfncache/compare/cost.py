@@ -12,7 +12,9 @@ from pfncache.check.system import Call
 from pfncache.designs.design import Design
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import run_as, tracing
+from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.scenarios.users import activate_cache
 from pfncache.scenarios.world import MemoryKind, World
 
 LOCK, REFERENCE, FLUSH, LOCAL, DIRECT_MAP, MAPPING, PAGE = (
@@ -114,14 +116,27 @@ class StepCounter:
         return 0
 
 
-def cost(design: Design, operation: MeasuredOperation, memory: MemoryKind) -> Counter[str] | None:
-    """Return what an operation costs on a kind of memory; None where a property is violated or there is none such."""
+def _caches(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
+    return (vcpu.pv_time, vcpu.xen.runstate_cache, vcpu.xen.runstate2_cache)
+
+
+MAX_CACHES = 3
+"""Caches that may be active beside an operation, the clock's included."""
+
+
+def cost(design: Design, operation: MeasuredOperation, memory: MemoryKind, caches: int = 1) -> Counter[str] | None:
+    """Return what an operation costs on a kind of memory; None where a property is violated or there is none such.
+
+    Of `caches` that are active, up to MAX_CACHES, those beyond the clock's are of the page of the clock too.
+    """
     if not design.has(memory.value):
         return None
-    world = World(design.kernel(), memory, tlbs=True, pages=4)
+    world = World(design.kernel(), memory, tlbs=True, pages=4, caches=lambda vcpu: _caches(vcpu)[:caches])
     counter = StepCounter()
     task = TaskStruct("measured", mm=world.mm)
     try:
+        for cache in world.kvm.gpcs[1:]:
+            world.do(Call(activate_cache, (world.kernel, world.kvm, cache, world.gpa)))
         operation.before(world)
         call = operation.measured(world)
         with run_as(task), tracing(counter):
@@ -129,3 +144,9 @@ def cost(design: Design, operation: MeasuredOperation, memory: MemoryKind) -> Co
     except PropertyViolated:
         return None
     return counter.steps
+
+
+def growth(design: Design, operation: MeasuredOperation, memory: MemoryKind) -> Counter[str] | None:
+    """Return what an operation costs more for each cache that is active beside the clock's."""
+    one, two = (cost(design, operation, memory, caches) for caches in (1, 2))
+    return None if one is None or two is None else two - one

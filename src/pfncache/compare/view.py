@@ -35,6 +35,7 @@ def show(columns: Sequence[ComparedDesign]) -> None:
         console.print()
         console.print(_costs(columns, memory.value))
     console.print("\n".join(f"{kind}: {what}" for kind, what in KINDS.items()), style="dim")
+    console.print("(+ ...): for each further cache of the page that is active", style="dim")
     console.print()
     console.print(_sizes(columns))
 
@@ -77,14 +78,20 @@ def _costs(columns: Sequence[ComparedDesign], memory: str) -> Table:
     kinds = {"gmem-mmap": "with a direct map", "gmem-ndm": "without a direct map"}
     table = _table(f"Steps of an operation, on guest_memfd {kinds[memory]}", "design", *(o.name for o in OPERATIONS))
     for column in columns:
-        table.add_row(column.design.name, *(_cost(column.costs[o.name, memory]) for o in OPERATIONS))
+        keys = [(operation.name, memory) for operation in OPERATIONS]
+        table.add_row(column.design.name, *(_cost(column.costs[key], column.growths[key]) for key in keys))
     return table
 
 
-def _cost(steps: Counter[str] | None) -> str:
+def _cost(steps: Counter[str] | None, more: Counter[str] | None) -> str:
+    """Return the steps of an operation, and after a plus those that each further cache adds."""
     if steps is None:
         return "-"
-    return ", ".join(f"{steps[kind]} {kind}" for kind in KINDS if steps[kind]) or "0"
+    return (_steps(steps) or "0") + (f" (+ {_steps(more)})" if more else "")
+
+
+def _steps(steps: Counter[str]) -> str:
+    return ", ".join(f"{steps[kind]} {kind}" for kind in KINDS if steps[kind])
 
 
 def _sizes(columns: Sequence[ComparedDesign]) -> Table:

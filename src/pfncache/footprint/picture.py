@@ -8,6 +8,7 @@ from typing import Any
 
 from pfncache.footprint.footprint import Footprint, ranges
 from pfncache.linux.include.uapi import PAGE_SIZE
+from pfncache.picture import drawing, save
 
 _MIB = 1 << 20
 _ROWS = 80
@@ -22,25 +23,16 @@ def draw(footprint: Footprint, path: Path) -> None:
     On the left is all of the guest's memory; on the right are the touched pages, from the lowest to the highest, with
     the first time that KVM reached each by each path.
     """
-    import matplotlib as mpl  # noqa: PLC0415 (an extra)
-
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "pfncache"  # the same footprint gives the same file
-    mpl.rcParams["svg.fonttype"] = "none"
-    from matplotlib import pyplot  # noqa: PLC0415
-
     rows = len(footprint.touched)
-    figure, (everything, pages) = pyplot.subplots(
-        1, 2, figsize=(11, 2.2 + 0.17 * min(rows, _ROWS)), width_ratios=(1, 12), layout="constrained"
-    )  # fmt: skip
-    figure.suptitle(
-        f"{footprint.guest}: the {rows:,} of {footprint.pages:,} pages that KVM touched\n{footprint.machine}",
-        fontsize=10, x=0.01, ha="left",
-    )  # fmt: skip
-    _all_memory(everything, footprint)
-    _touches(pages, footprint, pyplot.get_cmap("tab20").colors)  # type: ignore[attr-defined]
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    pyplot.close(figure)
+    size = (11, 2.2 + 0.17 * min(rows, _ROWS))
+    with drawing(1, 2, figsize=size, width_ratios=(1, 12)) as (figure, (everything, pages)):
+        figure.suptitle(
+            f"{footprint.guest}: the {rows:,} of {footprint.pages:,} pages that KVM touched\n{footprint.machine}",
+            fontsize=10, x=0.01, ha="left",
+        )  # fmt: skip
+        _all_memory(everything, footprint)
+        _touches(pages, footprint)
+        save(figure, path)
 
 
 def _all_memory(axes: Any, footprint: Footprint) -> None:
@@ -56,8 +48,11 @@ def _all_memory(axes: Any, footprint: Footprint) -> None:
     axes.tick_params(labelsize=8)
 
 
-def _touches(axes: Any, footprint: Footprint, colours: list[Any]) -> None:
+def _touches(axes: Any, footprint: Footprint) -> None:
     """Draw a row for each touched page: a dot at the first access by each path, and a line from the first on."""
+    from matplotlib import colormaps  # noqa: PLC0415 (an extra)
+
+    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
     row = {gfn: number for number, gfn in enumerate(footprint.touched)}
     seen = [access for access in footprint.accesses if access.gfn in row]
     end = max((access.order for access in seen), default=1) * 1.5

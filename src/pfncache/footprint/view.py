@@ -18,6 +18,7 @@ from pfncache.footprint.guests import LINUX
 from pfncache.footprint.picture import draw
 from pfncache.linux.include.uapi import PAGE_SIZE
 from pfncache.machines.document import Ended, run_members
+from pfncache.picture import PictureError
 
 SCHEMA = 2
 _FEW = 64
@@ -74,8 +75,8 @@ def _draw(footprint: Footprint, svg: Path) -> None:
         draw(footprint, svg)
     except ImportError:
         raise NoPicture("a picture needs Matplotlib: pip install 'pfncache[plot]'") from None
-    except OSError as error:
-        raise NoPicture(f"{svg}: {error.strerror}") from None
+    except PictureError as error:
+        raise NoPicture(str(error)) from None
 
 
 def document(footprints: list[Footprint], ended: Ended, options: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pfncache.check.verdict import Verdict
+from pfncache.picture import drawing, save
 from pfncache.progress import progress
 from pfncache.scenarios.space.locate import locate
 from pfncache.scenarios.space.names import values_of_name
@@ -153,50 +153,16 @@ def provenance(store: Store) -> str:
     return "; ".join(parts)
 
 
-def check_picture(path: Path) -> None:
-    """Raise PictureError if plot() cannot draw into this file, for its place or its format."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 (an extra)
-
-        mpl.use("Agg")
-        from matplotlib.backend_bases import FigureCanvasBase  # noqa: PLC0415
-    except ImportError:
-        raise PictureError("a plot needs Matplotlib: pip install 'pfncache[plot]'") from None
-    formats = sorted(FigureCanvasBase.get_supported_filetypes())
-    if path.suffix.removeprefix(".").lower() not in formats:
-        raise PictureError(f"{path} has no format that Matplotlib draws: {', '.join(formats)}")
-    try:
-        if not path.parent.is_dir():
-            raise PictureError(f"{path}: there is no folder {path.parent}")
-        if path.exists() and not path.is_file():
-            raise PictureError(f"{path} is not a file")
-    except OSError as error:
-        raise PictureError(f"{path}: {error.strerror}") from None
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise PictureError(f"{path} may not be written")
-
-
-class PictureError(Exception):
-    """The plot cannot be drawn. One line."""
-
-
 def plot(store: Store, path: Path) -> None:
     """Draw growth() into a file that passes check_picture(). Raises PictureError if it cannot be written."""
-    from matplotlib import pyplot  # noqa: PLC0415 (an extra)
-
-    figure, axes = pyplot.subplots(1, len(BOUNDS), figsize=(12, 3), sharey=True, layout="constrained")
-    for axis, (bound, points) in zip(axes, growth(store).items(), strict=True):
-        axis.plot([value for value, _ in points], [ratio for _, ratio in points], marker="o")
-        axis.set_xlabel(bound)
-        axis.set_xticks([value for value, _ in points])
-        axis.set_yscale("log")
-    axes[0].set_ylabel("states, relative to the least")
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise PictureError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        pyplot.close(figure)
+    with drawing(1, len(BOUNDS), figsize=(12, 3), sharey=True) as (figure, axes):
+        for axis, (bound, points) in zip(axes, growth(store).items(), strict=True):
+            axis.plot([value for value, _ in points], [ratio for _, ratio in points], marker="o")
+            axis.set_xlabel(bound)
+            axis.set_xticks([value for value, _ in points])
+            axis.set_yscale("log")
+        axes[0].set_ylabel("states, relative to the least")
+        save(figure, path)
 
 
 def show(store: Store) -> None:

@@ -49,7 +49,7 @@ def fit(test: LitmusTest, source: KernelSource) -> Fitted:
             except (NoSuchFunction, NotLitmus) as error:
                 stale.append(f"{part.function}: {error}")
                 continue
-            differences += _differences(part, written, found)
+            differences += differences_between(str(part.function), [step.event for step in written], found)
         stale += [f"{thread.what}: {register} is read before it is set" for register in _unset(steps)]
         threads.append(tuple(steps))
     if stale:
@@ -70,14 +70,13 @@ def _fitted(part: Slice, written: Sequence[Step], found: Sequence[MemoryEvent]) 
     return [left[event.key].pop(0).at(event) if event.is_access else of_event(event) for event in found]
 
 
-def _differences(part: Slice, written: Sequence[Step], found: Sequence[MemoryEvent]) -> list[str]:
-    """Return a line for each step that the C has at another place, differently, or that only one of both has."""
-    before, after = [step.event for step in written], list(found)
+def differences_between(name: str, before: Sequence[MemoryEvent], after: Sequence[MemoryEvent]) -> list[str]:
+    """Return a line for each event that `after` has at another place, differently, or that only one of both has."""
     lines = []
     for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag != "equal":
-            lines += [f"{part.function}: - {event}" for event in before[a:b]]
-            lines += [f"{part.function}: + {event} at {event.place}" for event in after[c:d]]
+            lines += [f"{name}: - {event}" for event in before[a:b]]
+            lines += [f"{name}: + {event} at {event.place}" for event in after[c:d]]
     return lines
 
 

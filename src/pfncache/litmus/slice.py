@@ -53,6 +53,11 @@ class Slice:
     unread: str = ""
     """Variables whose reads are left out, since nothing depends on them."""
 
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """The functions that it is of."""
+        return self.function, *self.inline.values()
+
     @cached_property
     def variables(self) -> dict[str, str]:
         """Variables by place, that with the longest place first."""

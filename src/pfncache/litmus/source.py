@@ -11,9 +11,10 @@ from types import TracebackType
 from pfncache import user_cache
 from pfncache.csource.errors import SourceError
 from pfncache.csource.kvm.joined import tables
-from pfncache.csource.parse import FunctionNode, SourceFile, parse
+from pfncache.csource.parse import FunctionNode, SourceFile, parse, text_of
 from pfncache.kernels.apply import apply
 from pfncache.kernels.patch_mail import PatchMail
+from pfncache.series.items import tokens
 
 
 class NoSuchFunction(Exception):
@@ -48,6 +49,16 @@ class KernelSource:
             if folder is not None and (folder / file).is_file():
                 return (folder / file).read_text()
         raise NoSuchFunction(f"there is no file {file}")
+
+    def changed(self, other: KernelSource, file: str, name: str) -> bool:
+        """Whether a function of a file reads differently in another tree, comments and blanks apart."""
+        return self._words(file, name) != other._words(file, name)
+
+    def _words(self, file: str, name: str) -> str:
+        try:
+            return tokens(text_of(self.function(file, name).node))
+        except NoSuchFunction as error:
+            return str(error)
 
     def function(self, file: str, name: str) -> FunctionNode:
         """Return a function of a file. Raises NoSuchFunction if it has none of that name, or one that is no C."""

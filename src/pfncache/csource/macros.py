@@ -51,7 +51,10 @@ class MacroLayer(ExpressionLayer):
         if name in STORES or name == "atomic_set":
             self.before += self.stored(node, arguments[0], arguments[1])
             return Typed(pytree.constant(None), VOID)
-        if name in BARRIERS or name in NOTHING:
+        if name in BARRIERS:
+            self.emit(node, ast.Pass())  # a line that is executed: what follows the C there finds its barriers
+            return Typed(pytree.constant(None), VOID)
+        if name in NOTHING:
             return Typed(pytree.constant(None), VOID)
         if name in EXTREMES:
             values = [self.expression(argument).tree for argument in arguments[-2:]]

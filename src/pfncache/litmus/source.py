@@ -60,8 +60,7 @@ class KernelSource:
         except NoSuchFunction as error:
             return str(error)
 
-    def function(self, file: str, name: str) -> FunctionNode:
-        """Return a function of a file. Raises NoSuchFunction if it has none of that name, or one that is no C."""
+    def _file(self, file: str) -> SourceFile:
         if file not in self._files:
             known = tables()
             try:
@@ -69,7 +68,18 @@ class KernelSource:
                 self._files[file] = parse(self._text(file), file, known.config, keep)
             except SourceError as error:
                 raise NoSuchFunction(f"{file} cannot be read: {error}") from None
-        found = self._files[file]
+        return self._files[file]
+
+    def function_at(self, file: str, line: int) -> FunctionNode:
+        """Return the function of a file that has a line. Raises NoSuchFunction if there is none."""
+        for found in self._file(file).functions.values():
+            if found.line <= line <= found.node.end_point[0] + 1:
+                return found
+        raise NoSuchFunction(f"there is no function at {file}:{line}")
+
+    def function(self, file: str, name: str) -> FunctionNode:
+        """Return a function of a file. Raises NoSuchFunction if it has none of that name, or one that is no C."""
+        found = self._file(file)
         if name in found.refused:
             raise NoSuchFunction(f"{file}: {name}() cannot be read: {found.refused[name]}")
         if name not in found.functions:

@@ -118,14 +118,20 @@ class Asker:
         """Whether what orders a cycle orders two of its accesses, or else the locks around them alone."""
         keys = {one.key, other.key}
         for test in known.tests:
-            edges = test.cycle.edges
-            if any({one.key, other.key} == keys for one, other in edges) and all(_is_news(one, known.operations) for one, _ in edges):
-                threads = tuple(
-                    _with_marks(steps, s, keys) for steps, s in zip(test.threads, test.cycle.segments, strict=True)
-                )
+            if not any({before.key, after.key} == keys for before, after in test.cycle.edges):
+                continue
+            # The accesses that the last one of a segment depends on must have found news.
+            sources = [before for before, after in test.cycle.edges if _last_after(test.cycle, after).key in keys]
+            if all(_is_news(access, known.operations) for access in sources):
+                both = zip(test.threads, test.cycle.segments, strict=True)
+                threads = tuple(_with_marks(steps, segment, keys) for steps, segment in both)
                 if not self._races(test.text(threads)):
                     return True
         return not self._races(encode(Cycle((Segment(one, one), Segment(other, other))), self._marks).race_text)
+
+
+def _last_after(cycle: Cycle, first: Access) -> Access:
+    return next(segment.last for segment in cycle.segments if segment.first is first)
 
 
 def _is_news(access: Access, operations: Sequence[Operation]) -> bool:

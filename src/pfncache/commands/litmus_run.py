@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pfncache.commands.documented import ending
+from pfncache import __version__
+from pfncache.commands.documented import documented, ending
 from pfncache.commands.exit_status import ExitStatus
+from pfncache.commands.names import usage_errors
+from pfncache.commands.output import users_output_on_stderr
 from pfncache.commands.verify_series import series_errors
+from pfncache.verify.run_record import RunRecord
 
 if TYPE_CHECKING:
+    from pfncache.kernels.patch_mail import PatchMail
+    from pfncache.litmus.document import LitmusFindings
     from pfncache.litmus.herd import Herd
+    from pfncache.litmus.observe import MemoryModel
     from pfncache.litmus.protocol import LitmusTest
-    from pfncache.litmus.session import LitmusSession
     from pfncache.litmus.source import KernelSource
 
 DEFAULT_KERNEL = "7.3"
@@ -31,8 +36,11 @@ class LitmusOptions:
     kernel: str | None
     tree: Path | None
     series: Path | None
+    changed: bool
+    scenarios: tuple[str, ...]
     verdicts: bool
     text: bool
+    as_json: bool
     processes: int | None
 
     def check(self) -> None:
@@ -41,39 +49,91 @@ class LitmusOptions:
             raise click.UsageError("--kernel and --tree both choose the C; give one of them")
         if self.tree is not None and not self.tree.is_dir():
             raise click.UsageError(f"--tree {self.tree}: no such folder")
+        if self.changed and self.series is None:
+            raise click.UsageError("--changed compares with a series; give it as --series")
+        if self.scenarios and (self.names or self.changed or self.verdicts or self.text):
+            raise click.UsageError("-s generates tests; NAME, --changed, --verdicts and --text are for those by hand")
+        if self.text and (self.changed or self.as_json):
+            raise click.UsageError("--text prints tests alone; leave out --changed and --json")
+
+    def as_json_options(self) -> dict[str, Any]:
+        """Return the options that a result depends on."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        del shown["as_json"], shown["text"]
+        default = DEFAULT_KERNEL if self.tree is None else None
+        paths = {name: str(shown[name]) if shown[name] is not None else None for name in ("tree", "series")}
+        lists = {name: list(shown[name]) for name in ("names", "scenarios")}
+        jobs = shown.pop("processes")
+        return {**shown, **paths, **lists, "kernel": self.kernel or default, "jobs": jobs}
 
 
 def run(options: LitmusOptions) -> ExitStatus:
     """Ask and show. Returns the exit status."""
+    from pfncache.litmus.document import LitmusFindings, print_document
+
+    record = RunRecord(version=__version__, options=options.as_json_options())
+    found = LitmusFindings()
+    with documented(record, options.as_json, lambda: print_document(found, record)) as stop:
+        with users_output_on_stderr(), usage_errors(), series_errors():
+            options.check()
+            tests = _tests(options.names)
+        if options.text:
+            with series_errors():
+                return _print_texts(tests, options)
+        with users_output_on_stderr(), usage_errors(), series_errors():
+            _ask(options, tests, found)
+        stop()
+        record.status = _status(found)
+        if options.as_json:
+            print_document(found, record)
+        else:
+            _show(found, record.seconds, by_name=bool(options.names))
+        return ExitStatus(record.status)
+
+
+def _tests(names: tuple[str, ...]) -> list[LitmusTest]:
     from pfncache.litmus.catalogue import NoSuchLitmusTest, named
 
-    options.check()
     try:
-        tests = named(options.names)
+        return named(names)
     except NoSuchLitmusTest as error:
         raise click.UsageError(str(error)) from None
-    with series_errors():
-        return _run(options, tests)
 
 
-def _run(options: LitmusOptions, tests: list[LitmusTest]) -> ExitStatus:
-    from pfncache.kernels.patch_mail import read
+def _ask(options: LitmusOptions, tests: list[LitmusTest], found: LitmusFindings) -> None:
+    """Ask what the command line asks for."""
+    from pfncache.litmus.affected import affected
+    from pfncache.litmus.session import LitmusSession
     from pfncache.litmus.source import KernelSource
+    from pfncache.litmus.view import run_with_progress
 
-    started = time.monotonic()
-    kernel, tree = _tree(options)
-    patches = read(options.series, _note) if options.series is not None else []
-    if options.series is not None:
-        kernel = f"{kernel} with {options.series.name}"
-    with KernelSource(tree, patches) as source:
-        if options.text:
-            return _print_texts(tests, source)
-        session = _session(options, tests, source, kernel)
-    from pfncache.litmus.view import run_with_progress, show
+    found.kernel, tree = _tree(options)
+    patches = _patches(options, found)
+    if options.scenarios:
+        from pfncache.commands.litmus_scenarios import ask
 
-    run_with_progress(session)
-    show(session, time.monotonic() - started, by_name=bool(options.names))
-    return _status(session)
+        found.scenarios = ask(options, found.kernel, tree, patches)
+        return
+    with KernelSource(tree) as before, KernelSource(tree, patches) as source:
+        model = memory_model(tree)
+        if options.changed:
+            found.changed = affected(before, source, model, tests=tests, processes=options.processes)
+            return
+        found.tests = LitmusSession.plan(
+            tests, source, model, kernel=found.kernel, processes=options.processes, with_variants=not options.verdicts
+        )
+    run_with_progress(found.tests)
+
+
+def _patches(options: LitmusOptions, found: LitmusFindings | None = None) -> list[PatchMail]:
+    from pfncache.kernels.patch_mail import read
+
+    if options.series is None:
+        return []
+    patches = read(options.series, _note)
+    if found is not None:
+        found.kernel = f"{found.kernel} with {options.series.name}"
+    return patches
 
 
 def _note(text: str) -> None:
@@ -92,8 +152,16 @@ def _tree(options: LitmusOptions) -> tuple[str, Path]:
     return f"the C of Linux {upstream(found.release)}", found.tree
 
 
-def _print_texts(tests: list[LitmusTest], source: KernelSource) -> ExitStatus:
+def _print_texts(tests: list[LitmusTest], options: LitmusOptions) -> ExitStatus:
     """Print the tests as the C has them."""
+    from pfncache.litmus.source import KernelSource
+
+    tree = _tree(options)[1]
+    with KernelSource(tree, _patches(options)) as source:
+        return _print_fitted(tests, source)
+
+
+def _print_fitted(tests: list[LitmusTest], source: KernelSource) -> ExitStatus:
     from pfncache.litmus.fit import fit
     from pfncache.litmus.render import render
 
@@ -107,19 +175,16 @@ def _print_texts(tests: list[LitmusTest], source: KernelSource) -> ExitStatus:
     return status
 
 
-def _session(options: LitmusOptions, tests: list[LitmusTest], source: KernelSource, kernel: str) -> LitmusSession:
+def memory_model(tree: Path) -> MemoryModel:
+    """Return the memory model of a tree, with a herd7 that is fetched if there is none."""
     from pfncache.kernels.session import NotDone
     from pfncache.litmus.herd import HerdError
     from pfncache.litmus.observe import MODEL, MemoryModel
-    from pfncache.litmus.session import LitmusSession
 
     try:
-        model = MemoryModel(_herd(), source.tree / MODEL)
+        return MemoryModel(_herd(), tree / MODEL)
     except HerdError as error:
         raise NotDone(str(error)) from None
-    return LitmusSession.plan(
-        tests, source, model, kernel=kernel, processes=options.processes, with_variants=not options.verdicts
-    )
 
 
 def _herd() -> Herd:
@@ -130,14 +195,31 @@ def _herd() -> Herd:
         return get(progress, _note)
 
 
-def _status(session: LitmusSession) -> ExitStatus:
-    from pfncache.litmus.protocol import LitmusVerdict
+def _show(found: LitmusFindings, seconds: float, *, by_name: bool) -> None:
+    from pfncache.litmus.generated.view import show as show_scenarios
+    from pfncache.litmus.view import show, show_changes
 
-    if session.interrupted is not None:
-        return ending(session.interrupted)[0]
-    order = list(LitmusVerdict)
-    results = session.results
-    unknown = (LitmusVerdict.OUT_OF_DATE, LitmusVerdict.UNKNOWN)
-    if any(r.verdict not in unknown and order.index(r.verdict) > order.index(r.test.expected) for r in results):
+    if found.tests is not None:
+        show(found.tests, seconds, by_name=by_name)
+    if found.changed is not None:
+        show_changes(found.changed, found.kernel, seconds)
+    if found.scenarios is not None:
+        show_scenarios(found.scenarios, seconds)
+
+
+def _status(found: LitmusFindings) -> ExitStatus:
+    for run_ in (found.tests, found.changed, found.scenarios):
+        if run_ is not None and run_.interrupted is not None:
+            return ending(run_.interrupted)[0]
+    if found.changed is not None:
+        return _worst(found.changed.is_broken, found.changed.is_incomplete)
+    if found.scenarios is not None:
+        return _worst(found.scenarios.is_unordered, found.scenarios.is_incomplete)
+    assert found.tests is not None
+    return _worst(found.tests.is_worse, found.tests.is_incomplete)
+
+
+def _worst(is_violated: bool, is_incomplete: bool) -> ExitStatus:
+    if is_violated:
         return ExitStatus.VIOLATED
-    return ExitStatus.INCOMPLETE if any(r.verdict in unknown for r in results) else ExitStatus.OK
+    return ExitStatus.INCOMPLETE if is_incomplete else ExitStatus.OK

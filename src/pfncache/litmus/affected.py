@@ -13,7 +13,7 @@ from pfncache.litmus.fit import Fitted, differences_between, fit
 from pfncache.litmus.observe import MemoryModel
 from pfncache.litmus.protocol import LitmusTest, LitmusVerdict
 from pfncache.litmus.result import LitmusResult, Need, RemovalResult
-from pfncache.litmus.session import LitmusSession
+from pfncache.litmus.session import UNANSWERED, LitmusSession
 from pfncache.litmus.source import KernelSource
 
 
@@ -65,6 +65,16 @@ class AffectedTests:
     def worse(self) -> tuple[LitmusChange, ...]:
         """The changes that break something."""
         return tuple(change for change in self.changes if change.is_worse)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether an answered test is worse after the series."""
+        return any(change.after.verdict not in UNANSWERED for change in self.worse)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a test has no answer after the series."""
+        return any(change.after.verdict in UNANSWERED for change in self.changes)
 
 
 def affected(

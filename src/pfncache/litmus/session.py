@@ -17,6 +17,8 @@ from pfncache.litmus.protocol import LitmusTest, LitmusVerdict
 from pfncache.litmus.result import LitmusResult
 from pfncache.litmus.source import KernelSource
 
+UNANSWERED = (LitmusVerdict.OUT_OF_DATE, LitmusVerdict.UNKNOWN)
+
 
 @dataclass(kw_only=True)
 class LitmusSession:
@@ -64,6 +66,18 @@ class LitmusSession:
             return judge(fitted, self.model, with_variants=self.with_variants)
         except HerdError as error:
             return _unknown(fitted, str(error))
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether a verdict is worse than it is expected to be."""
+        order = list(LitmusVerdict)
+        known = (r for r in self.results if r.verdict not in UNANSWERED)
+        return any(order.index(r.verdict) > order.index(r.test.expected) for r in known)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a test has no answer."""
+        return any(r.verdict in UNANSWERED for r in self.results)
 
     @property
     def results(self) -> list[LitmusResult]:

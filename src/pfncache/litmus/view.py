@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from pfncache.litmus.affected import AffectedTests
 from pfncache.litmus.barriers import Barrier, barriers
 from pfncache.litmus.protocol import LitmusVerdict
 from pfncache.litmus.result import LitmusResult, Need
@@ -47,6 +48,19 @@ def show(session: LitmusSession, seconds: float, *, by_name: bool = False) -> No
     if races.row_count:
         console.print(races)
     console.print(_summary(session, seconds), style="dim", markup=False, soft_wrap=True)
+
+
+def show_changes(found: AffectedTests, kernel: str, seconds: float) -> None:
+    """Print what a series changes of the tests."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    for change in found.changes:
+        console.print(str(change), markup=False, soft_wrap=True)
+        for line in change.differences:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+    for name in found.same:
+        console.print(f"{name}: not run, as it has the same accesses, barriers and locks", markup=False, soft_wrap=True)
+    words = f"{kernel}: {len(found.changes)} changed, {len(found.worse)} worse, {len(found.same)} the same"
+    console.print(f"{words} in {seconds:.1f} s", style="dim", markup=False, soft_wrap=True)
 
 
 def _show_text(console: Console, result: LitmusResult) -> None:

@@ -17,7 +17,7 @@ from pfncache.litmus.generated.cycles import Conflicts, conflicts_of
 from pfncache.litmus.generated.marks import Marks
 from pfncache.litmus.generated.recorded import Operation
 from pfncache.litmus.generated.recorder import record
-from pfncache.litmus.generated.result import ScenarioResult
+from pfncache.litmus.generated.result import GeneratedVerdict, ScenarioResult
 from pfncache.litmus.herd import HerdError
 from pfncache.litmus.observe import STOPPED, MemoryModel
 from pfncache.litmus.source import KernelSource
@@ -94,6 +94,17 @@ class GeneratedSession:
             return self.asker.ask(question.scenario, question.operations, question.conflicts)
         except HerdError as error:
             return ScenarioResult(scenario=question.scenario, operations=len(question.operations), error=str(error))
+
+    @property
+    def is_unordered(self) -> bool:
+        """Whether a scenario needs a barrier or has a data race."""
+        bad = (GeneratedVerdict.NEEDS_BARRIER, GeneratedVerdict.DATA_RACE)
+        return any(result.verdict in bad for result in self.results)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether something about a scenario is unknown."""
+        return any(result.verdict is GeneratedVerdict.UNKNOWN for result in self.results)
 
     @property
     def results(self) -> list[ScenarioResult]:

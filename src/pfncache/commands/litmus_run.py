@@ -106,6 +106,7 @@ def _ask(options: LitmusOptions, tests: list[LitmusTest], found: LitmusFindings)
     from pfncache.litmus.session import LitmusSession
     from pfncache.litmus.source import KernelSource
     from pfncache.litmus.view import run_with_progress
+    from pfncache.progress import progress
 
     found.kernel, tree = _tree(options)
     patches = _patches(options, found)
@@ -117,7 +118,11 @@ def _ask(options: LitmusOptions, tests: list[LitmusTest], found: LitmusFindings)
     with KernelSource(tree) as before, KernelSource(tree, patches) as source:
         model = memory_model(tree)
         if options.changed:
-            found.changed = affected(before, source, model, tests=tests, processes=options.processes)
+            with progress("litmus", 0, work="asked") as advance:
+                found.changed = affected(
+                    before, source, model, tests=tests, processes=options.processes,
+                    on_done=lambda result: advance(result.test.name, ""),
+                )  # fmt: skip
             return
         found.tests = LitmusSession.plan(
             tests, source, model, kernel=found.kernel, processes=options.processes, with_variants=not options.verdicts

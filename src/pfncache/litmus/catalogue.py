@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfncache.litmus.protocol import LitmusTest
-from pfncache.litmus.protocols import gmem, guest, memslots, mmu, publish, requests
+from pfncache.litmus.protocols import alternatives, gmem, guest, memslots, mmu, publish, requests
 
-LITMUS_TESTS = {test.name: test for module in (publish, memslots, requests, gmem, mmu, guest) for test in module.TESTS}
+_MODULES = (publish, memslots, requests, gmem, mmu, guest, alternatives)
+LITMUS_TESTS = {test.name: test for module in _MODULES for test in module.TESTS}
 
 
 class NoSuchLitmusTest(Exception):

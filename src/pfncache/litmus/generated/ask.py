@@ -34,7 +34,7 @@ class _Known(NamedTuple):
 
 
 class Asker:
-    """A memory model and a kernel's C; equal questions of several scenarios are asked once."""
+    """A memory model and a kernel's C; herd7 runs once for equal tests of several scenarios."""
 
     def __init__(self, marks: Marks, model: MemoryModel) -> None:
         self._marks = marks

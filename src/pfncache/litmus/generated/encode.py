@@ -125,7 +125,7 @@ class _Encoder:
     # Threads
 
     def _thread(self, number: int, segment: Segment) -> Iterator[Step]:
-        held = [lock for lock in segment.first.held if self._is_told(segment, lock)]
+        held = [lock for lock in segment.first.held if self._is_kept(segment, lock)]
         for lock in held:
             yield from self._section(number, lock)
         yield from self._access(segment.first)
@@ -141,7 +141,7 @@ class _Encoder:
                         continue
                     held.remove(taken[-1])
                 elif begins:
-                    if not self._is_told(segment, event):
+                    if not self._is_kept(segment, event):
                         continue
                     held.append(event)
                 yield from self._section(number, event)
@@ -149,7 +149,7 @@ class _Encoder:
         for lock in reversed(held):
             yield from self._section(number, replace(lock, kind=_SECTIONS[lock.kind]))
 
-    def _is_told(self, segment: Segment, lock: Recorded) -> bool:
+    def _is_kept(self, segment: Segment, lock: Recorded) -> bool:
         """Whether a lock is in the test: others take it, or it is not held over the whole of the segment."""
         if lock.kind is EventKind.SRCU_LOCK and not self._has_grace_period:
             return any(e.name == "smp_mb__after_srcu_read_unlock" for e in segment.between)

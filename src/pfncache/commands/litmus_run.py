@@ -111,12 +111,13 @@ def _ask(options: LitmusOptions, tests: list[LitmusTest], found: LitmusFindings)
     found.kernel, tree = _tree(options)
     patches = _patches(options, found)
     if options.scenarios:
-        from pfncache.commands.litmus_scenarios import ask
+        from pfncache.commands.litmus_scenarios import KernelChoice, ask
 
-        found.scenarios = ask(options, found.kernel, tree, patches)
+        kernel = KernelChoice(found.kernel, tree, patches, _memory_model(tree))
+        found.scenarios = ask(options.scenarios, kernel, options.processes)
         return
     with KernelSource(tree) as before, KernelSource(tree, patches) as source:
-        model = memory_model(tree)
+        model = _memory_model(tree)
         if options.changed:
             with progress("litmus", 0, work="asked") as advance:
                 found.changed = affected(
@@ -180,8 +181,7 @@ def _print_fitted(tests: list[LitmusTest], source: KernelSource) -> ExitStatus:
     return status
 
 
-def memory_model(tree: Path) -> MemoryModel:
-    """Return the memory model of a tree, with a herd7 that is fetched if there is none."""
+def _memory_model(tree: Path) -> MemoryModel:
     from pfncache.kernels.session import NotDone
     from pfncache.litmus.herd import HerdError
     from pfncache.litmus.observe import MODEL, MemoryModel

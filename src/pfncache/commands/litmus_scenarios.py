@@ -5,16 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pfncache.commands.litmus_run import LitmusOptions, memory_model
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pfncache.kernels.patch_mail import PatchMail
     from pfncache.litmus.generated.session import GeneratedSession
+    from pfncache.litmus.observe import MemoryModel
 
 
-def ask(options: LitmusOptions, kernel: str, tree: Path, patches: Sequence[PatchMail]) -> GeneratedSession:
+class KernelChoice(NamedTuple):
+    """A kernel tree with patches, and its memory model."""
+
+    words: str
+    tree: Path
+    patches: Sequence[PatchMail]
+    model: MemoryModel
+
+
+def ask(names: Sequence[str], kernel: KernelChoice, processes: int | None) -> GeneratedSession:
     """Run the tests that scenarios generate. Raises SeriesError for a tree that the model does not have."""
     from pfncache.litmus.generated.session import GeneratedSession, KernelC
     from pfncache.litmus.generated.view import run_with_progress
@@ -23,13 +31,13 @@ def ask(options: LitmusOptions, kernel: str, tree: Path, patches: Sequence[Patch
     from pfncache.series.trees import tree_at, version_of, with_series
     from pfncache.verify.selection import Selection
 
-    scenarios = Selection(()).scenarios_named(options.scenarios)
-    base = tree_at(tree, version_of(tree))
-    changed = with_series(base, patches) if patches else base
+    scenarios = Selection(()).scenarios_named(names)
+    base = tree_at(kernel.tree, version_of(kernel.tree))
+    changed = with_series(base, kernel.patches) if kernel.patches else base
     started = BaseKernel(base)
-    design = started.step(changed, "patched", kernel).design if patches else started.design
-    with KernelSource(tree, patches) as source:
-        c = KernelC(words=kernel, design=design, tree=changed.path, source=source)
-        session = GeneratedSession.plan(scenarios, c, memory_model(tree), processes=options.processes)
+    design = started.step(changed, "patched", kernel.words).design if kernel.patches else started.design
+    with KernelSource(kernel.tree, kernel.patches) as source:
+        c = KernelC(words=kernel.words, design=design, tree=changed.path, source=source)
+        session = GeneratedSession.plan(scenarios, c, kernel.model, processes=processes)
         run_with_progress(session)
     return session

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pfncache.litmus.affected import AffectedTests, LitmusChange
-from pfncache.litmus.generated.result import CycleResult, Place, RaceResult, ScenarioResult
+from pfncache.litmus.generated.result import AccessPlace, CycleResult, RaceResult, ScenarioResult
 from pfncache.litmus.generated.session import GeneratedSession
 from pfncache.litmus.result import LitmusResult, RemovalResult
 from pfncache.litmus.session import LitmusSession
@@ -119,7 +119,7 @@ def _race(result: RaceResult) -> dict[str, Any]:
     }
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _place(place: AccessPlace) -> dict[str, Any]:
     return {
         "kind": place.kind,
         "order": place.order or None,

@@ -9,7 +9,7 @@ from pfncache.litmus.event import EventKind
 from pfncache.litmus.generated.cycles import Cycle, conflicts_of, cycles_of
 from pfncache.litmus.generated.encode import encode
 from pfncache.litmus.generated.marks import Marks
-from pfncache.litmus.generated.recorded import Frame, Operation, Recorded
+from pfncache.litmus.generated.recorded import Recorded, RecordedOperation, SourceFrame
 from pfncache.litmus.source import KernelSource
 
 FILE = "ours.c"
@@ -32,7 +32,7 @@ READ, WRITE, LOCK, UNLOCK, FENCE = (
 
 
 def event(kind: EventKind, name: str, function: str, line: int, value: str = "", old: str = "") -> Recorded:
-    return Recorded(kind, name, (Frame(FILE, line, function),), value, old)
+    return Recorded(kind, name, (SourceFrame(FILE, line, function),), value, old)
 
 
 WRITER = [
@@ -50,7 +50,7 @@ def cycles_and_texts(tmp_path: Path, *operations: list[Recorded]) -> list[tuple[
     """The cycles of one operation of each actor, and their tests with the marks of the C."""
     (tmp_path / FILE).write_text(C)
     marks = Marks(KernelSource(tmp_path))
-    done = [Operation(chr(ord("a") + n), "f", tuple(events)) for n, events in enumerate(operations)]
+    done = [RecordedOperation(chr(ord("a") + n), "f", tuple(events)) for n, events in enumerate(operations)]
     conflicts = conflicts_of(done, lambda one: marks.order(one) is not None)
     return [(cycle, encode(cycle, marks).race_text) for cycle in cycles_of(conflicts, marks.controls)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from pfncache.litmus.event import EventKind, Order
 from pfncache.litmus.generated.marks import Marks
-from pfncache.litmus.generated.recorded import Frame, Recorded
+from pfncache.litmus.generated.recorded import Recorded, SourceFrame
 from pfncache.litmus.source import KernelSource
 
 READ, WRITE = EventKind.READ, EventKind.WRITE
@@ -21,7 +21,7 @@ def marks(tmp_path: Path, body: str) -> Marks:
 
 
 def at(kind: EventKind, member: str, line: int) -> Recorded:
-    return Recorded(kind, f"thing.{member}", (Frame("ours.c", line, "f"),))
+    return Recorded(kind, f"thing.{member}", (SourceFrame("ours.c", line, "f"),))
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_marks_of_a_line(tmp_path: Path, statement: str, kind: EventKind, order:
 
 def test_of_a_function_by_hand_all_accesses_have_to_agree(tmp_path: Path) -> None:
     def by_hand() -> Recorded:
-        return Recorded(READ, "thing.a", (Frame("ours.py", 9, "f", "ours.c", is_c=False),))
+        return Recorded(READ, "thing.a", (SourceFrame("ours.py", 9, "f", "ours.c", is_c=False),))
 
     assert marks(tmp_path, "\tn = READ_ONCE(t->a);\n\tn = READ_ONCE(t->a);").order(by_hand()) is Order.ONCE
     assert marks(tmp_path, "\tn = READ_ONCE(t->a);\n\tn = t->a;").order(by_hand()) is None
 
 
 def test_barriers_of_a_function_by_hand(tmp_path: Path) -> None:
-    frame = Frame("ours.py", 9, "f", "ours.c", is_c=False)
+    frame = SourceFrame("ours.py", 9, "f", "ours.c", is_c=False)
     assert marks(tmp_path, "\tsmp_rmb();\n\trcu_read_lock();").barriers(frame) == ("smp_rmb",)
     assert marks(tmp_path, "\tsmp_rmb();").barriers(frame._replace(file="kernel/locking/ours.py")) == ()
 

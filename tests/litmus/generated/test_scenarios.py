@@ -92,7 +92,6 @@ def test_a_set_of_memslots_that_is_not_released_needs_a_barrier(tmp_path: Path) 
     ],
 )
 def test_the_count_and_the_sequence(tmp_path: Path, edit: Edit, function: str, needed: str) -> None:
-    assert verdicts(asked("clock/anon/dontneed", tmp_path)) == {"ordered": 21}
     result = asked("clock/anon/dontneed", tmp_path, Change("virt/kvm/pfncache.c", function, edit))
     found = {barrier for cycle in result.cycles for barrier in cycle.barriers}
     assert any(one.startswith(needed) for one in found) if needed else not found

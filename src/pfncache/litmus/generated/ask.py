@@ -14,9 +14,9 @@ from pfncache.litmus.event import EventKind, MemoryEvent, Order
 from pfncache.litmus.generated.cycles import Conflicts, Cycle, cycles_of
 from pfncache.litmus.generated.encode import CycleTest, encode
 from pfncache.litmus.generated.marks import Marks
-from pfncache.litmus.generated.recorded import Operation
-from pfncache.litmus.generated.result import CycleResult, GeneratedVerdict, Place, RaceResult, ScenarioResult
-from pfncache.litmus.generated.segment import Access, Segment
+from pfncache.litmus.generated.recorded import RecordedOperation
+from pfncache.litmus.generated.result import AccessPlace, CycleResult, GeneratedVerdict, RaceResult, ScenarioResult
+from pfncache.litmus.generated.segment import Segment, SharedAccess
 from pfncache.litmus.observe import MemoryModel
 from pfncache.litmus.step import Step, marked
 
@@ -29,7 +29,7 @@ _BARRIERS = {(True, True): "smp_wmb", (False, False): "smp_rmb"}
 class _Known(NamedTuple):
     """What a scenario has been seen to do."""
 
-    operations: Sequence[Operation]
+    operations: Sequence[RecordedOperation]
     tests: Sequence[CycleTest]
 
 
@@ -41,7 +41,7 @@ class Asker:
         self._reaches = cache(model.reaches)
         self._races = cache(model.races)
 
-    def ask(self, scenario: str, operations: Sequence[Operation], conflicts: Conflicts) -> ScenarioResult:
+    def ask(self, scenario: str, operations: Sequence[RecordedOperation], conflicts: Conflicts) -> ScenarioResult:
         """Return what is said of a scenario. Raises HerdError if herd7 does not answer."""
         started = time.monotonic()
         by_text: dict[str, list[CycleTest]] = {}
@@ -77,12 +77,12 @@ class Asker:
         test = next(test for test in tests if not test.unseen)
         return replace(found, verdict=GeneratedVerdict.NEEDS_BARRIER, barriers=self._needed(test))
 
-    def _places(self, segment: Segment) -> tuple[Place, ...]:
+    def _places(self, segment: Segment) -> tuple[AccessPlace, ...]:
         return tuple(self._place(access) for access in segment.accesses)
 
-    def _place(self, access: Access) -> Place:
+    def _place(self, access: SharedAccess) -> AccessPlace:
         event = access.event
-        return Place(event.kind, event.name, self._marks.order(event), event.frame)
+        return AccessPlace(event.kind, event.name, self._marks.order(event), event.frame)
 
     def _needed(self, test: CycleTest) -> tuple[str, ...]:
         """Return the fewest barriers that order a cycle."""
@@ -100,7 +100,7 @@ class Asker:
     # Data races
 
     def _race_results(self, conflicts: Conflicts, known: _Known) -> list[RaceResult]:
-        found: dict[tuple[Place, Place], RaceResult] = {}
+        found: dict[tuple[AccessPlace, AccessPlace], RaceResult] = {}
         for one, other in conflicts.races:
             places = (self._place(one), self._place(other))
             plain = [place for place in places if place.order in (Order.PLAIN, None)]
@@ -114,7 +114,7 @@ class Asker:
             found[places] = RaceResult(verdict=verdict, places=places, reason=reason)
         return list(found.values())
 
-    def _is_ordered(self, one: Access, other: Access, known: _Known) -> bool:
+    def _is_ordered(self, one: SharedAccess, other: SharedAccess, known: _Known) -> bool:
         """Whether what orders a cycle orders two of its accesses, or else the locks around them alone."""
         keys = {one.key, other.key}
         for test in known.tests:
@@ -130,11 +130,11 @@ class Asker:
         return not self._races(encode(Cycle((Segment(one, one), Segment(other, other))), self._marks).race_text)
 
 
-def _last_after(cycle: Cycle, first: Access) -> Access:
+def _last_after(cycle: Cycle, first: SharedAccess) -> SharedAccess:
     return next(segment.last for segment in cycle.segments if segment.first is first)
 
 
-def _is_news(access: Access, operations: Sequence[Operation]) -> bool:
+def _is_news(access: SharedAccess, operations: Sequence[RecordedOperation]) -> bool:
     """Whether a read that finds what an access writes has found this write: nothing else writes it, and it is new."""
     event, before = access.event, access.operation.events[: access.at]
     if not event.writes:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pfncache.litmus.event import EventKind
-from pfncache.litmus.generated.recorded import Operation, Recorded
-from pfncache.litmus.generated.segment import Access, Segment, accesses_of, segments_of
+from pfncache.litmus.generated.recorded import Recorded, RecordedOperation
+from pfncache.litmus.generated.segment import Segment, SharedAccess, accesses_of, segments_of
 
 Controls = Callable[[Recorded, Recorded], bool]
 
@@ -26,7 +26,7 @@ class Cycle:
     segments: tuple[Segment, ...]
 
     @property
-    def edges(self) -> tuple[tuple[Access, Access], ...]:
+    def edges(self) -> tuple[tuple[SharedAccess, SharedAccess], ...]:
         """The conflicts, each with what comes first in the cycle."""
         following = (*self.segments[1:], self.segments[0])
         return tuple((one.last, other.first) for one, other in zip(self.segments, following, strict=True))
@@ -38,7 +38,7 @@ class Conflicts:
 
     segments: dict[str, list[Segment]]
     """By actor."""
-    races: list[tuple[Access, Access]]
+    races: list[tuple[SharedAccess, SharedAccess]]
     """Conflicting accesses of two actors that no lock keeps apart, without repetitions."""
     outside: list[str]
     """Shared variables that are left out: the C does not say how an access is marked, and no lock protects them all."""
@@ -46,7 +46,7 @@ class Conflicts:
     """The variables of `races`."""
 
 
-def conflicts_of(operations: Sequence[Operation], is_known: Callable[[Recorded], bool]) -> Conflicts:
+def conflicts_of(operations: Sequence[RecordedOperation], is_known: Callable[[Recorded], bool]) -> Conflicts:
     """Return what actors share without a lock."""
     locks = {e.name for o in operations for e in o.events if e.kind in (EventKind.LOCK, EventKind.SRCU_LOCK)}
     uses: dict[str, dict[str, list[Recorded]]] = defaultdict(lambda: defaultdict(list))
@@ -64,7 +64,7 @@ def conflicts_of(operations: Sequence[Operation], is_known: Callable[[Recorded],
     marked = {name for name, events in shared.items() if any(is_known(event) for event in events)}
     inside = frozenset(marked | {name for name in shared if _is_locked([a for a in accesses if a.event.name == name])})
     by_operation = [accesses_of(operation, inside) for operation in operations]
-    by_actor: dict[str, dict[object, Access]] = defaultdict(dict)
+    by_actor: dict[str, dict[object, SharedAccess]] = defaultdict(dict)
     segments: dict[str, list[Segment]] = defaultdict(list)
     for operation, accesses in zip(operations, by_operation, strict=True):
         by_actor[operation.actor].update((access.key, access) for access in accesses)
@@ -84,7 +84,7 @@ def conflicts_of(operations: Sequence[Operation], is_known: Callable[[Recorded],
     )
 
 
-def _is_locked(accesses: Sequence[Access]) -> bool:
+def _is_locked(accesses: Sequence[SharedAccess]) -> bool:
     """Whether KVM's C accesses a variable under locks that keep all of its accesses apart: then no mark matters."""
     distinct = list({(access.operation.actor, access.key): access for access in accesses}.values())
     return all(access.event.frame.is_c for access in distinct) and all(

@@ -10,7 +10,7 @@ from pfncache.litmus.event import EventKind, MemoryEvent, Order
 from pfncache.litmus.generated.cycles import Cycle
 from pfncache.litmus.generated.marks import Marks
 from pfncache.litmus.generated.recorded import Recorded
-from pfncache.litmus.generated.segment import Access, Segment
+from pfncache.litmus.generated.segment import Segment, SharedAccess
 from pfncache.litmus.protocol import LitmusTest
 from pfncache.litmus.render import render
 from pfncache.litmus.step import Step, marked
@@ -109,11 +109,11 @@ class _Encoder:
             else:
                 yield f"{self._name(after.event.name, 'x')}={self._values[id(after)]}"
 
-    def _value(self, access: Access) -> str:
+    def _value(self, access: SharedAccess) -> str:
         """Return what a write writes."""
         return self._addresses.get(access.event.name, str(self._values[id(access)]))
 
-    def _register(self, access: Access) -> str:
+    def _register(self, access: SharedAccess) -> str:
         return f"r_{self._name(access.event.name, 'x')}"
 
     def _name(self, of: str, prefix: str) -> str:
@@ -167,7 +167,7 @@ class _Encoder:
             own = f" {number}" if event.name not in self._writers else ""
         yield Step(MemoryEvent(event.kind, self._name(event.name + own, "l")))
 
-    def _access(self, access: Access, after: Access | None = None) -> Iterator[Step]:
+    def _access(self, access: SharedAccess, after: SharedAccess | None = None) -> Iterator[Step]:
         event = access.event
         order = self._marks.order(event)
         conditions: tuple[str, ...] = ()

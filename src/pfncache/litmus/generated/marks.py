@@ -11,7 +11,7 @@ from tree_sitter import Node
 
 from pfncache.csource.parse import children, line_of, peel, text_of, walk
 from pfncache.litmus.event import EventKind, Order
-from pfncache.litmus.generated.recorded import Frame, Recorded
+from pfncache.litmus.generated.recorded import Recorded, SourceFrame
 from pfncache.litmus.primitives import ACCESS_MACROS, FENCES
 from pfncache.litmus.source import KernelSource, NoSuchFunction
 
@@ -44,7 +44,7 @@ class Marks:
                 return found.pop()
         return None
 
-    def _function(self, frame: Frame) -> Node | None:
+    def _function(self, frame: SourceFrame) -> Node | None:
         """Return the C of a frame's function; of one by hand, that which it cites."""
         try:
             if frame.is_c:
@@ -53,7 +53,7 @@ class Marks:
         except NoSuchFunction:
             return None
 
-    def _barriers(self, frame: Frame) -> tuple[str, ...]:
+    def _barriers(self, frame: SourceFrame) -> tuple[str, ...]:
         """Return the barriers in the C of a function by hand, of which an execution of the model shows nothing."""
         function = self._function(frame) if not frame.file.startswith(_MODELLED) else None
         calls = [text_of(n.children[0]) for n in walk(function) if n.type == "call_expression"] if function else []

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pfncache.litmus.event import ACCESSES, EventKind
 
 
-class Frame(NamedTuple):
+class SourceFrame(NamedTuple):
     """A line of a function on the call stack."""
 
     file: str
@@ -32,7 +32,7 @@ class Recorded:
     kind: EventKind
     name: str
     """The variable or lock, as ``kvm.gpc_invalidate_seq``; of a fence, its function."""
-    stack: tuple[Frame, ...] = ()
+    stack: tuple[SourceFrame, ...] = ()
     """Outermost first."""
     value: str = ""
     """What an access has read or written."""
@@ -70,7 +70,7 @@ class Recorded:
         return self.name.startswith((f"{thing}.", f"{thing}["))
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> SourceFrame:
         """Its innermost line of C, or of a function by hand if there is no C around it."""
         return next((frame for frame in reversed(self.stack) if frame.is_c), self.stack[-1])
 
@@ -81,7 +81,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Operation:
+class RecordedOperation:
     """One operation of an actor, in one execution."""
 
     actor: str

@@ -26,7 +26,7 @@ from pfncache.lang.tracing import run_as, tracing
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemslots
 from pfncache.linux.kernel.rcu.srcutree import SrcuStruct
 from pfncache.litmus.event import EventKind
-from pfncache.litmus.generated.recorded import Frame, Operation, Recorded
+from pfncache.litmus.generated.recorded import Recorded, RecordedOperation, SourceFrame
 from pfncache.litmus.primitives import FENCES
 from pfncache.verify.trace import KERNEL
 
@@ -44,11 +44,11 @@ class _TooLong(Exception):
     """An operation that does not end."""
 
 
-def record(system: System, tree: Path) -> list[Operation]:
+def record(system: System, tree: Path) -> list[RecordedOperation]:
     """Return what each operation does in each order, without repetitions. `tree` is the kernel tree of the C."""
     pools = Heap.of(system).pools
     saved = [(r, dict(r.__dict__)) for pool in pools.values() for r in pool]
-    found: dict[Operation, None] = {}
+    found: dict[RecordedOperation, None] = {}
     for order in itertools.islice(_orders([len(actor.calls) for actor in system.actors]), MAX_ORDERS):
         following = [iter(actor.calls) for actor in system.actors]
         try:
@@ -56,7 +56,7 @@ def record(system: System, tree: Path) -> list[Operation]:
                 actor, call = system.actors[number], next(following[number])
                 recorder = _Recorder(tree, pools)
                 done = recorder.run(call.function, call.args, actor.task)
-                found[Operation(actor.name, call.function.__name__, tuple(recorder.events))] = None
+                found[RecordedOperation(actor.name, call.function.__name__, tuple(recorder.events))] = None
                 if not done:
                     break
         finally:
@@ -173,19 +173,19 @@ class _Recorder:
             self._fences[file] = {n: [FENCES[f] for f in found] for n, line in lines if (found := _FENCE.findall(line))}
         return self._fences[file]
 
-    def _stack(self, frame: FrameType | None) -> tuple[Frame, ...]:
-        found: list[Frame] = []
+    def _stack(self, frame: FrameType | None) -> tuple[SourceFrame, ...]:
+        found: list[SourceFrame] = []
         while frame is not None and frame.f_code.co_filename != __file__:
             code = frame.f_code
             if code.co_filename.startswith(self._tree):
-                found.append(Frame(code.co_filename.removeprefix(self._tree), frame.f_lineno, linux_name(code)))
+                found.append(SourceFrame(code.co_filename.removeprefix(self._tree), frame.f_lineno, linux_name(code)))
             elif code.co_filename.startswith(f"{KERNEL}/"):
                 found.append(self._by_hand(code, frame.f_lineno))
             frame = frame.f_back
         return tuple(reversed(found))
 
-    def _by_hand(self, code: CodeType, line: int) -> Frame:
+    def _by_hand(self, code: CodeType, line: int) -> SourceFrame:
         text = code.co_consts[0] if code.co_consts and isinstance(code.co_consts[0], str) else ""
         cited = _CITED.search(text)
         file = code.co_filename.removeprefix(f"{KERNEL}/")
-        return Frame(file, line, linux_name(code), cited[1] if cited is not None else "", is_c=False)
+        return SourceFrame(file, line, linux_name(code), cited[1] if cited is not None else "", is_c=False)

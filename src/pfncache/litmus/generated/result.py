@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pfncache.litmus.event import EventKind, Order
-from pfncache.litmus.generated.recorded import Frame
+from pfncache.litmus.generated.recorded import SourceFrame
 
 
 class GeneratedVerdict(StrEnum):
@@ -23,14 +23,14 @@ class GeneratedVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
+class AccessPlace:
     """An access in the C."""
 
     kind: EventKind
     variable: str
     order: Order | None
     """How it is marked; None if the C does not say."""
-    frame: Frame
+    frame: SourceFrame
 
     def __str__(self) -> str:
         mark = self.order if self.order is not None else "unknown"
@@ -42,7 +42,7 @@ class CycleResult:
     """Cycles with the same litmus test."""
 
     verdict: GeneratedVerdict
-    cycles: tuple[tuple[tuple[Place, ...], ...], ...]
+    cycles: tuple[tuple[tuple[AccessPlace, ...], ...], ...]
     """Of each cycle, the accesses of each actor."""
     text: str
     """For herd7, with each access marked."""
@@ -57,7 +57,7 @@ class RaceResult:
     """Two accesses of two actors that no lock keeps apart."""
 
     verdict: GeneratedVerdict
-    places: tuple[Place, Place]
+    places: tuple[AccessPlace, AccessPlace]
     reason: str = ""
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pfncache.litmus.event import EventKind
-from pfncache.litmus.generated.recorded import Operation, Recorded
+from pfncache.litmus.generated.recorded import Recorded, RecordedOperation
 
 _ENDS = {EventKind.UNLOCK: EventKind.LOCK, EventKind.SRCU_UNLOCK: EventKind.SRCU_LOCK}
 
 
 @dataclass(frozen=True, eq=False)
-class Access:
+class SharedAccess:
     """An access of an operation to a shared variable."""
 
-    operation: Operation
+    operation: RecordedOperation
     at: int
     """Index among the operation's events."""
     held: tuple[Recorded, ...]
@@ -38,12 +38,12 @@ class Access:
         locks = frozenset((lock.name, lock.is_exclusive) for lock in self.held)
         return event.kind, event.name, event.stack, event.value, event.old, locks
 
-    def conflicts(self, other: Access) -> bool:
+    def conflicts(self, other: SharedAccess) -> bool:
         """Whether both access one variable, and one of them writes."""
         mine, its = self.event, other.event
         return mine.name == its.name and (mine.writes or its.writes)
 
-    def excludes(self, other: Access) -> bool:
+    def excludes(self, other: SharedAccess) -> bool:
         """Whether a lock is held over both, so that they never happen at the same time."""
         return any(
             mine.name == its.name and (mine.is_exclusive or its.is_exclusive)
@@ -57,8 +57,8 @@ class Access:
 class Segment:
     """One access, or two of one operation to different variables."""
 
-    first: Access
-    last: Access
+    first: SharedAccess
+    last: SharedAccess
 
     @property
     def actor(self) -> str:
@@ -98,12 +98,12 @@ class Segment:
         return all(e.name == name for e in before if e.is_access and not e.writes and e.value == value)
 
     @property
-    def accesses(self) -> tuple[Access, ...]:
+    def accesses(self) -> tuple[SharedAccess, ...]:
         """The accesses, in program order."""
         return (self.first,) if self.is_single else (self.first, self.last)
 
 
-def accesses_of(operation: Operation, shared: frozenset[str]) -> list[Access]:
+def accesses_of(operation: RecordedOperation, shared: frozenset[str]) -> list[SharedAccess]:
     """Return the accesses of an operation to shared variables."""
     held: list[Recorded] = []
     found = []
@@ -122,11 +122,11 @@ def accesses_of(operation: Operation, shared: frozenset[str]) -> list[Access]:
                 private.discard(event.value)
             if event.name in shared:
                 is_initial = event.is_private or (event.writes and any(event.is_of(one) for one in private))
-                found.append(Access(operation, at, tuple(held), is_initial))
+                found.append(SharedAccess(operation, at, tuple(held), is_initial))
     return found
 
 
-def segments_of(accesses: Sequence[Access]) -> Iterator[Segment]:
+def segments_of(accesses: Sequence[SharedAccess]) -> Iterator[Segment]:
     """Yield each access of an operation, and each pair to different variables; of equal pairs, the closest one."""
     singles = {access.key: access for access in reversed(accesses)}
     for access in singles.values():

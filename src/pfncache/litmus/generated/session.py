@@ -15,7 +15,7 @@ from pfncache.interrupts import Terminated, raising
 from pfncache.litmus.generated.ask import Asker
 from pfncache.litmus.generated.cycles import Conflicts, conflicts_of
 from pfncache.litmus.generated.marks import Marks
-from pfncache.litmus.generated.recorded import Operation
+from pfncache.litmus.generated.recorded import RecordedOperation
 from pfncache.litmus.generated.recorder import record
 from pfncache.litmus.generated.result import GeneratedVerdict, ScenarioResult
 from pfncache.litmus.herd import HerdError
@@ -30,7 +30,7 @@ class Question:
     """A scenario, and what its actors share; nothing if it cannot be run."""
 
     scenario: str
-    operations: Sequence[Operation] = ()
+    operations: Sequence[RecordedOperation] = ()
     conflicts: Conflicts | None = None
     error: str = ""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pfncache.litmus.generated.result import CycleResult, GeneratedVerdict, Place, ScenarioResult
+from pfncache.litmus.generated.result import AccessPlace, CycleResult, GeneratedVerdict, ScenarioResult
 from pfncache.litmus.generated.session import GeneratedSession
 from pfncache.litmus.view import PIPE_WIDTH
 from pfncache.progress import progress
@@ -99,11 +99,11 @@ def _races(results: Sequence[ScenarioResult]) -> Table:
     return table
 
 
-def _order(place: Place) -> tuple[str, str, int]:
+def _order(place: AccessPlace) -> tuple[str, str, int]:
     return place.kind, place.frame.file, place.frame.line
 
 
-def _short(place: Place) -> str:
+def _short(place: AccessPlace) -> str:
     """Return an access by its member: which object it is of is another one in each scenario."""
     order = place.order if place.order is not None else "unknown"
     return f"{order} {place.kind} of {place.variable.rpartition('.')[2]}\n{place.frame}"

@@ -12,7 +12,7 @@ from pfncache.litmus.generated.marks import Marks
 from pfncache.litmus.generated.recorded import Recorded, RecordedOperation, SourceFrame
 from pfncache.litmus.source import KernelSource
 
-FILE = "ours.c"
+FILE = "virt/kvm/ours.c"
 C = """void writer(struct thing *t)
 {
 	t->data = 1;
@@ -48,6 +48,7 @@ READER = [
 
 def cycles_and_texts(tmp_path: Path, *operations: list[Recorded]) -> list[tuple[Cycle, str]]:
     """The cycles of one operation of each actor, and their tests with the marks of the C."""
+    (tmp_path / FILE).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / FILE).write_text(C)
     marks = Marks(KernelSource(tmp_path))
     done = [RecordedOperation(chr(ord("a") + n), "f", tuple(events)) for n, events in enumerate(operations)]

@@ -13,15 +13,17 @@ from pfncache.litmus.generated.recorded import Recorded, SourceFrame
 from pfncache.litmus.source import KernelSource
 
 READ, WRITE = EventKind.READ, EventKind.WRITE
+FILE = "virt/kvm/ours.c"
 
 
 def marks(tmp_path: Path, body: str) -> Marks:
-    (tmp_path / "ours.c").write_text(f"int f(struct thing *t, int n)\n{{\n{body}\n}}\n")
+    (tmp_path / FILE).parent.mkdir(parents=True)
+    (tmp_path / FILE).write_text(f"int f(struct thing *t, int n)\n{{\n{body}\n}}\n")
     return Marks(KernelSource(tmp_path))
 
 
 def at(kind: EventKind, member: str, line: int) -> Recorded:
-    return Recorded(kind, f"thing.{member}", (SourceFrame("ours.c", line, "f"),))
+    return Recorded(kind, f"thing.{member}", (SourceFrame(FILE, line, "f"),))
 
 
 @pytest.mark.parametrize(
@@ -49,16 +51,16 @@ def test_marks_of_a_line(tmp_path: Path, statement: str, kind: EventKind, order:
 
 def test_of_a_function_by_hand_all_accesses_have_to_agree(tmp_path: Path) -> None:
     def by_hand() -> Recorded:
-        return Recorded(READ, "thing.a", (SourceFrame("ours.py", 9, "f", "ours.c", is_c=False),))
+        return Recorded(READ, "thing.a", (SourceFrame("ours.py", 9, "f", FILE, is_c=False),))
 
-    assert marks(tmp_path, "\tn = READ_ONCE(t->a);\n\tn = READ_ONCE(t->a);").order(by_hand()) is Order.ONCE
-    assert marks(tmp_path, "\tn = READ_ONCE(t->a);\n\tn = t->a;").order(by_hand()) is None
+    assert marks(tmp_path / "one", "\tn = READ_ONCE(t->a);\n\tn = READ_ONCE(t->a);").order(by_hand()) is Order.ONCE
+    assert marks(tmp_path / "both", "\tn = READ_ONCE(t->a);\n\tn = t->a;").order(by_hand()) is None
 
 
 def test_barriers_of_a_function_by_hand(tmp_path: Path) -> None:
-    frame = SourceFrame("ours.py", 9, "f", "ours.c", is_c=False)
-    assert marks(tmp_path, "\tsmp_rmb();\n\trcu_read_lock();").barriers(frame) == ("smp_rmb",)
-    assert marks(tmp_path, "\tsmp_rmb();").barriers(frame._replace(file="kernel/locking/ours.py")) == ()
+    frame = SourceFrame("ours.py", 9, "f", FILE, is_c=False)
+    assert marks(tmp_path / "one", "\tsmp_rmb();\n\trcu_read_lock();").barriers(frame) == ("smp_rmb",)
+    assert marks(tmp_path / "other", "\tsmp_rmb();").barriers(frame._replace(file="kernel/locking/ours.py")) == ()
 
 
 @pytest.mark.parametrize(

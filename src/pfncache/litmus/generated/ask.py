@@ -75,7 +75,10 @@ class Asker:
             reason = f"by hand in the model: {', '.join(unseen[0])}"
             return replace(found, verdict=GeneratedVerdict.UNKNOWN, reason=reason)
         test = next(test for test in tests if not test.unseen)
-        return replace(found, verdict=GeneratedVerdict.NEEDS_BARRIER, barriers=self._needed(test))
+        if needed := self._needed(test):
+            return replace(found, verdict=GeneratedVerdict.NEEDS_BARRIER, barriers=needed)
+        reason = "full barriers between its accesses do not forbid the state, so the test is wrong"
+        return replace(found, verdict=GeneratedVerdict.UNKNOWN, reason=reason)
 
     def _places(self, segment: Segment) -> tuple[AccessPlace, ...]:
         return tuple(self._place(access) for access in segment.accesses)
@@ -85,16 +88,18 @@ class Asker:
         return AccessPlace(event.kind, event.name, self._marks.order(event), event.frame)
 
     def _needed(self, test: CycleTest) -> tuple[str, ...]:
-        """Return the fewest barriers that order a cycle."""
+        """Return the fewest barriers that order a cycle, weak ones if they do; nothing if none do."""
         base = tuple(marked(steps) for steps in test.threads)
-        for count in range(1, len(test.gaps) + 1):
-            for gaps in itertools.combinations(test.gaps, count):
-                names = {number: _barrier(test.cycle.segments[number]) for number, _ in gaps}
-                threads = tuple(
-                    _with(steps, dict(gaps)[n], names[n]) if n in names else steps for n, steps in enumerate(base)
-                )
-                if not self._reaches(test.text(threads)):
-                    return tuple(_between(test.cycle.segments[n], name) for n, name in names.items())
+        for strongest in (False, True):
+            for count in range(1, len(test.gaps) + 1):
+                for gaps in itertools.combinations(test.gaps, count):
+                    segments = {number: test.cycle.segments[number] for number, _ in gaps}
+                    names = {n: "smp_mb" if strongest else _barrier(segment) for n, segment in segments.items()}
+                    threads = tuple(
+                        _with(steps, dict(gaps)[n], names[n]) if n in names else steps for n, steps in enumerate(base)
+                    )
+                    if not self._reaches(test.text(threads)):
+                        return tuple(_between(segments[n], name) for n, name in names.items())
         return ()
 
     # Data races

@@ -22,6 +22,8 @@ _FULL = frozenset({"test_and_set_bit", "test_and_clear_bit", "xchg", "cmpxchg"})
 _UNSEEN = {*FENCES, *_FULL} - {"rcu_read_lock", "rcu_read_unlock", "barrier"}
 _MODELLED = ("kernel/locking/", "kernel/rcu/")
 """Files by hand whose functions are locks and sections of the memory model."""
+_KVM = ("virt/kvm/", "arch/x86/kvm/", "include/linux/kvm", "arch/x86/include/asm/kvm")
+"""Files whose structures the model has member by member."""
 _KINDS = {EventKind.READ: {EventKind.READ, EventKind.UPDATE}, EventKind.WRITE: {EventKind.WRITE, EventKind.UPDATE}}
 
 
@@ -37,6 +39,8 @@ class Marks:
     def _order(self, event: Recorded) -> Order | None:
         """Return how an access is marked; None if the C does not say."""
         for frame in dict.fromkeys((event.stack[-1], event.frame)):
+            if not (frame.cited or frame.file).startswith(_KVM):
+                continue
             function = self._function(frame)
             piece = _statement(function, frame.line) if function is not None and frame.is_c else function
             found = set(_orders(piece, event)) if piece is not None else set()

@@ -88,6 +88,23 @@ CREATION = Thread(
     ),
 )
 
+
+def _counting(what: str, function: Function, until: str = "") -> Thread:
+    """Return a thread that counts the vCPUs, and takes one from the array."""
+    part = Slice(
+        function=function,
+        tracks="online_vcpus",
+        calls={"xa_load": "read vcpu_array once"},
+        until=until,
+        body="""
+        count = READ_ONCE(*online_vcpus);
+        smp_rmb();
+        vcpu = READ_ONCE(*vcpu_array);
+        """,
+    )
+    return Thread(what, (part,))
+
+
 TESTS = (
     LitmusTest(
         name="requests/mode",
@@ -162,21 +179,7 @@ TESTS = (
         protects="who counts a vCPU finds it in the array, complete",
         threads=(
             CREATION,
-            Thread(
-                "reader",
-                (
-                    Slice(
-                        function=Function(KVM_HOST_H, "kvm_get_vcpu"),
-                        tracks="online_vcpus",
-                        calls={"xa_load": "read vcpu_array once"},
-                        body="""
-                        count = READ_ONCE(*online_vcpus);
-                        smp_rmb();
-                        vcpu = READ_ONCE(*vcpu_array);
-                        """,
-                    ),
-                ),
-            ),
+            _counting("reader", Function(KVM_HOST_H, "kvm_get_vcpu")),
         ),
         never="1:count=1 /\\ 1:vcpu=0",
     ),
@@ -185,22 +188,7 @@ TESTS = (
         protects="a vCPU that spins finds those that it has counted",
         threads=(
             CREATION,
-            Thread(
-                "spinning vCPU",
-                (
-                    Slice(
-                        function=Function(KVM_MAIN, "kvm_vcpu_on_spin"),
-                        tracks="online_vcpus",
-                        calls={"xa_load": "read vcpu_array once"},
-                        until="vcpu = xa_load",
-                        body="""
-                        count = READ_ONCE(*online_vcpus);
-                        smp_rmb();
-                        vcpu = READ_ONCE(*vcpu_array);
-                        """,
-                    ),
-                ),
-            ),
+            _counting("spinning vCPU", Function(KVM_MAIN, "kvm_vcpu_on_spin"), until="vcpu = xa_load"),
         ),
         never="1:count=1 /\\ 1:vcpu=0",
     ),

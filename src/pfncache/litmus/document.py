@@ -97,6 +97,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
         "races": [_race(race) for race in result.races],
         "outside": list(result.outside),
         "left_out": result.left_out,
+        "cut": list(result.cut),
         "seconds": round(result.seconds, 3),
     }
 

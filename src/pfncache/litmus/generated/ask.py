@@ -60,6 +60,7 @@ class Asker:
             races=tuple(self._race_results(conflicts, known)),
             outside=tuple(conflicts.outside),
             left_out=left_out,
+            cut=tuple(dict.fromkeys(str(one) for one in operations if not one.ended)),
             seconds=time.monotonic() - started,
         )
 

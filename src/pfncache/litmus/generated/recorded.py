@@ -87,3 +87,8 @@ class RecordedOperation:
     actor: str
     name: str
     events: tuple[Recorded, ...]
+    ended: bool = True
+    """Whether it has come to its end: alone, it may wait for another actor, or violate a property."""
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.name}()"

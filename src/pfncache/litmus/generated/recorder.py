@@ -56,7 +56,7 @@ def record(system: System, tree: Path) -> list[RecordedOperation]:
                 actor, call = system.actors[number], next(following[number])
                 recorder = _Recorder(tree, pools)
                 done = recorder.run(call.function, call.args, actor.task)
-                found[RecordedOperation(actor.name, call.function.__name__, tuple(recorder.events))] = None
+                found[RecordedOperation(actor.name, call.function.__name__, tuple(recorder.events), done)] = None
                 if not done:
                     break
         finally:

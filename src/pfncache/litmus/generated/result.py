@@ -74,6 +74,8 @@ class ScenarioResult:
     """Variables that the actors share, but that are not KVM's."""
     left_out: int = 0
     """Cycles beyond the limit."""
+    cut: tuple[str, ...] = ()
+    """Operations that did not come to their end alone, in some order."""
     error: str = ""
     """Why nothing was asked."""
     seconds: float = field(default=0.0, compare=False)
@@ -81,7 +83,7 @@ class ScenarioResult:
     @property
     def verdict(self) -> GeneratedVerdict:
         """The worst one."""
-        if self.error or self.left_out:
+        if self.error or self.left_out or self.cut:
             found = [GeneratedVerdict.UNKNOWN]
         else:
             found = [GeneratedVerdict.ORDERED]

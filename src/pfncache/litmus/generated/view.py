@@ -114,6 +114,8 @@ def _notes(result: ScenarioResult) -> Iterator[str]:
         yield f"not asked: {result.error}"
     if result.left_out:
         yield f"{result.left_out} cycles more were not asked"
+    if result.cut:
+        yield f"did not come to their end alone, so that their paths are cut there: {', '.join(result.cut)}"
     if result.outside:
         yield f"left out, as the C of KVM does not say how they are accessed: {', '.join(result.outside)}"
 

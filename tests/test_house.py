@@ -31,6 +31,7 @@ FLOORS = (
     {"selftests"},
     {"matrix"},
     {"compare"},
+    {"review"},
     {"doctor"},
     {"__init__"},
     {"commands"},

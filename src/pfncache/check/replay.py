@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from greenlet import greenlet
@@ -60,6 +60,16 @@ class Change:
         return f"{self.record}.{self.name}: {self.old} -> {self.new}"
 
 
+class FieldAccess(NamedTuple):
+    """A read of a scalar of a record, or a write of it."""
+
+    record: Record
+    name: str
+    file: str
+    """The file whose code accesses it."""
+    is_write: bool = False
+
+
 @dataclass
 class Moment:
     """A preemption point, and what the actor changed between it and its next one."""
@@ -71,6 +81,10 @@ class Moment:
     """Of a plain access: the value before it, as a change from that value to itself."""
     first: bool = False
     """The moment begins a transition of the search: other actors may have run before it."""
+    accesses: list[FieldAccess] = field(default_factory=list)
+    """Every access between it and the next one, in order, those of constants and of atomic functions too."""
+    outcome: int = 0
+    """The outcome of its nondeterministic choice."""
 
 
 @dataclass
@@ -89,7 +103,13 @@ class Replay:
         self.program = search.program
         self.actors = self.program.compiled.system.actors
         self.moments: list[Moment] = []
+        self.before: list[Moment] = []
+        """The preemption points that the actors passed up to the first place at which they stand in the search."""
+        self.end_accesses: list[FieldAccess] = []
+        """The accesses of the check that is made when all actors have ended."""
         self.ending: Ending | None = None
+        self.failed_start: int | None = None
+        """The actor that fails before its first preemption point, if that is what is replayed."""
         self.loop: int | None = None
         """Of a livelock: the index of the moment with which its loop begins."""
         self._allow = 0
@@ -97,6 +117,8 @@ class Replay:
         self._outcome = 0
         self._depth = 0
         self._first = False
+        self._accesses: list[FieldAccess] = []
+        """Those of the current moment."""
         self._main = greenlet.getcurrent()
         self._saved = [(r, dict(r.__dict__)) for pool in self.program.compiled.heap.pools.values() for r in pool]
         heap, varies = self.program.compiled.heap, self.program.compiled.written.varies
@@ -122,6 +144,7 @@ class Replay:
             self._pass(sys._getframe(2))
             value = record.__dict__[field]
             self.moments[-1].sees = Change(record, field, value, value)
+        self._accesses.append(FieldAccess(record, field, sys._getframe(2).f_code.co_filename))
 
     def enter_atomic(self, function: Callable[..., Any]) -> None:
         """A preemption point, unless it is inside another step."""
@@ -134,12 +157,15 @@ class Replay:
         self._depth -= 1
 
     def changed(self, record: Record, field: str, old: Any, new: Any) -> None:
-        """Record a change in the current moment."""
+        """Record a change in the current moment; access() has recorded its access."""
+        self._accesses[-1] = self._accesses[-1]._replace(is_write=True)
         if self.moments and old != new:
             self.moments[-1].changes.append(Change(record, field, old, new))
 
     def choose(self, options: int) -> int:
         """Return the outcome of the scheduled choice."""
+        if self.moments:
+            self.moments[-1].outcome = self._outcome
         return self._outcome
 
     def _pass(self, frame: FrameType | None, step: Callable[..., Any] | None = None) -> None:
@@ -148,6 +174,7 @@ class Replay:
         self._allow -= 1
         stack = _stack(frame) or (_entry(step),)
         self.moments.append(Moment(self._actor, stack, first=self._first))
+        self._accesses = self.moments[-1].accesses
         self._first = False
 
     # Running
@@ -157,13 +184,18 @@ class Replay:
 
         An actor that fails before it, but is not the one, is left where it is.
         """
+        self.failed_start = failing
+        failed: list[Moment] = []
         for number, events in enumerate(self.search.start_events):
-            self.moments.clear()
+            self.moments = []
             self._greenlets.append(greenlet(self._body(number)))
             if events != sys.maxsize or number == failing:
                 self._resume(number, events)
-        if self.ending is None:
-            self.moments.clear()
+            if number == failing:
+                failed = self.moments
+            else:
+                self.before += self.moments
+        self.moments = failed
 
     def _body(self, number: int) -> Callable[[], None]:
         def run() -> None:
@@ -237,8 +269,9 @@ class Replay:
         if not ended or self.ending is not None or system.at_end is None:
             return
         if self.search.take(state, AT_END).result != interpreter.ENDLESS:
+            self._accesses, self._depth = self.end_accesses, 1  # it is one step
             try:
-                with run_as(system.at_end_task):
+                with run_as(system.at_end_task), tracing(self):
                     system.at_end.function(*system.at_end.args)
             except WouldBlock as error:
                 self.ending = Ending("deadlock", f"{error} when all is done")

@@ -37,7 +37,7 @@ from pfncache.verify.outcome_format import outcome_as_json, outcome_of
 from pfncache.verify.system_key import description
 from pfncache.verify.user_source import file_of
 
-FORMAT = "pfncache outcomes 3"
+FORMAT = "pfncache outcomes 4"
 MAX_KEPT = 100
 """Outcomes that a file has at most; the oldest go first. The catalogue has some 50 designs."""
 

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pfncache.check.verdict import Verdict
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.reach import TargetResult
-from pfncache.verify.trace import Trace, TraceRow
+from pfncache.verify.trace import Schedule, Trace, TraceRow
 
 
 def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
@@ -30,10 +31,19 @@ def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
 
 def _violation_as_json(violation: Violation) -> dict[str, Any]:
     trace = violation.trace
-    rows = [row.as_json() for row in trace.rows] if trace is not None else []
-    shown = {"actors": list(trace.actors), "rows": rows, "reason": trace.reason, "loop": trace.loop} if trace else None
+    shown = _trace_as_json(trace) if trace is not None else None
     calls = [list(call) for call in violation.calls]
     return {"property": violation.property, "reason": violation.reason, "trace": shown, "calls": calls}
+
+
+def _trace_as_json(trace: Trace) -> dict[str, Any]:
+    return {
+        "actors": list(trace.actors),
+        "rows": [row.as_json() for row in trace.rows],
+        "reason": trace.reason,
+        "loop": trace.loop,
+        "schedule": asdict(trace.schedule) if trace.schedule is not None else None,
+    }
 
 
 def outcome_of(known: Mapping[str, Any]) -> Outcome:
@@ -49,10 +59,16 @@ def outcome_of(known: Mapping[str, Any]) -> Outcome:
 
 
 def _violation(known: Mapping[str, Any]) -> Violation:
-    shown = known["trace"]
-    trace = None
-    if shown is not None:
-        rows = tuple(TraceRow(**{**row, "changes": tuple(row["changes"])}) for row in shown["rows"])
-        trace = Trace(actors=tuple(shown["actors"]), rows=rows, reason=shown["reason"], loop=shown["loop"])
+    trace = _trace(known["trace"]) if known["trace"] is not None else None
     calls = tuple((function, line) for function, line in known["calls"])
     return Violation(property=known["property"], reason=known["reason"], trace=trace, calls=calls)
+
+
+def _trace(known: Mapping[str, Any]) -> Trace:
+    rows = tuple(TraceRow(**{**row, "changes": tuple(row["changes"])}) for row in known["rows"])
+    plan = known["schedule"]
+    steps = tuple((actor, outcome) for actor, outcome in plan["steps"]) if plan is not None else ()
+    schedule = Schedule(steps=steps, start=plan["start"], loop=plan["loop"]) if plan is not None else None
+    return Trace(
+        actors=tuple(known["actors"]), rows=rows, reason=known["reason"], loop=known["loop"], schedule=schedule
+    )

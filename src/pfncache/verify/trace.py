@@ -41,6 +41,18 @@ class TraceRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """An interleaving: the actor that passes each preemption point, and the outcome of its nondeterministic choice."""
+
+    steps: tuple[tuple[int, int], ...]
+    """Actor and outcome. They are those of a program without reductions, in which a step has one preemption point."""
+    start: int | None = None
+    """Of an actor that violates a property before its first preemption point: its number."""
+    loop: int | None = None
+    """Of a livelock: the index of the step with which its loop begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace:
     """The steps of an interleaving, and why its end is a violation. ``str()`` is the text in columns."""
 
@@ -49,6 +61,8 @@ class Trace:
     reason: str
     loop: int | None = None
     """Of a livelock: the index of the row from which on the rows repeat."""
+    schedule: Schedule | None = None
+    """The interleaving, for a replay."""
 
     def __str__(self) -> str:
         return render(self)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pfncache.check.compile.source import Location
 from pfncache.check.replay import Change, Ending, Moment, Replay
-from pfncache.verify.trace import Trace, TraceRow, kernel_path
+from pfncache.verify.trace import Schedule, Trace, TraceRow, kernel_path
 
 PLUMBING = ("kernel/locking/", "kernel/rcu/", "include/", "mm/slub.py")
 """Files of which a trace shows no line: a step there is shown at the line that calls into them."""
@@ -25,7 +25,7 @@ LOCK_STATE = (
 """Members whose changes are left out: the line that takes the lock shows them."""
 
 
-def _place(stack: tuple[Location, ...]) -> Location:
+def place_of(stack: tuple[Location, ...]) -> Location:
     """Return the innermost line outside of PLUMBING."""
     for location in reversed(stack):
         if not kernel_path(location.file).startswith(PLUMBING):
@@ -57,12 +57,19 @@ def build(replay: Replay, reason: str) -> Trace:
             rows[-1] = replace(row, changes=previous.changes + row.changes)
         elif moment.first or row.changes or number == last:
             rows.append(row)
-    return Trace(actors=actors, rows=tuple(rows), reason=reason, loop=loop)
+    return Trace(actors=actors, rows=tuple(rows), reason=reason, loop=loop, schedule=_schedule(replay))
+
+
+def _schedule(replay: Replay) -> Schedule:
+    """Return the interleaving of a replay, from the first preemption point of each actor on."""
+    steps = tuple((moment.actor, moment.outcome) for moment in (*replay.before, *replay.moments))
+    loop = len(replay.before) + replay.loop if replay.loop is not None else None
+    return Schedule(steps=steps, start=replay.failed_start, loop=loop)
 
 
 def _row(moment: Moment, actors: tuple[str, ...], writers: dict[tuple[int, str], set[int]]) -> TraceRow:
     """Return the row of one moment; `writers` has the actors that change each member."""
-    place = _place(moment.stack)
+    place = place_of(moment.stack)
     shown = _shown(moment.changes)
     found = moment.sees
     if not moment.changes and found is not None and writers.get((id(found.record), found.name), set()) - {moment.actor}:

@@ -45,6 +45,7 @@ class VerifyCommand(DocumentedCommand):
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--ktap", "as_ktap", is_flag=True, help="KTAP on standard output.")
 @click.option("--junit", type=options.FILE, help="Write JUnit's XML there, too.")
+@click.option("--html", type=options.FILE, help="Write a page there on which to step through each interleaving.")
 @click.option("--width", type=WIDTH, default=None, help="Columns of a trace. Default: 75, or 37 for each of many CPUs.")
 @click.option("--max-states", type=STATES, default=MAX_STATES, show_default=True, help="Per scenario.")
 @click.option("--budget", type=options.Duration(), default=0.0, help="Guided search where --max-states ends one.")

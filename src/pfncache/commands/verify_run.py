@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from pfncache.verify.document import print_document
 from pfncache.verify.run_record import RunRecord
 
 if TYPE_CHECKING:
+    from pfncache.designs.design import Design
     from pfncache.series.step import SeriesStep
     from pfncache.verify.design_outcome import DesignOutcome
     from pfncache.verify.selection import Extent
@@ -43,6 +45,7 @@ class VerifyOptions:
     as_json: bool
     as_ktap: bool
     junit: Path | None
+    html: Path | None
     width: int
     max_states: int
     no_reduction: bool
@@ -62,8 +65,9 @@ class VerifyOptions:
         check_options(self.series, self.base, self.tree, self.range)
         if self.as_json and self.as_ktap:
             raise click.UsageError("--json and --ktap are both for standard output; choose one")
-        if self.junit is not None and not self.junit.absolute().parent.is_dir():
-            raise click.UsageError(f"--junit {self.junit}: there is no folder {self.junit.absolute().parent}")
+        for option, file in (("--junit", self.junit), ("--html", self.html)):
+            if file is not None and not file.absolute().parent.is_dir():
+                raise click.UsageError(f"{option} {file}: there is no folder {file.absolute().parent}")
 
         if self.watch:
             self._check_watch()
@@ -75,7 +79,7 @@ class VerifyOptions:
         if not any(is_file(name) for name in self.designs):
             raise click.UsageError("--watch is for a file of your own; give FILE.py, too")
         others = {"--json": self.as_json, "--ktap": self.as_ktap, "--junit": self.junit, "--coverage": self.coverage}
-        others["--minimise"] = self.minimise
+        others |= {"--minimise": self.minimise, "--html": self.html}
         for option, given in others.items():
             if given:
                 raise click.UsageError(f"--watch shows what differs as text; leave out {option}, or --watch")
@@ -89,6 +93,16 @@ class VerifyOptions:
             return Extent.THOROUGH
         return Extent.NAMED if self.watch else Extent.COVERING
 
+    def command(self, design: Design) -> str:
+        """Return the command that checks one of the designs again."""
+        from pfncache.designs.catalogue import DESIGNS
+
+        given: dict[str, object] = {"--series": self.series, "--base": self.base, "--tree": self.tree}
+        given["--range"] = self.range
+        words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+        named = [design.name] if design.name in DESIGNS else [name for name in self.designs if name not in DESIGNS]
+        return shlex.join(["pfncache", "verify", *(words or named)])
+
     @property
     def from_c(self) -> bool:
         """Whether the kernel's own C is checked."""
@@ -97,7 +111,7 @@ class VerifyOptions:
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
         names = {"everything": "all", "processes": "jobs"}
-        left_out = ("as_json", "as_ktap", "junit", "width", "watch")
+        left_out = ("as_json", "as_ktap", "junit", "html", "width", "watch")
         return {
             names.get(name, name): str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
@@ -186,3 +200,7 @@ def _show(options: VerifyOptions, session: Session, record: RunRecord) -> None:
         from pfncache.commands.formats import write_junit
 
         write_junit(designs, options.junit)
+    if options.html is not None:
+        from pfncache.commands.verify_page import write
+
+        write(session, options.html, options.command)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The findings of a run of the checker, for the explorer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pfncache.designs.design import Design
+from pfncache.review.explorer.finding import ExplorerFinding
+from pfncache.verify.comparison import AgainstBase
+from pfncache.verify.outcome import Violation
+
+if TYPE_CHECKING:
+    from pfncache.check.search import Search
+    from pfncache.review.explorer.recording import Recording
+    from pfncache.scenarios.scenario import Scenario
+    from pfncache.verify.session import Session
+
+
+def findings_of(
+    session: Session, command_of: Callable[[Design], str], on_recorded: Callable[[str], None] = lambda name: None
+) -> list[ExplorerFinding]:
+    """Return what a session has found that its designs' bases do not have, the shortest of each property first.
+
+    Each is recorded, unless the session was interrupted. `command_of` returns the command line that checks a design;
+    the scenario of a finding is put behind it.
+    """
+    found: list[ExplorerFinding] = []
+    recorders = _Recorders(session)
+    for design, outcome in zip(session.designs, session.outcomes, strict=True):
+        more = [(c.outcome.scenario, v) for c in outcome.comparisons for v in c.new]
+        small = [(one.scenario, one.violation) for one in outcome.minimised or ()]
+        for scenario, violation in _unique([*small, *outcome.shortest(), *more]):
+            recording = recorders.record(design, scenario, violation)
+            found.append(
+                ExplorerFinding(
+                    design=design.name,
+                    scenario=scenario,
+                    property=violation.property,
+                    verdict=f"{AgainstBase.NEW}, not in {outcome.base}" if outcome.base else "violated",
+                    message=violation.reason,
+                    command=f"{command_of(design)} -s {shlex.quote(scenario)}",
+                    trace=violation.trace,
+                    recording=recording,
+                )
+            )
+            on_recorded(f"{design.name} {scenario}")
+    return found
+
+
+def _unique(pairs: Sequence[tuple[str, Violation]]) -> Iterator[tuple[str, Violation]]:
+    """Yield each pair of a scenario and a violation once."""
+    seen: set[tuple[str, object]] = set()
+    for scenario, violation in pairs:
+        if (scenario, violation.identity) not in seen:
+            seen.add((scenario, violation.identity))
+            yield scenario, violation
+
+
+class _Recorders:
+    """Searches from which violations are recorded, each made once."""
+
+    def __init__(self, session: Session) -> None:
+        self._scenarios: Mapping[str, Scenario | str] = {
+            job.scenario_name: job.scenario for job in session.planned or session.jobs
+        }
+        self._searches: dict[tuple[int, str], Search] = {}
+        self._is_off = session.interrupted is not None
+
+    def record(self, design: Design, scenario: str, violation: Violation) -> Recording | None:
+        """Return the recording of a violation; None if it has no interleaving, or one of a smaller world."""
+        from pfncache.review.explorer.recorder import record, searchable  # noqa: PLC0415 (it imports Numba)
+
+        schedule = violation.trace.schedule if violation.trace is not None else None
+        if self._is_off or schedule is None or scenario not in self._scenarios:
+            return None
+        key = id(design), scenario
+        if key not in self._searches:
+            self._searches[key] = searchable(design, self._scenarios[scenario])
+        return record(self._searches[key], schedule, violation.property).recording
+
+
+def write_page(findings: Sequence[ExplorerFinding], title: str, path: Path) -> None:
+    """Write the page of some findings. Raises OSError."""
+    from pfncache.review.explorer.page import page  # noqa: PLC0415 (it imports Pygments)
+
+    path.write_text(page(findings, title), encoding="utf-8")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -302,6 +302,25 @@ class Search:
         first = len(self.program.targets) + len(self.program.lines)
         cycles = find_cycles(self.program.acquisitions, self.cover[first:])
         return [Found(property="lock-order", is_shown=False, detail=cycle, place=cycle) for cycle in cycles]
+
+    def path_to(self, places: Sequence[Collection[int]]) -> tuple[Choice, ...] | None:
+        """Return the steps to the first visited state in which some actor stands at one of its places, and its step.
+
+        `places` has program counters, by actor. None if no such state was visited.
+        """
+        states = self.visited.space.states[: int(self.control[Control.STATES])]
+        found: list[tuple[int, int]] = []
+        for actor, counters in enumerate(places):
+            slot = self.program.actor_slots[actor]
+            mask = np.uint64((1 << slot.bits) - 1)
+            standing = (states[:, slot.word] >> np.uint64(slot.shift)) & mask
+            there = np.flatnonzero(np.isin(standing, np.array(sorted(counters), dtype=np.uint64)))
+            if len(there):
+                found.append((int(there[0]), actor))
+        if not found:
+            return None
+        number, actor = min(found)
+        return (*self._path(number), Choice(actor))
 
     def _path(self, number: int) -> list[Choice]:
         """Return the steps to a visited state, or to one that it represents, by taking the parents' steps again."""

@@ -17,6 +17,7 @@ from pfncache.commands.output import discard
 
 VERBS = {
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
+    "explore": ("pfncache.commands.explore:explore", "Step through any interleaving of a scenario in a browser."),
     "compare": ("pfncache.commands.compare:compare", "Compare designs: what breaks, what is reached, what it costs."),
     "fidelity": ("pfncache.commands.fidelity:fidelity", "Compare the kernel's own C with the hand-written model."),
     "litmus": ("pfncache.commands.litmus:litmus", "Ask the kernel's memory model what each barrier is for."),

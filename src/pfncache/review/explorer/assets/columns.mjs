@@ -82,7 +82,8 @@ export class Columns {
     const before = index > 0 ? this.recording.steps[index - 1] : null;
     const call = this.recording.calls[step.stack[step.shown]];
     const old = before ? this.recording.calls[before.stack[before.shown]] : null;
-    const enters = !old || before.cpu !== step.cpu || old.function !== call.function;
+    const isTurn = !before || before.cpu !== step.cpu;
+    const enters = isTurn || old.function !== call.function;
     const notes = stepNotes(this.recording, step);
     const button = element("button", { type: "button", tabindex: -1, onclick: () => this.choose(position) },
       element("span", { class: "number" }, String(position)),
@@ -91,7 +92,7 @@ export class Columns {
       notes.map((text) => element("span", { class: "note" }, text)));
     this.buttons.set(position, button);
     const cells = this.recording.actors.map((name, cpu) => cpu === step.cpu
-      ? element("td", { "data-cpu": `CPU${cpu}: ${name}`, class: `cpu-${cpu % 4}` }, button)
+      ? element("td", { "data-cpu": isTurn ? `CPU${cpu}: ${name}` : null, class: `cpu-${cpu % 4}` }, button)
       : element("td", { class: "empty" }));
     const isLoop = this.recording.loop === index;
     return element("tr", { class: `${step.matters ? "" : "minor"} ${isLoop ? "loop" : ""}` }, cells);

@@ -7,6 +7,8 @@ export function element(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) {
       made.addEventListener(name.slice(2), value);
+    } else if (name.startsWith("aria-") && value !== null) {
+      made.setAttribute(name, String(value)); // "false" is a value there
     } else if (value !== false && value !== null && value !== undefined) {
       made.setAttribute(name, value === true ? "" : String(value));
     }
@@ -17,5 +19,5 @@ export function element(tag, attributes = {}, ...children) {
 
 /** Return a count with its noun: "1 step", "3 steps". */
 export function counted(count, noun) {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  return `${count} ${noun}${Number(count) === 1 ? "" : "s"}`;
 }

@@ -38,10 +38,10 @@ export class Explorer {
     const button = (label, key, action) => element("button", { type: "button", onclick: action, title: `key: ${key}`, "aria-keyshortcuts": key }, label);
     this.all = element("input", { type: "checkbox", onchange: () => this.showAll(this.all.checked) });
     return element("div", { class: "toolbar", role: "toolbar", "aria-label": "Steps" },
-      button("⏮ First", "Home", () => this.goTo(0)),
+      button("First", "Home", () => this.goTo(0)),
       button("◀ Previous", "ArrowLeft", () => this.move(-1)),
       button("Next ▶", "ArrowRight", () => this.move(1)),
-      button("Last ⏭", "End", () => this.goTo(this.recording.steps.length)),
+      button("Last", "End", () => this.goTo(this.recording.steps.length)),
       this.columns.foldable ? element("label", {}, this.all, `all ${this.recording.steps.length} steps`) : null);
   }
 

@@ -3,12 +3,12 @@
 import { element } from "./dom.mjs";
 
 /** Ask the server. Throws an Error with one line that says what was wrong. */
-async function ask(live, verb, body) {
+async function ask(verb, body) {
   let answer;
   try {
     answer = await fetch(`api/${verb}`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Pfncache-Token": live.token },
+      headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
   } catch {
@@ -24,7 +24,6 @@ async function ask(live, verb, body) {
 /** The controls of a served page. `replace` shows another finding at a position. */
 export class Live {
   constructor(live, replace) {
-    this.live = live;
     this.replace = replace;
     this.next = element("ul", { class: "next" });
     this.message = element("p", { class: "message", role: "alert" });
@@ -45,7 +44,7 @@ export class Live {
     const schedule = finding.schedule.slice(0, taken);
     this.wanted = schedule;
     try {
-      const { choices, ended } = await ask(this.live, "choices", { schedule });
+      const { choices, ended } = await ask("choices", { schedule });
       if (this.wanted !== schedule) {
         return; // the reader has moved on
       }
@@ -76,7 +75,7 @@ export class Live {
 
   async run(verb, body) {
     try {
-      const found = await ask(this.live, verb, body);
+      const found = await ask(verb, body);
       this.message.textContent = found.note ?? "";
       if (found.finding) {
         this.replace(found);

@@ -5,9 +5,14 @@ import { Live } from "./live.mjs";
 
 const data = await unpacked(document.getElementById("data").textContent);
 const articles = [...document.querySelectorAll("main > article")];
+const PAUSE_MS = 100;
+let pause; // the timer of moved()
 let explorer = null;
 let shown = -1; // index of the finding that is shown
 const live = data.live ? new Live(data.live, replace) : null;
+if (live) {
+  data.findings[0].schedule = data.live.schedule;
+}
 
 /** Return the page's data, which is JSON, gzip, and base64. */
 async function unpacked(text) {
@@ -38,13 +43,13 @@ function mount(finding) {
   place.replaceChildren(...(explorer ? [explorer.root] : []));
 }
 
-/** Note a position in the address, without an entry in the history for each step. */
+/** Note a position in the address, without an entry in the history for each step, once the reader pauses. */
 function moved(position) {
-  const hash = `#finding-${shown + 1}/step-${position}`;
-  if (location.hash !== hash) {
-    history.replaceState(null, "", hash);
-  }
-  live?.at(data.findings[shown], position);
+  clearTimeout(pause);
+  pause = setTimeout(() => {
+    history.replaceState(null, "", `#finding-${shown + 1}/step-${position}`);
+    live?.at(data.findings[shown], position);
+  }, PAUSE_MS);
 }
 
 /** Put another run into the place of the finding that is shown. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The map of memory: which page a guest frame number leads to, on each of the ways, and by what each page is reached.
-import { element } from "./dom.mjs";
+import { counted, element } from "./dom.mjs";
 
 /** The objects of a state, by name and by structure. */
 class Objects {
@@ -106,7 +106,7 @@ function pageRows(objects) {
       isStale: isFree && ways.some((one) => !one.text.includes("not valid")),
       cells: [
         cell(pfn),
-        cell(isFree ? "free" : `${objects.value(page, "refcount")} references`, [page, "free"], [page, "refcount"]),
+        cell(isFree ? "free" : counted(objects.value(page, "refcount"), "reference"), [page, "free"], [page, "refcount"]),
         cell(direct ? "mapped" : "not mapped", [page, "direct_map"]),
       ],
       ways,

@@ -2,7 +2,7 @@
 // The structures of a state, by the part of the state that they belong to.
 import { element } from "./dom.mjs";
 
-/** Return the structures with the members that the run touches, or with all of them. */
+/** Return the structures with the members that the run touches, those of caches whole; or all of them. */
 export function objectTables(state, changed, all, isOpen, toggled) {
   const groups = Map.groupBy(state.recording.objects.keys(), (number) => state.recording.objects[number].group);
   return [...groups].flatMap(([group, numbers]) => {
@@ -21,7 +21,8 @@ export function objectTables(state, changed, all, isOpen, toggled) {
 
 function objectRows(state, changed, number, all) {
   const object = state.recording.objects[number];
-  const members = Object.keys(object.values).filter((member) => all || state.touched[number].has(member));
+  const whole = all || (object.group === "Caches" && state.touched[number].size > 0);
+  const members = Object.keys(object.values).filter((member) => whole || state.touched[number].has(member));
   return members.map((member, index) => {
     const old = changed.get(`${number}.${member}`);
     const value = state.values[number][member];

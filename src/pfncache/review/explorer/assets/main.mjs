@@ -27,6 +27,7 @@ function show(index, position) {
     return;
   }
   if (index !== shown) {
+    articles[shown]?.querySelector(".mount").replaceChildren();
     shown = index;
     articles.forEach((article, number) => { article.hidden = number !== index; });
     for (const link of document.querySelectorAll("nav a")) {

@@ -56,7 +56,10 @@ def path_of(search: Search, schedule: Schedule) -> tuple[Choice, ...]:
 
 
 def record(search: Search, schedule: Schedule, property_name: str = "") -> RecordedRun:
-    """Replay an interleaving, and record it. Raises Divergence if the system has no such interleaving."""
+    """Replay an interleaving, and record it. Raises Divergence if the system has no such interleaving.
+
+    `property_name` is that of what no single step violates. Of a run that violates nothing, every step matters.
+    """
     objects = _Objects(search)
     start = next((one for one in search.start_found if one.start == schedule.start), None)
     failure = start.failure if start is not None and schedule.start is not None else None
@@ -66,7 +69,9 @@ def record(search: Search, schedule: Schedule, property_name: str = "") -> Recor
     finally:
         replay.finish()
     moments = [*replay.before, *replay.moments]
-    mattering = relevant(replay, moments, property_name, schedule.loop)
+    mattering = frozenset(range(len(moments)))
+    if property_name or replay.ending is not None:
+        mattering = relevant(replay, moments, property_name, schedule.loop)
     steps, loop = _steps(moments, objects, mattering, schedule.loop)
     recording = Recording(
         actors=tuple(actor.name for actor in replay.actors),

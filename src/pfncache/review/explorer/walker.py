@@ -112,11 +112,11 @@ class Walker:
             note=f"{kernel_path(place.file)}:{place.line}{which}",
         )
 
-    def run(self, schedule: Schedule) -> ExplorerFinding:
-        """Record an interleaving. Raises WalkError."""
+    def run(self, schedule: Schedule, property_name: str = "") -> ExplorerFinding:
+        """Record an interleaving; the property is one that no single step violates. Raises WalkError."""
         self._state(schedule)
         try:
-            recorded = record(self.search, schedule)
+            recorded = record(self.search, schedule, property_name)
         except Divergence as error:
             raise WalkError(str(error)) from None
         ending = recorded.ending
@@ -150,7 +150,7 @@ class Walker:
                 except Divergence:
                     continue  # it needs a sequence number to wrap
                 assert trace.schedule is not None
-                finding = self.run(trace.schedule)
+                finding = self.run(trace.schedule, found.property)
                 if finding.message == NO_VIOLATION:  # no step violates it: a deadlock, or a livelock
                     finding = replace(finding, property=found.property, verdict="violated", message=trace.reason)
                 return FoundRun(note=f"a shortest run that {what}", finding=finding, schedule=trace.schedule)

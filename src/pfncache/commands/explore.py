@@ -31,11 +31,14 @@ def explore(design: str, scenario: str, port: int) -> None:
         from pfncache.review.explorer.walker import Walker
 
         walker = Walker(named.design, chosen)
+    from pfncache.interrupts import interruptible, reraise
     from pfncache.review.explorer.server import ExplorerServer
 
     click.echo("searching for a run to begin with ...", err=True)
     try:
-        server = ExplorerServer(walker, port)
+        with interruptible():
+            server = ExplorerServer(walker, port)
+            reraise()
     except OSError as error:
         raise click.UsageError(f"--port {port}: {error.strerror}") from None
     with server:

@@ -15,7 +15,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from pfncache import __version__
 from pfncache.review.explorer.excerpts import Sources, add_excerpt, style
 from pfncache.review.explorer.finding import ExplorerFinding
 from pfncache.review.explorer.recording import RecordedCall, RecordedChange, Recording
@@ -50,7 +49,6 @@ def page(findings: Sequence[ExplorerFinding], title: str, live: Mapping[str, Any
         shown.append(data)
     return Template(_asset("page.html")).substitute(
         policy=_policy(style_sheet, script, is_live=live is not None),
-        version=escape(__version__),
         title=escape(title),
         summary=_summary(len(findings)),
         style=style_sheet,

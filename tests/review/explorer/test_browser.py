@@ -125,10 +125,10 @@ def test_the_state_follows_forward_and_backward(opened: Open, address: str) -> N
 def test_the_source_shows_the_line_and_each_caller(opened: Open, address: str) -> None:
     shown = opened(address)
     source = shown.get_by_role("region", name="Source")
-    assert source.locator("h4").inner_text() == "virt/kvm/pfncache.py:41"
+    assert source.locator("h3").inner_text() == "virt/kvm/pfncache.py:41"
     assert source.locator(".here").get_attribute("value") == "41"
     source.get_by_role("button", name="caller_0()").click()
-    assert source.locator("h4").inner_text() == "virt/kvm/pfncache.py:30"
+    assert source.locator("h3").inner_text() == "virt/kvm/pfncache.py:30"
     assert source.locator("[aria-pressed=true]").inner_text() == "caller_0()"
 
 

@@ -103,5 +103,5 @@ def test_a_reader_finds_a_run(opened: Open, server: ExplorerServer) -> None:
         field.fill(what)
         shown.get_by_role("button", name="Find", exact=True).click()
         expect(message).to_contain_text(text)
-    assert shown.locator(".source-pane h4").inner_text() == "virt/kvm/pfncache.py:396"
+    assert shown.locator(".source-pane h3").inner_text() == "virt/kvm/pfncache.py:396"
     assert message.get_attribute("role") == "alert"

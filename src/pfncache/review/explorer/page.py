@@ -50,7 +50,6 @@ def page(findings: Sequence[ExplorerFinding], title: str, live: Mapping[str, Any
     return Template(_asset("page.html")).substitute(
         policy=_policy(style_sheet, script, is_live=live is not None),
         title=escape(title),
-        summary=_summary(len(findings)),
         style=style_sheet,
         listing=_listing(findings) if live is None else "",
         articles="\n".join(
@@ -151,19 +150,17 @@ def _title(finding: ExplorerFinding) -> str:
     return f"{finding.property} in {finding.scenario} under {finding.design}"
 
 
-def _summary(count: int) -> str:
-    return f"{count or 'No'} finding{'s' * (count != 1)}"
-
-
 def _listing(findings: Sequence[ExplorerFinding]) -> str:
-    """Return the table of findings."""
+    """Return the list of findings: how many there are, and a table."""
+    count = f"<p>{len(findings) or 'No'} finding{'s' * (len(findings) != 1)}</p>"
     rows = "".join(
         f'<tr><td><a href="#finding-{number}">{escape(f.property)}</a></td><td>{escape(f.scenario)}</td>'
         f"<td>{escape(f.design)}</td><td>{escape(f.verdict)}</td><td>{escape(f.message)}</td></tr>\n"
         for number, f in enumerate(findings, 1)
     )
     heads = "".join(f'<th scope="col">{h}</th>' for h in ("property", "scenario", "design", "verdict", "what happens"))
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}</tbody></table>"
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}</tbody></table>"
+    return f'{count}<nav aria-label="Findings">{table}</nav>' if findings else count
 
 
 def _article(number: int, finding: ExplorerFinding, is_left_out: bool) -> str:

@@ -35,7 +35,7 @@ export class Live {
       element("label", { for: "find" }, "Find a run where this property is violated, or this line is reached:"), " ",
       this.input, known, this.button);
     this.root = element("section", { class: "live", "aria-label": "Other interleavings" },
-      element("h4", {}, "What can run next"), this.next, form, this.message);
+      element("h3", {}, "What can run next"), this.next, form, this.message);
   }
 
   /** Show the steps that are possible after a position of a finding. */

@@ -31,7 +31,7 @@ export function sourcePane(sources, recording, step, frame, choose) {
       type: "button", "aria-pressed": number === frame, onclick: () => choose(number), title: `${file}:${line}`,
     }, `${name || "(set-up)"}()`)));
   return [
-    element("h4", {}, `${call.file}:${call.line}`),
+    element("h3", {}, `${call.file}:${call.line}`),
     element("ol", { class: "stack", "aria-label": "Call stack, outermost first" }, stack),
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${call.file}, line ${call.line}` },
       listing(sources[call.file], call.line)),

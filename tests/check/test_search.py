@@ -234,3 +234,14 @@ def test_the_check_at_the_end_changes_nothing() -> None:
     _, result = toys.search(read, at_end=count, reduction=False)
     assert (result.verdict, result.states) == ("holds", 3)
     assert result.found == ()
+
+
+def test_path_to_is_a_shortest_one_to_a_place() -> None:
+    """The second actor stands at its second step once it has taken the first; no path leads to a place that is not there."""
+    searching, _ = toys.whole(toys.system(toys.increment, toys.increment))
+    counters = [number for number, event in enumerate(searching.program.events[1]) if event is not None]
+    path = searching.path_to([set(), {counters[1]}])
+    assert path is not None
+    assert [choice.actor for choice in path] == [1, 1]
+    assert searching.path_to([set(), {max(counters) + 1}]) is None
+    assert searching.path_to([set(), set()]) is None

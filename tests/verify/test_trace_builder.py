@@ -57,3 +57,16 @@ def test_an_operation_that_is_one_step_has_its_own_line() -> None:
     searching, result = toys.search(toys.roll, at_end=toys.count_is_two)
     trace = build(toys.replayed(searching, result.found[0]), "")
     assert [(row.function, row.text) for row in trace.rows] == [("roll", "shared.count = choose(3)")]
+
+
+def test_a_schedule_has_each_preemption_point_and_the_outcomes_of_choices() -> None:
+    searching, result = toys.search(toys.increment, toys.roll, at_end=toys.count_is_two)
+    replay = toys.replayed(searching, result.found[0])
+    schedule = build(replay, "").schedule
+    assert schedule is not None and schedule.loop is None and schedule.start is None
+    assert len(schedule.steps) == len(replay.before) + len(replay.moments)
+    rolled = [outcome for actor, outcome in schedule.steps if actor == 1]
+    assert sorted(outcome for actor, outcome in schedule.steps if actor == 0) == [0] * (
+        len(schedule.steps) - len(rolled)
+    )
+    assert len(rolled) == 1 and rolled[0] in range(3)

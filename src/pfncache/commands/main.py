@@ -16,6 +16,7 @@ from pfncache.commands.exit_status import ExitStatus
 from pfncache.commands.output import discard
 
 VERBS = {
+    "review": ("pfncache.commands.review:review", "Review a posted series: what each patch breaks, in one report."),
     "verify": ("pfncache.commands.verify:verify", "Check designs: does any interleaving break a property?"),
     "explore": ("pfncache.commands.explore:explore", "Step through any interleaving of a scenario in a browser."),
     "compare": ("pfncache.commands.compare:compare", "Compare designs: what breaks, what is reached, what it costs."),

@@ -75,11 +75,11 @@ def _of_series(path: Path, base: str, tree: Path | None, each_patch: bool) -> li
     mails = read(path, note)
     require_small(mails)
     touched = [name for mail in mails for name in mail.files]
-    under = tree_at(tree, version_of(tree), touched) if tree is not None else _fetched(base, touched)
+    under = tree_at(tree, version_of(tree), touched) if tree is not None else fetched(base, touched)
     return steps_of(under, mails, path.resolve().stem, each_patch)
 
 
-def _fetched(base: str, touched: list[str]) -> KernelTree:
+def fetched(base: str, touched: list[str]) -> KernelTree:
     """Return Debian's source of a base; it is fetched unless it is in the cache."""
     from pfncache.kernels.debian import upstream
     from pfncache.kernels.session import source_of, working

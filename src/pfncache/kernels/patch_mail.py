@@ -8,7 +8,7 @@ import email.policy
 import mailbox
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,8 @@ _SUFFIXES = (".patch", ".eml", ".mbox")
 _PREFIX = re.compile(r"^\s*((?:\[[^]]*\]\s*)*)(.*)$", re.DOTALL)
 _NUMBER = re.compile(r"\b(\d+)/(\d+)\b")
 _VERSION = re.compile(r"\bv(\d+)\b", re.IGNORECASE)
+_ANSWER = re.compile(r"\s*(?:re:|\w{2,3}:\s*\[)", re.IGNORECASE)
+_BASE = re.compile(rb"^base-commit: ([0-9a-f]{7,64})\s*$", re.MULTILINE)
 _DIFF = re.compile(rb"^(?:diff --git |--- )", re.MULTILINE)
 _FILE = re.compile(r"^(?:(?:---|\+\+\+) [ab]/|rename (?:from|to) )(.+?)(?:\t.*)?$", re.MULTILINE)
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$")
@@ -37,6 +39,8 @@ class Hunk:
     heading: str
     """Heading by diff, most often the function's first line."""
     body: tuple[str, ...]
+    new_line: int = 0
+    """First line, in the new file."""
 
     @property
     def functions(self) -> set[str]:
@@ -83,13 +87,7 @@ def read(path: Path, report: Callable[[str], object] = _silent) -> list[PatchMai
 
     Of several versions, the newest is taken, as b4 does; `report` gets a line on what was left out or is missing.
     """
-    if not path.exists():
-        raise SeriesError(f"no series {str(path)!r}: no such file or folder")
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
-    else:
-        files = [path]
-    found = [mail for file in files for mail in _mails(file)]
+    found = [mail for file in files_at(path) for mail in _mails(file)]
     if not found:
         raise SeriesError(f"no patch in {path}; give a folder of git format-patch, or an mbox")
     found = newest(found, report)
@@ -134,21 +132,71 @@ def _replaces(other: PatchMail, mail: PatchMail) -> bool:
     return not other.total and not mail.total and other.version > mail.version and other.subject == mail.subject
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cover:
+    """What the mails say of the newest version of a series as a whole."""
+
+    subject: str = ""
+    """That of the cover letter; empty without one."""
+    version: int = 1
+    base_commit: str = ""
+    """What `git format-patch --base` names; empty without it."""
+
+
+def cover(path: Path) -> Cover:
+    """Return what the mails at a path say of their newest version: its subject, and the commit that it is based on."""
+    found = Cover()
+    for message in (message for file in files_at(path) for message in _messages(file)):
+        prefix, subject = _split(message, path)
+        number, version = _NUMBER.search(prefix), _VERSION.search(prefix)
+        v = int(version[1]) if version else 1
+        if _is_answer(subject) or (number is None and _DIFF.search(_body(message)) is None) or v < found.version:
+            continue
+        if v > found.version:
+            found = Cover(version=v)
+        base = _BASE.search(_body(message))
+        if base is not None:
+            found = replace(found, base_commit=base[1].decode())
+        if number is not None and int(number[1]) == 0:
+            found = replace(found, subject=" ".join(subject.split()))
+    return found
+
+
+def files_at(path: Path) -> list[Path]:
+    """Return the files with mails at a path. Raises SeriesError if there is nothing."""
+    if not path.exists():
+        raise SeriesError(f"no series {str(path)!r}: no such file or folder")
+    return sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES) if path.is_dir() else [path]
+
+
+def _messages(path: Path) -> list[EmailMessage]:
+    if not path.read_bytes().startswith(b"From "):
+        return [_message(path.read_bytes())]
+    box = mailbox.mbox(path, create=False)
+    try:
+        return [_message(message.as_bytes()) for message in box]
+    finally:
+        box.close()
+
+
+def _split(message: EmailMessage, path: Path) -> tuple[str, str]:
+    """Return the prefix of a subject, as [PATCH v2 1/3], and the rest."""
+    prefix, subject = _PREFIX.match(str(message["Subject"] or path.stem)).groups()  # type: ignore[union-attr]
+    return prefix, subject
+
+
+def _is_answer(subject: str) -> bool:
+    """Whether a subject is that of an answer, in any language: "Re:", "AW:" and others stand before the brackets."""
+    return _ANSWER.match(subject) is not None
+
+
 def _mails(path: Path) -> Iterator[PatchMail]:
-    if path.read_bytes().startswith(b"From "):
-        box = mailbox.mbox(path, create=False)
-        try:
-            messages = [_message(message.as_bytes()) for message in box]
-        finally:
-            box.close()
-    else:
-        messages = [_message(path.read_bytes())]
-    for place, message in enumerate(messages, 1):
-        prefix, subject = _PREFIX.match(str(message["Subject"] or path.stem)).groups()  # type: ignore[union-attr]
+    for place, message in enumerate(_messages(path), 1):
+        prefix, subject = _split(message, path)
         diff = _body(message)
         number, version = _NUMBER.search(prefix), _VERSION.search(prefix)
-        cover = number is not None and int(number[1]) == 0
-        if cover or subject.lower().startswith("re:") or _DIFF.search(diff) is None:
+        is_cover = number is not None and int(number[1]) == 0
+        if is_cover or _is_answer(subject) or _DIFF.search(diff) is None:
             continue
         yield PatchMail(
             int(number[1]) if number else place,
@@ -188,4 +236,4 @@ def _hunks(lines: list[str]) -> Iterator[Hunk]:
                 old -= not text.startswith("+")
                 new -= not text.startswith("-")
             body.append(text)
-        yield Hunk(path, int(head[1]), head[5], tuple(body))
+        yield Hunk(path, int(head[1]), head[5], tuple(body), int(head[3]))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A posted series, read and checked, and what is found in it."""
+"""The review of a posted series: from mails to one report, with what each patch changes, breaks and leaves unseen."""

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run of ``pfncache review``: whatever happens, what was found is shown, as one document with --json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pfncache import __version__, user_cache
+from pfncache.commands.documented import documented, ending
+from pfncache.commands.ending import describe, save
+from pfncache.commands.exit_status import ExitStatus
+from pfncache.commands.names import design_named, usage_errors
+from pfncache.commands.output import users_output_on_stderr
+from pfncache.commands.verify_series import DEFAULT_BASE, fetched, series_errors
+from pfncache.verify.run_record import RunRecord
+
+if TYPE_CHECKING:
+    from pfncache.review.kernel import KernelRun
+    from pfncache.review.patches import PatchStep
+    from pfncache.review.report import ReviewReport
+    from pfncache.review.session import ReviewSession
+    from pfncache.review.submission import Submission
+    from pfncache.review.verdicts import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewOptions:
+    """The command line."""
+
+    series: str | None
+    base: str | None
+    tree: Path | None
+    span: str | None
+    scenarios: tuple[str, ...]
+    thorough: bool
+    kernel: bool
+    debug: bool
+    tests: tuple[str, ...]
+    since: Path | None
+    as_json: bool
+    junit: Path | None
+    max_states: int
+    processes: int | None
+
+    def check(self) -> None:
+        """Raise a usage error for options that do not go together, or paths that do not exist."""
+        if (self.series is None) == (self.span is None):
+            raise click.UsageError("review takes a series, an mbox or a folder, or else --tree DIR --range A..B")
+        if self.span is not None and self.tree is None:
+            raise click.UsageError("--range is of commits in a tree; give --tree DIR, too")
+        if self.base is not None and self.tree is not None:
+            raise click.UsageError("--base and --tree both say what the series applies to; choose one")
+        if self.tree is not None and not self.tree.is_dir():
+            raise click.UsageError(f"--tree {self.tree}: no such folder")
+        if not self.kernel and (self.debug or self.tests):
+            raise click.UsageError("--debug and --selftest are of the kernel; leave out --no-kernel")
+        if self.junit is not None and not self.junit.absolute().parent.is_dir():
+            raise click.UsageError(f"--junit {self.junit}: there is no folder {self.junit.absolute().parent}")
+
+    @property
+    def is_design(self) -> bool:
+        """Whether the series is a design's name or a file with designs."""
+        from pfncache.verify.loader import is_file
+
+        return self.series is not None and not Path(self.series).is_dir() and (
+            is_file(self.series) or not Path(self.series).exists()
+        )  # fmt: skip
+
+    def as_json_options(self) -> dict[str, object]:
+        """Return the options that a result depends on."""
+        names = {"span": "range", "processes": "jobs", "tests": "selftests"}
+        left_out = ("as_json", "junit")
+        return {
+            names.get(name, name): str(value) if isinstance(value, Path) else value
+            for name, value in asdict(self).items()
+            if name not in left_out
+        }
+
+
+def run(options: ReviewOptions) -> ExitStatus:
+    """Review and show. Returns the exit status."""
+    from pfncache.review.document import print_document
+    from pfncache.review.since import Earlier
+
+    record = RunRecord(version=__version__, options=options.as_json_options())
+    session: ReviewSession | None = None
+    earlier = Earlier()
+
+    def report() -> ReviewReport | None:
+        return earlier.compared(session.report) if session is not None else None
+
+    with documented(record, options.as_json, lambda: print_document(report(), record)) as stop:
+        with users_output_on_stderr(), usage_errors(), series_errors():
+            options.check()
+            earlier = Earlier.read(options.since) if options.since is not None else earlier
+            with _submission(options) as submission:
+                session = _session(options, submission)
+                session.run()
+        stop()
+        found = report()
+        assert found is not None
+        record.status = _status(session, found)
+        _show(options, found, record)
+        return ExitStatus(record.status)
+
+
+@contextmanager
+def _submission(options: ReviewOptions) -> Iterator[Submission]:
+    """Yield what is to be reviewed; commits are mails in a temporary folder meanwhile."""
+    from pfncache.review.submission import of_design, of_mails, of_range, read_mails
+    from pfncache.series.trees import tree_at, version_of
+
+    if options.span is not None:
+        assert options.tree is not None
+        with user_cache.scratch() as folder:
+            yield of_range(options.tree, options.span, folder)
+    elif options.is_design:
+        assert options.series is not None
+        yield of_design(design_named(options.series))
+    else:
+        path = Path(options.series or "")
+        mails, notes = read_mails(path)
+        touched = [name for mail in mails for name in mail.files]
+        if options.tree is not None:
+            tree = tree_at(options.tree, version_of(options.tree), touched)
+        else:
+            tree = fetched(options.base or DEFAULT_BASE, touched)
+        yield of_mails(path, mails, notes, tree)
+
+
+def _session(options: ReviewOptions, submission: Submission) -> ReviewSession:
+    from pfncache.review.session import Hooks, ReviewSession
+    from pfncache.verify.view import run_with_progress
+
+    def note(text: str) -> None:
+        click.echo(text, err=True)
+
+    def explain(error: BaseException) -> str:
+        return f"{describe(error)}; {save(error)}"
+
+    kernel, why = _kernel(options, submission)
+    hooks = Hooks(note=note, search=run_with_progress, explain=explain)
+    return ReviewSession(submission, lambda steps: _plan(options, steps), hooks, kernel, why)
+
+
+def _kernel(options: ReviewOptions, submission: Submission) -> tuple[KernelRun | None, str]:
+    """Return the run of the real kernel, or why there is none."""
+    if not options.kernel:
+        return None, "--no-kernel"
+    if submission.path is None or submission.tree is None:
+        return None, "a design in Python is no kernel"
+    from pfncache.review.kernel import KernelRun
+
+    version = submission.tree.version
+    return KernelRun(base=version, series=submission.path, debug=options.debug, tests=options.tests), ""
+
+
+def _plan(options: ReviewOptions, steps: Sequence[PatchStep]) -> Plan:
+    """Return what is searched: the scenarios that were asked for, all, or the short list of what is changed."""
+    from pfncache.review.shortlist import shortlist
+    from pfncache.review.verdicts import Plan
+    from pfncache.verify.selection import Extent, Selection
+    from pfncache.verify.session import SearchOptions
+
+    named = Selection.of([options.series] if options.is_design and options.series is not None else [])
+    search = SearchOptions(max_states=options.max_states, processes=options.processes, kept=True)
+    files = dict.fromkeys(name for step in steps for name in step.patch.files)
+    wanted = options.scenarios or (() if options.thorough else shortlist(files))
+    scenarios = named.scenarios_named(wanted, Extent.COVERING if options.thorough else Extent.NAMED)
+    return Plan(scenarios=scenarios, wanted=options.scenarios, search=search)
+
+
+def _status(session: ReviewSession | None, report: ReviewReport) -> ExitStatus:
+    from pfncache.review.report import ReviewVerdict
+
+    if session is not None and session.stages.interrupted is not None:
+        return ending(session.stages.interrupted)[0]
+    return {
+        ReviewVerdict.HOLDS: ExitStatus.OK,
+        ReviewVerdict.INCOMPLETE: ExitStatus.INCOMPLETE,
+        ReviewVerdict.FAULTY: ExitStatus.VIOLATED,
+    }[report.verdict]
+
+
+def _show(options: ReviewOptions, report: ReviewReport, record: RunRecord) -> None:
+    """Write the files and standard output."""
+    if options.as_json:
+        from pfncache.review.document import print_document
+
+        print_document(report, record)
+    else:
+        from pfncache.review.reply import render_reply
+
+        click.echo(render_reply(report), nl=False)
+    if options.junit is not None:
+        from pfncache.review.junit import write_junit
+
+        write_junit(report, options.junit)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A review: its stages, side by side where they can be, and the report of what is known at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from pfncache.check.compile.source import CompileError
+from pfncache.designs.design import Design
+from pfncache.interrupts import Terminated
+from pfncache.review import barriers, costs, patches, reach, verdicts
+from pfncache.review.kernel import KernelRun
+from pfncache.review.patches import PatchStep
+from pfncache.review.report import FindingKind, PatchState, ReviewFinding, ReviewReport, StageState
+from pfncache.review.stages import Note, StageFailed, Stages
+from pfncache.review.submission import Submission
+from pfncache.review.verdicts import Plan
+from pfncache.series.step import SeriesStep
+from pfncache.verify.base import base_below
+from pfncache.verify.design_outcome import DesignOutcome
+from pfncache.verify.identity import changed_functions
+from pfncache.verify.session import Session
+from pfncache.verify.systems import compile_error
+
+PATCHES, VERDICTS, REACH, COSTS, LITMUS, BUILD, SELFTESTS, CONFIRM = (
+    "patches", "verdicts", "changed lines", "matrix and cost", "litmus", "kernel build", "selftests",
+    "violations on the kernel",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What a review calls while it runs."""
+
+    note: Note
+    """Takes a line of progress."""
+    search: Callable[[Session], None]
+    """Runs a session of searches with its progress."""
+    explain: Callable[[BaseException], str]
+    """Returns an unexpected error in a line."""
+
+
+class ReviewSession:
+    """A review of one submission."""
+
+    def __init__(
+        self, submission: Submission, plan: Callable[[Sequence[PatchStep]], Plan], hooks: Hooks,
+        kernel: KernelRun | None = None, no_kernel: str = "",
+    ) -> None:  # fmt: skip
+        """`plan` chooses the scenarios once it is known what the series changes; without a kernel, a reason."""
+        self.submission = submission
+        self.stages = Stages(hooks.note, hooks.explain)
+        self._plan_of = plan
+        self._hooks = hooks
+        self._kernel = kernel
+        self._no_kernel = no_kernel
+        self._stop_litmus = Event()
+        self._steps: list[PatchStep] = []
+        self._outcomes: dict[int, DesignOutcome] = {}
+        self._findings: dict[str, list[ReviewFinding]] = {}
+        """By stage."""
+
+    def run(self) -> None:
+        """Do every stage. What fails or is interrupted leaves a report of the rest."""
+        beside: list[Thread] = []
+        try:
+            self.stages.run(PATCHES, self._patches)
+            beside += [Thread(target=work, daemon=True) for work in (self._litmus, self._real_kernel)]
+            for thread in beside:
+                thread.start()
+            self.stages.run(VERDICTS, self._verdicts)
+            if self._whole is not None and self._whole.is_searched:
+                self.stages.run(REACH, self._reach)
+                self.stages.run(COSTS, self._costs)
+            for thread in beside:
+                while thread.is_alive() and not self.stages.is_over:
+                    thread.join(0.2)
+        except (KeyboardInterrupt, Terminated) as reason:
+            self.stages.interrupted = reason
+        finally:
+            self._stop(beside)
+
+    def _stop(self, threads: list[Thread]) -> None:
+        """End what runs beside the searches, if the review is over."""
+        if self.stages.is_over:
+            self._stop_litmus.set()
+            if self._kernel is not None:
+                self._kernel.stopped.set()
+        for thread in threads:
+            thread.join()
+
+    @property
+    def _whole(self) -> PatchStep | None:
+        """The last step, if it is the whole series and is to be searched."""
+        return self._steps[-1] if self._steps else None
+
+    @property
+    def _last(self) -> PatchStep | None:
+        """The last step that is searched."""
+        some = [step for step in self._steps if step.is_searched]
+        return some[-1] if some else None
+
+    @property
+    def report(self) -> ReviewReport:
+        """What is known."""
+        last = self._last
+        outcome = self._outcomes.get(last.patch.number) if last is not None else None
+        found = [finding for some in self._findings.values() for finding in some]
+        if last is not None:
+            found += verdicts.findings_of(self._outcomes, self.submission, last.patch.number)
+        order = list(FindingKind)
+        return ReviewReport(
+            name=self.submission.name,
+            title=self.submission.title,
+            base=self.submission.base,
+            version=self.submission.version,
+            notes=self.submission.notes,
+            patches=tuple(verdicts.reviewed(s.patch, self._outcomes.get(s.patch.number)) for s in self._steps),
+            findings=tuple(sorted(found, key=lambda f: (f.patch or len(self._steps) + 1, order.index(f.kind)))),
+            stages=self.stages.records,
+            scenarios=len(outcome.outcomes) if outcome is not None else 0,
+            unaffected=len(outcome.unaffected) if outcome is not None else 0,
+            states=sum(o.states for o in outcome.outcomes) if outcome is not None else 0,
+        )
+
+    # The stages
+
+    def _patches(self) -> str:
+        for step in patches.steps_of(self.submission):
+            self._steps.append(step)
+        self._findings[PATCHES] = list(patches.findings_of(self._steps, self.submission))
+        count = sum(step.patch.state in (PatchState.CHECKED, PatchState.REFUSED) for step in self._steps)
+        return f"{count} of {len(self._steps)} apply to {self.submission.base} and parse"
+
+    def _verdicts(self) -> str:
+        some = [step for step in self._steps if step.is_searched]
+        if not some:
+            raise StageFailed("no patch can be searched")
+        self.plan = self._plan_of(self._steps)
+        try:
+            verdicts.search(some, self.plan, self._hooks.search, self._outcomes)
+        except CompileError as error:
+            raise StageFailed(compile_error(error)) from None
+        count = len(self.plan.scenarios)
+        return f"{len(some)} of {len(self._steps)} patches in {count} scenario{'s' * (count != 1)}"
+
+    def _reach(self) -> str:
+        step, base = self._whole, self.submission.tree
+        assert step is not None
+        if base is None or step.tree is None:
+            raise StageFailed("no lines of C")
+        changed = reach.changed_lines(base, step.tree)
+        missed = reach.missed_lines(step, self._affected(), self._hooks.search, changed)
+        self._findings[REACH] = list(reach.findings_of(missed, self.submission))
+        count = sum(map(len, changed.values()))
+        return f"{count} changed, {len(missed)} with code reached by no scenario"
+
+    def _affected(self) -> Plan:
+        """The plan without the scenarios that run nothing of what the series changes."""
+        outcome = self._outcomes.get(self._steps[-1].patch.number)
+        idle = outcome.unaffected if outcome is not None else frozenset()
+        some = [scenario for scenario in self.plan.scenarios if scenario.name not in idle]
+        return Plan(scenarios=some, wanted=self.plan.wanted, search=self.plan.search)
+
+    def _costs(self) -> str:
+        base, design = self._pair()
+        self._findings[COSTS] = [*costs.costs_of(base, design), *costs.paths_of(base, design)]
+        count = len(self._findings[COSTS])
+        return f"{count} difference{'s' * (count != 1)}" if count else "as without the series"
+
+    def _pair(self) -> tuple[Design, Design]:
+        """The base and the whole series."""
+        assert self._whole is not None
+        given = self._whole.design
+        if isinstance(given, SeriesStep):
+            return given.base, given.design
+        assert given is not None
+        base = base_below(given)
+        if base is None:
+            raise StageFailed(f"{given.name} has no base")
+        return base, given
+
+    def _litmus(self) -> None:
+        step = self._whole
+        if step is None or not isinstance(step.design, SeriesStep):
+            return
+        design = step.design
+        names = frozenset(change.name for change in design.changes) | changed_functions(design.base, design.design)
+        tests = barriers.affected(names)
+
+        def work() -> str:
+            changes = barriers.changes_of(self.submission, tests, self._stop_litmus)
+            self._findings[LITMUS] = list(barriers.findings_of(changes, self.submission))
+            return f"{len(tests)} tests are about what the series changes, {len(changes)} have other events"
+
+        self.stages.run(LITMUS, work)
+
+    def _real_kernel(self) -> None:
+        kernel = self._kernel
+        if kernel is None:
+            self.stages.skip(BUILD, self._no_kernel, is_wanted=False)
+            return
+        if any(step.patch.state is PatchState.NOT_APPLIED for step in self._steps):
+            self.stages.skip(BUILD, "the series does not apply", is_wanted=True)
+            return
+
+        def selftests() -> str:
+            text, self._findings[SELFTESTS] = kernel.selftest()
+            return text
+
+        self.stages.run(BUILD, kernel.build)
+        built = self.stages.record(BUILD)
+        assert built is not None
+        if built.state is StageState.DONE:
+            self.stages.run(SELFTESTS, selftests)
+            self.stages.skip(CONFIRM, "not tried: no selftest is made of a trace", is_wanted=False)
+        elif built.state is StageState.FAILED and not kernel.stopped.is_set():
+            self._findings[BUILD] = [
+                ReviewFinding(kind=FindingKind.BUILD, subject=built.text.partition(":")[0], text=built.text)
+            ]

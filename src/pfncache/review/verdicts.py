@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Searches a series up to each of its patches, and says which patch breaks or cures what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pfncache.check.verdict import Verdict
+from pfncache.review.patches import PatchStep
+from pfncache.review.quote import quoted_by_trace
+from pfncache.review.report import FindingKind, PatchReview, ReviewFinding
+from pfncache.review.submission import Submission
+from pfncache.scenarios.scenario import Scenario
+from pfncache.verify.comparison import Comparison
+from pfncache.verify.design_outcome import DesignOutcome
+from pfncache.verify.outcome import Outcome, Violation
+from pfncache.verify.session import SearchOptions, Session
+
+NAMED = 5
+"""Most scenarios that a finding names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is searched, and how."""
+
+    scenarios: Sequence[Scenario]
+    wanted: tuple[str, ...] = ()
+    """The names and prefixes that were asked for."""
+    search: SearchOptions
+
+
+def search(
+    steps: Sequence[PatchStep], plan: Plan, run: Callable[[Session], None], found: dict[int, DesignOutcome]
+) -> None:
+    """Search the whole series first, then it up to each other patch; put each outcome into `found`, by patch.
+
+    What a search of one reaches is not searched again for another. Raises what has
+    interrupted it; what was found until then is in `found`.
+    """
+    some = [step for step in steps if step.design is not None and step.is_searched]
+    for step in [*some[-1:], *some[:-1]]:
+        assert step.design is not None
+        session = Session.plan([step.design], plan.scenarios, wanted=plan.wanted, options=plan.search)
+        run(session)
+        (found[step.patch.number],) = session.outcomes
+        if session.interrupted is not None:
+            raise session.interrupted
+
+
+def reviewed(patch: PatchReview, outcome: DesignOutcome | None) -> PatchReview:
+    """Return a patch with the verdict on the series up to it."""
+    if outcome is None:
+        return patch
+    comparisons = outcome.comparisons
+    return replace(
+        patch,
+        verdict=outcome.verdict,
+        new=sum(len(c.new) for c in comparisons),
+        unchanged=sum(len(c.unchanged) for c in comparisons),
+        cured=sum(len(c.cured) for c in comparisons),
+    )
+
+
+def findings_of(found: Mapping[int, DesignOutcome], submission: Submission, last: int) -> Iterator[ReviewFinding]:
+    """Yield what each patch breaks, what the series cures, and what was not searched to its end.
+
+    `last` is the number of the last patch, up to which the series is whole.
+    """
+    for number in sorted(found):
+        yield from _broken(found, number, submission, last)
+    whole = found.get(last)
+    if whole is not None:
+        yield from _cured(whole)
+        yield from _unsearched(whole)
+
+
+@dataclass(kw_only=True)
+class _Break:
+    """A property that a patch breaks, in the scenario with the shortest trace."""
+
+    scenario: str
+    violation: Violation
+    scenarios: list[str]
+
+
+def _broken(
+    found: Mapping[int, DesignOutcome], number: int, submission: Submission, last: int
+) -> Iterator[ReviewFinding]:
+    mine = found[number]
+    before = found.get(number - 1)
+    known = {o.scenario: o for o in before.outcomes} if before is not None else mine.base_outcomes
+    breaks: dict[str, _Break] = {}
+    for comparison in mine.comparisons:
+        name = comparison.outcome.scenario
+        added = Comparison.of(comparison.outcome, known.get(name), mine.base_functions).new
+        for violation in (v for v in comparison.new if v in added):
+            one = breaks.setdefault(
+                violation.property, _Break(scenario=name, violation=violation, scenarios=[])
+            )  # fmt: skip
+            one.scenarios += [name] if name not in one.scenarios else []
+            if _length(violation) < _length(one.violation):
+                one.scenario, one.violation = name, violation
+    for name, one in breaks.items():
+        cured_by = _cured_by(found, name, one.scenarios, number, last)
+        yield _finding(name, one, number, cured_by, submission)
+
+
+def _cured_by(
+    found: Mapping[int, DesignOutcome], name: str, scenarios: Sequence[str], number: int, last: int
+) -> int | None:
+    """Return the patch after which a property that an earlier one breaks is kept again; None if it never is."""
+    if last not in found or _breaks(found[last], name, scenarios):
+        return None
+    later = [n for n in sorted(found) if n > number and not _breaks(found[n], name, scenarios)]
+    return later[0] if later else None
+
+
+def _breaks(outcome: DesignOutcome, name: str, scenarios: Sequence[str]) -> bool:
+    return any(
+        v.property == name for c in outcome.comparisons if c.outcome.scenario in scenarios for v in c.new
+    )  # fmt: skip
+
+
+def _finding(name: str, one: _Break, number: int, cured_by: int | None, submission: Submission) -> ReviewFinding:
+    trace = one.violation.trace
+    mail = submission.mail(number)
+    row = trace.rows[-1] if trace is not None and trace.rows else None
+    others = len(one.scenarios) - 1
+    where = f"{one.scenario}{f' and {others} other scenario{chr(115) * (others > 1)}' if others else ''}"
+    text = f"{name} in {where}, which {submission.base} does not have"
+    if cured_by is not None:
+        text = f"{name} in {where} until patch {cured_by}, so a bisection can meet it"
+    more = [n for n in one.scenarios if n != one.scenario]
+    return ReviewFinding(
+        kind=FindingKind.VIOLATION if cured_by is None else FindingKind.BISECTION,
+        subject=f"{name} in {row.function}()" if row is not None else name,
+        text=text,
+        patch=number,
+        place=row.source if row is not None else "",
+        quoted=quoted_by_trace(trace.rows, mail) if trace is not None and mail is not None else (),
+        details=(f"also in {_some(more)}",) if more else (),
+        scenario=one.scenario,
+        trace=trace,
+    )
+
+
+def _cured(whole: DesignOutcome) -> Iterator[ReviewFinding]:
+    cured: dict[str, list[str]] = {}
+    for comparison in whole.comparisons:
+        for violation in comparison.cured:
+            names = cured.setdefault(violation.property, [])
+            names += [comparison.outcome.scenario] if comparison.outcome.scenario not in names else []
+    for name, scenarios in cured.items():
+        yield ReviewFinding(
+            kind=FindingKind.CURED, subject=name, text=f"the series cures {name} in {_some(scenarios)}"
+        )  # fmt: skip
+
+
+def _unsearched(whole: DesignOutcome) -> Iterator[ReviewFinding]:
+    reasons: dict[str, list[Outcome]] = {}
+    for outcome in whole.outcomes:
+        if outcome.verdict is Verdict.VACUOUS or not outcome.is_complete:
+            reasons.setdefault(f"{outcome.verdict}: {outcome.limit}", []).append(outcome)
+    for reason, outcomes in reasons.items():
+        yield ReviewFinding(
+            kind=FindingKind.UNSEARCHED, subject=f"{outcomes[0].scenario} {outcomes[0].verdict}",
+            text=f"{_some([o.scenario for o in outcomes])}: {reason}",
+        )  # fmt: skip
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
+def _length(violation: Violation) -> int:
+    return len(violation.trace.rows) if violation.trace is not None else 0

@@ -40,13 +40,14 @@ class ReviewCommand(DocumentedCommand):
 @click.option("--debug", is_flag=True, help="Build it with KASAN and lockdep.")
 @click.option("--selftest", "tests", multiple=True, metavar="NAME", help="Only this selftest, or those that start so.")
 @click.option("--since", type=options.FILE, metavar="FILE", help="Count only what an earlier review's --json lacks.")
+@click.option("--all-traces", is_flag=True, help="Show each interleaving, not the shortest one of each patch.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--junit", type=options.FILE, metavar="FILE", help="Write JUnit's XML there, too.")
 @click.option("--max-states", type=STATES, default=MAX_STATES, show_default=True, help="Per scenario.")
 @options.processes
 @click.pass_context
 def review(ctx: click.Context, /, **given: Any) -> None:
-    """Review a series: an mbox, a folder of git format-patch, or commits of a tree. A design is reviewed as its patches.
+    """Review a series: an mbox, a folder of git format-patch, commits of a tree, or the patches of a design.
 
     The report is text to be pasted into an answer: which patch breaks what, with the lines of the patch and the
     shortest interleaving, what could not be checked, and what each stage took. By default the scenarios are a short

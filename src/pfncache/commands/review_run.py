@@ -43,6 +43,7 @@ class ReviewOptions:
     debug: bool
     tests: tuple[str, ...]
     since: Path | None
+    all_traces: bool
     as_json: bool
     junit: Path | None
     max_states: int
@@ -75,7 +76,7 @@ class ReviewOptions:
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
         names = {"span": "range", "processes": "jobs", "tests": "selftests"}
-        left_out = ("as_json", "junit")
+        left_out = ("as_json", "junit", "all_traces")
         return {
             names.get(name, name): str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
@@ -197,7 +198,7 @@ def _show(options: ReviewOptions, report: ReviewReport, record: RunRecord) -> No
     else:
         from pfncache.review.reply import render_reply
 
-        click.echo(render_reply(report), nl=False)
+        click.echo(render_reply(report, all_traces=options.all_traces), nl=False)
     if options.junit is not None:
         from pfncache.review.junit import write_junit
 

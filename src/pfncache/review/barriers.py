@@ -15,10 +15,11 @@ from pfncache.litmus.judge import judge
 from pfncache.litmus.observe import MODEL, MemoryModel
 from pfncache.litmus.protocol import LitmusTest, LitmusVerdict
 from pfncache.litmus.source import KernelSource
-from pfncache.review.quote import quoted_function
+from pfncache.review.quote import quoted_change
 from pfncache.review.report import FindingKind, ReviewFinding, Weight
 from pfncache.review.stages import StageFailed, StageSkipped
 from pfncache.review.submission import Submission
+from pfncache.series.change import SourceChange
 
 UNASKED = (LitmusVerdict.OUT_OF_DATE, LitmusVerdict.UNKNOWN)
 
@@ -85,29 +86,40 @@ def _asked(before: Fitted, after: Fitted, model: MemoryModel) -> LitmusChange:
     )  # fmt: skip
 
 
-def findings_of(changes: Sequence[LitmusChange], submission: Submission) -> Iterator[ReviewFinding]:
-    """Yield a finding for each test of which the memory model says something else, or says nothing any more."""
-    for change in changes:
-        if change.after is change.before:
-            continue
-        weight = None if change.is_worse else Weight.UNKNOWN if change.after in UNASKED else Weight.NOTE
-        patch, quoted = _patch_of(change.test, submission)
+def findings_of(
+    changed: Sequence[LitmusChange], submission: Submission, changes: Sequence[SourceChange]
+) -> Iterator[ReviewFinding]:
+    """Yield a finding for each test whose events are others: what the memory model says of it now.
+
+    `changes` are what the series changes, to find the patch.
+    """
+    for one in changed:
+        weight = None if one.is_worse else Weight.UNKNOWN if one.after in UNASKED else Weight.NOTE
+        before = f"{one.before} without the series" if one.after is not one.before else "as without the series"
+        patch, quoted = _patch_of(one.test, submission, changes)
         yield ReviewFinding(
-            kind=FindingKind.LITMUS, subject=change.test.name, patch=patch, quoted=quoted, own_weight=weight,
-            text=f"litmus test {change.test.name}: {change.after}, {change.before} without the series; "
-            f"it is about: {change.test.protects}",
-            details=change.differences,
+            kind=FindingKind.LITMUS, subject=one.test.name, patch=patch, quoted=quoted, own_weight=weight,
+            text=f"litmus test {one.test.name}: {one.after}, {before}; it is about: {one.test.protects}",
+            details=one.differences,
         )  # fmt: skip
 
 
-def _patch_of(test: LitmusTest, submission: Submission) -> tuple[int | None, tuple[str, ...]]:
-    """Return the last patch that touches a function of a test, and what it changes there."""
-    slices = [part for thread in test.threads for part in thread.slices]
-    functions = {f for part in slices for f in (part.function, *part.inline.values())}
+def seen_by(changed: Sequence[LitmusChange]) -> frozenset[str]:
+    """Return the functions whose barriers a test has asked about, with the same answer as without the series."""
+    asked = frozenset(name for one in changed for name in _functions(one.test))
+    other = frozenset(name for one in changed if one.after is not one.before for name in _functions(one.test))
+    return asked - other
+
+
+def _patch_of(
+    test: LitmusTest, submission: Submission, changes: Sequence[SourceChange]
+) -> tuple[int | None, tuple[str, ...]]:
+    """Return the last patch that changes a function of a test, and what it changes there."""
+    mine = [change for change in changes if change.name in _functions(test)]
     for number in range(len(submission.mails), 0, -1):
-        for file, name in sorted(functions):
-            mail = submission.mail(number)
-            quoted = quoted_function(file, name, mail) if mail is not None else ()
+        mail = submission.mail(number)
+        for change in mine:
+            quoted = quoted_change(change, mail) if mail is not None else ()
             if quoted:
                 return number, quoted
     return None, ()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Builds the kernel with a series, boots it in QEMU, and runs the selftests on it: two commands, as one would type them.
+"""Builds the kernel with a series, boots it in QEMU, and runs the selftests on it.
 
-They run in processes of their own beside the searches, and end with the review.
+These are two commands, as one would type them. They run in processes of their own beside the searches, and end with
+the review.
 """
 
 from __future__ import annotations

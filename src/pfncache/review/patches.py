@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pfncache.designs.design import Design
 from pfncache.kernels.patch_mail import SeriesError
-from pfncache.review.quote import quoted_function
+from pfncache.review.quote import quoted_change
 from pfncache.review.report import FindingKind, PatchReview, PatchState, ReviewFinding
 from pfncache.review.submission import Submission
 from pfncache.series.change import SourceChange, Status
@@ -49,7 +49,7 @@ def _of_mails(submission: Submission) -> Iterator[PatchStep]:
     base = submission.tree
     assert base is not None
     started = BaseKernel(base)
-    failed = 0
+    failed, seen = 0, set[tuple[str, ...]]()
     for number, mail in enumerate(submission.mails, 1):
         patch = PatchReview(number=number, subject=mail.subject, files=tuple(mail.files), state=PatchState.CHECKED)
         if failed:
@@ -68,7 +68,15 @@ def _of_mails(submission: Submission) -> Iterator[PatchStep]:
             yield PatchStep(patch=replace(patch, state=PatchState.NO_C, reason=str(error)), tree=tree)
             continue
         state = PatchState.REFUSED if step.refused else PatchState.CHECKED
-        yield PatchStep(patch=replace(patch, state=state, changes=step.changes), design=step, tree=tree)
+        own = tuple(c for c in step.changes if c.name in mail.functions or _key(c) not in seen)
+        seen |= {_key(change) for change in step.changes}
+        patch = replace(patch, state=state, changes=step.changes, own_changes=own)
+        yield PatchStep(patch=patch, design=step, tree=tree)
+
+
+def _key(change: SourceChange) -> tuple[str, ...]:
+    """Return what a change is, without where."""
+    return change.kind, change.name, change.how, change.status, *change.barriers
 
 
 def findings_of(steps: Sequence[PatchStep], submission: Submission) -> Iterator[ReviewFinding]:
@@ -87,14 +95,15 @@ def findings_of(steps: Sequence[PatchStep], submission: Submission) -> Iterator[
                 kind=FindingKind.REFUSED, subject=patch.subject, patch=patch.number, text=patch.reason
             )  # fmt: skip
         for change in patch.changes:
-            key = (change.name, change.status, *change.barriers)
+            key = _key(change)
             kind = FindingKind.REFUSED if change.status is Status.REFUSED else FindingKind.UNSEEN
             if change.is_complete or key in seen:
                 continue
             seen.add(key)
+            quoted = quoted_change(change, mail) if mail is not None else ()
             yield ReviewFinding(
                 kind=kind, subject=f"{change.name} {change.status}", patch=patch.number, place=change.place,
-                text=_text(change), quoted=quoted_function(change.file, change.name, mail) if mail is not None else (),
+                text=_text(change), function=change.name if change.barriers else "", quoted=quoted,
             )  # fmt: skip
     last = steps[-1] if steps else None
     if last is not None and last.patch.changes and all(c.status is Status.OUTSIDE for c in last.patch.changes):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from pfncache.kernels.patch_mail import Hunk, PatchMail
+from pfncache.series.change import SourceChange
 from pfncache.verify.trace import TraceRow
 
 MAX_QUOTED = 12
@@ -61,10 +62,17 @@ def quoted_at(file: str, lines: Collection[int], mail: PatchMail) -> tuple[str, 
     return ()
 
 
-def quoted_function(file: str, name: str, mail: PatchMail) -> tuple[str, ...]:
-    """Return what a patch changes in a function; nothing if it does not touch it."""
-    for hunk in mail.hunks:
-        if hunk.path == file and name in hunk.functions:
+def quoted_change(change: SourceChange, mail: PatchMail) -> tuple[str, ...]:
+    """Return what a patch changes in a definition; nothing if it does not touch it.
+
+    A hunk without a heading is taken for the definition's if it is the first one below its first line.
+    """
+    hunks = [hunk for hunk in mail.hunks if hunk.path == change.file]
+    for hunk in hunks:
+        if change.name in hunk.functions:
+            return quoted(hunk)
+    for hunk in hunks:
+        if not hunk.heading and any(line.is_changed and line.line >= change.line for line in lines_of(hunk)):
             return quoted(hunk)
     return ()
 

@@ -77,7 +77,15 @@ def _patch_of(file: str, numbers: set[int], submission: Submission) -> tuple[int
 
 
 def _lines(numbers: list[int]) -> str:
-    return f"line{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+    """Return numbers of lines in words: lines 7, 9-12."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    text = ", ".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
+    return f"line{'s' * (len(numbers) > 1)} {text}"
 
 
 def _file(line: MissedLine) -> str:

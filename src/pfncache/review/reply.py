@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The report as text that can be pasted into an answer to the series: quoted lines, each with what was found, 72 columns."""
+"""The report as text that can be pasted into an answer: quoted lines of a patch, each with what was found."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pfncache.review.report import (
     FindingKind,
@@ -29,12 +29,21 @@ SAID = {
 }
 
 
-def render_reply(report: ReviewReport, *, traces: bool = True) -> str:
-    """Return the report as text; without `traces`, only what they show."""
-    return "\n".join(_lines(report, traces)).rstrip() + "\n"
+def render_reply(report: ReviewReport, *, all_traces: bool = False) -> str:
+    """Return the report as text, with the shortest trace of each patch, or all."""
+    shown = list(report.findings) if all_traces else list(_shortest(report))
+    return "\n".join(_lines(report, shown)).rstrip() + "\n"
 
 
-def _lines(report: ReviewReport, traces: bool) -> Iterator[str]:
+def _shortest(report: ReviewReport) -> Iterator[ReviewFinding]:
+    """Yield the finding with the shortest trace of each patch."""
+    for patch in report.patches:
+        found = [f for f in report.of_patch(patch.number) if f.trace is not None]
+        if found:
+            yield min(found, key=lambda f: len(f.trace.rows) if f.trace is not None else 0)
+
+
+def _lines(report: ReviewReport, traced: Sequence[ReviewFinding]) -> Iterator[str]:
     yield from _wrapped(f"{report.title}: {SAID[report.verdict]} on {report.base}.")
     yield from (line for note in report.notes for line in _wrapped(f"({note})"))
     yield ""
@@ -44,8 +53,11 @@ def _lines(report: ReviewReport, traces: bool) -> Iterator[str]:
     for number in (*(patch.number for patch in report.patches), None):
         patches = {patch.number: patch for patch in report.patches}
         subject = f"{number}/{len(patches)} {patches[number].subject}" if number is not None else ""
+        last: tuple[str, ...] = ()
         for finding in report.of_patch(number):
-            yield from _finding(finding, subject, traces)
+            quoted = finding.quoted if finding.quoted != last else ()
+            yield from _finding(finding, quoted, subject, has_trace=finding in traced)
+            last = finding.quoted
     for text in report.gone:
         yield from _wrapped(f"No more: {text}")
     if report.gone:
@@ -56,10 +68,8 @@ def _lines(report: ReviewReport, traces: bool) -> Iterator[str]:
 def _patch(patch: PatchReview, report: ReviewReport) -> Iterator[str]:
     """Yield a line on a patch, and what it is that it changes."""
     yield from _wrapped(f"{patch.number}/{len(report.patches)} {patch.subject}: {_state(patch)}", indent=4)
-    before = {c for p in report.patches if p.number < patch.number for c in p.changes}
-    mine = [change for change in patch.changes if change not in before]
     for status in Status:
-        names = [_name(change) for change in mine if change.status is status]
+        names = [_name(change) for change in patch.own_changes if change.status is status]
         if names:
             more = f" and {len(names) - MAX_CHANGES} more" if len(names) > MAX_CHANGES else ""
             text = f"{status}: {', '.join(dict.fromkeys(names[:MAX_CHANGES]))}{more}"
@@ -78,21 +88,24 @@ def _name(change: SourceChange) -> str:
     return f"{change.name}()" if change.kind == ItemKind.FUNCTION else change.name
 
 
-def _finding(finding: ReviewFinding, subject: str, traces: bool) -> Iterator[str]:
-    if finding.quoted:
+def _finding(finding: ReviewFinding, quoted: Sequence[str], subject: str, *, has_trace: bool) -> Iterator[str]:
+    if quoted:
         yield f"> {subject}"
-        yield from (f"> {line}" for line in finding.quoted)
+        yield from (f"> {line}" for line in quoted)
         yield ""
     where = f"{finding.patch}: " if finding.patch is not None and not finding.quoted else ""
     known = " (known)" if finding.is_known else ""
     mark = {Weight.FAULT: "", Weight.UNKNOWN: "not checked: ", Weight.NOTE: "note: "}[finding.weight]
     redundant = finding.text.startswith(("not ", "note")) or finding.kind is FindingKind.NOT_APPLIED
-    colon = ":" if finding.trace is not None and traces else "."
+    trace = finding.trace if has_trace else None
+    colon = ":" if trace is not None else "."
     yield from _wrapped(f"{where}{'' if redundant else mark}{finding.text}{known}{colon}")
     yield from (line for detail in finding.details for line in _wrapped(detail, first="  ", indent=2))
-    if finding.trace is not None and traces:
+    if trace is not None:
         yield ""
-        yield render(finding.trace, COLUMNS)
+        yield render(trace, COLUMNS)
+    elif finding.trace is not None:
+        yield from _wrapped(f"{finding.trace.reason} (--all-traces shows how)", first="  ", indent=2)
     yield ""
 
 

@@ -88,6 +88,8 @@ class ReviewFinding:
     """Lines of the patch that it is about, as in the diff."""
     details: tuple[str, ...] = ()
     """What else there is to say, a line each."""
+    function: str = ""
+    """The function whose barriers it is about."""
     scenario: str = ""
     """Of a violation: where its shortest trace was found."""
     trace: Trace | None = None
@@ -135,6 +137,8 @@ class PatchReview:
     """Of the series up to it, against the base."""
     verdict: DesignVerdict | None = None
     """Of the series up to it, against the base; None if it was not searched."""
+    own_changes: tuple[SourceChange, ...] = ()
+    """Those that the patch itself makes, or makes once more."""
     new: int = 0
     """Violations of the series up to it that the base does not have."""
     unchanged: int = 0

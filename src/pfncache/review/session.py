@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 
 from pfncache.check.compile.source import CompileError
@@ -13,7 +13,7 @@ from pfncache.interrupts import Terminated
 from pfncache.review import barriers, costs, patches, reach, verdicts
 from pfncache.review.kernel import KernelRun
 from pfncache.review.patches import PatchStep
-from pfncache.review.report import FindingKind, PatchState, ReviewFinding, ReviewReport, StageState
+from pfncache.review.report import FindingKind, PatchState, ReviewFinding, ReviewReport, StageState, Weight
 from pfncache.review.stages import Note, StageFailed, Stages
 from pfncache.review.submission import Submission
 from pfncache.review.verdicts import Plan
@@ -61,6 +61,8 @@ class ReviewSession:
         self._outcomes: dict[int, DesignOutcome] = {}
         self._findings: dict[str, list[ReviewFinding]] = {}
         """By stage."""
+        self._ordered: frozenset[str] = frozenset()
+        """Functions whose barriers litmus tests have asked about, without a difference."""
 
     def run(self) -> None:
         """Do every stage. What fails or is interrupted leaves a report of the rest."""
@@ -107,7 +109,7 @@ class ReviewSession:
         """What is known."""
         last = self._last
         outcome = self._outcomes.get(last.patch.number) if last is not None else None
-        found = [finding for some in self._findings.values() for finding in some]
+        found = [self._weighed(finding) for some in self._findings.values() for finding in some]
         if last is not None:
             found += verdicts.findings_of(self._outcomes, self.submission, last.patch.number)
         order = list(FindingKind)
@@ -124,6 +126,12 @@ class ReviewSession:
             unaffected=len(outcome.unaffected) if outcome is not None else 0,
             states=sum(o.states for o in outcome.outcomes) if outcome is not None else 0,
         )
+
+    def _weighed(self, finding: ReviewFinding) -> ReviewFinding:
+        """Return a finding; a barrier that no search sees is a note where litmus tests have seen no difference."""
+        if finding.kind is FindingKind.UNSEEN and finding.function in self._ordered:
+            return replace(finding, own_weight=Weight.NOTE)
+        return finding
 
     # The stages
 
@@ -191,9 +199,10 @@ class ReviewSession:
         tests = barriers.affected(names)
 
         def work() -> str:
-            changes = barriers.changes_of(self.submission, tests, self._stop_litmus)
-            self._findings[LITMUS] = list(barriers.findings_of(changes, self.submission))
-            return f"{len(tests)} tests are about what the series changes, {len(changes)} have other events"
+            asked = barriers.changes_of(self.submission, tests, self._stop_litmus)
+            self._findings[LITMUS] = list(barriers.findings_of(asked, self.submission, design.changes))
+            self._ordered = barriers.seen_by(asked)
+            return f"{len(tests)} tests are about what the series changes, {len(asked)} have other events"
 
         self.stages.run(LITMUS, work)
 

@@ -69,9 +69,10 @@ def of_mails(path: Path, mails: Sequence[PatchMail], notes: Sequence[str], tree:
     more = []
     if letter.base_commit:
         more.append(f"base-commit is {letter.base_commit[:12]}; reviewed on Linux {tree.version}")
+    name = path.resolve().stem
     return Submission(
-        name=path.resolve().stem,
-        title=letter.subject or mails[0].subject,
+        name=name,
+        title=letter.subject or (mails[0].subject if len(mails) == 1 else f"{name}, {len(mails)} patches"),
         version=max(mail.version for mail in mails),
         mails=tuple(mails),
         tree=tree,

@@ -11,6 +11,7 @@ import click
 from pfncache.review.report import PatchReview, ReviewFinding, ReviewReport, StageRecord
 from pfncache.verify.document import change_as_json
 from pfncache.verify.run_record import RunRecord
+from pfncache.verify.trace import Trace
 
 SCHEMA = 1
 """Version of the JSON document."""
@@ -30,14 +31,14 @@ def _report(report: ReviewReport) -> dict[str, Any]:
     return {
         "series": report.name,
         "title": report.title,
-        "version": report.version,
+        "series_version": report.version,
         "base": report.base,
         "verdict": report.verdict,
         "notes": list(report.notes),
         "patches": [_patch(patch) for patch in report.patches],
         "findings": [_finding(finding) for finding in report.findings],
         "gone": list(report.gone),
-        "scenarios": report.scenarios,
+        "searched": report.scenarios,
         "unaffected": report.unaffected,
         "states": report.states,
         "stages": [_stage(stage) for stage in report.stages],
@@ -60,7 +61,6 @@ def _patch(patch: PatchReview) -> dict[str, Any]:
 
 
 def _finding(finding: ReviewFinding) -> dict[str, Any]:
-    trace = finding.trace
     return {
         "kind": finding.kind,
         "weight": finding.weight,
@@ -72,8 +72,16 @@ def _finding(finding: ReviewFinding) -> dict[str, Any]:
         "details": list(finding.details),
         "scenario": finding.scenario,
         "known": finding.is_known,
-        "reason": trace.reason if trace is not None else "",
-        "trace": [row.as_json() for row in trace.rows] if trace is not None else [],
+        "trace": _trace(finding.trace) if finding.trace is not None else None,
+    }
+
+
+def _trace(trace: Trace) -> dict[str, Any]:
+    return {
+        "actors": list(trace.actors),
+        "steps": [row.as_json() for row in trace.rows],
+        "loop": trace.loop,
+        "end": trace.reason,
     }
 
 

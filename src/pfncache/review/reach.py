@@ -31,11 +31,11 @@ def changed_lines(old: KernelTree, new: KernelTree) -> dict[str, frozenset[int]]
 
 
 def missed_lines(
-    step: PatchStep, plan: Plan, run: Callable[[Session], None], changed: Mapping[str, frozenset[int]]
+    step: PatchStep, plan: Plan, run: Callable[[Session], None], changed: Mapping[str, frozenset[int]] | None
 ) -> list[MissedLine]:
     """Search a series once more, with its coverage, and return the changed lines that are not reached.
 
-    Raises what has interrupted it.
+    Of a design in Python, for which `changed` is None, these are all lines of its patches. Raises what interrupts it.
     """
     assert step.design is not None
     options = replace(plan.search, coverage=True, kept=False, absolute=True)
@@ -45,6 +45,8 @@ def missed_lines(
         raise session.interrupted
     (outcome,) = session.outcomes
     missed = outcome.coverage.missed if outcome.coverage is not None else ()
+    if changed is None:
+        return list(missed)
     return [line for line in missed if _number(line) in changed.get(_file(line), ())]
 
 

@@ -44,7 +44,10 @@ def _shortest(report: ReviewReport) -> Iterator[ReviewFinding]:
 
 
 def _lines(report: ReviewReport, traced: Sequence[ReviewFinding]) -> Iterator[str]:
-    yield from _wrapped(f"{report.title}: {SAID[report.verdict]} on {report.base}.")
+    said = SAID[report.verdict]
+    if any(finding.is_known for finding in report.findings):
+        said = said.replace("nothing wrong", "nothing new")
+    yield from _wrapped(f"{report.title}: {said} on {report.base}.")
     yield from (line for note in report.notes for line in _wrapped(f"({note})"))
     yield ""
     for patch in report.patches:

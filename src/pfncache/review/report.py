@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pfncache.series.change import SourceChange
@@ -199,8 +198,6 @@ class ReviewReport:
     states: int = 0
     gone: tuple[str, ...] = ()
     """Findings of an earlier review that this one does not have, in words."""
-    matrix: Mapping[str, int] = field(default_factory=dict)
-    """Kinds of memory, each with the number of access paths that reach it."""
 
     @property
     def verdict(self) -> ReviewVerdict:

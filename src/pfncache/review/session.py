@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event, Thread
@@ -28,6 +29,8 @@ PATCHES, VERDICTS, REACH, COSTS, LITMUS, BUILD, SELFTESTS, CONFIRM = (
     "patches", "verdicts", "changed lines", "matrix and cost", "litmus", "kernel build", "selftests",
     "violations on the kernel",
 )  # fmt: skip
+COMPILER = re.compile(r"\S+\.[chS]:\d+: ")
+"""Beginning of a compiler's error: without one, a build has failed for a reason that is not the series."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,10 @@ class ReviewSession:
             self.stages.interrupted = reason
         finally:
             self._stop(beside)
+            if self.stages.is_over:
+                for name in (VERDICTS, REACH, COSTS):
+                    if self.stages.record(name) is None:
+                        self.stages.run(name, str)
 
     def _stop(self, threads: list[Thread]) -> None:
         """End what runs beside the searches, if the review is over."""
@@ -140,7 +147,8 @@ class ReviewSession:
             self._steps.append(step)
         self._findings[PATCHES] = list(patches.findings_of(self._steps, self.submission))
         count = sum(step.patch.state in (PatchState.CHECKED, PatchState.REFUSED) for step in self._steps)
-        return f"{count} of {len(self._steps)} apply to {self.submission.base} and parse"
+        does = "apply to" if self.submission.mails else "are on"
+        return f"{count} of {len(self._steps)} {does} {self.submission.base}"
 
     def _verdicts(self) -> str:
         some = [step for step in self._steps if step.is_searched]
@@ -157,13 +165,11 @@ class ReviewSession:
     def _reach(self) -> str:
         step, base = self._whole, self.submission.tree
         assert step is not None
-        if base is None or step.tree is None:
-            raise StageFailed("no lines of C")
-        changed = reach.changed_lines(base, step.tree)
+        changed = reach.changed_lines(base, step.tree) if base is not None and step.tree is not None else None
         missed = reach.missed_lines(step, self._affected(), self._hooks.search, changed)
         self._findings[REACH] = list(reach.findings_of(missed, self.submission))
-        count = sum(map(len, changed.values()))
-        return f"{count} changed, {len(missed)} with code reached by no scenario"
+        words = f"{len(missed)} with code reached by no scenario"
+        return f"{sum(map(len, changed.values()))} changed, {words}" if changed is not None else words
 
     def _affected(self) -> Plan:
         """The plan without the scenarios that run nothing of what the series changes."""
@@ -225,7 +231,7 @@ class ReviewSession:
         if built.state is StageState.DONE:
             self.stages.run(SELFTESTS, selftests)
             self.stages.skip(CONFIRM, "not tried: no selftest is made of a trace", is_wanted=False)
-        elif built.state is StageState.FAILED and not kernel.stopped.is_set():
+        elif built.state is StageState.FAILED and COMPILER.match(built.text):
             self._findings[BUILD] = [
                 ReviewFinding(kind=FindingKind.BUILD, subject=built.text.partition(":")[0], text=built.text)
             ]

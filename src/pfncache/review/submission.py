@@ -100,5 +100,7 @@ def of_range(repository: Path, span: str, folder: Path) -> Submission:
 
 
 def of_design(design: Design) -> Submission:
-    """Return the submission of a design in Python."""
+    """Return the submission of a design in Python. Raises SeriesError for a base itself."""
+    if base_below(design) is None:
+        raise SeriesError(f"{design.name} is what series are compared with; review takes a series, or a design on top")
     return Submission(name=design.name, title=design.title, design=design)

@@ -23,6 +23,7 @@ FILE_NAME = re.compile(r"`([\w-]+\.py)`[^\n]*\n+\Z")
 TIMES = (
     (re.compile(r"in \d+\.\d s\b"), "in N s"),
     (re.compile(r"\(\d+\.\d s, "), "(N s, "),
+    (re.compile(r"\(\d+\.\d s\)$", re.MULTILINE), "(N s)"),
 )
 """What differs from run to run."""
 ELLIPSIS = "..."

@@ -44,7 +44,7 @@ def test_a_right_series_holds(review: Review, tmp_path: Path) -> None:
     run = review(path, "--tree", str(tree), *SHORT)
     assert run.code == 0, run.out + run.err
     lines = run.out.splitlines()
-    assert lines[0] == "series, 2 patches: nothing wrong was found on Linux 7.3.4."
+    assert lines[0] == "series, 2 patches, on Linux 7.3.4: nothing wrong was found."
     assert lines[2:6] == [
         "1/2 KVM: pfncache: name a test: holds, 0 new, 0 unchanged, 0 cured",
         f"    checked from C: {RETRY}()",
@@ -69,6 +69,7 @@ def test_the_patch_that_breaks_is_named_and_quoted(review: Review, tmp_path: Pat
     assert text == "stale-translation in clock/anon/munmap, which Linux 7.3.4 does not have:"
     assert "  if\n" in run.out or "mn_active_invalidate_count > 1" in run.out.split("CPU0: vcpu")[1].replace("\n", " ")
     assert "> 1/2" not in run.out
+    assert run.out.splitlines()[0] == "series, 2 patches, on Linux 7.3.4: the series is wrong."
 
 
 @pytest.mark.slow

@@ -44,33 +44,59 @@ def _shortest(report: ReviewReport) -> Iterator[ReviewFinding]:
 
 
 def _lines(report: ReviewReport, traced: Sequence[ReviewFinding]) -> Iterator[str]:
-    said = SAID[report.verdict]
-    if any(finding.is_known for finding in report.findings):
-        said = said.replace("nothing wrong", "nothing new")
-    yield from _wrapped(f"{report.title}: {said} on {report.base}.")
+    yield from _wrapped(f"{report.title}, on {report.base}: {said(report)}.")
     yield from (line for note in report.notes for line in _wrapped(f"({note})"))
     yield ""
     for patch in report.patches:
         yield from _patch(patch, report)
     yield ""
-    for number in (*(patch.number for patch in report.patches), None):
-        patches = {patch.number: patch for patch in report.patches}
-        subject = f"{number}/{len(patches)} {patches[number].subject}" if number is not None else ""
+    for patch in report.patches:
         last: tuple[str, ...] = ()
-        for finding in report.of_patch(number):
+        for finding in _serious(report.of_patch(patch.number)):
             quoted = finding.quoted if finding.quoted != last else ()
-            yield from _finding(finding, quoted, subject, has_trace=finding in traced)
+            yield from _finding(finding, quoted, _subject(patch, report), has_trace=finding in traced)
             last = finding.quoted
-    for text in report.gone:
-        yield from _wrapped(f"No more: {text}")
-    if report.gone:
-        yield ""
+    for finding in _serious(report.of_patch(None)):
+        yield from _finding(finding, (), "", has_trace=finding in traced)
+    yield from _notes(report)
     yield from _checked(report)
+
+
+def said(report: ReviewReport) -> str:
+    """Return the verdict in words."""
+    faults = {f.kind for f in report.findings if f.weight is Weight.FAULT and not f.is_known}
+    if faults == {FindingKind.BISECTION}:
+        return "right as a whole and wrong when it is bisected"
+    text = SAID[report.verdict]
+    is_known = any(finding.is_known for finding in report.findings)
+    return text.replace("nothing wrong", "nothing new") if is_known else text
+
+
+def _serious(findings: Sequence[ReviewFinding]) -> list[ReviewFinding]:
+    """Return what is no note."""
+    return [finding for finding in findings if finding.weight is not Weight.NOTE]
+
+
+def _subject(patch: PatchReview, report: ReviewReport) -> str:
+    return f"{patch.number}/{len(report.patches)} {patch.subject.removesuffix('.')}"
+
+
+def _notes(report: ReviewReport) -> Iterator[str]:
+    """Yield what is no fault, and what an earlier review had found: a line each."""
+    lines = [f"Gone: {text}." for text in report.gone]
+    for finding in report.findings:
+        if finding.weight is Weight.NOTE:
+            patch = f"{finding.patch}/{len(report.patches)}: " if finding.patch is not None else ""
+            lines.append(f"{patch}{finding.text}.")
+    if lines:
+        yield "Notes:"
+        yield from (part for line in lines for part in _wrapped(line, first="* ", indent=2))
+        yield ""
 
 
 def _patch(patch: PatchReview, report: ReviewReport) -> Iterator[str]:
     """Yield a line on a patch, and what it is that it changes."""
-    yield from _wrapped(f"{patch.number}/{len(report.patches)} {patch.subject}: {_state(patch)}", indent=4)
+    yield from _wrapped(f"{_subject(patch, report)}: {_state(patch)}", indent=4)
     for status in Status:
         names = [_name(change) for change in patch.own_changes if change.status is status]
         if names:
@@ -98,11 +124,11 @@ def _finding(finding: ReviewFinding, quoted: Sequence[str], subject: str, *, has
         yield ""
     where = f"{finding.patch}: " if finding.patch is not None and not finding.quoted else ""
     known = " (known)" if finding.is_known else ""
-    mark = {Weight.FAULT: "", Weight.UNKNOWN: "not checked: ", Weight.NOTE: "note: "}[finding.weight]
-    redundant = finding.text.startswith(("not ", "note")) or finding.kind is FindingKind.NOT_APPLIED
+    is_said = finding.text.startswith("not ") or finding.kind is FindingKind.NOT_APPLIED
+    mark = "not checked: " if finding.weight is Weight.UNKNOWN and not is_said else ""
     trace = finding.trace if has_trace else None
     colon = ":" if trace is not None else "."
-    yield from _wrapped(f"{where}{'' if redundant else mark}{finding.text}{known}{colon}")
+    yield from _wrapped(f"{where}{mark}{finding.text}{known}{colon}")
     yield from (line for detail in finding.details for line in _wrapped(detail, first="  ", indent=2))
     if trace is not None:
         yield ""

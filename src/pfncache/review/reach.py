@@ -11,9 +11,10 @@ from pfncache.review.patches import PatchStep
 from pfncache.review.quote import quoted_at
 from pfncache.review.report import FindingKind, ReviewFinding
 from pfncache.review.submission import Submission
-from pfncache.review.verdicts import Plan
+from pfncache.review.verdicts import FEW_JOBS, Plan
 from pfncache.series.trees import KernelTree
-from pfncache.verify.coverage import MissedLine
+from pfncache.verify.coverage import MissedLine, coverage_of
+from pfncache.verify.outcome import Outcome
 from pfncache.verify.session import Session
 
 
@@ -35,19 +36,28 @@ def missed_lines(
 ) -> list[MissedLine]:
     """Search a series once more, with its coverage, and return the changed lines that are not reached.
 
-    Of a design in Python, for which `changed` is None, these are all lines of its patches. Raises what interrupts it.
+    The first scenarios of the plan come first: if they reach all, the others are not searched. Of a design in Python,
+    for which `changed` is None, the lines are all of its patches. Raises what interrupts it.
     """
     assert step.design is not None
     options = replace(plan.search, coverage=True, kept=False, absolute=True)
-    session = Session.plan([step.design], plan.scenarios, wanted=plan.wanted, options=options)
-    run(session)
-    if session.interrupted is not None:
-        raise session.interrupted
-    (outcome,) = session.outcomes
-    missed = outcome.coverage.missed if outcome.coverage is not None else ()
-    if changed is None:
-        return list(missed)
-    return [line for line in missed if _number(line) in changed.get(_file(line), ())]
+    outcomes: list[Outcome] = []
+    missed: list[MissedLine] = []
+    for some in (plan.scenarios[:FEW_JOBS], plan.scenarios[FEW_JOBS:]):
+        if not some:
+            break
+        session = Session.plan([step.design], some, wanted=plan.wanted, options=options)
+        if len(some) <= FEW_JOBS:
+            session.options = replace(options, processes=1)
+        run(session)
+        if session.interrupted is not None:
+            raise session.interrupted
+        outcomes += session.outcomes[0].outcomes
+        found = coverage_of(session.designs[0], outcomes).missed
+        missed = [line for line in found if changed is None or _number(line) in changed.get(_file(line), ())]
+        if not missed:
+            break
+    return missed
 
 
 def findings_of(missed: list[MissedLine], submission: Submission) -> Iterator[ReviewFinding]:

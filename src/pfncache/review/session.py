@@ -29,6 +29,8 @@ PATCHES, VERDICTS, REACH, COSTS, LITMUS, BUILD, SELFTESTS, CONFIRM = (
     "patches", "verdicts", "changed lines", "matrix and cost", "litmus", "kernel build", "selftests",
     "violations on the kernel",
 )  # fmt: skip
+FEW_STATES = 50
+"""A search of fewer states has hardly run anything."""
 COMPILER = re.compile(r"\S+\.[chS]:\d+: ")
 """Beginning of a compiler's error: without one, a build has failed for a reason that is not the series."""
 
@@ -172,10 +174,15 @@ class ReviewSession:
         return f"{sum(map(len, changed.values()))} changed, {words}" if changed is not None else words
 
     def _affected(self) -> Plan:
-        """The plan without the scenarios that run nothing of what the series changes."""
+        """The plan without the scenarios that run nothing of what the series changes.
+
+        Small ones come first, but not those of a few states: they end before much is run.
+        """
         outcome = self._outcomes.get(self._steps[-1].patch.number)
         idle = outcome.unaffected if outcome is not None else frozenset()
+        states = {o.scenario: o.states for o in outcome.outcomes} if outcome is not None else {}
         some = [scenario for scenario in self.plan.scenarios if scenario.name not in idle]
+        some.sort(key=lambda one: (states.get(one.name, 0) < FEW_STATES, states.get(one.name, 0)))
         return Plan(scenarios=some, wanted=self.plan.wanted, search=self.plan.search)
 
     def _costs(self) -> str:

@@ -17,6 +17,8 @@ from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.outcome import Outcome, Violation
 from pfncache.verify.session import SearchOptions, Session
 
+FEW_JOBS = 4
+"""Searches that take less time than the start of other processes for them."""
 NAMED = 5
 """Most scenarios that a finding names."""
 
@@ -34,19 +36,19 @@ class Plan:
 def search(
     steps: Sequence[PatchStep], plan: Plan, run: Callable[[Session], None], found: dict[int, DesignOutcome]
 ) -> None:
-    """Search the whole series first, then it up to each other patch; put each outcome into `found`, by patch.
+    """Search a series up to each of its patches; put each outcome into `found`, by patch.
 
-    What a search of one reaches is not searched again for another. Raises what has
-    interrupted it; what was found until then is in `found`.
+    What a search of one reaches is not searched again for another. Raises what has interrupted it; what was found
+    until then is in `found`.
     """
-    some = [step for step in steps if step.design is not None and step.is_searched]
-    for step in [*some[-1:], *some[:-1]]:
-        assert step.design is not None
-        session = Session.plan([step.design], plan.scenarios, wanted=plan.wanted, options=plan.search)
-        run(session)
-        (found[step.patch.number],) = session.outcomes
-        if session.interrupted is not None:
-            raise session.interrupted
+    designs = [step.design for step in steps if step.design is not None]
+    session = Session.plan(designs, plan.scenarios, wanted=plan.wanted, options=plan.search)
+    if len(session.jobs) <= FEW_JOBS:
+        session.options = replace(session.options, processes=1)
+    run(session)
+    found.update(zip((step.patch.number for step in steps if step.design is not None), session.outcomes, strict=True))
+    if session.interrupted is not None:
+        raise session.interrupted
 
 
 def reviewed(patch: PatchReview, outcome: DesignOutcome | None) -> PatchReview:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pfncache.review.submission import Submission
     from pfncache.review.verdicts import Plan
 
+MAILS = (".mbox", ".patch", ".eml")
+"""Suffixes of files with mails: what ends so and does not exist is no design's name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewOptions:
@@ -66,12 +69,13 @@ class ReviewOptions:
 
     @property
     def is_design(self) -> bool:
-        """Whether the series is a design's name or a file with designs."""
+        """Whether the series is the name of a design, or a file with designs."""
         from pfncache.verify.loader import is_file
 
-        return self.series is not None and not Path(self.series).is_dir() and (
-            is_file(self.series) or not Path(self.series).exists()
-        )  # fmt: skip
+        if self.series is None or is_file(self.series):
+            return self.series is not None
+        path = Path(self.series)
+        return not path.exists() and path.name == self.series and path.suffix not in MAILS
 
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from tests.csource.kvm.fault import PFNCACHE
 from tests.csource.kvm.faults import FAULTS
 from tests.csource.kvm.rfc import V4
 from tests.csource.kvm.trees import source
+from tests.docs.test_json import members
 from tests.kernels.posted import diff as file_diff
 from tests.review.conftest import Review, checked
 from tests.review.threads import Step, folder_of, write
+from tools.console import ROOT
 
 RELEASE = "7.3.4"
 RETRY = "mmu_notifier_retry_cache"
@@ -148,6 +151,10 @@ def test_a_design_is_reviewed_as_its_patches(review: Review) -> None:
     assert (run.code, found["base"]) == (1, "no-direct-map-on-7.2")
     assert [p["verdict"] for p in found["patches"]] == ["violated"] * 4 + ["holds"]
     assert {(f["kind"], f["patch"]) for f in found["findings"] if f["weight"] == "fault"} == {("bisection", 1)}
+    text = (ROOT / "docs/reference/json.md").read_text()
+    section = text[text.index("## review") : text.index("## The other verbs")]
+    named = set(re.findall(r"[\w]+", " ".join(re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE))))
+    assert set(members(run.document)) - named == set()
 
 
 @pytest.mark.slow

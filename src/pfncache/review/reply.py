@@ -17,6 +17,7 @@ from pfncache.review.report import (
     Weight,
 )
 from pfncache.series.change import ItemKind, SourceChange, Status
+from pfncache.verify.design_outcome import DesignVerdict
 from pfncache.verify.trace import render
 
 COLUMNS = 72
@@ -96,7 +97,7 @@ def _notes(report: ReviewReport) -> Iterator[str]:
 
 def _patch(patch: PatchReview, report: ReviewReport) -> Iterator[str]:
     """Yield a line on a patch, and what it is that it changes."""
-    yield from _wrapped(f"{_subject(patch, report)}: {_state(patch)}", indent=4)
+    yield from _wrapped(f"{_subject(patch, report)}: {_state(patch, report)}", indent=4)
     for status in Status:
         names = [_name(change) for change in patch.own_changes if change.status is status]
         if names:
@@ -105,11 +106,14 @@ def _patch(patch: PatchReview, report: ReviewReport) -> Iterator[str]:
             yield from _wrapped(text, first="    ", indent=6)
 
 
-def _state(patch: PatchReview) -> str:
+def _state(patch: PatchReview, report: ReviewReport) -> str:
     if patch.state is not PatchState.CHECKED:
         return f"{patch.state}{f', {patch.reason}' if patch.state is PatchState.NOT_TRIED else ''}"
     if patch.verdict is None:
         return "applies, not searched"
+    faults = {f.kind for f in report.of_patch(patch.number)} & {FindingKind.VIOLATION, FindingKind.BISECTION}
+    if patch.verdict is DesignVerdict.VIOLATED and not faults:
+        return "violated by an earlier patch, nothing more"
     return f"{patch.verdict}, {patch.new} new, {patch.unchanged} unchanged, {patch.cured} cured"
 
 

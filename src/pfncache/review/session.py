@@ -60,6 +60,8 @@ class ReviewSession:
         self._plan_of = plan
         self._hooks = hooks
         self._kernel = kernel
+        if kernel is not None:
+            kernel.note = lambda line: hooks.note(f"kernel: {line}")
         self._no_kernel = no_kernel
         self._stop_litmus = Event()
         self._steps: list[PatchStep] = []

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Call
 from tests.csource.edits import Change, substitute
 from tests.csource.kvm.fault import PFNCACHE
 from tests.csource.kvm.faults import FAULTS
 from tests.csource.kvm.rfc import V4
-from tests.csource.kvm.trees import source
+from tests.csource.kvm.trees import copied, source
 from tests.docs.test_json import members
 from tests.kernels.posted import diff as file_diff
 from tests.review.conftest import Review, checked
@@ -167,3 +169,25 @@ def test_the_steps_of_rfc_v4_in_c(review: Review, tmp_path: Path) -> None:
     faults = {(f["kind"], f["patch"], f["subject"].partition(" in ")[0]) for f in found["findings"] if f["trace"]}
     assert faults == {("violation", 1, "use-after-free"), ("bisection", 1, "stale-translation")}
     assert {f["patch"] for f in found["findings"] if f["kind"] == "unreached"} >= {2, 4}
+
+
+@pytest.mark.slow
+def test_commits_of_a_tree_are_reviewed_as_mails(pfncache: Call, tmp_path: Path) -> None:
+    tree = copied(RELEASE, tmp_path / "linux")
+    (tree / "Makefile").write_text("VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n")
+    git = ["git", "-C", str(tree), "-c", "user.name=Us", "-c", "user.email=us@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True, timeout=60)
+    for subject, changes in (("base", []), ("KVM: first", CHECK), ("KVM: second", LATE)):
+        for change in changes:
+            change.apply(tree)
+        subprocess.run([*git, "add", "-A"], check=True, timeout=60)
+        subprocess.run([*git, "commit", "-q", "-m", subject], check=True, timeout=60)
+    words = ("--range", "HEAD~2..HEAD", "--no-kernel", "--jobs", "1", "--json")
+    run = pfncache("review", "--tree", str(tree), *words, *SHORT)
+    found = checked(run)["review"]
+    assert (run.code, found["title"]) == (1, "HEAD~2..HEAD")
+    assert [(p["subject"], p["verdict"]) for p in found["patches"]] == [
+        ("KVM: first", "holds"),
+        ("KVM: second", "violated"),
+    ]
+    assert {f["patch"] for f in found["findings"] if f["weight"] == "fault"} == {2}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Call
-from tests.csource.edits import Change, substitute
-from tests.csource.kvm.fault import PFNCACHE
+from tests.csource.edits import Change, both, condition, insert, place, substitute
+from tests.csource.kvm.fault import PFNCACHE, Fault
 from tests.csource.kvm.faults import FAULTS
 from tests.csource.kvm.rfc import V4
 from tests.csource.kvm.trees import copied, source
@@ -28,19 +28,22 @@ BUSY = [Change(PFNCACHE, RETRY, substitute(COUNT, "bool busy = kvm->mn_active_in
 CHECK = [Change(PFNCACHE, "kvm_gpc_check", substitute(r"if \(!gpc->valid\)", "if (gpc->valid == false)"))]
 LATE = [Change(PFNCACHE, RETRY, substitute(COUNT, "if (kvm->mn_active_invalidate_count > 1)"))]
 SHORT = ("-s", "clock/anon/munmap")
+EARLY = both(
+    insert(place("gpc valid false"), "bool early = false;"),
+    both(
+        condition(place("mmu_notifier_retry_cache"), "early"),
+        insert(place("write_lock_irq"), "early = mmu_notifier_retry_cache(gpc->kvm, gpc_seq);"),
+    ),
+)
+"""The test whether to retry is made before gpc->lock is taken."""
 KINDS = {
-    "missing revalidation": "check-ignores-valid",
-    "lock dropped": "refresh-without-mutex",
-    "sequence read after the lookup": "sequence-after-lookup",
-    "forgotten release": "page-leaks",
-    "no retry": "retry-ignores-count",
+    "missing revalidation": FAULTS["check-ignores-valid"],
+    "lock dropped": FAULTS["refresh-without-mutex"],
+    "sequence read after the lookup": FAULTS["sequence-after-lookup"],
+    "forgotten release": FAULTS["page-leaks"],
+    "retry test too early": Fault("hva_to_pfn_retry", EARLY, "gpc/activate-munmap", "stale-translation"),
 }
-"""Kinds of fault, each with the patch of ``tests/csource/kvm/faults.py`` that has it."""
-
-
-def fault(name: str) -> Step:
-    found = FAULTS[name]
-    return Step(f"KVM: pfncache: {name}", [Change(found.file, found.function, found.edit)])
+"""Faults of five kinds."""
 
 
 @pytest.mark.slow
@@ -96,8 +99,9 @@ def test_what_a_later_patch_cures_is_a_fault_of_the_bisection(review: Review, tm
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_fault_is_found_in_its_patch(kind: str, review: Review, tmp_path: Path) -> None:
     tree = source(RELEASE)
-    known = FAULTS[KINDS[kind]]
-    path = write(tree, tmp_path, [Step("KVM: pfncache: compare", CHECK), fault(KINDS[kind])])
+    known = KINDS[kind]
+    edit = Change(known.file, known.function, known.edit)
+    path = write(tree, tmp_path, [Step("KVM: pfncache: compare", CHECK), Step(f"KVM: {kind}", [edit])])
     run = review(path, "--tree", str(tree), "-s", known.scenario, "--json")
     found = checked(run)["review"]
     assert run.code == 1, run.err

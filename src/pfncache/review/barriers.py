@@ -15,7 +15,7 @@ from pfncache.litmus.judge import judge
 from pfncache.litmus.observe import MODEL, MemoryModel
 from pfncache.litmus.protocol import LitmusTest, LitmusVerdict
 from pfncache.litmus.source import KernelSource
-from pfncache.review.quote import quoted_change
+from pfncache.review.quote import quoted_at, quoted_change
 from pfncache.review.report import FindingKind, ReviewFinding, Weight
 from pfncache.review.stages import StageFailed, StageSkipped
 from pfncache.review.submission import Submission
@@ -96,7 +96,7 @@ def findings_of(
     for one in changed:
         weight = None if one.is_worse else Weight.UNKNOWN if one.after in UNASKED else Weight.NOTE
         before = f"{one.before} without the series" if one.after is not one.before else "as without the series"
-        patch, quoted = _patch_of(one.test, submission, changes)
+        patch, quoted = _patch_of(one, submission, changes)
         yield ReviewFinding(
             kind=FindingKind.LITMUS, subject=one.test.name, patch=patch, quoted=quoted, own_weight=weight,
             text=f"litmus test {one.test.name}: {one.after}, {before}; it is about: {one.test.protects}",
@@ -112,14 +112,15 @@ def seen_by(changed: Sequence[LitmusChange]) -> frozenset[str]:
 
 
 def _patch_of(
-    test: LitmusTest, submission: Submission, changes: Sequence[SourceChange]
+    one: LitmusChange, submission: Submission, changes: Sequence[SourceChange]
 ) -> tuple[int | None, tuple[str, ...]]:
-    """Return the last patch that changes a function of a test, and what it changes there."""
-    mine = [change for change in changes if change.name in _functions(test)]
+    """Return the last patch that adds an event of a test or changes a function of it, and what it changes there."""
+    places = [difference.rpartition(" at ")[2] for difference in one.differences if " at " in difference]
+    mine = [change for change in changes if change.name in _functions(one.test)]
     for number in range(len(submission.mails), 0, -1):
-        mail = submission.mail(number)
-        for change in mine:
-            quoted = quoted_change(change, mail) if mail is not None else ()
-            if quoted:
-                return number, quoted
+        mail = submission.mails[number - 1]
+        found = [quoted_at(file, {int(line)}, mail) for file, _, line in (p.rpartition(":") for p in places)]
+        found += [quoted_change(change, mail) for change in mine]
+        if any(found):
+            return number, next(filter(None, found))
     return None, ()

@@ -29,6 +29,7 @@ BUILD_GIB = 4
 """Free space that a build of KVM's modules needs, with the source that is unpacked for it."""
 DEBUG_GIB = 12
 """That of a whole kernel with KASAN."""
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 POLL_SECONDS = 0.2
 END_SECONDS = 30.0
 """Time for a command to end after SIGTERM."""
@@ -94,8 +95,8 @@ class KernelRun:
     def _run(self, words: list[str]) -> tuple[int, str, str]:
         """Run a command of ours to its end, or until it is stopped. Returns its exit status, output, and progress."""
         with subprocess.Popen(
-            [*self.command, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, process_group=0,
+            [*DIE_WITH_PARENT, *self.command, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, process_group=0,
         ) as process:  # fmt: skip
             lines: list[str] = []
             outputs: list[str] = []

@@ -54,7 +54,7 @@ class Stages:
         except StageSkipped as reason:
             state, text = StageState.SKIPPED, str(reason)
         except StageFailed as reason:
-            state, text = StageState.FAILED, str(reason)
+            state, text = StageState.INTERRUPTED if self.is_over else StageState.FAILED, str(reason)
         except (KeyboardInterrupt, Terminated) as error:
             state, text, self.interrupted = StageState.INTERRUPTED, "it has not ended", error
         except Exception as error:

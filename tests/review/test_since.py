@@ -12,6 +12,7 @@ import pytest
 
 from pfncache.review.document import document
 from pfncache.review.junit import write_junit
+from pfncache.review.ktap import ktap
 from pfncache.review.reply import render_reply
 from pfncache.review.report import (
     FindingKind,
@@ -79,6 +80,19 @@ def test_junit_has_a_case_for_each_patch_and_stage(tmp_path: Path) -> None:
     ]
 
 
+def test_ktap_has_a_line_for_each_patch_and_stage() -> None:
+    assert ktap(report(RACE, NOTE)).splitlines() == [
+        "KTAP version 1",
+        "1..5",
+        "ok 1 1/2 KVM: 1",
+        "# use-after-free in gpc/b",
+        "not ok 2 2/2 KVM: 2",
+        "ok 3 series",
+        "ok 4 stage verdicts",
+        "ok 5 stage kernel build # SKIP --no-kernel",
+    ]
+
+
 def test_another_file_is_refused(review: Review, tmp_path: Path) -> None:
     for text, why in (("{}", "is no document of `pfncache review --json`"), ("", "is no document")):
         (tmp_path / "other.json").write_text(text)
@@ -97,6 +111,7 @@ def test_another_file_is_refused(review: Review, tmp_path: Path) -> None:
         (["no-such-series"], "no design 'no-such-series'"),
         (["no/such.mbox"], "no series 'no/such.mbox': no such file or folder"),
         (["mainline-7.3"], "mainline-7.3 is what series are compared with"),
+        (["rfc-v4", "--json", "--ktap"], "--json and --ktap are both for standard output"),
         (["rfc-v4", "--no-kernel", "--debug"], "--debug and --selftest are of the kernel"),
         (["rfc-v4", "--junit", "/no/such/folder/f"], "there is no folder /no/such/folder"),
     ],

@@ -48,6 +48,7 @@ class ReviewOptions:
     since: Path | None
     all_traces: bool
     as_json: bool
+    as_ktap: bool
     junit: Path | None
     max_states: int
     processes: int | None
@@ -62,6 +63,8 @@ class ReviewOptions:
             raise click.UsageError("--base and --tree both say what the series applies to; choose one")
         if self.tree is not None and not self.tree.is_dir():
             raise click.UsageError(f"--tree {self.tree}: no such folder")
+        if self.as_json and self.as_ktap:
+            raise click.UsageError("--json and --ktap are both for standard output; choose one")
         if not self.kernel and (self.debug or self.tests):
             raise click.UsageError("--debug and --selftest are of the kernel; leave out --no-kernel")
         if self.junit is not None and not self.junit.absolute().parent.is_dir():
@@ -80,7 +83,7 @@ class ReviewOptions:
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
         names = {"span": "range", "processes": "jobs", "tests": "selftests"}
-        left_out = ("as_json", "junit", "all_traces")
+        left_out = ("as_json", "as_ktap", "junit", "all_traces")
         return {
             names.get(name, name): str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
@@ -199,6 +202,10 @@ def _show(options: ReviewOptions, report: ReviewReport, record: RunRecord) -> No
         from pfncache.review.document import print_document
 
         print_document(report, record)
+    elif options.as_ktap:
+        from pfncache.review.ktap import ktap
+
+        click.echo(ktap(report))
     else:
         from pfncache.review.reply import render_reply
 

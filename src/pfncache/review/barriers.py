@@ -40,6 +40,13 @@ class LitmusChange:
         order = list(LitmusVerdict)
         return self.after not in UNASKED and order.index(self.after) > order.index(self.before)
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the test says nothing any more, or says that the C is broken and nothing of the base."""
+        if self.before in UNASKED:
+            return self.after is LitmusVerdict.BROKEN
+        return self.after in UNASKED
+
 
 def affected(functions: frozenset[str]) -> list[LitmusTest]:
     """Return the tests that abstract one of these functions."""
@@ -94,7 +101,7 @@ def findings_of(
     `changes` are what the series changes, to find the patch.
     """
     for one in changed:
-        weight = None if one.is_worse else Weight.UNKNOWN if one.after in UNASKED else Weight.NOTE
+        weight = None if one.is_worse else Weight.UNKNOWN if one.is_unknown else Weight.NOTE
         before = f"{one.before} without the series" if one.after is not one.before else "as without the series"
         patch, quoted = _patch_of(one, submission, changes)
         yield ReviewFinding(
@@ -106,8 +113,9 @@ def findings_of(
 
 def seen_by(changed: Sequence[LitmusChange]) -> frozenset[str]:
     """Return the functions whose barriers a test has asked about, with the same answer as without the series."""
-    asked = frozenset(name for one in changed for name in _functions(one.test))
-    other = frozenset(name for one in changed if one.after is not one.before for name in _functions(one.test))
+    same = [one for one in changed if one.after is one.before and one.after not in UNASKED]
+    asked = frozenset(name for one in same for name in _functions(one.test))
+    other = frozenset(name for one in changed if one not in same for name in _functions(one.test))
     return asked - other
 
 

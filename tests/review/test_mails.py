@@ -102,6 +102,7 @@ def test_a_patch_that_is_missing_is_said(tmp_path: Path) -> None:
     assert submission.title == "s, 2 patches"
 
 
+@pytest.mark.slow
 def test_a_renamed_file_and_one_that_the_model_does_not_have(tmp_path: Path) -> None:
     text = (
         "diff --git a/virt/kvm/binary_stats.c b/virt/kvm/stats.c\nsimilarity index 100%\n"

@@ -139,6 +139,7 @@ def test_a_patch_that_does_not_apply_leaves_those_before_it(review: Review, tmp_
     assert finding["text"].endswith("(on Linux 7.3.4)")
 
 
+@pytest.mark.slow
 def test_a_series_outside_of_the_model(review: Review, tmp_path: Path) -> None:
     tree = source(RELEASE)
     body = file_diff("", "int other;\n", "drivers/other/other.c")

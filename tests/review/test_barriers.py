@@ -7,7 +7,7 @@ import pytest
 
 from pfncache.litmus.catalogue import LITMUS_TESTS
 from pfncache.litmus.protocol import LitmusVerdict
-from pfncache.review.barriers import LitmusChange, affected, findings_of, seen_by
+from pfncache.review.barriers import LitmusDifference, affected, findings_of, seen_by
 from pfncache.review.report import Weight
 from pfncache.review.submission import Submission
 
@@ -17,8 +17,8 @@ TEST = LITMUS_TESTS["publish/invalidate"]
 RETRY = "mmu_notifier_retry_cache"
 
 
-def change(before: LitmusVerdict, after: LitmusVerdict) -> LitmusChange:
-    return LitmusChange(test=TEST, before=before, after=after, differences=())
+def change(before: LitmusVerdict, after: LitmusVerdict) -> LitmusDifference:
+    return LitmusDifference(test=TEST, before=before, after=after, differences=())
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class ReviewCommand(DocumentedCommand):
 @click.option("--selftest", "tests", multiple=True, metavar="NAME", help="Only this selftest, or those that start so.")
 @click.option("--since", type=options.FILE, metavar="FILE", help="Count only what an earlier review's --json lacks.")
 @click.option("--all-traces", is_flag=True, help="Show each interleaving, not the shortest one of each patch.")
+@click.option("--html", type=options.FILE, metavar="FILE", help="Write a page on which to step through each violation.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @click.option("--ktap", "as_ktap", is_flag=True, help="KTAP on standard output.")
 @click.option("--junit", type=options.FILE, metavar="FILE", help="Write JUnit's XML there, too.")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -47,6 +48,7 @@ class ReviewOptions:
     tests: tuple[str, ...]
     since: Path | None
     all_traces: bool
+    html: Path | None
     as_json: bool
     as_ktap: bool
     junit: Path | None
@@ -67,8 +69,9 @@ class ReviewOptions:
             raise click.UsageError("--json and --ktap are both for standard output; choose one")
         if not self.kernel and (self.debug or self.tests):
             raise click.UsageError("--debug and --selftest are of the kernel; leave out --no-kernel")
-        if self.junit is not None and not self.junit.absolute().parent.is_dir():
-            raise click.UsageError(f"--junit {self.junit}: there is no folder {self.junit.absolute().parent}")
+        for name, path in (("junit", self.junit), ("html", self.html)):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise click.UsageError(f"--{name} {path}: there is no folder {path.absolute().parent}")
 
     @property
     def is_design(self) -> bool:
@@ -80,10 +83,17 @@ class ReviewOptions:
         path = Path(self.series)
         return not path.exists() and path.name == self.series and path.suffix not in MAILS
 
+    @property
+    def command(self) -> str:
+        """The command line of the same review without the kernel."""
+        given = {"--base": self.base, "--tree": self.tree, "--range": self.span}
+        words = [*([self.series] if self.series else []), *(w for n, v in given.items() if v for w in (n, str(v)))]
+        return shlex.join(["pfncache", "review", *words, "--no-kernel"])
+
     def as_json_options(self) -> dict[str, object]:
         """Return the options that a result depends on."""
         names = {"span": "range", "processes": "jobs", "tests": "selftests"}
-        left_out = ("as_json", "as_ktap", "junit", "all_traces")
+        left_out = ("as_json", "as_ktap", "junit", "html", "all_traces")
         return {
             names.get(name, name): str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
@@ -115,6 +125,10 @@ def run(options: ReviewOptions) -> ExitStatus:
         assert found is not None
         record.status = _status(session, found)
         _show(options, found, record)
+        if options.html is not None:
+            from pfncache.commands.review_page import write
+
+            write(session, found, options.html, options.command)
         return ExitStatus(record.status)
 
 

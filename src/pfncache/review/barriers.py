@@ -25,7 +25,7 @@ UNASKED = (LitmusVerdict.OUT_OF_DATE, LitmusVerdict.UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LitmusChange:
+class LitmusDifference:
     """A litmus test that the series makes another one."""
 
     test: LitmusTest
@@ -58,7 +58,7 @@ def _functions(test: LitmusTest) -> set[str]:
     return {f.name for part in slices for f in (part.function, *part.inline.values())}
 
 
-def changes_of(submission: Submission, tests: Sequence[LitmusTest], stopped: Event) -> list[LitmusChange]:
+def changes_of(submission: Submission, tests: Sequence[LitmusTest], stopped: Event) -> list[LitmusDifference]:
     """Ask about the tests whose events differ, with the series and without it. Raises StageSkipped."""
     assert submission.source is not None
     with KernelSource(submission.source) as old, KernelSource(submission.source, submission.mails) as new:
@@ -82,19 +82,19 @@ def _events(fitted: Fitted) -> object:
     return [[step.event for step in steps] for steps in fitted.threads] or fitted.out_of_date
 
 
-def _asked(before: Fitted, after: Fitted, model: MemoryModel) -> LitmusChange:
+def _asked(before: Fitted, after: Fitted, model: MemoryModel) -> LitmusDifference:
     try:
         first, second = (judge(fitted, model, with_variants=False) for fitted in (before, after))
     except HerdError as error:
         raise StageFailed(f"{after.test.name}: {error}") from None
-    return LitmusChange(
+    return LitmusDifference(
         test=after.test, before=first.verdict, after=second.verdict,
         differences=second.reasons or tuple(d for d in second.differences if d not in first.differences),
     )  # fmt: skip
 
 
 def findings_of(
-    changed: Sequence[LitmusChange], submission: Submission, changes: Sequence[SourceChange]
+    changed: Sequence[LitmusDifference], submission: Submission, changes: Sequence[SourceChange]
 ) -> Iterator[ReviewFinding]:
     """Yield a finding for each test whose events are others: what the memory model says of it now.
 
@@ -111,7 +111,7 @@ def findings_of(
         )  # fmt: skip
 
 
-def seen_by(changed: Sequence[LitmusChange]) -> frozenset[str]:
+def seen_by(changed: Sequence[LitmusDifference]) -> frozenset[str]:
     """Return the functions whose barriers a test has asked about, with the same answer as without the series."""
     same = [one for one in changed if one.after is one.before and one.after not in UNASKED]
     asked = frozenset(name for one in same for name in _functions(one.test))
@@ -120,7 +120,7 @@ def seen_by(changed: Sequence[LitmusChange]) -> frozenset[str]:
 
 
 def _patch_of(
-    one: LitmusChange, submission: Submission, changes: Sequence[SourceChange]
+    one: LitmusDifference, submission: Submission, changes: Sequence[SourceChange]
 ) -> tuple[int | None, tuple[str, ...]]:
     """Return the last patch that adds an event of a test or changes a function of it, and what it changes there."""
     places = [difference.rpartition(" at ")[2] for difference in one.differences if " at " in difference]

@@ -89,6 +89,8 @@ class ReviewFinding:
     """What else there is to say, a line each."""
     function: str = ""
     """The function whose barriers it is about."""
+    violated: str = ""
+    """Of a violation: the property."""
     scenario: str = ""
     """Of a violation: where its shortest trace was found."""
     trace: Trace | None = None

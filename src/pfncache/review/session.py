@@ -18,6 +18,7 @@ from pfncache.review.report import FindingKind, PatchState, ReviewFinding, Revie
 from pfncache.review.stages import Note, StageFailed, Stages
 from pfncache.review.submission import Submission
 from pfncache.review.verdicts import Plan
+from pfncache.scenarios.scenario import Scenario
 from pfncache.series.step import SeriesStep
 from pfncache.verify.base import base_below
 from pfncache.verify.design_outcome import DesignOutcome
@@ -64,6 +65,7 @@ class ReviewSession:
             kernel.note = lambda line: hooks.note(f"kernel: {line}")
         self._no_kernel = no_kernel
         self._stop_litmus = Event()
+        self.plan: Plan | None = None
         self._steps: list[PatchStep] = []
         self._outcomes: dict[int, DesignOutcome] = {}
         self._findings: dict[str, list[ReviewFinding]] = {}
@@ -114,6 +116,17 @@ class ReviewSession:
         """The last step that is searched."""
         some = [step for step in self._steps if step.is_searched]
         return some[-1] if some else None
+
+    @property
+    def designs(self) -> dict[int, Design]:
+        """The series up to each patch that was searched, by its number."""
+        found = {step.patch.number: step.design for step in self._steps if step.design is not None}
+        return {n: one.design if isinstance(one, SeriesStep) else one for n, one in found.items()}
+
+    @property
+    def scenarios(self) -> dict[str, Scenario]:
+        """The scenarios that were chosen, by name."""
+        return {scenario.name: scenario for scenario in self.plan.scenarios} if self.plan is not None else {}
 
     @property
     def report(self) -> ReviewReport:
@@ -183,6 +196,7 @@ class ReviewSession:
         outcome = self._outcomes.get(self._steps[-1].patch.number)
         idle = outcome.unaffected if outcome is not None else frozenset()
         states = {o.scenario: o.states for o in outcome.outcomes} if outcome is not None else {}
+        assert self.plan is not None
         some = [scenario for scenario in self.plan.scenarios if scenario.name not in idle]
         some.sort(key=lambda one: (states.get(one.name, 0) < FEW_STATES, states.get(one.name, 0)))
         return Plan(scenarios=some, wanted=self.plan.wanted, search=self.plan.search)

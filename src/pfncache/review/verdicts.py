@@ -143,6 +143,7 @@ def _finding(name: str, one: _Break, number: int, cured_by: int | None, submissi
         place=row.source if row is not None else "",
         quoted=quoted_by_trace(trace.rows, mail) if trace is not None and mail is not None else (),
         details=(f"also in {_some(more)}",) if more else (),
+        violated=name,
         scenario=one.scenario,
         trace=trace,
     )

@@ -105,38 +105,51 @@ def _broken(
             if _length(violation) < _length(one.violation):
                 one.scenario, one.violation = name, violation
     for name, one in breaks.items():
-        cured_by = _cured_by(found, name, one.scenarios, number, last)
-        yield _finding(name, one, number, cured_by, submission)
+        finding = _finding(name, one, number, _ending(found, name, one.scenarios, number, last), submission)
+        if before is None and number > 1:
+            doubt = f"it may be of patch {number - 1} already, which was not searched"
+            finding = replace(finding, details=(*finding.details, doubt))
+        yield finding
 
 
-def _cured_by(
+def _ending(
     found: Mapping[int, DesignOutcome], name: str, scenarios: Sequence[str], number: int, last: int
 ) -> int | None:
-    """Return the patch after which a property that an earlier one breaks is kept again; None if it never is."""
-    if last not in found or _breaks(found[last], name, scenarios):
+    """Return the patch from which on a property is kept again that an earlier one breaks.
+
+    None if the whole series breaks it, 0 if that is not known: the search has not ended, or what breaks there hides it.
+    """
+    if number == last or (last in found and _breaks(found[last], name, scenarios)):
         return None
-    later = [n for n in sorted(found) if n > number and not _breaks(found[n], name, scenarios)]
-    return later[0] if later else None
+    if last not in found or not _keeps(found[last], scenarios):
+        return 0
+    return next(n for n in sorted(found) if n > number and _keeps(found[n], scenarios))
 
 
 def _breaks(outcome: DesignOutcome, name: str, scenarios: Sequence[str]) -> bool:
-    return any(
-        v.property == name for c in outcome.comparisons if c.outcome.scenario in scenarios for v in c.new
-    )  # fmt: skip
+    return any(v.property == name for c in outcome.comparisons if c.outcome.scenario in scenarios for v in c.new)
 
 
-def _finding(name: str, one: _Break, number: int, cured_by: int | None, submission: Submission) -> ReviewFinding:
+def _keeps(outcome: DesignOutcome, scenarios: Sequence[str]) -> bool:
+    """Whether scenarios were searched to their end, and nothing is new in them."""
+    some = [c for c in outcome.comparisons if c.outcome.scenario in scenarios]
+    return len(some) == len(scenarios) and all(c.outcome.is_complete and not c.new for c in some)
+
+
+def _finding(name: str, one: _Break, number: int, ending: int | None, submission: Submission) -> ReviewFinding:
     trace = one.violation.trace
     mail = submission.mail(number)
     row = trace.rows[-1] if trace is not None and trace.rows else None
     others = len(one.scenarios) - 1
-    where = f"{one.scenario}{f' and {others} other scenario{chr(115) * (others > 1)}' if others else ''}"
+    where = f"{one.scenario}{f' and {others} other scenario' if others else ''}{'s' * (others > 1)}"
     text = f"{name} in {where}, which {submission.base} does not have"
-    if cured_by is not None:
-        text = f"{name} in {where} until patch {cured_by}, so a bisection can meet it"
+    if ending:
+        text = f"{name} in {where} until patch {ending}, so a bisection can meet it"
+    elif ending is not None:
+        text += "; whether the whole series has it is not known"
     more = [n for n in one.scenarios if n != one.scenario]
     return ReviewFinding(
-        kind=FindingKind.VIOLATION if cured_by is None else FindingKind.BISECTION,
+        kind=FindingKind.BISECTION if ending else FindingKind.VIOLATION,
         subject=f"{name} in {row.function}()" if row is not None else name,
         text=text,
         patch=number,

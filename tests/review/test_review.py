@@ -147,6 +147,7 @@ def test_a_series_outside_of_the_model(review: Review, tmp_path: Path) -> None:
     run = review(path, "--tree", str(tree))
     assert run.code == 3
     text = " ".join(run.out.split())
+    assert text.startswith("other: a driver, on Linux 7.3.4: it could not be checked.")
     assert "not checked: the series changes nothing that the model has: drivers/other/other.c." in text
     assert "outside the model: drivers/other/other.c" in text
     assert "verdicts: failed: no patch can be searched" in text

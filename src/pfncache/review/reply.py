@@ -68,6 +68,8 @@ def said(report: ReviewReport) -> str:
     faults = {f.kind for f in report.findings if f.weight is Weight.FAULT and not f.is_known}
     if faults == {FindingKind.BISECTION}:
         return "right as a whole and wrong when it is bisected"
+    if report.verdict is ReviewVerdict.INCOMPLETE and not report.scenarios:
+        return "it could not be checked"
     text = SAID[report.verdict]
     is_known = any(finding.is_known for finding in report.findings)
     return text.replace("nothing wrong", "nothing new") if is_known else text

@@ -190,7 +190,7 @@ def test_commits_of_a_tree_are_reviewed_as_mails(pfncache: Call, tmp_path: Path)
             change.apply(tree)
         subprocess.run([*git, "add", "-A"], check=True, timeout=60)
         subprocess.run([*git, "commit", "-q", "-m", subject], check=True, timeout=60)
-    words = ("--range", "HEAD~2..HEAD", "--no-kernel", "--jobs", "1", "--json")
+    words = ("HEAD~2..HEAD", "--no-kernel", "--jobs", "1", "--json")
     run = pfncache("review", "--tree", str(tree), *words, *SHORT)
     found = checked(run)["review"]
     assert (run.code, found["title"]) == (1, "HEAD~2..HEAD")

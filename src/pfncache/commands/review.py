@@ -10,6 +10,7 @@ import click
 
 from pfncache.commands import options
 from pfncache.commands.documented import DocumentedCommand
+from pfncache.commands.names import DesignName
 from pfncache.verify import MAX_STATES
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ class ReviewCommand(DocumentedCommand):
 
 
 @click.command(cls=ReviewCommand)
-@click.argument("series", required=False, metavar="[MBOX|DIR|DESIGN]")
+@click.argument("series", required=False, type=DesignName(), metavar="[MBOX|DIR|A..B|DESIGN]")
 @click.option("--base", metavar="VERSION", help="The kernel that the series applies to. Default: 7.3.")
-@click.option("--tree", type=PATH, metavar="DIR", help="A kernel tree, as the base or with the commits of --range.")
-@click.option("--range", "span", metavar="A..B", help="Review the commits of --tree, beside A.")
+@click.option("--tree", type=PATH, metavar="DIR", help="A kernel tree: the base, or what has the commits A..B.")
+@click.option("--range", "span", metavar="A..B", help="The same as A..B, as verify has it.")
 @options.scenarios
 @click.option("--thorough", is_flag=True, help="Search the whole catalogue and the array of the space of scenarios.")
 @click.option("--kernel/--no-kernel", default=True, help="Build the kernel, boot it, and run the selftests on it.")
@@ -60,4 +61,4 @@ def review(ctx: click.Context, /, **given: Any) -> None:
     """
     from pfncache.commands.review_run import ReviewOptions, run
 
-    ctx.exit(run(ReviewOptions(**given)))
+    ctx.exit(run(ReviewOptions.of(given)))

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -55,10 +55,19 @@ class ReviewOptions:
     max_states: int
     processes: int | None
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> ReviewOptions:
+        """Return the options of a command line. Beside --tree, A..B in the place of a series is a range of commits."""
+        series, tree = given["series"], given["tree"]
+        is_range = series is not None and tree is not None and given["span"] is None and ".." in series
+        if is_range and not Path(series).exists():
+            return cls(**{**given, "series": None, "span": series})
+        return cls(**given)
+
     def check(self) -> None:
         """Raise a usage error for options that do not go together, or paths that do not exist."""
         if (self.series is None) == (self.span is None):
-            raise click.UsageError("review takes a series, an mbox or a folder, or else --tree DIR --range A..B")
+            raise click.UsageError("review takes a series, an mbox or a folder, or else --tree DIR A..B")
         if self.span is not None and self.tree is None:
             raise click.UsageError("--range is of commits in a tree; give --tree DIR, too")
         if self.base is not None and self.tree is not None:

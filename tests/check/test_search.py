@@ -237,7 +237,7 @@ def test_the_check_at_the_end_changes_nothing() -> None:
 
 
 def test_path_to_is_a_shortest_one_to_a_place() -> None:
-    """The second actor stands at its second step once it has taken the first; no path leads to where nothing is."""
+    """The second actor stands at its second step once it has taken the first. No path leads to what is not there."""
     searching, _ = toys.whole(toys.system(toys.increment, toys.increment))
     counters = [number for number, event in enumerate(searching.program.events[1]) if event is not None]
     path = searching.path_to([set(), {counters[1]}])

@@ -27,6 +27,18 @@ def test_the_page_has_what_is_new_and_the_command_that_shows_it(pfncache: Call, 
     assert all(finding["recording"]["objects"] for finding in findings)
 
 
+def test_what_stands_for_a_property_comes_first(pfncache: Call, tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    words = ["list-outside-refresh-lock", "rfc-v4-on-7.3", "-s", "gpc/activate-twice", "-s", "gmem/unmapped-punch"]
+    assert pfncache("verify", *words, "--html", str(path)).code == ExitStatus.VIOLATED
+    titles = [
+        finding["title"].replace(" under ", " in ").split(" in ") for finding in data_of(path.read_text())["findings"]
+    ]
+    first = [(design, name) for name, _, design in titles]
+    count = len(set(first))
+    assert len(set(first[:count])) == count < len(first)
+
+
 def test_a_run_that_holds_has_a_page_without_findings(pfncache: Call, tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     done = pfncache("verify", "mainline-7.3", "-s", "gpc/refresh-twice", "--html", str(path))

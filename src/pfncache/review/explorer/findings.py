@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pfncache.check.search import Search
     from pfncache.review.explorer.recording import Recording
     from pfncache.scenarios.scenario import Scenario
+    from pfncache.verify.design_outcome import DesignOutcome
     from pfncache.verify.session import Session
 
 
@@ -30,34 +31,36 @@ def findings_of(
     """
     found: list[ExplorerFinding] = []
     recorders = _Recorders(session)
-    for design, outcome in zip(session.designs, session.outcomes, strict=True):
-        more = [(c.outcome.scenario, v) for c in outcome.comparisons for v in c.new]
-        small = [(one.scenario, one.violation) for one in outcome.minimised or ()]
-        for scenario, violation in _unique([*small, *outcome.shortest(), *more]):
-            recording = recorders.record(design, scenario, violation)
-            found.append(
-                ExplorerFinding(
-                    design=design.name,
-                    scenario=scenario,
-                    property=violation.property,
-                    verdict=f"{AgainstBase.NEW}, not in {outcome.base}" if outcome.base else "violated",
-                    message=violation.reason,
-                    command=f"{command_of(design)} -s {shlex.quote(scenario)}",
-                    trace=violation.trace,
-                    recording=recording,
-                )
+    for design, outcome, scenario, violation in _ordered(session):
+        found.append(
+            ExplorerFinding(
+                design=design.name,
+                scenario=scenario,
+                property=violation.property,
+                verdict=f"{AgainstBase.NEW}, not in {outcome.base}" if outcome.base else "violated",
+                message=violation.reason,
+                command=f"{command_of(design)} -s {shlex.quote(scenario)}",
+                trace=violation.trace,
+                recording=recorders.record(design, scenario, violation),
             )
-            on_recorded(f"{design.name} {scenario}")
+        )
+        on_recorded(f"{design.name} {scenario}")
     return found
 
 
-def _unique(pairs: Sequence[tuple[str, Violation]]) -> Iterator[tuple[str, Violation]]:
-    """Yield each pair of a scenario and a violation once."""
-    seen: set[tuple[str, object]] = set()
-    for scenario, violation in pairs:
-        if (scenario, violation.identity) not in seen:
-            seen.add((scenario, violation.identity))
-            yield scenario, violation
+def _ordered(session: Session) -> Iterator[tuple[Design, DesignOutcome, str, Violation]]:
+    """Yield each violation that counts once: those that stand for a property of a design before the others."""
+    designs = list(zip(session.designs, session.outcomes, strict=True))
+    seen: set[tuple[int, str, object]] = set()
+    for is_first in (True, False):
+        for design, outcome in designs:
+            small = [(one.scenario, one.violation) for one in outcome.minimised or ()]
+            others = [(c.outcome.scenario, violation) for c in outcome.comparisons for violation in c.new]
+            for scenario, violation in (*small, *outcome.shortest()) if is_first else others:
+                key = (id(design), scenario, violation.identity)
+                if key not in seen:
+                    seen.add(key)
+                    yield design, outcome, scenario, violation
 
 
 class _Recorders:

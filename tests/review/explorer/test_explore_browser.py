@@ -90,6 +90,19 @@ def test_a_reader_walks_another_interleaving(opened: Open, server: ExplorerServe
     expect(functions).to_have_text(["CPU0: activate_cache()", "CPU1: __kvm_gpc_activate()"])
 
 
+def test_a_reader_lets_a_cpu_run_on(opened: Open, server: ExplorerServer) -> None:
+    expect = pytest.importorskip("playwright.sync_api").expect
+    shown = opened(server.url)
+    shown.keyboard.press("Home")
+    functions = shown.locator(".next .function")
+    shown.get_by_role("button", name="Run CPU1 on").click()
+    expect(functions).to_have_text(["CPU0: activate_cache()", *["CPU1: do_anonymous_page()"] * 3])
+    functions.last.click()
+    expect(functions).to_have_count(2)
+    shown.get_by_role("button", name="Run CPU1 on").click()
+    expect(functions).to_have_text(["CPU0: activate_cache()"])
+
+
 def test_a_reader_finds_a_run(opened: Open, server: ExplorerServer) -> None:
     expect = pytest.importorskip("playwright.sync_api").expect
     shown = opened(server.url, allowed=("400 (Bad Request)",))

@@ -82,6 +82,8 @@ def test_choices_run_and_find(server: ExplorerServer) -> None:
     assert status == 200 and found["finding"]["schedule"] == [[1, 0], [1, 0]]
     assert {step["cpu"] for step in found["finding"]["recording"]["steps"]} == {1}
     assert "scenarios/users.py" in found["sources"]
+    status, found = post(server, "on", {"schedule": [[1, 0]], "cpu": 0})
+    assert status == 200 and found["finding"]["schedule"][:3] == [[1, 0], [0, 0], [0, 0]]
     status, found = post(server, "find", {"what": "deadlock"})
     assert status == 200 and "finding" not in found
 
@@ -89,11 +91,12 @@ def test_choices_run_and_find(server: ExplorerServer) -> None:
 @pytest.mark.parametrize(
     ("verb", "asked", "message"),
     [
-        ("zap", {}, "no request 'zap'; there is choices, run and find"),
+        ("zap", {}, "no request 'zap'; there is choices, run, on and find"),
         ("run", {"schedule": 3}, "a schedule is a list of pairs: "),
         ("run", {"schedule": [[0, -1]]}, "a schedule is a list of pairs: "),
         ("run", [], "a schedule is a list of pairs: "),
         ("find", {}, "no property ''"),
+        ("on", {"schedule": []}, "the cpu that is to go on is a number"),
         ("choices", {"schedule": [[9, 0]]}, "there is no CPU9; the last is CPU1"),
     ],
 )

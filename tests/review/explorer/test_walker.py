@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -39,6 +40,28 @@ def test_a_cpu_that_is_done_or_waits_cannot_go_on() -> None:
     assert cpus[0] == [0, 1] and cpus[-1] == [1]
     assert walker().possible(schedule) == ([], "Every CPU is done.")
     assert walker().run(schedule).message == NO_VIOLATION
+
+
+def test_a_cpu_runs_on_until_it_has_to_choose_and_then_to_its_end() -> None:
+    schedule = walker().run_on(Schedule(steps=((0, 0),)), 0)
+    steps, _ = walker().possible(schedule)
+    assert [(step.cpu, step.function) for step in steps[:3]] == [(0, "do_anonymous_page")] * 3
+    assert [step.note.rpartition(", ")[2] for step in steps[:3]] == [f"outcome {n} of 3" for n in (1, 2, 3)]
+    done = walker().run_on(Schedule(steps=(*schedule.steps, (0, 2))), 0)
+    assert {cpu for cpu, _ in done.steps} == {0}
+    assert [step.cpu for step in walker().possible(done)[0]] == [1]
+
+
+def test_a_cpu_runs_on_until_it_waits_and_not_behind_a_violation() -> None:
+    """Line 396 is below gpc_lock, for which the other CPU waits."""
+    locked = walker().find("pfncache.py:396").schedule
+    failed = walker().find("list-corruption").schedule
+    assert locked is not None and failed is not None
+    holder = locked.steps[-1][0]
+    waiting = walker().run_on(replace(locked, steps=locked.steps[:-1]), 1 - holder)
+    assert [(step.cpu, step.note) for step in walker().possible(waiting)[0]] == [(holder, "virt/kvm/pfncache.py:396")]
+    assert walker().run_on(waiting, 1 - holder) == waiting
+    assert walker().run_on(failed, 0) == failed
 
 
 def test_the_run_to_a_property_is_a_violation_behind_which_is_nothing() -> None:

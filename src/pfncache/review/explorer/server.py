@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 import threading
 from dataclasses import asdict
 from http import HTTPStatus
@@ -73,6 +74,11 @@ class ExplorerServer(ThreadingHTTPServer):
         title = f"pfncache explore: {self.walker.scenario.name} under {self.walker.design.name}"
         return page([finding], title, live)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report an error of a request, unless it is that the browser went away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def answer(self, verb: str, asked: Any) -> dict[str, Any]:
         """Return the answer to a request. Raises WalkError."""
         with self.turn:
@@ -82,6 +88,12 @@ class ExplorerServer(ThreadingHTTPServer):
             if verb == "run":
                 schedule = _schedule(asked)
                 return _shown(self.walker.run(schedule), schedule)
+            if verb == "on":
+                cpu = asked.get("cpu") if isinstance(asked, dict) else None
+                if type(cpu) is not int:
+                    raise WalkError("the cpu that is to go on is a number")
+                schedule = self.walker.run_on(_schedule(asked), cpu)
+                return _shown(self.walker.run(schedule), schedule)
             if verb == "find":
                 what = asked.get("what") if isinstance(asked, dict) else None
                 found = self.walker.find(what if isinstance(what, str) else "")
@@ -89,7 +101,7 @@ class ExplorerServer(ThreadingHTTPServer):
                 if found.finding is not None and found.schedule is not None:
                     answer |= _shown(found.finding, found.schedule)
                 return answer
-        raise WalkError(f"no request {verb!r}; there is choices, run and find")
+        raise WalkError(f"no request {verb!r}; there is choices, run, on and find")
 
 
 def _schedule(asked: Any) -> Schedule:

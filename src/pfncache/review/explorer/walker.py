@@ -129,6 +129,18 @@ class Walker:
             recording=recorded.recording,
         )
 
+    def run_on(self, schedule: Schedule, cpu: int) -> Schedule:
+        """Return the schedule in which a CPU goes on until it waits, is done, or has to choose. Raises WalkError."""
+        state, result = self._state(schedule)
+        steps = list(schedule.steps)
+        while result != interpreter.FAILED and len(steps) < MAX_STEPS:
+            mine = [choice for choice in self.search.enabled(state) if choice.actor == cpu]
+            if len(mine) != 1:
+                break
+            steps.append((cpu, mine[0].outcome))
+            result, state, *_ = self.search.take(state, mine[0])
+        return replace(schedule, steps=tuple(steps))
+
     def find(self, what: str) -> FoundRun:
         """Search for a run that violates a property, or reaches a line, FILE:LINE. Raises WalkError."""
         line = _LINE.fullmatch(what)

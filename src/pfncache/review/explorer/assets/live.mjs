@@ -26,6 +26,7 @@ export class Live {
   constructor(live, replace) {
     this.replace = replace;
     this.next = element("ul", { class: "next" });
+    this.on = element("p", { class: "on", title: "until it waits, is done, has to choose, or violates a property" });
     this.message = element("p", { class: "message", role: "alert" });
     const known = element("datalist", { id: "properties" }, live.properties.map((name) => element("option", { value: name })));
     this.input = element("input", { id: "find", list: "properties", size: 32, autocomplete: "off", required: true,
@@ -35,7 +36,7 @@ export class Live {
       element("label", { for: "find" }, "Find a run where this property is violated, or this line is reached:"), " ",
       this.input, known, this.button);
     this.root = element("section", { class: "live", "aria-label": "Other interleavings" },
-      element("h3", {}, "What can run next"), this.next, form, this.message);
+      element("h3", {}, "What can run next"), this.next, this.on, form, this.message);
   }
 
   /** Show the steps that are possible after a position of a finding. */
@@ -54,8 +55,13 @@ export class Live {
       element("span", { class: "line" }, choice.text),
       element("span", { class: "note" }, choice.note))));
       this.next.replaceChildren(...(buttons.length ? buttons : [element("li", {}, ended)]));
+      const cpus = [...new Set(choices.map((choice) => choice.cpu))];
+      this.on.replaceChildren(...cpus.map((cpu) => element("button", {
+        type: "button", onclick: () => this.run("on", { schedule, cpu }),
+      }, `Run CPU${cpu} on`)));
     } catch (error) {
       this.next.replaceChildren();
+      this.on.replaceChildren();
       this.message.textContent = error.message;
     }
   }

@@ -31,7 +31,7 @@ function show(index, position) {
     shown = index;
     articles.forEach((article, number) => { article.hidden = number !== index; });
     for (const link of document.querySelectorAll("nav a")) {
-      link.toggleAttribute("aria-current", link.hash === `#finding-${index + 1}`);
+      link.setAttribute("aria-current", String(link.hash === `#finding-${index + 1}`));
     }
     mount(finding);
   }

@@ -69,10 +69,13 @@ def test_answers(tmp_path: Path, answer: str, verdict: GeneratedVerdict, races: 
     assert asked.is_unordered == (verdict is not GeneratedVerdict.ORDERED)
 
 
-def test_a_herd7_that_fails_is_the_error(tmp_path: Path) -> None:
+def test_a_herd7_that_fails_leaves_its_tests_unknown(tmp_path: Path) -> None:
     asked = session(tmp_path, "echo 'Warning: no test' >&2")
     asked.run()
-    assert asked.results[1].error == "herd7: Warning: no test"
+    stores = asked.results[1]
+    assert (stores.verdict, stores.error) == (GeneratedVerdict.UNKNOWN, "")
+    assert [cycle.reason for cycle in stores.cycles] == ["herd7: Warning: no test"]
+    assert [race.reason for race in stores.races] == ["herd7: Warning: no test"] * 2
 
 
 def test_what_was_not_asked_is_unknown(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pfncache.litmus.generated.marks import Marks
 from pfncache.litmus.generated.recorded import RecordedOperation
 from pfncache.litmus.generated.result import AccessPlace, CycleResult, GeneratedVerdict, RaceResult, ScenarioResult
 from pfncache.litmus.generated.segment import Segment, SharedAccess
+from pfncache.litmus.herd import HerdError
 from pfncache.litmus.observe import MemoryModel
 from pfncache.litmus.step import Step, marked
 
@@ -38,11 +39,12 @@ class Asker:
 
     def __init__(self, marks: Marks, model: MemoryModel) -> None:
         self._marks = marks
+        self._stopped = model.stopped
         self._reaches = cache(model.reaches)
         self._races = cache(model.races)
 
     def ask(self, scenario: str, operations: Sequence[RecordedOperation], conflicts: Conflicts) -> ScenarioResult:
-        """Return what is said of a scenario. Raises HerdError if herd7 does not answer."""
+        """Return what is said of a scenario. Raises HerdError if the run is interrupted."""
         started = time.monotonic()
         by_text: dict[str, list[CycleTest]] = {}
         left_out = 0
@@ -56,7 +58,7 @@ class Asker:
         return ScenarioResult(
             scenario=scenario,
             operations=len(operations),
-            cycles=tuple(self._cycle(text, some) for text, some in by_text.items()),
+            cycles=tuple(self._answered(text, some) for text, some in by_text.items()),
             races=tuple(self._race_results(conflicts, known)),
             outside=tuple(conflicts.outside),
             left_out=left_out,
@@ -66,10 +68,19 @@ class Asker:
 
     # Order
 
-    def _cycle(self, text: str, tests: Sequence[CycleTest]) -> CycleResult:
+    def _answered(self, text: str, tests: Sequence[CycleTest]) -> CycleResult:
+        """Return what is said of cycles with one test; unknown if herd7 fails, unless the run was interrupted."""
         cycles = dict.fromkeys(tuple(self._places(s) for s in test.cycle.segments) for test in tests)
         found = CycleResult(verdict=GeneratedVerdict.ORDERED, cycles=tuple(cycles), text=text)
-        if not self._reaches(text):
+        try:
+            return self._cycle(found, tests)
+        except HerdError as error:
+            if self._stopped.is_set():
+                raise
+            return replace(found, verdict=GeneratedVerdict.UNKNOWN, reason=str(error))
+
+    def _cycle(self, found: CycleResult, tests: Sequence[CycleTest]) -> CycleResult:
+        if not self._reaches(found.text):
             return found
         unseen = [test.unseen for test in tests]
         if all(unseen):
@@ -115,10 +126,19 @@ class Asker:
             verdict, reason = GeneratedVerdict.DATA_RACE, ""
             if not any(place.order is Order.PLAIN for place in plain):
                 verdict, reason = GeneratedVerdict.UNKNOWN, "the C does not say how an access is marked"
-            elif self._is_ordered(one, other, known):
-                verdict = GeneratedVerdict.ORDERED
+            else:
+                verdict, reason = self._race(one, other, known)
             found[places] = RaceResult(verdict=verdict, places=places, reason=reason)
         return list(found.values())
+
+    def _race(self, one: SharedAccess, other: SharedAccess, known: _Known) -> tuple[GeneratedVerdict, str]:
+        try:
+            is_ordered = self._is_ordered(one, other, known)
+        except HerdError as error:
+            if self._stopped.is_set():
+                raise
+            return GeneratedVerdict.UNKNOWN, str(error)
+        return (GeneratedVerdict.ORDERED if is_ordered else GeneratedVerdict.DATA_RACE), ""
 
     def _is_ordered(self, one: SharedAccess, other: SharedAccess, known: _Known) -> bool:
         """Whether what orders a cycle orders two of its accesses, or else the locks around them alone."""

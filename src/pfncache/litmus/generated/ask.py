@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -37,8 +39,9 @@ class _Known(NamedTuple):
 class Asker:
     """A memory model and a kernel's C; herd7 runs once for equal tests of several scenarios."""
 
-    def __init__(self, marks: Marks, model: MemoryModel) -> None:
+    def __init__(self, marks: Marks, model: MemoryModel, processes: int | None = None) -> None:
         self._marks = marks
+        self._pool = ThreadPoolExecutor(processes or len(os.sched_getaffinity(0)))
         self._stopped = model.stopped
         self._reaches = cache(model.reaches)
         self._races = cache(model.races)
@@ -58,13 +61,17 @@ class Asker:
         return ScenarioResult(
             scenario=scenario,
             operations=len(operations),
-            cycles=tuple(self._answered(text, some) for text, some in by_text.items()),
+            cycles=tuple(self._pool.map(self._answered, by_text, by_text.values())),
             races=tuple(self._race_results(conflicts, known)),
             outside=tuple(conflicts.outside),
             left_out=left_out,
             cut=tuple(dict.fromkeys(str(one) for one in operations if not one.ended)),
             seconds=time.monotonic() - started,
         )
+
+    def close(self) -> None:
+        """End the threads that run herd7."""
+        self._pool.shutdown(cancel_futures=True)
 
     # Order
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One run of generated tests: scenario by scenario in several threads, and what was found until it was interrupted."""
+"""One run of generated tests: scenario by scenario, and what was found until it was interrupted."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -56,7 +55,6 @@ class GeneratedSession:
     questions: list[Question]
     asker: Asker
     model: MemoryModel
-    processes: int | None = None
     interrupted: KeyboardInterrupt | Terminated | None = None
     """What ended the run early."""
     _found: dict[str, ScenarioResult] = field(default_factory=dict)
@@ -68,12 +66,12 @@ class GeneratedSession:
         """Return the session of some scenarios."""
         marks = Marks(kernel.source)
         questions = [_question(scenario, kernel, marks) for scenario in scenarios]
-        asker = Asker(marks, model)
-        return cls(kernel=kernel.words, questions=questions, asker=asker, model=model, processes=processes)
+        asker = Asker(marks, model, processes)
+        return cls(kernel=kernel.words, questions=questions, asker=asker, model=model)
 
     def run(self, on_done: Callable[[ScenarioResult], None] = lambda result: None) -> None:
         """Ask herd7. Ctrl-C and SIGTERM end the run; what was not asked is unknown."""
-        pool = ThreadPoolExecutor(self.processes or len(os.sched_getaffinity(0)))
+        pool = ThreadPoolExecutor(1)  # for one scenario after the other, whose tests run in parallel
         try:
             with raising():
                 futures: list[Future[ScenarioResult]] = [pool.submit(self._asked, one) for one in self.questions]
@@ -86,6 +84,7 @@ class GeneratedSession:
             self.model.stopped.set()
         finally:
             pool.shutdown(cancel_futures=True)
+            self.asker.close()
 
     def _asked(self, question: Question) -> ScenarioResult:
         if question.conflicts is None:

@@ -55,6 +55,7 @@ class Minimiser:
                     break
             else:
                 break
+        world = smallest
         system = make_system(job.design, smallest)
         whole = operations_of(system)
         kept = whole
@@ -64,7 +65,7 @@ class Minimiser:
                 self.searches += 1
                 found = self._search(cut)
                 if found is not None:
-                    kept, shown = operations, found
+                    kept, shown, world = operations, found, cut
                     break
             else:
                 break
@@ -76,6 +77,7 @@ class Minimiser:
             violation=shown[0],
             outcome=shown[1],
             searches=self.searches,
+            world=world,
         )
 
     @property

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pfncache.scenarios.scenario import Scenario
 from pfncache.verify.outcome import Outcome, Violation
 
 
@@ -26,6 +27,9 @@ class Minimised:
     """That of the search which found the violation there."""
     searches: int
     """The number of smaller worlds that were searched."""
+
+    world: Scenario
+    """That scenario as it is shown, with what its actors do not do; for a replay."""
 
     @property
     def note(self) -> str:

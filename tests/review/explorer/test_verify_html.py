@@ -54,6 +54,17 @@ def test_a_folder_that_is_not_there_is_one_line(pfncache: Call, tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_what_is_minimised_has_its_own_recording(pfncache: Call, tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    done = pfncache(
+        "verify", "list-outside-refresh-lock", "-s", "gpc/activate-twice", "--minimise", "--html", str(path)
+    )
+    assert done.code == ExitStatus.VIOLATED, done.err
+    findings = data_of(path.read_text())["findings"]
+    assert findings and all(finding["recording"]["objects"] for finding in findings)
+
+
+@pytest.mark.slow
 def test_a_series_has_its_lines_in_c(pfncache: Call, tmp_path: Path) -> None:
     tree, path = source("7.3.4"), tmp_path / "a.html"
     edit = Change(FILE, "gfn_to_pfn_cache_invalidate_start", substitute(r"gpc->valid = false;", ";"))

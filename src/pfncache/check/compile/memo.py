@@ -13,8 +13,8 @@ from pfncache.check.compile.relocate import Relocator
 from pfncache.check.compile.writes import Assumed
 from pfncache.check.ir import Column, Variable
 
-MAX_FUNCTIONS = 20_000
-"""Compiled calls that are kept, of some kB each; when there are more, all are dropped."""
+MAX_FUNCTIONS = 8_000
+"""Compiled calls that are kept, of some 50 kB each; when there are more, all are dropped."""
 MAX_CODES = 400
 """Actors whose step code is kept, of some 100 kB each; the one that was used least recently goes first."""
 

@@ -69,6 +69,6 @@ def test_which_designs_have_the_memory() -> None:
         "rfc-v2", "rfc-v3", "rfc-v4", "rfc-v4-on-7.3", "rfc-v4-fixed", "rfc-v4-bool", "uaccess-clock",
         "rfc-v4-fixed-migration", "rfc-v4-fixed-migration-silent",
         "rfc-v4-fixed-large-folios", "rfc-v4-fixed-large-folios-truncate",
-        "plan", "plan-vmap", "plan-mm-local", "plan-mermap", "plan-restored",
+        "plan", "plan-vmap", "plan-mm-local", "plan-mermap", "plan-restored", "window",
     }  # fmt: skip
     assert not (mainline_6_12 + [NoDirectMap]).has("gmem-ndm")  # before 6.18 no guest_memfd can be mapped

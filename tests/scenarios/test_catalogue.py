@@ -7,16 +7,18 @@ import re
 
 import pytest
 
-from pfncache.designs.catalogue import mainline_7_3
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.properties import PROBES
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.catalogue import catalogue
 from pfncache.scenarios.generated import absent, pairs, singles
 from pfncache.scenarios.scenario import describe
 from pfncache.scenarios.space.arrays import covering
+from pfncache.scenarios.window import WINDOW_MEMORY
 from pfncache.scenarios.world import MemoryKind
 
 KERNEL = mainline_7_3.kernel(*PROBES)
+WINDOW = DESIGNS["window"].kernel(*PROBES)
 
 
 def test_names_are_unique() -> None:
@@ -26,13 +28,15 @@ def test_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize("name", DEFAULT_SCENARIOS)
-def test_builds_on_mainline(name: str) -> None:
+def test_builds(name: str) -> None:
+    """On mainline; those of a window on the design that has one."""
     scenario = SCENARIOS[name]
-    system = scenario.build(KERNEL)
+    kernel = WINDOW if scenario.memory == WINDOW_MEMORY else KERNEL
+    system = scenario.build(kernel)
     names = [actor.name for actor in system.actors]
     assert 1 <= len(names) == len(set(names)) <= 3
     assert all(actor.calls for actor in system.actors)
-    assert type(system.kernel) is KERNEL
+    assert type(system.kernel) is kernel
     assert system.at_end is not None
     assert str(system.at_end) == "trace_quiescent(kvm)"
 
@@ -46,7 +50,7 @@ def test_each_has_a_hazard() -> None:
     for name, scenario in SCENARIOS.items():
         assert re.fullmatch(r"[a-z]+(/[a-z+-]+)+(/[a-z0-9=,-]+)?", name)
         assert re.fullmatch(r"[^\n]+", scenario.hazard), name
-        assert scenario.memory in ("", *MemoryKind), name
+        assert scenario.memory in ("", WINDOW_MEMORY, *MemoryKind), name
 
 
 @pytest.mark.parametrize(

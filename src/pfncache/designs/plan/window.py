@@ -28,6 +28,7 @@ class KeepInDirectMap(DirectMapInPageCache):
     """
 
     uapi = ("KVM_GMEM_SET_DIRECT_MAP",)
+    entry_points = ("kvm_gmem_set_direct_map",)
     structs = (WindowEntry,)
 
     @atomic

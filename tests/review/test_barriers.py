@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.litmus.affected import LitmusChange
 from pfncache.litmus.catalogue import LITMUS_TESTS
 from pfncache.litmus.protocol import LitmusVerdict
-from pfncache.review.barriers import LitmusDifference, affected, findings_of, seen_by
+from pfncache.litmus.result import LitmusResult
+from pfncache.review.barriers import findings_of, litmus_tests_of, seen_by
 from pfncache.review.report import Weight
 from pfncache.review.submission import Submission
 
@@ -17,8 +19,9 @@ TEST = LITMUS_TESTS["publish/invalidate"]
 RETRY = "mmu_notifier_retry_cache"
 
 
-def change(before: LitmusVerdict, after: LitmusVerdict) -> LitmusDifference:
-    return LitmusDifference(test=TEST, before=before, after=after, differences=())
+def change(before: LitmusVerdict, after: LitmusVerdict) -> LitmusChange:
+    results = (LitmusResult(test=TEST, verdict=verdict) for verdict in (before, after))
+    return LitmusChange(before=next(results), after=next(results), differences=())
 
 
 @pytest.mark.parametrize(
@@ -41,9 +44,9 @@ def test_weights(before: LitmusVerdict, after: LitmusVerdict, weight: Weight) ->
 
 
 def test_the_tests_of_a_function() -> None:
-    names = [test.name for test in affected(frozenset({RETRY}))]
+    names = [test.name for test in litmus_tests_of(frozenset({RETRY}))]
     assert names == ["publish/invalidate", "activation/list"]
-    assert affected(frozenset({"no_such_function"})) == []
+    assert litmus_tests_of(frozenset({"no_such_function"})) == []
 
 
 def test_a_barrier_counts_as_seen_if_each_test_says_the_same() -> None:

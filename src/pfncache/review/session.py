@@ -225,7 +225,7 @@ class ReviewSession:
             return
         design = step.design
         names = frozenset(change.name for change in design.changes) | changed_functions(design.base, design.design)
-        tests = barriers.affected(names)
+        tests = barriers.litmus_tests_of(names)
 
         def work() -> str:
             asked = barriers.changes_of(self.submission, tests, self._stop_litmus)

@@ -78,3 +78,13 @@ def test_each_further_cache_adds_locks_to_an_invalidation(
     assert two is not None
     assert three is not None
     assert three - two == added
+
+
+def test_an_interrupt_maps_a_page_where_the_mapping_is_of_a_cpu() -> None:
+    """A mapping in an address space is not there in an interrupt; without a lookup, there is nothing to map."""
+    event = "event in an interrupt"
+    assert steps("plan", event) == {LOCK: 3, LOCAL: 1}
+    assert steps("plan-vmap", event) == {LOCK: 3}
+    assert [steps(name, event) for name in ("plan-mermap", "plan-mm-local", "no-direct-map")] == [None, None, None]
+    for name in ("plan", "plan-mermap", "no-direct-map"):
+        assert steps(name, event, MemoryKind.GMEM_MMAP) == {LOCK: 3}

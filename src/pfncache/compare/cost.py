@@ -12,6 +12,7 @@ from pfncache.check.system import Call
 from pfncache.designs.design import Design
 from pfncache.lang.report import PropertyViolated
 from pfncache.lang.tracing import run_as, tracing
+from pfncache.linux.arch.x86.kvm.xen.evtchn import EWOULDBLOCK
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios.users import activate_cache
@@ -54,6 +55,8 @@ class MeasuredOperation:
     before: Callable[[World], object]
     """Sets the world up."""
     measured: Callable[[World], Call]
+    in_interrupt: bool = False
+    """It runs in a hard interrupt, on behalf of no process; if it would have to sleep, it fails."""
 
 
 OPERATIONS = (
@@ -84,6 +87,13 @@ OPERATIONS = (
         "the guest accesses a page first",
         lambda w: None,
         lambda w: w.call("run_guest_access", w.vcpu, 0, False),
+    ),
+    MeasuredOperation(
+        "event in an interrupt",
+        "KVM marks an event of a Xen guest pending, in a hard interrupt",
+        lambda w: w.do(w.call("set_shared_info", w.kvm, w.gpa, w.hva, False)),
+        lambda w: w.call("kvm_xen_set_evtchn_fast", w.kvm, w.vcpu),
+        in_interrupt=True,
     ),
 )
 
@@ -125,7 +135,7 @@ MAX_CACHES = 3
 
 
 def cost(design: Design, operation: MeasuredOperation, memory: MemoryKind, caches: int = 1) -> Counter[str] | None:
-    """Return what an operation costs on a kind of memory; None where a property is violated or there is none such.
+    """Return what an operation costs on a kind of memory; None where a property is violated or it cannot be done.
 
     Of `caches` that are active, up to MAX_CACHES, those beyond the clock's are of the page of the clock too.
     """
@@ -133,17 +143,17 @@ def cost(design: Design, operation: MeasuredOperation, memory: MemoryKind, cache
         return None
     world = World(design.kernel(), memory, tlbs=True, pages=4, caches=lambda vcpu: _caches(vcpu)[:caches])
     counter = StepCounter()
-    task = TaskStruct("measured", mm=world.mm)
+    task = TaskStruct("measured", mm=None if operation.in_interrupt else world.mm)
     try:
         for cache in world.kvm.gpcs[1:]:
             world.do(Call(activate_cache, (world.kernel, world.kvm, cache, world.gpa)))
         operation.before(world)
         call = operation.measured(world)
         with run_as(task), tracing(counter):
-            call.function(*call.args)
+            result = call.function(*call.args)
     except PropertyViolated:
         return None
-    return counter.steps
+    return None if operation.in_interrupt and result == -EWOULDBLOCK else counter.steps
 
 
 def growth(design: Design, operation: MeasuredOperation, memory: MemoryKind) -> Counter[str] | None:

@@ -15,7 +15,7 @@ from pfncache.scenarios.world import MemoryKind
 
 _VERDICTS = {"new": "#b3446c", "left": "#999999", "cured": "#2b7a5b"}
 _KINDS = {kind: f"C{number}" for number, kind in enumerate(KINDS)}
-_SHOWN = ("access", "repeated access")
+_SHOWN = ("access", "event in an interrupt")
 """Operations whose steps are drawn."""
 
 

@@ -114,12 +114,26 @@ def test_a_memo_that_is_full_forgets(monkeypatch: pytest.MonkeyPatch, compiled: 
     assert len(compiled) == 8  # increment() twice each time: it reads what it then writes
 
 
+@pytest.mark.parametrize(("rows", "is_kept"), [(0, False), (1_000, True)])
+def test_code_is_kept_as_long_as_there_is_room(monkeypatch: pytest.MonkeyPatch, rows: int, is_kept: bool) -> None:
+    """What goes is made again, as it was."""
+    monkeypatch.setattr("pfncache.check.compile.memo.MAX_CODE_ROWS", rows)
+    memo = Memo()
+    first, _, again = (compile_system(system(function), memo).codes[0] for function in (store, idle, store))
+    assert (again is first) == is_kept
+    assert again.rows.tolist() == first.rows.tolist()
+
+
 # What the code depends on
 
 
 def look(box: Box) -> None:
     if box.flag:
         box.count = 1
+
+
+def store(box: Box) -> None:
+    box.count = 1
 
 
 def idle(box: Box) -> None:

@@ -15,8 +15,9 @@ from pfncache.check.ir import Column, Variable
 
 MAX_FUNCTIONS = 8_000
 """Compiled calls that are kept, of some 50 kB each; when there are more, all are dropped."""
-MAX_CODES = 400
-"""Actors whose step code is kept, of some 100 kB each; the one that was used least recently goes first."""
+MAX_CODE_ROWS = 400_000
+"""Instructions of actors whose step code is kept, of some 2 kB each with what the layout has found out about them; the
+code that was used least recently goes first."""
 
 
 class Memo:
@@ -40,6 +41,7 @@ class Memo:
         self._bodies: dict[object, Body] = {}
         self._relocator = Relocator()
         self._codes: dict[Body, Code] = {}
+        self._code_rows = 0
 
     def limit(self) -> None:
         """Drop everything if it is too much. No system may be under way, as its masks are those of the memo."""
@@ -67,7 +69,10 @@ class Memo:
     def code(self, body: Body) -> Code:
         """Return the step code of an actor with this body; it is laid out once."""
         code = self._codes.pop(body, None)
-        self._codes[body] = code = self._relocator.code(body) if code is None else code
-        if len(self._codes) > MAX_CODES:
-            self._codes.pop(next(iter(self._codes)))
+        if code is None:
+            code = self._relocator.code(body)
+            self._code_rows += len(code.rows)
+        self._codes[body] = code
+        while self._code_rows > MAX_CODE_ROWS and len(self._codes) > 1:
+            self._code_rows -= len(self._codes.pop(next(iter(self._codes))).rows)
         return code

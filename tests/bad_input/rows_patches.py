@@ -55,11 +55,6 @@ NOTHING_PATCHED: tuple[Row, ...] = (
         "mine.py:6: Mine: helper replaces nothing: the kernel has no function of this name, and no function of the design calls it",
     ),
     (
-        "entry-point",
-        patch(CHECK, "    return True", "entry_points = ('my_ioctl',)"),
-        "mine.py:6: Mine: the patch has no function my_ioctl",
-    ),
-    (
         "number",
         patch("kvm_gpc_check = 5"),
         "mine.py:4: Mine: kvm_gpc_check is an int, but the kernel's is a function; write def kvm_gpc_check(self, ...)",

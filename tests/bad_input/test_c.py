@@ -93,7 +93,6 @@ def test_every_design_of_the_catalogue_changes_what_it_names(name: str) -> None:
     [
         patch("def kvm_gpc_check(self, gpc, length): return self.helper(gpc)", "def helper(self, gpc): return True"),
         patch(*CHECK, "def helper(self): return True", tail="used = 'helper'\nmine = mainline_7_3 + [Mine]\n"),
-        patch(*CHECK, "entry_points = ('my_ioctl',)", "def my_ioctl(self): return 0"),
         patch("def kvm_gpc_check(self, gpc, length, more=0): return True"),
         patch("changes_nothing = 'a rename'"),
         HEAD + "class Mine(Patch):\n    '''   '''\n    changes_nothing = 'a rename'\nmine = mainline_7_3 + [Mine]\n",
@@ -106,7 +105,7 @@ def test_every_design_of_the_catalogue_changes_what_it_names(name: str) -> None:
         "try:\n    import sys\n    sys.exit()\nexcept SystemExit:\n    pass\n" + GOOD,
     ],
     ids=[
-        "helper", "helper-of-a-scenario", "entry-point", "default", "rename", "blank-docstring", "bom", "crlf",
+        "helper", "helper-of-a-scenario", "default", "rename", "blank-docstring", "bom", "crlf",
         "coding", "removes-itself", "numba", "chdir", "exit-caught",
     ],
 )  # fmt: skip

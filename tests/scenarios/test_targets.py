@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pfncache.check.verdict import Verdict
-from pfncache.designs.catalogue import mainline_7_3, no_direct_map
+from pfncache.designs.catalogue import DESIGNS, mainline_7_3, no_direct_map
 from pfncache.designs.design import Design
 from pfncache.properties import PROBES
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
@@ -88,8 +88,9 @@ def test_a_target_is_a_sentence(text: object) -> None:
 
 
 def mainline(name: str) -> Design:
-    """Return mainline, with NO_DIRECT_MAP where the scenario's memory needs it."""
-    return mainline_7_3 if mainline_7_3.has(SCENARIOS[name].memory) else no_direct_map
+    """Return mainline, with NO_DIRECT_MAP or a window where the scenario's memory needs it."""
+    designs = (mainline_7_3, no_direct_map, DESIGNS["window"])
+    return next(design for design in designs if design.has(SCENARIOS[name].memory))
 
 
 def require_reach(outcome: Outcome) -> None:

@@ -38,8 +38,6 @@ class Patch:
     """Kinds of memory that no mainline kernel has, and a kernel with the patch has."""
     uapi: ClassVar[tuple[str, ...]] = ()
     """What user space sees of the patch: flags and ioctls that it adds."""
-    entry_points: ClassVar[tuple[str, ...]] = ()
-    """Functions that the patch adds for user space or the guest to call, as an ioctl: no other function calls them."""
     source_key: ClassVar[str] = ""
     """Of a patch that is made of other source than a class: a digest of all that determines its functions."""
     changes_nothing: ClassVar[str] = ""

@@ -33,11 +33,10 @@ DECLARATIONS = frozenset(name for name in vars(Patch) if not name.startswith("__
 def check_design(design: Design, called: Collection[str] = ()) -> None:
     """Require that each patch replaces functions of the kernel below it, with functions that can be compiled.
 
-    A function that the kernel does not have must be used: as an entry point of its patch or one of the names in
-    `called`, or by one of these or by a function of the design that replaces one, directly or through others. Raises
-    CompileError with the place in the patch.
+    A function that the kernel does not have must be used: as one of the names in `called`, or by one of these or by a
+    function of the design that replaces one, directly or through others. Raises CompileError with the place in the
+    patch.
     """
-    called = {*called, *(name for patch in design.patches for name in patch.entry_points)}
     known = dict(_functions_of(Vmlinux))
     applied: set[type] = {Patch, *Vmlinux.__mro__}
     new: dict[str, type] = {}
@@ -61,8 +60,6 @@ def check_design(design: Design, called: Collection[str] = ()) -> None:
                     versions.setdefault(name, []).append(function)
             known.update(own)
         _check_purpose(patch, changes)
-        for name in (n for n in patch.entry_points if n not in known):
-            raise _error(patch, "entry_points", f"the patch has no function {name}{_nearest(name)}")
     roots = [*replacing, *(function for name in called for function in versions.get(name, ()))]
     unused = set(new) - _reached(roots, versions) - set(called)
     for name, part in new.items():

@@ -22,6 +22,7 @@ from pfncache.linux.arch.x86.mm.pat.set_memory import SetMemory
 from pfncache.linux.arch.x86.mm.tlb import Tlb
 from pfncache.linux.fs.file_table import FileTable
 from pfncache.linux.fs.inode import Inode
+from pfncache.linux.fs.ioctl import Ioctl
 from pfncache.linux.fs.open import Open
 from pfncache.linux.fs.read_write import ReadWrite
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Pte, Vma, VmapArea
@@ -70,7 +71,7 @@ class Vmlinux(
     VmIoctl, Msrs, Hyperv, XenIoctl,
     Pfncache, KvmMmuNotifier, GfnToPfn, GuestAccess, MemoryRegion, MemAttributes, X86, Xen,
     Madvise, Mremap, Open, ReadWrite, Memory, Mmap,
-    GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode,
+    GuestMemfdInvalidation, GuestMemfdPage, GuestMemfdBinding, GuestMemfdFile, FileTable, Inode, Ioctl,
     VmLifecycle, VcpuMain, AsyncPf, HostMap, PagingTmpl, Svm, SvmNested, Sev, Vmx,
     PageAlloc, Truncate, MemoryFailure, Gup, Mprotect, Migrate, Khugepaged, HugeMemory, MmuNotifier, Iomem, Highmem,
     Workqueue, Fork, Ksm, PgtableGeneric, UserfaultfdWp, SetMemory, Tlb, Usercopy, Fault,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Scenarios of memory without a direct map, but for pages that user space declares shared with KVM.
 
-The ioctl is not in mainline: a design that has it supports the kind of memory of these scenarios.
+The ioctls are not in mainline, where they fail: a design that has them supports the kind of memory of these scenarios.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pfncache.scenarios.world import MemoryKind, World
 
 WINDOW_MEMORY = "gmem-window"
 """The kind of memory, where a kernel may lack it."""
+KEEP, LEAVE = 1, 2
+"""The ioctls by which a page is to stay in the direct map, and to leave it."""
 
 
 def _window(declare: Declaration) -> Scenario:
@@ -24,7 +26,7 @@ def _window(declare: Declaration) -> Scenario:
 def _keep(w: World, kept: bool) -> Call:
     """Return the call that keeps the page of the structure in the direct map, or no longer."""
     first = w.layout.pgoff
-    return w.call("kvm_gmem_set_direct_map", w.gmem, first, first + 1, kept)
+    return w.call("vfs_ioctl", w.gmem, KEEP if kept else LEAVE, first, first + 1)
 
 
 def _clock(w: World) -> World:

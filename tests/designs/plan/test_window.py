@@ -8,12 +8,12 @@ import pytest
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Patch
-from pfncache.designs.plan.window import KeepInDirectMap
+from pfncache.designs.plan.window import KVM_GMEM_KEEP_DIRECT_MAP, KVM_GMEM_LEAVE_DIRECT_MAP, KeepInDirectMap
 from pfncache.lang.tracing import run_as
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.linux.types import Errno, Pgoff
-from pfncache.linux.include.uapi.linux.errno import EAGAIN, ENOMEM
+from pfncache.linux.include.uapi.linux.errno import EAGAIN, ENOMEM, ENOTTY
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import predict
@@ -74,8 +74,8 @@ def test_each_step_is_needed(patch: type[Patch], scenario: str) -> None:
 def test_a_pinned_page_stays() -> None:
     """The users of kvm_vcpu_map() access a page by its address in the direct map until they unmap it."""
     w = World(WINDOW.kernel(), MemoryKind.GMEM_NDM)
-    asked = w.call("kvm_gmem_set_direct_map", w.gmem, 0, 1, False)
-    w.do(w.call("kvm_gmem_set_direct_map", w.gmem, 0, 1, True), w.call("run_nested_entry", w.vcpu, w.gpa))
+    asked = w.call("vfs_ioctl", w.gmem, KVM_GMEM_LEAVE_DIRECT_MAP, 0, 1)
+    w.do(w.call("vfs_ioctl", w.gmem, KVM_GMEM_KEEP_DIRECT_MAP, 0, 1), w.call("run_nested_entry", w.vcpu, w.gpa))
     page = w.gmem.f_mapping.i_pages[0].page
     assert page is not None
     with run_as(TaskStruct("vmm", mm=w.mm)):
@@ -86,6 +86,8 @@ def test_a_pinned_page_stays() -> None:
 
 
 def test_mainline_has_no_window() -> None:
+    w = World(mainline_7_3.kernel(), MemoryKind.GMEM_NDM)
+    assert w.kernel.vfs_ioctl(w.gmem, KVM_GMEM_KEEP_DIRECT_MAP, 0, 1) == -ENOTTY
     assert not mainline_7_3.has(DEFAULT_SCENARIOS["window/leave"].memory)
     assert WINDOW.has(DEFAULT_SCENARIOS["window/leave"].memory)
 

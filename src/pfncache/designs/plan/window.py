@@ -12,6 +12,9 @@ from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EBADF, ENOMEM
 from pfncache.linux.kernel.locking.rwsem import down_write
 
+KVM_GMEM_KEEP_DIRECT_MAP, KVM_GMEM_LEAVE_DIRECT_MAP = 1, 2
+"""The ioctls of a file."""
+
 
 class WindowEntry(PageCacheEntry, extends=True):
     """An index of a file, with what user space has declared of it."""
@@ -21,14 +24,13 @@ class WindowEntry(PageCacheEntry, extends=True):
 
 
 class KeepInDirectMap(DirectMapInPageCache):
-    """KVM: guest_memfd: let user space keep pages in the direct map (KVM_GMEM_SET_DIRECT_MAP).
+    """KVM: guest_memfd: let user space keep pages in the direct map (KVM_GMEM_KEEP_DIRECT_MAP).
 
     A page leaves the direct map when it is declared private again: user page tables are unmapped first, so that MMU
     notifiers have invalidated what KVM has cached of it. A page that is pinned stays.
     """
 
-    uapi = ("KVM_GMEM_SET_DIRECT_MAP",)
-    entry_points = ("kvm_gmem_set_direct_map",)
+    uapi = ("KVM_GMEM_KEEP_DIRECT_MAP", "KVM_GMEM_LEAVE_DIRECT_MAP")
     structs = (WindowEntry,)
 
     @atomic
@@ -45,17 +47,23 @@ class KeepInDirectMap(DirectMapInPageCache):
         if not self.is_kept(mapping, page.index):
             super().zap_direct_map(page)
 
-    def kvm_gmem_set_direct_map(self, file: File, start: Pgoff, end: Pgoff, kept: bool) -> Errno:
+    def vfs_ioctl(self, filp: File, cmd: int, start: Pgoff, end: Pgoff) -> Errno:
         """Keep the pages [start, end) in the direct map, or no longer. Returns 0, -EBADF, -ENOMEM or -EAGAIN."""
-        if not self.file_ref_get(file):
+        if cmd != KVM_GMEM_KEEP_DIRECT_MAP and cmd != KVM_GMEM_LEAVE_DIRECT_MAP:  # noqa: PLR1714 (the language has no in)
+            return super().vfs_ioctl(filp, cmd, start, end)
+        if not self.file_ref_get(filp):
             return -EBADF
+        ret = self.kvm_gmem_set_direct_map(filp.f_mapping, start, end, cmd == KVM_GMEM_KEEP_DIRECT_MAP)
+        self.fput(filp)
+        return ret
+
+    def kvm_gmem_set_direct_map(self, inode: AddressSpace, start: Pgoff, end: Pgoff, kept: bool) -> Errno:
+        """Keep pages, or give them up, until one fails."""
         ret = 0
-        inode = file.f_mapping
         with down_write(inode.invalidate_lock):
             for index in range(len(inode.i_pages)):
                 if start <= index < end and ret == 0:
                     ret = self.keep_page(inode, index) if kept else self.give_page_up(inode, index)
-        self.fput(file)
         return ret
 
     def keep_page(self, mapping: AddressSpace, index: Pgoff) -> Errno:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from pfncache.compare.comparison import ComparedDesign, DesignSize
+from pfncache.compare.comparison import ComparedDesign, DesignSize, columns
 from pfncache.designs.catalogue import COMPARED, DESIGNS
 from pfncache.designs.design import Patch
+from pfncache.scenarios import SCENARIOS
 from pfncache.verify.design_outcome import DesignOutcome
+from pfncache.verify.session import SearchOptions, Session
 
 
 class Nothing(Patch):
@@ -55,3 +57,14 @@ def test_a_design_that_is_not_measured_is_named_nowhere() -> None:
     assert len(COMPARED) >= 7
     assert COMPARED[-1] == "plan"
     assert set(COMPARED) <= set(DESIGNS)
+
+
+def test_each_scenario_with_something_new_counts() -> None:
+    """One property in two scenarios is two."""
+    names = ["clock/gmem-ndm/punch", "tlb/clock-and-punch", "clock/anon/munmap"]
+    design = DESIGNS["plan-vmap"]
+    session = Session.plan([design], [SCENARIOS[n] for n in names], wanted=(), options=SearchOptions(processes=1))
+    session.run()
+    (found,) = columns([design], session.outcomes)
+    assert [one.outcome.scenario for one in found.new] == names[:2]
+    assert [(scenario, v.property) for scenario, v in found.outcome.shortest()] == [(names[0], "alias-outlives")]

@@ -125,6 +125,11 @@ class ComparedDesign:
         }
 
     @property
+    def new(self) -> list[Comparison]:
+        """Comparisons of scenarios in which the design violates what the base does not."""
+        return [c for c in self.outcome.comparisons if c.new]
+
+    @property
     def cured(self) -> list[Comparison]:
         """Comparisons of scenarios in which the base violates what the design does not."""
         return [c for c in self.outcome.comparisons if c.cured]

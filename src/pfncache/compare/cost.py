@@ -130,14 +130,10 @@ def _caches(vcpu: KvmVcpu) -> tuple[GfnToPfnCache, ...]:
     return (vcpu.pv_time, vcpu.xen.runstate_cache, vcpu.xen.runstate2_cache)
 
 
-MAX_CACHES = 3
-"""Caches that may be active beside an operation, the clock's included."""
-
-
 def cost(design: Design, operation: MeasuredOperation, memory: MemoryKind, caches: int = 1) -> Counter[str] | None:
     """Return what an operation costs on a kind of memory; None where a property is violated or it cannot be done.
 
-    Of `caches` that are active, up to MAX_CACHES, those beyond the clock's are of the page of the clock too.
+    Of `caches` that are active, up to three, those beyond the clock's are of the page of the clock too.
     """
     if not design.has(memory.value):
         return None

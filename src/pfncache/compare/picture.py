@@ -43,7 +43,7 @@ def draw(columns: Sequence[ComparedDesign], path: Path) -> None:
 def _verdicts(panel: Any, columns: Sequence[ComparedDesign]) -> None:
     """Draw the scenarios in which a design breaks something new, leaves what its base breaks, and cures it."""
     counts = {
-        "new": [len(list(c.outcome.shortest())) for c in columns],
+        "new": [len(c.new) for c in columns],
         "left": [len(c.left) for c in columns],
         "cured": [len(c.cured) for c in columns],
     }

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pfncache.check.system import Call
+from pfncache.linux.include.uapi.linux.kvm import KVM_GMEM_KEEP_DIRECT_MAP, KVM_GMEM_LEAVE_DIRECT_MAP
 from pfncache.scenarios.scenario import Declaration, Scenario, scenario
 from pfncache.scenarios.world import MemoryKind, World
 
 WINDOW_MEMORY = "gmem-window"
 """The kind of memory, where a kernel may lack it."""
-KEEP, LEAVE = 1, 2
-"""The ioctls by which a page is to stay in the direct map, and to leave it."""
 
 
 def _window(declare: Declaration) -> Scenario:
@@ -26,7 +25,8 @@ def _window(declare: Declaration) -> Scenario:
 def _keep(w: World, kept: bool) -> Call:
     """Return the call that keeps the page of the structure in the direct map, or no longer."""
     first = w.layout.pgoff
-    return w.call("vfs_ioctl", w.gmem, KEEP if kept else LEAVE, first, first + 1)
+    cmd = KVM_GMEM_KEEP_DIRECT_MAP if kept else KVM_GMEM_LEAVE_DIRECT_MAP
+    return w.call("vfs_ioctl", w.gmem, cmd, first, first + 1)
 
 
 def _clock(w: World) -> World:

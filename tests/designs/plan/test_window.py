@@ -8,12 +8,13 @@ import pytest
 from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import DESIGNS, mainline_7_3
 from pfncache.designs.design import Patch
-from pfncache.designs.plan.window import KVM_GMEM_KEEP_DIRECT_MAP, KVM_GMEM_LEAVE_DIRECT_MAP, KeepInDirectMap
+from pfncache.designs.plan.window import KeepInDirectMap
 from pfncache.lang.tracing import run_as
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.linux.types import Errno, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, ENOMEM, ENOTTY
+from pfncache.linux.include.uapi.linux.kvm import KVM_GMEM_KEEP_DIRECT_MAP, KVM_GMEM_LEAVE_DIRECT_MAP
 from pfncache.matrix.memory import KINDS
 from pfncache.matrix.paths import PATHS
 from pfncache.matrix.predict import predict

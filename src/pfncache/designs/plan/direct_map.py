@@ -65,7 +65,16 @@ class GmemFlag(DirectMapInPageCache, NoDirectMapFlag):
     supports = frozenset({"gmem-ndm"})
 
 
-class LookupWithoutDirectMap(Patch, Vmlinux):
+class LookupByPage(Patch, Vmlinux):
+    """mm: gup: leave it to the page whether it is looked up without a direct map, not to its mapping."""
+
+    def check_vma_flags(self, vma: Vma, write: bool) -> bool:
+        """Allow any mapping but that of a device."""
+        allowed = vma.writable if write else vma.readable
+        return vma.present and allowed and not vma.pfnmap
+
+
+class LookupWithoutDirectMap(LookupByPage):
     """mm: gup: let a caller look pages up that the direct map does not have (FOLL_NO_DIRECT_MAP).
 
     KVM asks for it: guests and processors use physical addresses, and KVM maps what it accesses itself.
@@ -77,8 +86,3 @@ class LookupWithoutDirectMap(Patch, Vmlinux):
     def gup_fast_folio_allowed(self, page: Page) -> bool:
         """Allow any page."""
         return True
-
-    def check_vma_flags(self, vma: Vma, write: bool) -> bool:
-        """Allow any mapping but that of a device."""
-        allowed = vma.writable if write else vma.readable
-        return vma.present and allowed and not vma.pfnmap

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from pfncache.designs.plan.direct_map import DirectMapInPageCache, GmemFlag
+from pfncache.designs.plan.direct_map import DirectMapInPageCache, GmemFlag, LookupByPage
 from pfncache.lang.atomic import atomic
 from pfncache.linux.include.linux.kvm_host import File
 from pfncache.linux.include.linux.kvm_types import KVM_PFN_ERR_FAULT
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry, Vma
+from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page, PageCacheEntry
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EBADF, ENOMEM
+from pfncache.linux.include.uapi.linux.kvm import KVM_GMEM_KEEP_DIRECT_MAP, KVM_GMEM_LEAVE_DIRECT_MAP
 from pfncache.linux.kernel.locking.rwsem import down_write
-
-KVM_GMEM_KEEP_DIRECT_MAP, KVM_GMEM_LEAVE_DIRECT_MAP = 1, 2
-"""The ioctls of a file."""
 
 
 class WindowEntry(PageCacheEntry, extends=True):
@@ -106,7 +104,7 @@ class KeepInDirectMap(DirectMapInPageCache):
         entry.kept = kept
 
 
-class LookupInWindow(KeepInDirectMap):
+class LookupInWindow(LookupByPage, KeepInDirectMap):
     """mm: gup: hand out pages of AS_NO_DIRECT_MAP mappings that are in the direct map."""
 
     supports = frozenset({"gmem-window"})
@@ -114,17 +112,11 @@ class LookupInWindow(KeepInDirectMap):
     @atomic
     def gup_fast_folio_allowed(self, page: Page) -> bool:
         """Allow a page that is kept."""
-        mapping = page.mapping
-        if page.anon or mapping is None or not mapping.no_direct_map:
+        if super().gup_fast_folio_allowed(page):
             return True
-        entry = mapping.i_pages[page.index]
-        assert isinstance(entry, WindowEntry)
-        return entry.kept
-
-    def check_vma_flags(self, vma: Vma, write: bool) -> bool:
-        """Allow any mapping but that of a device: what matters is the page."""
-        allowed = vma.writable if write else vma.readable
-        return vma.present and allowed and not vma.pfnmap
+        mapping = page.mapping
+        assert mapping is not None
+        return self.is_kept(mapping, page.index)
 
     def get_user_pages_unlocked(self, mm: MmStruct, address: Hva, write: bool = True, pin: bool = False) -> Pfn:
         """Refuse a page that is not kept, as the fast path does."""

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import Call
 
@@ -26,3 +30,16 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_search(pfncache: C
     run = pfncache("compare", "plan", *SCENARIO, "--svg", str(tmp_path / "no" / "compare.svg"))
     assert run.code == 2
     assert f"there is no folder {tmp_path / 'no'}" in run.err
+
+
+def test_a_picture_that_cannot_be_written_loses_nothing(pfncache: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is found to be full when the picture is written, after the search."""
+
+    def full(figure: object, path: Path, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    run = pfncache("compare", "plan", *SCENARIO, "--svg", "full.svg")
+    assert run.code == 2
+    assert "What breaks, against mainline" in run.out
+    assert "cannot write full.svg: No space left on device" in run.err

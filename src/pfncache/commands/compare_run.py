@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,17 @@ class CompareOptions:
     processes: int | None
 
 
+@contextmanager
+def _usage_of_pictures() -> Iterator[None]:
+    """Raise a usage error for a picture that cannot be drawn or written."""
+    from pfncache.picture import PictureError
+
+    try:
+        yield
+    except PictureError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def run(options: CompareOptions) -> ExitStatus:
     """Search, run the models, and show. Returns the exit status."""
     from pfncache.compare.comparison import columns
@@ -33,16 +46,14 @@ def run(options: CompareOptions) -> ExitStatus:
     from pfncache.compare.view import print_document, show
     from pfncache.designs.catalogue import COMPARED, DESIGNS
     from pfncache.matrix.paths import PATHS
-    from pfncache.picture import PictureError, check_picture
+    from pfncache.picture import check_picture
     from pfncache.verify.selection import Extent, Selection
     from pfncache.verify.session import SearchOptions, Session
     from pfncache.verify.view import run_with_progress
 
     if options.picture is not None:
-        try:
+        with _usage_of_pictures():
             check_picture(options.picture)
-        except PictureError as error:
-            raise click.UsageError(str(error)) from None
     with usage_errors():
         named = Selection.of(options.designs, rename=True)
         designs = list(named.designs) or [DESIGNS[name] for name in COMPARED]
@@ -56,10 +67,11 @@ def run(options: CompareOptions) -> ExitStatus:
     with progress("compare", len(designs) * len(PATHS), work="paths run") as advance:
         for column in found:
             column.fill(lambda name: advance(name, ""))
-    if options.picture is not None:
-        draw(found, options.picture)
     if options.as_json:
         print_document(found, __version__)
     else:
         show(found)
+    if options.picture is not None:
+        with _usage_of_pictures():
+            draw(found, options.picture)
     return ExitStatus.INCOMPLETE if any(c.outcome.incomplete for c in found) else ExitStatus.OK

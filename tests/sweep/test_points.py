@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pfncache.designs.catalogue import rfc_v4_on_7_3
-from pfncache.scenarios.space.names import point_named, scenario_of
+from pfncache.scenarios.space.names import point_named, scenario_of, values_of_name
 from pfncache.sweep.job import Limits, SweepJob, SweepRow, run_job
 from pfncache.sweep.runner import drawn
 from pfncache.sweep.store import Store
@@ -35,6 +36,15 @@ def test_jobs_are_those_of_the_memory_that_a_design_has() -> None:
     assert len(found.points) == 200
     assert {job.scenario for job in work if job.design == "rfc-v4"} == {point.name for point in found.points}
     assert {str(job.scenario).split("/")[1] for job in work if job.design == "mainline-7.3"} == {"anon"}
+
+
+def test_jobs_of_points_that_are_alike_follow_each_other() -> None:
+    """A worker keeps what it compiled last: 1.8 x on the CPU time of 200 points, against the order of the sample."""
+    found, work = drawn(("mainline-7.3", "rfc-v4"), 200, 5, ["anon", "memfd"])
+    names = [str(job.scenario) for job in work]
+    assert sorted(names[:200]) == sorted(names[200:]) == sorted(point.name for point in found.points)
+    operations = [(values["memory"], values["operation"]) for values in map(values_of_name, names[:200])]
+    assert len(list(itertools.groupby(operations))) == len(set(operations))
 
 
 def test_a_space_of_a_file(tmp_path: Path) -> None:

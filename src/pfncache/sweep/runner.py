@@ -14,6 +14,7 @@ from typing import Any
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.interrupts import interruptible, reraise
 from pfncache.scenarios.shape import Shape, ShapeBounds
+from pfncache.scenarios.space.point import Point
 from pfncache.scenarios.space.sampling import Sample, sample
 from pfncache.sweep.job import FileVersion, Limits, SweepJob, SweepRow, lost_row, run_job
 from pfncache.sweep.sources import sources
@@ -47,7 +48,8 @@ def check_size(bounds: ShapeBounds, designs: int) -> None:
 def drawn(names: Iterable[str], size: int, seed: int, memory: Collection[str]) -> tuple[Sample, list[SweepJob]]:
     """Draw points of the space, and return a job for each design and point whose memory the design has.
 
-    The space is that of a file, if one has it. Raises UnknownName and UserFileError.
+    The jobs of points that have most values in common follow each other, as a worker keeps what it compiled last. The
+    space is that of a file, if one has it. Raises UnknownName and UserFileError.
     """
     chosen = Selection.of(names)
     files = {file.path: FileVersion.of(file.path) for file in chosen.files}
@@ -58,10 +60,15 @@ def drawn(names: Iterable[str], size: int, seed: int, memory: Collection[str]) -
     found = sample(min(size, MAX_JOBS), seed, kinds, chosen.space)
     return found, [
         SweepJob(design.name, point.name, file_of.get(id(design)), space_file)
-        for point in found.points
         for design in designs
+        for point in sorted(found.points, key=_likeness)
         if design.has(point["memory"])
     ]
+
+
+def _likeness(point: Point) -> tuple[str, ...]:
+    """Return the key by which points are near each other that share most compiled code."""
+    return (point["memory"], point["operation"], point["user"], point.name)
 
 
 def jobs(names: Iterable[str], shapes: Iterable[Shape]) -> list[SweepJob]:

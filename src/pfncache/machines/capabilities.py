@@ -52,7 +52,7 @@ class Capabilities:
     xen: int = 0
     """Result of KVM_CAP_XEN_HVM: the supported KVM_XEN_HVM_CONFIG_*."""
     delayed: bool = False
-    """Whether tasks can be stopped when a kernel function returns (StopPoint)."""
+    """Whether tasks can be stopped where a kernel function is entered or returns (StopPoint)."""
     parallel: bool = False
     """Whether threads run at the same time, so that races can happen by chance."""
     disposable: bool = False

@@ -18,6 +18,7 @@ from pfncache.linux.include.uapi import KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL, 
 from pfncache.machines.capabilities import Capabilities
 from pfncache.machines.program import GuestProgram
 from pfncache.machines.resource import (
+    LOOKUP,
     Closing,
     Delayed,
     OpenFile,
@@ -343,7 +344,7 @@ class Machine(Closing):
         """Start a concurrent task."""
 
     @abstractmethod
-    def delayed(self, function: Callable[[], T], stop: StopPoint = StopPoint.LOOKUP) -> Delayed[T]:
+    def delayed(self, function: Callable[[], T], stop: StopPoint = LOOKUP) -> Delayed[T]:
         """Start a concurrent task that stops at a place in the kernel."""
 
     @abstractmethod

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import enum
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -76,19 +76,28 @@ class Task(ABC, Generic[T]):
         """Return its result or raise its exception; TimeoutError if it does not end in time."""
 
 
-class StopPoint(enum.Enum):
-    """Kernel function at whose return a task can be stopped."""
+@dataclass(frozen=True)
+class StopPoint:
+    """Where a task can be stopped: when a kernel function returns to it, or when it enters one."""
 
-    LOOKUP = "hva_to_pfn"
-    """A page was looked up by its user address; the result is not used yet."""
-    UNMAP = "try_to_unmap"
-    """A poisoned page is locked and unmapped from user page tables; its file still has it."""
-    UNREGISTER = "mmu_notifier_unregister"
-    """A VM that is being destroyed is not notified of invalidations any more."""
+    function: str
+    """The function's name in Linux."""
+    at_entry: bool = False
+
+    def __str__(self) -> str:
+        return f"{'entry' if self.at_entry else 'return'} of {self.function}()"
+
+
+LOOKUP = StopPoint("hva_to_pfn")
+"""A page was looked up by its user address; the result is not used yet."""
+UNMAP = StopPoint("try_to_unmap")
+"""A poisoned page is locked and unmapped from user page tables; its file still has it."""
+UNREGISTER = StopPoint("mmu_notifier_unregister")
+"""A VM that is being destroyed is not notified of invalidations any more."""
 
 
 class Delayed(Task[T], Generic[T]):
-    """A task that stops whenever it returns from the kernel function of a stop point."""
+    """A task that stops whenever it comes to its stop point."""
 
     @abstractmethod
     def stopped(self) -> bool:

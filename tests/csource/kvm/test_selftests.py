@@ -23,6 +23,8 @@ SOME = (
 KNOWN = {
     "gmem/bind-wrong-file": "the number of a file that is no guest_memfd stands for no file: EBADF instead of EINVAL",
     "limits/memslot-gmem": "numbers of the C do not wrap: an offset beyond 64 bits is not seen",
+    "limits/memslot": "numbers of the C do not wrap: a memslot beyond 64 bits is not seen",
+    "xen/no-shared-info": "the warning has the text of the C's condition",
     "xen/no-vcpu-info": "the warning has the text of the C's condition",
 }
 """Tests with another outcome from C, and why."""

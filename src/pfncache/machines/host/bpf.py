@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Widen a race window of an unmodified kernel: an eBPF program on a kretprobe spends time when a function returns.
+"""Widen a race window of an unmodified kernel: an eBPF program on a kprobe spends time where a function is entered, or
+returns.
 
 Uses bpf(2) and perf_event_open(2) directly: no libbpf, no BTF, no module. Only one thread is delayed.
 include/uapi/linux/bpf.h, perf_event.h; Documentation/trace/kprobes.rst.
@@ -162,10 +163,14 @@ def _symbol(function: str) -> str:
     return str(names[0]) if names else function
 
 
-def _attach(program_fd: int, symbol: str) -> int:
+def _attach(program_fd: int, symbol: str, at_entry: bool) -> int:
     name = create_string_buffer(symbol.encode())
     attributes = PerfEventAttr(
-        int(KPROBE_TYPE.read_text()), sizeof(PerfEventAttr), _RETPROBE, 1, kprobe_func=addressof(name)
+        int(KPROBE_TYPE.read_text()),
+        sizeof(PerfEventAttr),
+        0 if at_entry else _RETPROBE,
+        1,
+        kprobe_func=addressof(name),
     )
     # A kprobe fires on every processor, whatever the argument `cpu` is.
     result = _libc.syscall(SYS_PERF_EVENT_OPEN, ctypes.byref(attributes), -1, 0, -1, PERF_FLAG_FD_CLOEXEC)
@@ -179,19 +184,19 @@ def _attach(program_fd: int, symbol: str) -> int:
     return fd
 
 
-def _attach_to(program_fd: int, function: str) -> int:
+def _attach_to(program_fd: int, place: StopPoint) -> int:
     try:
-        return _attach(program_fd, function)
+        return _attach(program_fd, place.function, place.at_entry)
     except OSError as error:
         if error.errno != errno.ENOENT:
             raise
-        return _attach(program_fd, _symbol(function))
+        return _attach(program_fd, _symbol(place.function), place.at_entry)
 
 
-class ReturnDelay(Closing):
-    """Delays a thread whenever a kernel function returns to it."""
+class Delay(Closing):
+    """Delays a thread whenever it comes to a stop point."""
 
-    def __init__(self, function: str, thread: int) -> None:
+    def __init__(self, place: StopPoint, thread: int) -> None:
         self._fds: list[int] = []
         try:
             calls = _bpf(BPF_MAP_CREATE, MapCreate(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1), "BPF_MAP_CREATE")
@@ -199,7 +204,7 @@ class ReturnDelay(Closing):
             loaded = _load(program(thread, ROUNDS, calls))
             self._fds.append(loaded)
             _calls_itself(calls, loaded)
-            self._fds += [_attach_to(loaded, function) for _ in range(COPIES)]
+            self._fds += [_attach_to(loaded, place) for _ in range(COPIES)]
         except OSError:
             self.close()
             raise
@@ -211,7 +216,7 @@ class ReturnDelay(Closing):
 
 
 class DelayedTask(ThreadTask[T], Delayed[T]):
-    """A thread to which the kernel function of a stop point returns late."""
+    """A thread that is late at its stop point."""
 
     def __init__(self, function: Callable[[], T], stop: StopPoint) -> None:
         self._attached = threading.Event()
@@ -220,7 +225,7 @@ class DelayedTask(ThreadTask[T], Delayed[T]):
         super().__init__(self._begin)
         self._named.wait()
         try:
-            self._delay = ReturnDelay(stop.value, self._thread_id)
+            self._delay = Delay(stop, self._thread_id)
         finally:
             self._attached.set()
 

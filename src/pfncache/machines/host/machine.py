@@ -43,7 +43,7 @@ from pfncache.machines.host.task import WINDOW_BYTES, ThreadTask, Worker, ZapWin
 from pfncache.machines.host.userfaultfd import AsyncWriteTracking, HostUserfaultfd, supported_modes
 from pfncache.machines.host.vm import HostVm
 from pfncache.machines.machine import Machine, SyscallError
-from pfncache.machines.resource import OpenFile, StopPoint
+from pfncache.machines.resource import LOOKUP, OpenFile, StopPoint
 
 T = TypeVar("T")
 _HOLES = 1 << 44
@@ -202,8 +202,8 @@ class KvmMachine(KvmHost, Machine):
         """Start a thread."""
         return ThreadTask(function, self._workers.pop() if self._workers else None)
 
-    def delayed(self, function: Callable[[], T], stop: StopPoint = StopPoint.LOOKUP) -> bpf.DelayedTask[T]:
-        """Start a thread to which a kernel function returns late."""
+    def delayed(self, function: Callable[[], T], stop: StopPoint = LOOKUP) -> bpf.DelayedTask[T]:
+        """Start a thread that is late at its stop point."""
         return bpf.DelayedTask(function, stop)
 
     def orphan_vms(self, build: Callable[[Machine], int]) -> HostOrphanedVms:

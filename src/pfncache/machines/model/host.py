@@ -71,11 +71,7 @@ class ModelHost:
         self.kernel = cast("HostKernel", design.kernel(HostLayer)(pages=pages, user_pages=user_pages))
         self.mm = self.kernel.new_mm("mm")
         self.tasks = Tasks(self.mm)
-        self.kernel.host_tasks = self.tasks
-        self.kernel.host_registrations = []
-        self.kernel.host_again = False
-        self.kernel.host_dmesg = []
-        self.kernel.host_written = set()
+        self.kernel.host_begin(self.tasks)
         self.vms: list[Kvm] = []
         """VMs that are not destroyed."""
         self._closed_vms: list[Kvm] = []

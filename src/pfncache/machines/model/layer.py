@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import errno
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmMemorySlot
-from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
+from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.preempt import current_thread_info
 from pfncache.linux.include.linux.sched import current
-from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
+from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Sequence
 from pfncache.linux.include.uapi import (
     KVM_X86_DEFAULT_VM,
     UFFDIO_REGISTER_MODE_MINOR,
@@ -24,9 +27,19 @@ from pfncache.linux.mm.mmu_notifier import MmuNotifier
 from pfncache.linux.virt.kvm.kvm_main.gfn_to_pfn import GfnToPfn
 from pfncache.linux.virt.kvm.kvm_main.memslots import Memslots
 from pfncache.linux.virt.kvm.pfncache import Pfncache
+from pfncache.machines.machine import SyscallError
 from pfncache.machines.model.tasks import Tasks
 from pfncache.machines.model.xen_layer import XenLayer
-from pfncache.machines.resource import StopPoint
+from pfncache.machines.resource import UNMAP, StopPoint
+
+MODEL_NAMES = {UNMAP.function: "unmap_mapping_folio"}
+"""Functions of the model that have other names than Linux's."""
+RELEASES = ("kvm_release_page_unused", "put_looked_up")
+"""Functions that release the page of a lookup: the model's, or the C's, and the one that stands for it in C."""
+
+
+def _nothing() -> None:
+    """Neither before a function nor after it."""
 
 
 @dataclass
@@ -120,38 +133,6 @@ class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap, MmuNotifie
         self.host_again = self.host_again or again
         return again
 
-    def hva_to_pfn(self, hva: Hva) -> Pfn:
-        """cond_resched() of the loop in hva_to_pfn_retry(); a task with this stop point stops after its lookup.
-
-        Linux: virt/kvm/kvm_main.c hva_to_pfn(), v7.3.4.
-        """
-        self._before_lookup()
-        pfn = super().hva_to_pfn(hva)
-        self._stop_at(StopPoint.LOOKUP)
-        return pfn
-
-    def c_hva_to_pfn(self, *arguments: Any, **members: Any) -> Any:
-        """The same for the C's hva_to_pfn(), which C calls."""
-        self._before_lookup()
-        found = super().c_hva_to_pfn(*arguments, **members)  # type: ignore[misc]
-        self._stop_at(StopPoint.LOOKUP)
-        return found
-
-    def _before_lookup(self) -> None:
-        if self.host_again:
-            self.host_again = False
-            self.host_tasks.resched()
-
-    def unmap_mapping_folio(self, mapping: AddressSpace, index: Pgoff) -> None:
-        """A task with this stop point stops when the page is unmapped."""
-        super().unmap_mapping_folio(mapping, index)
-        self._stop_at(StopPoint.UNMAP)
-
-    def mmu_notifier_unregister(self, kvm: Kvm, mm: MmStruct) -> None:
-        """A task with this stop point stops when the VM has unsubscribed."""
-        super().mmu_notifier_unregister(kvm, mm)
-        self._stop_at(StopPoint.UNREGISTER)
-
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:
         """Zap every SPTE of a default VM, as with KVM_X86_QUIRK_SLOT_ZAP_ALL: the guest's next accesses are faults.
 
@@ -163,7 +144,47 @@ class HostLayer(Pfncache, GfnToPfn, Memslots, XenLayer, Memory, Mmap, MmuNotifie
             with write_lock(kvm.mmu_lock):
                 self.kvm_unmap_gfn_range(kvm, 0, len(kvm.sptes), True, True)
 
-    def _stop_at(self, place: StopPoint) -> None:
-        task = current()
-        if task.host_delayed == place.value:
-            self.host_tasks.wait(lambda: task.host_delayed == "", "the end of its delay")
+    def host_begin(self, tasks: Tasks) -> None:
+        """Begin to run tasks.
+
+        The loop in hva_to_pfn_retry() has a cond_resched() where it releases the page of its last lookup.
+        """
+        self.host_tasks = tasks
+        self.host_registrations = []
+        self.host_again = False
+        self.host_dmesg = []
+        self.host_written = set()
+        for name in RELEASES:
+            self._wrap(name, after=self._resched)
+
+    def _resched(self) -> None:
+        if self.host_again:
+            self.host_again = False
+            self.host_tasks.resched()
+
+    def host_stops_at(self, place: StopPoint) -> None:
+        """Let tasks with this stop point stop there. Raises SyscallError if no function has the name."""
+
+        def stop() -> None:
+            task = current()
+            if task.host_delayed == str(place):
+                self.host_tasks.wait(lambda: task.host_delayed == "", "the end of its delay")
+
+        name = MODEL_NAMES.get(place.function, place.function)
+        if not (self._wrap(name, before=stop) if place.at_entry else self._wrap(name, after=stop)):
+            raise SyscallError(errno.ENOENT, "perf_event_open")
+
+    def _wrap(self, name: str, before: Callable[[], None] = _nothing, after: Callable[[], None] = _nothing) -> bool:
+        """Call more before and after a function, be it Python's or C's. Returns whether there is one."""
+        functions = {each: getattr(self, each) for each in (name, f"c_{name}") if callable(getattr(self, each, None))}
+        for each, function in functions.items():
+
+            @functools.wraps(function)
+            def wrapped(*arguments: Any, function: Callable[..., Any] = function, **members: Any) -> Any:
+                before()
+                found = function(*arguments, **members)
+                after()
+                return found
+
+            setattr(self, each, wrapped)
+        return bool(functions)

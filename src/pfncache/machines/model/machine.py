@@ -36,7 +36,7 @@ from pfncache.machines.model.show import page_text
 from pfncache.machines.model.tasks import ModelTask
 from pfncache.machines.model.userfaultfd import ModelUserfaultfd, ModelWindow, ModelWriteTracking
 from pfncache.machines.model.vm import ModelVm, no_such_type
-from pfncache.machines.resource import OpenFile, OrphanedVms, StopPoint, Task
+from pfncache.machines.resource import LOOKUP, OpenFile, OrphanedVms, StopPoint, Task
 
 T = TypeVar("T")
 MMAP_MIN_ADDR = 0x10000
@@ -212,9 +212,10 @@ class ModelMachine(ModelHost, Machine):
         """Start another task of the process, which runs until it blocks."""
         return self.tasks.start(function)
 
-    def delayed(self, function: Callable[[], T], stop: StopPoint = StopPoint.LOOKUP) -> ModelTask[T]:
+    def delayed(self, function: Callable[[], T], stop: StopPoint = LOOKUP) -> ModelTask[T]:
         """Start another task, which runs up to the stop point."""
-        return self.tasks.start(function, stop.value)
+        self.kernel.host_stops_at(stop)
+        return self.tasks.start(function, str(stop))
 
     def orphan_vms(self, build: Callable[[Machine], int]) -> ModelOrphanedVms:
         """Run `build` in another address space, which exits afterwards."""

@@ -18,7 +18,7 @@ from pfncache.linux.include.uapi import (
     XEN_LONG_MODE,
 )
 from pfncache.machines.machine import Machine
-from pfncache.machines.resource import StopPoint
+from pfncache.machines.resource import UNREGISTER
 from pfncache.selftests.selftest import SelftestSkipped, Suite, check, delayed, disposable
 from pfncache.selftests.suites.testbed import ANON, SECOND, Testbed
 from pfncache.selftests.suites.widened import dontneed, late, nothing
@@ -50,7 +50,7 @@ def _timer_seconds(machine: Machine) -> float:
         bed.vm.close()
         return time.monotonic() - started
 
-    return TIMER_SHARE * machine.delayed(timed, StopPoint.UNREGISTER).result()
+    return TIMER_SHARE * machine.delayed(timed, UNREGISTER).result()
 
 
 def _destroyed(take: Take, timer: bool, deactivate: bool, machine: Machine) -> bool:
@@ -83,7 +83,7 @@ def _attempt(take: Take, timer: bool, deactivate: bool, machine: Machine) -> boo
             bed.vcpu.xen_vcpu_set_attr(KVM_XEN_VCPU_ATTR_TYPE_TIMER, PORT, expires)
         bed.vm.close()
 
-    task = late(machine, close, StopPoint.UNREGISTER)
+    task = late(machine, close, UNREGISTER)
     take(bed, hva)
     early = old.read(XEN_LONG_MODE.pending, 512) != bytes(512)
     machine.sleep(max(0.0, began[0] + seconds - time.monotonic()) + AFTER_SECONDS)

@@ -24,7 +24,7 @@ from pfncache.linux.include.uapi import (
     XEN_LONG_MODE,
 )
 from pfncache.machines.machine import Machine, SyscallError
-from pfncache.machines.resource import Delayed, StopPoint
+from pfncache.machines.resource import LOOKUP, UNMAP, Delayed, StopPoint
 from pfncache.selftests.selftest import (
     SelftestSkipped,
     Suite,
@@ -73,13 +73,13 @@ def nothing(bed: Testbed, hva: int) -> None:
     """The page stays."""
 
 
-def late(machine: Machine, call: Callable[[], None], stop: StopPoint = StopPoint.LOOKUP) -> Delayed[None]:
-    """Start a call that is delayed when a kernel function returns to it."""
+def late(machine: Machine, call: Callable[[], None], stop: StopPoint = LOOKUP) -> Delayed[None]:
+    """Start a call that is delayed at a stop point."""
     try:
         task = machine.delayed(call, stop)
     except SyscallError as error:
-        raise SelftestSkipped(f"no eBPF on a kretprobe: {error}") from None
-    check(task.stopped(), f"{stop.value}() does not return late")
+        raise SelftestSkipped(f"no eBPF at the {stop}: {error}") from None
+    check(task.stopped(), f"no delay at the {stop}")
     return task
 
 
@@ -187,7 +187,7 @@ def _failure(backing: Backing, take: Callable[[Testbed, int], object], machine: 
     bed = backing.build(machine)
     for page in range(bed.hva, bed.hva + FAILED_PAGES * PAGE_SIZE, PAGE_SIZE):
         machine.touch(page)
-        failure = late(machine, partial(machine.madvise, page, PAGE_SIZE, MADV_HWPOISON), StopPoint.UNMAP)
+        failure = late(machine, partial(machine.madvise, page, PAGE_SIZE, MADV_HWPOISON), UNMAP)
         other = machine.start(partial(take, bed, page))
         other.blocked(0.1)
         failure.release()

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -35,8 +35,9 @@ END_SECONDS = 30.0
 """Time for a command to end after SIGTERM."""
 VARIANT = "review"
 """Name of the kernel that is built, which the next review replaces."""
-FAILED = (0, 1)
-"""Exit statuses of selftest whose document has every test's result."""
+ERROR = "Error: "
+WITH_RESULTS = (0, 1, 4)
+"""Exit statuses of selftest whose document has every test's result: as expected, not, all skipped."""
 
 
 @dataclass(kw_only=True)
@@ -82,15 +83,35 @@ class KernelRun:
 
     def selftest(self) -> tuple[str, list[ReviewFinding]]:
         """Run the selftests on the kernel. Returns a line on them, and what differs from the C; raises StageFailed."""
-        code, out, err = self._run(["selftest", "--kernel", self.name, "--json", *self.tests])
-        if code not in FAILED:
-            raise StageFailed(_last(err) or f"selftest ended with {code}")
-        document = json.loads(out)
-        (column,) = document["kernels"]
+        column = self._column(self.on_kernel, self.tests)
         results = column["results"]
         counts = {v.value: sum(r["verdict"] == v.value for r in results) for v in SelftestVerdict}
         text = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         return f"{column['about']}: {text}", list(findings_of(results))
+
+    def results(self, where: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Run selftests of these names on a machine, by options of the command, as on_kernel and on_model.
+
+        Returns the result of each, as in the JSON document, by name. Raises StageFailed.
+        """
+        return {result["test"]: result for result in self._column(where, names)["results"]}
+
+    def _column(self, where: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+        code, out, err = self._run(["selftest", *where, "--json", *names])
+        if code not in WITH_RESULTS:
+            raise StageFailed(_last(err) or f"selftest ended with {code}")
+        (column,) = json.loads(out)["kernels"]
+        return dict(column)
+
+    @property
+    def on_kernel(self) -> tuple[str, ...]:
+        """The options of selftest for the kernel that was built."""
+        return "--kernel", self.name
+
+    @property
+    def on_model(self) -> tuple[str, ...]:
+        """The same for the model of the series."""
+        return "--machine", "model", "--design", str(self.series), "--base", self.base
 
     def _run(self, words: list[str]) -> tuple[int, str, str]:
         """Run a command of ours to its end, or until it is stopped. Returns its exit status, output, and progress."""
@@ -138,5 +159,7 @@ def findings_of(results: list[dict[str, Any]]) -> Iterator[ReviewFinding]:
 
 
 def _last(text: str) -> str:
+    """Return the line of a command's output that says how it ended: its error, or else its last line."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else ""
+    errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
+    return (errors or lines or [""])[-1]

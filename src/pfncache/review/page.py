@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pfncache.check.compile.source import CompileError
 from pfncache.designs.design import Design
 from pfncache.review.explorer.finding import ExplorerFinding
 from pfncache.review.report import ReviewFinding, ReviewReport
@@ -50,12 +49,8 @@ def _subject(report: ReviewReport, number: int) -> str:
 
 def _recording(finding: ReviewFinding, design: Design | None, scenario: Scenario | None) -> Recording | None:
     """Return every step; None where the trace alone is known."""
-    from pfncache.review.explorer.recorder import record, searchable  # noqa: PLC0415 (it imports Numba)
+    from pfncache.review.explorer.recorder import recording_of  # noqa: PLC0415 (it imports Numba)
 
-    schedule = finding.trace.schedule if finding.trace is not None else None
-    if design is None or scenario is None or schedule is None:
+    if design is None or scenario is None or finding.trace is None:
         return None
-    try:
-        return record(searchable(design, scenario), schedule, finding.violated).recording
-    except CompileError:
-        return None
+    return recording_of(design, scenario, finding.trace.schedule, finding.violated)

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from pfncache.check.compile.source import CompileError
 from pfncache.designs.design import Design
 from pfncache.interrupts import Terminated
-from pfncache.review import barriers, costs, patches, reach, verdicts
+from pfncache.review import barriers, confirm, costs, patches, reach, verdicts
 from pfncache.review.kernel import KernelRun
 from pfncache.review.patches import PatchStep
 from pfncache.review.report import FindingKind, PatchState, ReviewFinding, ReviewReport, StageState, Weight
@@ -19,7 +19,7 @@ from pfncache.review.stages import Note, StageFailed, Stages
 from pfncache.review.submission import Submission
 from pfncache.review.verdicts import Plan
 from pfncache.scenarios.scenario import Scenario
-from pfncache.series.step import SeriesStep
+from pfncache.series.step import SeriesStep, mainline_of
 from pfncache.verify.base import base_below
 from pfncache.verify.design_outcome import DesignOutcome
 from pfncache.verify.identity import changed_functions
@@ -72,6 +72,9 @@ class ReviewSession:
         """By stage."""
         self._ordered: frozenset[str] = frozenset()
         """Functions whose barriers litmus tests have asked about, without a difference."""
+        self._build_ended = Event()
+        self._on_kernel: dict[tuple[str, str], str] = {}
+        """What the kernel did of a violation, by the identity of its finding."""
 
     def run(self) -> None:
         """Do every stage. What fails or is interrupted leaves a report of the rest."""
@@ -85,6 +88,8 @@ class ReviewSession:
             if self._whole is not None and self._whole.is_searched:
                 self.stages.run(REACH, self._reach)
                 self.stages.run(COSTS, self._costs)
+            beside.append(Thread(target=self._violations_on_kernel, daemon=True))
+            beside[-1].start()
             for thread in beside:
                 while thread.is_alive() and not self.stages.is_over:
                     thread.join(0.2)
@@ -135,7 +140,7 @@ class ReviewSession:
         outcome = self._outcomes.get(last.patch.number) if last is not None else None
         found = [self._weighed(finding) for some in self._findings.values() for finding in some]
         if last is not None:
-            found += verdicts.findings_of(self._outcomes, self.submission, last.patch.number)
+            found += map(self._tried, verdicts.findings_of(self._outcomes, self.submission, last.patch.number))
         order = list(FindingKind)
         return ReviewReport(
             name=self.submission.name,
@@ -156,6 +161,11 @@ class ReviewSession:
         if finding.kind is FindingKind.UNSEEN and finding.function in self._ordered:
             return replace(finding, own_weight=Weight.NOTE)
         return finding
+
+    def _tried(self, finding: ReviewFinding) -> ReviewFinding:
+        """Return a finding with what the kernel did."""
+        said = self._on_kernel.get(finding.identity)
+        return replace(finding, details=(*finding.details, f"On the kernel: {said}")) if said else finding
 
     # The stages
 
@@ -237,24 +247,44 @@ class ReviewSession:
 
     def _real_kernel(self) -> None:
         kernel = self._kernel
-        if kernel is None:
-            self.stages.skip(BUILD, self._no_kernel, is_wanted=False)
+        try:
+            if kernel is None:
+                self.stages.skip(BUILD, self._no_kernel, is_wanted=False)
+            elif any(step.patch.state is PatchState.NOT_APPLIED for step in self._steps):
+                self.stages.skip(BUILD, "the series does not apply", is_wanted=True)
+            else:
+                self.stages.run(BUILD, kernel.build)
+        finally:
+            self._build_ended.set()
+        built = self.stages.record(BUILD)
+        if built is None or kernel is None:
             return
-        if any(step.patch.state is PatchState.NOT_APPLIED for step in self._steps):
-            self.stages.skip(BUILD, "the series does not apply", is_wanted=True)
-            return
+        if built.state is StageState.FAILED and COMPILER.match(built.text):
+            self._findings[BUILD] = [
+                ReviewFinding(kind=FindingKind.BUILD, subject=built.text.partition(":")[0], text=built.text)
+            ]
 
         def selftests() -> str:
             text, self._findings[SELFTESTS] = kernel.selftest()
             return text
 
-        self.stages.run(BUILD, kernel.build)
-        built = self.stages.record(BUILD)
-        assert built is not None
         if built.state is StageState.DONE:
             self.stages.run(SELFTESTS, selftests)
-            self.stages.skip(CONFIRM, "not tried: no selftest is made of a trace", is_wanted=False)
-        elif built.state is StageState.FAILED and COMPILER.match(built.text):
-            self._findings[BUILD] = [
-                ReviewFinding(kind=FindingKind.BUILD, subject=built.text.partition(":")[0], text=built.text)
-            ]
+
+    def _violations_on_kernel(self) -> None:
+        """Once there is a kernel, make selftests of the violations, beside the others."""
+        self._build_ended.wait()
+        built, kernel = self.stages.record(BUILD), self._kernel
+        if kernel is None or built is None or built.state is not StageState.DONE:
+            return
+
+        def work() -> str:
+            tries = confirm.Tries(kernel=kernel, base=mainline_of(kernel.base).name)
+            for finding in self.report.findings:
+                scenario = self.scenarios.get(finding.scenario)
+                design = self.designs.get(finding.patch or 0)
+                if finding.kind is FindingKind.VIOLATION and scenario is not None and design is not None:
+                    self._on_kernel[finding.identity] = tries.of(finding, design, scenario)
+            return tries.text
+
+        self.stages.run(CONFIRM, work)

@@ -16,6 +16,7 @@ from pfncache.selftests.suites import (
     races,
     series,
     slots,
+    traced,
     vm_destroy,
     widened,
     xen,
@@ -30,4 +31,9 @@ SUITES = (
     xen_vcpu.TIMERS, hyperv.SUITE, nested.SUITE,
 )  # fmt: skip
 SELFTESTS: dict[str, Selftest] = {test.name: test for suite in SUITES for test in suite.tests}
-"""Every test, by name."""
+"""Every test with a purpose of its own, by name."""
+
+
+def find(name: str) -> Selftest | None:
+    """Return the test of a full name, or one that its name describes (suites/traced.py); None if there is none."""
+    return SELFTESTS.get(name) or traced.find(name)

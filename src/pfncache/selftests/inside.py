@@ -11,7 +11,7 @@ from functools import partial
 
 from pfncache.machines.host import pace
 from pfncache.machines.host.machine import KvmMachine
-from pfncache.selftests import SELFTESTS
+from pfncache.selftests import find
 from pfncache.selftests.identify import Host, identify_kernel
 from pfncache.selftests.outcome import SelftestOutcome, perform
 
@@ -30,4 +30,6 @@ def identify_here(factor: float, reference: float) -> Host:
 def perform_named(name: str, factor: float, reference: float) -> SelftestOutcome:
     """Run the selftest of that name on the kernel of this guest, which is disposable, at a pace."""
     pace.calibrate(factor, reference)
-    return perform(partial(KvmMachine, disposable=True), SELFTESTS[name])
+    test = find(name)
+    assert test is not None, name
+    return perform(partial(KvmMachine, disposable=True), test)

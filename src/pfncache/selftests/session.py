@@ -12,7 +12,7 @@ from pfncache.designs.design import Design
 from pfncache.kernels.image import Image
 from pfncache.machines.host import pace
 from pfncache.machines.vm.guest import Boot
-from pfncache.selftests import SELFTESTS
+from pfncache.selftests import SELFTESTS, find
 from pfncache.selftests.comparison import KernelResults
 from pfncache.selftests.expected import Expected, expected_of
 from pfncache.selftests.identify import Host, probe
@@ -42,11 +42,19 @@ class SelftestRequest:
 
 
 def select(names: Sequence[str]) -> list[Selftest]:
-    """Return the tests whose names start with one of these, or all without names. Raises NoSuchTest."""
+    """Return the tests whose names start with one of these, and those that a name describes; or all without names.
+
+    Raises NoSuchTest.
+    """
+    found = {name: test for name, test in SELFTESTS.items() if not names or name.startswith(tuple(names))}
     for name in names:
-        if not any(test.startswith(name) for test in SELFTESTS):
+        if any(test.startswith(name) for test in found):
+            continue
+        described = find(name)
+        if described is None:
             raise NoSuchTest(name)
-    return [test for name, test in SELFTESTS.items() if not names or name.startswith(tuple(names))]
+        found[name] = described
+    return list(found.values())
 
 
 def columns(request: SelftestRequest, machine: str | None, images: list[Image], boot: Boot) -> Iterator[Pending]:

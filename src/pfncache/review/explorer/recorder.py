@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pfncache.check.compile.source import Location
+from pfncache.check.compile.source import CompileError, Location
 from pfncache.check.path import Choice
 from pfncache.check.replay import Change, Ending, Moment, Replay
 from pfncache.check.result import Found
@@ -81,6 +81,18 @@ def record(search: Search, schedule: Schedule, property_name: str = "") -> Recor
         loop=loop,
     )
     return RecordedRun(recording=recording, ending=replay.ending)
+
+
+def recording_of(
+    design: Design, scenario: Scenario | str, schedule: Schedule | None, property_name: str
+) -> Recording | None:
+    """Return every step of a violation's interleaving; None where it is not known, or the system does not compile."""
+    if schedule is None:
+        return None
+    try:
+        return record(searchable(design, scenario), schedule, property_name).recording
+    except CompileError:
+        return None
 
 
 class _Objects:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from pfncache.check.system import Heap, System
 from pfncache.check.verdict import Verdict
 from pfncache.interrupts import interruptible, reraise
 from pfncache.scenarios.scenario import describe
+from pfncache.verify.garbage import Garbage
 from pfncache.verify.identity import functions_digest, recorded_calls
 from pfncache.verify.job import Job
 from pfncache.verify.kept_outcomes import KeptOutcomes
@@ -29,7 +29,7 @@ from pfncache.verify.reach import compared, results_of
 from pfncache.verify.systems import MissingFunction, make_system
 from pfncache.verify.trace import Trace
 from pfncache.verify.trace_builder import build, reason_of
-from pfncache.verify.workers import GC_THRESHOLD, LOST, Item, Result, Workers, usable_cores
+from pfncache.verify.workers import LOST, Item, Result, Workers, usable_cores
 
 OUT_OF_MEMORY = "out of memory"
 """What ended a search that found no memory."""
@@ -257,7 +257,7 @@ def run_batches(
     function: Callable[[Sequence[Item]], Iterator[Result]], batches: Sequence[Sequence[Item]], processes: int | None
 ) -> Iterator[tuple[Item, Result | None]]:
     """Apply a function that searches to batches of items, as run_jobs() does; None for what is lost."""
-    gc.set_threshold(GC_THRESHOLD)
+    garbage = Garbage()
     cores = min(processes or usable_cores(), usable_cores())
     # a first one here fills Numba's cache before the workers look for it
     here = batches[:1] if min(cores, len(batches)) > 1 else batches
@@ -265,6 +265,7 @@ def run_batches(
         for batch in here:
             for item, result in zip(batch, function(batch), strict=True):
                 yield item, result
+                garbage.collect()
                 reraise()
         for item, found in Workers(function, batches[len(here) :], cores).run():
             yield item, found

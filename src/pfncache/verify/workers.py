@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import os
 import signal
 from collections import Counter, deque
@@ -21,9 +20,8 @@ from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
 from pfncache.linux.include.uapi.linux.prctl import PR_SET_PDEATHSIG
+from pfncache.verify.garbage import Garbage
 
-GC_THRESHOLD = 200_000
-"""Allocations between two runs of the garbage collector: a compilation makes many small objects that live on."""
 QUEUED = 2
 """Batches that a worker has at a time: it begins the next one while the parent stores a result."""
 MAX_KILLS = 2
@@ -198,6 +196,7 @@ def _work(
 ) -> None:
     """Do what comes through the pipe until it is closed."""
     start_worker(parent)
+    garbage = Garbage()
     while True:
         try:
             batch, first = pipe.recv()
@@ -206,6 +205,7 @@ def _work(
         try:
             for result in function(batches[batch][first:]):
                 pipe.send(result)
+                garbage.collect()
         except BrokenPipeError:
             return
         except Exception as error:
@@ -216,11 +216,10 @@ def _work(
 
 
 def start_worker(parent: int) -> None:
-    """Initialise a worker process: die with the parent, leave Ctrl-C to it, and collect garbage rarely."""
+    """Initialise a worker process: die with the parent, and leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it has died before prctl()
         os._exit(0)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    gc.set_threshold(GC_THRESHOLD)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World, no_caches
+from pfncache.scenarios.world import World
 
 
 def _two_pages(w: World) -> World:
@@ -59,7 +59,7 @@ def clock_and_migrate(w: World) -> None:
     _collapse(w)
 
 
-@scenario(gfns=2, pages=5, caches=no_caches)
+@scenario(gfns=2, pages=5)
 def guest(w: World) -> None:
     """The pages of the guest are collapsed while it accesses both, and user space touches one."""
     _two_pages(w)

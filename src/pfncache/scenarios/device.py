@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _protect(w: World) -> World:
@@ -35,7 +35,7 @@ def activate_and_mprotect(w: World) -> None:
     _protect(w)
 
 
-@scenario(memory=MemoryKind.PFNMAP, caches=no_caches)
+@scenario(memory=MemoryKind.PFNMAP)
 def guest_and_mprotect(w: World) -> None:
     """The guest writes to device memory that becomes read-only, so that KVM emulates the write, and writable again."""
     write = w.call("run_guest_access", w.vcpu, 0, False)
@@ -90,7 +90,7 @@ def clock_and_protected_free(w: World) -> None:
     w.actor("driver", free, process=False)
 
 
-@scenario(caches=no_caches)
+@scenario
 def guest_and_free(w: World) -> None:
     """The guest writes to a driver's page while the driver frees it."""
     free = _free(w)

@@ -7,7 +7,7 @@ from pfncache.check.system import Call
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World, no_caches
+from pfncache.scenarios.world import World
 
 
 def _fork(w: World) -> tuple[MmStruct, Call]:
@@ -117,7 +117,7 @@ def hva_cache(w: World) -> None:
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.other_hva))
 
 
-@scenario(pages=4, caches=no_caches)
+@scenario(pages=4)
 def guest(w: World) -> None:
     """The guest writes to memory while the VMM forks and writes to it."""
     _touch(w)

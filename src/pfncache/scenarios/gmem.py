@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED, CACHE_USED, CLOCK_WRITTEN, GUEST_MAPPED
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 @scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, files=2, pages=4)
@@ -79,7 +79,7 @@ def split_brain(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=2, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=2)
 def dying_file(w: World) -> None:
     """A guest_memfd is closed while its slot is deleted and its memory fails."""
     w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
@@ -88,7 +88,7 @@ def dying_file(w: World) -> None:
     w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3)
 def bind_and_punch(w: World) -> None:
     """A slot is created over a guest_memfd that is punched."""
     w.do(w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
@@ -96,7 +96,7 @@ def bind_and_punch(w: World) -> None:
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3)
 def toggle_flag(w: World) -> None:
     """User space removes the guest_memfd flag of an existing slot, then punches the file."""
     w.cannot_reach("vmm: set_memory_region() succeeded", "KVM refuses to change a flag that is fixed at creation")
@@ -107,7 +107,7 @@ def toggle_flag(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
 def guest_faults(w: World) -> None:
     """The guest faults in a page of guest_memfd while it is punched and allocated again."""
     w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
@@ -123,7 +123,7 @@ def close_with_vm(w: World) -> None:
     w.actor("close", w.call("filp_close", w.gmem))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
 def failure_and_punch(w: World) -> None:
     """The memory of a page fails while it is punched."""
     w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
@@ -136,7 +136,7 @@ def _guest(w: World) -> World:
     return w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=2, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=2, pages=4)
 def fault_and_close(w: World) -> None:
     """The guest faults while the file is closed, and its slot deleted."""
     _guest(w)
@@ -144,7 +144,7 @@ def fault_and_close(w: World) -> None:
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, files=2, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, files=2, pages=4)
 def fault_and_rebind(w: World) -> None:
     """The guest faults while its slot is made again with another file, and the first one punched."""
     _guest(w)
@@ -156,7 +156,7 @@ def fault_and_rebind(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4)
 def fault_and_failure(w: World) -> None:
     """The guest faults twice while the memory fails."""
     _guest(w)
@@ -165,7 +165,7 @@ def fault_and_failure(w: World) -> None:
     w.actor("failure", w.call("memory_failure", w.mm, w.hva, w.gmem.f_mapping, 0))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=1, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=1)
 def no_memory(w: World) -> None:
     """The guest faults, and no page is free."""
     for target in ("guest: run_guest_access() succeeded", GUEST_MAPPED):
@@ -174,7 +174,7 @@ def no_memory(w: World) -> None:
     w.actor("guest", w.call("run_guest_access", w.vcpu, 0, False))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=4, slot_ids=2, gfns=2, file_pages=2, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=4, slot_ids=2, gfns=2, file_pages=2)
 def crossed_offsets(w: World) -> None:
     """Two slots have the pages of one file in the other order, and the guest faults while one is punched."""
     w.do(
@@ -187,7 +187,7 @@ def crossed_offsets(w: World) -> None:
     w.actor("allocate", w.call("kvm_gmem_allocate", w.gmem, 0, 1))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4, slots=3, slot_ids=2, gfns=2, files=2, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4, slots=3, slot_ids=2, gfns=2, files=2)
 def two_holes(w: World) -> None:
     """The guest faults in the page of its second slot while the files of both slots are punched."""
     w.do(
@@ -200,7 +200,7 @@ def two_holes(w: World) -> None:
     w.actor("punch'", w.call("kvm_gmem_punch_hole", w.files[1], 0, 1))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, slot_ids=2, gfns=2, file_pages=2, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3, slot_ids=2, gfns=2, file_pages=2)
 def bind_twice(w: World) -> None:
     """User space creates a second slot over a page that has one; the guest faults, and the page is punched."""
     w.do(
@@ -216,7 +216,7 @@ def bind_twice(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=2, slot_ids=2, gfns=2, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=2, slot_ids=2, gfns=2)
 def bind_past_the_end(w: World) -> None:
     """User space asks for a slot past the end of the file, then closes the file."""
     w.cannot_reach("vmm: set_memory_region() succeeded", "the file has no such page")
@@ -230,14 +230,14 @@ def bind_past_the_end(w: World) -> None:
 # Folios of two pages, in designs that have them
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, gfns=2, file_pages=2, pages=4, huge=True)
 def large_punch(w: World) -> None:
     """The guest faults in both pages of a guest_memfd of which the second is punched."""
     _guest_at_both(w).actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 1, 2))
     _may_be_refused(w, "punch: kvm_gmem_punch_hole() succeeded")
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, gfns=2, file_pages=2, pages=4, huge=True)
 def large_punch_mapped(w: World) -> None:
     """The second page of a guest_memfd that the guest has mapped is punched and allocated again; the guest faults."""
     w.do(w.call("run_guest_access", w.vcpu, 0, False))
@@ -259,7 +259,7 @@ def large_clock(w: World) -> None:
     _may_be_refused(w, "punch: kvm_gmem_punch_hole() succeeded")
 
 
-@scenario(memory=MemoryKind.GMEM_MMAP, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_MMAP, gfns=2, file_pages=2, pages=4, huge=True)
 def large_mapped(w: World) -> None:
     """User space touches the first page of a guest_memfd of which the second is punched; the guest faults there."""
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, w.gmem.f_mapping, 1))
@@ -269,7 +269,7 @@ def large_mapped(w: World) -> None:
     _may_be_refused(w, "punch: kvm_gmem_punch_hole() succeeded")
 
 
-@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True)
 def large_convert(w: World) -> None:
     """The second page of private memory is made shared, then punched, while the guest faults in the first."""
     w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.trace.events.kvm import GUEST_MAPPED, HUGE_MAPPED
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _touched(w: World) -> World:
@@ -18,14 +18,14 @@ def _access(w: World, gfn: int) -> World:
     return w.actor("guest", w.call("run_guest_access", w.vcpu, gfn << w.kernel.PAGE_SHIFT, False))
 
 
-@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, huge=True)
 def guest(w: World) -> None:
     """The guest faults in the first page of a huge page whose second page is zapped: the SPTE maps both, or one."""
     _access(_touched(w), 0).reaches(HUGE_MAPPED)
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 
 
-@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, huge=True)
 def mapped(w: World) -> None:
     """A huge SPTE is there when user space unmaps its first page; the guest accesses the second."""
     _touched(w).do(w.call("run_guest_access", w.vcpu, 0, False))
@@ -42,7 +42,7 @@ def clock(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, huge=True)
 def collapse(w: World) -> None:
     """The guest accesses two pages that khugepaged replaces by a huge page, which it maps then."""
     w.do(w.call("do_user_addr_fault", w.mm, w.hva), w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
@@ -57,14 +57,14 @@ def _access_first(w: World) -> World:
     return w.do(w.call("run_guest_access", w.vcpu, 0, False))
 
 
-@scenario(gfns=2, pages=4, slots=2, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, slots=2, huge=True)
 def log_on(w: World) -> None:
     """Logging is switched on for a huge page that the guest faults in."""
     _access(_touched(w), 0).reaches(HUGE_MAPPED)
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 2, w.hva, True))
 
 
-@scenario(gfns=2, pages=4, slots=2, huge=True, log_dirty=True, caches=no_caches)
+@scenario(gfns=2, pages=4, slots=2, huge=True, log_dirty=True)
 def log_off(w: World) -> None:
     """Logging is switched off, so that two SPTEs become one, while one of the pages is zapped and the guest faults."""
     _access_first(_touched(w)).reaches(HUGE_MAPPED)
@@ -73,7 +73,7 @@ def log_off(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 
 
-@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, huge=True)
 def collapse_and_migrate(w: World) -> None:
     """Two pages are collapsed by khugepaged while one is migrated and the guest accesses it."""
     w.do(w.call("do_user_addr_fault", w.mm, w.hva), w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
@@ -83,7 +83,7 @@ def collapse_and_migrate(w: World) -> None:
     w.actor("khugepaged", w.call("collapse_huge_page", w.mm, w.hva), process=False)
 
 
-@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, huge=True)
 def fault(w: World) -> None:
     """Two tasks touch the pages of a huge page, of which the second is unmapped."""
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
@@ -93,7 +93,7 @@ def fault(w: World) -> None:
     w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva))
 
 
-@scenario(gfns=2, pages=4, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, huge=True)
 def fault_protected(w: World) -> None:
     """User space touches the first page of two, of which the second is read-only; the guest writes to the second."""
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0), w.call("do_mprotect_pkey", w.mm, w.other_hva, False))
@@ -103,7 +103,7 @@ def fault_protected(w: World) -> None:
     _access(w, 1)
 
 
-@scenario(gfns=2, pages=4, slots=4, slot_ids=2, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, slots=4, slot_ids=2, huge=True)
 def two_slots(w: World) -> None:
     """The halves of a huge page are in two slots, of which the second is deleted while the guest faults in both."""
     _touched(w).do(
@@ -115,7 +115,7 @@ def two_slots(w: World) -> None:
     w.actor("vmm", w.call("set_memory_region", w.kvm, 1, 0, 0, w.other_hva))
 
 
-@scenario(gfns=2, pages=4, slots=2, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, slots=2, huge=True)
 def one_slot_is_left(w: World) -> None:
     """The slot has the second half of a huge page alone, where the guest faults."""
     _touched(w).do(
@@ -125,7 +125,7 @@ def one_slot_is_left(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-@scenario(gfns=2, pages=4, slots=2, huge=True, caches=no_caches)
+@scenario(gfns=2, pages=4, slots=2, huge=True)
 def misaligned(w: World) -> None:
     """The slot's first gfn has another last bit than its user address: no SPTE can map the huge page."""
     _touched(w).do(
@@ -136,7 +136,7 @@ def misaligned(w: World) -> None:
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))
 
 
-@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, shared_attribute=True, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, shared_attribute=True)
 def convert_half(w: World) -> None:
     """The guest faults in the shared half of a huge page whose other half is made private."""
     _access(_touched(w), 0)
@@ -144,7 +144,7 @@ def convert_half(w: World) -> None:
     w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 2, True))
 
 
-@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True)
 def convert_back(w: World) -> None:
     """Both halves of a huge page are made shared, one after the other, while the guest faults there."""
     _access(_touched(w), 0).reaches(HUGE_MAPPED)
@@ -155,7 +155,7 @@ def convert_back(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, shared_attribute=True, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM, gfns=2, file_pages=2, pages=4, huge=True, shared_attribute=True)
 def convert_mapped(w: World) -> None:
     """Half of a huge page that an SPTE maps is made private; the guest accesses the other half."""
     _access_first(_touched(w))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World, no_caches
+from pfncache.scenarios.world import World
 
 MAY_FAIL = "a lookup may have a reference on either page whenever KSM looks"
 
@@ -64,7 +64,7 @@ def activate(w: World) -> None:
     _merge(w, first=False)
 
 
-@scenario(gfns=2, pages=4, caches=no_caches)
+@scenario(gfns=2, pages=4)
 def guest(w: World) -> None:
     """KSM merges two pages that the guest writes to."""
     _mergeable(w)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.check.system import Call
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _to_be_refreshed(w: World) -> World:
@@ -41,7 +41,7 @@ def few_unrelated(w: World) -> None:
     w.actor("madvise", *(_unrelated(w),) * 3)
 
 
-@scenario(slots=2, caches=no_caches)
+@scenario(slots=2)
 def slot_update(w: World) -> None:
     """A slot is deleted while the process zaps memory in a loop."""
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))

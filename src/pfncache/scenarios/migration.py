@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _move(w: World) -> World:
@@ -34,7 +34,7 @@ def memfd_absent(w: World) -> None:
     _move(w.actor("vcpu", w.call("run_clock_update", w.vcpu)))
 
 
-@scenario(memory=MemoryKind.MEMFD, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.MEMFD, pages=4)
 def memfd_guest(w: World) -> None:
     """The page of a memfd is moved while the guest accesses it and user space touches it."""
     access = w.call("run_guest_access", w.vcpu, 0, False)
@@ -61,7 +61,7 @@ def gmem_unmapped(w: World) -> None:
     _move(w.actor("vcpu", update, update))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4)
 def gmem_guest(w: World) -> None:
     """The page of a guest_memfd is moved while the guest accesses it."""
     access = w.call("run_guest_access", w.vcpu, 0, False)
@@ -69,7 +69,7 @@ def gmem_guest(w: World) -> None:
     _move(w.actor("guest", access, access))
 
 
-@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=4)
 def gmem_punch(w: World) -> None:
     """The page of a guest_memfd is moved while it is punched and the guest faults."""
     access = w.call("run_guest_access", w.vcpu, 0, False)

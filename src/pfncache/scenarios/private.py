@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pfncache.linux.include.trace.events.kvm import GUEST_WRITTEN
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
-@scenario(memory=MemoryKind.GMEM, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM)
 def faults(w: World) -> None:
     """The guest faults in private memory while it is converted and punched."""
     w.actor("guest", w.call("run_guest_access", w.vcpu, 0, True))
@@ -25,7 +25,7 @@ def conversion_and_slot_update(w: World) -> None:
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
 
 
-@scenario(memory=MemoryKind.GMEM, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM)
 def fault_and_convert(w: World) -> None:
     """The guest faults, private and shared, while its memory is converted and converted back."""
     w.actor("private", w.call("run_guest_access", w.vcpu, 0, True))
@@ -37,7 +37,7 @@ def fault_and_convert(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM)
 def user_mapping(w: World) -> None:
     """User space maps the private file at the slot's user address, where KVM writes steal time."""
     for target in (GUEST_WRITTEN, "vmm: do_user_addr_fault() succeeded"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN, GUEST_MAPPED
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World, no_caches
+from pfncache.scenarios.world import World
 
 
 @scenario(log_dirty=True)
@@ -45,7 +45,7 @@ def move_logged(w: World) -> None:
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 2, w.hva, True))
 
 
-@scenario(slots=3, slot_ids=2, gfns=2, caches=no_caches)
+@scenario(slots=3, slot_ids=2, gfns=2)
 def overlap(w: World) -> None:
     """User space asks for a slot at the second page of another slot, then at the first; the guest faults there."""
     for target in ("vmm: set_memory_region() succeeded", "vmm: set_memory_region() #2 succeeded"):
@@ -119,13 +119,13 @@ def _touch_both(w: World) -> World:
     return w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
 
 
-@scenario(slots=4, slot_ids=2, gfns=2, caches=no_caches)
+@scenario(slots=4, slot_ids=2, gfns=2)
 def shared_user_page(w: World) -> None:
     """The guest faults at two gfns, whose slots have one user page, while the page is zapped."""
     _touch_both(_two_slots(w))
 
 
-@scenario(slots=4, slot_ids=2, gfns=2, caches=no_caches)
+@scenario(slots=4, slot_ids=2, gfns=2)
 def shared_user_page_is_mapped(w: World) -> None:
     """The guest accesses two gfns, which have one user page and an SPTE each, while the page is zapped."""
     _two_slots(w)

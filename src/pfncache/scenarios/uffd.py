@@ -6,7 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _registered(w: World) -> World:
@@ -88,7 +88,7 @@ def activate(w: World) -> None:
     _handler(w)
 
 
-@scenario(caches=no_caches)
+@scenario
 def guest(w: World) -> None:
     """The guest writes to a page that is write-protected."""
     _registered(w)

@@ -8,7 +8,7 @@ from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import World, no_caches
+from pfncache.scenarios.world import World
 from pfncache.scenarios.xen import shared_info, vcpu_info
 
 
@@ -47,7 +47,7 @@ def destroy_armed(w: World) -> None:
     w.actor("timer", Call(users.timer_irq, (w.kernel, w.kvm, w.vcpu, elsewhere)), process=False)
 
 
-@scenario(caches=no_caches)
+@scenario
 def exit_guest(w: World) -> None:
     """The process of a VM with an SPTE exits, while another one drops the last reference to the VM."""
     w.do(w.call("run_guest_access", w.vcpu, 0, False))

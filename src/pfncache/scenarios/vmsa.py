@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA
 from pfncache.scenarios.scenario import scenario
-from pfncache.scenarios.world import MemoryKind, World, no_caches
+from pfncache.scenarios.world import MemoryKind, World
 
 
 def _running(w: World, times: int = 1) -> World:
@@ -25,13 +25,13 @@ def _kick(w: World) -> World:
     return w.actor("kick", w.call("kvm_vcpu_kick", w.vcpu), process=False)
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def punch(w: World) -> None:
     """The VMSA is punched while the guest runs."""
     _punch(_running(w, times=2))
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def reload_and_punch(w: World) -> None:
     """A vCPU looks its VMSA up again while it is punched once more."""
     w.do(w.call("run_ap_creation", w.vcpu, w.gpa), w.call("run_snp_guest", w.vcpu))
@@ -40,26 +40,26 @@ def reload_and_punch(w: World) -> None:
     _punch(w.actor("vcpu", run, run))
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def two_punches(w: World) -> None:
     """The VMSA is punched twice at a time while the guest runs."""
     _punch(_running(w)).actor("punch'", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def punch_beside_kick(w: World) -> None:
     """The VMSA is punched while the guest runs, and the vCPU is kicked for another reason."""
     _punch(_kick(_running(w)))
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def mapped_punch_beside_kick(w: World) -> None:
     """The same with the VMSA mapped for the guest, so that the punch flushes TLBs."""
     w.do(w.call("run_guest_access", w.vcpu, w.gpa, True))
     _punch(_kick(_running(w)))
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def convert(w: World) -> None:
     """The page of the VMSA is made shared, then punched, while the guest runs."""
     _running(w, times=2)
@@ -70,7 +70,7 @@ def convert(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, slots=2, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO, slots=2)
 def slot_delete(w: World) -> None:
     """The slot of the VMSA is deleted, and its page punched, while the guest runs."""
     _running(w)
@@ -81,7 +81,7 @@ def slot_delete(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, slots=2, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO, slots=2)
 def mapped_slot_delete(w: World) -> None:
     """The same with the VMSA mapped for the guest, so that the deletion flushes TLBs."""
     w.do(w.call("run_guest_access", w.vcpu, w.gpa, True))
@@ -93,7 +93,7 @@ def mapped_slot_delete(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, slots=3, files=2, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO, slots=3, files=2, pages=4)
 def slot_replace(w: World) -> None:
     """A vCPU looks its VMSA up again while its slot is deleted and made again with another file."""
     w.do(w.call("run_ap_creation", w.vcpu, w.gpa), w.call("run_snp_guest", w.vcpu))
@@ -107,13 +107,13 @@ def slot_replace(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def close(w: World) -> None:
     """The guest_memfd of the VMSA is closed while the guest runs."""
     _running(w).actor("close", w.call("filp_close", w.gmem))
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, gfns=2, file_pages=2, pages=4, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO, gfns=2, file_pages=2, pages=4)
 def ap_creation(w: World) -> None:
     """The guest moves the VMSA of a running vCPU to another page, and the VMM punches the old one."""
     _running(w, times=2)
@@ -121,7 +121,7 @@ def ap_creation(w: World) -> None:
     _punch(w)
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, caches=no_caches)
+@scenario(memory=MemoryKind.GMEM_COCO)
 def ap_destruction(w: World) -> None:
     """The guest takes the VMSA of a running vCPU away, then its page is punched."""
     _running(w)

@@ -62,9 +62,10 @@ class Vmx(VmxNested):
         kvm = vcpu.kvm
         assert kvm is not None
         pfn = vcpu.virtual_apic_map.pfn
-        if self.mem_map[pfn].free:
-            report("use-after-free", f"L2 of {vcpu} writes the virtual-APIC page in pfn {pfn}, which is free")
-        self.host_write_tpr(pfn)
+        if self.pfn_valid(pfn):
+            if self.mem_map[pfn].free:
+                report("use-after-free", f"L2 of {vcpu} writes the virtual-APIC page in pfn {pfn}, which is free")
+            self.host_write_tpr(pfn)
         self.trace_l2_write(kvm, vcpu.virtual_apic_map.gfn, pfn)
 
     @part_of("vmx_vcpu_enter_exit")

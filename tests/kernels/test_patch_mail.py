@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfncache.kernels.patch_mail import SeriesError, read
+from pfncache.kernels.patch_mail import SeriesError, read, write_series
 from tests.kernels.posted import BEFORE, SOURCE, diff, folder, mail
 
 COVER = mail("[PATCH RFC v4 0/2] KVM: a series", " 1 file changed\n")
@@ -39,6 +39,18 @@ def test_mail_that_was_encoded(tmp_path: Path) -> None:
     (patch,) = read(tmp_path)
     assert (patch.subject, patch.version) == ("KVM: café", 2)
     assert b"+int \xc3\xa9;\n" in patch.diff and b"\r" not in patch.diff
+
+
+def test_patches_that_are_written_again_are_the_same(tmp_path: Path) -> None:
+    long = mail(f"[PATCH 1/2] KVM: caf\u00e9 and {'much ' * 20}more", diff(BEFORE, BEFORE.replace("= 7", "= 8")))
+    series = read(folder(tmp_path / "series", long, SECOND.replace("RFC v4 ", "")))
+    (tmp_path / "again").mkdir()
+    write_series(tmp_path / "again", series)
+    assert [path.name for path in sorted((tmp_path / "again").iterdir())] == ["0001.patch", "0002.patch"]
+    again = read(tmp_path / "again")
+    assert [(p.number, p.subject, p.diff.strip()) for p in again] == [
+        (p.number, p.subject, p.diff.strip()) for p in series
+    ]
 
 
 def test_answers_are_no_patches(tmp_path: Path) -> None:

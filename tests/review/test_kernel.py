@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pfncache.kernels import make
+from pfncache.kernels.patch_mail import PatchMail
 from pfncache.machines.vm import qemu
 from pfncache.review.kernel import KernelRun
 from pfncache.review.stages import StageFailed, StageSkipped
@@ -49,6 +50,25 @@ def test_an_error_of_the_compiler_is_its_line(run: KernelRun, tmp_path: Path) ->
     )
     with pytest.raises(StageFailed, match=r"^virt/kvm/pfncache.c:9: no such member; touched by patch 1$"):
         run.build()
+
+
+def test_each_patch_is_compiled_on_those_before_it(run: KernelRun, tmp_path: Path) -> None:
+    """The second does not, and the third mends that: the series can be built, and not be bisected."""
+    run.mails = [PatchMail(number, f"part {number}", 1, b"--- a/x\n+++ b/x\n", 3) for number in (1, 2, 3)]
+    program(
+        run, tmp_path,
+        f"""import os
+folder = words[words.index('--series') + 1]
+patches = sorted(name for name in os.listdir(folder) if name.endswith('.patch')) if folder != {str(tmp_path)!r} else []
+with open({str(tmp_path / "built")!r}, 'a') as log:
+    log.write(' '.join(patches) + ';')
+if len(patches) == 2:
+    sys.exit('Error: virt/kvm/kvm_main.c:7: not declared; touched by patch 2 (part 2)')
+print('review (2 s): built')""",
+    )  # fmt: skip
+    assert run.build() == "review (2 s)"
+    assert (tmp_path / "built").read_text() == "0001.patch;0001.patch 0002.patch;;"
+    assert run.errors == {2: "virt/kvm/kvm_main.c:7: not declared; touched by patch 2 (part 2)"}
 
 
 def test_a_kernel_that_does_not_boot(run: KernelRun, tmp_path: Path) -> None:

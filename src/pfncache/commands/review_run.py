@@ -189,7 +189,10 @@ def _kernel(options: ReviewOptions, submission: Submission) -> tuple[KernelRun |
     from pfncache.review.kernel import KernelRun
 
     version = submission.tree.version
-    return KernelRun(base=version, series=submission.path, debug=options.debug, tests=options.tests), ""
+    kernel = KernelRun(
+        base=version, series=submission.path, mails=submission.mails, debug=options.debug, tests=options.tests
+    )
+    return kernel, ""
 
 
 def _plan(options: ReviewOptions, steps: Sequence[PatchStep]) -> Plan:

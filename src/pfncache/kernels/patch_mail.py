@@ -9,6 +9,7 @@ import mailbox
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from email.header import Header
 from email.message import EmailMessage
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -96,6 +97,13 @@ def read(path: Path, report: Callable[[str], object] = _silent) -> list[PatchMai
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise SeriesError(f"{mail.subject!r} changes {name!r}, which is not in the kernel's tree")
     return found
+
+
+def write_series(folder: Path, mails: Sequence[PatchMail]) -> None:
+    """Write patches as a folder of git format-patch."""
+    for number, mail in enumerate(mails, 1):
+        subject = Header(f"[PATCH {number}/{len(mails)}] {mail.subject}").encode()
+        (folder / f"{number:04}.patch").write_bytes(f"Subject: {subject}\n\n".encode() + mail.diff)
 
 
 def newest(mails: Sequence[PatchMail], report: Callable[[str], object] = _silent) -> list[PatchMail]:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +21,7 @@ from typing import Any
 
 from pfncache import user_cache
 from pfncache.kernels import make
+from pfncache.kernels.patch_mail import PatchMail, write_series
 from pfncache.machines.vm import qemu
 from pfncache.review.report import FindingKind, ReviewFinding
 from pfncache.review.stages import StageFailed, StageSkipped
@@ -36,6 +38,7 @@ END_SECONDS = 30.0
 VARIANT = "review"
 """Name of the kernel that is built, which the next review replaces."""
 ERROR = "Error: "
+ENDED = "it was interrupted"
 WITH_RESULTS = (0, 1, 4)
 """Exit statuses of selftest whose document has every test's result: as expected, not, all skipped."""
 
@@ -47,6 +50,8 @@ class KernelRun:
     base: str
     """The version of the source, as 7.3.4."""
     series: Path
+    mails: Sequence[PatchMail] = ()
+    """The patches, if each is to compile on those before it."""
     debug: bool
     tests: tuple[str, ...]
     """Names or prefixes of selftests; all if empty."""
@@ -54,6 +59,8 @@ class KernelRun:
     """Set to end the command that runs."""
     command: tuple[str, ...] = (sys.executable, "-m", "pfncache")
     name: str = VARIANT
+    errors: dict[int | None, str] = field(default_factory=dict)
+    """Why the series up to a patch does not compile, by the number of the patch; None for the whole series."""
     note: Callable[[str], None] = lambda line: None
     """Takes lines of the commands' progress."""
 
@@ -72,13 +79,26 @@ class KernelRun:
         return ""
 
     def build(self) -> str:
-        """Build the kernel. Returns a line on it; raises StageSkipped, and StageFailed with the compiler's error."""
+        """Build the kernel, up to each patch and then with all. Returns a line on it.
+
+        Raises StageSkipped, and StageFailed with the compiler's error; `errors` has it too.
+        """
         if why := self.missing():
             raise StageSkipped(why)
-        words = ["kernel", "build", "--base", self.base, "--series", str(self.series), "--name", self.name]
+        for number in range(1, len(self.mails)):
+            with user_cache.scratch() as folder, suppress(StageFailed):
+                write_series(folder, self.mails[:number])
+                self._built(folder, number)
+        return self._built(self.series, None)
+
+    def _built(self, series: Path, number: int | None) -> str:
+        if self.stopped.is_set():
+            raise StageFailed(ENDED)
+        words = ["kernel", "build", "--base", self.base, "--series", str(series), "--name", self.name]
         code, out, err = self._run([*words, *(["--debug"] if self.debug else [])])
         if code != 0:
-            raise StageFailed(_last(err) or f"kernel build ended with {code}")
+            self.errors[number] = _last(err) or f"kernel build ended with {code}"
+            raise StageFailed(self.errors[number])
         return _last(out).partition(":")[0]
 
     def selftest(self) -> tuple[str, list[ReviewFinding]]:
@@ -138,7 +158,7 @@ class KernelRun:
             for reader in readers:
                 reader.join()
         if self.stopped.is_set():
-            raise StageFailed("it was interrupted")
+            raise StageFailed(ENDED)
         return process.returncode, "".join(outputs), "\n".join(lines)
 
     def _read_progress(self, stream: Any, lines: list[str]) -> None:

@@ -259,10 +259,11 @@ class ReviewSession:
         built = self.stages.record(BUILD)
         if built is None or kernel is None:
             return
-        if built.state is StageState.FAILED and COMPILER.match(built.text):
-            self._findings[BUILD] = [
-                ReviewFinding(kind=FindingKind.BUILD, subject=built.text.partition(":")[0], text=built.text)
-            ]
+        self._findings[BUILD] = [
+            ReviewFinding(kind=FindingKind.BUILD, subject=text.partition(":")[0], text=text, patch=number)
+            for number, text in kernel.errors.items()
+            if COMPILER.match(text)
+        ]
 
         def selftests() -> str:
             text, self._findings[SELFTESTS] = kernel.selftest()

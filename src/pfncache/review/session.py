@@ -109,7 +109,8 @@ class ReviewSession:
             if self._kernel is not None:
                 self._kernel.stopped.set()
         for thread in threads:
-            thread.join()
+            if thread.ident is not None:  # an interrupt may have come before its start
+                thread.join()
 
     @property
     def _whole(self) -> PatchStep | None:

@@ -16,8 +16,8 @@ from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.shape import ShapeBounds
 from pfncache.scenarios.world import MemoryKind
+from pfncache.verify.garbage import ALLOCATIONS
 from pfncache.verify.systems import make_kernel_system, make_system
-from pfncache.verify.workers import GC_THRESHOLD
 
 SAMPLE = 10
 """One system in SAMPLE is also compiled without a memo."""
@@ -38,7 +38,7 @@ def race(name: str, builds: list[Callable[[], System]]) -> None:
 
 def main() -> None:
     """Print the table: the sweep of one kind of memory, and a part of the catalogue under several designs."""
-    gc.set_threshold(GC_THRESHOLD)
+    gc.set_threshold(ALLOCATIONS)
     print("| systems | how many | CPU s each, alone | with a memo | faster |\n|---|---|---|---|---|")
     chosen = [DESIGNS[name] for name in ("mainline-7.3", "rfc-v4", "rfc-v4-fixed")]
     anon = list(ShapeBounds(3, 1, 1, 3, (MemoryKind.ANON,)).shapes())

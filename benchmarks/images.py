@@ -19,9 +19,9 @@ from pfncache.check.program.layout import Program, link
 from pfncache.check.system import System
 from pfncache.designs.catalogue import DESIGNS
 from pfncache.scenarios import SCENARIOS
+from pfncache.verify.garbage import ALLOCATIONS
 from pfncache.verify.systems import make_system
 from pfncache.verify.user_code import PACKAGE
-from pfncache.verify.workers import GC_THRESHOLD
 
 STEP = 12
 
@@ -52,7 +52,7 @@ def systems(step: int) -> Iterator[tuple[str, System]]:
 
 def main() -> None:
     """Print a line for each system and kind of program."""
-    gc.set_threshold(GC_THRESHOLD)
+    gc.set_threshold(ALLOCATIONS)
     memo = Memo()
     step = int(sys.argv[1]) if len(sys.argv) > 1 else STEP
     for number, (name, system) in enumerate(systems(step)):

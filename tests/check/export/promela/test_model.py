@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pfncache.designs.catalogue import DESIGNS
 from pfncache.verify.export import EXPORTED
 from pfncache.verify.systems import make_system
 from tests.check import toys
+from tests.designs.test_catalogue import TABLE as CATALOGUE
 
 needs_spin = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -123,6 +125,31 @@ def test_endless_actor(functions: tuple[Callable[..., Any], ...], tmp_path: Path
     spin = Spin(to_promela(search, "toy"), tmp_path)
     found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
     assert (found.error, found.states, found.transitions) == ("", result.states, result.transitions + 1)
+
+
+SMALL = 500
+"""States of a scenario of the catalogue, as searched with reductions, that SPIN is asked about."""
+ASKED = [
+    scenario
+    for scenario, (verdict, _, states, *_) in json.loads(CATALOGUE.read_text())["mainline-7.3"].items()
+    if verdict == "holds" and states <= SMALL
+]
+
+
+def test_spin_is_asked_about_a_hundred_scenarios() -> None:
+    assert len(ASKED) > 100
+
+
+@needs_spin
+@pytest.mark.slow
+@pytest.mark.whole
+@pytest.mark.parametrize("scenario", ASKED)
+def test_a_scenario_agrees(scenario: str, tmp_path: Path) -> None:
+    """Every property in it: the check at the end is what is too long for a d_step."""
+    search, result = toys.whole(make_system(DESIGNS["mainline-7.3"], scenario))
+    spin = Spin(to_promela(search, scenario), tmp_path, merges=False)
+    found = spin.run(spin.build(*PLAIN, optimise="-O0"))
+    assert (result.verdict, found.errors, found.states) == ("holds", 0, result.states)
 
 
 @needs_spin

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Export of a linked system to Promela: SPIN searches the same transition system.
 
-A place of an actor is a label of a process, a transition is one d_step, a variable of the state is a variable with as
-many bits. Registers that are live between steps are locals, which are 0 while no live register is in them. Scratch
-variables are 0 at the end of each step, so that they add no states.
+A place of an actor is a label of a process, a transition is one d_step (atomic where it is too long for SPIN), a
+variable of the state is a variable with as many bits. Registers that are live between steps are locals, which are 0
+while no live register is in them. Scratch variables are 0 at the end of each step, so that they add no states.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pfncache.check.export.model import Model
 from pfncache.check.export.names import Names
 from pfncache.check.export.promela.places import Places
 from pfncache.check.export.promela.step import PromelaStatements, Way
-from pfncache.check.export.promela.text import RESERVED, declare
+from pfncache.check.export.promela.text import RESERVED, declare, indivisible
 from pfncache.check.export.step import ENDS, HALT
 from pfncache.check.ir import Column, Variable
 from pfncache.check.ops import Op
@@ -112,7 +112,7 @@ class Promela(Model):
         code = self.compiled.codes[len(self.actors)]
         everything = frozenset(i for i, instr in enumerate(code.instrs) if instr.op in ENDS)
         step = PromelaStatements(self, self.flags, code, None, 0, Way(0, everything, HALT))
-        guard = f"\t:: d_step {{ ended == {len(self.actors)} ->"
         body = step.statements()
+        guard = f"\t:: {indivisible(body)} {{ ended == {len(self.actors)} ->"
         self.scratch = max(self.scratch, step.used)
         return ["", "active proctype at_end() {", "end_all:\tdo", guard, *body, "\t}", "\tod", "}"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pfncache.check.export.expression import Expr, apply, named, number
 from pfncache.check.export.model import Model
 from pfncache.check.export.promela.step import PromelaStatements, ways
-from pfncache.check.export.promela.text import declare, text
+from pfncache.check.export.promela.text import declare, indivisible, text
 from pfncache.check.export.registers import Registers
 from pfncache.check.export.step import FAIL, HALT
 from pfncache.check.ops import Op
@@ -46,7 +46,8 @@ class Places(Registers):
             guard = step.guard()
             if guard.value == 0:
                 continue
-            lines += [f"\t:: d_step {{ {'true' if guard.value else text(guard)} ->", *step.statements(), "\t\t}"]
+            body = step.statements()
+            lines += [f"\t:: {indivisible(body)} {{ {'true' if guard.value else text(guard)} ->", *body, "\t\t}"]
             self.scratch = max(self.scratch, step.used)
             if way.target == FAIL:
                 continue

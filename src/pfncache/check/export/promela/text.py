@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pfncache.check.export.expression import Expr, Logic
 from pfncache.check.ops import OPERATIONS, Op
@@ -17,6 +18,18 @@ RESERVED = re.compile(
     re.VERBOSE,
 )
 """Reserved words: Promela's, and those that the export itself uses."""
+
+
+LONGEST_D_STEP = 1000
+"""Statements of a d_step; SPIN refuses more than 2048 states in one."""
+
+
+def indivisible(statements: Sequence[str]) -> str:
+    """Return the word for a sequence that no process interrupts. SPIN stores no state inside of either, depth first.
+
+    The check at the end is long. Breadth first, SPIN stores the states inside of an atomic sequence.
+    """
+    return "d_step" if len(statements) <= LONGEST_D_STEP else "atomic"
 
 
 def text(expression: Expr) -> str:

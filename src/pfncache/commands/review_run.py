@@ -235,7 +235,7 @@ def _show(options: ReviewOptions, report: ReviewReport, record: RunRecord) -> No
     else:
         from pfncache.review.reply import render_reply
 
-        click.echo(render_reply(report, all_traces=options.all_traces), nl=False)
+        click.echo(render_reply(report, command=options.command, all_traces=options.all_traces), nl=False)
     if options.junit is not None:
         from pfncache.review.junit import write_junit
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -30,10 +31,13 @@ SAID = {
 }
 
 
-def render_reply(report: ReviewReport, *, all_traces: bool = False) -> str:
-    """Return the report as text, with the shortest trace of each patch, or all."""
+def render_reply(report: ReviewReport, *, command: str = "", all_traces: bool = False) -> str:
+    """Return the report as text, with the shortest trace of each patch, or all.
+
+    `command` is that of the review, to which the scenario of a trace is added: it shows the trace again.
+    """
     shown = list(report.findings) if all_traces else list(_shortest(report))
-    return "\n".join(_lines(report, shown)).rstrip() + "\n"
+    return "\n".join(_lines(report, shown, command)).rstrip() + "\n"
 
 
 def _shortest(report: ReviewReport) -> Iterator[ReviewFinding]:
@@ -44,7 +48,7 @@ def _shortest(report: ReviewReport) -> Iterator[ReviewFinding]:
             yield min(found, key=lambda f: len(f.trace.rows) if f.trace is not None else 0)
 
 
-def _lines(report: ReviewReport, traced: Sequence[ReviewFinding]) -> Iterator[str]:
+def _lines(report: ReviewReport, traced: Sequence[ReviewFinding], command: str) -> Iterator[str]:
     yield from _wrapped(f"{report.title}, on {report.base}: {said(report)}.")
     yield from (line for note in report.notes for line in _wrapped(f"({note})"))
     yield ""
@@ -56,6 +60,9 @@ def _lines(report: ReviewReport, traced: Sequence[ReviewFinding]) -> Iterator[st
         for finding in _serious(report.of_patch(patch.number)):
             quoted = finding.quoted if finding.quoted != last else ()
             yield from _finding(finding, quoted, _subject(patch, report), has_trace=finding in traced)
+            if command and finding in traced and finding.scenario:
+                yield from _wrapped(f"To see it again: {command} -s {shlex.quote(finding.scenario)}", indent=2)
+                yield ""
             last = finding.quoted
     for finding in _serious(report.of_patch(None)):
         yield from _finding(finding, (), "", has_trace=finding in traced)

@@ -61,8 +61,7 @@ def _lines(report: ReviewReport, traced: Sequence[ReviewFinding], command: str) 
             quoted = finding.quoted if finding.quoted != last else ()
             yield from _finding(finding, quoted, _subject(patch, report), has_trace=finding in traced)
             if command and finding in traced and finding.scenario:
-                yield from _wrapped(f"To see it again: {command} -s {shlex.quote(finding.scenario)}", indent=2)
-                yield ""
+                yield from ("To see it again:", f"  {command} -s {shlex.quote(finding.scenario)}", "")
             last = finding.quoted
     for finding in _serious(report.of_patch(None)):
         yield from _finding(finding, (), "", has_trace=finding in traced)

@@ -165,8 +165,10 @@ def showing(names: Sequence[str], on_series: Results, on_base: Results) -> list[
         passed = on_base(failed) if failed else {}
         shown = [name for name in failed if passed[name]["verdict"] == SelftestVerdict.OK.value]
         if shown:
-            by_stop = {name.rpartition("/")[2]: name for name in reversed(shown)}
-            return [name for name in shown if name in by_stop.values()][:MAX_TESTS]
+            by_stop: dict[str, str] = {}
+            for name in shown:
+                by_stop.setdefault(name.rpartition("/")[2], name)
+            return list(by_stop.values())[:MAX_TESTS]
     raise NoSelftest(f"none of {len(names)} selftests with its operations shows it on the model")
 
 

@@ -21,7 +21,6 @@ from functools import partial
 from pfncache.linux.include.uapi import (
     KVM_XEN_ATTR_TYPE_SHARED_INFO,
     KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA,
-    MADV_DONTNEED,
     PAGE_SIZE,
     PUNCH_HOLE,
     SHARED_GMEM,
@@ -54,8 +53,8 @@ from pfncache.selftests.suites.testbed import (
     Testbed,
     gmem_unmapped,
 )
-from pfncache.selftests.suites.widened import DEADLOCK_SECONDS
-from pfncache.selftests.suites.xen import BY_HVA, PORT, SHARED_INFO, XEN, guest
+from pfncache.selftests.suites.widened import DEADLOCK_SECONDS, dontneed, started
+from pfncache.selftests.suites.xen import BY_HVA, PORT, SHARED_INFO, XEN, guest, map_over
 
 GROUP = "traced"
 EXAMPLE = f"{GROUP}/anon/clock+dontneed/page-gone/access-after-hva_to_pfn"
@@ -158,14 +157,6 @@ class PageRemoval:
         return memory in self.memory and not (self.is_of_memslot and structure.is_by_hva)
 
 
-def _dontneed(bed: Testbed, gpa: int) -> None:
-    bed.machine.madvise(bed.hva + gpa, PAGE_SIZE, MADV_DONTNEED)
-
-
-def _map_over(bed: Testbed, gpa: int) -> None:
-    bed.machine.mmap(PAGE_SIZE, address=bed.hva + gpa)
-
-
 def _punch(bed: Testbed, gpa: int) -> None:
     bed.gmem.fallocate(PUNCH_HOLE, gpa, PAGE_SIZE)
 
@@ -175,8 +166,8 @@ ON_FILES = ("memfd", "gmem-mmap", UNMAPPED.name)
 REMOVALS = {
     removal.name: removal
     for removal in (
-        PageRemoval("dontneed", _dontneed, ("anon",)),
-        PageRemoval("map-over", _map_over, ("anon",)),
+        PageRemoval("dontneed", lambda bed, gpa: dontneed(bed, bed.hva + gpa), ("anon",)),
+        PageRemoval("map-over", lambda bed, gpa: map_over(bed, bed.hva + gpa), ("anon",)),
         PageRemoval("munmap", lambda bed, gpa: bed.machine.munmap(bed.hva + gpa, PAGE_SIZE), ON_USER_PAGES, False),
         PageRemoval("mremap", lambda bed, gpa: bed.machine.mremap(bed.hva + gpa, PAGE_SIZE), ON_USER_PAGES, False),
         PageRemoval("punch", _punch, ON_FILES),
@@ -238,7 +229,7 @@ class Race:
             self.structure.place(bed)
             self._access(bed, next(number))
         if self.start == "page-gone":
-            (_punch if self.backing is not ANON else _map_over)(bed, self.structure.page)
+            REMOVALS["map-over" if self.backing is ANON else "punch"].take(bed, self.structure.page)
             machine.touch(view)
         old = machine.pin(view)
         last = next(number)
@@ -292,11 +283,8 @@ class Race:
             check(not is_old_written(), "KVM has written to a page that is no longer the guest's")
 
 
-def _late(machine: Machine, call: Callable[[], object], stop: StopPoint) -> Delayed[object]:
-    try:
-        task = machine.delayed(call, stop)
-    except SyscallError as error:
-        raise SelftestSkipped(f"no eBPF at the {stop}: {error}") from None
+def _late(machine: Machine, call: Callable[[], None], stop: StopPoint) -> Delayed[None]:
+    task = started(machine, call, stop)
     if not task.stopped():
         task.result()
         raise SelftestSkipped(f"the call does not come to the {stop}")

@@ -36,7 +36,16 @@ from pfncache.selftests.selftest import (
     without_dedicated_sequence,
 )
 from pfncache.selftests.suites.testbed import ANON, GMEM, MEMFD, SECOND, Backing, Testbed
-from pfncache.selftests.suites.xen import BY_HVA, PORT, SHARED_INFO, Take, guest, is_pending, wall_clock_version
+from pfncache.selftests.suites.xen import (
+    BY_HVA,
+    PORT,
+    SHARED_INFO,
+    Take,
+    guest,
+    is_pending,
+    map_over,
+    wall_clock_version,
+)
 
 SUITE, EXITS = Suite("widened"), Suite("process-exit")
 TIMER_SECONDS = 2
@@ -65,22 +74,23 @@ def dontneed(bed: Testbed, hva: int) -> None:
     bed.machine.madvise(hva, PAGE_SIZE, MADV_DONTNEED)
 
 
-def _map_over(bed: Testbed, hva: int) -> None:
-    bed.machine.mmap(PAGE_SIZE, address=hva)
-
-
 def nothing(bed: Testbed, hva: int) -> None:
     """The page stays."""
 
 
 def late(machine: Machine, call: Callable[[], None], stop: StopPoint = LOOKUP) -> Delayed[None]:
-    """Start a call that is delayed at a stop point."""
-    try:
-        task = machine.delayed(call, stop)
-    except SyscallError as error:
-        raise SelftestSkipped(f"no eBPF at the {stop}: {error}") from None
+    """Start a call that is delayed at a stop point, to which it has to come."""
+    task = started(machine, call, stop)
     check(task.stopped(), f"no delay at the {stop}")
     return task
+
+
+def started(machine: Machine, call: Callable[[], None], stop: StopPoint) -> Delayed[None]:
+    """Start a call that is delayed if it comes to a stop point."""
+    try:
+        return machine.delayed(call, stop)
+    except SyscallError as error:
+        raise SelftestSkipped(f"no eBPF at the {stop}: {error}") from None
 
 
 def _activation(place: Callable[[Testbed], int], take: Take, machine: Machine) -> None:
@@ -103,7 +113,7 @@ def _refresh(place: Callable[[Testbed], int], take: Take, machine: Machine) -> N
     bed = guest(ANON, machine)
     hva = place(bed)
     bed.vm.xen_hvm_set_attr(KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA, hva)
-    _map_over(bed, hva)
+    map_over(bed, hva)
     machine.write(hva, b"\1")
     old = machine.pin(hva)
     task = late(machine, lambda: bed.vm.xen_evtchn_send(PORT))

@@ -72,8 +72,7 @@ class Testbed:
 
     def clock_seconds(self, hva: int) -> int:
         """Full seconds of the clock at a user address; -1 if it was never written."""
-        clock = self.machine.clock_at(hva)
-        return clock.system_time // SECOND if clock.written else -1
+        return seconds_of(self.machine.clock_at(hva))
 
     def seen(self) -> int:
         """Full seconds of the clock in the guest's memory, read through the alias if there is one."""
@@ -98,6 +97,11 @@ class Testbed:
         return OldPage(self.machine.pin(self.page))
 
 
+def seconds_of(clock: PvClock) -> int:
+    """Full seconds of a clock; -1 if it was never written."""
+    return clock.system_time // SECOND if clock.written else -1
+
+
 class OldPage:
     """A pinned page that is not, or soon will not be, the guest's."""
 
@@ -106,8 +110,7 @@ class OldPage:
 
     def seconds(self) -> int:
         """Full seconds of the clock in it."""
-        clock = PvClock.parse(self._pin.read(CLOCK % PAGE_SIZE, PvClock.SIZE))
-        return clock.system_time // SECOND if clock.written else -1
+        return seconds_of(PvClock.parse(self._pin.read(CLOCK % PAGE_SIZE, PvClock.SIZE)))
 
     def untouched_since(self, seconds: int) -> None:
         """Fail if KVM has written to it."""

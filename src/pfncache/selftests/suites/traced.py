@@ -52,6 +52,7 @@ from pfncache.selftests.suites.testbed import (
     Backing,
     Testbed,
     gmem_unmapped,
+    seconds_of,
 )
 from pfncache.selftests.suites.widened import DEADLOCK_SECONDS, dontneed, started
 from pfncache.selftests.suites.xen import BY_HVA, PORT, SHARED_INFO, XEN, guest, map_over
@@ -90,7 +91,7 @@ class Structure:
     """What comes before an access of this number."""
     access: Callable[[Testbed, int], object]
     seen: Callable[[Read], int]
-    """Returns the number of the last access that a page has; 0 for none."""
+    """Returns the number of the last access that a page has; less than 1 for none."""
     needs: tuple[Need, ...] = ()
     is_xen: bool = False
     is_by_hva: bool = False
@@ -102,8 +103,7 @@ def _nothing(bed: Testbed, number: int) -> None:
 
 
 def _clock_seconds(read: Read) -> int:
-    clock = PvClock.parse(read(CLOCK % PAGE_SIZE, PvClock.SIZE))
-    return clock.system_time // SECOND if clock.written else 0
+    return seconds_of(PvClock.parse(read(CLOCK % PAGE_SIZE, PvClock.SIZE)))
 
 
 def _send(bed: Testbed, number: int) -> None:

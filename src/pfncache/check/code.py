@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -159,7 +160,7 @@ class Instrs(Sequence[Instr]):
     """The instructions of a code, each made when it is first wanted."""
 
     def __init__(self, code: Code) -> None:
-        self._code = code
+        self._code: Code = weakref.proxy(code)  # it has this object: a cycle would outlive both
         self._made: list[Instr | None] = [None] * len(code.rows)
 
     def __len__(self) -> int:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from pfncache.check.compile.compiler import compile_system
 from pfncache.check.compile.function_code import Body, Inlined, LocalInstr, NewRegister
 from pfncache.check.compile.relocate import Relocator
@@ -56,3 +59,15 @@ def test_one_body_for_equal_calls() -> None:
     assert all(code.event(i) is code.instrs[i].event for i in code.where(Op.EVENT).tolist())
     stored = [instr.variable.name for instr in code.instrs if instr.op == Op.STORE]
     assert stored == ["count"] * 4
+
+
+def test_code_is_freed_without_the_garbage_collector() -> None:
+    code = Relocator().code(Body((LocalInstr(Op.HALT, (), None, None),), (), 1, ()))
+    assert code.instrs[0].op == Op.HALT
+    alive = weakref.ref(code)
+    gc.disable()
+    try:
+        del code
+        assert alive() is None
+    finally:
+        gc.enable()

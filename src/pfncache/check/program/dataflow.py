@@ -80,13 +80,22 @@ def in_loops(code: Code) -> NDArray[np.bool_]:
 @derived
 def live_sets(code: Code) -> Sets:
     """Return the registers that are live before each instruction. Constants are not."""
+    return live_among(code, np.arange(code.registers), code.registers)
+
+
+def live_among(code: Code, places: NDArray[np.int64], count: int) -> Sets:
+    """Return which of `count` members are live before each instruction.
+
+    `places` has the member for each register, or NONE; that of a constant does not matter, it is never live.
+    """
     rows = code.rows
-    uses, defines = empty_sets(len(rows), code.registers), empty_sets(len(rows), code.registers)
-    for column in (FIRST, SECOND):
-        used = np.flatnonzero((rows[:, column] != NONE) & ~code.is_constant[rows[:, column]])
-        add(uses, used, rows[used, column])
-    written = np.flatnonzero(rows[:, DEST] != NONE)
-    add(defines, written, rows[written, DEST])
+    place_of = np.append(np.where(code.is_constant[:NONE], NONE, places), NONE)  # by register, and for NONE
+    uses, defines = empty_sets(len(rows), count), empty_sets(len(rows), count)
+    for sets, columns in ((uses, (FIRST, SECOND)), (defines, (DEST,))):
+        for column in columns:
+            members_of = place_of[rows[:, column]]
+            where = np.flatnonzero(members_of != NONE)
+            add(sets, where, members_of[where])
     return backwards(edges(code), uses, defines, np.zeros_like(uses), np.zeros(len(rows), dtype=np.bool_))
 
 

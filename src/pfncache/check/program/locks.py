@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pfncache.check.code import DEST, FIRST, NONE, OP, SECOND, SUBJECT, Code
 from pfncache.check.ir import LockUse, Ref
 from pfncache.check.ops import FINAL, JUMPS, Op
-from pfncache.check.program.dataflow import by_op, derived, edges, live_sets
+from pfncache.check.program.dataflow import by_op, derived, edges, live_among
 from pfncache.check.program.lock_paths import Effects, Values, held_on_all_paths
-from pfncache.check.program.solver import WORD, Sets, empty_sets, forwards, members, select
+from pfncache.check.program.solver import WORD, Sets, empty_sets, forwards, members, widened
 
 Held = frozenset[tuple[Ref, bool]]
 """Locks that are certainly held: the lock record, and whether exclusively."""
@@ -188,8 +188,11 @@ def _add_live(code: Code, live: Sets, pairs: list[tuple[int, int]], first: int) 
     """Add values of registers, numbered from `first`, to the sets of the instructions before which they are live."""
     if not pairs:
         return
-    registers = np.array([register for register, _ in pairs], dtype=np.int64)
-    live[: len(code.rows), first // WORD :] = select(live_sets(code), registers)
+    registers, begins = np.unique([register for register, _ in pairs], return_index=True)
+    places = np.full(code.registers, NONE)
+    places[registers] = np.arange(len(registers))
+    live_registers = live_among(code, places, len(registers))
+    live[: len(code.rows), first // WORD :] = widened(live_registers, np.append(begins, len(pairs)))
 
 
 @derived

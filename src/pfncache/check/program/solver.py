@@ -16,20 +16,37 @@ WORD = 64
 
 
 @njit
+def _last_jump_back_to(follow: NDArray[Any]) -> NDArray[Any]:
+    """Return, for each instruction, the last one from there on that it succeeds; -1 if there is none."""
+    found = np.full(len(follow), -1, dtype=np.int64)
+    for i in range(len(follow)):
+        for branch in range(2):
+            target = follow[i, branch]
+            if 0 <= target <= i:
+                found[target] = i
+    return found
+
+
+@njit
 def backwards(follow: NDArray[Any], gen: Sets, kill: Sets, ends: Sets, barrier: NDArray[Any]) -> Sets:
     """Solve a backward dataflow problem: in = gen | (out & ~kill), out = the union over the successors.
 
     `ends` is what holds after an instruction regardless of its successors. At a barrier, in is empty.
     """
+    size, width = gen.shape
     found = np.zeros_like(gen)
-    changed = True
-    while changed:
-        changed = False
-        for i in range(len(gen) - 1, -1, -1):
-            if barrier[i]:
-                continue
+    behind = _last_jump_back_to(follow)
+    changed = np.ones(size, dtype=np.bool_)  # since its predecessors were looked at
+    top = size - 1
+    while top >= 0:
+        bottom, top = top, -1
+        for i in range(bottom, -1, -1):
             first, second = follow[i, 0], follow[i, 1]
-            for word in range(gen.shape[1]):
+            if barrier[i] or not (changed[i] or (first >= 0 and changed[first]) or (second >= 0 and changed[second])):
+                changed[i] = False
+                continue
+            changed[i] = False
+            for word in range(width):
                 after = ends[i, word]
                 if first >= 0:
                     after |= found[first, word]
@@ -38,7 +55,9 @@ def backwards(follow: NDArray[Any], gen: Sets, kill: Sets, ends: Sets, barrier: 
                 into = gen[i, word] | (after & ~kill[i, word])
                 if into != found[i, word]:
                     found[i, word] = into
-                    changed = True
+                    changed[i] = True
+            if changed[i]:
+                top = max(top, behind[i])
     return found
 
 
@@ -71,14 +90,14 @@ def forwards(follow: NDArray[Any], gen: Sets, kill: Sets) -> Sets:
 
 
 @njit
-def select(sets: Sets, wanted: NDArray[Any]) -> Sets:
-    """Return sets in which a member has the number of its place in `wanted`, without all that are not there."""
-    found = np.zeros((len(sets), (len(wanted) + 63) // 64), dtype=np.uint64)
-    for place in range(len(wanted)):
-        word, shift = wanted[place] >> 6, np.uint64(wanted[place] & 63)
-        for row in range(len(sets)):
-            bit = (sets[row, word] >> shift) & np.uint64(1)
-            found[row, place >> 6] |= bit << np.uint64(place & 63)
+def widened(sets: Sets, begins: NDArray[Any]) -> Sets:
+    """Return sets that have all members from begins[n] to begins[n + 1] where the given ones have member n."""
+    found = np.zeros((len(sets), (begins[-1] + 63) >> 6), dtype=np.uint64)
+    for row in range(len(sets)):
+        for n in range(len(begins) - 1):
+            if (sets[row, n >> 6] >> np.uint64(n & 63)) & np.uint64(1) != 0:
+                for member in range(begins[n], begins[n + 1]):
+                    found[row, member >> 6] |= np.uint64(1) << np.uint64(member & 63)
     return found
 
 

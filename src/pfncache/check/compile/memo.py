@@ -13,8 +13,8 @@ from pfncache.check.compile.relocate import Relocator
 from pfncache.check.compile.writes import Assumed
 from pfncache.check.ir import Column, Variable
 
-MAX_FUNCTIONS = 8_000
-"""Compiled calls that are kept, of some 50 kB each; when there are more, all are dropped."""
+MAX_FUNCTIONS = 60_000
+"""Compiled calls that are kept, of some 4 kB each; when there are more, all are dropped."""
 MAX_CODE_ROWS = 400_000
 """Instructions of actors whose step code is kept, of some 2 kB each with what the layout has found out about them; the
 code that was used least recently goes first."""
@@ -50,8 +50,7 @@ class Memo:
 
     def find(self, key: object, facts: SystemFacts, assumed: Assumed) -> FunctionCode | None:
         """Return code that is valid in a system, beside actors that write what is assumed; None if there is none."""
-        known = self._functions.get(key, ())
-        for code in known:
+        for code in reversed(self._functions.get(key, [])):  # systems that are alike follow each other
             if assumed.varying & code.asked == code.varying and facts.hold(code.facts):
                 return code
         return None

@@ -14,7 +14,8 @@ from pfncache.scenarios.space.names import point_named, scenario_of, values_of_n
 from pfncache.sweep.job import Limits, SweepJob, SweepRow, run_job
 from pfncache.sweep.runner import drawn
 from pfncache.sweep.store import Store
-from pfncache.sweep.view import by_dimension, growth, samples
+from pfncache.sweep.summary import growth
+from pfncache.sweep.view import fault_lines, sample_lines
 from pfncache.verify.job import Job
 from pfncache.verify.runner import run
 from tests.conftest import Call
@@ -81,12 +82,12 @@ def test_what_breaks_by_dimension(tmp_path: Path) -> None:
             breaks = point["memslots"] == "hole" and point["memory"] == "memfd"
             store.add(_row(point.name, "violated" if breaks else "holds", "leak" if breaks else None))
         store.add(_row("space/anon/clock+munmap/memslots=hole", "bounded"))
-        (line,) = by_dimension(store)
+        (line,) = fault_lines(store)
         count = sum(point["memslots"] == "hole" and point["memory"] == "memfd" for point in found.points)
         assert (
             line == f"mine: leak in {count} points, exactly with memslots=hole and memory=memfd ({150 - count} others)"
         )
-        (line,) = samples(store)
+        (line,) = sample_lines(store)
         assert line.startswith(f"mine: 150 of {found.of_points:,} points of the space, drawn with seed 2 (sources ")
         assert not any(growth(store).values())
 

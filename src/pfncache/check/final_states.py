@@ -33,11 +33,13 @@ class FinalStates:
     @classmethod
     def of(cls, searched: Search) -> FinalStates:
         """Return the states of a search in which every actor has ended."""
-        states = searched.visited.space.states[: int(searched.control[Control.STATES])]
-        ended = np.ones(len(states), dtype=bool)
-        for slot in searched.program.actor_slots:
-            ended &= _numbers(states, slot) == COUNTER_END
-        return cls(searched.program, states[ended])
+        found = []
+        for _, states in searched.visited.spans(int(searched.control[Control.STATES])):
+            ended = np.ones(len(states), dtype=bool)
+            for slot in searched.program.actor_slots:
+                ended &= _numbers(states, slot) == COUNTER_END
+            found.append(states[ended])
+        return cls(searched.program, np.concatenate(found))
 
     def varying(self) -> set[str]:
         """Return the names of the variables that the actors may write."""

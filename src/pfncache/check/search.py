@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pfncache.check import explain
 from pfncache.check.engine import interpreter
-from pfncache.check.engine.bfs import Control, StopReason, explore, new_worker
+from pfncache.check.engine.bfs import Control, StopReason, batch_size, explore, new_worker
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
 from pfncache.check.engine.violations import MAX_VIOLATIONS, Count, Met, Row, Taken, halt, new_violations
@@ -161,7 +161,7 @@ class Search:
         met the `wanted` number of kinds of violations, if there is one.
         """
         started = time.perf_counter()
-        self.visited = Visited(self.program.words, self.max_states)
+        self.visited = Visited(self.program.words, self.max_states, batch_size(self.program.image))
         self.visited.begin(self.canonical(self.initial))
         self.control = control = np.zeros(len(Control), dtype=np.int64)
         control[Control.STATES] = control[Control.LAYER_END] = 1
@@ -221,7 +221,7 @@ class Search:
                     on_progress(count, count - int(control[Control.NEXT]))
                 if seconds is not None and time.perf_counter() - started > seconds:
                     return stop, f"the limit of {seconds:g} s"
-                if stop == StopReason.FULL and visited.limit < visited.most:
+                if stop == StopReason.FULL and visited.can_grow:
                     visited.grow(int(control[Control.STATES]), pool.each, pool.threads)
                 elif stop == StopReason.FULL:
                     return stop, OUT_OF_MEMORY if visited.is_short else f"the limit of {visited.most:,} states"
@@ -234,12 +234,12 @@ class Search:
 
     def _continue(self, pool: WorkerPool) -> StopReason:
         """Continue the search, on all threads where that pays."""
-        space, control = self.visited.space, self.control
+        control = self.control
         if pool.pays(control, self.visited.most):
-            return StopReason(pool.explore(space, control))
+            return StopReason(pool.explore(self.visited, control))
         if pool.threads > 1:  # return at the end of the layer: rounds may pay in the next one
             control[Control.PAUSE] = min(control[Control.PAUSE], control[Control.LAYER_END])
-        return StopReason(explore(space, self.worker))
+        return StopReason(explore(self.visited.space, self.worker))
 
     def _met(self) -> tuple[list[Found], list[str]]:
         """Return the violations that were met, and the limits that were."""
@@ -261,7 +261,7 @@ class Search:
     def _found(self, met: Met, row: list[int]) -> Found:
         """Return the violation of a row of the table."""
         program, path = self.program, self._path(row[Row.STATE])
-        state = self.visited.space.states[row[Row.STATE]]
+        state = self.visited.state(row[Row.STATE])
         if met == Met.DEADLOCK:
             reason = explain.deadlock(program, state)
             return Found(property="deadlock", path=tuple(path), detail=reason, place=reason)
@@ -280,14 +280,13 @@ class Search:
         """Search for starvation: a strongly fair cycle with an actor that never ends. Without loops there is none."""
         if not self.program.loops.any():
             return []
-        space = self.visited.space
-        graph, states = graph_of(space, int(self.control[Control.STATES]), pool)
+        graph, states = graph_of(self.visited.space, int(self.control[Control.STATES]), pool)
         fair = fair_states(graph)
         if not len(fair):
             return []
         start = int(states[fair[0]])
         loop = loop_of(graph, fair)
-        along = [space.states[start]]
+        along = [self.visited.state(start)]
         for choice in loop:
             along.append(self.take(along[-1], choice).after)
         path = self._path(start)
@@ -308,30 +307,31 @@ class Search:
 
         `places` has program counters, by actor. None if no such state was visited.
         """
-        states = self.visited.space.states[: int(self.control[Control.STATES])]
-        found: list[tuple[int, int]] = []
-        for actor, counters in enumerate(places):
-            slot = self.program.actor_slots[actor]
-            mask = np.uint64((1 << slot.bits) - 1)
-            standing = (states[:, slot.word] >> np.uint64(slot.shift)) & mask
-            there = np.flatnonzero(np.isin(standing, np.array(sorted(counters), dtype=np.uint64)))
-            if len(there):
-                found.append((int(there[0]), actor))
-        if not found:
-            return None
-        number, actor = min(found)
-        return (*self._path(number), Choice(actor))
+        for first, states in self.visited.spans(int(self.control[Control.STATES])):
+            found: list[tuple[int, int]] = []
+            for actor, counters in enumerate(places):
+                slot = self.program.actor_slots[actor]
+                mask = np.uint64((1 << slot.bits) - 1)
+                standing = (states[:, slot.word] >> np.uint64(slot.shift)) & mask
+                there = np.flatnonzero(np.isin(standing, np.array(sorted(counters), dtype=np.uint64)))
+                if len(there):
+                    found.append((first + int(there[0]), actor))
+            if found:
+                number, actor = min(found)
+                return (*self._path(number), Choice(actor))
+        return None
 
     def _path(self, number: int) -> list[Choice]:
         """Return the steps to a visited state, or to one that it represents, by taking the parents' steps again."""
-        space = self.visited.space
+        parents = self.visited.space.parents
         chain = [number]
-        while space.parents[chain[-1]] >= 0:
-            chain.append(int(space.parents[chain[-1]]))
+        while parents[chain[-1]] >= 0:
+            chain.append(int(parents[chain[-1]]))
         path: list[Choice] = []
         state = self.initial
         for after in reversed(chain[:-1]):
             steps = ((choice, self.take(state, choice).after) for choice in self.enabled(state))
-            choice, state = next(s for s in steps if np.array_equal(self.canonical(s[1]), space.states[after]))
+            wanted = self.visited.state(after)
+            choice, state = next(s for s in steps if np.array_equal(self.canonical(s[1]), wanted))
             path.append(choice)
         return path

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pfncache.check.engine.collapse import load, room, store
 from pfncache.check.engine.hash_table import (
     PENDING,
-    TAG,
     StateFlag,
     StateSpace,
+    enter,
     hash_of,
     look_up,
     prefetch,
@@ -30,7 +31,7 @@ from pfncache.check.engine.interpreter import (
     new_out,
     step,
 )  # fmt: skip
-from pfncache.check.engine.numba_cache import copy, inline_njit, int64, njit, uint64
+from pfncache.check.engine.numba_cache import inline_njit, int64, leaf_njit, njit, uint64
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
 from pfncache.check.engine.violations import Taken, Violations, halt, record
 from pfncache.check.program.image import AT_END, COUNTER_END, COUNTER_HALTED, FANOUT, MASKS, N_ACTORS, WORDS
@@ -44,7 +45,7 @@ class StopReason(IntEnum):
     ENOUGH = 1
     """As many kinds of violations as are wanted were met."""
     FULL = 2
-    """The space has no room for the next batch of states."""
+    """The space has no room for the next batch of states, or for their values."""
     PAUSED = 3
     """Control.PAUSE states were expanded."""
 
@@ -94,6 +95,8 @@ class Batch(NamedTuple):
     hashes: NDArray[np.uint64]
     origins: NDArray[np.int32]
     """The state of which each is a successor."""
+    state: NDArray[np.uint64]
+    """The state that is expanded."""
 
 
 class Span(NamedTuple):
@@ -118,42 +121,48 @@ def new_worker(
     )
 
 
+@leaf_njit
+def batch_size(image: NDArray[np.int64]) -> int:
+    """Return how many states may wait in a batch: PENDING, and the successors of one more."""
+    return int(PENDING + image[FANOUT])
+
+
 @inline_njit
 def new_batch(image: NDArray[np.int64]) -> Batch:
     """Return an empty batch with room for PENDING states and the successors of one more."""
-    size = PENDING + image[FANOUT]
+    size = batch_size(image)
     return Batch(
         np.empty((size, image[WORDS]), dtype=np.uint64),
         np.empty(size, dtype=np.uint64),
         np.empty(size, dtype=np.int32),
+        np.empty(image[WORDS], dtype=np.uint64),
     )
 
 
-@njit
+@leaf_njit
 def _flush(space: StateSpace, batch: Batch, waiting: int, count: int, layer_end: int) -> int:
     """Enter the new states among the `waiting` ones; mark each origin that has a successor in a later layer.
 
     Returns the number of states in the space.
     """
-    states, parents, flags, table, mask = space.states, space.parents, space.flags, space.table, uint64(space.mask)
+    parents, flags, tags, numbers = space.parents, space.flags, space.tags, space.numbers
     pending, hashes, origins = batch.states, batch.hashes, batch.origins
     for i in range(uint64(waiting)):
-        prefetch_state(states, table, mask, hashes[i])
+        prefetch_state(space, hashes[i])
     for i in range(uint64(waiting)):
-        at, known = look_up(states, table, mask, pending[i], hashes[i])
+        at, known = look_up(space, pending[i], hashes[i])
         if not known:
-            for k in range(uint64(states.shape[1])):
-                states[count, k] = pending[i, k]
+            store(space.records, uint64(count), pending[i], True)
             parents[count] = origins[i]
+            enter(tags, numbers, at, hashes[i], count)
             count += 1
-            table[at] = (hashes[i] & uint64(TAG)) | uint64(count)
             flags[origins[i]] |= StateFlag.ONWARD
         elif known > uint64(layer_end):
             flags[origins[i]] |= StateFlag.ONWARD
     return count
 
 
-@inline_njit
+@leaf_njit
 def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, span: Span) -> tuple[int, int]:
     """Append the successors of the span's states to the batch, behind the `waiting` ones, until PENDING states wait.
 
@@ -164,15 +173,15 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
     Returns the number of states that wait in the batch, and the next state to expand.
     """
     image, registers, out, cover, control = worker.image, worker.registers, worker.out, worker.cover, worker.control
-    states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
-    pending, hashes, origins = batch.states, batch.hashes, batch.origins
+    flags, tags, numbers, mask = space.flags, space.tags, space.numbers, uint64(space.mask)
+    pending, hashes, origins, state = batch.states, batch.hashes, batch.origins, batch.state
     words = uint64(image[WORDS])
     all_actors = (1 << image[N_ACTORS]) - 1
     number = span.begin
     while number < span.end and waiting < PENDING:
         taken = led = 0
         finished, halted = True, False
-        state = states[uint64(number)]
+        load(space.records, uint64(number), state)
         chosen = all_actors if span.full or image[MASKS] == 0 else persistent(image, state)
         rest = all_actors & ~chosen
         while True:
@@ -209,7 +218,8 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                             return waiting, number
                     clear_dead(image, after)
                     h = hash_of(after)
-                    prefetch(table, h & mask)
+                    prefetch(tags, h & mask)
+                    prefetch(numbers, h & mask)
                     hashes[uint64(waiting)] = h
                     origins[uint64(waiting)] = number
                     waiting += 1
@@ -237,7 +247,7 @@ def _cut(space: StateSpace, worker: SearchWorker, after: NDArray[np.uint64], tak
     if record(space, image, worker.violations, out, taken):
         worker.control[Control.STOP] = StopReason.ENOUGH
         return True
-    copy(space.states[taken.state], after)
+    load(space.records, uint64(taken.state), after)
     return not halt(image, after, worker.registers, out, worker.cover, taken)
 
 
@@ -257,7 +267,8 @@ def _finish(space: StateSpace, worker: SearchWorker, number: int) -> bool:
     control[Control.TERMINAL] += 1
     if image[AT_END] < 0:
         return True
-    after = space.states[number].copy()
+    after = np.empty(image[WORDS], dtype=np.uint64)
+    load(space.records, uint64(number), after)
     result = step(image, after, worker.registers, out, worker.cover, int64(NO_ACTOR), int64(0))
     if result != STEPPED and record(space, image, worker.violations, out, Taken(number, NO_ACTOR, 0, result)):
         control[Control.STOP] = StopReason.ENOUGH
@@ -283,7 +294,7 @@ def explore(space: StateSpace, worker: SearchWorker) -> int:
         if waiting >= PENDING or number == control[Control.LAYER_END]:
             control[Control.STATES] = _flush(space, batch, waiting, control[Control.STATES], control[Control.LAYER_END])
             waiting = int64(0)
-        if control[Control.STATES] + size > control[Control.LIMIT]:
+        if control[Control.STATES] + size > control[Control.LIMIT] or room(space.records) < uint64(size):
             control[Control.STOP] = StopReason.FULL
             break
         span = Span(number, min(control[Control.LAYER_END], control[Control.PAUSE]), False)

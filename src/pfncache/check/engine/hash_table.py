@@ -14,31 +14,34 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
+from pfncache.check.engine.collapse import Records, equals, load
+from pfncache.check.engine.numba_cache import inline_njit, leaf_njit, njit, uint64
 
 PENDING = 32
 """States per batch of lookups: the processor prefetches the entries of a whole batch before any is read."""
 SEGMENTS = 16
 """Equal parts of the table. Probing wraps within a segment, so that threads can fill different segments."""
-TAG = 0xFFFFFFFF00000000
-"""Bits of an entry that hold the high half of the state's hash."""
-NUMBER = 0xFFFFFFFF
-"""Bits of an entry that hold the state's number + 1; 0 marks an empty entry."""
-NUMBER_OF_STATE = 0x7FFFFFFF
-"""The same without the mark of a state that has no number yet (parallel_bfs.UNNUMBERED)."""
+TAG_SHIFT = 56
+"""The highest bits of a hash are the tag of its table entry."""
+EMPTY = 0
+"""The tag of an entry that has no state. A state's tag is at least 1."""
+UNNUMBERED = 1 << 31
+"""Marks a table entry whose state has no number yet (parallel_bfs)."""
 
 
 class StateSpace(NamedTuple):
     """The visited states by number, in the order in which they were found, and the hash table over them."""
 
-    states: NDArray[np.uint64]
-    """By number: the words of a state."""
+    records: Records
+    """By number: the states, compressed."""
     parents: NDArray[np.int32]
     """By number: the state from which it was reached first; -1 for the initial state."""
     flags: NDArray[np.uint8]
     """By number: a set of StateFlag bits."""
-    table: NDArray[np.uint64]
-    """Entries: TAG and NUMBER bits."""
+    tags: NDArray[np.uint8]
+    """By table index: the tag of the state's hash; EMPTY for none. Tags of equal states are equal, few others are."""
+    numbers: NDArray[np.uint32]
+    """By table index: the state's number + 1. It means nothing beside an empty tag."""
     mask: int
     """Mask that maps a hash to a table index."""
 
@@ -68,13 +71,13 @@ def _prefetch(typing: Any, array: Any, index: Any) -> Any:
     return types.void(array, index), generate
 
 
-prefetch: Callable[[NDArray[np.uint64], Any], None] = cast(Any, intrinsic)(_prefetch)
+prefetch: Callable[[NDArray[Any], Any], None] = cast(Any, intrinsic)(_prefetch)
 """Prefetch an element of an array, by its index in the flat array, into the processor's cache. No effect on results."""
 
 
-@njit
+@leaf_njit
 def hash_of(state: NDArray[np.uint64]) -> Any:
-    """Return the 64-bit hash of a state: the low bits index the table, the high half is the entry's tag."""
+    """Return the 64-bit hash of a state: the low bits index the table, the high ones are the entry's tag."""
     h = uint64(0x9E3779B97F4A7C15)
     for i in range(uint64(len(state))):
         h = (h ^ state[i]) * uint64(0xFF51AFD7ED558CCD)
@@ -83,89 +86,105 @@ def hash_of(state: NDArray[np.uint64]) -> Any:
 
 
 @inline_njit
-def prefetch_state(states: NDArray[np.uint64], table: NDArray[np.uint64], mask: Any, h: Any) -> None:
+def tag_of(h: Any) -> Any:
+    """Return the tag of a state's hash."""
+    return max(h >> uint64(TAG_SHIFT), uint64(1))
+
+
+@inline_njit
+def prefetch_state(space: StateSpace, h: Any) -> None:
     """Prefetch the state that a lookup of hash `h` compares first, after its table entry has been prefetched."""
-    entry = table[h & mask]
-    if entry != uint64(0) and (entry ^ h) & uint64(TAG) == uint64(0):
-        words = uint64(states.shape[1])
-        row = ((entry & uint64(NUMBER_OF_STATE)) - uint64(1)) * words
-        prefetch(states, row)
-        prefetch(states, row + words - uint64(1))
+    tags, numbers, cells, mask = space.tags, space.numbers, space.records.cells, uint64(space.mask)
+    tag = tag_of(h)
+    at = h & mask
+    while tags[at] != EMPTY and tags[at] != tag:
+        at = next_index(at, mask)
+    number = uint64(numbers[at])
+    if tags[at] != EMPTY and number < uint64(UNNUMBERED):
+        width = uint64(cells.shape[1])
+        prefetch(cells, (number - uint64(1)) * width)
+        prefetch(cells, number * width - uint64(1))
 
 
-@njit
+@inline_njit
 def next_index(at: Any, mask: Any) -> Any:
     """Return the table index that linear probing tries after `at`."""
     segment = mask // uint64(SEGMENTS)
     return (at & ~segment) | ((at + uint64(1)) & segment)
 
 
-@njit
-def look_up(states: NDArray[np.uint64], table: NDArray[np.uint64], mask: Any, state: NDArray[np.uint64], h: Any) -> Any:
+@inline_njit
+def look_up(space: StateSpace, state: NDArray[np.uint64], h: Any) -> Any:
     """Return the table index at which `state` is or belongs, and its number + 1, or 0 if it is not in the table."""
-    tag = h & uint64(TAG)
+    records, tags, numbers, mask = space.records, space.tags, space.numbers, uint64(space.mask)
+    tag = tag_of(h)
     at = h & mask
-    while True:
-        entry = table[at]
-        if entry == uint64(0):
-            return at, uint64(0)
-        if (entry & uint64(TAG)) == tag:
-            other = (entry & uint64(NUMBER)) - uint64(1)
-            same = True
-            for i in range(uint64(len(state))):
-                if states[other, i] != state[i]:
-                    same = False
-                    break
-            if same:
-                return at, other + uint64(1)
+    known = uint64(0)
+    while tags[at] != EMPTY:
+        if tags[at] == tag and equals(records, uint64(numbers[at]) - uint64(1), state):
+            known = uint64(numbers[at])
+            break
         at = next_index(at, mask)
+    return at, known
+
+
+@inline_njit
+def enter(tags: NDArray[np.uint8], numbers: NDArray[np.uint32], at: Any, h: Any, number: Any) -> None:
+    """Make the entry at an index of the table that of a state's number."""
+    tags[at] = tag_of(h)
+    numbers[at] = uint64(number) + uint64(1)
 
 
 @njit
 def insert(space: StateSpace, number: int) -> bool:
     """Enter the state of a number in the table. Returns False if an equal state is there already."""
-    h = hash_of(space.states[number])
-    at, known = look_up(space.states, space.table, uint64(space.mask), space.states[number], h)
+    state = np.empty(space.records.fields.shape[0], dtype=np.uint64)
+    load(space.records, uint64(number), state)
+    h = hash_of(state)
+    at, known = look_up(space, state, h)
     if known:
         return False
-    space.table[at] = (h & uint64(TAG)) | uint64(number + 1)
+    enter(space.tags, space.numbers, at, h, number)
     return True
 
 
-@njit
+@leaf_njit
 def find(space: StateSpace, state: NDArray[np.uint64]) -> int:
     """Return the number of a visited state, or -1."""
-    _, known = look_up(space.states, space.table, uint64(space.mask), state, hash_of(state))
+    _, known = look_up(space, state, hash_of(state))
     return int(known) - 1
 
 
 @inline_njit
-def _insert_new(table: NDArray[np.uint64], mask: Any, h: Any, number: Any) -> None:
+def _insert_new(tags: NDArray[np.uint8], numbers: NDArray[np.uint32], mask: Any, h: Any, number: Any) -> None:
     """Enter a state that is known not to be in the table."""
     at = h & mask
-    while table[at] != uint64(0):
+    while tags[at] != EMPTY:
         at = next_index(at, mask)
-    table[at] = (h & uint64(TAG)) | (uint64(number) + uint64(1))
+    enter(tags, numbers, at, h, number)
 
 
 @njit
 def rehash(space: StateSpace, count: int, part: int, parts: int) -> None:
     """Enter those of the first `count` states that belong into one of `parts` parts of an empty table."""
-    states, table, mask = space.states, space.table, uint64(space.mask)
+    records, tags, numbers, mask = space.records, space.tags, space.numbers, uint64(space.mask)
     segment = (mask + uint64(1)) // uint64(SEGMENTS)
     hashes = np.empty(PENDING, dtype=np.uint64)  # a ring of states whose entries are being prefetched
-    numbers = np.empty(PENDING, dtype=np.uint64)
+    waiting = np.empty(PENDING, dtype=np.uint64)
+    state = np.empty(records.fields.shape[0], dtype=np.uint64)
     prefetched = 0
     for number in range(uint64(count)):
-        h = hash_of(states[number])
+        load(records, number, state)
+        h = hash_of(state)
         if ((h & mask) // segment) % uint64(parts) != uint64(part):
             continue
         slot = uint64(prefetched % PENDING)
         if prefetched >= PENDING:
-            _insert_new(table, mask, hashes[slot], numbers[slot])
+            _insert_new(tags, numbers, mask, hashes[slot], waiting[slot])
         hashes[slot] = h
-        numbers[slot] = number
-        prefetch(table, h & mask)
+        waiting[slot] = number
+        prefetch(tags, h & mask)
+        prefetch(numbers, h & mask)
         prefetched += 1
     for i in range(min(prefetched, PENDING)):
-        _insert_new(table, mask, hashes[uint64(i)], numbers[uint64(i)])
+        _insert_new(tags, numbers, mask, hashes[uint64(i)], waiting[uint64(i)])

@@ -173,7 +173,16 @@ def _cached(native: Any) -> Any:
 
 def njit(function: Function) -> Function:
     """Compile a function to cached native code that releases the GIL. Its type is that of the Python function."""
-    native: Function = _cached(_numba.njit(nogil=True)(function))
+    native: Function = _cached(_numba.njit(nogil=True, _nrt=True)(function))
+    return native
+
+
+def leaf_njit(function: Function) -> Function:
+    """As njit(), for a function that makes no arrays: it counts no references to those that it gets.
+
+    Counting costs an atomic operation for each array of a tuple.
+    """
+    native: Function = _cached(_numba.njit(nogil=True, _nrt=False)(function))
     return native
 
 

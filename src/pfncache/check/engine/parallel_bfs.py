@@ -5,7 +5,8 @@ A round takes a part of a layer, in three phases with a barrier after each:
 
 1. Expand: each thread expands its span of states, and puts the successors that are not in the table into its box.
 2. Insert: each thread enters into its own segments of the table what belongs there, from all boxes, without equal ones.
-3. Number: the count of new states gives each thread its range of numbers, and it copies its new states there.
+3. Number: the count of new states gives each thread its range of numbers, and it stores its new states there. Those
+   with a value that the dictionaries do not have yet, which are few, are stored by one thread at the end.
 
 The set of states of each layer is that of a search on one thread, which may continue at any point: the first violation
 of a kind is still one with the fewest steps.
@@ -20,21 +21,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.bfs import Control, SearchWorker, Span, StopReason, expand, new_batch, new_worker
+from pfncache.check.engine.bfs import Batch, Control, SearchWorker, Span, StopReason, expand, new_batch, new_worker
+from pfncache.check.engine.collapse import equals, room, store
 from pfncache.check.engine.hash_table import (
-    NUMBER,
+    EMPTY,
     PENDING,
     SEGMENTS,
-    TAG,
+    UNNUMBERED,
     StateFlag,
     StateSpace,
     look_up,
     next_index,
     prefetch,
     prefetch_state,
+    tag_of,
 )
-from pfncache.check.engine.numba_cache import njit, uint64
+from pfncache.check.engine.numba_cache import leaf_njit, njit, uint64
 from pfncache.check.engine.violations import Violations, merge, new_violations
+from pfncache.check.engine.visited import Visited
 from pfncache.check.program.image import FANOUT
 from pfncache.check.program.layout import Program
 
@@ -44,8 +48,6 @@ MIN_ROUND = 4096
 """States of a layer for which a round is faster than one thread, at least."""
 AHEAD = 16
 """States between the prefetch of a table entry and its use."""
-UNNUMBERED = 1 << 31
-"""Marks a table entry whose state is still in a box; the other NUMBER bits index its owner's NewStates."""
 
 
 class Boxes(NamedTuple):
@@ -67,40 +69,51 @@ class NewStates(NamedTuple):
     """Index in the boxes, counted through all of them."""
     entries: NDArray[np.uint64]
     """Index in the table."""
+    unknown: NDArray[np.uint64]
+    """Which of the states have a value that is in no dictionary yet."""
+
+
+@leaf_njit
+def _fill(space: StateSpace, batch: Batch, waiting: int, box: Boxes, layer_end: int) -> None:
+    """Put those of the waiting states that are not in the table into the thread's box."""
+    flags, mask = space.flags, uint64(space.mask)
+    pending, hashes, origins = batch.states, batch.hashes, batch.origins
+    states, shares, counts = box.states, box.shares, box.counts
+    segment = (mask + uint64(1)) // uint64(SEGMENTS)
+    found = uint64(0)
+    for owner in range(uint64(len(counts))):
+        found += uint64(counts[owner])
+    for i in range(uint64(waiting)):
+        prefetch_state(space, hashes[i])
+    for i in range(uint64(waiting)):
+        h = hashes[i]
+        _, known = look_up(space, pending[i], h)
+        if known > uint64(layer_end):
+            flags[origins[i]] |= StateFlag.ONWARD
+        if known:
+            continue
+        for k in range(uint64(pending.shape[1])):
+            states[found, k] = pending[i, k]
+        box.hashes[found] = h
+        box.origins[found] = origins[i]
+        owner = ((h & mask) // segment) % uint64(len(counts))
+        shares[owner, uint64(counts[owner])] = found
+        counts[owner] += 1
+        found += uint64(1)
 
 
 @njit
 def _expand(space: StateSpace, worker: SearchWorker, box: Boxes, span: Span, layer_end: int) -> None:
     """Put the successors of the states of the span that are not in the table into the thread's box."""
-    states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
     batch = new_batch(worker.image)
-    pending, hashes, origins = batch.states, batch.hashes, batch.origins
-    found_states, found_hashes, found_origins, shares, counts = box
-    segment = (mask + uint64(1)) // uint64(SEGMENTS)
     worker.control[:] = 0
     worker.violations.counts[:] = 0
-    counts[:] = 0
-    waiting = found = 0
+    box.counts[:] = 0
+    waiting = 0
     number = span.begin
     while True:
         if waiting >= PENDING or number == span.end:
-            for i in range(uint64(waiting)):
-                prefetch_state(states, table, mask, hashes[i])
-            for i in range(uint64(waiting)):
-                h = hashes[i]
-                _, known = look_up(states, table, mask, pending[i], h)
-                if known > uint64(layer_end):
-                    flags[origins[i]] |= StateFlag.ONWARD
-                if known:
-                    continue
-                for k in range(uint64(states.shape[1])):
-                    found_states[found, k] = pending[i, k]
-                found_hashes[found] = h
-                found_origins[found] = origins[i]
-                owner = ((h & mask) // segment) % uint64(counts.shape[0])
-                shares[owner, uint64(counts[owner])] = found
-                counts[owner] += 1
-                found += 1
+            _fill(space, batch, waiting, box, layer_end)
             waiting = 0
             if number == span.end:
                 break
@@ -109,75 +122,97 @@ def _expand(space: StateSpace, worker: SearchWorker, box: Boxes, span: Span, lay
             break
 
 
-@njit
+@leaf_njit
 def _insert(space: StateSpace, boxes: Boxes, new: NewStates, owner: int, layer_end: int) -> int:
     """Enter what the boxes have for the owner's segments, unless it is known. Returns the number of new states.
 
     An origin is marked when a successor of it is in a later layer; a new state is.
     """
-    states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
+    flags, tags, numbers, mask = space.flags, space.tags, space.numbers, uint64(space.mask)
     found, hashes, origins, shares, counts = boxes
-    sources, entries = new
+    sources, entries = new.sources, new.entries
     words, size = uint64(found.shape[2]), uint64(found.shape[1])
     added = 0
     for box in range(counts.shape[0]):
         count = counts[box, owner]
         for n in range(count):
             if n + AHEAD < count:
-                prefetch(table, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD)])] & mask)
+                ahead = hashes[box, uint64(shares[box, owner, uint64(n + AHEAD)])] & mask
+                prefetch(tags, ahead)
+                prefetch(numbers, ahead)
             if n + AHEAD // 2 < count:
-                prefetch_state(states, table, mask, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD // 2)])])
+                prefetch_state(space, hashes[box, uint64(shares[box, owner, uint64(n + AHEAD // 2)])])
             i = uint64(shares[box, owner, uint64(n)])
             h = hashes[box, i]
             at = h & mask
-            tag = h & uint64(TAG)
+            tag = tag_of(h)
             while True:
-                entry = table[at]
-                if entry == uint64(0):
+                if tags[at] == EMPTY:
                     sources[added] = uint64(box) * size + i
                     entries[added] = at
-                    table[at] = tag | uint64(UNNUMBERED) | uint64(added)
+                    tags[at] = tag
+                    numbers[at] = uint64(UNNUMBERED) | uint64(added)
                     added += 1
                     flags[origins[box, i]] |= StateFlag.ONWARD
                     break
-                if entry & uint64(TAG) == tag:
-                    low = entry & uint64(NUMBER)
-                    same = True
-                    if low & uint64(UNNUMBERED):
-                        other = sources[low & uint64(UNNUMBERED - 1)]
+                if tags[at] == tag:
+                    number = uint64(numbers[at])
+                    if number & uint64(UNNUMBERED):
+                        other = sources[number & uint64(UNNUMBERED - 1)]
+                        same = True
                         for k in range(words):
                             if found[other // size, other % size, k] != found[box, i, k]:
                                 same = False
                                 break
                     else:
-                        for k in range(words):
-                            if states[low - uint64(1), k] != found[box, i, k]:
-                                same = False
-                                break
+                        same = equals(space.records, number - uint64(1), found[box, i])
                     if same:
-                        if low > uint64(layer_end):  # true of UNNUMBERED, a high bit, too
+                        if number > uint64(layer_end):  # true of UNNUMBERED, a high bit, too
                             flags[origins[box, i]] |= StateFlag.ONWARD
                         break
                 at = next_index(at, mask)
     return added
 
 
-@njit
-def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: int) -> None:
-    """Copy the owner's `count` new states into the space, numbered from `first` on, and number their table entries."""
-    states, parents, table = space.states, space.parents, space.table
+@leaf_njit
+def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: int) -> int:
+    """Store the owner's `count` new states in the space, numbered from `first` on, and number their table entries.
+
+    Returns how many are not stored, as they have a value that is in no dictionary.
+    """
+    parents, numbers = space.parents, space.numbers
     found, origins = boxes.states, boxes.origins
-    sources, entries = new
-    words, size = uint64(found.shape[2]), uint64(found.shape[1])
+    sources, entries = new.sources, new.entries
+    size = uint64(found.shape[1])
+    unknown = 0
     for n in range(uint64(count)):
         if n + uint64(AHEAD) < uint64(count):
-            prefetch(table, entries[n + uint64(AHEAD)])
+            prefetch(numbers, entries[n + uint64(AHEAD)])
         box, i = sources[n] // size, sources[n] % size
         number = uint64(first) + n
-        for k in range(words):
-            states[number, k] = found[box, i, k]
+        if not store(space.records, number, found[box, i], False):
+            new.unknown[unknown] = n
+            unknown += 1
         parents[number] = origins[box, i]
-        table[entries[n]] = (table[entries[n]] & uint64(TAG)) | (number + uint64(1))
+        numbers[entries[n]] = number + uint64(1)
+    return unknown
+
+
+@leaf_njit
+def _store_unknown(space: StateSpace, boxes: Boxes, new: NewStates, done: int, unknown: int, first: int) -> int:
+    """Store those of the owner's new states that _number() has not, from number `done` of these on.
+
+    Returns how many are stored: not all, if a dictionary is full.
+    """
+    found = boxes.states
+    size = uint64(found.shape[1])
+    for k in range(done, unknown):
+        if room(space.records) == uint64(0):
+            return int(k)
+        n = new.unknown[uint64(k)]
+        source = new.sources[n]
+        store(space.records, uint64(first) + n, found[source // size, source % size], True)
+    return unknown
 
 
 class WorkerPool:
@@ -203,8 +238,7 @@ class WorkerPool:
         self.box_of = [Boxes(*(array[t] for array in self.boxes)) for t in range(threads)]
         """Each thread's part of the boxes."""
         self.new = [
-            NewStates(sources=np.empty(self.room, dtype=np.uint64), entries=np.empty(self.room, dtype=np.uint64))
-            for _ in range(threads)
+            NewStates(*(np.empty(self.room, dtype=np.uint64) for _ in NewStates._fields)) for _ in range(threads)
         ]
         self.covers = np.zeros((threads, covered), dtype=np.uint8)
         controls = np.zeros((threads, len(Control)), dtype=np.int64)
@@ -229,19 +263,20 @@ class WorkerPool:
         """Call `do` with the number of each thread, on all threads in parallel."""
         return list((self.executor.map if self.threads > 1 else map)(do, range(self.threads)))
 
-    def explore(self, space: StateSpace, control: NDArray[np.int64]) -> int:
+    def explore(self, visited: Visited, control: NDArray[np.int64]) -> int:
         """As bfs.explore(), until the layer is done or the rest of it is not worth a round: a StopReason."""
         while control[Control.LAYER_END] - control[Control.NEXT] >= MIN_ROUND:
-            if control[Control.STATES] + self.room > control[Control.LIMIT]:
+            if control[Control.STATES] + self.room > min(control[Control.LIMIT], visited.limit):
                 return StopReason.FULL
             if control[Control.NEXT] >= control[Control.PAUSE]:
                 return StopReason.PAUSED
-            stop = self._round(space, control)
+            stop = self._round(visited, control)
             if stop != StopReason.DONE:
                 return stop
         return StopReason.PAUSED
 
-    def _round(self, space: StateSpace, control: NDArray[np.int64]) -> int:
+    def _round(self, visited: Visited, control: NDArray[np.int64]) -> int:
+        space = visited.space
         begin, layer_end = int(control[Control.NEXT]), int(control[Control.LAYER_END])
         share = min(SHARE, -(-(layer_end - begin) // self.threads))
 
@@ -253,8 +288,8 @@ class WorkerPool:
         def insert(t: int) -> int:
             return int(_insert(space, self.boxes, self.new[t], t, layer_end))
 
-        def number(t: int) -> None:
-            _number(space, self.boxes, self.new[t], added[t], first_of[t])
+        def number(t: int) -> int:
+            return int(_number(space, self.boxes, self.new[t], added[t], first_of[t]))
 
         self.each(expand)
         for worker in self.workers:
@@ -269,7 +304,13 @@ class WorkerPool:
         added = [count or 0 for count in self.each(insert)]
         count = int(control[Control.STATES])
         first_of = [count + sum(added[:t]) for t in range(self.threads)]
-        self.each(number)
+        unknown = [few or 0 for few in self.each(number)]
+        for t in range(self.threads):
+            done = 0
+            while done < unknown[t]:
+                done = _store_unknown(visited.space, self.boxes, self.new[t], done, unknown[t], first_of[t])
+                if done < unknown[t]:
+                    visited.widen(count + sum(added), 0)
         control[Control.STATES] = count + sum(added)
         control[Control.NEXT] = min(layer_end, begin + self.threads * share)
         return StopReason.DONE

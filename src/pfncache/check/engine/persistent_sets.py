@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pfncache.check.engine.interpreter import counter_of, read
-from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
+from pfncache.check.engine.numba_cache import inline_njit, leaf_njit, uint64
 from pfncache.check.program.image import (
     ACTOR,
     ACTOR_FIRST_YIELD,
@@ -43,7 +43,7 @@ def clear_dead(image: NDArray[Any], state: NDArray[Any]) -> None:
         state[word] &= live
 
 
-@njit
+@leaf_njit
 def persistent(image: NDArray[Any], state: NDArray[Any]) -> int:
     """Return a persistent set of actors as a bit mask (Godefroid): the smallest of those grown from one actor each.
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pfncache.check.engine.collapse import load
 from pfncache.check.engine.hash_table import StateSpace
 from pfncache.check.engine.interpreter import (
     ENDLESS,
@@ -29,8 +30,8 @@ from pfncache.check.engine.interpreter import (
     may_run,
     step,
 )
-from pfncache.check.engine.numba_cache import copy, njit
-from pfncache.check.program.image import COUNTER_END, N_ACTORS
+from pfncache.check.engine.numba_cache import copy, njit, uint64
+from pfncache.check.program.image import COUNTER_END, N_ACTORS, WORDS
 
 MAX_VIOLATIONS = 256
 """Kinds of violations that a search distinguishes. One in whose table there is no room for more is bounded."""
@@ -169,9 +170,11 @@ def _same_kind(
     if met != b[Row.MET] or a[Row.DETAIL] != b[Row.DETAIL]:
         return False
     if met == Met.DEADLOCK:
+        one, other = np.empty(image[WORDS], dtype=np.uint64), np.empty(image[WORDS], dtype=np.uint64)
+        load(space.records, uint64(a[Row.STATE]), one)
+        load(space.records, uint64(b[Row.STATE]), other)
         for actor in range(image[N_ACTORS]):
-            one = _blocked_in(image, space.states[a[Row.STATE]], functions, actor)
-            if one != _blocked_in(image, space.states[b[Row.STATE]], functions, actor):
+            if _blocked_in(image, one, functions, actor) != _blocked_in(image, other, functions, actor):
                 return False
         return True
     if met == Met.ENDLESS_STEP and a[Row.ACTOR] != b[Row.ACTOR]:

@@ -3,69 +3,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pfncache.check.engine.collapse import CELL_BITS
 from pfncache.check.engine.hash_table import StateSpace, insert, rehash
+from pfncache.check.engine.state_store import StateStore
 
 FIRST_TABLE = 1 << 15
 """Entries of the first table."""
-MAX_LOAD = 0.7
+MAX_LOAD = 0.8
 """Load factor at which the table grows."""
-GROWTH = 4
+GROWTH = 2
 """Factor by which the table grows."""
 MAX_STATES = (1 << 31) - 1
 """States that a table entry can number."""
 BYTES = 5
-"""Bytes per state beside its words and its table entry: its parent and its flags."""
+"""Bytes per state beside its cells and its table entry: its parent and its flags."""
+ENTRY_BYTES = 5
+"""Bytes of a table entry: its tag and its number."""
 
 
 class Visited:
     """The state space of a search, with room for all states that are allowed from the start.
 
     The reservation costs no memory: the kernel allocates a page when it is first touched. Only the table, which is
-    touched everywhere, grows.
+    touched everywhere, grows, and the dictionaries of the compressed states do.
     """
 
-    def __init__(self, words: int, most: int) -> None:
-        self.words = words
-        self.most = min(most, MAX_STATES)
+    def __init__(self, words: int, most: int, batch: int = 1) -> None:
+        self.allowed = most
+        """States that the search may have."""
+        self._numbered = min(most, MAX_STATES)
         while True:
             try:
-                states = np.empty((self.most, words), dtype=np.uint64)
-                parents = np.empty(self.most, dtype=np.int32)
-                flags = np.zeros(self.most, dtype=np.uint8)
+                parents = np.empty(self._numbered, dtype=np.int32)
+                flags = np.zeros(self._numbered, dtype=np.uint8)
             except MemoryError:
-                self.most //= 2
+                self._numbered //= 2
             else:
                 break
-        self.is_short = self.most < most
-        """Whether fewer states than allowed can be numbered or reserved."""
-        table = np.zeros(FIRST_TABLE, dtype=np.uint64)
-        self.space = StateSpace(states=states, parents=parents, flags=flags, table=table, mask=FIRST_TABLE - 1)
+        self.store = StateStore(words, self._numbered, batch)
+        self.space = StateSpace(
+            records=self.store.records,
+            parents=parents,
+            flags=flags,
+            tags=np.zeros(FIRST_TABLE, dtype=np.uint8),
+            numbers=np.empty(FIRST_TABLE, dtype=np.uint32),
+            mask=FIRST_TABLE - 1,
+        )
+
+    @property
+    def most(self) -> int:
+        """States that can be numbered and stored."""
+        return min(self._numbered, self.store.most)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer states than allowed can be numbered or stored."""
+        return self.most < self.allowed
 
     @property
     def limit(self) -> int:
         """States that fit before the table must grow."""
-        return min(self.most, int(MAX_LOAD * len(self.space.table)))
+        return min(self.most, int(MAX_LOAD * len(self.space.tags)))
 
     def begin(self, state: NDArray[np.uint64]) -> None:
         """Enter the initial state."""
-        self.space.states[0] = state
+        self.store.store(0, state)
         self.space.parents[0] = -1
         insert(self.space, 0)
 
+    def state(self, number: int) -> NDArray[np.uint64]:
+        """Return the state of a number."""
+        return self.store.state(number)
+
+    def spans(self, count: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+        """Yield the first `count` states, some at a time, each time with the number of the first of them."""
+        return self.store.spans(count)
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether grow() makes room."""
+        return self.store.is_full or self.limit < self.most
+
+    def widen(self, count: int, coming: int) -> None:
+        """Make room for more values beside those of `count` states.
+
+        Raises MemoryError if there is no memory for the states any more, with those that are `coming`.
+        """
+        self.store.widen(count, coming)
+        self.space = self.space._replace(records=self.store.records)
+
     def grow(self, count: int, each: Callable[[Callable[[int], None]], object], parts: int) -> None:
-        """Replace the table by a larger one and enter the first `count` states.
+        """Make room for more than `count` states: larger dictionaries, or a larger table in which all are entered.
 
         `each` calls the function that it gets with every number below `parts`, in parallel if it likes.
         """
-        size = len(self.space.table) * GROWTH
-        self.space = space = self.space._replace(table=np.zeros(size, dtype=np.uint64), mask=size - 1)
+        if self.store.is_full:
+            self.widen(count, self.store.batch)
+            return
+        size = len(self.space.tags) * GROWTH
+        self.space = space = self.space._replace(
+            tags=np.zeros(size, dtype=np.uint8), numbers=np.empty(size, dtype=np.uint32), mask=size - 1
+        )
         each(lambda part: rehash(space, count, part, parts))
 
     def bytes_per_state(self, count: int) -> float:
-        """Memory per state, the table included, with `count` states visited."""
-        return self.words * 8 + BYTES + len(self.space.table) * 8 / max(1, count)
+        """Memory per state, the table and the dictionaries included, with `count` states visited."""
+        shared = len(self.space.tags) * ENTRY_BYTES + self.store.dictionary_bytes
+        return self.store.cells * CELL_BITS / 8 + BYTES + shared / max(1, count)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfncache.check.engine.bfs import SearchWorker
+from pfncache.check.engine.collapse import load
 from pfncache.check.engine.hash_table import StateSpace, find
 from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run, step
 from pfncache.check.engine.numba_cache import copy, int64, njit, uint64
@@ -51,8 +52,8 @@ def graph_of(space: StateSpace, count: int, pool: WorkerPool) -> tuple[Graph, ND
     number = np.full(count, -1, dtype=np.int32)
 
     def mark(t: int) -> None:
-        own = slice(count * t // pool.threads, count * (t + 1) // pool.threads)
-        _mark(pool.workers[t], space.states[own], program.loops, environment, number[own])
+        begin, end = count * t // pool.threads, count * (t + 1) // pool.threads
+        _mark(space, pool.workers[t], begin, program.loops, environment, number[begin:end])
 
     pool.each(mark)
     states = np.flatnonzero(number == 0)
@@ -71,24 +72,27 @@ def graph_of(space: StateSpace, count: int, pool: WorkerPool) -> tuple[Graph, ND
 
 @njit
 def _mark(
+    space: StateSpace,
     worker: SearchWorker,
-    states: NDArray[np.uint64],
+    begin: int,
     loops: NDArray[np.uint8],
     environment: NDArray[np.bool_],
     number: NDArray[np.int32],
 ) -> None:
-    """Set `number` to 0 for the states that may lie on a fair cycle in which an actor starves.
+    """Set `number` to 0 for those states from `begin` on that may lie on a fair cycle in which an actor starves.
 
     Necessary for such a cycle: an actor is in a loop, and an actor that is no environment actor has not ended. An actor
     outside of loops takes no step of a cycle, so no cycle has a state in which such an actor is enabled. Nor has a fair
     cycle a state with a halted actor, whose next step violates: a fair scheduler takes that step.
     """
     image = worker.image
+    state = np.zeros(image[WORDS], dtype=np.uint64)
     after = np.zeros(image[WORDS], dtype=np.uint64)
     for n in range(len(number)):
+        load(space.records, uint64(begin + n), state)
         repeats = unfinished = halted = False
         for actor in range(image[N_ACTORS]):
-            counter = counter_of(image, states[n], actor)
+            counter = counter_of(image, state, actor)
             repeats |= loops[actor, counter] != 0
             unfinished |= counter != COUNTER_END and not environment[actor]
             halted |= counter == COUNTER_HALTED
@@ -96,8 +100,8 @@ def _mark(
             continue
         number[n] = 0
         for actor in range(image[N_ACTORS]):
-            if loops[actor, counter_of(image, states[n], actor)] == 0 and may_run(image, states[n], actor):
-                copy(states[n], after)
+            if loops[actor, counter_of(image, state, actor)] == 0 and may_run(image, state, actor):
+                copy(state, after)
                 if step(image, after, worker.registers, worker.out, worker.cover, actor, int64(0)) != BLOCKED:
                     number[n] = -1
                     break
@@ -109,16 +113,18 @@ def _fill(
 ) -> None:
     """Fill the graph of the `chosen` states; `number` maps a state of the space to its number in the graph, or -1."""
     image, out = worker.image, worker.out
+    state = np.zeros(image[WORDS], dtype=np.uint64)
     after = np.zeros(image[WORDS], dtype=np.uint64)
     edges = 0
     for n in range(len(chosen)):
+        load(space.records, uint64(chosen[n]), state)
         for actor in range(image[N_ACTORS]):
-            if not may_run(image, space.states[chosen[n]], actor):
+            if not may_run(image, state, actor):
                 continue
             choice = int64(0)
             choices = int64(1)
             while choice < choices:
-                copy(space.states[chosen[n]], after)
+                copy(state, after)
                 result = step(image, after, worker.registers, out, worker.cover, actor, choice)
                 if result == BLOCKED:
                     break

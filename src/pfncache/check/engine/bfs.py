@@ -30,6 +30,7 @@ from pfncache.check.engine.interpreter import (
     new_out,
     step,
 )  # fmt: skip
+from pfncache.check.engine.native.take import take
 from pfncache.check.engine.numba_cache import copy, inline_njit, int64, njit, uint64
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
 from pfncache.check.engine.violations import Taken, Violations, halt, record
@@ -78,6 +79,7 @@ class SearchWorker(NamedTuple):
     image: NDArray[np.int64]
     """The program."""
     registers: NDArray[np.int64]
+    """Those of step(), in which the constants are loaded."""
     out: NDArray[np.int64]
     """Results of interpreter.step()."""
     cover: NDArray[np.uint8]
@@ -85,6 +87,8 @@ class SearchWorker(NamedTuple):
     control: NDArray[np.int64]
     """By Control."""
     violations: Violations
+    native: NDArray[np.uint64]
+    """By place, a row of the image's YIELDS: the address of its native code; 0 where the interpreter takes the step."""
 
 
 class Batch(NamedTuple):
@@ -106,16 +110,11 @@ class Span(NamedTuple):
 
 
 def new_worker(
-    image: NDArray[np.int64],
-    registers: NDArray[np.int64],
-    cover: NDArray[np.uint8],
-    control: NDArray[np.int64],
-    violations: Violations,
+    like: SearchWorker, cover: NDArray[np.uint8], control: NDArray[np.int64], violations: Violations
 ) -> SearchWorker:
-    """Return a worker with a copy of `registers`, in which the constants are loaded, and results of its own."""
-    return SearchWorker(
-        image=image, registers=registers.copy(), out=new_out(image), cover=cover, control=control, violations=violations
-    )
+    """Return another worker of the same search, with registers and results of its own."""
+    registers, out = like.registers.copy(), new_out(like.image)
+    return like._replace(registers=registers, out=out, cover=cover, control=control, violations=violations)
 
 
 @inline_njit
@@ -163,10 +162,9 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
 
     Returns the number of states that wait in the batch, and the next state to expand.
     """
-    image, registers, out, cover, control = worker.image, worker.registers, worker.out, worker.cover, worker.control
+    image, out, control = worker.image, worker.out, worker.control
     states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
     pending, hashes, origins = batch.states, batch.hashes, batch.origins
-    words = uint64(image[WORDS])
     all_actors = (1 << image[N_ACTORS]) - 1
     number = span.begin
     while number < span.end and waiting < PENDING:
@@ -190,9 +188,7 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                 choices = int64(1)
                 while choice < choices:
                     after = pending[uint64(waiting)]
-                    for i in range(words):
-                        after[i] = state[i]
-                    result = step(image, after, registers, out, cover, actor, choice)
+                    result = take(worker, state, after, actor, choice)
                     if result == BLOCKED:
                         break
                     choices = out[OUT_CHOICES]

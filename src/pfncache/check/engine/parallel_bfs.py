@@ -34,7 +34,7 @@ from pfncache.check.engine.hash_table import (
     prefetch_state,
 )
 from pfncache.check.engine.numba_cache import njit, uint64
-from pfncache.check.engine.violations import Violations, merge, new_violations
+from pfncache.check.engine.violations import merge, new_violations
 from pfncache.check.program.image import FANOUT
 from pfncache.check.program.layout import Program
 
@@ -183,12 +183,10 @@ def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: 
 class WorkerPool:
     """The threads of a search, with a worker each."""
 
-    def __init__(
-        self, program: Program, threads: int, registers: NDArray[np.int64], covered: int, violations: Violations
-    ) -> None:
+    def __init__(self, program: Program, threads: int, like: SearchWorker) -> None:
         self.program = program
         self.threads = threads
-        self.violations = violations
+        self.violations = like.violations
         """Those that the whole search has met."""
         words, size = program.words, SHARE * int(program.image[FANOUT]) if threads > 1 else 0
         self.room = threads * size
@@ -206,10 +204,10 @@ class WorkerPool:
             NewStates(sources=np.empty(self.room, dtype=np.uint64), entries=np.empty(self.room, dtype=np.uint64))
             for _ in range(threads)
         ]
-        self.covers = np.zeros((threads, covered), dtype=np.uint8)
+        self.covers = np.zeros((threads, len(like.cover)), dtype=np.uint8)
         controls = np.zeros((threads, len(Control)), dtype=np.int64)
         self.workers = [
-            new_worker(program.image, registers, self.covers[t], controls[t], new_violations(violations.functions))
+            new_worker(like, self.covers[t], controls[t], new_violations(like.violations.functions))
             for t in range(threads)
         ]
         self.executor = ThreadPoolExecutor(threads)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from pfncache.check.engine.bfs import SearchWorker
 from pfncache.check.engine.hash_table import StateSpace, find
-from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run, step
-from pfncache.check.engine.numba_cache import copy, int64, njit, uint64
+from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run
+from pfncache.check.engine.native.take import take
+from pfncache.check.engine.numba_cache import int64, njit, uint64
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
 from pfncache.check.program.image import COUNTER_END, COUNTER_HALTED, FANOUT, N_ACTORS, WORDS
@@ -97,8 +98,7 @@ def _mark(
         number[n] = 0
         for actor in range(image[N_ACTORS]):
             if loops[actor, counter_of(image, states[n], actor)] == 0 and may_run(image, states[n], actor):
-                copy(states[n], after)
-                if step(image, after, worker.registers, worker.out, worker.cover, actor, int64(0)) != BLOCKED:
+                if take(worker, states[n], after, actor, int64(0)) != BLOCKED:
                     number[n] = -1
                     break
 
@@ -118,8 +118,7 @@ def _fill(
             choice = int64(0)
             choices = int64(1)
             while choice < choices:
-                copy(space.states[chosen[n]], after)
-                result = step(image, after, worker.registers, out, worker.cover, actor, choice)
+                result = take(worker, space.states[chosen[n]], after, actor, choice)
                 if result == BLOCKED:
                     break
                 choices = out[OUT_CHOICES]

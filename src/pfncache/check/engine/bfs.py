@@ -31,7 +31,7 @@ from pfncache.check.engine.interpreter import (
     step,
 )  # fmt: skip
 from pfncache.check.engine.native.take import take
-from pfncache.check.engine.numba_cache import copy, inline_njit, int64, njit, uint64
+from pfncache.check.engine.numba_cache import allocating_njit, copy, inline_njit, int64, njit, uint64
 from pfncache.check.engine.persistent_sets import clear_dead, persistent
 from pfncache.check.engine.violations import Taken, Violations, halt, record
 from pfncache.check.program.image import AT_END, COUNTER_END, COUNTER_HALTED, FANOUT, MASKS, N_ACTORS, WORDS
@@ -82,6 +82,8 @@ class SearchWorker(NamedTuple):
     """Those of step(), in which the constants are loaded."""
     out: NDArray[np.int64]
     """Results of interpreter.step()."""
+    after: NDArray[np.uint64]
+    """Scratch space for a state that is looked at only."""
     cover: NDArray[np.uint8]
     """By number of a target, then of a line, then of a lock acquisition: not 0 if it was reached, or executed."""
     control: NDArray[np.int64]
@@ -113,8 +115,10 @@ def new_worker(
     like: SearchWorker, cover: NDArray[np.uint8], control: NDArray[np.int64], violations: Violations
 ) -> SearchWorker:
     """Return another worker of the same search, with registers and results of its own."""
-    registers, out = like.registers.copy(), new_out(like.image)
-    return like._replace(registers=registers, out=out, cover=cover, control=control, violations=violations)
+    return like._replace(
+        registers=like.registers.copy(), out=new_out(like.image), after=like.after.copy(), cover=cover,
+        control=control, violations=violations,
+    )  # fmt: skip
 
 
 @inline_njit
@@ -253,14 +257,14 @@ def _finish(space: StateSpace, worker: SearchWorker, number: int) -> bool:
     control[Control.TERMINAL] += 1
     if image[AT_END] < 0:
         return True
-    after = space.states[number].copy()
-    result = step(image, after, worker.registers, out, worker.cover, int64(NO_ACTOR), int64(0))
+    copy(space.states[number], worker.after)
+    result = step(image, worker.after, worker.registers, out, worker.cover, int64(NO_ACTOR), int64(0))
     if result != STEPPED and record(space, image, worker.violations, out, Taken(number, NO_ACTOR, 0, result)):
         control[Control.STOP] = StopReason.ENOUGH
     return bool(control[Control.STOP] == StopReason.DONE)
 
 
-@njit
+@allocating_njit
 def explore(space: StateSpace, worker: SearchWorker) -> int:
     """Search breadth first from Control.NEXT on, until done, something is found, or a limit is reached: a StopReason.
 
@@ -269,9 +273,14 @@ def explore(space: StateSpace, worker: SearchWorker) -> int:
     that puts off the other actors forever. When a layer is done, its flags show such states, and they are expanded in
     full.
     """
-    image, control, flags = worker.image, worker.control, space.flags
+    return _explore(space, worker, new_batch(worker.image))
+
+
+@njit
+def _explore(space: StateSpace, worker: SearchWorker, batch: Batch) -> int:
+    """Search as explore() does, with an empty batch."""
+    control, flags = worker.control, space.flags
     number = control[Control.NEXT]
-    batch = new_batch(image)
     size = len(batch.hashes)
     waiting = int64(0)
     control[Control.STOP] = StopReason.DONE

@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
+from pfncache.check.engine.numba_cache import allocating_njit, inline_njit, njit, uint64
 
 PENDING = 32
 """States per batch of lookups: the processor prefetches the entries of a whole batch before any is read."""
@@ -148,7 +148,7 @@ def _insert_new(table: NDArray[np.uint64], mask: Any, h: Any, number: Any) -> No
     table[at] = (h & uint64(TAG)) | (uint64(number) + uint64(1))
 
 
-@njit
+@allocating_njit
 def rehash(space: StateSpace, count: int, part: int, parts: int) -> None:
     """Enter those of the first `count` states that belong into one of `parts` parts of an empty table."""
     states, table, mask = space.states, space.table, uint64(space.mask)

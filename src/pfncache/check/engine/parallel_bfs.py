@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.bfs import Control, SearchWorker, Span, StopReason, expand, new_batch, new_worker
+from pfncache.check.engine.bfs import Batch, Control, SearchWorker, Span, StopReason, expand, new_batch, new_worker
 from pfncache.check.engine.hash_table import (
     NUMBER,
     PENDING,
@@ -33,7 +33,7 @@ from pfncache.check.engine.hash_table import (
     prefetch,
     prefetch_state,
 )
-from pfncache.check.engine.numba_cache import njit, uint64
+from pfncache.check.engine.numba_cache import allocating_njit, njit, uint64
 from pfncache.check.engine.violations import merge, new_violations
 from pfncache.check.program.image import FANOUT
 from pfncache.check.program.layout import Program
@@ -69,11 +69,17 @@ class NewStates(NamedTuple):
     """Index in the table."""
 
 
-@njit
+@allocating_njit
 def _expand(space: StateSpace, worker: SearchWorker, box: Boxes, span: Span, layer_end: int) -> None:
     """Put the successors of the states of the span that are not in the table into the thread's box."""
+    _fill(space, worker, box, new_batch(worker.image), (span, layer_end))
+
+
+@njit
+def _fill(space: StateSpace, worker: SearchWorker, box: Boxes, batch: Batch, part: tuple[Span, int]) -> None:
+    """Put successors into the thread's box as _expand() does, with an empty batch."""
+    span, layer_end = part
     states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
-    batch = new_batch(worker.image)
     pending, hashes, origins = batch.states, batch.hashes, batch.origins
     found_states, found_hashes, found_origins, shares, counts = box
     segment = (mask + uint64(1)) // uint64(SEGMENTS)

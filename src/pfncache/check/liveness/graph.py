@@ -15,7 +15,7 @@ from pfncache.check.engine.native.take import take
 from pfncache.check.engine.numba_cache import int64, njit, uint64
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
-from pfncache.check.program.image import COUNTER_END, COUNTER_HALTED, FANOUT, N_ACTORS, WORDS
+from pfncache.check.program.image import COUNTER_END, COUNTER_HALTED, FANOUT, N_ACTORS
 
 
 class Edge(NamedTuple):
@@ -84,8 +84,7 @@ def _mark(
     outside of loops takes no step of a cycle, so no cycle has a state in which such an actor is enabled. Nor has a fair
     cycle a state with a halted actor, whose next step violates: a fair scheduler takes that step.
     """
-    image = worker.image
-    after = np.zeros(image[WORDS], dtype=np.uint64)
+    image, after = worker.image, worker.after
     for n in range(len(number)):
         repeats = unfinished = halted = False
         for actor in range(image[N_ACTORS]):
@@ -108,8 +107,7 @@ def _fill(
     space: StateSpace, worker: SearchWorker, chosen: NDArray[np.int64], number: NDArray[np.int32], graph: Graph
 ) -> None:
     """Fill the graph of the `chosen` states; `number` maps a state of the space to its number in the graph, or -1."""
-    image, out = worker.image, worker.out
-    after = np.zeros(image[WORDS], dtype=np.uint64)
+    image, out, after = worker.image, worker.out, worker.after
     edges = 0
     for n in range(len(chosen)):
         for actor in range(image[N_ACTORS]):

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import njit
+from pfncache.check.engine.numba_cache import allocating_njit
 
 Sets = NDArray[np.uint64]
 """By instruction: the words of a set."""
 WORD = 64
 
 
-@njit
+@allocating_njit
 def backwards(follow: NDArray[Any], gen: Sets, kill: Sets, ends: Sets, barrier: NDArray[Any]) -> Sets:
     """Solve a backward dataflow problem: in = gen | (out & ~kill), out = the union over the successors.
 
@@ -42,7 +42,7 @@ def backwards(follow: NDArray[Any], gen: Sets, kill: Sets, ends: Sets, barrier: 
     return found
 
 
-@njit
+@allocating_njit
 def forwards(follow: NDArray[Any], gen: Sets, kill: Sets) -> Sets:
     """Solve a forward dataflow problem: in = the union of (in & ~kill) | gen over the predecessors.
 
@@ -70,7 +70,7 @@ def forwards(follow: NDArray[Any], gen: Sets, kill: Sets) -> Sets:
     return found
 
 
-@njit
+@allocating_njit
 def select(sets: Sets, wanted: NDArray[Any]) -> Sets:
     """Return sets in which a member has the number of its place in `wanted`, without all that are not there."""
     found = np.zeros((len(sets), (len(wanted) + 63) // 64), dtype=np.uint64)
@@ -86,7 +86,7 @@ KEEP, CLEAR, SET = 0, 1, 2
 """What an instruction does to a fact."""
 
 
-@njit
+@allocating_njit
 def everywhere(follow: NDArray[Any], effect: NDArray[Any]) -> NDArray[Any]:
     """Return, for each instruction, whether a fact holds on every path to it. It does not at the entry.
 

@@ -173,8 +173,8 @@ class Search:
             return SearchResult(verdict=Verdict.VIOLATED, found=tuple(self.start_found[:wanted]), reason=EARLY)
         self.worker = SearchWorker(
             image=self.program.image, registers=self.registers.copy(), out=interpreter.new_out(self.program.image),
-            after=self.initial.copy(), cover=self.cover, control=control, violations=self.violations,
-            native=self.native.addresses,
+            after=self.initial.copy(), places=self.program.start_counters.copy(), cover=self.cover, control=control,
+            violations=self.violations, native=self.native.addresses,
         )  # fmt: skip
         with WorkerPool(self.program, self.threads, self.worker) as pool:
             stop, reason = self._explore(pool, on_progress, seconds)

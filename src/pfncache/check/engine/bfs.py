@@ -32,7 +32,7 @@ from pfncache.check.engine.interpreter import (
 )  # fmt: skip
 from pfncache.check.engine.native.take import take
 from pfncache.check.engine.numba_cache import allocating_njit, copy, inline_njit, int64, njit, uint64
-from pfncache.check.engine.persistent_sets import clear_dead, persistent
+from pfncache.check.engine.persistent_sets import clear_dead_after, persistent, stand
 from pfncache.check.engine.violations import Taken, Violations, halt, record
 from pfncache.check.program.image import AT_END, COUNTER_END, COUNTER_HALTED, FANOUT, MASKS, N_ACTORS, WORDS
 
@@ -84,6 +84,8 @@ class SearchWorker(NamedTuple):
     """Results of interpreter.step()."""
     after: NDArray[np.uint64]
     """Scratch space for a state that is looked at only."""
+    places: NDArray[np.int64]
+    """Scratch space for persistent_sets.stand(), by actor."""
     cover: NDArray[np.uint8]
     """By number of a target, then of a line, then of a lock acquisition: not 0 if it was reached, or executed."""
     control: NDArray[np.int64]
@@ -116,8 +118,8 @@ def new_worker(
 ) -> SearchWorker:
     """Return another worker of the same search, with registers and results of its own."""
     return like._replace(
-        registers=like.registers.copy(), out=new_out(like.image), after=like.after.copy(), cover=cover,
-        control=control, violations=violations,
+        registers=like.registers.copy(), out=new_out(like.image), after=like.after.copy(), places=like.places.copy(),
+        cover=cover, control=control, violations=violations,
     )  # fmt: skip
 
 
@@ -169,13 +171,16 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
     image, out, control = worker.image, worker.out, worker.control
     states, flags, table, mask = space.states, space.flags, space.table, uint64(space.mask)
     pending, hashes, origins = batch.states, batch.hashes, batch.origins
+    has_masks = image[MASKS] != 0
     all_actors = (1 << image[N_ACTORS]) - 1
     number = span.begin
     while number < span.end and waiting < PENDING:
         taken = led = 0
         finished, halted = True, False
         state = states[uint64(number)]
-        chosen = all_actors if span.full or image[MASKS] == 0 else persistent(image, state)
+        if has_masks:
+            stand(image, state, worker.places)
+        chosen = all_actors if span.full or not has_masks else persistent(image, state, worker.places)
         rest = all_actors & ~chosen
         while True:
             for actor in range(image[N_ACTORS]):
@@ -207,7 +212,8 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                                 continue
                             control[Control.TRANSITIONS] += taken
                             return waiting, number
-                    clear_dead(image, after)
+                    if has_masks:
+                        clear_dead_after(image, after, actor, worker.places)
                     h = hash_of(after)
                     prefetch(table, h & mask)
                     hashes[uint64(waiting)] = h

@@ -80,6 +80,7 @@ class ProgramRows:
             for row in self._actors
         ]
         """By actor: the slot of its program counter."""
+        self._registers: dict[int, tuple[frozenset[int], int | None]] = {}
         rows = (self._row(CONSTANTS, n, CONSTANT) for n in range(self._image[N_CONSTANTS]))
         self.constants = {row[CONSTANT_REGISTER]: row[CONSTANT_VALUE] for row in rows}
 
@@ -131,6 +132,11 @@ class ProgramRows:
 
     def registers(self, actor: int, at: int) -> tuple[frozenset[int], int | None]:
         """Return the registers, without constants, that an instruction of an actor reads, and the one it writes."""
+        if at not in self._registers:
+            self._registers[at] = self._registers_of(actor, at)
+        return self._registers[at]
+
+    def _registers_of(self, actor: int, at: int) -> tuple[frozenset[int], int | None]:
         instr = self.code[at]
         place = self.next_place(actor, instr)
         if place is not None:

@@ -10,7 +10,6 @@ returns INTERPRET, and the caller lets the interpreter take it from the start.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +21,7 @@ from pfncache.check.engine.interpreter import (
     SYMMETRIC,
     WATCH_INSTRUCTIONS,
 )
+from pfncache.check.engine.native.region import StepRegion
 from pfncache.check.engine.native.rows import ProgramRows
 from pfncache.check.ops import BRANCHES, COMPARISONS, Op
 from pfncache.check.program.image import COUNTER_END, INSTR_A, INSTR_B, INSTR_C, INSTR_OP, SLOT, WORD
@@ -66,40 +66,6 @@ class _Join:
     """By predecessor: its label, and the value of each register."""
 
 
-class _Region:
-    """The instructions that a step may run through."""
-
-    def __init__(self, program: ProgramRows, actor: int, entry: int) -> None:
-        self.program, self.actor = program, actor
-        self.successors: dict[int, tuple[int, ...]] = {}
-        todo = [entry]
-        while todo:
-            at = todo.pop()
-            if at not in self.successors:
-                self.successors[at] = program.successors(at)
-                todo += self.successors[at]
-        into = Counter(after for afters in self.successors.values() for after in afters)
-        into[entry] += 1
-        self.joins = {at for at, count in into.items() if count > 1}
-        self.loops = any(after <= at for at, afters in self.successors.items() for after in afters)
-
-    def live(self) -> dict[int, frozenset[int]]:
-        """Return the registers that may be read before they are written, by instruction."""
-        before: dict[int, frozenset[int]] = dict.fromkeys(self.successors, frozenset())
-        order = sorted(self.successors, reverse=True)
-        changed = True
-        while changed:
-            changed = False
-            for at in order:
-                behind = frozenset().union(*(before[after] for after in self.successors[at]))
-                reads, dest = self.program.registers(self.actor, at)
-                found = (behind - {dest}) | reads
-                if found != before[at]:
-                    before[at] = found
-                    changed = self.loops or changed
-        return before
-
-
 class PlaceFunction:
     """The function of one place: its text."""
 
@@ -108,7 +74,7 @@ class PlaceFunction:
         self.place = place
         self.actor = program.actor_of(place)
         resume = program.resume(place)
-        self.region = _Region(program, self.actor, resume.at)
+        self.region = StepRegion(program, self.actor, resume.at)
         live = self._live = self.region.live()
         extra = (FUEL,) if self.region.loops else ()
         self.joins = {at: _Join((*sorted(live[at]), *extra)) for at in self.region.joins}

@@ -14,7 +14,7 @@ from pfncache.check.engine.native.place import PlaceFunction
 from pfncache.check.engine.native.rows import ProgramRows, places_of
 from pfncache.user_cache import Notice, notify
 
-NATIVE_MIN_STATES = 1_000_000
+NATIVE_MIN_STATES = 2_000_000
 """States that a search has found when its steps are compiled. Compilation takes the processor about as long as native
 steps save on so many states more (docs/results/performance.md)."""
 

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from unittest import mock
 
 from benchmarks.cpython import CPython
 from benchmarks.spin import BREADTH_FIRST, PLAIN, REDUCED, Spin
 from benchmarks.tlc import NO_SEARCH, Tlc
 from pfncache.check.compile.compiler import compile_system
+from pfncache.check.engine.native import steps
 from pfncache.check.export.promela.model import to_promela
 from pfncache.check.export.tla.module import to_tla
 from pfncache.check.program.layout import link
@@ -50,13 +53,16 @@ def search(build: Callable[[], System], reduction: bool, threads: int = 1, max_s
     return Search(link(compile_system(build()), reduction), max_states, threads)
 
 
-def ours(name: str, searching: Search, rounds: int) -> Lap:
-    """Return the median of some runs of the engine, after a warm-up."""
+def ours(name: str, searching: Search, rounds: int, *, native: bool = False) -> Lap:
+    """Return the median of some runs of the engine, after a warm-up, with native or with interpreted steps."""
     found: list[tuple[float, float, SearchResult]] = []
-    for _ in range(rounds + 1):
-        wall, cpu = time.perf_counter(), time.process_time()
-        result = searching.run()
-        found.append((time.process_time() - cpu, time.perf_counter() - wall, result))
+    if native:
+        searching.native.compile()
+    with mock.patch.object(steps, "NATIVE_MIN_STATES", sys.maxsize):
+        for _ in range(rounds + 1):
+            wall, cpu = time.perf_counter(), time.process_time()
+            result = searching.run()
+            found.append((time.process_time() - cpu, time.perf_counter() - wall, result))
     seconds, _, result = sorted(found[1:], key=lambda lap: lap[0])[rounds // 2]
     return Lap(name, result.states, seconds, result.bytes_per_state, median(lap[1] for lap in found[1:]))
 

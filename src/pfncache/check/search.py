@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from pfncache.check import explain
 from pfncache.check.engine import interpreter
-from pfncache.check.engine.bfs import Control, StopReason, batch_size, explore, new_worker
+from pfncache.check.engine.bfs import Control, SearchWorker, StopReason, batch_size, explore
+from pfncache.check.engine.native.steps import NativeSteps
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
 from pfncache.check.engine.violations import MAX_VIOLATIONS, Count, Met, Row, Taken, halt, new_violations
@@ -64,6 +65,8 @@ class Search:
         self.max_states = max_states
         self.threads = threads
         image = program.image
+        self.native = NativeSteps(image)
+        """Native code, when there are states enough; it is kept as long as the search."""
         self.registers = np.zeros(int(image[REGISTERS]) + 1, dtype=np.int64)
         interpreter.prepare(image, self.registers)
         self.out = interpreter.new_out(image)
@@ -165,11 +168,15 @@ class Search:
         self.visited.begin(self.canonical(self.initial))
         self.control = control = np.zeros(len(Control), dtype=np.int64)
         control[Control.STATES] = control[Control.LAYER_END] = 1
-        self.violations = new_violations(self._functions(), max(0, wanted - len(self.start_found)))
+        self.violations = new_violations(self._functions(), self.program.words, max(0, wanted - len(self.start_found)))
         if wanted and len(self.start_found) >= wanted:
             return SearchResult(verdict=Verdict.VIOLATED, found=tuple(self.start_found[:wanted]), reason=EARLY)
-        self.worker = new_worker(self.program.image, self.registers, self.cover, control, self.violations)
-        with WorkerPool(self.program, self.threads, self.registers, len(self.cover), self.violations) as pool:
+        self.worker = SearchWorker(
+            image=self.program.image, registers=self.registers.copy(), out=interpreter.new_out(self.program.image),
+            state=self.initial.copy(), after=self.initial.copy(), places=self.program.start_counters.copy(),
+            cover=self.cover, control=control, violations=self.violations, native=self.native.addresses,
+        )  # fmt: skip
+        with WorkerPool(self.program, self.threads, self.worker) as pool:
             stop, reason = self._explore(pool, on_progress, seconds)
             found, limits = self._met()
             complete = not reason
@@ -213,6 +220,7 @@ class Search:
         stop = StopReason.PAUSED
         try:
             while True:
+                self.native.advance(int(control[Control.STATES]))
                 control[Control.LIMIT] = visited.limit
                 control[Control.PAUSE] = control[Control.NEXT] + PAUSE_STATES
                 stop = self._continue(pool)
@@ -231,6 +239,8 @@ class Search:
             return stop, "interrupted"
         except MemoryError:
             return stop, OUT_OF_MEMORY
+        finally:
+            self.native.stop()
 
     def _continue(self, pool: WorkerPool) -> StopReason:
         """Continue the search, on all threads where that pays."""

@@ -34,7 +34,7 @@ class Table:
         self.table = self.new(wanted)
 
     def new(self, wanted: int = 0) -> Violations:
-        return new_violations(np.zeros(self.program.loops.shape, dtype=np.int32), wanted)
+        return new_violations(np.zeros(self.program.loops.shape, dtype=np.int32), self.program.words, wanted)
 
     def fail(self, failure: int, point: int, state: int, actor: int = 0) -> bool:
         self.out[interpreter.OUT_DETAIL], self.out[interpreter.OUT_POINT] = failure, point

@@ -31,8 +31,9 @@ from pfncache.check.engine.interpreter import (
     new_out,
     step,
 )  # fmt: skip
-from pfncache.check.engine.numba_cache import inline_njit, int64, leaf_njit, njit, uint64
-from pfncache.check.engine.persistent_sets import clear_dead, persistent
+from pfncache.check.engine.native.take import take
+from pfncache.check.engine.numba_cache import allocating_njit, inline_njit, int64, njit, uint64
+from pfncache.check.engine.persistent_sets import clear_dead_after, persistent, stand
 from pfncache.check.engine.violations import Taken, Violations, halt, record
 from pfncache.check.program.image import AT_END, COUNTER_END, COUNTER_HALTED, FANOUT, MASKS, N_ACTORS, WORDS
 
@@ -79,13 +80,22 @@ class SearchWorker(NamedTuple):
     image: NDArray[np.int64]
     """The program."""
     registers: NDArray[np.int64]
+    """Those of step(), in which the constants are loaded."""
     out: NDArray[np.int64]
     """Results of interpreter.step()."""
+    state: NDArray[np.uint64]
+    """The state that is expanded."""
+    after: NDArray[np.uint64]
+    """Scratch space for a state that is looked at only."""
+    places: NDArray[np.int64]
+    """Scratch space for persistent_sets.stand(), by actor."""
     cover: NDArray[np.uint8]
     """By number of a target, then of a line, then of a lock acquisition: not 0 if it was reached, or executed."""
     control: NDArray[np.int64]
     """By Control."""
     violations: Violations
+    native: NDArray[np.uint64]
+    """By place, a row of the image's YIELDS: the address of its native code; 0 where the interpreter takes the step."""
 
 
 class Batch(NamedTuple):
@@ -95,8 +105,6 @@ class Batch(NamedTuple):
     hashes: NDArray[np.uint64]
     origins: NDArray[np.int32]
     """The state of which each is a successor."""
-    state: NDArray[np.uint64]
-    """The state that is expanded."""
 
 
 class Span(NamedTuple):
@@ -109,19 +117,16 @@ class Span(NamedTuple):
 
 
 def new_worker(
-    image: NDArray[np.int64],
-    registers: NDArray[np.int64],
-    cover: NDArray[np.uint8],
-    control: NDArray[np.int64],
-    violations: Violations,
+    like: SearchWorker, cover: NDArray[np.uint8], control: NDArray[np.int64], violations: Violations
 ) -> SearchWorker:
-    """Return a worker with a copy of `registers`, in which the constants are loaded, and results of its own."""
-    return SearchWorker(
-        image=image, registers=registers.copy(), out=new_out(image), cover=cover, control=control, violations=violations
-    )
+    """Return another worker of the same search, with registers and results of its own."""
+    return like._replace(
+        registers=like.registers.copy(), out=new_out(like.image), state=like.state.copy(),
+        after=like.after.copy(), places=like.places.copy(), cover=cover, control=control, violations=violations,
+    )  # fmt: skip
 
 
-@leaf_njit
+@njit
 def batch_size(image: NDArray[np.int64]) -> int:
     """Return how many states may wait in a batch: PENDING, and the successors of one more."""
     return int(PENDING + image[FANOUT])
@@ -135,11 +140,10 @@ def new_batch(image: NDArray[np.int64]) -> Batch:
         np.empty((size, image[WORDS]), dtype=np.uint64),
         np.empty(size, dtype=np.uint64),
         np.empty(size, dtype=np.int32),
-        np.empty(image[WORDS], dtype=np.uint64),
     )
 
 
-@leaf_njit
+@njit
 def _flush(space: StateSpace, batch: Batch, waiting: int, count: int, layer_end: int) -> int:
     """Enter the new states among the `waiting` ones; mark each origin that has a successor in a later layer.
 
@@ -162,7 +166,7 @@ def _flush(space: StateSpace, batch: Batch, waiting: int, count: int, layer_end:
     return count
 
 
-@leaf_njit
+@njit
 def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, span: Span) -> tuple[int, int]:
     """Append the successors of the span's states to the batch, behind the `waiting` ones, until PENDING states wait.
 
@@ -172,17 +176,19 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
 
     Returns the number of states that wait in the batch, and the next state to expand.
     """
-    image, registers, out, cover, control = worker.image, worker.registers, worker.out, worker.cover, worker.control
+    image, out, control, state = worker.image, worker.out, worker.control, worker.state
     flags, tags, numbers, mask = space.flags, space.tags, space.numbers, uint64(space.mask)
-    pending, hashes, origins, state = batch.states, batch.hashes, batch.origins, batch.state
-    words = uint64(image[WORDS])
+    pending, hashes, origins = batch.states, batch.hashes, batch.origins
+    has_masks = image[MASKS] != 0
     all_actors = (1 << image[N_ACTORS]) - 1
     number = span.begin
     while number < span.end and waiting < PENDING:
         taken = led = 0
         finished, halted = True, False
         load(space.records, uint64(number), state)
-        chosen = all_actors if span.full or image[MASKS] == 0 else persistent(image, state)
+        if has_masks:
+            stand(image, state, worker.places)
+        chosen = all_actors if span.full or not has_masks else persistent(image, state, worker.places)
         rest = all_actors & ~chosen
         while True:
             for actor in range(image[N_ACTORS]):
@@ -199,9 +205,7 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                 choices = int64(1)
                 while choice < choices:
                     after = pending[uint64(waiting)]
-                    for i in range(words):
-                        after[i] = state[i]
-                    result = step(image, after, registers, out, cover, actor, choice)
+                    result = take(worker, state, after, actor, choice)
                     if result == BLOCKED:
                         break
                     choices = out[OUT_CHOICES]
@@ -216,7 +220,8 @@ def expand(space: StateSpace, worker: SearchWorker, batch: Batch, waiting: int, 
                                 continue
                             control[Control.TRANSITIONS] += taken
                             return waiting, number
-                    clear_dead(image, after)
+                    if has_masks:
+                        clear_dead_after(image, after, actor, worker.places)
                     h = hash_of(after)
                     prefetch(tags, h & mask)
                     prefetch(numbers, h & mask)
@@ -267,15 +272,14 @@ def _finish(space: StateSpace, worker: SearchWorker, number: int) -> bool:
     control[Control.TERMINAL] += 1
     if image[AT_END] < 0:
         return True
-    after = np.empty(image[WORDS], dtype=np.uint64)
-    load(space.records, uint64(number), after)
-    result = step(image, after, worker.registers, out, worker.cover, int64(NO_ACTOR), int64(0))
+    load(space.records, uint64(number), worker.after)
+    result = step(image, worker.after, worker.registers, out, worker.cover, int64(NO_ACTOR), int64(0))
     if result != STEPPED and record(space, image, worker.violations, out, Taken(number, NO_ACTOR, 0, result)):
         control[Control.STOP] = StopReason.ENOUGH
     return bool(control[Control.STOP] == StopReason.DONE)
 
 
-@njit
+@allocating_njit
 def explore(space: StateSpace, worker: SearchWorker) -> int:
     """Search breadth first from Control.NEXT on, until done, something is found, or a limit is reached: a StopReason.
 
@@ -284,9 +288,14 @@ def explore(space: StateSpace, worker: SearchWorker) -> int:
     that puts off the other actors forever. When a layer is done, its flags show such states, and they are expanded in
     full.
     """
-    image, control, flags = worker.image, worker.control, space.flags
+    return _explore(space, worker, new_batch(worker.image))
+
+
+@njit
+def _explore(space: StateSpace, worker: SearchWorker, batch: Batch) -> int:
+    """Search as explore() does, with an empty batch."""
+    control, flags = worker.control, space.flags
     number = control[Control.NEXT]
-    batch = new_batch(image)
     size = len(batch.hashes)
     waiting = int64(0)
     control[Control.STOP] = StopReason.DONE

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import inline_njit, leaf_njit, njit, uint64
+from pfncache.check.engine.numba_cache import allocating_njit, inline_njit, njit, uint64
 
 RAW = (1 << 64) - 1
 """Instead of the offset of a dictionary: the word has none."""
@@ -74,14 +74,14 @@ def _value(records: Records, number: Any, word: Any) -> Any:
     return value
 
 
-@leaf_njit
+@njit
 def load(records: Records, number: Any, state: NDArray[np.uint64]) -> None:
     """Copy the state of a number to `state`."""
     for word in range(uint64(records.fields.shape[0])):
         state[word] = _value(records, number, word)
 
 
-@leaf_njit
+@njit
 def equals(records: Records, number: Any, state: NDArray[np.uint64]) -> bool:
     """Return whether the state of a number is `state`."""
     same = True
@@ -128,7 +128,7 @@ def _put(cells: NDArray[np.uint32], fields: NDArray[np.uint64], number: Any, wor
         cells[number, at] |= index << fields[word, WordRow.SHIFT]
 
 
-@leaf_njit
+@njit
 def store(records: Records, number: Any, state: NDArray[np.uint64], enter: bool) -> bool:
     """Make `state` the state of a number. New values are entered in the dictionaries, which have to have room.
 
@@ -149,7 +149,7 @@ def store(records: Records, number: Any, state: NDArray[np.uint64], enter: bool)
     return known
 
 
-@leaf_njit
+@njit
 def room(records: Records) -> Any:
     """Return how many states may be stored, whatever their values are."""
     fields = records.fields
@@ -160,14 +160,14 @@ def room(records: Records) -> Any:
     return least
 
 
-@leaf_njit
+@njit
 def load_all(records: Records, first: int, states: NDArray[np.uint64]) -> None:
     """Copy as many states as there are rows, from the number `first` on."""
     for row in range(uint64(states.shape[0])):
         load(records, uint64(first) + row, states[row])
 
 
-@leaf_njit
+@njit
 def copy_dictionaries(old: Records, new: Records) -> None:
     """Fill the empty dictionaries of `new` with those of `old`. Each value keeps its index."""
     fields = new.fields
@@ -184,7 +184,7 @@ def copy_dictionaries(old: Records, new: Records) -> None:
             new.slots[fields[word, WordRow.FIRST_SLOT] + at] = index + uint64(1)
 
 
-@njit
+@allocating_njit
 def convert(old: Records, new: Records, count: int) -> None:
     """Copy the first `count` records of `old` to `new`, whose cells are not fewer and may begin at the same place.
 

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from pfncache.check.engine.collapse import Records, equals, load
-from pfncache.check.engine.numba_cache import inline_njit, leaf_njit, njit, uint64
+from pfncache.check.engine.numba_cache import allocating_njit, inline_njit, njit, uint64
 
 PENDING = 32
 """States per batch of lookups: the processor prefetches the entries of a whole batch before any is read."""
@@ -75,7 +75,7 @@ prefetch: Callable[[NDArray[Any], Any], None] = cast(Any, intrinsic)(_prefetch)
 """Prefetch an element of an array, by its index in the flat array, into the processor's cache. No effect on results."""
 
 
-@leaf_njit
+@njit
 def hash_of(state: NDArray[np.uint64]) -> Any:
     """Return the 64-bit hash of a state: the low bits index the table, the high ones are the entry's tag."""
     h = uint64(0x9E3779B97F4A7C15)
@@ -135,7 +135,7 @@ def enter(tags: NDArray[np.uint8], numbers: NDArray[np.uint32], at: Any, h: Any,
     numbers[at] = uint64(number) + uint64(1)
 
 
-@njit
+@allocating_njit
 def insert(space: StateSpace, number: int) -> bool:
     """Enter the state of a number in the table. Returns False if an equal state is there already."""
     state = np.empty(space.records.fields.shape[0], dtype=np.uint64)
@@ -148,7 +148,7 @@ def insert(space: StateSpace, number: int) -> bool:
     return True
 
 
-@leaf_njit
+@njit
 def find(space: StateSpace, state: NDArray[np.uint64]) -> int:
     """Return the number of a visited state, or -1."""
     _, known = look_up(space, state, hash_of(state))
@@ -164,7 +164,7 @@ def _insert_new(tags: NDArray[np.uint8], numbers: NDArray[np.uint32], mask: Any,
     enter(tags, numbers, at, h, number)
 
 
-@njit
+@allocating_njit
 def rehash(space: StateSpace, count: int, part: int, parts: int) -> None:
     """Enter those of the first `count` states that belong into one of `parts` parts of an empty table."""
     records, tags, numbers, mask = space.records, space.tags, space.numbers, uint64(space.mask)

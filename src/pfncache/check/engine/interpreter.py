@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import leaf_njit, uint64
+from pfncache.check.engine.numba_cache import njit, uint64
 from pfncache.check.ops import Op
 from pfncache.check.program.image import (
     ACCESS_BITS,
@@ -80,7 +80,7 @@ def new_out(image: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.zeros(OUT_SNAPSHOT + 2 + int(image[REGISTERS]) + int(image[WORDS]), dtype=np.int64)
 
 
-@leaf_njit
+@njit
 def prepare(image: Any, registers: Any) -> None:
     """Load the constant registers."""
     for i in range(image[N_CONSTANTS]):
@@ -88,14 +88,14 @@ def prepare(image: Any, registers: Any) -> None:
         registers[image[row + CONSTANT_REGISTER]] = image[row + CONSTANT_VALUE]
 
 
-@leaf_njit
+@njit
 def read(image: Any, state: Any, slot: Any) -> Any:
     """Return the raw value of the slot at offset `slot` of the image: the value without the slot's lowest one."""
     mask = (uint64(1) << uint64(image[slot + uint64(SLOT_BITS)])) - uint64(1)
     return (state[uint64(image[slot + uint64(SLOT_WORD)])] >> uint64(image[slot + uint64(SLOT_SHIFT)])) & mask
 
 
-@leaf_njit
+@njit
 # One loop over all operations: a call for each would cost more than the operation, and so would a tuple of arrays.
 def step(  # noqa: PLR0912, PLR0913, PLR0915
     image: Any, state: Any, registers: Any, out: Any, cover: Any, actor: int, choice: int
@@ -264,13 +264,13 @@ def step(  # noqa: PLR0912, PLR0913, PLR0915
             return STEPPED
 
 
-@leaf_njit
+@njit
 def _point(image: Any, event: Any) -> Any:
     """Return the number of an event instruction in Program.points; NO_POINT for offset 0."""
     return image[event + uint64(INSTR_POINT)] if event != uint64(0) else NO_POINT
 
 
-@leaf_njit
+@njit
 def _repeats(state: Any, registers: Any, out: Any, pc: Any, count: int) -> bool:
     """Return whether a step is where it was at an earlier instruction, with the same registers and state.
 
@@ -295,7 +295,7 @@ def _repeats(state: Any, registers: Any, out: Any, pc: Any, count: int) -> bool:
     return same
 
 
-@leaf_njit
+@njit
 def _clear(image: Any, state: Any, row: Any) -> None:
     """Zero an actor's program counter and saved registers."""
     bits = uint64(image[row + uint64(SLOT_BITS)])
@@ -313,13 +313,13 @@ def _clear(image: Any, state: Any, row: Any) -> None:
         bit += take
 
 
-@leaf_njit
+@njit
 def counter_of(image: Any, state: Any, actor: int) -> int:
     """Return an actor's program counter: COUNTER_END at its end, COUNTER_ENTRY at its entry."""
     return int(read(image, state, uint64(image[ACTORS] + actor * ACTOR)))
 
 
-@leaf_njit
+@njit
 def may_run(image: Any, state: Any, actor: int) -> bool:
     """Return False for an actor that has ended or is halted, or whose CPU is busy with an interrupt."""
     if counter_of(image, state, actor) <= COUNTER_HALTED:

@@ -172,22 +172,23 @@ def _cached(native: Any) -> Any:
 
 
 def njit(function: Function) -> Function:
-    """Compile a function to cached native code that releases the GIL. Its type is that of the Python function."""
-    native: Function = _cached(_numba.njit(nogil=True, _nrt=True)(function))
-    return native
+    """Compile a function to cached native code that releases the GIL. Its type is that of the Python function.
 
-
-def leaf_njit(function: Function) -> Function:
-    """As njit(), for a function that makes no arrays: it counts no references to those that it gets.
-
-    Counting costs an atomic operation for each array of a tuple.
+    Arrays have no reference counts in it, which are atomic, and would cost as much as the steps of a search. So it can
+    create none: its caller owns them all.
     """
     native: Function = _cached(_numba.njit(nogil=True, _nrt=False)(function))
     return native
 
 
+def allocating_njit(function: Function) -> Function:
+    """As njit(), for a function that creates arrays."""
+    native: Function = _cached(_numba.njit(nogil=True, _nrt=True)(function))
+    return native
+
+
 def inline_njit(function: Function) -> Function:
-    """As njit(), and inline the function into its native callers."""
+    """As njit(), and inline the function into its native callers; it may create arrays if they may."""
     native: Function = _cached(_numba.njit(nogil=True, inline="always")(function))
     return native
 

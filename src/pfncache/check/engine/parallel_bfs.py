@@ -36,8 +36,8 @@ from pfncache.check.engine.hash_table import (
     prefetch_state,
     tag_of,
 )
-from pfncache.check.engine.numba_cache import leaf_njit, njit, uint64
-from pfncache.check.engine.violations import Violations, merge, new_violations
+from pfncache.check.engine.numba_cache import allocating_njit, njit, uint64
+from pfncache.check.engine.violations import merge, new_violations
 from pfncache.check.engine.visited import Visited
 from pfncache.check.program.image import FANOUT
 from pfncache.check.program.layout import Program
@@ -73,7 +73,7 @@ class NewStates(NamedTuple):
     """Which of the states have a value that is in no dictionary yet."""
 
 
-@leaf_njit
+@njit
 def _fill(space: StateSpace, batch: Batch, waiting: int, box: Boxes, layer_end: int) -> None:
     """Put those of the waiting states that are not in the table into the thread's box."""
     flags, mask = space.flags, uint64(space.mask)
@@ -102,7 +102,7 @@ def _fill(space: StateSpace, batch: Batch, waiting: int, box: Boxes, layer_end: 
         found += uint64(1)
 
 
-@njit
+@allocating_njit
 def _expand(space: StateSpace, worker: SearchWorker, box: Boxes, span: Span, layer_end: int) -> None:
     """Put the successors of the states of the span that are not in the table into the thread's box."""
     batch = new_batch(worker.image)
@@ -122,7 +122,7 @@ def _expand(space: StateSpace, worker: SearchWorker, box: Boxes, span: Span, lay
             break
 
 
-@leaf_njit
+@njit
 def _insert(space: StateSpace, boxes: Boxes, new: NewStates, owner: int, layer_end: int) -> int:
     """Enter what the boxes have for the owner's segments, unless it is known. Returns the number of new states.
 
@@ -174,7 +174,7 @@ def _insert(space: StateSpace, boxes: Boxes, new: NewStates, owner: int, layer_e
     return added
 
 
-@leaf_njit
+@njit
 def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: int) -> int:
     """Store the owner's `count` new states in the space, numbered from `first` on, and number their table entries.
 
@@ -198,7 +198,7 @@ def _number(space: StateSpace, boxes: Boxes, new: NewStates, count: int, first: 
     return unknown
 
 
-@leaf_njit
+@njit
 def _store_unknown(space: StateSpace, boxes: Boxes, new: NewStates, done: int, unknown: int, first: int) -> int:
     """Store those of the owner's new states that _number() has not, from number `done` of these on.
 
@@ -218,12 +218,10 @@ def _store_unknown(space: StateSpace, boxes: Boxes, new: NewStates, done: int, u
 class WorkerPool:
     """The threads of a search, with a worker each."""
 
-    def __init__(
-        self, program: Program, threads: int, registers: NDArray[np.int64], covered: int, violations: Violations
-    ) -> None:
+    def __init__(self, program: Program, threads: int, like: SearchWorker) -> None:
         self.program = program
         self.threads = threads
-        self.violations = violations
+        self.violations = like.violations
         """Those that the whole search has met."""
         words, size = program.words, SHARE * int(program.image[FANOUT]) if threads > 1 else 0
         self.room = threads * size
@@ -240,10 +238,10 @@ class WorkerPool:
         self.new = [
             NewStates(*(np.empty(self.room, dtype=np.uint64) for _ in NewStates._fields)) for _ in range(threads)
         ]
-        self.covers = np.zeros((threads, covered), dtype=np.uint8)
+        self.covers = np.zeros((threads, len(like.cover)), dtype=np.uint8)
         controls = np.zeros((threads, len(Control)), dtype=np.int64)
         self.workers = [
-            new_worker(program.image, registers, self.covers[t], controls[t], new_violations(violations.functions))
+            new_worker(like, self.covers[t], controls[t], new_violations(like.violations.functions, words))
             for t in range(threads)
         ]
         self.executor = ThreadPoolExecutor(threads)

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pfncache.check.engine.interpreter import counter_of, read
-from pfncache.check.engine.numba_cache import inline_njit, leaf_njit, uint64
+from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
 from pfncache.check.program.image import (
     ACTOR,
     ACTOR_FIRST_YIELD,
@@ -43,13 +43,33 @@ def clear_dead(image: NDArray[Any], state: NDArray[Any]) -> None:
         state[word] &= live
 
 
-@leaf_njit
-def persistent(image: NDArray[Any], state: NDArray[Any]) -> int:
+@inline_njit
+def stand(image: NDArray[Any], state: NDArray[Any], places: NDArray[Any]) -> None:
+    """Set the offset in the image of the masks of the place at which each actor stands."""
+    for actor in range(image[N_ACTORS]):
+        places[actor] = _masks_at(image, state, actor, uint64(image[WORDS]))
+
+
+@inline_njit
+def clear_dead_after(image: NDArray[Any], state: NDArray[Any], actor: int, places: NDArray[Any]) -> None:
+    """As clear_dead(), behind a step of `actor` from the state of `places`: the other actors stand where they stood."""
+    words = uint64(image[WORDS])
+    own = _masks_at(image, state, actor, words)
+    for word in range(words):
+        live = uint64(image[own + word])
+        for other in range(image[N_ACTORS]):
+            if other != actor:
+                live |= uint64(image[uint64(places[other]) + word])
+        state[word] &= live
+
+
+@njit
+def persistent(image: NDArray[Any], state: NDArray[Any], places: NDArray[Any]) -> int:
     """Return a persistent set of actors as a bit mask (Godefroid): the smallest of those grown from one actor each.
 
     No step that the actors outside of the set may ever take is dependent with a next step of an actor in it: it writes
     nothing that such a step reads or waits for, and touches nothing that such a step writes. An actor that is halted
-    takes no step any more.
+    takes no step any more. `places` is what stand() sets for the state.
     """
     words = uint64(image[WORDS])
     running = 0
@@ -68,11 +88,11 @@ def persistent(image: NDArray[Any], state: NDArray[Any]) -> int:
             while not todo >> actor & 1:
                 actor += 1
             todo &= todo - 1
-            own = _masks_at(image, state, actor, words)
+            own = uint64(places[actor])
             for other in range(image[N_ACTORS]):
                 if not (running & ~chosen) >> other & 1:
                     continue
-                at = _masks_at(image, state, other, words)
+                at = uint64(places[other])
                 conflict = uint64(0)
                 for word in range(words):
                     later_writes = uint64(image[at + uint64(MaskRow.LATER_WRITES) * words + word])

@@ -31,7 +31,7 @@ from pfncache.check.engine.interpreter import (
     step,
 )
 from pfncache.check.engine.numba_cache import copy, njit, uint64
-from pfncache.check.program.image import COUNTER_END, N_ACTORS, WORDS
+from pfncache.check.program.image import COUNTER_END, N_ACTORS
 
 MAX_VIOLATIONS = 256
 """Kinds of violations that a search distinguishes. One in whose table there is no room for more is bounded."""
@@ -92,6 +92,8 @@ class Violations(NamedTuple):
     """By Count."""
     functions: NDArray[np.int32]
     """By actor and program counter: the number of the function of that place; the same number for the same name."""
+    states: NDArray[np.uint64]
+    """Scratch space for two states that are compared."""
 
 
 class Taken(NamedTuple):
@@ -103,12 +105,13 @@ class Taken(NamedTuple):
     result: int
 
 
-def new_violations(functions: NDArray[np.int32], wanted: int = 0) -> Violations:
-    """Return an empty table."""
+def new_violations(functions: NDArray[np.int32], words: int, wanted: int = 0) -> Violations:
+    """Return an empty table for states of so many words."""
     counts = np.zeros(len(Count), dtype=np.int64)
     counts[Count.WANTED] = wanted
     rows = np.zeros((MAX_VIOLATIONS + 1, len(Row)), dtype=np.int64)
-    return Violations(rows=rows, counts=counts, functions=functions)
+    states = np.zeros((2, words), dtype=np.uint64)
+    return Violations(rows=rows, counts=counts, functions=functions, states=states)
 
 
 @njit
@@ -148,7 +151,7 @@ def _enter(space: StateSpace, image: NDArray[np.int64], table: Violations) -> bo
     rows, counts = table.rows, table.counts
     count = counts[Count.ROWS]
     for i in range(count):
-        if _same_kind(space, image, table.functions, rows[i], rows[count]):
+        if _same_kind(space, image, table, rows[i], rows[count]):
             return False
     if count == MAX_VIOLATIONS:
         counts[Count.DROPPED] += 1
@@ -161,7 +164,7 @@ def _enter(space: StateSpace, image: NDArray[np.int64], table: Violations) -> bo
 def _same_kind(
     space: StateSpace,
     image: NDArray[np.int64],
-    functions: NDArray[np.int32],
+    table: Violations,
     a: NDArray[np.int64],
     b: NDArray[np.int64],
 ) -> bool:
@@ -170,7 +173,7 @@ def _same_kind(
     if met != b[Row.MET] or a[Row.DETAIL] != b[Row.DETAIL]:
         return False
     if met == Met.DEADLOCK:
-        one, other = np.empty(image[WORDS], dtype=np.uint64), np.empty(image[WORDS], dtype=np.uint64)
+        one, other, functions = table.states[0], table.states[1], table.functions
         load(space.records, uint64(a[Row.STATE]), one)
         load(space.records, uint64(b[Row.STATE]), other)
         for actor in range(image[N_ACTORS]):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import njit, uint64
+from pfncache.check.engine.numba_cache import allocating_njit, uint64
 from pfncache.check.liveness.graph import Graph
 
 
@@ -30,7 +30,7 @@ def fair_states(graph: Graph) -> NDArray[np.int64]:
     return np.empty(0, dtype=np.int64)
 
 
-@njit
+@allocating_njit
 def _remove_unfair(graph: Graph, component: NDArray[np.int32], inside: NDArray[np.bool_]) -> bool:
     """Remove from `inside` the states where an actor is enabled that takes no step within the component.
 
@@ -51,7 +51,7 @@ def _remove_unfair(graph: Graph, component: NDArray[np.int32], inside: NDArray[n
     return found
 
 
-@njit
+@allocating_njit
 def _components(graph: Graph, inside: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Return for each state that is `inside` the number, from 1, of its strongly connected component; 0 for all others.
 

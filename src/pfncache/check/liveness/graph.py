@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from pfncache.check.engine.bfs import SearchWorker
 from pfncache.check.engine.collapse import load
 from pfncache.check.engine.hash_table import StateSpace, find
-from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run, step
-from pfncache.check.engine.numba_cache import copy, int64, njit, uint64
+from pfncache.check.engine.interpreter import BLOCKED, OUT_CHOICES, STEPPED, counter_of, may_run
+from pfncache.check.engine.native.take import take
+from pfncache.check.engine.numba_cache import int64, njit, uint64
 from pfncache.check.engine.parallel_bfs import WorkerPool
 from pfncache.check.engine.persistent_sets import clear_dead
-from pfncache.check.program.image import COUNTER_END, COUNTER_HALTED, FANOUT, N_ACTORS, WORDS
+from pfncache.check.program.image import COUNTER_END, COUNTER_HALTED, FANOUT, N_ACTORS
 
 
 class Edge(NamedTuple):
@@ -85,9 +86,7 @@ def _mark(
     outside of loops takes no step of a cycle, so no cycle has a state in which such an actor is enabled. Nor has a fair
     cycle a state with a halted actor, whose next step violates: a fair scheduler takes that step.
     """
-    image = worker.image
-    state = np.zeros(image[WORDS], dtype=np.uint64)
-    after = np.zeros(image[WORDS], dtype=np.uint64)
+    image, state, after = worker.image, worker.state, worker.after
     for n in range(len(number)):
         load(space.records, uint64(begin + n), state)
         repeats = unfinished = halted = False
@@ -101,8 +100,7 @@ def _mark(
         number[n] = 0
         for actor in range(image[N_ACTORS]):
             if loops[actor, counter_of(image, state, actor)] == 0 and may_run(image, state, actor):
-                copy(state, after)
-                if step(image, after, worker.registers, worker.out, worker.cover, actor, int64(0)) != BLOCKED:
+                if take(worker, state, after, actor, int64(0)) != BLOCKED:
                     number[n] = -1
                     break
 
@@ -112,9 +110,7 @@ def _fill(
     space: StateSpace, worker: SearchWorker, chosen: NDArray[np.int64], number: NDArray[np.int32], graph: Graph
 ) -> None:
     """Fill the graph of the `chosen` states; `number` maps a state of the space to its number in the graph, or -1."""
-    image, out = worker.image, worker.out
-    state = np.zeros(image[WORDS], dtype=np.uint64)
-    after = np.zeros(image[WORDS], dtype=np.uint64)
+    image, out, state, after = worker.image, worker.out, worker.state, worker.after
     edges = 0
     for n in range(len(chosen)):
         load(space.records, uint64(chosen[n]), state)
@@ -124,8 +120,7 @@ def _fill(
             choice = int64(0)
             choices = int64(1)
             while choice < choices:
-                copy(state, after)
-                result = step(image, after, worker.registers, out, worker.cover, actor, choice)
+                result = take(worker, state, after, actor, choice)
                 if result == BLOCKED:
                     break
                 choices = out[OUT_CHOICES]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfncache.check.code import DEST, FIRST, NONE, OP, SECOND
-from pfncache.check.engine.numba_cache import int64, njit
+from pfncache.check.engine.numba_cache import allocating_njit, int64, njit
 from pfncache.check.ops import Op
 
 MAX_PATHS = 8
@@ -124,7 +124,7 @@ def _branch_not_taken(row: NDArray[Any], path: NDArray[Any], values: Values) -> 
     return 0 if (number == 0) == (op == Op.JZ) else 1
 
 
-@njit
+@allocating_njit
 def _grown(todo: NDArray[Any]) -> NDArray[Any]:
     """Return the same rows, with room for as many more."""
     grown = np.zeros((2 * todo.shape[0], todo.shape[1]), dtype=np.uint64)
@@ -134,7 +134,7 @@ def _grown(todo: NDArray[Any]) -> NDArray[Any]:
     return grown
 
 
-@njit
+@allocating_njit
 def held_on_all_paths(
     rows: NDArray[Any], follow: NDArray[Any], effects: Effects, values: Values, counts: NDArray[Any]
 ) -> NDArray[Any]:

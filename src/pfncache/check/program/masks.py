@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pfncache.check.code import OP, SUBJECT, Code
-from pfncache.check.engine.numba_cache import njit
+from pfncache.check.engine.numba_cache import allocating_njit
 from pfncache.check.ir import Column, Variable
 from pfncache.check.ops import LOADS, STORES, Op
 from pfncache.check.program.dataflow import by_op, derived, edges
@@ -46,7 +46,7 @@ class Flow:
     """Variables that may be read, or written, from there on."""
 
 
-@njit
+@allocating_njit
 def spread(sets: Sets, bits: Words) -> Words:
     """Turn sets of variables into masks with a bit for each bit of the state; `bits` has those of each variable."""
     found = np.zeros((len(sets), bits.shape[1]), dtype=np.uint64)

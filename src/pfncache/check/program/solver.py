@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import njit
+from pfncache.check.engine.numba_cache import allocating_njit
 
 Sets = NDArray[np.uint64]
 """By instruction: the words of a set."""
 WORD = 64
 
 
-@njit
+@allocating_njit
 def _last_jump_back_to(follow: NDArray[Any]) -> NDArray[Any]:
     """Return, for each instruction, the last one from there on that it succeeds; -1 if there is none."""
     found = np.full(len(follow), -1, dtype=np.int64)
@@ -27,7 +27,7 @@ def _last_jump_back_to(follow: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-@njit
+@allocating_njit
 def backwards(follow: NDArray[Any], gen: Sets, kill: Sets, ends: Sets, barrier: NDArray[Any]) -> Sets:
     """Solve a backward dataflow problem: in = gen | (out & ~kill), out = the union over the successors.
 
@@ -61,7 +61,7 @@ def backwards(follow: NDArray[Any], gen: Sets, kill: Sets, ends: Sets, barrier: 
     return found
 
 
-@njit
+@allocating_njit
 def forwards(follow: NDArray[Any], gen: Sets, kill: Sets) -> Sets:
     """Solve a forward dataflow problem: in = the union of (in & ~kill) | gen over the predecessors.
 
@@ -89,7 +89,7 @@ def forwards(follow: NDArray[Any], gen: Sets, kill: Sets) -> Sets:
     return found
 
 
-@njit
+@allocating_njit
 def widened(sets: Sets, begins: NDArray[Any]) -> Sets:
     """Return sets that have all members from begins[n] to begins[n + 1] where the given ones have member n."""
     found = np.zeros((len(sets), (begins[-1] + 63) >> 6), dtype=np.uint64)
@@ -105,7 +105,7 @@ KEEP, CLEAR, SET = 0, 1, 2
 """What an instruction does to a fact."""
 
 
-@njit
+@allocating_njit
 def everywhere(follow: NDArray[Any], effect: NDArray[Any]) -> NDArray[Any]:
     """Return, for each instruction, whether a fact holds on every path to it. It does not at the entry.
 

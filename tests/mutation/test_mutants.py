@@ -1,40 +1,48 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Each lock, retry test and order of two steps of the base model is needed: without it, a scenario fails."""
+"""Each fault of the base model is found by a scenario, or there is a reason why it is not."""
 
 from __future__ import annotations
 
-import json
+import random
 from functools import cache
 
 import pytest
 
-from pfncache.designs.catalogue import mainline_7_3
-from pfncache.verify.job import Job
-from pfncache.verify.runner import run
-from tests.mutation.hunt import STATES, TABLE, property_of
-from tests.mutation.mutants import Mutant, mutants
+from pfncache.scenarios import SCENARIOS
+from tests.mutation.hunt import by_name, property_of, read_table
+from tests.mutation.kinds.kind import Kind
+from tests.mutation.reach import Reach, search_reach
 from tests.mutation.survivors import SURVIVORS
 
-KILLED: dict[str, list[str]] = json.loads(TABLE.read_text())
+KILLED = read_table()
 """By mutant: the scenario that fails, and how."""
-MUTANTS = {mutant.name: mutant for mutant in mutants()}
-
-
-def test_every_mutant_is_accounted_for() -> None:
-    """`python -m tests.mutation.hunt NAME` looks for a scenario; a survivor needs a reason."""
-    assert sorted([*KILLED, *SURVIVORS]) == sorted(MUTANTS)
-    assert all(len(reason) > 20 for reason in SURVIVORS.values())
+SAMPLE = random.Random(1).sample(sorted(KILLED), 20)
+"""Mutants of which each run of the slow tests looks whether they are killed; ``-m whole`` looks at the others."""
 
 
 @cache
-def base(scenario: str) -> str | None:
-    return run(Job(mainline_7_3, scenario, STATES)).property
+def reach_of(scenario: str) -> Reach:
+    return search_reach(scenario)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(KILLED) & set(MUTANTS)))
+def test_every_mutant_is_accounted_for() -> None:
+    """`make mutation` looks for a scenario; a survivor needs a reason."""
+    assert sorted([*KILLED, *SURVIVORS]) == sorted(by_name())
+    assert all(len(survivor.reason) > 20 for survivor in SURVIVORS.values())
+
+
+def test_each_kind_has_mutants() -> None:
+    assert {mutant.kind for mutant in by_name().values()} == set(Kind) - {Kind.LOST_WRITE}
+
+
+def test_scenarios_that_kill_exist() -> None:
+    assert [scenario for scenario, _ in KILLED.values() if scenario not in SCENARIOS] == []
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow if name in SAMPLE else [pytest.mark.slow, pytest.mark.whole])
+    for name in sorted(KILLED)
+])  # fmt: skip
 def test_mutant_is_killed(name: str) -> None:
-    mutant: Mutant = MUTANTS[name]
     scenario, kind = KILLED[name]
-    assert property_of(mutant, scenario) == kind
-    assert base(scenario) != kind
+    assert property_of(by_name()[name], reach_of(scenario)) == kind

@@ -120,7 +120,7 @@ FAULTS = {
 """By name: the fault, and the first property that its scenario violates."""
 
 HARMLESS = {
-    # Each function that clears active clears valid in the same hold of gpc->lock, as in tests/mutation/survivors.py.
+    # Each function that clears active clears valid in the same hold of gpc->lock, as in tests/mutation/survivors.json.
     "check-ignores-active": Fault("kvm_gpc_check", condition(place("active"), "0"), "gpc/activate-deactivate", ""),
     # A refresh reads active under refresh_lock, and a cache whose first refresh has not begun is not valid.
     "active-before-list": Fault("__kvm_gpc_activate", ACTIVE_FIRST, "gpc/activate-munmap", ""),

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: verify selftest test slow whole check docs man fuzz bench clean
+.PHONY: verify selftest test slow whole check docs man fuzz mutation bench clean
 
 verify: .venv/runtime
 	$(BIN)/pfncache verify --all || test $$? -eq 1  # 1: a design is violated, which is what is shown
@@ -44,6 +44,12 @@ FUZZ_SECONDS ?= 300
 
 fuzz: .venv/ready
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
+# Hours; Ctrl-C, and the same command goes on from there.
+mutation: .venv/ready
+	$(BIN)/python -m tests.mutation.hunt
+	$(BIN)/python -m tests.mutation.dimensions
+	$(BIN)/python -m tests.mutation.page
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.results

@@ -29,7 +29,7 @@ from pfncache.verify.generation import generation
 from pfncache.verify.job import Job
 from pfncache.verify.runner import run
 from tests.mutation.mutants import Mutant, mutants
-from tests.mutation.reach import STATES, Reach, surveyed
+from tests.mutation.reach import STATES, Reach, scenario_named, surveyed
 
 TABLE = Path(__file__).parent / "killed.json"
 GROWTH = 3
@@ -57,7 +57,7 @@ def property_of(mutant: Mutant, reach: Reach) -> str | None:
     """Return what a scenario says to a mutant and not to mainline; None if that is nothing."""
     states = min(STATES, max(FEWEST_STATES, GROWTH * reach.states))
     job = Job(
-        mutant.design, reach.scenario, states, first=not reach.properties, kept=True, base=mainline_7_3,
+        mutant.design, scenario_named(reach.scenario), states, first=not reach.properties, kept=True, base=mainline_7_3,
         base_reached=frozenset(reach.targets),
     )  # fmt: skip
     try:
@@ -86,10 +86,13 @@ def read_table() -> dict[str, Kill]:
 class Hunt:
     """The mutants that are left, and the scenarios in which they were searched."""
 
-    def __init__(self, wanted: Sequence[str], known: Mapping[str, Reach], tried: Tried) -> None:
+    def __init__(
+        self, wanted: Sequence[str], known: Mapping[str, Reach], tried: Tried, most: int = MOST_SCENARIOS
+    ) -> None:
         self.left = {name: by_name()[name] for name in wanted if not any(tried[name].values())}
         self.tried = tried
         self._known = known
+        self._most = most
         self._running = self._scenarios_of()
 
     def _scenarios_of(self) -> dict[str, frozenset[str]]:
@@ -138,7 +141,7 @@ class Hunt:
         for name, mutant in self.left.items():
             count = self._count(name, is_point)
             places = places_of(mutant)
-            for scenario in self._running[name] if count < MOST_SCENARIOS else ():
+            for scenario in self._running[name] if count < self._most else ():
                 if self._known[scenario].is_point == is_point and scenario not in self.tried[name]:
                     near = sum(scenario in kills[place] for place in places)
                     weights[scenario] += (1 + NEAR_WEIGHT * near) / (1 + count)
@@ -158,7 +161,7 @@ class Hunt:
         return sum(self._known[tried].is_point == is_point for tried in self.tried[name] if tried in self._known)
 
     def _may_kill(self, name: str, reach: Reach, is_point: bool) -> bool:
-        fresh = reach.scenario not in self.tried[name] and self._count(name, is_point) < MOST_SCENARIOS
+        fresh = reach.scenario not in self.tried[name] and self._count(name, is_point) < self._most
         return fresh and reach.scenario in self._running[name]
 
     def add(self, name: str, scenario: str, found: str | None) -> None:

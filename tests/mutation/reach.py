@@ -13,7 +13,8 @@ from typing import Any
 from pfncache import user_cache
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.progress import progress
-from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
+from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS, Scenario
+from pfncache.scenarios.space.names import point_named, scenario_of
 from pfncache.scenarios.space.point import ROOM
 from pfncache.verify.generation import generation
 from pfncache.verify.job import Job
@@ -51,9 +52,14 @@ def line_name(file: str, line: int) -> str:
     return f"{file.partition('/pfncache/linux/')[2] or file}:{line}"
 
 
+def scenario_named(name: str) -> Scenario:
+    """Return a scenario of the catalogue, or of a point that is not in the array."""
+    return SCENARIOS[name] if name in SCENARIOS else scenario_of(point_named(name))
+
+
 def search_reach(scenario: str) -> Reach:
     """Search a scenario under mainline."""
-    outcome = run(Job(mainline_7_3, scenario, STATES, coverage=True))
+    outcome = run(Job(mainline_7_3, scenario_named(scenario), STATES, coverage=True))
     return Reach(
         scenario=scenario,
         verdict=str(outcome.verdict),

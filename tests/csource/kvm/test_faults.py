@@ -19,6 +19,7 @@ from pfncache.verify.runner import run
 from tests.csource.edits import Change, mail
 from tests.csource.kvm import faults, faults_gmem, faults_main, faults_slots, faults_x86, faults_xen
 from tests.csource.kvm.fault import PFNCACHE, Fault
+from tests.csource.kvm.kinds import KINDS
 from tests.csource.kvm.trees import copied, source
 
 RELEASE = "7.3.4"
@@ -58,6 +59,7 @@ def without(scenario: str, file: str) -> tuple[str, ...]:
 
 def test_there_are_enough_faults() -> None:
     assert len(FAULTS) == sum(map(len, ROOMS)) >= 60
+    assert set(KINDS) == set(FAULTS)
     assert {f.file for f in FAULTS.values()} == {
         PFNCACHE, "virt/kvm/guest_memfd.c", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h", "arch/x86/kvm/x86.c",
         "arch/x86/kvm/xen.c",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The set of visited states: whole states in the order in which they were found, and a hash table over them."""
+"""The set of visited states: compressed, in the order in which they were found, and a hash table over them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pfncache.check.engine.interpreter import OUT_CHOICES, read, step
 from pfncache.check.engine.native.place import INTERPRET
-from pfncache.check.engine.numba_cache import njit, uint64
+from pfncache.check.engine.numba_cache import copy, njit, uint64
 from pfncache.check.program.image import ACTOR, ACTOR_FIRST_YIELD, ACTORS
 
 
@@ -46,14 +46,12 @@ def take(worker: Any, state: NDArray[np.uint64], after: NDArray[np.uint64], acto
     """
     image, out = worker.image, worker.out
     row = uint64(image[ACTORS] + actor * ACTOR)
-    for i in range(uint64(len(state))):
-        after[i] = state[i]
+    copy(state, after)
     address = worker.native[uint64(image[row + uint64(ACTOR_FIRST_YIELD)]) + read(image, state, row)]
     if address != uint64(0):
         out[OUT_CHOICES] = 1
         result = call(address, (image, after, out, worker.cover), choice)
         if result != INTERPRET:
             return result
-        for i in range(uint64(len(state))):
-            after[i] = state[i]
+        copy(state, after)
     return step(image, after, worker.registers, out, worker.cover, actor, choice)

@@ -19,8 +19,8 @@ from pfncache.check.verdict import Verdict
 from pfncache.interrupts import Terminated, interruptible, reraise
 from pfncache.progress import progress
 from pfncache.properties import PROPERTIES
-from pfncache.scenarios.space.names import point_named, scenario_of
-from pfncache.scenarios.space.point import ROOM, Point
+from pfncache.scenarios.space.names import is_point, point_named, scenario_of
+from pfncache.scenarios.space.point import Point
 from pfncache.scenarios.space.smaller import smaller
 from tests.mutation.hunt import Hunt, Tried, by_name, note, property_of, read_table, tried_before
 from tests.mutation.mutants import Mutant
@@ -40,14 +40,14 @@ Row = tuple[str, str, str]
 def sample(count: int = SAMPLE) -> list[str]:
     """Return the mutants that are looked at: those killed in points alone, and some that hand-chosen scenarios kill."""
     table = read_table()
-    by_hand = [name for name, (scenario, _) in table.items() if not scenario.startswith(f"{ROOM}/")]
+    by_hand = [name for name, (scenario, _) in table.items() if not is_point(scenario)]
     ranked = sorted(by_hand, key=lambda name: hashlib.sha256(f"{SEED} {name}".encode()).digest())
-    return [*(name for name, (scenario, _) in table.items() if scenario.startswith(f"{ROOM}/")), *ranked[:count]]
+    return [*(name for name, (scenario, _) in table.items() if is_point(scenario)), *ranked[:count]]
 
 
 def killing_points(names: Sequence[str], tried: Tried) -> Iterator[tuple[str, Row | None]]:
     """Yield mutants with the point of the array that kills them, and the smallest one below it."""
-    points = {name: {s: found for s, found in tried[name].items() if s.startswith(f"{ROOM}/")} for name in names}
+    points = {name: {s: found for s, found in tried[name].items() if is_point(s)} for name in names}
     hunting = Hunt(names, surveyed(), defaultdict(dict, points), MOST_POINTS)
     for reach, mutants in hunting.searches(hand_chosen=False):
         for name in mutants:
@@ -66,7 +66,7 @@ def killing_points(names: Sequence[str], tried: Tried) -> Iterator[tuple[str, Ro
 def minimised(names: Sequence[str]) -> set[str]:
     """Return the mutants whose smallest point is searched for."""
     table = read_table()
-    by_hand = [name for name in names if not table[name][0].startswith(f"{ROOM}/")]
+    by_hand = [name for name in names if not is_point(table[name][0])]
     return set(names) - set(by_hand[MINIMISED:])
 
 

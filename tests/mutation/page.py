@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from pfncache.scenarios.space.names import point_named
+from pfncache.scenarios.space.names import is_point, point_named
 from pfncache.scenarios.space.point import ROOM
 from tests.csource.kvm.kinds import KINDS
 from tests.csource.kvm.test_faults import FAULTS, HARMLESS, ROOMS
@@ -95,8 +95,8 @@ def of_the_c() -> str:
 def of_the_array() -> str:
     """Return what the covering array kills of a sample of the mutants that hand-chosen scenarios kill."""
     points, table = read_points(), read_table()
-    by_hand = [name for name in sample() if not table[name][0].startswith(f"{ROOM}/")]
-    alone = [name for name in sample() if table[name][0].startswith(f"{ROOM}/")]
+    by_hand = [name for name in sample() if not is_point(table[name][0])]
+    alone = [name for name in sample() if is_point(table[name][0])]
     lines = ["| mutants | looked at | killed in a point of the array |", "|---|---|---|"]
     for what, names in (("killed by a hand-chosen scenario", by_hand), ("killed in a point alone", alone)):
         killed = sum(points[name] is not None for name in names)

@@ -14,8 +14,7 @@ from pfncache import user_cache
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.progress import progress
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS, Scenario
-from pfncache.scenarios.space.names import point_named, scenario_of
-from pfncache.scenarios.space.point import ROOM
+from pfncache.scenarios.space.names import is_point, point_named, scenario_of
 from pfncache.verify.generation import generation
 from pfncache.verify.job import Job
 from pfncache.verify.reach import compared
@@ -44,7 +43,7 @@ class Reach:
     @property
     def is_point(self) -> bool:
         """Whether the scenario is a point of the space."""
-        return self.scenario.startswith(f"{ROOM}/")
+        return is_point(self.scenario)
 
 
 def line_name(file: str, line: int) -> str:
@@ -88,7 +87,7 @@ def known(file: Path) -> Iterator[Reach]:
 
 def names() -> list[str]:
     """Return the scenarios that mutants are searched in, in the order of the catalogue."""
-    return [*DEFAULT_SCENARIOS, *(name for name in SCENARIOS if name.startswith(f"{ROOM}/"))]
+    return [*DEFAULT_SCENARIOS, *(name for name in SCENARIOS if is_point(name))]
 
 
 @cache

@@ -16,8 +16,7 @@ from pfncache.designs.design import Design
 from pfncache.scenarios import DEFAULT_SCENARIOS, SCENARIOS
 from pfncache.scenarios.scenario import Scenario
 from pfncache.scenarios.space.arrays import covering, thorough
-from pfncache.scenarios.space.names import SpaceScenario, point_named, scenario_of
-from pfncache.scenarios.space.point import ROOM
+from pfncache.scenarios.space.names import SpaceScenario, is_point, point_named, scenario_of
 from pfncache.scenarios.space.space import SPACE, Space
 from pfncache.verify.loader import UserFile, UserFileError, is_file, load, load_design, split
 from pfncache.verify.nearest import UnknownName
@@ -140,7 +139,7 @@ class Selection:
 
 def _of_the_space(name: str, known: Mapping[str, Scenario], space: Space) -> dict[str, Scenario]:
     """Return the scenario of a space of this name, which no array has. Raises UnknownName."""
-    if not name.startswith(f"{ROOM}/"):
+    if not is_point(name):
         raise UnknownName("scenario", name, known)
     try:
         scenario = scenario_of(point_named(name, space))

@@ -16,6 +16,7 @@ from tests.mutation.kinds.tree import (
     blocks,
     called,
     exchange,
+    names,
     neighbours,
     nodes,
     replace_expression,
@@ -58,15 +59,11 @@ def lifetimes(source: FunctionSource) -> Iterator[Change]:
             what = f"without {ast.unparse(call).removeprefix('self.')}"
             yield change_at(Kind.LIFETIME, what, source, call, _taken)
     for before, statement in neighbours(source.tree):
-        releases = called(statement) in RELEASES and not stored(before) & _arguments(statement)
+        releases = called(statement) in RELEASES and not stored(before) & names(statement)
         moves = called(before) not in RELEASES | UNLOCKING and not called(before).startswith(QUIET)
         if releases and moves and not isinstance(before, ast.Return | ast.Assert):
             what = f"{text(statement).removeprefix('self.')} before {text(before)}"
             yield change_at(Kind.LIFETIME, what, source, before, exchange)
-
-
-def _arguments(statement: ast.stmt) -> set[str]:
-    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
 
 
 def _taken(tree: ast.FunctionDef, node: ast.AST) -> None:

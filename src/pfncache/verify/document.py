@@ -41,16 +41,7 @@ def _design(design: DesignOutcome) -> dict[str, Any]:
         "base": design.base,
         "verdict": design.verdict,
         "space": asdict(design.space) if design.space is not None else None,
-        "dimensions": [
-            {
-                "property": name,
-                "points": located.points,
-                "others": located.others,
-                "only": [asdict(condition) for condition in located.only],
-                "exact": [asdict(condition) for condition in located.exact],
-            }
-            for name, located in design.located.items()
-        ],
+        "dimensions": [{"property": name, **asdict(located)} for name, located in design.located.items()],
         "minimised": [_minimised(one, design) for one in design.minimised] if design.minimised is not None else None,
         "coverage": design.coverage.as_json() if design.coverage is not None else None,
         "changes": [change_as_json(change) for change in design.changes] if design.changes is not None else None,

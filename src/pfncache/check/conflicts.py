@@ -7,9 +7,9 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from pfncache.check.ir import Variable
-from pfncache.check.program.dataflow import live_registers
 from pfncache.check.program.image import COUNTER_FIRST_EVENT
 from pfncache.check.program.layout import Program
+from pfncache.check.program.liveness import live_registers
 from pfncache.check.program.locks import Held
 from pfncache.check.program.movers import exclude, touches, variables_of
 

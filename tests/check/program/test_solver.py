@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pfncache.check.program.solver import Sets, backwards, empty_sets, widened
+from pfncache.check.program.solver import Sets, backwards, empty_sets
 
 MEMBERS = 70
 
@@ -51,10 +51,3 @@ def test_backwards_finds_the_least_solution(seed: int) -> None:
     barrier = np.array([draw.random() < 0.1 for _ in range(count)])
     expected = by_definition(follow, gen, kill, ends, barrier)
     assert np.array_equal(backwards(follow, gen, kill, ends, barrier), expected)
-
-
-def test_widened_repeats_each_member() -> None:
-    sets = empty_sets(2, 3)
-    sets[0, 0], sets[1, 0] = 0b101, 0b010
-    found = widened(sets, np.array([0, 2, 66, 67]))
-    assert found.tolist() == [[0b11, 0b100], [((1 << 64) - 1) & ~0b11, 0b11]]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pfncache.check.export.expression import Expr
 from pfncache.check.export.model import Model
 from pfncache.check.export.step import HALT
-from pfncache.check.program.dataflow import live_registers
 from pfncache.check.program.layout import room
+from pfncache.check.program.liveness import live_registers
 
 
 class Registers:

@@ -12,7 +12,8 @@ from pfncache.check.export.expression import ZERO, Expr, apply, number, select
 from pfncache.check.export.model import Model
 from pfncache.check.ir import Instr, Variable
 from pfncache.check.ops import FINAL, Op
-from pfncache.check.program.dataflow import live_masks, successors
+from pfncache.check.program.dataflow import successors
+from pfncache.check.program.liveness import live
 
 MAX_TEXT = 160
 """Characters; a longer expression gets a name of its own."""
@@ -46,7 +47,7 @@ class SymbolicStep:
         self.columns = model.column
         self.loads = model.load
         self.constants = {r: number(v) for v, r in code.constants.items()}
-        self.live = live_masks(code)
+        self.live = live(code)
 
     def joins_of(self, region: Collection[int]) -> set[int]:
         """Return the instructions of a region with several predecessors in it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Dataflow analysis of step code: control flow, and live registers."""
+"""The control flow of step code, and what is computed from a code once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.code import DEST, FIRST, JUMP, NONE, OP, SECOND, Code
+from pfncache.check.code import JUMP, NONE, OP, Code
 from pfncache.check.ops import BRANCHES, FINAL, JUMPS, Op
-from pfncache.check.program.solver import Sets, add, backwards, empty_sets, members
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,51 +74,3 @@ def in_loops(code: Code) -> NDArray[np.bool_]:
         np.add.at(change, target[back], 1)
         np.subtract.at(change, back + 1, 1)
     return np.cumsum(change)[:size] > 0
-
-
-@derived
-def live_sets(code: Code) -> Sets:
-    """Return the registers that are live before each instruction. Constants are not."""
-    return live_among(code, np.arange(code.registers), code.registers)
-
-
-def live_among(code: Code, places: NDArray[np.int64], count: int) -> Sets:
-    """Return which of `count` members are live before each instruction.
-
-    `places` has the member for each register, or NONE; that of a constant does not matter, it is never live.
-    """
-    rows = code.rows
-    place_of = np.append(np.where(code.is_constant[:NONE], NONE, places), NONE)  # by register, and for NONE
-    uses, defines = empty_sets(len(rows), count), empty_sets(len(rows), count)
-    for sets, columns in ((uses, (FIRST, SECOND)), (defines, (DEST,))):
-        for column in columns:
-            members_of = place_of[rows[:, column]]
-            where = np.flatnonzero(members_of != NONE)
-            add(sets, where, members_of[where])
-    return backwards(edges(code), uses, defines, np.zeros_like(uses), np.zeros(len(rows), dtype=np.bool_))
-
-
-@derived
-def live_registers(code: Code) -> dict[int, list[int]]:
-    """Return the live registers at each event, by instruction index."""
-    events = code.where(Op.EVENT)
-    where, registers = np.nonzero(members(live_sets(code)[events]))
-    bounds = np.searchsorted(where, np.arange(len(events) + 1)).tolist()
-    numbers = registers.tolist()
-    return {event: numbers[bounds[n] : bounds[n + 1]] for n, event in enumerate(events.tolist())}
-
-
-@derived
-def live_masks(code: Code) -> list[int]:
-    """Return the registers that are live before each instruction, as bit masks."""
-    return [int.from_bytes(words.tobytes(), "little") for words in live_sets(code).astype("<u8")]
-
-
-def bits_of(mask: int) -> list[int]:
-    """Return the numbers of the bits that are set, lowest first."""
-    found = []
-    while mask:
-        low = mask & -mask
-        found.append(low.bit_length() - 1)
-        mask ^= low
-    return found

@@ -17,7 +17,7 @@ from pfncache.check.compile.compiler import Compiled
 from pfncache.check.compile.values import ANY_INT, IntKind, Kind, RefKind, kind_of_hint
 from pfncache.check.ir import Column, Event, Failure, SourceLine, Variable
 from pfncache.check.ops import Op
-from pfncache.check.program.dataflow import in_loops, live_registers
+from pfncache.check.program.dataflow import in_loops
 from pfncache.check.program.image import (
     ACTOR,
     ACTOR_FIRST_YIELD,
@@ -52,6 +52,7 @@ from pfncache.check.program.image import (
     YIELDS,
     MaskRow,
 )
+from pfncache.check.program.liveness import live_registers
 from pfncache.check.program.masks import masks_of, words_of
 from pfncache.check.program.movers import merge_unseen_steps
 from pfncache.check.program.packing import Packer, Slot

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from pfncache.check.code import DEST, FIRST, NONE, OP, SECOND, SUBJECT, Code
 from pfncache.check.ir import LockUse, Ref
 from pfncache.check.ops import FINAL, JUMPS, Op
-from pfncache.check.program.dataflow import by_op, derived, edges, live_among
+from pfncache.check.program.dataflow import by_op, derived, edges
+from pfncache.check.program.liveness import add_values, live
 from pfncache.check.program.lock_paths import Effects, Values, held_on_all_paths
-from pfncache.check.program.solver import WORD, Sets, empty_sets, forwards, members, widened
+from pfncache.check.program.solver import WORD, Sets, empty_sets, forwards, members
 
 Held = frozenset[tuple[Ref, bool]]
 """Locks that are certainly held: the lock record, and whether exclusively."""
@@ -102,11 +103,11 @@ def locks_held(code: Code) -> LocksHeld:
     for number, use in enumerate(uses):
         for found, members_of in ((acquired, bits.taken if use in taken else None), (released, bits.released)):
             _fill(found, number, members_of, use)
-    live = np.zeros((len(rows) + 1, bits.words), dtype=np.uint64)
-    live[:, : bits.first_value // WORD] = ~np.uint64(0)
-    _add_live(code, live, pairs, bits.first_value)
-    effects = Effects(use=use_of, acquired=acquired, released=released, live=live)
-    counts = np.zeros(len(live), dtype=np.int64)
+    alive = np.zeros((len(rows) + 1, bits.words), dtype=np.uint64)
+    alive[:, : bits.first_value // WORD] = ~np.uint64(0)
+    add_values(live(code).begins, live(code).registers, values.first, alive)
+    effects = Effects(use=use_of, acquired=acquired, released=released, live=alive)
+    counts = np.zeros(len(alive), dtype=np.int64)
     places = held_on_all_paths(rows, follow, effects, values, counts)[:, 0]
     return _result(code, bits, places, counts[:-1] > 0)
 
@@ -182,17 +183,6 @@ def _values(code: Code, tested: NDArray[np.bool_], pairs: list[tuple[int, int]],
         is_constant=code.is_constant,
         constants=constants,
     )
-
-
-def _add_live(code: Code, live: Sets, pairs: list[tuple[int, int]], first: int) -> None:
-    """Add values of registers, numbered from `first`, to the sets of the instructions before which they are live."""
-    if not pairs:
-        return
-    registers, begins = np.unique([register for register, _ in pairs], return_index=True)
-    places = np.full(code.registers, NONE)
-    places[registers] = np.arange(len(registers))
-    live_registers = live_among(code, places, len(registers))
-    live[: len(code.rows), first // WORD :] = widened(live_registers, np.append(begins, len(pairs)))
 
 
 @derived

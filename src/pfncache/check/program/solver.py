@@ -89,18 +89,6 @@ def forwards(follow: NDArray[Any], gen: Sets, kill: Sets) -> Sets:
     return found
 
 
-@allocating_njit
-def widened(sets: Sets, begins: NDArray[Any]) -> Sets:
-    """Return sets that have all members from begins[n] to begins[n + 1] where the given ones have member n."""
-    found = np.zeros((len(sets), (begins[-1] + 63) >> 6), dtype=np.uint64)
-    for row in range(len(sets)):
-        for n in range(len(begins) - 1):
-            if (sets[row, n >> 6] >> np.uint64(n & 63)) & np.uint64(1) != 0:
-                for member in range(begins[n], begins[n + 1]):
-                    found[row, member >> 6] |= np.uint64(1) << np.uint64(member & 63)
-    return found
-
-
 KEEP, CLEAR, SET = 0, 1, 2
 """What an instruction does to a fact."""
 
@@ -138,8 +126,3 @@ def members(sets: Sets) -> NDArray[np.bool_]:
 def empty_sets(count: int, members: int) -> Sets:
     """Return so many empty sets with room for so many members."""
     return np.zeros((count, -(-members // WORD) or 1), dtype=np.uint64)
-
-
-def add(sets: Sets, rows: NDArray[Any], numbers: NDArray[Any]) -> None:
-    """Add a member to a set of each row; no row may occur twice."""
-    sets[rows, numbers // WORD] |= np.uint64(1) << (numbers % WORD).astype(np.uint64)

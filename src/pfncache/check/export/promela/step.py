@@ -14,7 +14,7 @@ from pfncache.check.export.registers import Registers
 from pfncache.check.export.step import ENDS, FAIL, HALT, MAX_TEXT, SymbolicStep, region_of
 from pfncache.check.ir import Instr, Variable
 from pfncache.check.ops import BRANCHES, STORES, Op
-from pfncache.check.program.dataflow import bits_of, successors
+from pfncache.check.program.dataflow import successors
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class PromelaStatements(SymbolicStep):
             return self.first
         if any(j in before for i in self.region - before if self.code.instrs[i].op not in ENDS for j in follow[i]):
             return self.first
-        needed = {r for r in bits_of(self.live[after]) if r not in self.constants}
+        needed = {r for r in self.live[after] if r not in self.constants}
         return after if needed <= self.kept.keys() and not needed & self._defined(before) else self.first
 
     def _defined(self, instructions: set[int]) -> set[int]:
@@ -233,7 +233,7 @@ class PromelaStatements(SymbolicStep):
     def _enter_join(self, i: int) -> None:
         """Assign the registers that are live at a join to the same scratch variables on every path to it."""
         moves = []
-        for register in bits_of(self.live[i]):
+        for register in self.live[i]:
             if register in self.constants or register not in self.env:
                 continue
             name = self.scratch_of.get(register)
@@ -242,7 +242,7 @@ class PromelaStatements(SymbolicStep):
             if self.env[register] != named(name):
                 moves.append((name, self.env[register]))
         self._assign(moves)
-        self.env = {r: named(n) for r, n in self.scratch_of.items() if self.live[i] >> r & 1}
+        self.env = {r: named(n) for r, n in self.scratch_of.items() if r in self.live[i]}
 
     def _assign(self, moves: list[tuple[str, Expr]]) -> None:
         """Write a parallel assignment in sequence: a variable is assigned once no other assignment reads it."""
@@ -272,7 +272,7 @@ class PromelaStatements(SymbolicStep):
                 for n, v in enumerate(variables, 1)
             )
             self._say(f"if {options} fi")
-        elif instr.dest is not None and self.live[i + 1] >> instr.dest.number & 1:
+        elif instr.dest is not None and instr.dest.number in self.live[i + 1]:
             target = instr.dest.number
             self.env[target] = self.value(self.env, instr, {}, self.outcome)
             if len(text(self.env[target])) > MAX_TEXT:
@@ -291,7 +291,7 @@ class PromelaStatements(SymbolicStep):
     def _spill(self, i: int, names: set[str]) -> None:
         """Before `names` change: keep the live registers whose expressions read them."""
         for register, value in list(self.env.items()):
-            if value.reads & names and self.live[i + 1] >> register & 1:
+            if value.reads & names and register in self.live[i + 1]:
                 self._keep(register)
 
     def _leave(self) -> None:

@@ -100,7 +100,7 @@ class Action(SymbolicStep):
         return ["LET", *_indented([line for d in reversed(definitions) for line in d]), "IN", *_indented(body)]
 
     def _brought(self, join: int) -> list[int | Variable]:
-        return [w for w in self.written[join] if isinstance(w, Variable) or self.live[join] >> w & 1]
+        return [w for w in self.written[join] if isinstance(w, Variable) or w in self.live[join]]
 
     def _call(self, join: int, env: dict[int, Expr], stored: dict[Variable, Expr]) -> list[str]:
         self.called.add(join)
@@ -161,7 +161,7 @@ class Action(SymbolicStep):
                 register = instr.dest.number
                 if instr.op == Op.CHOOSE:
                     keep(f"\\E {{}} \\in 0 .. {instr.outcomes - 1} :", register)
-                elif self.live[i] >> register & 1:
+                elif register in self.live[i]:
                     env[register] = self.value(env, instr, stored, ZERO)
                     said = text(env[register])
                     if env[register].op == Logic.SELECT or len(said) > MAX_TEXT:

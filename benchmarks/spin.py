@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,15 +57,29 @@ class Spin:
         self._call("spin", "-a", *([] if merges else [UNMERGED]), "model.pml")
 
     def _call(self, *command: str, timeout: float = 600) -> str:
-        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, timeout=timeout, check=False)
-        if done.returncode or "Error" in done.stdout:
-            raise RuntimeError(f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.stdout
+        with subprocess.Popen(
+            command, cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)  # gcc has children
+                raise
+        if process.returncode or "Error" in out:
+            raise RuntimeError(f"{' '.join(command)}: {out[-2000:]}{err[-2000:]}")
+        return out
 
-    def build(self, *flags: str, optimise: str = "-O2") -> str:
-        """Compile a verifier. Returns the name of the program."""
+    def build(self, *flags: str, optimise: str = "") -> str:
+        """Compile a verifier. Returns the name of the program.
+
+        Without an option to optimise, by tcc if it is installed: what it compiles in 3 seconds, a verifier of 90 MB
+        of C, takes gcc -O0 more than ten minutes.
+        """
         name = "_".join(["pan", *flags]).replace("-D", "").replace("=", "_")
-        self._call("gcc", optimise, "-w", "-DMEMLIM=16000", *flags, "-o", name, "pan.c")
+        quick = ["tcc"] if shutil.which("tcc") else ["gcc", "-O0"]
+        compiler = ["gcc", optimise] if optimise else quick
+        self._call(*compiler, "-w", "-DMEMLIM=16000", *flags, "-o", name, "pan.c")
         return name
 
     def run(self, verifier: str, *arguments: str) -> Answer:

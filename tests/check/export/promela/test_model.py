@@ -96,7 +96,7 @@ end_: false
 def test_small_systems(functions: tuple[Callable[..., Any], ...], error: str, tmp_path: Path) -> None:
     search, result = toys.whole(toys.system(*functions))
     spin = Spin(to_promela(search, "toy"), tmp_path)
-    found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
+    found = spin.run(spin.build(*BREADTH_FIRST))
     assert found.error == error
     if not error:
         assert (found.states, result.verdict) == (result.states, "holds")
@@ -107,14 +107,14 @@ def test_at_end(tmp_path: Path) -> None:
     """What is asked when all have ended is asked by SPIN too."""
     search, result = toys.whole(toys.system(toys.increment, toys.increment, at_end=toys.count_is_two))
     spin = Spin(to_promela(search, "toy"), tmp_path)
-    assert (spin.run(spin.build(*PLAIN, optimise="-O0")).error, result.property) == ("assertion violated 0", "lost")
+    assert (spin.run(spin.build(*PLAIN)).error, result.property) == ("assertion violated 0", "lost")
 
 
 @needs_spin
 def test_interrupt(tmp_path: Path) -> None:
     search, result = toys.whole(toys.system(toys.increment, toys.increment, interrupts=True))
     spin = Spin(to_promela(search, "toy"), tmp_path)
-    assert spin.run(spin.build(*PLAIN, optimise="-O0")).states == result.states
+    assert spin.run(spin.build(*PLAIN)).states == result.states
 
 
 @needs_spin
@@ -123,7 +123,7 @@ def test_endless_actor(functions: tuple[Callable[..., Any], ...], tmp_path: Path
     """Its process is a loop, and its sequence wraps where ours does."""
     search, result = toys.whole(toys.system(*functions, endless=(1,)))
     spin = Spin(to_promela(search, "toy"), tmp_path)
-    found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
+    found = spin.run(spin.build(*BREADTH_FIRST))
     assert (found.error, found.states, found.transitions) == ("", result.states, result.transitions + 1)
 
 
@@ -148,7 +148,7 @@ def test_a_scenario_agrees(scenario: str, tmp_path: Path) -> None:
     """Every property in it: the check at the end is what is too long for a d_step."""
     search, result = toys.whole(make_system(DESIGNS["mainline-7.3"], scenario))
     spin = Spin(to_promela(search, scenario), tmp_path, merges=False)
-    found = spin.run(spin.build(*PLAIN, optimise="-O0"))
+    found = spin.run(spin.build(*PLAIN))
     assert (result.verdict, found.errors, found.states) == ("holds", 0, result.states)
 
 
@@ -159,7 +159,7 @@ def test_states_and_transitions_agree(design: str, scenario: str, tmp_path: Path
     search, result = toys.whole(make_system(DESIGNS[design], scenario, EXPORTED))
     assert result.verdict == "holds"
     spin = Spin(to_promela(search, scenario), tmp_path)
-    found = spin.run(spin.build(*BREADTH_FIRST, optimise="-O0"))
+    found = spin.run(spin.build(*BREADTH_FIRST))
     assert (found.errors, found.states) == (0, result.states)
     ends = int(search.control[Control.TERMINAL])
     # SPIN counts the initial state as a transition, and the question at each end is a step to itself.

@@ -67,14 +67,19 @@ def ours(name: str, searching: Search, rounds: int, *, native: bool = False) -> 
     return Lap(name, result.states, seconds, result.bytes_per_state, median(lap[1] for lap in found[1:]))
 
 
-def spin(build: Callable[[], System], rounds: int, states: int, ways: Sequence[str] = tuple(SPIN_WAYS)) -> list[Lap]:
-    """Return the median of some runs of SPIN in each way, with room for `states` in its hash table and its stack."""
+def spin(
+    build: Callable[[], System], rounds: int, states: int, ways: Sequence[str] = tuple(SPIN_WAYS), seconds: float = 600
+) -> list[Lap]:
+    """Return the median of some runs of SPIN in each way, with room for `states` in its hash table and its stack.
+
+    Raises TimeoutExpired if a verifier takes gcc longer than `seconds`.
+    """
     searching = search(build, reduction=False)
     laps = []
     with tempfile.TemporaryDirectory() as directory:
         model = Spin(to_promela(searching, "benchmark"), Path(directory))
         for name in ways:
-            verifier = model.build(*SPIN_WAYS[name], optimise="-O3")
+            verifier = model.build(*SPIN_WAYS[name], optimise="-O2", seconds=seconds)
             room = max(16, states.bit_length())
             answers = [model.run(verifier, f"-w{room}", f"-m{max(10_000, states)}") for _ in range(rounds)]
             if answers[0].errors:

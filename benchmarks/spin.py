@@ -18,6 +18,8 @@ REDUCED = ("-DSAFETY",)
 """How SPIN's verifier is compiled: depth first without reduction, breadth first, with partial order reduction."""
 UNMERGED = "-o3"
 """Option of spin."""
+TOO_LONG = "merge requires more than"
+"""What spin says of a sequence that it cannot merge."""
 
 
 def missing() -> str:
@@ -48,13 +50,18 @@ class Answer:
 class Spin:
     """A model, compiled by SPIN to C in a directory of its own.
 
-    Without merging of statements, which changes no state, SPIN takes longer sequences.
+    SPIN merges statements, which changes no state, if it can: a sequence may be too long for that.
     """
 
     def __init__(self, model: str, directory: Path, *, merges: bool = True) -> None:
         self.directory = directory
         (directory / "model.pml").write_text(model)
-        self._call("spin", "-a", *([] if merges else [UNMERGED]), "model.pml")
+        try:
+            self._call("spin", "-a", *([] if merges else [UNMERGED]), "model.pml")
+        except RuntimeError as error:
+            if TOO_LONG not in str(error):
+                raise
+            self._call("spin", "-a", UNMERGED, "model.pml")
 
     def _call(self, *command: str, timeout: float = 600) -> str:
         with subprocess.Popen(
@@ -70,8 +77,8 @@ class Spin:
             raise RuntimeError(f"{' '.join(command)}: {out[-2000:]}{err[-2000:]}")
         return out
 
-    def build(self, *flags: str, optimise: str = "") -> str:
-        """Compile a verifier. Returns the name of the program.
+    def build(self, *flags: str, optimise: str = "", seconds: float = 600) -> str:
+        """Compile a verifier. Returns the name of the program; raises TimeoutExpired if that takes longer.
 
         Without an option to optimise, by tcc if it is installed: what it compiles in 3 seconds, a verifier of 90 MB
         of C, takes gcc -O0 more than ten minutes.
@@ -79,7 +86,7 @@ class Spin:
         name = "_".join(["pan", *flags]).replace("-D", "").replace("=", "_")
         quick = ["tcc"] if shutil.which("tcc") else ["gcc", "-O0"]
         compiler = ["gcc", optimise] if optimise else quick
-        self._call(*compiler, "-w", "-DMEMLIM=16000", *flags, "-o", name, "pan.c")
+        self._call(*compiler, "-w", "-DMEMLIM=16000", *flags, "-o", name, "pan.c", timeout=seconds)
         return name
 
     def run(self, verifier: str, *arguments: str) -> Answer:

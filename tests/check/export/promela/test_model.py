@@ -111,6 +111,15 @@ def test_at_end(tmp_path: Path) -> None:
 
 
 @needs_spin
+def test_what_the_check_at_the_end_leaves_is_no_state(tmp_path: Path) -> None:
+    """It increments the count that it looks at: SPIN stores the state behind it, which our search does not have."""
+    search, result = toys.whole(toys.system(toys.increment, toys.increment, at_end=toys.increment))
+    spin = Spin(to_promela(search, "toy"), tmp_path)
+    found = spin.run(spin.build(*PLAIN))
+    assert (found.errors, found.states, result.verdict) == (0, result.states, "holds")
+
+
+@needs_spin
 def test_interrupt(tmp_path: Path) -> None:
     search, result = toys.whole(toys.system(toys.increment, toys.increment, interrupts=True))
     spin = Spin(to_promela(search, "toy"), tmp_path)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from pfncache.check.code import Code
 from pfncache.check.export.expression import Expr, apply, named, number
 from pfncache.check.export.model import Model
 from pfncache.check.export.names import Names
@@ -18,8 +19,8 @@ from pfncache.check.export.promela.places import Places
 from pfncache.check.export.promela.step import PromelaStatements, Way
 from pfncache.check.export.promela.text import RESERVED, declare, indivisible
 from pfncache.check.export.step import ENDS, HALT
-from pfncache.check.ir import Column, Variable
-from pfncache.check.ops import Op
+from pfncache.check.ir import Column, Instr, Variable
+from pfncache.check.ops import STORES, Op
 from pfncache.check.search import Search
 
 
@@ -83,11 +84,8 @@ class Promela(Model):
         users: dict[Variable, set[int]] = defaultdict(set)
         for actor, code in enumerate(self.compiled.codes):
             for instr in code.instrs:
-                if isinstance(instr.subject, Variable):
-                    users[instr.subject].add(actor)
-                elif isinstance(instr.subject, Column):
-                    for variable in self.column(instr.subject):
-                        users[variable].add(actor)
+                for variable in self._subjects(instr):
+                    users[variable].add(actor)
         return {
             v: min(a) for v, a in users.items() if v in self.program.slots and len(a) == 1 and min(a) < len(self.actors)
         }
@@ -106,13 +104,33 @@ class Promela(Model):
         return process
 
     def _at_end(self) -> list[str]:
-        """Return the check at the end: a step that changes no variable, enabled once all actors have ended."""
+        """Return the check at the end: a step that changes no variable, enabled once all actors have ended.
+
+        The checker drops the state that the check leaves: it may refresh a cache. So each variable gets its value back.
+        """
         if self.compiled.system.at_end is None:
             return []
         code = self.compiled.codes[len(self.actors)]
         everything = frozenset(i for i, instr in enumerate(code.instrs) if instr.op in ENDS)
         step = PromelaStatements(self, self.flags, code, None, 0, Way(0, everything, HALT))
         body = step.statements()
+        saved = [(self.variables[v], f"t{n}") for n, v in enumerate(self._stored(code), step.used)]
+        body = [
+            *(f"\t\t\t{copy} = {name};" for name, copy in saved),
+            *body,
+            *(f"\t\t\t{name} = {copy}; {copy} = 0;" for name, copy in saved),
+        ]
         guard = f"\t:: {indivisible(body)} {{ ended == {len(self.actors)} ->"
-        self.scratch = max(self.scratch, step.used)
+        self.scratch = max(self.scratch, step.used + len(saved))
         return ["", "active proctype at_end() {", "end_all:\tdo", guard, *body, "\t}", "\tod", "}"]
+
+    def _stored(self, code: Code) -> list[Variable]:
+        """Return the variables of a state that a code stores to."""
+        found = {v for instr in code.instrs if instr.op in STORES for v in self._subjects(instr)}
+        return [v for v in self.program.slots if v in found]
+
+    def _subjects(self, instr: Instr) -> list[Variable]:
+        """Return the variables that an instruction may load or store."""
+        if isinstance(instr.subject, Variable):
+            return [instr.subject]
+        return self.column(instr.subject) if isinstance(instr.subject, Column) else []

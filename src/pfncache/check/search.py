@@ -185,7 +185,7 @@ class Search:
                     found += self._check_liveness(pool)
                 except KeyboardInterrupt:
                     reason = "interrupted during the search for livelocks"
-        self.cover |= pool.covers.max(axis=0)
+        self.cover |= pool.cover
         if not (wanted and found):
             found += self._check_lock_order()
         early = EARLY if stop == StopReason.ENOUGH else ""

@@ -36,12 +36,12 @@ def random_states(count: int, distinct: list[int], seed: int = 1) -> States:
     return np.stack(columns, axis=1)
 
 
-def filled(states: States, batch: int = 1) -> StateStore:
-    """Store states one by one, with more room whenever a dictionary has none."""
+def filled(states: States, batch: int = 1, parts: int = 1) -> StateStore:
+    """Store states one by one, with more room whenever a dictionary has none, which is made in so many parts."""
     found = StateStore(states.shape[1], len(states) + batch, batch)
     for number, state in enumerate(states):
         if found.is_full:
-            found.widen(number, batch)
+            found.widen(number, batch, lambda do: list(map(do, reversed(range(parts)))), parts)
         found.store(number, state)
     return found
 
@@ -108,6 +108,15 @@ def test_records_fill_cells() -> None:
     assert cells == 5
     taken = {place.cell * 32 + place.shift + bit for place in places for bit in range(place.bits)}
     assert sum(place.bits for place in places) == len(taken) == cells * 32
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_records_are_widened_in_parts(parts: int) -> None:
+    """The parts are independent: the last one may be the first."""
+    states = random_states(90_000, [1, 30, 700, 5_000, 90_000, 90_000])
+    found = filled(states, 40, parts)
+    assert found.cells == filled(states, 40).cells == 3
+    assert np.array_equal(stored(found, len(states)), states)
 
 
 def test_no_memory_for_wider_records(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ from pfncache.check.engine.numba_cache import allocating_njit, inline_njit, int6
 from pfncache.check.engine.persistent_sets import clear_dead_after, persistent, stand
 from pfncache.check.engine.violations import Taken, Violations, halt, record
 from pfncache.check.program.image import AT_END, COUNTER_END, COUNTER_HALTED, FANOUT, MASKS, N_ACTORS, WORDS
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+APART_BYTES = 128
+"""Bytes between what two threads write: a cache line, and the one that the processor fetches with it."""
 
 
 class StopReason(IntEnum):
@@ -116,13 +120,20 @@ class Span(NamedTuple):
     """Whether to take the transitions of all actors, not only those of a persistent set."""
 
 
-def new_worker(
-    like: SearchWorker, cover: NDArray[np.uint8], control: NDArray[np.int64], violations: Violations
-) -> SearchWorker:
-    """Return another worker of the same search, with registers and results of its own."""
+def _apart(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return a copy of an array that shares no cache line with another one: there is no false sharing by threads."""
+    room = np.zeros(array.nbytes + 2 * APART_BYTES, dtype=np.uint8)
+    copy = room[APART_BYTES : APART_BYTES + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def new_worker(like: SearchWorker, violations: Violations) -> SearchWorker:
+    """Return another worker of the same search, with registers and results of its own, for another thread."""
     return like._replace(
-        registers=like.registers.copy(), out=new_out(like.image), state=like.state.copy(),
-        after=like.after.copy(), places=like.places.copy(), cover=cover, control=control, violations=violations,
+        registers=_apart(like.registers), out=_apart(new_out(like.image)), state=_apart(like.state),
+        after=_apart(like.after), places=_apart(like.places), cover=_apart(np.zeros_like(like.cover)),
+        control=_apart(np.zeros_like(like.control)), violations=violations,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.numba_cache import allocating_njit, inline_njit, njit, uint64
+from pfncache.check.engine.numba_cache import inline_njit, njit, uint64
 
 RAW = (1 << 64) - 1
 """Instead of the offset of a dictionary: the word has none."""
@@ -184,15 +184,14 @@ def copy_dictionaries(old: Records, new: Records) -> None:
             new.slots[fields[word, WordRow.FIRST_SLOT] + at] = index + uint64(1)
 
 
-@allocating_njit
-def convert(old: Records, new: Records, count: int) -> None:
-    """Copy the first `count` records of `old` to `new`, whose cells are not fewer and may begin at the same place.
+@njit
+def convert(old: Records, new: Records, begin: int, end: int, indices: NDArray[np.uint64]) -> None:
+    """Copy records of `old` to `new`, whose cells are not fewer and may begin at the same place.
 
-    The last one is the first to be copied: it overwrites none that is still to be read.
+    The last one is the first to be copied: it overwrites none that is still to be read. `indices` is scratch space.
     """
-    indices = np.zeros(new.fields.shape[0], dtype=np.uint64)
-    for i in range(uint64(count)):
-        number = uint64(count) - uint64(1) - i
+    for i in range(uint64(end - begin)):
+        number = uint64(end) - uint64(1) - i
         for word in range(uint64(len(indices))):
             if new.fields[word, WordRow.FIRST] == uint64(RAW):
                 indices[word] = _value(old, number, word)

@@ -164,27 +164,30 @@ def _insert_new(tags: NDArray[np.uint8], numbers: NDArray[np.uint32], mask: Any,
     enter(tags, numbers, at, h, number)
 
 
-@allocating_njit
-def rehash(space: StateSpace, count: int, part: int, parts: int) -> None:
-    """Enter those of the first `count` states that belong into one of `parts` parts of an empty table."""
-    records, tags, numbers, mask = space.records, space.tags, space.numbers, uint64(space.mask)
+@njit
+def hash_all(records: Records, first: int, state: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> None:
+    """Set `hashes` to those of as many states, from the number `first` on. `state` is scratch space for one."""
+    for i in range(uint64(len(hashes))):
+        load(records, uint64(first) + i, state)
+        hashes[i] = hash_of(state)
+
+
+@njit
+def rehash(space: StateSpace, hashes: NDArray[np.uint64], first: int, part: int, parts: int) -> None:
+    """Enter those of the states from number `first` on that belong into one of `parts` parts of the table.
+
+    None of them is in it; `hashes` are theirs.
+    """
+    tags, numbers, mask = space.tags, space.numbers, uint64(space.mask)
     segment = (mask + uint64(1)) // uint64(SEGMENTS)
-    hashes = np.empty(PENDING, dtype=np.uint64)  # a ring of states whose entries are being prefetched
-    waiting = np.empty(PENDING, dtype=np.uint64)
-    state = np.empty(records.fields.shape[0], dtype=np.uint64)
-    prefetched = 0
-    for number in range(uint64(count)):
-        load(records, number, state)
-        h = hash_of(state)
-        if ((h & mask) // segment) % uint64(parts) != uint64(part):
-            continue
-        slot = uint64(prefetched % PENDING)
-        if prefetched >= PENDING:
-            _insert_new(tags, numbers, mask, hashes[slot], waiting[slot])
-        hashes[slot] = h
-        waiting[slot] = number
-        prefetch(tags, h & mask)
-        prefetch(numbers, h & mask)
-        prefetched += 1
-    for i in range(min(prefetched, PENDING)):
-        _insert_new(tags, numbers, mask, hashes[uint64(i)], waiting[uint64(i)])
+    count = uint64(len(hashes))
+    for i in range(count + uint64(PENDING)):
+        if i < count:
+            ahead = hashes[i] & mask
+            if (ahead // segment) % uint64(parts) == uint64(part):
+                prefetch(tags, ahead)
+                prefetch(numbers, ahead)
+        if i >= uint64(PENDING):
+            h = hashes[i - uint64(PENDING)]
+            if ((h & mask) // segment) % uint64(parts) == uint64(part):
+                _insert_new(tags, numbers, mask, h, uint64(first) + i - uint64(PENDING))

@@ -25,6 +25,7 @@ import numba
 import numba.core.caching
 
 from pfncache import user_cache
+from pfncache.check.engine.numba_linked import linked
 from pfncache.user_cache import Notice, notify
 
 GENERATIONS = 3
@@ -165,9 +166,10 @@ int64: Callable[[Any], Any] = _numba.int64
 """Conversion to a number. Of a constant, Numba would compile a version of each function that it is an argument of."""
 
 
-def _cached(native: Any) -> Any:
+def _cached(function: Any, **options: Any) -> Any:
+    native = linked(function, nogil=True, **options)
     if DIRECTORY is not None:
-        native._cache = _Cache(native.py_func)
+        native._cache = _Cache(function)
     return native
 
 
@@ -177,19 +179,19 @@ def njit(function: Function) -> Function:
     Arrays have no reference counts in it, which are atomic, and would cost as much as the steps of a search. So it can
     create none: its caller owns them all.
     """
-    native: Function = _cached(_numba.njit(nogil=True, _nrt=False)(function))
+    native: Function = _cached(function, _nrt=False)
     return native
 
 
 def allocating_njit(function: Function) -> Function:
     """As njit(), for a function that creates arrays."""
-    native: Function = _cached(_numba.njit(nogil=True, _nrt=True)(function))
+    native: Function = _cached(function, _nrt=True)
     return native
 
 
 def inline_njit(function: Function) -> Function:
     """As njit(), and inline the function into its native callers; it may create arrays if they may."""
-    native: Function = _cached(_numba.njit(nogil=True, inline="always")(function))
+    native: Function = _numba.njit(nogil=True, inline="always")(function)
     return native
 
 

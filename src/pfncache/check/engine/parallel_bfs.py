@@ -21,7 +21,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pfncache.check.engine.bfs import Batch, Control, SearchWorker, Span, StopReason, expand, new_batch, new_worker
+from pfncache.check.engine.bfs import (
+    APART_BYTES,
+    Batch,
+    Control,
+    SearchWorker,
+    Span,
+    StopReason,
+    expand,
+    new_batch,
+    new_worker,
+)
 from pfncache.check.engine.collapse import equals, room, store
 from pfncache.check.engine.hash_table import (
     EMPTY,
@@ -59,7 +69,7 @@ class Boxes(NamedTuple):
     shares: NDArray[np.uint32]
     """By thread that owns the segment: indices of the states in the box that belong there."""
     counts: NDArray[np.int64]
-    """By thread that owns the segment: how many those are."""
+    """By thread that owns the segment: how many those are. Rows are longer, so that threads share no cache line."""
 
 
 class NewStates(NamedTuple):
@@ -81,7 +91,8 @@ def _fill(space: StateSpace, batch: Batch, waiting: int, box: Boxes, layer_end: 
     states, shares, counts = box.states, box.shares, box.counts
     segment = (mask + uint64(1)) // uint64(SEGMENTS)
     found = uint64(0)
-    for owner in range(uint64(len(counts))):
+    owners = uint64(len(shares))
+    for owner in range(owners):
         found += uint64(counts[owner])
     for i in range(uint64(waiting)):
         prefetch_state(space, hashes[i])
@@ -96,7 +107,7 @@ def _fill(space: StateSpace, batch: Batch, waiting: int, box: Boxes, layer_end: 
             states[found, k] = pending[i, k]
         box.hashes[found] = h
         box.origins[found] = origins[i]
-        owner = ((h & mask) // segment) % uint64(len(counts))
+        owner = ((h & mask) // segment) % owners
         shares[owner, uint64(counts[owner])] = found
         counts[owner] += 1
         found += uint64(1)
@@ -231,20 +242,21 @@ class WorkerPool:
             hashes=np.empty((threads, size), dtype=np.uint64),
             origins=np.empty((threads, size), dtype=np.int32),
             shares=np.empty((threads, threads, size), dtype=np.uint32),
-            counts=np.zeros((threads, threads), dtype=np.int64),
+            counts=np.zeros((threads, max(threads, APART_BYTES // 8)), dtype=np.int64),
         )
         self.box_of = [Boxes(*(array[t] for array in self.boxes)) for t in range(threads)]
         """Each thread's part of the boxes."""
         self.new = [
             NewStates(*(np.empty(self.room, dtype=np.uint64) for _ in NewStates._fields)) for _ in range(threads)
         ]
-        self.covers = np.zeros((threads, len(like.cover)), dtype=np.uint8)
-        controls = np.zeros((threads, len(Control)), dtype=np.int64)
-        self.workers = [
-            new_worker(like, self.covers[t], controls[t], new_violations(like.violations.functions, words))
-            for t in range(threads)
-        ]
+        self.workers = [new_worker(like, new_violations(like.violations.functions, words)) for _ in range(threads)]
         self.executor = ThreadPoolExecutor(threads)
+
+    @property
+    def cover(self) -> NDArray[np.uint8]:
+        """What the threads have marked, as SearchWorker.cover."""
+        marked: NDArray[np.uint8] = np.maximum.reduce([worker.cover for worker in self.workers])
+        return marked
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -308,7 +320,7 @@ class WorkerPool:
             while done < unknown[t]:
                 done = _store_unknown(visited.space, self.boxes, self.new[t], done, unknown[t], first_of[t])
                 if done < unknown[t]:
-                    visited.widen(count + sum(added), 0)
+                    visited.widen(count + sum(added), 0, self.each, self.threads)
         control[Control.STATES] = count + sum(added)
         control[Control.NEXT] = min(layer_end, begin + self.threads * share)
         return StopReason.DONE

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +34,17 @@ VALUE_BYTES = 8 + 4 * SLOTS_PER_VALUE
 MAX_SMALL_ROOM = 1 << 20
 """Values of a dictionary that is so small that it need not save memory."""
 WORD_BITS = 64
+Each = Callable[[Callable[[int], None]], object]
+"""Calls a function with each number of a thread or of a part, in parallel if it likes."""
+MIN_CONVERTED = 4096
+"""Records that are worth sharing among threads, at least."""
 SPAN = 1 << 16
 """States that are decompressed at a time."""
+
+
+def one_after_another(do: Callable[[int], None]) -> None:
+    """Do all of the work on this thread: what Each does for one part."""
+    do(0)
 
 
 class RecordBits(NamedTuple):
@@ -129,11 +138,12 @@ class StateStore:
             load_all(self.records, first, found)
             yield first, found
 
-    def widen(self, count: int, coming: int) -> None:
+    def widen(self, count: int, coming: int, each: Each = one_after_another, parts: int = 1) -> None:
         """Make room in the dictionaries that are full, with `count` states stored: no state changes its number.
 
-        A dictionary that would take more memory than it saves is given up: its word is raw from then on. Raises
-        MemoryError if there is no memory for the states any more, with those that are `coming`.
+        A dictionary that would take more memory than it saves is given up: its word is raw from then on. `each` calls
+        a function with every number below `parts`, in parallel if it likes. Raises MemoryError if there is no memory
+        for the states any more, with those that are `coming`.
         """
         old = self.records
         counts = old.fields[:, WordRow.COUNT].tolist()
@@ -147,7 +157,30 @@ class StateStore:
         self.records = self._new_records(counts, cells)
         copy_dictionaries(old, self.records)
         if not fits:
-            convert(old, self.records, count)
+            self._convert(old, count, each, parts)
+
+    def _convert(self, old: Records, count: int, each: Each, parts: int) -> None:
+        """Copy the first `count` records, which are in the memory of the new ones, from the last one on.
+
+        New records from number `begin` on overwrite no old one below `end` if they begin behind it. So these can be
+        copied in parallel.
+        """
+        before, cells = int(old.cells.shape[1]), self.cells
+        scratch = np.empty((parts, self.words), dtype=np.uint64)
+        end = count
+        while end > 0:
+            begin = -(-end * before // cells) if cells > before else 0
+            shared = parts if end - begin >= MIN_CONVERTED else 1
+            if shared == 1:
+                begin = 0
+
+            def copy(part: int, begin: int = begin, end: int = end, shared: int = shared) -> None:
+                if part < shared:
+                    share = [begin + (end - begin) * n // shared for n in (part, part + 1)]
+                    convert(old, self.records, share[0], share[1], scratch[part])
+
+            each(copy)
+            end = begin
 
     def _grown(self, values: int, has: int, count: int) -> int:
         """Return the room of a dictionary from now on, with room for so many `values`, of which it `has` some."""

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pfncache.check.engine.collapse import CELL_BITS
-from pfncache.check.engine.hash_table import StateSpace, insert, rehash
-from pfncache.check.engine.state_store import StateStore
+from pfncache.check.engine.hash_table import StateSpace, hash_all, insert, rehash
+from pfncache.check.engine.state_store import Each, StateStore, one_after_another
 
 FIRST_TABLE = 1 << 15
 """Entries of the first table."""
@@ -22,6 +22,8 @@ MAX_STATES = (1 << 31) - 1
 """States that a table entry can number."""
 BYTES = 5
 """Bytes per state beside its cells and its table entry: its parent and its flags."""
+HASHES = 1 << 18
+"""States whose hashes are computed at a time when the table grows."""
 ENTRY_BYTES = 5
 """Bytes of a table entry: its tag and its number."""
 
@@ -89,27 +91,41 @@ class Visited:
         """Whether grow() makes room."""
         return self.store.is_full or self.limit < self.most
 
-    def widen(self, count: int, coming: int) -> None:
+    def widen(self, count: int, coming: int, each: Each = one_after_another, parts: int = 1) -> None:
         """Make room for more values beside those of `count` states.
 
-        Raises MemoryError if there is no memory for the states any more, with those that are `coming`.
+        `each` calls the function that it gets with every number below `parts`, in parallel if it likes. Raises
+        MemoryError if there is no memory for the states any more, with those that are `coming`.
         """
-        self.store.widen(count, coming)
+        self.store.widen(count, coming, each, parts)
         self.space = self.space._replace(records=self.store.records)
 
-    def grow(self, count: int, each: Callable[[Callable[[int], None]], object], parts: int) -> None:
+    def grow(self, count: int, each: Each = one_after_another, parts: int = 1) -> None:
         """Make room for more than `count` states: larger dictionaries, or a larger table in which all are entered.
 
-        `each` calls the function that it gets with every number below `parts`, in parallel if it likes.
+        `each` and `parts` as for widen().
         """
         if self.store.is_full:
-            self.widen(count, self.store.batch)
+            self.widen(count, self.store.batch, each, parts)
             return
         size = len(self.space.tags) * GROWTH
         self.space = space = self.space._replace(
             tags=np.zeros(size, dtype=np.uint8), numbers=np.empty(size, dtype=np.uint32), mask=size - 1
         )
-        each(lambda part: rehash(space, count, part, parts))
+        hashes = np.empty(min(count, HASHES), dtype=np.uint64)
+        scratch = [np.empty(self.store.words, dtype=np.uint64) for _ in range(parts)]
+        for first in range(0, count, HASHES):
+            found = hashes[: min(HASHES, count - first)]
+
+            def hash_share(part: int, first: int = first, found: NDArray[np.uint64] = found) -> None:
+                begin, end = len(found) * part // parts, len(found) * (part + 1) // parts
+                hash_all(space.records, first + begin, scratch[part], found[begin:end])
+
+            def enter_share(part: int, first: int = first, found: NDArray[np.uint64] = found) -> None:
+                rehash(space, found, first, part, parts)
+
+            each(hash_share)
+            each(enter_share)
 
     def bytes_per_state(self, count: int) -> float:
         """Memory per state, the table and the dictionaries included, with `count` states visited."""

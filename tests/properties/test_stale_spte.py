@@ -82,3 +82,16 @@ def test_of_the_wrong_kind_at_rest(mapped: Host, spte: bool, attribute: bool) ->
     mapped.kvm.mem_attr_array[0].private = attribute
     with reported("stale-spte"):
         mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_of_a_gfn_without_memslot_at_rest(mapped: Host) -> None:
+    """A deletion that does not zap is found when all is done, whether or not the page is freed."""
+    mapped.slot().base_gfn = 1
+    with reported("stale-spte"):
+        mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_of_another_page_than_a_lookup_finds_at_rest(mapped: Host) -> None:
+    mapped.kvm.sptes[0].pfn += 1
+    with reported("stale-spte"):
+        mapped.kernel.trace_quiescent(mapped.kvm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_SNP_VM
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.mm_types import Page
@@ -100,6 +101,8 @@ class StaleSpteProbe(Oracle):
                 "stale-spte",
                 f"gfn {gfn} is mapped to pfn {kvm.sptes[gfn].pfn} when all is done, but a lookup returns {found(now)}",
             )
+        if kvm.sptes[gfn].private and kvm.vm_type == KVM_X86_SNP_VM and not self.mem_map[now].rmp_private:
+            report("stale-spte", f"{kvm.sptes[gfn]} is private when all is done, but pfn {now} is shared in the RMP")
 
 
 STALE_SPTE = Property(

@@ -78,3 +78,10 @@ def delete(w: World) -> None:
     w.do(_access(w, 1))
     w.actor("guest", _access(w, 1), _access(w, 0))
     w.actor("vmm", w.call("set_memory_region", w.kvm, 1, 0, 0, w.other_hva))
+
+
+@scenario(gfns=3, layout=SECOND)
+def zap_around(w: World) -> None:
+    """Before and behind a memslot, then in it, gfns are zapped, as the APIC page is, while the guest faults there."""
+    w.actor("guest", _access(w, 1))
+    w.actor("vcpu", *(w.call("kvm_zap_gfn_range", w.kvm, start, end) for start, end in ((0, 1), (2, 3), (1, 3))))

@@ -95,6 +95,14 @@ def move_down_and_punch(w: World) -> None:
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
 
 
+@scenario(memory=MemoryKind.MEMFD)
+def move_up_and_punch(w: World) -> None:
+    """The page is punched out of its memfd while its mapping moves up, without the locks of the walk."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva))
+    w.actor("mover", w.call("do_mremap", w.mm, w.hva, w.other_hva))
+    w.actor("punch", w.zap())
+
+
 def _move_down(w: World) -> None:
     """Move the page up before, and add a task that moves it down and accesses it."""
     w.do(w.call("do_mremap", w.mm, w.hva, w.other_hva), w.call("do_user_addr_fault", w.mm, w.other_hva))

@@ -125,3 +125,24 @@ def test_a_pte_in_no_vma(host: Host) -> None:
     host.mm.vmas[HVA >> 12].present = False
     with reported("bad-rss"):
         quiescent(host)
+
+
+def test_a_pte_that_a_userfaultfd_protects_is_writable(host: Host) -> None:
+    host.kernel.do_user_addr_fault(host.mm, HVA)
+    host.kernel.userfaultfd_register(host.mm, HVA)
+    host.kernel.userfaultfd_writeprotect(host.mm, HVA, True)
+    assert quiescent(host)
+    host.mm.ptes[HVA >> 12].writable = True
+    with reported("bad-rss"):
+        quiescent(host)
+
+
+def test_a_ksm_page_where_merging_is_forbidden(host: Host) -> None:
+    for hva in (HVA, HVA + 0x1000):
+        host.kernel.do_user_addr_fault(host.mm, hva)
+        host.kernel.madvise_mergeable(host.mm, hva, True)
+    assert host.kernel.try_to_merge_two_pages(host.mm, HVA, HVA + 0x1000) == 0
+    assert quiescent(host)
+    host.mm.vmas[HVA >> 12].mergeable = False
+    with reported("bad-rss"):
+        quiescent(host)

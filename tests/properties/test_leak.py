@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.records import LIVE
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.kernel.kthread import kthread_unuse_mm, kthread_use_mm
 from pfncache.linux.mm.slub import kzalloc
@@ -99,3 +100,13 @@ def test_a_lock_that_is_held(host: Host) -> None:
             quiescent(host)
         unlock()
         assert quiescent(host)
+
+
+def test_what_a_closed_file_leaves(host: Host) -> None:
+    file = gmem_slot(host)
+    f = file.private_data
+    host.kernel.filp_close(file)
+    assert quiescent(host)
+    f.__dict__["slab_state"] = LIVE
+    with reported("leak"):
+        quiescent(host)

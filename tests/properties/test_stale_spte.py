@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.linux.include.uapi import KVM_X86_SNP_VM
 from pfncache.linux.include.uapi.linux.errno import EAGAIN
-from tests.linux.conftest import HVA, Host, reported
+from tests.linux.conftest import HVA, Host, MakeHost, reported
+from tests.properties.conftest import gmem_slot, watched
 
 
 @pytest.fixture
@@ -82,3 +84,27 @@ def test_of_the_wrong_kind_at_rest(mapped: Host, spte: bool, attribute: bool) ->
     mapped.kvm.mem_attr_array[0].private = attribute
     with reported("stale-spte"):
         mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_of_a_gfn_without_memslot_at_rest(mapped: Host) -> None:
+    """A deletion that does not zap is found when all is done, whether or not the page is freed."""
+    mapped.slot().base_gfn = 1
+    with reported("stale-spte"):
+        mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_of_another_page_than_a_lookup_finds_at_rest(mapped: Host) -> None:
+    mapped.kvm.sptes[0].pfn += 1
+    with reported("stale-spte"):
+        mapped.kernel.trace_quiescent(mapped.kvm)
+
+
+def test_private_at_rest_and_shared_in_the_rmp(make_host: MakeHost) -> None:
+    host = watched(make_host, vm_type=KVM_X86_SNP_VM)
+    gmem_slot(host, 0)
+    assert host.kernel.set_memory_attributes(host.kvm, 0, 1, True) == 0
+    assert host.kernel.run_guest_access(host.vcpu, 0, True) == 0
+    host.kernel.trace_quiescent(host.kvm)
+    host.kernel.mem_map[host.kvm.sptes[0].pfn].rmp_private = False
+    with reported("stale-spte"):
+        host.kernel.trace_quiescent(host.kvm)

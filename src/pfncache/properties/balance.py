@@ -87,6 +87,10 @@ class RssProbe(Oracle):
                     report("bad-rss", f"{mm.ptes[number]} maps pfn {pfn} when all is done, in no VMA")
                 if pfn != -1 and mm.ptes[number].writable and not vma.writable:
                     report("bad-rss", f"{mm.ptes[number]} is writable when all is done, but {vma} is not")
+                if mm.ptes[number].writable and mm.ptes[number].uffd_wp:
+                    report("bad-rss", f"{mm.ptes[number]} is writable when all is done, but a userfaultfd protects it")
+                if self.pfn_valid(pfn) and self.mem_map[pfn].ksm and not vma.mergeable:
+                    report("bad-rss", f"{mm.ptes[number]} maps a KSM page when all is done, but {vma} is not mergeable")
                 if self.pfn_valid(pfn) and not vma.pfnmap:
                     page = self.mem_map[pfn]
                     if page.anon != (vma.mapping is None) or page.mapping is not vma.mapping:

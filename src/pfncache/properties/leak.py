@@ -30,6 +30,8 @@ class LeakProbe(Oracle):
         for file in self.gmem_files:
             if is_live(file.private_data):
                 views += 1
+            if file.f_count == 0 and is_live(file.private_data):
+                report("leak", f"{file.private_data} is allocated when all is done, but {file} has no reference")
             mapped = self.vmas_of(file)
             if file.f_count > mapped + 1:
                 report("leak", f"{file} has {file.f_count} references when all is done: 1 descriptor, {mapped} VMAs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.report import report
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_SNP_VM
 from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.mm_types import Page
@@ -64,8 +65,14 @@ class StaleSpteProbe(Oracle):
 
     @atomic
     def trace_quiescent(self, kvm: Kvm) -> None:
-        """Require that no SPTE maps a page that is free or poisoned, and that each is private as the attributes are."""
+        """Require that each SPTE is of a memslot, maps its page, and is private as the attributes are.
+
+        Require that no SPTE maps a page that is free or poisoned.
+        """
         super().trace_quiescent(kvm)
+        for gfn in range(len(kvm.sptes)):
+            if kvm.sptes[gfn].pfn >= 0 and kvm.users_count > 0:
+                self.expect_page_of_guest(kvm, gfn)
         for gfn in range(len(kvm.sptes)):
             if kvm.sptes[gfn].pfn >= 0 and kvm.sptes[gfn].private != kvm.mem_attr_array[gfn].private:
                 report(
@@ -82,9 +89,25 @@ class StaleSpteProbe(Oracle):
                 if self.mem_map[spte.pfn].free:
                     report("stale-spte", f"{spte} maps pfn {spte.pfn} when all is done, which is free")
 
+    def expect_page_of_guest(self, kvm: Kvm, gfn: Gfn) -> None:
+        """Report an SPTE of a gfn that has no memslot, or another page."""
+        slot = self.oracle_slot(kvm, gfn)
+        if slot is None:
+            report("stale-spte", f"{kvm.sptes[gfn]} is present when all is done, but no memslot has gfn {gfn}")
+            return
+        now = self.oracle_guest_page(kvm, slot, gfn)
+        if now != kvm.sptes[gfn].pfn:
+            report(
+                "stale-spte",
+                f"gfn {gfn} is mapped to pfn {kvm.sptes[gfn].pfn} when all is done, but a lookup returns {found(now)}",
+            )
+        if kvm.sptes[gfn].private and kvm.vm_type == KVM_X86_SNP_VM and not self.mem_map[now].rmp_private:
+            report("stale-spte", f"{kvm.sptes[gfn]} is private when all is done, but pfn {now} is shared in the RMP")
+
 
 STALE_SPTE = Property(
     "stale-spte",
-    "an SPTE maps a page that was freed, is poisoned, is of the other kind, or is not what a lookup would return",
+    "an SPTE maps a page that was freed, is poisoned, is of the other kind, or is not what a lookup would return,"
+    " or has no memslot",
     StaleSpteProbe,
 )

@@ -16,6 +16,7 @@ from pfncache.scenarios import (
     livelock,
     migration,
     mm,
+    neighbour,
     nested,
     private,
     slots,
@@ -31,7 +32,7 @@ from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    window, livelock,
+    window, livelock, neighbour,
 )  # fmt: skip
 
 

@@ -77,3 +77,12 @@ def steal_time(w: World) -> None:
     w.steal_time_on()
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu), w.call("run_sched_out", w.vcpu))
     _collapse(w)
+
+
+@scenario(gfns=2, pages=4)
+def without_memory(w: World) -> None:
+    """Of the two pages that khugepaged needs it finds one, unless the process gives another one back."""
+    _two_pages(w)
+    behind = w.other_hva + w.kernel.PAGE_SIZE
+    w.do(w.call("vm_mmap_pgoff", w.mm, behind, None, 0), w.call("do_user_addr_fault", w.mm, behind))
+    _collapse(w).actor("free", w.call("madvise_dontneed", w.mm, behind))

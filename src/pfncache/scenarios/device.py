@@ -97,3 +97,19 @@ def guest_and_free(w: World) -> None:
     write = w.call("run_guest_access", w.vcpu, 0, False)
     w.actor("guest", write, write)
     w.actor("driver", free, process=False)
+
+
+@scenario
+def map_and_free(w: World) -> None:
+    """A driver maps its page, and frees it again, while the process touches other memory."""
+    device = w.kernel.new_memfd("device", 1)
+    page = w.kernel.alloc_page()
+    assert page is not None
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.actor(
+        "driver",
+        w.call("vm_mmap_pgoff", w.mm, w.hva, device, 0),
+        w.call("remap_pfn_range", w.mm, w.hva, page.pfn),
+        Call(users.free_driver_page, (w.kernel, device, page)),
+    )
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.other_hva))

@@ -149,3 +149,27 @@ def nested(w: World) -> None:
         w.call("run_nested_exit", w.vcpu),
     )
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.hva))
+
+
+@scenario(pages=2)
+def without_memory(w: World) -> None:
+    """The VMM forks while L1's virtual-APIC page is pinned, and finds no page for the copy: the child has no memory."""
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0), w.call("do_user_addr_fault", w.mm, w.other_hva))
+    _touch(w)
+    _, fork = _fork(w)
+    w.actor(
+        "vcpu",
+        w.call("run_nested_entry", w.vcpu, w.gpa),
+        w.call("run_l2", w.vcpu),
+        w.call("run_nested_exit", w.vcpu),
+    )
+    w.actor("vmm", fork)
+
+
+@scenario(pages=4)
+def dontfork(w: World) -> None:
+    """The VMM keeps the page of the clock out of its copies, and forks, while the clock is updated."""
+    w.clock_on()
+    _, fork = _fork(w)
+    w.actor("vcpu", w.call("run_clock_update", w.vcpu))
+    w.actor("vmm", w.call("madvise_dontfork", w.mm, w.hva), fork)

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from pfncache.check.system import Call
 from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED, CACHE_USED, CLOCK_WRITTEN, GUEST_MAPPED
+from pfncache.linux.include.uapi.linux.errno import EINTR, EINVAL
+from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World
 
@@ -286,3 +289,96 @@ def _guest_at_both(w: World) -> World:
 def _may_be_refused(w: World, target: str) -> None:
     """State that a design may refuse to split a folio."""
     w.need_not_reach(target, "a folio that is in use is not split")
+
+
+# A descriptor that is closed while another task uses it
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
+def punch_and_close(w: World) -> None:
+    """The descriptor of a guest_memfd is closed while fallocate() punches its page: the punch has a reference."""
+    w.do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
+    w.actor("close", w.call("filp_close", w.gmem))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
+def allocate_and_close(w: World) -> None:
+    """The descriptor of a guest_memfd is closed while fallocate() allocates its page."""
+    w.actor("allocate", w.call("kvm_gmem_allocate", w.gmem, 0, 1))
+    w.actor("close", w.call("filp_close", w.gmem))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, slots=3)
+def bind_and_close(w: World) -> None:
+    """The descriptor of a guest_memfd is closed while a slot is created over it."""
+    w.do(w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, False, False, w.gmem, 0))
+    w.actor("close", w.call("filp_close", w.gmem))
+
+
+# The last page of memory, and a fault past the end
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, file_pages=2, pages=1)
+def allocate_last_page(w: World) -> None:
+    """The last page of memory is allocated in the file: what comes next finds none, but the guest has it."""
+    _map_other(w).cannot_reach("vmm: do_user_addr_fault() succeeded", "the file has the only page")
+    w.actor(
+        "vmm",
+        w.call("kvm_gmem_allocate", w.gmem, 0, 1),
+        w.call("do_user_addr_fault", w.mm, w.other_hva),
+        w.call("run_guest_access", w.vcpu, 0, False),
+    )
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, file_pages=2, pages=1)
+def punch_last_page(w: World) -> None:
+    """The last page of memory is punched out of the file beside a lookup of the guest: user space gets it."""
+    _map_other(w).do(w.call("kvm_gmem_allocate", w.gmem, 0, 1))
+    _guest(w)
+    w.actor("vmm", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1), w.call("do_user_addr_fault", w.mm, w.other_hva))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED, pages=1)
+def allocate_without_memory(w: World) -> None:
+    """A page of the file is allocated while user space gives the only page back."""
+    _map_other(w).do(w.call("do_user_addr_fault", w.mm, w.other_hva))
+    w.actor("allocate", w.call("kvm_gmem_allocate", w.gmem, 0, 1))
+    w.actor("free", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(memory=MemoryKind.GMEM_MMAP, pages=1)
+def touch_without_memory(w: World) -> None:
+    """User space touches a page of the file while it gives the only page back elsewhere."""
+    _map_other(w).do(w.call("do_user_addr_fault", w.mm, w.other_hva))
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.hva))
+    w.actor("free", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(memory=MemoryKind.GMEM_MMAP)
+def touch_past_the_end(w: World) -> None:
+    """User space maps the page behind the last one of a file, and touches it while the last one is punched."""
+    w.cannot_reach("touch: do_user_addr_fault() succeeded", "the file has no such page: SIGBUS")
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva), w.call("vm_mmap_pgoff", w.mm, w.other_hva, w.gmem.f_mapping, 1))
+    w.actor("touch", w.call("do_user_addr_fault", w.mm, w.other_hva))
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
+def allocate_past_the_end(w: World) -> None:
+    """fallocate() is called for the last page and the one behind it, and fails, while the guest faults."""
+    _guest(w)
+    w.actor("allocate", Call(users.allocation_returns, (w.kernel, w.gmem, 0, 2, -EINVAL)))
+
+
+@scenario(memory=MemoryKind.GMEM_UNMAPPED)
+def allocate_and_signal(w: World) -> None:
+    """A signal ends fallocate() before it allocates the page."""
+    w.actor("allocate", Call(users.allocation_returns, (w.kernel, w.gmem, 0, 1, -EINTR)))
+    w.actor("kill", Call(users.send_signal, (w.actors[0].task,)))
+
+
+def _map_other(w: World) -> World:
+    """Map anonymous memory beside the guest's."""
+    return w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.linux.include.trace.events.kvm import GUEST_MAPPED, HUGE_MAPPED
+from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World
 
@@ -161,3 +162,61 @@ def convert_mapped(w: World) -> None:
     _access_first(_touched(w))
     _access(w, 0)
     w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 2, True))
+
+
+# A memslot that does not begin at gfn 0
+
+UPPER = SlotLayout(regions=(Region(base_gfn=2, npages=2, user_page=2),))
+"""A memslot of two pages at the second huge page of the guest."""
+BOTH = SlotLayout(
+    regions=(
+        Region(npages=2, user_page=4, mapped=0),
+        Region(slot=1, base_gfn=2, npages=2, user_page=2, pgoff=2),
+    ),
+    structure=1,
+)
+"""The same behind another memslot, of which user space maps nothing."""
+
+
+@scenario(gfns=4, pages=4, slots=2, huge=True, layout=UPPER)
+def upper_log_on(w: World) -> None:
+    """Logging is switched on for a huge page that the guest faults in, in a memslot that begins at gfn 2."""
+    _access(_touched(w), 2).reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 2, 2, w.hva, True))
+
+
+@scenario(gfns=2, pages=4, slots=2, huge=True, log_dirty=True)
+def log_off_second(w: World) -> None:
+    """Logging is switched off where the guest has the second page of a huge page alone: its SPTE becomes huge."""
+    _touched(w).do(w.call("run_guest_access", w.vcpu, w.kernel.PAGE_SIZE, False))
+    w.reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 2, w.hva, False))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(
+    memory=MemoryKind.GMEM, gfns=4, file_pages=4, pages=4, slots=2, slot_ids=2, user_pages=6, huge=True, layout=BOTH,
+    shared_attribute=True,
+)  # fmt: skip
+def upper_convert_half(w: World) -> None:
+    """The guest faults in the shared half of a huge page whose other half is made private, in the second memslot."""
+    _access(_touched_upper(w), 3)
+    w.reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_attributes", w.kvm, 2, 3, True))
+
+
+@scenario(
+    memory=MemoryKind.GMEM, gfns=4, file_pages=4, pages=4, slots=2, slot_ids=2, user_pages=6, huge=True, layout=BOTH,
+    shared_attribute=True,
+)  # fmt: skip
+def convert_halves(w: World) -> None:
+    """One call makes half of a huge page private in each of two memslots; the guest faults in the second."""
+    _access(_touched_upper(w), 3)
+    w.reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 3, True))
+
+
+def _touched_upper(w: World) -> World:
+    """Map anonymous memory behind the structure's page, and touch that: one PMD maps both."""
+    behind = w.hva + w.kernel.PAGE_SIZE
+    return w.do(w.call("vm_mmap_pgoff", w.mm, behind, None, 0), w.call("do_user_addr_fault", w.mm, w.hva))

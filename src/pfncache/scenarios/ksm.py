@@ -93,3 +93,32 @@ def nested(w: World) -> None:
         w.call("run_nested_exit", w.vcpu),
     )
     _merge(w, first=False)
+
+
+@scenario(gfns=2)
+def unmerge_and_migrate(w: World) -> None:
+    """Two addresses are unmerged while their page is moved to another page frame."""
+    _mergeable(w).do(w.call("try_to_merge_two_pages", w.mm, w.hva, w.other_hva))
+    w.actor("vmm", w.call("madvise_mergeable", w.mm, w.hva, False))
+    w.actor("compaction", w.call("migrate_pages", w.mm, w.other_hva), process=False)
+
+
+@scenario(gfns=2, pages=4)
+def merge_and_unmap(w: World) -> None:
+    """KSM merges a page that is unmapped; other memory is mapped there, touched, and may be merged too."""
+    _mergeable(w).need_not_reach("ksmd: try_to_merge_two_pages() succeeded", MAY_FAIL)
+    w.actor(
+        "vmm",
+        w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0),
+        w.call("do_user_addr_fault", w.mm, w.other_hva),
+        w.call("madvise_mergeable", w.mm, w.other_hva, True),
+    )
+    _merge(w)
+
+
+@scenario(gfns=2, pages=4)
+def merge_and_unmerge(w: World) -> None:
+    """KSM merges two pages while the VMM forbids it for both."""
+    _mergeable(w)
+    w.actor("vmm", *(w.call("madvise_mergeable", w.mm, hva, False) for hva in (w.hva, w.other_hva)))
+    _merge(w)

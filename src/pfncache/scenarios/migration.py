@@ -77,3 +77,25 @@ def gmem_punch(w: World) -> None:
     w.actor("guest", access)
     w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))
     _move(w)
+
+
+@scenario(memory=MemoryKind.MEMFD, pages=2)
+def memfd_without_memory(w: World) -> None:
+    """The page of a memfd is to be moved, while the only other page is given back."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva), w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.do(w.call("do_user_addr_fault", w.mm, w.other_hva))
+    _move(w).actor("free", w.call("madvise_dontneed", w.mm, w.other_hva))
+
+
+@scenario(memory=MemoryKind.MEMFD)
+def memfd_punch(w: World) -> None:
+    """The page of a memfd that user space maps is moved while it is punched."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva))
+    _move(w).actor("punch", w.zap())
+
+
+@scenario(memory=MemoryKind.MEMFD, pages=4)
+def memfd_unmap(w: World) -> None:
+    """The page of a memfd is moved while it is unmapped, and mapped again elsewhere."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva))
+    _move(w).actor("vmm", w.call("vm_munmap", w.mm, w.hva), w.call("vm_mmap_pgoff", w.mm, w.other_hva, w.memfd, 0))

@@ -52,3 +52,14 @@ def slot_delete(w: World) -> None:
 def slot_move(w: World) -> None:
     """The slot of the virtual-APIC page moves while L2 runs."""
     _l2(w).actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva))
+
+
+@scenario(pages=2)
+def page_reuse(w: World) -> None:
+    """L1's virtual-APIC page is pinned while it is zapped, and another process gets it."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva))
+    other = w.kernel.new_mm("other")
+    w.do(w.call("vm_mmap_pgoff", other, w.hva, None, 0))
+    w.actor("vcpu", w.call("run_nested_entry", w.vcpu, w.gpa), w.call("run_nested_exit", w.vcpu))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))
+    w.actor("other", w.call("do_user_addr_fault", other, w.hva), mm=other)

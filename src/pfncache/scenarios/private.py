@@ -46,3 +46,11 @@ def user_mapping(w: World) -> None:
     w.do(w.call("vm_mmap_pgoff", w.mm, w.hva, w.gmem.f_mapping, 0))
     w.actor("vcpu", w.call("run_steal_time_update", w.vcpu))
     w.actor("vmm", w.call("do_user_addr_fault", w.mm, w.hva))
+
+
+@scenario(memory=MemoryKind.GMEM_COCO)
+def rmp_failure(w: World) -> None:
+    """The guest faults in private memory while it is punched; the page may fail to become private in the RMP."""
+    w.kernel.rmp_update_may_fail = True
+    w.actor("guest", w.call("run_guest_access", w.vcpu, 0, True))
+    w.actor("punch", w.call("kvm_gmem_punch_hole", w.gmem, 0, 1))

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from pfncache.check.system import Call
 from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN, GUEST_MAPPED
+from pfncache.scenarios import users
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
 
@@ -132,3 +134,44 @@ def shared_user_page_is_mapped(w: World) -> None:
     for gpa in (0, w.kernel.PAGE_SIZE):
         w.do(w.call("run_guest_access", w.vcpu, gpa, False))
     _touch_both(w)
+
+
+# What a vCPU allocates in memslots when it shadows page tables for the first time
+
+
+def _without_rmaps(w: World) -> World:
+    """Begin before any nested guest: no memslot has an rmap."""
+    w.kvm.__dict__["shadow_root_allocated"] = False
+    for slot in w.kvm.slot_cache:
+        slot.__dict__["arch_ready"] = False
+    return w.actor("vcpu", Call(users.load_shadow_mmu, (w.kernel, w.kvm)))
+
+
+@scenario(slots=2)
+def create_and_shadow(w: World) -> None:
+    """A memslot is created, and zapped, while a vCPU allocates the rmaps of those that it finds."""
+    w.do(w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
+    _without_rmaps(w)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva), w.call("kvm_zap_gfn_range", w.kvm, 0, 1))
+
+
+@scenario(slots=3)
+def move_and_shadow(w: World) -> None:
+    """A memslot moves, and is zapped, while a vCPU allocates the rmaps of those that it finds."""
+    _without_rmaps(w)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 1, 1, w.hva), w.call("kvm_zap_gfn_range", w.kvm, 1, 2))
+
+
+@scenario(slots=2)
+def log_and_shadow(w: World) -> None:
+    """Logging of a memslot begins, and it is zapped, while a vCPU allocates the rmaps of those that it finds."""
+    _without_rmaps(w)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, True), w.call("kvm_zap_gfn_range", w.kvm, 0, 1))
+
+
+@scenario
+def zap_range(w: World) -> None:
+    """KVM zaps a range whose memory type changes, while the guest faults there."""
+    access = w.call("run_guest_access", w.vcpu, 0, False)
+    w.do(access).actor("guest", access)
+    w.actor("vcpu", Call(users.zap_range, (w.kernel, w.kvm, 0, 1)))

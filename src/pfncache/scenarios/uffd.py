@@ -120,3 +120,15 @@ def slot_update_of_handler(w: World) -> None:
     _registered(w).clock_on()
     w.actor("vcpu", w.call("run_clock_update", w.vcpu))
     _handler(w, w.call("set_memory_region", w.kvm, 0, 0, 1, w.hva, True))
+
+
+@scenario
+def mprotect(w: World) -> None:
+    """A page is registered and write-protected while the VMM makes it read-only and writable again."""
+    w.do(w.call("do_user_addr_fault", w.mm, w.hva))
+    w.actor(
+        "handler",
+        w.call("userfaultfd_register", w.mm, w.hva),
+        w.call("userfaultfd_writeprotect", w.mm, w.hva, True),
+    )
+    w.actor("vmm", *(w.call("do_mprotect_pkey", w.mm, w.hva, writable) for writable in (False, True)))

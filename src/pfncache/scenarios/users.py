@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, Kvm, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import ThreadInfo
-from pfncache.linux.include.linux.types import Errno, Hva
+from pfncache.linux.include.linux.sched import TaskStruct
+from pfncache.linux.include.linux.types import Errno, Hva, Pgoff
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
 
@@ -59,3 +60,25 @@ def free_driver_page(k: Vmlinux, mapping: AddressSpace, page: Page) -> None:
 def timer_irq(k: Vmlinux, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:
     """Fire a guest timer in a hard interrupt of the CPU that runs `interrupted`."""
     k.expire_timer(kvm, vcpu, interrupted)
+
+
+def load_shadow_mmu(k: Vmlinux, kvm: Kvm) -> Errno:
+    """Allocate what shadow paging needs, as a vCPU does that enters its first L2 guest."""
+    with srcu_read_lock(kvm.srcu):
+        return k.mmu_first_shadow_root_alloc(kvm)
+
+
+def zap_range(k: Vmlinux, kvm: Kvm, start: Gfn, end: Gfn) -> bool:
+    """Zap a range whose memory type changes; return whether its first page is to be faulted in again."""
+    k.kvm_zap_gfn_range(kvm, start, end)
+    return kvm.sptes[start].pfn < 0
+
+
+def allocation_returns(k: Vmlinux, file: File, start: Pgoff, end: Pgoff, expected: Errno) -> bool:
+    """Return whether fallocate() of pages of a guest_memfd returns what it is expected to."""
+    return k.kvm_gmem_allocate(file, start, end) == expected
+
+
+def send_signal(task: TaskStruct) -> None:
+    """Send a signal to a task, as another task does by kill(): what it does that is interruptible ends."""
+    task.signal_pending = True

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA
+from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World
 
@@ -128,5 +129,16 @@ def ap_destruction(w: World) -> None:
     w.actor(
         "guest",
         w.call("run_ap_creation", w.vcpu, INVALID_GPA),
+        w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
+    )
+
+
+@scenario(memory=MemoryKind.GMEM_COCO, slots=2, gfns=2, layout=SlotLayout(regions=(Region(base_gfn=1),)))
+def second_slot_delete(w: World) -> None:
+    """The slot of the VMSA, which begins at the second gfn, is deleted, and its page punched, while the guest runs."""
+    _running(w)
+    w.actor(
+        "vmm",
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
         w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
     )

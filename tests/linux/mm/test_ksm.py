@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from pfncache.lang.atomic import WouldBlock
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.uapi.linux.errno import EFAULT, ENOMEM
+from pfncache.linux.kernel.locking.rwsem import down_read
 from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host, MakeHost
 
@@ -173,3 +175,29 @@ def test_a_ksm_page_moves(host: Host) -> None:
     assert host.kernel.migrate_pages(host.mm, HVA) == 0
     assert host.page(HVA) is host.page(OTHER)
     assert counts(host.page(HVA)) == (2, 2, True, True)
+
+
+def moving(host: Host, page: Page) -> None:
+    """A migration has replaced the PTEs of a page, and holds its lock."""
+    assert host.kernel.isolate_folio(page)
+    page.lock.lock()
+    host.kernel.try_to_migrate(host.mm, page)
+
+
+def test_unmerging_waits_for_a_page_that_moves(host: Host) -> None:
+    """A migration entry of a KSM page is one: the copy is made when the page is there again."""
+    page, _ = mergeable(host)
+    assert merge(host) == 0
+    moving(host, page)
+    with down_read(host.mm.mmap_lock):
+        assert host.kernel.ksm_page_of(host.mm, NUMBER) == (True, None)
+        with pytest.raises(WouldBlock):
+            host.kernel.break_ksm(host.mm, NUMBER)
+
+
+def test_unmerging_leaves_other_migration_entries_alone(host: Host) -> None:
+    page, _ = mergeable(host)
+    moving(host, page)
+    with down_read(host.mm.mmap_lock):
+        assert host.kernel.ksm_page_of(host.mm, NUMBER) == (False, None)
+        assert host.kernel.break_ksm(host.mm, NUMBER) == 0

@@ -30,9 +30,10 @@ class Open(Shmem, GuestMemfdFile):
         if mode & ~(FALLOC_FL_MODE_MASK | FALLOC_FL_KEEP_SIZE) != 0:
             return -EOPNOTSUPP
         operation = mode & FALLOC_FL_MODE_MASK
-        if operation not in (0, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE):
-            return -EOPNOTSUPP
-        if operation == FALLOC_FL_PUNCH_HOLE and mode & FALLOC_FL_KEEP_SIZE == 0:
+        if operation == FALLOC_FL_PUNCH_HOLE:
+            if mode & FALLOC_FL_KEEP_SIZE == 0:
+                return -EOPNOTSUPP
+        elif operation & ~FALLOC_FL_ZERO_RANGE != 0:
             return -EOPNOTSUPP
         if offset + length > MAX_LFS_FILESIZE:
             return -EFBIG

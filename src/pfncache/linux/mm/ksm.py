@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, Page
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn
@@ -33,6 +34,7 @@ class Ksm(Mm):
                 ret = self.break_ksm(mm, number)
                 if ret != 0:
                     return ret
+            mmap_assert_write_locked(mm.mmap_lock)  # vma_start_write() of madvise_update_vma() does
             if vma.mapping is None and not vma.pfnmap:
                 vma.mergeable = mergeable
         return 0
@@ -207,24 +209,31 @@ class Ksm(Mm):
         Simplified: the page has a reference from here on, not from the fault on.
         """
         while True:
-            page = self.ksm_page_of(mm, number)
-            if page is None:
+            found, page = self.ksm_page_of(mm, number)
+            if not found:
                 return 0
+            if page is None:
+                self.migration_entry_wait(mm, number)
+                continue
             ret = self.wp_page_copy(mm, number, page, True)
             if ret != 0:
                 return ret
 
     @part_of("break_ksm_pmd_entry")
-    def ksm_page_of(self, mm: MmStruct, number: int) -> Page | None:
-        """Return the KSM page of a PTE, with a reference; None for any other.
+    def ksm_page_of(self, mm: MmStruct, number: int) -> tuple[bool, Page | None]:
+        """Return whether a PTE maps a KSM page, or is the migration entry of one; and the page, with a reference.
 
         Linux: mm/ksm.c break_ksm_pmd_entry(), v7.3.4.
         Locks: mmap_lock; takes the PTE lock.
-        Simplified: without migration entries, for which Linux waits.
+        Returns: no page for a migration entry, for whose end the fault waits: a KSM page is one until it is freed.
         """
+        mmap_assert_locked(mm.mmap_lock)  # walk_page_range_vma() does
         with spin_lock(mm.page_table_lock):
             pfn = mm.ptes[number].pfn
+            migrated = mm.ptes[number].migration
+            if self.pfn_valid(migrated):
+                return self.mem_map[migrated].ksm, None
             if not self.pfn_valid(pfn) or not self.mem_map[pfn].ksm:
-                return None
+                return False, None
             self.get_page(self.mem_map[pfn])
-            return self.mem_map[pfn]
+            return True, self.mem_map[pfn]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.linux.fs.open import Open
-from pfncache.linux.include.linux.lockdep import mmap_assert_locked
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm_types import MmStruct
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM
@@ -46,6 +46,7 @@ class Madvise(Open):
             vma = mm.vmas[address >> self.PAGE_SHIFT]
             if not vma.present:
                 return -ENOMEM
+            mmap_assert_write_locked(mm.mmap_lock)  # vma_start_write() does
             vma.dontcopy = True
         return 0
 

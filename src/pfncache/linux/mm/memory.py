@@ -405,6 +405,7 @@ class Memory(Shmem):
         """
         number = address >> self.PAGE_SHIFT
         with down_write(mm.mmap_lock):
+            mmap_assert_write_locked(mm.mmap_lock)  # vma_start_write() of vm_flags_set() does
             mm.vmas[number].pfnmap = True
             with spin_lock(mm.page_table_lock):
                 mm.ptes[number].pfn = pfn

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import File
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm_types import MmStruct, Vma
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.include.uapi.linux.errno import EPERM
@@ -51,7 +52,7 @@ class Mmap(GuestMemfdFile, VmaOps):
         with down_write(oldmm.mmap_lock), down_write(mm.mmap_lock):
             for number in range(len(oldmm.vmas)):
                 if ret == 0 and oldmm.vmas[number].present and not oldmm.vmas[number].dontcopy:
-                    self.dup_vma(mm.vmas[number], oldmm.vmas[number])
+                    self.dup_vma(mm, mm.vmas[number], oldmm.vmas[number])
                     ret = self.copy_page_range(mm, oldmm, number)
             if ret != 0:
                 for number in range(len(mm.vmas)):
@@ -63,7 +64,7 @@ class Mmap(GuestMemfdFile, VmaOps):
         return ret
 
     @part_of("dup_mmap")
-    def dup_vma(self, vma: Vma, old: Vma) -> None:
+    def dup_vma(self, mm: MmStruct, vma: Vma, old: Vma) -> None:
         """Copy a VMA to a new process. It takes a reference on its file, and is inserted in the file's tree.
 
         Linux: mm/mmap.c dup_mmap(), v7.3.4.
@@ -75,6 +76,7 @@ class Mmap(GuestMemfdFile, VmaOps):
         vma.pfnmap = old.pfnmap
         vma.readable = old.readable
         vma.writable = old.writable
+        mmap_assert_write_locked(mm.mmap_lock)  # vma_start_write() does
         vma.present = True
         for file in self.gmem_files:
             if mapping is not None and file.f_mapping is mapping:
@@ -90,6 +92,7 @@ class Mmap(GuestMemfdFile, VmaOps):
         """
         self.mmu_notifier_release(mm)
         with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)  # mas_root() of the iterator does
             for number in range(len(mm.ptes)):
                 address = number << self.PAGE_SHIFT
                 self.zap_vma_range(mm, address, address + self.PAGE_SIZE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pfncache.lang.atomic import atomic, block_until
 from pfncache.lang.part_of import part_of
+from pfncache.linux.include.linux.lockdep import mmap_assert_locked, mmap_assert_write_locked
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import MmStruct, UserfaultfdCtx
 from pfncache.linux.include.linux.preempt import might_sleep
@@ -29,6 +30,7 @@ class UserfaultfdWp(Mm):
             mapping = vma.mapping
             if not vma.present or vma.pfnmap or (mapping is not None and mapping.gmem):
                 return -EINVAL
+            mmap_assert_write_locked(mm.mmap_lock)  # vma_start_write() of userfaultfd_set_ctx() does
             vma.uffd_wp = True
         return 0
 
@@ -51,6 +53,7 @@ class UserfaultfdWp(Mm):
         Returns: 0, or -ENOENT where nothing is registered.
         """
         with down_read(mm.mmap_lock):
+            mmap_assert_locked(mm.mmap_lock)  # mas_root() of the iterator does
             if not mm.vmas[address >> self.PAGE_SHIFT].uffd_wp:
                 return -ENOENT
             self.change_pud_range(mm, address >> self.PAGE_SHIFT, enable_wp)

@@ -349,6 +349,8 @@ class Kvm(Record):
     mmu_lock: RwLock
     slots_lock: Mutex
     slots_arch_lock: Mutex
+    shadow_root_allocated: bool = True
+    """arch.shadow_root_allocated: memslots have rmaps, as once a nested guest has run. Under slots_arch_lock."""
     memslots: KvmMemslots | None
     """The active set. Written under slots_lock, slots_arch_lock and mn_invalidate_lock; read under SRCU."""
     sets: tuple[KvmMemslots, ...]

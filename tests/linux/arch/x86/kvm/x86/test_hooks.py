@@ -6,6 +6,9 @@ from __future__ import annotations
 import pytest
 
 from pfncache.linux.include.uapi import KVM_X86_SNP_VM, KVM_X86_SW_PROTECTED_VM
+from pfncache.linux.include.uapi.linux.errno import EINVAL
+from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.vmlinux import Vmlinux
 from tests.linux.conftest import HVA, Host, MakeHost, reported
 
 GPA = 0x1040
@@ -58,3 +61,30 @@ def test_private_memory_under_the_clock_is_fatal(make_host: MakeHost) -> None:
     host.page(CLOCK).rmp_private = True
     with reported("private-access"):
         update(host)
+
+
+def test_rmaps_are_allocated_for_the_first_nested_guest(host: Host) -> None:
+    """A memslot of a VM without nested guests has none; a new one is made with them once there are."""
+    host.kvm.shadow_root_allocated = host.slot().arch_ready = False
+    host.add_slot(8, slot_id=1, hva=HVA + 0x8000)
+    assert not host.slot(1).arch_ready
+    with srcu_read_lock(host.kvm.srcu):
+        assert host.kernel.mmu_first_shadow_root_alloc(host.kvm) == 0
+        assert host.kernel.mmu_first_shadow_root_alloc(host.kvm) == 0
+    assert host.kvm.shadow_root_allocated
+    assert [host.slot(number).arch_ready for number in (0, 1)] == [True, True]
+    assert not host.kvm.slots_arch_lock.held
+
+
+def test_an_rmp_update_that_fails(make_host: MakeHost) -> None:
+    class Failing(Vmlinux):
+        rmp_update_may_fail = True
+
+        def rmp_update_fails(self) -> bool:
+            return True
+
+    host = make_host(Failing, KVM_X86_SNP_VM)
+    assert host.kernel.kvm_arch_gmem_make_private(host.kvm, 0, 0) == -EINVAL
+    assert not host.kernel.mem_map[0].rmp_private
+    host.kernel.mem_map[0].rmp_private = True  # nothing is left to update
+    assert host.kernel.kvm_arch_gmem_make_private(host.kvm, 0, 0) == 0

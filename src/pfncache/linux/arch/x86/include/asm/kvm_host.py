@@ -34,6 +34,8 @@ class KvmX86(Mm):
     """offsetof(struct vcpu_info, time); zero in the checker's small pages."""
     max_huge_page_level: int
     """The largest page that SPTEs map: PG_LEVEL_4K if the processor has no other, and in most scenarios."""
+    rmp_update_may_fail: bool = False
+    """RMPUPDATE may fail, as it does for a page whose size another entry of the RMP overlaps."""
     host_clock: int
     """The TSC, in nanoseconds, in direct execution."""
 

@@ -105,6 +105,9 @@ class Mmu(TdpMmu):
             for entry in self._kvm_memslots(kvm).entries:
                 slot = entry.slot
                 if slot is not None and slot.base_gfn < end and start < slot.base_gfn + slot.npages:
+                    first = max(start, slot.base_gfn)
+                    last = min(end, slot.base_gfn + slot.npages)
+                    WARN_ON_ONCE(first >= last, "WARN_ON_ONCE(start >= end)")
                     self.check_arch_ready(slot)
 
     def kvm_arch_flush_shadow_memslot(self, kvm: Kvm, slot: KvmMemorySlot) -> None:

@@ -98,9 +98,9 @@ class TdpMmu(KvmMm):
         """Return whether the memslots have rmaps: with shadow paging, or once a shadow root was allocated.
 
         Linux: arch/x86/kvm/mmu.h kvm_memslots_have_rmaps(), v7.3.4.
-        Simplified: always, as in a VM that has run a nested guest. There is no shadow paging beyond that.
+        Simplified: a VM has run a nested guest, unless a scenario begins before. There is no shadow paging beyond that.
         """
-        return True
+        return kvm.shadow_root_allocated
 
     def kvm_has_mirrored_tdp(self, kvm: Kvm) -> bool:
         """Return whether private memory has a root of its own.

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from pfncache.lang.atomic import atomic
+from pfncache.lang.choose import choose
+from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.include.asm.pgtable_types import PG_LEVEL_4K
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_DEFAULT_VM, KVM_X86_SNP_VM
 from pfncache.linux.include.linux.kvm_host import (
@@ -15,6 +18,8 @@ from pfncache.linux.include.linux.kvm_host import (
 )
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.types import Errno, Pfn
+from pfncache.linux.include.uapi.linux.errno import EINVAL
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
@@ -100,9 +105,30 @@ class ArchHooks(KvmMm):
                 new.lpage_info[number].mixed = old.lpage_info[number].mixed
         elif change != KVM_MR_DELETE:
             assert new is not None
-            new.arch_ready = True
+            new.arch_ready = self.kvm_memslots_have_rmaps(kvm)
             if self.max_huge_page_level > PG_LEVEL_4K:
                 self.kvm_mmu_init_memslot_memory_attributes(kvm, new)
+        return 0
+
+    def mmu_first_shadow_root_alloc(self, kvm: Kvm) -> Errno:
+        """Allocate the rmaps of every memslot, before the first guest page table is shadowed.
+
+        slots_arch_lock keeps a memslot from being installed meanwhile that was prepared without rmaps.
+
+        Linux: arch/x86/kvm/mmu/mmu.c mmu_first_shadow_root_alloc(), arch/x86/kvm/x86.c memslot_rmap_alloc(), v7.3.4.
+        Locks: SRCU; takes slots_arch_lock.
+        Returns: 0.
+        Simplified: it never fails with -ENOMEM.
+        """
+        if kvm.shadow_root_allocated:
+            return 0
+        with mutex(kvm.slots_arch_lock):
+            if not kvm.shadow_root_allocated:
+                for entry in self._kvm_memslots(kvm).entries:
+                    slot = entry.slot
+                    if slot is not None:
+                        slot.arch_ready = True
+                kvm.shadow_root_allocated = True
         return 0
 
     def kvm_arch_commit_memory_region(
@@ -138,12 +164,23 @@ class ArchHooks(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_arch_gmem_make_private(), arch/x86/kvm/svm/sev.c sev_gmem_make_private(), v7.3.4.
         Locks: the folio lock.
-        Returns: 0.
-        Simplified: SNP's rules for the CoCo type; other types have no RMP.
+        Returns: 0 or -EINVAL.
+        Simplified: SNP's rules for the CoCo type; other types have no RMP. RMPUPDATE fails if rmp_update_may_fail.
         """
         if kvm.vm_type == KVM_X86_SNP_VM and not self.mem_map[pfn].rmp_private:
+            if self.rmp_update_may_fail and self.rmp_update_fails():
+                return -EINVAL
             self.mem_map[pfn].rmp_private = True
         return 0
+
+    @part_of("rmp_make_private")
+    @atomic
+    def rmp_update_fails(self) -> bool:
+        """Return whether RMPUPDATE fails, by nondeterministic choice.
+
+        Linux: arch/x86/virt/svm/sev.c rmp_make_private(), v7.3.4.
+        """
+        return choose(2) == 1
 
     def kvm_arch_gmem_reclaim(self, pfn: Pfn) -> None:
         """Return a page to the host in the RMP.

@@ -17,7 +17,9 @@ from pfncache.scenarios import (
     migration,
     mm,
     nested,
+    preempted,
     private,
+    refused,
     slots,
     tlb,
     uffd,
@@ -31,7 +33,7 @@ from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    window, livelock,
+    window, livelock, refused, preempted,
 )  # fmt: skip
 
 

@@ -12,16 +12,16 @@ from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.vmlinux import Vmlinux
 
 
-def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> Errno:
+def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa, length: int = 1) -> Errno:
     """Activate a cache."""
     with srcu_read_lock(kvm.srcu):
-        return k.kvm_gpc_activate(gpc, gpa, 1)
+        return k.kvm_gpc_activate(gpc, gpa, length)
 
 
-def activate_cache_by_hva(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, uhva: Hva) -> Errno:
+def activate_cache_by_hva(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, uhva: Hva, length: int = 1) -> Errno:
     """Activate a cache for a user address."""
     with srcu_read_lock(kvm.srcu):
-        return k.kvm_gpc_activate_hva(gpc, uhva, 1)
+        return k.kvm_gpc_activate_hva(gpc, uhva, length)
 
 
 def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:
@@ -29,10 +29,10 @@ def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:
     k.kvm_gpc_deactivate(gpc)
 
 
-def refresh_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> Errno:
+def refresh_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, length: int = 1) -> Errno:
     """Refresh a cache, valid or not."""
     with srcu_read_lock(kvm.srcu):
-        return k.kvm_gpc_refresh(gpc, 1)
+        return k.kvm_gpc_refresh(gpc, length)
 
 
 def use_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:

@@ -17,6 +17,7 @@ from pfncache.scenarios import (
     migration,
     mm,
     nested,
+    nomem,
     preempted,
     private,
     refused,
@@ -33,7 +34,7 @@ from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    window, livelock, refused, preempted,
+    window, livelock, refused, preempted, nomem,
 )  # fmt: skip
 
 

@@ -82,13 +82,13 @@ def slot_move(w: World) -> None:
 
 @scenario(slots=4, gfns=2, layout=ONE_PAGE)
 def slot_move_bitmap(w: World) -> None:
-    """There is no memory for the dirty bitmap of a memslot that moves: the INVALID copy goes, and the old slot returns."""
+    """There is no memory for the dirty bitmap of a memslot that moves: the old slot replaces the INVALID copy again."""
     _move(w, 3)
 
 
 @scenario(slots=4, gfns=2, layout=ONE_PAGE)
 def slot_move_metadata(w: World) -> None:
-    """There is no memory for what x86 has of a memslot that moves, which has a new dirty bitmap, and logged none before."""
+    """There is no memory for what x86 has of a memslot that moves, and that has a new dirty bitmap."""
     _move(w, 4)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN, GUEST_MAPPED
+from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
 
@@ -132,3 +133,13 @@ def shared_user_page_is_mapped(w: World) -> None:
     for gpa in (0, w.kernel.PAGE_SIZE):
         w.do(w.call("run_guest_access", w.vcpu, gpa, False))
     _touch_both(w)
+
+
+@scenario(slots=2, gfns=2, layout=SlotLayout(regions=(Region(base_gfn=1),)))
+def delete_second(w: World) -> None:
+    """A slot that begins behind gfn 0, and that the guest may have mapped, is deleted; then its page is zapped.
+
+    kvm_arch_flush_shadow_memslot() takes the SPTEs from base_gfn on: no invalidation finds them without a slot.
+    """
+    w.actor("guest", w.call("run_guest_access", w.vcpu, w.gpa, False))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva), w.call("madvise_dontneed", w.mm, w.hva))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA
+from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import MemoryKind, World
 
@@ -128,5 +129,28 @@ def ap_destruction(w: World) -> None:
     w.actor(
         "guest",
         w.call("run_ap_creation", w.vcpu, INVALID_GPA),
+        w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
+    )
+
+
+@scenario(memory=MemoryKind.GMEM_COCO, gfns=2, file_pages=2, pages=4)
+def ap_creation_kick(w: World) -> None:
+    """The guest moves the VMSA of a running vCPU, whose guest does not leave by itself, to another page.
+
+    sev_snp_ap_creation() kicks the vCPU, and waits: the guest must not go on with the state of before.
+    """
+    w.vcpu.spinning_vmsa = w.gpa
+    w.do(w.call("run_ap_creation", w.vcpu, w.gpa))
+    w.actor("vcpu", w.call("run_snp_guest", w.vcpu))
+    w.actor("guest", w.call("run_ap_creation", w.vcpu, w.gpa + w.kernel.PAGE_SIZE))
+
+
+@scenario(memory=MemoryKind.GMEM_COCO, gfns=2, slots=2, layout=SlotLayout(regions=(Region(base_gfn=1),)))
+def second_slot_delete(w: World) -> None:
+    """A slot of a VMSA that begins behind gfn 0 is deleted, and its page punched, while the guest runs."""
+    _running(w)
+    w.actor(
+        "vmm",
+        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
         w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
     )

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from pfncache.check.system import Call
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.trace.events.kvm import CACHE_USED, CLOCK_WRITTEN
 from pfncache.scenarios import users
+from pfncache.scenarios.results import returns
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
 
@@ -377,3 +379,17 @@ def runstate_and_events(w: World) -> None:
     )
     w.actor("vcpu", w.call("run_sched_out", w.vcpu)).actor("sender", _send(w))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
+
+
+@scenario(caches=vcpu_info, pages=4, slots=2, log_dirty=True)
+def vcpu_info_by_hva(w: World) -> None:
+    """A vcpu_info that had a gpa gets a user address in no slot; an event is delivered while its old slot is deleted.
+
+    __kvm_gpc_refresh() forgets the memslot of a cache that has no gpa: nothing is marked dirty there.
+    """
+    _set_vcpu_info(w)
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.vcpu.xen.evtchn_pending_sel = True
+    by_hva = w.call("set_vcpu_attr", w.vcpu, KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, w.other_hva, 0)
+    w.actor("vcpu", returns(by_hva, 0), w.call("run_event_injection", w.vcpu))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))

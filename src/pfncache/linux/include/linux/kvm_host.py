@@ -303,6 +303,8 @@ class KvmVcpu(Record):
     """KVM_REQ_UPDATE_PROTECTED_GUEST_STATE."""
     halted: bool
     """arch.mp_state is KVM_MP_STATE_HALTED."""
+    spinning_vmsa: Gpa = INVALID_GPA
+    """In no kernel: the guest whose VMSA is there leaves only if kicked; for scenarios of a kick."""
     sev_es: VcpuSevEsState
     """to_svm(vcpu)->sev_es."""
     srcu_idx: SrcuIndex

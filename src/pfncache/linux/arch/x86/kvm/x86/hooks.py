@@ -93,7 +93,7 @@ class ArchHooks(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_arch_prepare_memory_region(), kvm_alloc_memslot_metadata(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
         Returns: 0 or -ENOMEM.
-        Simplified: one allocation; a gfn out of range, for which it returns -EINVAL, is kvm_vm_ioctl_set_memory_region()'s.
+        Simplified: one allocation; kvm_vm_ioctl_set_memory_region() checks that the gfns are in range.
         """
         if change == KVM_MR_FLAGS_ONLY:
             assert old is not None and new is not None

@@ -12,6 +12,7 @@ from pfncache.scenarios import (
     gmem,
     gpc,
     huge,
+    ioctl,
     ksm,
     livelock,
     migration,
@@ -34,7 +35,7 @@ from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    window, livelock, refused, preempted, nomem,
+    window, livelock, refused, preempted, nomem, ioctl,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pfncache.check.system import Call
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR
+from pfncache.linux.arch.x86.include.uapi.asm.kvm_para import KVM_MSR_ENABLED, MSR_KVM_SYSTEM_TIME_NEW
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.trace.events.kvm import CACHE_USED
 from pfncache.linux.include.uapi.linux.errno import EINVAL
@@ -28,6 +29,18 @@ def _preempted(w: World, *calls: Call) -> World:
 def system_time(w: World) -> None:
     """The thread is preempted while user space sets the address of kvm-clock: KVM_SET_MSRS."""
     _preempted(w, returns(w.call("set_msr_system_time", w.vcpu, w.gpa, True), 1))
+
+
+@scenario
+def msr(w: World) -> None:
+    """The thread is preempted while user space sets MSR_KVM_SYSTEM_TIME_NEW: msr_io()."""
+    _preempted(w, returns(w.call("msr_io", w.vcpu, MSR_KVM_SYSTEM_TIME_NEW, w.gpa | KVM_MSR_ENABLED), 1))
+
+
+@scenario(log_dirty=True)
+def translate(w: World) -> None:
+    """The thread is preempted in KVM_TRANSLATE, which sets the accessed bit of a page-table entry."""
+    _preempted(w, returns(w.call("kvm_arch_vcpu_ioctl_translate", w.vcpu, w.gpa), 0))
 
 
 @scenario

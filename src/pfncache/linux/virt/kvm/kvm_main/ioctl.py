@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c, the ioctls of a VM, which check what user space passes; for direct execution."""
+"""virt/kvm/kvm_main.c, the ioctls of a VM, which check what user space passes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class VmIoctl(MemoryRegion, MemAttributes, GuestMemfdFile):
         """
         if self.check_memory_region_flags(kvm, mem.flags) != 0:
             return -EINVAL
-        if any(self.offset_in_page(n) != 0 for n in (mem.memory_size, mem.guest_phys_addr, mem.userspace_addr)):
+        if self.offset_in_page(mem.memory_size) != 0 or self.offset_in_page(mem.guest_phys_addr) != 0:
+            return -EINVAL
+        if self.offset_in_page(mem.userspace_addr) != 0:
             return -EINVAL
         if mem.slot >= len(kvm.sets[0].entries) or mem.guest_phys_addr + mem.memory_size > U64_MAX:
             return -EINVAL

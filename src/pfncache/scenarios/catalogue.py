@@ -6,6 +6,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from pfncache.scenarios import (
+    apf,
     collapse,
     device,
     fork,
@@ -35,7 +36,7 @@ from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    window, livelock, refused, preempted, nomem, ioctl,
+    window, livelock, refused, preempted, nomem, ioctl, apf,
 )  # fmt: skip
 
 

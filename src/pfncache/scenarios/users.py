@@ -8,7 +8,9 @@ from pfncache.linux.include.linux.kvm_types import Gpa
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.types import Errno, Hva
+from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.vmlinux import Vmlinux
 
 
@@ -59,3 +61,12 @@ def free_driver_page(k: Vmlinux, mapping: AddressSpace, page: Page) -> None:
 def timer_irq(k: Vmlinux, kvm: Kvm, vcpu: KvmVcpu, interrupted: ThreadInfo) -> None:
     """Fire a guest timer in a hard interrupt of the CPU that runs `interrupted`."""
     k.expire_timer(kvm, vcpu, interrupted)
+
+
+def report_ready_page(k: Vmlinux, vcpu: KvmVcpu) -> bool:
+    """Report to the guest that its pages are ready, as vcpu_run() does; return whether the token is written."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
+        k.kvm_check_async_pf_completion(vcpu)
+        return vcpu.apf.pageready_pending

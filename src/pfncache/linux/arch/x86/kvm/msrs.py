@@ -31,8 +31,6 @@ KVM_ASYNC_PF_RESERVED = 0x30
 """Bits 4 and 5 of MSR_KVM_ASYNC_PF_EN."""
 KVM_ASYNC_PF_ALIGN = 64
 """sizeof(struct kvm_vcpu_pv_apf_data), by which its address is aligned."""
-APF_LENGTH = 8
-"""Bytes of it that KVM accesses."""
 
 
 class Msrs(KvmMm):
@@ -185,7 +183,7 @@ class Msrs(KvmMm):
             return 1 if data != 0 else 0
         enable = data & KVM_ASYNC_PF_WANTED == KVM_ASYNC_PF_WANTED
         address = data & ~(KVM_ASYNC_PF_ALIGN - 1)
-        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, address, APF_LENGTH) != 0:
+        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, address, self.APF_LENGTH) != 0:
             return 1
         vcpu.apf.enabled = enable
         vcpu.apf.wakeup_all = enable

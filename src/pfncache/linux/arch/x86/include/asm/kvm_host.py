@@ -16,6 +16,10 @@ class KvmX86(Mm):
 
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
+    APF_LENGTH: int
+    """Bytes of struct kvm_vcpu_pv_apf_data that KVM accesses: flags and token."""
+    APF_TOKEN: int
+    """offsetof(struct kvm_vcpu_pv_apf_data, token)."""
     STEAL_SIZE: int
     """sizeof(struct kvm_steal_time); one in the checker's small pages."""
     STEAL_VERSION: int

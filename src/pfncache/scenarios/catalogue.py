@@ -23,6 +23,7 @@ from pfncache.scenarios import (
     preempted,
     private,
     refused,
+    shadow,
     slots,
     tlb,
     uffd,
@@ -36,7 +37,7 @@ from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    window, livelock, refused, preempted, nomem, ioctl, apf,
+    window, livelock, refused, preempted, nomem, ioctl, apf, shadow,
 )  # fmt: skip
 
 

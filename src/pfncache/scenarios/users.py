@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.types import Errno, Hva
 from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.vmlinux import Vmlinux
@@ -70,3 +71,28 @@ def report_ready_page(k: Vmlinux, vcpu: KvmVcpu) -> bool:
     with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
         k.kvm_check_async_pf_completion(vcpu)
         return vcpu.apf.pageready_pending
+
+
+def shadow_entry(k: Vmlinux, vcpu: KvmVcpu, table: Gpa) -> Errno:
+    """Shadow an entry of a page table of L1, as a nested page fault of L2 does."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
+        return k.page_fault(vcpu, table)
+
+
+def sync_shadow(k: Vmlinux, vcpu: KvmVcpu) -> bool:
+    """Enter L2 again, for which what L1 has changed is read; return whether the shadow is left."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
+        k.kvm_mmu_sync_roots(vcpu)
+        return vcpu.shadow.gpa != INVALID_GPA
+
+
+def change_table(k: Vmlinux, vcpu: KvmVcpu, table: Gpa) -> None:
+    """Write to a page table of L1, as another vCPU does, which faults if it is shadowed."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with write_lock(kvm.mmu_lock):
+        k.mmu_try_to_unsync_pages(vcpu, k.gpa_to_gfn(table))

@@ -266,13 +266,13 @@ class KvmHostMap(Record):
 
 
 class KvmMmuPage(Record):
-    """struct kvm_mmu_page of a nested guest's page table, with one entry; for direct execution."""
+    """struct kvm_mmu_page of a nested guest's page table, with one entry. Under mmu_lock."""
 
-    host_gpa: Gpa = INVALID_GPA
+    gpa: Gpa = INVALID_GPA
     """Of the entry in the guest's table; INVALID_GPA without a shadow."""
-    host_gpte: int = 0
+    gpte: Annotated[int, Bound(0, 63)]
     """The entry that is shadowed."""
-    host_unsync: bool = False
+    unsync: bool
     """The guest may have changed the table."""
 
 

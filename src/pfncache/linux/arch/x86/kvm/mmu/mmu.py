@@ -206,8 +206,8 @@ class Mmu(TdpMmu):
         Linux: arch/x86/kvm/mmu/mmu.c mmu_try_to_unsync_pages(), kvm_unsync_page(), v7.3.4.
         Locks: mmu_lock.
         """
-        if vcpu.shadow.host_gpa >> self.PAGE_SHIFT == gfn:
-            vcpu.shadow.host_unsync = True
+        if vcpu.shadow.gpa >> self.PAGE_SHIFT == gfn:
+            vcpu.shadow.unsync = True
 
     def kvm_mmu_sync_roots(self, vcpu: KvmVcpu) -> None:
         """Read what is shadowed of tables that the guest may have changed again; zap what cannot be read.
@@ -217,12 +217,35 @@ class Mmu(TdpMmu):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if not vcpu.shadow.host_unsync:
+        if not vcpu.shadow.unsync:
             return
         with write_lock(kvm.mmu_lock):
-            vcpu.shadow.host_unsync = False
+            self.kvm_vcpu_write_protect_gfn(vcpu)
             if self.sync_spte(vcpu) < 0:
-                vcpu.shadow.host_gpa = INVALID_GPA
+                self.kvm_mmu_prepare_zap_page(vcpu)
+
+    def kvm_vcpu_write_protect_gfn(self, vcpu: KvmVcpu) -> None:
+        """Have the guest's next write to a shadowed page table fault, which notes it.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_vcpu_write_protect_gfn(), arch/x86/kvm/mmu/tdp_mmu.c
+        kvm_tdp_mmu_write_protect_gfn(), v7.3.4.
+        Locks: mmu_lock for writing.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        lockdep_assert_held_write(kvm.mmu_lock)
+        vcpu.shadow.unsync = False
+
+    def kvm_mmu_prepare_zap_page(self, vcpu: KvmVcpu) -> None:
+        """Drop the shadow of a page table.
+
+        Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_prepare_zap_page(), __kvm_mmu_prepare_zap_page(), v7.3.4.
+        Locks: mmu_lock for writing.
+        """
+        kvm = vcpu.kvm
+        assert kvm is not None
+        lockdep_assert_held_write(kvm.mmu_lock)
+        vcpu.shadow.gpa = INVALID_GPA
 
     def kvm_mmu_page_fault(self, vcpu: KvmVcpu, gpa: Gpa, private: bool) -> Errno:
         """Handle a TDP fault: map the page for the guest, or emulate the instruction.

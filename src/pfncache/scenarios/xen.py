@@ -8,6 +8,7 @@ from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_XEN_VCPU_ATTR_TYPE_
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.trace.events.kvm import CACHE_USED, CLOCK_WRITTEN
+from pfncache.linux.include.uapi.linux.errno import ENOTCONN
 from pfncache.scenarios import users
 from pfncache.scenarios.results import returns
 from pfncache.scenarios.scenario import scenario
@@ -393,3 +394,25 @@ def vcpu_info_by_hva(w: World) -> None:
     by_hva = w.call("set_vcpu_attr", w.vcpu, KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, w.other_hva, 0)
     w.actor("vcpu", returns(by_hva, 0), w.call("run_event_injection", w.vcpu))
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
+
+
+@scenario(caches=shared_info)
+def poll_and_wake(w: World) -> None:
+    """A vCPU that polls sleeps until an event wakes it that the guest has not masked.
+
+    kvm_xen_set_evtchn_fast() kicks the vCPU after it has made KVM_REQ_UNBLOCK: the request alone wakes no task.
+    """
+    _set_shared_info(w, by_hva=True)
+    w.vcpu.rq.sleeps = True
+    w.actor("vcpu", returns(w.call("run_schedop_poll", w.vcpu, w.gpa), 0))
+    w.actor("sender", returns(_send(w), 1))
+
+
+@scenario(caches=shared_info)
+def poll_and_wake_masked(w: World) -> None:
+    """A vCPU that polls sleeps until an event wakes it that the guest has masked: kvm_xen_check_poller()."""
+    _set_shared_info(w, by_hva=True)
+    w.kvm.xen.evtchn_masked = True
+    w.vcpu.rq.sleeps = True
+    w.actor("vcpu", returns(w.call("run_schedop_poll", w.vcpu, w.gpa), 0))
+    w.actor("sender", returns(_send(w), -ENOTCONN))

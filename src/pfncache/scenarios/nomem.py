@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pfncache.check.system import Call
+from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.uapi.linux.errno import EFAULT, ENOMEM
 from pfncache.scenarios import users
 from pfncache.scenarios.region import Region, SlotLayout
@@ -17,7 +18,9 @@ ONE_PAGE = SlotLayout(regions=(Region(),))
 
 def _fails(w: World, nth: int) -> World:
     """Let the nth allocation of the last actor fail."""
-    w.actors[-1].task.__dict__["fail_nth"] = nth
+    task = w.actors[-1].task
+    assert isinstance(task, TaskStruct)
+    task.fail_nth = nth
     return w
 
 

@@ -14,6 +14,8 @@ from pfncache.linux.include.linux.types import Errno, Pfn
 class KvmX86(Mm):
     """Prototypes of arch/x86/kvm."""
 
+    host_execution: bool
+    """Direct execution, in which pages have their bytes."""
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
     APF_LENGTH: int
@@ -60,6 +62,10 @@ class KvmX86(Mm):
     @abstractmethod
     def kvm_mmu_sync_roots(self, vcpu: KvmVcpu) -> None:
         """Read what is shadowed of tables that the guest may have changed again. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_vcpu_write_protect_gfn(self, vcpu: KvmVcpu) -> None:
+        """Have the guest's next write to a shadowed table fault. Locks: mmu_lock for writing."""
 
     @abstractmethod
     def emulate_store(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:

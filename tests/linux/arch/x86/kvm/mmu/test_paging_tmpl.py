@@ -15,7 +15,7 @@ from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.vmlinux import Vmlinux
-from tests.linux.conftest import HVA, Host
+from tests.linux.conftest import HVA, Host, reported
 
 
 def walk(host: Host, gpa: int) -> int:
@@ -168,3 +168,13 @@ def test_roots_are_synced_after_a_write_of_the_guest_alone(host: Host, unsync: b
     sync_roots(host)
     assert host.vcpu.shadow.gpa == (INVALID_GPA if unsync else 8)
     assert not host.vcpu.shadow.unsync
+
+
+def test_write_protection_and_zap_need_mmu_lock(host: Host) -> None:
+    host.vcpu.shadow.gpa, host.vcpu.shadow.unsync = 8, True
+    for change in (host.kernel.kvm_vcpu_write_protect_gfn, host.kernel.kvm_mmu_prepare_zap_page):
+        with reported("lock-assertion"):
+            change(host.vcpu)
+        with write_lock(host.kvm.mmu_lock):
+            change(host.vcpu)
+    assert (host.vcpu.shadow.gpa, host.vcpu.shadow.unsync) == (INVALID_GPA, False)

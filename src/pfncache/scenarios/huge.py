@@ -161,3 +161,14 @@ def convert_mapped(w: World) -> None:
     _access_first(_touched(w))
     _access(w, 0)
     w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 2, True))
+
+
+@scenario(gfns=2, pages=6, slots=2, huge=True, log_dirty=True)
+def log_off_second(w: World) -> None:
+    """Logging is switched off while the guest has mapped the second page of a huge page alone, and the first is zapped.
+
+    tdp_mmu_make_huge_spte() makes a huge SPTE of the first one that is present, whichever it is.
+    """
+    _touched(w).do(w.call("run_guest_access", w.vcpu, w.kernel.PAGE_SIZE, False)).reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 2, w.hva, False))
+    w.actor("madvise", w.call("madvise_dontneed", w.mm, w.hva))

@@ -67,7 +67,7 @@ def inactive(w: World) -> None:
 
     __kvm_gpc_refresh() refuses an inactive cache, which no invalidation finds: ecbcf030b456 in v6.1.
     """
-    w.clock_on()
+    w.do(_activate(w, w.gpa))
     w.actor(
         "vmm",
         Call(users.deactivate_cache, (w.kernel, w.vcpu.pv_time)),
@@ -80,7 +80,7 @@ def inactive(w: World) -> None:
 @scenario(gfns=2)
 def other_page(w: World) -> None:
     """A cache whose page is unmapped is activated for another one, which is zapped: that one alone has to be there."""
-    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0)).clock_on()
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0), _activate(w, w.gpa))
     w.do(w.call("vm_munmap", w.mm, w.hva))
     w.actor("vmm", returns(_refresh(w), -EFAULT), returns(_activate(w, w.gpa + w.kernel.PAGE_SIZE), 0))
     w.actor("madvise", w.call("madvise_dontneed", w.mm, w.other_hva))

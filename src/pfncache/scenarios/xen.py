@@ -8,7 +8,7 @@ from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_XEN_VCPU_ATTR_TYPE_
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.trace.events.kvm import CACHE_USED, CLOCK_WRITTEN
-from pfncache.linux.include.uapi.linux.errno import ENOTCONN
+from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOTCONN
 from pfncache.scenarios import users
 from pfncache.scenarios.results import returns
 from pfncache.scenarios.scenario import scenario
@@ -416,3 +416,17 @@ def poll_and_wake_masked(w: World) -> None:
     w.vcpu.rq.sleeps = True
     w.actor("vcpu", returns(w.call("run_schedop_poll", w.vcpu, w.gpa), 0))
     w.actor("sender", returns(_send(w), -ENOTCONN))
+
+
+@scenario(caches=shared_info)
+def never_activated_again(w: World) -> None:
+    """Two events are sent before the guest has set its shared_info, where WARN_ON_ONCE() has warned before.
+
+    __kvm_gpc_refresh() returns -EINVAL behind it, which ends the loop of kvm_xen_set_evtchn().
+    """
+    w.cannot_reach(CACHE_USED, "there is no shared_info")
+    for name in ("sender", "sender'"):
+        w.actor(name, returns(_send(w), -EINVAL))
+        task = w.actors[-1].task
+        assert isinstance(task, TaskStruct)
+        task.warned_before = True

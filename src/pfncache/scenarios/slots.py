@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from pfncache.check.system import Call
 from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN, GUEST_MAPPED
+from pfncache.scenarios import users
 from pfncache.scenarios.region import Region, SlotLayout
+from pfncache.scenarios.results import returns
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
 
@@ -143,3 +146,16 @@ def delete_second(w: World) -> None:
     """
     w.actor("guest", w.call("run_guest_access", w.vcpu, w.gpa, False))
     w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva), w.call("madvise_dontneed", w.mm, w.hva))
+
+
+@scenario(gfns=2)
+def zap_range(w: World) -> None:
+    """The SPTE of one of two pages is zapped, for another memory type, then that of the other, which is unmapped.
+
+    What kvm_zap_gfn_range() has zapped is not there when it returns.
+    """
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    for gfn in range(2):
+        w.do(w.call("run_guest_access", w.vcpu, gfn << w.kernel.PAGE_SHIFT, False))
+    w.actor("vcpu", *(returns(Call(users.zap_gfn, (w.kernel, w.kvm, gfn)), 1) for gfn in range(2)))
+    w.actor("munmap", w.call("vm_munmap", w.mm, w.other_hva))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.types import Errno, Hva
@@ -96,3 +96,9 @@ def change_table(k: Vmlinux, vcpu: KvmVcpu, table: Gpa) -> None:
     assert kvm is not None
     with write_lock(kvm.mmu_lock):
         k.mmu_try_to_unsync_pages(vcpu, k.gpa_to_gfn(table))
+
+
+def zap_gfn(k: Vmlinux, kvm: Kvm, gfn: Gfn) -> bool:
+    """Have the SPTE of a gfn made anew, as for another memory type; return whether it is gone."""
+    k.kvm_zap_gfn_range(kvm, gfn, gfn + 1)
+    return kvm.sptes[gfn].pfn < 0

@@ -20,6 +20,10 @@ class KvmX86(Mm):
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
     APF_LENGTH: int
     """Bytes of struct kvm_vcpu_pv_apf_data that KVM accesses: flags and token."""
+    GPTE_SIZE: int
+    """Bytes of an entry of a guest's page table; one in the checker's small pages."""
+    APF_TOKEN_SIZE: int
+    """Bytes of that token; one in the checker's small pages."""
     APF_TOKEN: int
     """offsetof(struct kvm_vcpu_pv_apf_data, token)."""
     STEAL_SIZE: int

@@ -17,8 +17,6 @@ PT_PRESENT_MASK, PT_ACCESSED_MASK = 1, 1 << 5
 """Bits of a page-table entry."""
 PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 12) - 1)
 """The address in an entry that maps a page."""
-GPTE_SIZE = 8
-"""Bytes."""
 
 
 class PagingTmpl(KvmMm):
@@ -74,7 +72,7 @@ class PagingTmpl(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), GPTE_SIZE) != 0:
+        if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), self.GPTE_SIZE) != 0:
             return -EFAULT
         gpte = self.guest_gpte(vcpu, table)
         # An entry that is not present gets no accessed bit.
@@ -95,7 +93,7 @@ class PagingTmpl(KvmMm):
         Linux: arch/x86/kvm/mmu/paging_tmpl.h gpte_changed(), in FNAME(), v7.3.4.
         Locks: SRCU, mmu_lock for writing.
         """
-        if self.kvm_vcpu_read_guest_atomic(vcpu, table, GPTE_SIZE) != 0:
+        if self.kvm_vcpu_read_guest_atomic(vcpu, table, self.GPTE_SIZE) != 0:
             return True
         return self.guest_gpte(vcpu, table) | PT_ACCESSED_MASK != gpte
 
@@ -108,7 +106,7 @@ class PagingTmpl(KvmMm):
         Simplified: entries differ in their address and their present bit alone.
         """
         shadow = vcpu.shadow
-        if self.kvm_vcpu_read_guest_atomic(vcpu, shadow.gpa, GPTE_SIZE) != 0:
+        if self.kvm_vcpu_read_guest_atomic(vcpu, shadow.gpa, self.GPTE_SIZE) != 0:
             return -1
         gpte = self.guest_gpte(vcpu, shadow.gpa)
         if gpte & PT_PRESENT_MASK == 0 or (gpte ^ shadow.gpte) & PT_BASE_ADDR_MASK:
@@ -125,5 +123,5 @@ class PagingTmpl(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         if self.host_execution:
-            return int.from_bytes(self.host_read_guest(kvm, table, GPTE_SIZE), "little")
+            return int.from_bytes(self.host_read_guest(kvm, table, self.GPTE_SIZE), "little")
         return PT_PRESENT_MASK | PT_ACCESSED_MASK

@@ -8,10 +8,10 @@ from pfncache.linux.include.linux.kvm_host import KvmVcpu
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
-TOKEN_SIZE = 4
-"""Bytes."""
-WAKEUP_ALL = b"\xff" * TOKEN_SIZE
+WAKEUP_ALL = b"\xff\xff\xff\xff"
 """The token that stands for every page."""
+SHORT_WAKEUP_ALL = WAKEUP_ALL[:1]
+"""The same in the checker's small pages."""
 
 
 class X86AsyncPf(KvmMm):
@@ -23,7 +23,7 @@ class X86AsyncPf(KvmMm):
         Linux: arch/x86/kvm/x86.c kvm_arch_async_page_present(), v7.3.4.
         Locks: vcpu.mutex, SRCU.
         """
-        if vcpu.apf.enabled and self.apf_put_user_ready(vcpu, WAKEUP_ALL) == 0:
+        if vcpu.apf.enabled and self.apf_put_user_ready(vcpu, self.wakeup_token()) == 0:
             vcpu.apf.pageready_pending = True
 
     def kvm_arch_can_dequeue_async_page_present(self, vcpu: KvmVcpu) -> bool:
@@ -41,7 +41,7 @@ class X86AsyncPf(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if self.kvm_read_guest_offset_cached(kvm, vcpu.apf.data, self.APF_TOKEN, TOKEN_SIZE) != 0:
+        if self.kvm_read_guest_offset_cached(kvm, vcpu.apf.data, self.APF_TOKEN, self.APF_TOKEN_SIZE) != 0:
             return False
         return self.token_is_zero(vcpu)
 
@@ -52,8 +52,18 @@ class X86AsyncPf(KvmMm):
         Linux: arch/x86/kvm/x86.c apf_pageready_slot_free(), v7.3.4.
         """
         if self.host_execution:
-            return self.host_get(vcpu.apf.data.hva + self.APF_TOKEN, TOKEN_SIZE) == bytes(TOKEN_SIZE)
+            return self.host_get(vcpu.apf.data.hva + self.APF_TOKEN, self.APF_TOKEN_SIZE) == bytes(self.APF_TOKEN_SIZE)
         return True
+
+    @part_of("kvm_arch_async_page_present")
+    def wakeup_token(self) -> bytes:
+        """Return the token that stands for every page.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_async_page_present(), v7.3.4.
+        """
+        if self.host_execution:
+            return WAKEUP_ALL
+        return SHORT_WAKEUP_ALL
 
     def apf_put_user_ready(self, vcpu: KvmVcpu, token: bytes) -> Errno:
         """Write the token.

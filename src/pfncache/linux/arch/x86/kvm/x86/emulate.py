@@ -141,7 +141,7 @@ class Emulate(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
-            if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), 8) != 0:
+            if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), self.GPTE_SIZE) != 0:
                 return INVALID_GPA
             entry = self.guest_entry(kvm, table)
             # An entry that is not present gets no accessed bit.

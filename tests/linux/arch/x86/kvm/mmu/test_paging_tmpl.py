@@ -172,9 +172,9 @@ def test_roots_are_synced_after_a_write_of_the_guest_alone(host: Host, unsync: b
 
 def test_write_protection_and_zap_need_mmu_lock(host: Host) -> None:
     host.vcpu.shadow.gpa, host.vcpu.shadow.unsync = 8, True
-    for change in (host.kernel.kvm_vcpu_write_protect_gfn, host.kernel.kvm_mmu_prepare_zap_page):
+    for change in (host.kernel.kvm_tdp_mmu_write_protect_gfn, host.kernel.kvm_mmu_prepare_zap_page):
         with reported("lock-assertion"):
-            change(host.vcpu)
+            change(host.kvm, host.vcpu)
         with write_lock(host.kvm.mmu_lock):
-            change(host.vcpu)
+            change(host.kvm, host.vcpu)
     assert (host.vcpu.shadow.gpa, host.vcpu.shadow.unsync) == (INVALID_GPA, False)

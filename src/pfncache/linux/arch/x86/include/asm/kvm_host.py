@@ -68,7 +68,7 @@ class KvmX86(Mm):
         """Read what is shadowed of tables that the guest may have changed again. Locks: SRCU."""
 
     @abstractmethod
-    def kvm_vcpu_write_protect_gfn(self, vcpu: KvmVcpu) -> None:
+    def kvm_tdp_mmu_write_protect_gfn(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Have the guest's next write to a shadowed table fault. Locks: mmu_lock for writing."""
 
     @abstractmethod

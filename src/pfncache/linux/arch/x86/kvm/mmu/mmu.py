@@ -19,11 +19,7 @@ from pfncache.linux.include.linux.kvm_types import (
     Gfn,
     Gpa,
 )
-from pfncache.linux.include.linux.lockdep import (
-    assert_rwlock_held,
-    lockdep_assert_held_read,
-    lockdep_assert_held_write,
-)
+from pfncache.linux.include.linux.lockdep import assert_rwlock_held, lockdep_assert_held_read, lockdep_assert_held_write
 from pfncache.linux.include.linux.preempt import local_irq_disable, local_irq_enable
 from pfncache.linux.include.linux.types import Errno, Pfn, Sequence
 from pfncache.linux.include.uapi.linux.errno import EAGAIN, EFAULT, ENOENT
@@ -220,30 +216,16 @@ class Mmu(TdpMmu):
         if not vcpu.shadow.unsync:
             return
         with write_lock(kvm.mmu_lock):
-            self.kvm_vcpu_write_protect_gfn(vcpu)
+            self.kvm_tdp_mmu_write_protect_gfn(kvm, vcpu)
             if self.sync_spte(vcpu) < 0:
-                self.kvm_mmu_prepare_zap_page(vcpu)
+                self.kvm_mmu_prepare_zap_page(kvm, vcpu)
 
-    def kvm_vcpu_write_protect_gfn(self, vcpu: KvmVcpu) -> None:
-        """Have the guest's next write to a shadowed page table fault, which notes it.
-
-        Linux: arch/x86/kvm/mmu/mmu.c kvm_vcpu_write_protect_gfn(), arch/x86/kvm/mmu/tdp_mmu.c
-        kvm_tdp_mmu_write_protect_gfn(), v7.3.4.
-        Locks: mmu_lock for writing.
-        """
-        kvm = vcpu.kvm
-        assert kvm is not None
-        lockdep_assert_held_write(kvm.mmu_lock)
-        vcpu.shadow.unsync = False
-
-    def kvm_mmu_prepare_zap_page(self, vcpu: KvmVcpu) -> None:
+    def kvm_mmu_prepare_zap_page(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Drop the shadow of a page table.
 
         Linux: arch/x86/kvm/mmu/mmu.c kvm_mmu_prepare_zap_page(), __kvm_mmu_prepare_zap_page(), v7.3.4.
         Locks: mmu_lock for writing.
         """
-        kvm = vcpu.kvm
-        assert kvm is not None
         lockdep_assert_held_write(kvm.mmu_lock)
         vcpu.shadow.gpa = INVALID_GPA
 

@@ -84,7 +84,7 @@ class PagingTmpl(KvmMm):
                 return RET_PF_RETRY
             vcpu.shadow.gpa = table
             vcpu.shadow.gpte = gpte
-            self.kvm_vcpu_write_protect_gfn(vcpu)
+            self.kvm_tdp_mmu_write_protect_gfn(kvm, vcpu)
         return 0
 
     def gpte_changed(self, vcpu: KvmVcpu, table: Gpa, gpte: int) -> bool:

@@ -4,6 +4,9 @@
 ``python -m tests.mutation.hunt [NAME]``: hunts for the mutants whose names begin so. It goes on where an earlier run of
 the same sources has ended, and begins with the scenarios that the table has.
 
+``python -m tests.mutation.hunt --in PREFIX...``: hunts for every mutant that the table lacks, in the scenarios whose
+names begin so, such as new ones.
+
 All mutants that are left are searched in one scenario, then in the next: of one scenario only what a mutant changes is
 compiled again, which takes a quarter of the time.
 """
@@ -24,12 +27,13 @@ from pfncache.check.verdict import Verdict
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.interrupts import Terminated, interruptible, reraise
 from pfncache.progress import progress
+from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.garbage import Garbage
 from pfncache.verify.generation import generation
 from pfncache.verify.job import Job
 from pfncache.verify.runner import run
 from tests.mutation.mutants import Mutant, mutants
-from tests.mutation.reach import STATES, Reach, scenario_named, surveyed
+from tests.mutation.reach import STATES, Reach, reaches, scenario_named, surveyed
 
 TABLE = Path(__file__).parent / "killed.json"
 GROWTH = 3
@@ -213,12 +217,12 @@ def write_table(tried: Tried, wanted: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Hunt; return 130 if interrupted."""
-    prefix = arguments[0] if arguments else ""
     tried = tried_before()
-    wanted = [name for name in by_name() if name.startswith(prefix)]
+    wanted, chosen = _wanted(arguments)
     try:
         with interruptible():
-            hunting = Hunt(wanted, surveyed(), tried)
+            known = surveyed() if chosen is None else {reach.scenario: reach for reach in reaches(chosen)}
+            hunting = Hunt(wanted, known, tried)
             _hunt(hunting, len(wanted))
     except (KeyboardInterrupt, Terminated):
         print("interrupted; the same command goes on from here", file=sys.stderr)
@@ -228,6 +232,16 @@ def main(arguments: Sequence[str]) -> int:
     for name in hunting.left:
         print(f"{name}: survives {len(tried[name])} scenarios")
     return 0
+
+
+def _wanted(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Return the mutants that are wanted, and the scenarios in which they are; None for all."""
+    if arguments and arguments[0] == "--in":
+        killed = read_table()
+        chosen = [name for name in DEFAULT_SCENARIOS if name.startswith(tuple(arguments[1:]))]
+        return [name for name in by_name() if name not in killed], chosen
+    prefix = arguments[0] if arguments else ""
+    return [name for name in by_name() if name.startswith(prefix)], None
 
 
 def _hunt(hunting: Hunt, total: int) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -101,11 +101,11 @@ def surveyed() -> dict[str, Reach]:
     return found
 
 
-def reaches() -> Iterator[Reach]:
-    """Yield what each scenario reaches; search for what the file lacks, and add it to the file."""
+def reaches(wanted: Sequence[str] | None = None) -> Iterator[Reach]:
+    """Yield what each scenario reaches, or some; search for what the file lacks, and add it to the file."""
     file = path()
     found = {reach.scenario: reach for reach in known(file)}
-    for name in names():
+    for name in names() if wanted is None else wanted:
         if name not in found:
             found[name] = search_reach(name)
             row = {key: sorted(v) if isinstance(v, frozenset) else v for key, v in asdict(found[name]).items()}

@@ -5,17 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Any
 
 from pfncache.check.compile.values import Kind, RefKind
 from pfncache.check.ir import Column, Ref, Variable
-from pfncache.lang.records import Bound, Record
-
-
-class CallResult(Record):
-    """The number that an operation has returned, for a comparison of final states."""
-
-    returned: Annotated[int, Bound(-256, 255)]
+from pfncache.lang.call_result import CallResult
+from pfncache.lang.records import Record
 
 
 @dataclass(frozen=True)
@@ -28,6 +23,8 @@ class Call:
     """The target that is reached when the operation succeeds: it returns, and not False, NULL or a negative number."""
     result: CallResult | None = None
     """Where a number that it returns is stored; no actor reads it."""
+    allowed: tuple[int, ...] = ()
+    """The numbers that the operation may return, for the check at the end; empty if it does not compare them."""
 
     def __str__(self) -> str:
         return f"{self.function.__name__}({', '.join(map(str, self.args))})"
@@ -76,12 +73,14 @@ class System:
 def _with_results(actor: Actor) -> Actor:
     """Return an actor whose operations have a result each; equal ones share it, so that they are still a loop.
 
-    Its name is that of the function, with a number for another one with other arguments: it is the same for a design
-    with other functions.
+    One that an operation has is kept. The name of a new one is that of the function, with a number for another one with
+    other arguments: it is the same for a design with other functions.
     """
     results: dict[Call, CallResult] = {}
     for call in actor.calls:
-        if call not in results:
+        if call.result is not None:
+            results[call] = call.result
+        elif call not in results:
             before = sum(known.function.__name__ == call.function.__name__ for known in results)
             number = f" {before + 1}" if before else ""
             results[call] = CallResult(f"{actor.name}: {call.function.__name__}(){number}")

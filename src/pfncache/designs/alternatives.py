@@ -15,11 +15,13 @@ from pfncache.linux.include.linux.mm_types import AddressSpace
 from pfncache.linux.include.linux.types import Errno, Hva, Pfn, Pgoff, Sequence
 from pfncache.linux.include.trace.events.kvm import CACHE_REFRESHED, CACHE_USED, CLOCK_WRITTEN
 from pfncache.linux.include.uapi import GUEST_MEMFD_FLAG_INIT_SHARED
+from pfncache.linux.include.uapi.linux.errno import EINVAL
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.locking.spinlock import read_lock_irq, spin_lock, write_lock_irq
 from pfncache.linux.kernel.rcu.tree import rcu_read_lock
 from pfncache.linux.virt.kvm.guest_memfd.page import GuestMemfdPage
 from pfncache.linux.virt.kvm.kvm_main.mmu_notifier import KvmMmuNotifier
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.virt.kvm.pfncache import Pfncache
 
 
@@ -232,6 +234,15 @@ class ClockThroughUserspace(Patch, X86):
         self.host_fill_pvclock(vcpu, memoryview(data), self.host_pvclock_flags(vcpu, vcpu.pv_time, data[29]))
         data[:4] = ((version + 3) // 2 * 2 & 0xFFFFFFFF).to_bytes(4, "little")
         self.host_put(hva, bytes(data))
+
+    def kvm_set_guest_paused(self, vcpu: KvmVcpu) -> Errno:
+        """Look for the address of the clock: no cache says whether there is one."""
+        with mutex(vcpu.mutex), vcpu_loaded(vcpu):
+            if vcpu.pv_time_hva.gpa == INVALID_GPA:
+                return -EINVAL
+            self.host_set_guest_stopped(vcpu)
+            vcpu.clock_update = True
+        return 0
 
     def kvmclock_reset(self, vcpu: KvmVcpu) -> None:
         """Forget the address of the clock."""

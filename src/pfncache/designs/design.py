@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pfncache.designs.requirement import Requirement
-from pfncache.lang.atomic import atomic, guard
+from pfncache.lang.atomic import atomic, guard, host_only
 from pfncache.lang.part_of import is_part, linux_name, part_of
 from pfncache.lang.records import Record
 from pfncache.linux.vmlinux import Vmlinux
@@ -216,7 +216,7 @@ def _mark_part(function: Any, replaced: Any) -> None:
 def _rebind(function: Any, cell: types.CellType) -> Any:
     if hasattr(function, "__wrapped__"):
         inner = _rebind(function.__wrapped__, cell)
-        for mark, decorator in (("is_atomic", atomic), ("is_guard", guard)):
+        for mark, decorator in (("is_atomic", atomic), ("is_guard", guard), ("is_host_only", host_only)):
             if getattr(function, mark, False):
                 return decorator(inner)
         return function

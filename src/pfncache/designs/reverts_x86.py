@@ -11,17 +11,17 @@ from pfncache.linux.arch.x86.kvm.svm.svm import INJECTED_GP, Svm
 from pfncache.linux.arch.x86.kvm.x86.clock import Clock
 from pfncache.linux.arch.x86.kvm.xen.timer import XenTimer
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.linux.include.uapi import MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW
 
 
 class RevertUpdateWork(Patch, Msrs):
     """Update all clocks once more, a tenth of a second after one is set up, as kernels before 7.2.12 do."""
 
-    def kvm_set_msr_common(self, vcpu: KvmVcpu, index: int, data: int, host: bool) -> int:
+    @host_only
+    def host_keep_system_time(self, vcpu: KvmVcpu, data: int) -> None:
         """Serve KVM_REQ_GLOBAL_CLOCK_UPDATE by an update of the own clock, and all by kvmclock_update_work later."""
-        if index in (MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW) and vcpu.kvm is not None:
+        super().host_keep_system_time(vcpu, data)
+        if vcpu.kvm is not None:
             vcpu.kvm.host_kvmclock_update_work = True
-        return super().kvm_set_msr_common(vcpu, index, data, host)
 
     def flush_delayed_work(self, kvm: Kvm) -> None:
         """Do what kvmclock_update_fn() does."""

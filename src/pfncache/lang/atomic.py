@@ -74,11 +74,11 @@ def host_only(function: Callable[P, None]) -> Callable[P, None]:
 
     The receiver's ``host_execution`` is True in direct execution.
     """
+    function.is_host_only = True  # type: ignore[attr-defined]
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         if args[0].host_execution:  # type: ignore[attr-defined]
             function(*args, **kwargs)
 
-    function.is_host_only = True  # type: ignore[attr-defined]
     return wrapper

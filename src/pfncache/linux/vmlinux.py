@@ -95,6 +95,10 @@ class Vmlinux(
         real = page_shift == REAL_PAGE_SHIFT
         self.KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS = 1 << 63 if real else 32
         self.PVCLOCK_SIZE = 32 if real else 1
+        self.APF_LENGTH = 8 if real else 1
+        self.APF_TOKEN = 4 if real else 0
+        self.APF_TOKEN_SIZE = 4 if real else 1
+        self.GPTE_SIZE = 8 if real else 1
         self.STEAL_SIZE = 64 if real else 1
         self.STEAL_VERSION = 8 if real else 0
         self.STEAL_PREEMPTED = 16 if real else 0

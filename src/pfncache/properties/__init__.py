@@ -22,6 +22,7 @@ from pfncache.properties.stale_vmsa import STALE_VMSA
 from pfncache.properties.targets import TargetProbe
 from pfncache.properties.torn_update import TORN_UPDATE
 from pfncache.properties.unlisted_cache import UNLISTED_CACHE
+from pfncache.properties.wrong_result import WRONG_RESULT
 
 PROPERTIES: dict[str, Property] = {
     p.name: p
@@ -45,6 +46,7 @@ PROPERTIES: dict[str, Property] = {
         LEAK,
         OVERLAPPING_SLOTS,
         REFUSED_REFRESH,
+        WRONG_RESULT,
         *BUILTIN,
     )
 }

@@ -33,8 +33,12 @@ class StaleSpteProbe(Oracle):
 
     @atomic
     def trace_set_huge_spte(self, kvm: Kvm, gfn: Gfn) -> None:
-        """Require that the two gfns are in one memslot, which may be one that is being deleted."""
+        """Require that the two gfns have neighbouring pfns, and are in one memslot, which may be being deleted."""
         super().trace_set_huge_spte(kvm, gfn)
+        if kvm.sptes[gfn + 1].pfn != kvm.sptes[gfn].pfn + 1:
+            report(
+                "stale-spte", f"gfns {gfn} and {gfn + 1} are mapped as a huge page, but to other pfns than those of one"
+            )
         if self.oracle_slot(kvm, gfn) is not self.oracle_slot(kvm, gfn + 1):
             report("stale-spte", f"gfns {gfn} and {gfn + 1} are mapped as a huge page, but one memslot has not both")
 

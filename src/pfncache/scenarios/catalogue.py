@@ -6,19 +6,25 @@ from __future__ import annotations
 from types import ModuleType
 
 from pfncache.scenarios import (
+    apf,
     collapse,
     device,
     fork,
     gmem,
     gpc,
     huge,
+    ioctl,
     ksm,
     livelock,
     migration,
     mm,
     neighbour,
     nested,
+    nomem,
+    preempted,
     private,
+    refused,
+    shadow,
     slots,
     tlb,
     uffd,
@@ -32,7 +38,7 @@ from pfncache.scenarios.scenario import Scenario
 
 ROOMS = (
     xen, gpc, device, slots, gmem, private, mm, vcpu, vm, vmsa, migration, collapse, huge, fork, uffd, ksm, tlb, nested,
-    window, livelock, neighbour,
+    window, livelock, neighbour, refused, preempted, nomem, ioctl, apf, shadow,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pfncache.check.system import Call
 from pfncache.linux.include.trace.events.kvm import CLOCK_WRITTEN, GUEST_MAPPED
 from pfncache.scenarios import users
+from pfncache.scenarios.region import Region, SlotLayout
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
 
@@ -175,3 +176,13 @@ def zap_range(w: World) -> None:
     access = w.call("run_guest_access", w.vcpu, 0, False)
     w.do(access).actor("guest", access)
     w.actor("vcpu", Call(users.zap_range, (w.kernel, w.kvm, 0, 1)))
+
+
+@scenario(slots=2, gfns=2, layout=SlotLayout(regions=(Region(base_gfn=1),)))
+def delete_second(w: World) -> None:
+    """A slot that begins behind gfn 0, and that the guest may have mapped, is deleted; then its page is zapped.
+
+    kvm_arch_flush_shadow_memslot() takes the SPTEs from base_gfn on: no invalidation finds them without a slot.
+    """
+    w.actor("guest", w.call("run_guest_access", w.vcpu, w.gpa, False))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva), w.call("madvise_dontneed", w.mm, w.hva))

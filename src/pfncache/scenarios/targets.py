@@ -38,7 +38,10 @@ EFFECTS = {
 
 
 def with_targets(actor: str, calls: Sequence[Call]) -> tuple[Call, ...]:
-    """Return the calls of an actor, each with the target that it succeeds; equal calls have one."""
+    """Return the calls of an actor, each with the target that it succeeds; equal calls have one.
+
+    A call that has to fail has none.
+    """
     numbers: dict[str, list[Call]] = {}
     found = []
     for call in calls:
@@ -48,12 +51,17 @@ def with_targets(actor: str, calls: Sequence[Call]) -> tuple[Call, ...]:
             alike.append(call)
         number = alike.index(call) + 1
         nth = f" #{number}" if number > 1 else ""
-        found.append(replace(call, target=f"{actor}: {name}(){nth} succeeded"))
+        found.append(replace(call, target="" if must_fail(call) else f"{actor}: {name}(){nth} succeeded"))
     return tuple(found)
+
+
+def must_fail(call: Call) -> bool:
+    """Return whether a call may return nothing but errors."""
+    return bool(call.allowed) and max(call.allowed) < 0
 
 
 def targets_of(actors: Iterable[Actor]) -> tuple[str, ...]:
     """Return what the operations of the actors have to reach."""
-    calls = [call for actor in actors for call in actor.calls]
+    calls = [call for actor in actors for call in actor.calls if not must_fail(call)]
     effects = [EFFECTS[name] for name in (inspect.unwrap(c.function).__name__ for c in calls) if name in EFFECTS]
     return tuple(dict.fromkeys((*(call.target for call in calls if call.target), *effects)))

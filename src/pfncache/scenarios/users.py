@@ -4,25 +4,28 @@
 from __future__ import annotations
 
 from pfncache.linux.include.linux.kvm_host import File, GfnToPfnCache, Kvm, KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gfn, Gpa
 from pfncache.linux.include.linux.mm_types import AddressSpace, MmStruct, Page
 from pfncache.linux.include.linux.preempt import ThreadInfo
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.linux.types import Errno, Hva, Pgoff
+from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
+from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.vmlinux import Vmlinux
 
 
-def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa) -> Errno:
+def activate_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, gpa: Gpa, length: int = 1) -> Errno:
     """Activate a cache."""
     with srcu_read_lock(kvm.srcu):
-        return k.kvm_gpc_activate(gpc, gpa, 1)
+        return k.kvm_gpc_activate(gpc, gpa, length)
 
 
-def activate_cache_by_hva(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, uhva: Hva) -> Errno:
+def activate_cache_by_hva(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, uhva: Hva, length: int = 1) -> Errno:
     """Activate a cache for a user address."""
     with srcu_read_lock(kvm.srcu):
-        return k.kvm_gpc_activate_hva(gpc, uhva, 1)
+        return k.kvm_gpc_activate_hva(gpc, uhva, length)
 
 
 def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:
@@ -30,10 +33,10 @@ def deactivate_cache(k: Vmlinux, gpc: GfnToPfnCache) -> None:
     k.kvm_gpc_deactivate(gpc)
 
 
-def refresh_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> Errno:
+def refresh_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache, length: int = 1) -> Errno:
     """Refresh a cache, valid or not."""
     with srcu_read_lock(kvm.srcu):
-        return k.kvm_gpc_refresh(gpc, 1)
+        return k.kvm_gpc_refresh(gpc, length)
 
 
 def use_cache(k: Vmlinux, kvm: Kvm, gpc: GfnToPfnCache) -> None:
@@ -82,3 +85,37 @@ def allocation_returns(k: Vmlinux, file: File, start: Pgoff, end: Pgoff, expecte
 def send_signal(task: TaskStruct) -> None:
     """Send a signal to a task, as another task does by kill(): what it does that is interruptible ends."""
     task.signal_pending = True
+
+
+def report_ready_page(k: Vmlinux, vcpu: KvmVcpu) -> bool:
+    """Report to the guest that its pages are ready, as vcpu_run() does; return whether the token is written."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
+        k.kvm_check_async_pf_completion(vcpu)
+        return vcpu.apf.pageready_pending
+
+
+def shadow_entry(k: Vmlinux, vcpu: KvmVcpu, table: Gpa) -> Errno:
+    """Shadow an entry of a page table of L1, as a nested page fault of L2 does."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
+        return k.page_fault(vcpu, table)
+
+
+def sync_shadow(k: Vmlinux, vcpu: KvmVcpu) -> bool:
+    """Enter L2 again, for which what L1 has changed is read; return whether the shadow is left."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
+        k.kvm_mmu_sync_roots(vcpu)
+        return vcpu.shadow.gpa != INVALID_GPA
+
+
+def change_table(k: Vmlinux, vcpu: KvmVcpu, table: Gpa) -> None:
+    """Write to a page table of L1, as another vCPU does, which faults if it is shadowed."""
+    kvm = vcpu.kvm
+    assert kvm is not None
+    with write_lock(kvm.mmu_lock):
+        k.mmu_try_to_unsync_pages(vcpu, k.gpa_to_gfn(table))

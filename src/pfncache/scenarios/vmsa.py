@@ -133,9 +133,21 @@ def ap_destruction(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, slots=2, gfns=2, layout=SlotLayout(regions=(Region(base_gfn=1),)))
+@scenario(memory=MemoryKind.GMEM_COCO, gfns=2, file_pages=2, pages=4)
+def ap_creation_kick(w: World) -> None:
+    """The guest moves the VMSA of a running vCPU, whose guest does not leave by itself, to another page.
+
+    sev_snp_ap_creation() kicks the vCPU, and waits: the guest must not go on with the state of before.
+    """
+    w.vcpu.spinning_vmsa = w.gpa
+    w.do(w.call("run_ap_creation", w.vcpu, w.gpa))
+    w.actor("vcpu", w.call("run_snp_guest", w.vcpu))
+    w.actor("guest", w.call("run_ap_creation", w.vcpu, w.gpa + w.kernel.PAGE_SIZE))
+
+
+@scenario(memory=MemoryKind.GMEM_COCO, gfns=2, slots=2, layout=SlotLayout(regions=(Region(base_gfn=1),)))
 def second_slot_delete(w: World) -> None:
-    """The slot of the VMSA, which begins at the second gfn, is deleted, and its page punched, while the guest runs."""
+    """A slot of a VMSA that begins behind gfn 0 is deleted, and its page punched, while the guest runs."""
     _running(w)
     w.actor(
         "vmm",

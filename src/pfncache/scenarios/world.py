@@ -28,6 +28,7 @@ from pfncache.linux.include.uapi import (
 )
 from pfncache.linux.vmlinux import Vmlinux
 from pfncache.scenarios.region import Region, SlotLayout
+from pfncache.scenarios.results import expected_results, named_results
 from pfncache.scenarios.targets import targets_of, with_targets
 
 
@@ -338,7 +339,7 @@ class World:
             raise ValueError(f"a second actor {name!r}; give another name")
         self._require_calls(calls)
         task = TaskStruct(name, mm=mm if mm is not None else self.mm if process else None)
-        self.actors.append(Actor(name, task, with_targets(name, calls), interrupts, endless))
+        self.actors.append(Actor(name, task, with_targets(name, named_results(name, calls)), interrupts, endless))
         return self
 
     def reaches(self, *targets: str) -> World:
@@ -369,6 +370,8 @@ class World:
                 raise ValueError(f"{actor.name} interrupts {actor.interrupts!r}; the other actors: {others}")
         if self.defer_setup:
             self.actors = [Actor(SETUP, self.setup, tuple(self.deferred))]
+        elif results := expected_results(self.actors):
+            self.kernel.expected_results = results
         actors = tuple(self._with_task_work(actor) for actor in self.actors)
         targets = () if self.defer_setup else (*targets_of(self.actors), *self.stated)
         at_end = Call(self.kernel.trace_quiescent, (self.kvm,))

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from pfncache.check.system import Call
+from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA
 from pfncache.linux.include.linux.kvm_host import GfnToPfnCache, KvmVcpu
 from pfncache.linux.include.linux.sched import TaskStruct
 from pfncache.linux.include.trace.events.kvm import CACHE_USED, CLOCK_WRITTEN
+from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOTCONN
 from pfncache.scenarios import users
+from pfncache.scenarios.results import returns
 from pfncache.scenarios.scenario import scenario
 from pfncache.scenarios.world import World
 
@@ -377,3 +380,53 @@ def runstate_and_events(w: World) -> None:
     )
     w.actor("vcpu", w.call("run_sched_out", w.vcpu)).actor("sender", _send(w))
     w.actor("munmap", w.call("vm_munmap", w.mm, w.hva))
+
+
+@scenario(caches=vcpu_info, pages=4, slots=2, log_dirty=True)
+def vcpu_info_by_hva(w: World) -> None:
+    """A vcpu_info that had a gpa gets a user address in no slot; an event is delivered while its old slot is deleted.
+
+    __kvm_gpc_refresh() forgets the memslot of a cache that has no gpa: nothing is marked dirty there.
+    """
+    _set_vcpu_info(w)
+    w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0))
+    w.vcpu.xen.evtchn_pending_sel = True
+    by_hva = w.call("set_vcpu_attr", w.vcpu, KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, w.other_hva, 0)
+    w.actor("vcpu", returns(by_hva, 0), w.call("run_event_injection", w.vcpu))
+    w.actor("vmm", w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva))
+
+
+@scenario(caches=shared_info)
+def poll_and_wake(w: World) -> None:
+    """A vCPU that polls sleeps until an event wakes it that the guest has not masked.
+
+    kvm_xen_set_evtchn_fast() kicks the vCPU after it has made KVM_REQ_UNBLOCK: the request alone wakes no task.
+    """
+    _set_shared_info(w, by_hva=True)
+    w.vcpu.rq.sleeps = True
+    w.actor("vcpu", returns(w.call("run_schedop_poll", w.vcpu, w.gpa), 0))
+    w.actor("sender", returns(_send(w), 1))
+
+
+@scenario(caches=shared_info)
+def poll_and_wake_masked(w: World) -> None:
+    """A vCPU that polls sleeps until an event wakes it that the guest has masked: kvm_xen_check_poller()."""
+    _set_shared_info(w, by_hva=True)
+    w.kvm.xen.evtchn_masked = True
+    w.vcpu.rq.sleeps = True
+    w.actor("vcpu", returns(w.call("run_schedop_poll", w.vcpu, w.gpa), 0))
+    w.actor("sender", returns(_send(w), -ENOTCONN))
+
+
+@scenario(caches=shared_info)
+def never_activated_again(w: World) -> None:
+    """Two events are sent before the guest has set its shared_info, where WARN_ON_ONCE() has warned before.
+
+    __kvm_gpc_refresh() returns -EINVAL behind it, which ends the loop of kvm_xen_set_evtchn().
+    """
+    w.cannot_reach(CACHE_USED, "there is no shared_info")
+    for name in ("sender", "sender'"):
+        w.actor(name, returns(_send(w), -EINVAL))
+        task = w.actors[-1].task
+        assert isinstance(task, TaskStruct)
+        task.warned_before = True

@@ -7,6 +7,7 @@ from pfncache.csource.tables import CallEntry, GuardEntry, NameEntry, Tables
 from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of_caller
 from pfncache.lang.report import report
+from pfncache.linux.include.linux.sched import current
 from pfncache.linux.kernel.locking.spinlock import RwLock
 
 METHOD = "in the model a lock's functions are methods of its record"
@@ -78,8 +79,9 @@ class LockingHelpers:
     @atomic
     @part_of_caller
     def warn(self, what: str) -> None:
-        """Report a warning, in a step of its own."""
-        report("warn-on", what)
+        """Report a warning, in a step of its own, unless it has warned before."""
+        if not current().warned_before:
+            report("warn-on", what)
 
     @part_of_caller
     def initialise_rwlock(self, lock: RwLock) -> None:

@@ -9,6 +9,7 @@ from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.report import report
 from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import Page
+from pfncache.linux.mm.fail_page_alloc import should_fail_alloc_page
 
 
 class PageAlloc(Mm):
@@ -22,6 +23,8 @@ class PageAlloc(Mm):
         Returns: a page with one reference; None when none is free.
         Simplified: page contents are not part of the checked state.
         """
+        if should_fail_alloc_page():
+            return None
         first = choose(len(self.mem_map))
         for number in range(2 * len(self.mem_map)):
             page = self.mem_map[number % len(self.mem_map)]

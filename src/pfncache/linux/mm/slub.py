@@ -9,6 +9,7 @@ from pfncache.lang.atomic import atomic
 from pfncache.lang.part_of import part_of, part_of_caller
 from pfncache.lang.records import FREED, FRESH, LIVE, zero
 from pfncache.lang.report import report
+from pfncache.linux.mm.failslab import should_failslab
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ def kzalloc(pool: tuple[T, ...]) -> T | None:
     Linux: include/linux/slab.h kzalloc(), v7.3.4.
     Simplified: the pool is as large as the scenario needs.
     """
+    if should_failslab():
+        return None
     for wanted in (FRESH, FREED):
         for candidate in pool:
             if _claim(candidate, wanted):

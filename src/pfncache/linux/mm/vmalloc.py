@@ -9,6 +9,7 @@ from pfncache.linux.include.linux.mm import Mm
 from pfncache.linux.include.linux.mm_types import Page
 from pfncache.linux.include.linux.preempt import might_sleep
 from pfncache.linux.include.linux.types import Kva, Pfn
+from pfncache.linux.mm.failslab import should_failslab
 
 
 class Vmalloc(Mm):
@@ -22,9 +23,11 @@ class Vmalloc(Mm):
         through an old address is detected.
 
         Linux: mm/vmalloc.c vmap_pages_range(), v7.3.4.
-        Returns: the address; NULL when no area is free.
+        Returns: the address; NULL when no area is free, or allocated.
         Simplified: the lazy list is purged, with its flush, when no fresh address is left: one address at its use.
         """
+        if should_failslab():
+            return 0
         for used in (False, True):
             for number in range(len(self.vmap_areas)):
                 area = self.vmap_areas[number]

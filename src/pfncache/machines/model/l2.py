@@ -45,7 +45,7 @@ class NestedRun:
             elif kernel.nested_svm_vmrun(self.vcpu, vmcb) != 0:
                 raise GuestExit(SHUTDOWN if kernel.vmcb12_is_unreachable() == INJECTED_GP else EMULATION_FAILURE)
         if self._shadow(entry):
-            return L2_TARGETS[self.vcpu.shadow.host_gpte & PT_BASE_ADDR_MASK]
+            return L2_TARGETS[self.vcpu.shadow.gpte & PT_BASE_ADDR_MASK]
         self._exit(SVM_EXIT_NPF)
         return None
 
@@ -67,7 +67,7 @@ class NestedRun:
     def _shadow(self, entry: int) -> bool:
         """Let L2 access the page that an entry maps. Returns False for a nested page fault."""
         for _ in range(_TRIES):
-            if self.vcpu.shadow.host_gpa == entry:
+            if self.vcpu.shadow.gpa == entry:
                 return True
             with self._in_kernel() as kernel:
                 ret = kernel.page_fault(self.vcpu, entry)

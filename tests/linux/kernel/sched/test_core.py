@@ -29,3 +29,10 @@ def test_wakeup_takes_the_lock_and_gives_it_back(task: TaskStruct) -> None:
     rq.raw_spin_rq_lock()
     with pytest.raises(WouldBlock):
         rq.try_to_wake_up()
+
+
+@pytest.mark.parametrize("sleeps", [False, True])
+def test_wakeup_of_a_task_that_sleeps_until_one(task: TaskStruct, sleeps: bool) -> None:
+    rq = Rq("rq", sleeps=sleeps)
+    rq.try_to_wake_up()
+    assert rq.woken == sleeps

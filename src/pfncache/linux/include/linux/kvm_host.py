@@ -266,13 +266,13 @@ class KvmHostMap(Record):
 
 
 class KvmMmuPage(Record):
-    """struct kvm_mmu_page of a nested guest's page table, with one entry; for direct execution."""
+    """struct kvm_mmu_page of a nested guest's page table, with one entry. Under mmu_lock."""
 
-    host_gpa: Gpa = INVALID_GPA
+    gpa: Gpa = INVALID_GPA
     """Of the entry in the guest's table; INVALID_GPA without a shadow."""
-    host_gpte: int = 0
+    gpte: Annotated[int, Bound(0, 63)]
     """The entry that is shadowed."""
-    host_unsync: bool = False
+    unsync: bool
     """The guest may have changed the table."""
 
 
@@ -303,6 +303,8 @@ class KvmVcpu(Record):
     """KVM_REQ_UPDATE_PROTECTED_GUEST_STATE."""
     halted: bool
     """arch.mp_state is KVM_MP_STATE_HALTED."""
+    spinning_vmsa: Gpa = INVALID_GPA
+    """In no kernel: the guest whose VMSA is there leaves only if kicked; for scenarios of a kick."""
     sev_es: VcpuSevEsState
     """to_svm(vcpu)->sev_es."""
     srcu_idx: SrcuIndex

@@ -24,6 +24,8 @@ class ThreadInfo(Record):
     """Nesting of read sections of kvm->srcu."""
     slots_lock_depth: Count
     """Nesting of kvm->slots_lock, under which pointers that kvm->srcu protects may be dereferenced too."""
+    warned_before: bool
+    """In no kernel: each WARN_ON_ONCE() has warned before; for scenarios of what comes after it."""
     raw_context: Count
     """Contexts in which only raw spinlocks may be taken: hard interrupts and raw spinlocks, with PREEMPT_RT."""
     host_scheduler: Scheduler | None = None

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pfncache.lang.records import Bound
 from pfncache.lang.tracing import running
 from pfncache.linux.include.linux.kvm_host import File, KvmVcpu
 from pfncache.linux.include.linux.mm_types import MmStruct
@@ -20,6 +23,8 @@ class TaskStruct(ThreadInfo):
     """*kfp->refcounted_page is NULL after the last lookup, although its pfn has a struct page: VM_PFNMAP memory."""
     delayed_fput: File | None
     """task_works: the file whose last reference this task has dropped; released before the return to user space."""
+    fail_nth: Annotated[int, Bound(0, 7)]
+    """/proc/self/fail-nth: the number of allocations until one fails; 0 if none is to."""
     running_vcpu: KvmVcpu | None
     """kvm_running_vcpu, which is of the CPU in Linux: the vCPU that the task has loaded."""
     host_buffer: bytes = b""

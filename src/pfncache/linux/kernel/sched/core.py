@@ -12,6 +12,10 @@ class Rq(Record):
     """struct rq: the runqueue of a CPU."""
 
     lock: RawSpinLock
+    sleeps: bool
+    """In no kernel: the task of the CPU sleeps until it is woken; for scenarios in which a wakeup may be lost."""
+    woken: bool
+    """p->__state of that task is TASK_RUNNING again."""
 
     def raw_spin_rq_lock(self) -> None:
         """Lock the runqueue with interrupts off, as raw_spin_rq_lock_irqsave() does.
@@ -34,7 +38,9 @@ class Rq(Record):
 
         Linux: kernel/sched/core.c try_to_wake_up(), v7.3.4.
         Locks: any context.
-        Simplified: only takes the runqueue's lock; p->pi_lock, which nests outside of it, is left out.
+        Simplified: p->pi_lock, which nests outside of the runqueue's lock, is left out.
         """
         self.raw_spin_rq_lock()
+        if self.sleeps:
+            self.woken = True
         self.raw_spin_rq_unlock()

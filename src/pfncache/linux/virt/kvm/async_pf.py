@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/async_pf.c: completion of asynchronous page faults; for direct execution."""
+"""virt/kvm/async_pf.c: completion of asynchronous page faults."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from pfncache.lang.call_result import CallResult
 from pfncache.linux.arch.x86.include.asm.kvm_host import KvmX86
 from pfncache.linux.include.linux.kvm_host import (
     File,
@@ -30,6 +31,8 @@ class KvmMm(KvmX86):
     """Bit 63 of a memslot generation; bit 5 in the checker, whose numbers are small."""
 
     kvm_lock: Mutex
+    expected_results: tuple[tuple[CallResult, tuple[int, ...]], ...] = ()
+    """In no kernel: the results that a scenario has an expectation of, each with the numbers that it may be."""
     KVM_HVA_ERR_BAD: int
     KVM_HVA_ERR_RO_BAD: int
     """The error address: PAGE_OFFSET on x86, which no user page has."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pfncache.lang.atomic import host_only
 from pfncache.lang.part_of import part_of
 from pfncache.linux.arch.x86.include.uapi.asm.kvm_para import (
     KVM_ASYNC_PF_DELIVERY_AS_INT,
@@ -30,8 +31,6 @@ KVM_ASYNC_PF_RESERVED = 0x30
 """Bits 4 and 5 of MSR_KVM_ASYNC_PF_EN."""
 KVM_ASYNC_PF_ALIGN = 64
 """sizeof(struct kvm_vcpu_pv_apf_data), by which its address is aligned."""
-APF_LENGTH = 8
-"""Bytes of it that KVM accesses."""
 
 
 class Msrs(KvmMm):
@@ -81,13 +80,14 @@ class Msrs(KvmMm):
         assert kvm is not None
         gpa = data & ~KVM_MSR_ENABLED
         enable = data & KVM_MSR_ENABLED != 0
-        if index in (MSR_KVM_SYSTEM_TIME, MSR_KVM_SYSTEM_TIME_NEW):
-            vcpu.host_msr_system_time = data
+        is_old_clock = index == MSR_KVM_SYSTEM_TIME  # the language has no `in`
+        if is_old_clock or index == MSR_KVM_SYSTEM_TIME_NEW:
+            self.host_keep_system_time(vcpu, data)
             return 1 if self.kvm_write_system_time(vcpu, gpa, enable) != 0 else 0
         if index == MSR_KVM_STEAL_TIME:
             if data & KVM_STEAL_RESERVED_MASK != 0:
                 return 1
-            vcpu.host_msr_steal_time = data
+            self.host_keep_steal_time(vcpu, data)
             vcpu.st.enabled = enable
             self.kvm_gfn_to_hva_cache_init(kvm, vcpu.st.cache, gpa if enable else INVALID_GPA, self.STEAL_SIZE)
             # If there is no memslot yet, the next run looks the new address up, not the old one.
@@ -103,9 +103,28 @@ class Msrs(KvmMm):
                 vcpu.apf.pageready_pending = False
                 self.kvm_check_async_pf_completion(vcpu)
             return 0
-        if index in (HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP):
+        is_event_page = index == HV_X64_MSR_SIEFP
+        if is_event_page or index == HV_X64_MSR_SIMP:
             return self.kvm_hv_set_msr_common(vcpu, index, data, host)
         return 1
+
+    @part_of("kvm_set_msr_common")
+    @host_only
+    def host_keep_system_time(self, vcpu: KvmVcpu, data: int) -> None:
+        """Keep what the clock MSR reads as.
+
+        Linux: arch/x86/kvm/msrs.c kvm_set_msr_common(), v7.3.4.
+        """
+        vcpu.host_msr_system_time = data
+
+    @part_of("kvm_set_msr_common")
+    @host_only
+    def host_keep_steal_time(self, vcpu: KvmVcpu, data: int) -> None:
+        """Keep what the MSR of steal time reads as.
+
+        Linux: arch/x86/kvm/msrs.c kvm_set_msr_common(), v7.3.4.
+        """
+        vcpu.host_msr_steal_time = data
 
     def kvm_get_msr_common(self, vcpu: KvmVcpu, index: int) -> int:
         """Read an MSR: the last value written, whether or not the write had an effect.
@@ -164,7 +183,7 @@ class Msrs(KvmMm):
             return 1 if data != 0 else 0
         enable = data & KVM_ASYNC_PF_WANTED == KVM_ASYNC_PF_WANTED
         address = data & ~(KVM_ASYNC_PF_ALIGN - 1)
-        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, address, APF_LENGTH) != 0:
+        if enable and self.kvm_gfn_to_hva_cache_init(kvm, vcpu.apf.data, address, self.APF_LENGTH) != 0:
             return 1
         vcpu.apf.enabled = enable
         vcpu.apf.wakeup_all = enable

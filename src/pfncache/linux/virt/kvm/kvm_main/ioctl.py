@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""virt/kvm/kvm_main.c, the ioctls of a VM, which check what user space passes; for direct execution."""
+"""virt/kvm/kvm_main.c, the ioctls of a VM, which check what user space passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pfncache.lang.part_of import part_of
 from pfncache.linux.include.linux.kvm_host import File, Kvm
 from pfncache.linux.include.linux.kvm_types import Gfn, Gpa
 from pfncache.linux.include.linux.types import Errno, Hva
-from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT
+from pfncache.linux.include.uapi.linux.errno import EBADF, EEXIST, EINVAL, ENOENT, ENOMEM
 from pfncache.linux.include.uapi.linux.kvm import (
     KVM_MEM_GUEST_MEMFD,
     KVM_MEM_LOG_DIRTY_PAGES,
@@ -17,6 +17,7 @@ from pfncache.linux.include.uapi.linux.kvm import (
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
 )
 from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.mm.slub import kfree, kzalloc
 from pfncache.linux.virt.kvm.guest_memfd.file import GuestMemfdFile
 from pfncache.linux.virt.kvm.kvm_main.attributes import MemAttributes
 from pfncache.linux.virt.kvm.kvm_main.memory_region import MemoryRegion
@@ -51,7 +52,9 @@ class VmIoctl(MemoryRegion, MemAttributes, GuestMemfdFile):
         """
         if self.check_memory_region_flags(kvm, mem.flags) != 0:
             return -EINVAL
-        if any(self.offset_in_page(n) != 0 for n in (mem.memory_size, mem.guest_phys_addr, mem.userspace_addr)):
+        if self.offset_in_page(mem.memory_size) != 0 or self.offset_in_page(mem.guest_phys_addr) != 0:
+            return -EINVAL
+        if self.offset_in_page(mem.userspace_addr) != 0:
             return -EINVAL
         if mem.slot >= len(kvm.sets[0].entries) or mem.guest_phys_addr + mem.memory_size > U64_MAX:
             return -EINVAL
@@ -63,8 +66,7 @@ class VmIoctl(MemoryRegion, MemAttributes, GuestMemfdFile):
         if has_gmem and mem.guest_memfd is None and mem.memory_size != 0:
             # The descriptor is looked up last: any other error takes precedence.
             with mutex(kvm.slots_lock):
-                ret = self.check_new_region(kvm, mem)
-            return ret if ret != 0 else -EBADF
+                return self.refuse_new_region(kvm, mem)
         if mem.memory_size != 0 and mem.guest_phys_addr + mem.memory_size > MAX_GPA:
             return -EINVAL
         return self.set_memory_region(
@@ -80,19 +82,30 @@ class VmIoctl(MemoryRegion, MemAttributes, GuestMemfdFile):
         )
 
     @part_of("kvm_set_memory_region")
-    def check_new_region(self, kvm: Kvm, mem: KvmUserspaceMemoryRegion2) -> Errno:
-        """Check what is checked of a new slot before its file is looked up.
+    def refuse_new_region(self, kvm: Kvm, mem: KvmUserspaceMemoryRegion2) -> Errno:
+        """Check, and allocate, what is checked and allocated of a new slot before its file is not found.
 
         Linux: virt/kvm/kvm_main.c kvm_set_memory_region(), v7.3.4.
         Locks: slots_lock.
-        Returns: 0, -EINVAL or -EEXIST.
+        Returns: -EINVAL, -EEXIST, -ENOMEM or -EBADF.
         """
         slots = self._kvm_memslots(kvm)
         if mem.userspace_addr + mem.memory_size > self.PAGE_OFFSET or slots.entries[mem.slot].slot is not None:
             return -EINVAL
         start = self.gpa_to_gfn(mem.guest_phys_addr)
         end = start + (mem.memory_size >> self.PAGE_SHIFT)
-        return -EEXIST if self.kvm_check_memslot_overlap(slots, mem.slot, start, end) else 0
+        if self.kvm_check_memslot_overlap(slots, mem.slot, start, end):
+            return -EEXIST
+        new = kzalloc(kvm.slot_cache)
+        if new is None:
+            return -ENOMEM
+        new.id = mem.slot
+        new.base_gfn = start
+        new.npages = end - start
+        new.guest_memfd = True
+        new.userspace_addr = mem.userspace_addr
+        kfree(new)
+        return -EBADF
 
     def kvm_vm_ioctl_set_mem_attributes(self, kvm: Kvm, gpa: Gpa, size: int, attributes: int) -> Errno:
         """Handle KVM_SET_MEMORY_ATTRIBUTES, in bytes.

@@ -141,6 +141,8 @@ class VcpuMain(KvmMm):
         Simplified: the vCPU does not sleep.
         """
         current().interruptible = True
+        if vcpu.rq.sleeps:
+            vcpu.rq.woken = False
         pending = self.kvm_vcpu_check_block(vcpu)
         current().interruptible = False
         return not pending
@@ -178,10 +180,12 @@ class VcpuMain(KvmMm):
     def sleep_until_unblocked(self, vcpu: KvmVcpu) -> None:
         """Sleep until a wakeup, none of which is lost: the task was interruptible when it looked for a reason.
 
+        Where no task sleeps until it is woken, the reason itself wakes it.
+
         Linux: virt/kvm/kvm_main.c kvm_vcpu_block(), v7.3.4.
         """
         might_sleep()
-        block_until(vcpu.unblock)
+        block_until(vcpu.rq.woken if vcpu.rq.sleeps else vcpu.unblock)
 
     def kvm_vcpu_srcu_read_lock(self, vcpu: KvmVcpu) -> None:
         """Enter the SRCU read section in which an exit of the guest is handled.

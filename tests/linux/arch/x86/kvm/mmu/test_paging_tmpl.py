@@ -15,7 +15,7 @@ from pfncache.linux.kernel.locking.spinlock import write_lock
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
 from pfncache.linux.virt.kvm.kvm_main.vcpu import vcpu_loaded
 from pfncache.linux.vmlinux import Vmlinux
-from tests.linux.conftest import HVA, Host
+from tests.linux.conftest import HVA, Host, reported
 
 
 def walk(host: Host, gpa: int) -> int:
@@ -107,7 +107,7 @@ def test_entry_is_shadowed_with_its_accessed_bit(host: Host) -> None:
     write_entry(host, 0x5007)
     assert fault(host) == 0
     shadow = host.vcpu.shadow
-    assert (shadow.host_gpa, shadow.host_gpte, shadow.host_unsync) == (8, 0x5027, False)
+    assert (shadow.gpa, shadow.gpte, shadow.unsync) == (8, 0x5027, False)
     assert dirty(host) == [True, False, False, False]
 
 
@@ -116,7 +116,7 @@ def test_entry_that_is_not_present(host: Host, entry: int) -> None:
     host.add_slot()
     write_entry(host, entry)
     assert fault(host) == -EFAULT
-    assert host.vcpu.shadow.host_gpa == INVALID_GPA
+    assert host.vcpu.shadow.gpa == INVALID_GPA
 
 
 def test_entry_that_changes_between_the_walk_and_the_lock_is_a_retry(host: Host) -> None:
@@ -131,7 +131,7 @@ def test_entry_that_changes_between_the_walk_and_the_lock_is_a_retry(host: Host)
         other.add_slot()
         write_entry(other, FIRST)
         assert fault(other) == RET_PF_RETRY
-        assert other.vcpu.shadow.host_gpa == INVALID_GPA
+        assert other.vcpu.shadow.gpa == INVALID_GPA
 
 
 @pytest.mark.parametrize(("entry", "ret"), [(FIRST, 0), (FIRST & ~0x40, 0), (SECOND, 1), (0, 1)])
@@ -141,7 +141,7 @@ def test_sync_reads_the_entry_again(host: Host, entry: int, ret: int) -> None:
     fault(host)
     write_entry(host, entry)
     assert sync(host) == ret
-    assert host.vcpu.shadow.host_gpa == (INVALID_GPA if ret else 8)
+    assert host.vcpu.shadow.gpa == (INVALID_GPA if ret else 8)
 
 
 def test_sync_of_an_entry_that_cannot_be_read(host: Host) -> None:
@@ -161,10 +161,20 @@ def test_roots_are_synced_after_a_write_of_the_guest_alone(host: Host, unsync: b
     fault(host)
     with write_lock(host.kvm.mmu_lock):
         host.kernel.mmu_try_to_unsync_pages(host.vcpu, 1)
-        assert not host.vcpu.shadow.host_unsync
+        assert not host.vcpu.shadow.unsync
         if unsync:
             host.kernel.mmu_try_to_unsync_pages(host.vcpu, 0)
     host.kernel.vm_munmap(host.mm, HVA)
     sync_roots(host)
-    assert host.vcpu.shadow.host_gpa == (INVALID_GPA if unsync else 8)
-    assert not host.vcpu.shadow.host_unsync
+    assert host.vcpu.shadow.gpa == (INVALID_GPA if unsync else 8)
+    assert not host.vcpu.shadow.unsync
+
+
+def test_write_protection_and_zap_need_mmu_lock(host: Host) -> None:
+    host.vcpu.shadow.gpa, host.vcpu.shadow.unsync = 8, True
+    for change in (host.kernel.kvm_tdp_mmu_write_protect_gfn, host.kernel.kvm_mmu_prepare_zap_page):
+        with reported("lock-assertion"):
+            change(host.kvm, host.vcpu)
+        with write_lock(host.kvm.mmu_lock):
+            change(host.kvm, host.vcpu)
+    assert (host.vcpu.shadow.gpa, host.vcpu.shadow.unsync) == (INVALID_GPA, False)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from pfncache.lang.atomic import WouldBlock
@@ -207,3 +209,12 @@ def test_the_guest_runs_outside_of_srcu(make_host: MakeHost) -> None:
     host = with_memory(make_host(Watching, vm_type=KVM_X86_SNP_VM))
     create(host)
     assert depths == [0]
+
+
+@pytest.mark.parametrize(("spinning", "mode"), [(GPA, IN_GUEST_MODE), (GPA + 0x1000, OUTSIDE_GUEST_MODE)])
+def test_guest_that_does_not_leave_by_itself(snp: Host, spinning: int, mode: int) -> None:
+    snp.vcpu.spinning_vmsa = spinning
+    assert snp.kernel.run_ap_creation(snp.vcpu, GPA) == 0
+    with pytest.raises(WouldBlock) if mode == IN_GUEST_MODE else nullcontext():
+        assert snp.kernel.run_snp_guest(snp.vcpu) == 0
+    assert snp.vcpu.mode == mode

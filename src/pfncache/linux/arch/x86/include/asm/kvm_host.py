@@ -14,8 +14,18 @@ from pfncache.linux.include.linux.types import Errno, Pfn
 class KvmX86(Mm):
     """Prototypes of arch/x86/kvm."""
 
+    host_execution: bool
+    """Direct execution, in which pages have their bytes."""
     PVCLOCK_SIZE: int
     """sizeof(struct pvclock_vcpu_time_info); one in the checker's small pages."""
+    APF_LENGTH: int
+    """Bytes of struct kvm_vcpu_pv_apf_data that KVM accesses: flags and token."""
+    GPTE_SIZE: int
+    """Bytes of an entry of a guest's page table; one in the checker's small pages."""
+    APF_TOKEN_SIZE: int
+    """Bytes of that token; one in the checker's small pages."""
+    APF_TOKEN: int
+    """offsetof(struct kvm_vcpu_pv_apf_data, token)."""
     STEAL_SIZE: int
     """sizeof(struct kvm_steal_time); one in the checker's small pages."""
     STEAL_VERSION: int
@@ -58,6 +68,10 @@ class KvmX86(Mm):
     @abstractmethod
     def kvm_mmu_sync_roots(self, vcpu: KvmVcpu) -> None:
         """Read what is shadowed of tables that the guest may have changed again. Locks: SRCU."""
+
+    @abstractmethod
+    def kvm_tdp_mmu_write_protect_gfn(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Have the guest's next write to a shadowed table fault. Locks: mmu_lock for writing."""
 
     @abstractmethod
     def emulate_store(self, vcpu: KvmVcpu, rip: Gpa, operand: Gpa) -> Errno:

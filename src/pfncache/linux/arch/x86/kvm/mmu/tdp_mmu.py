@@ -9,7 +9,7 @@ from pfncache.linux.arch.x86.include.asm.pgtable_types import KVM_PAGES_PER_HPAG
 from pfncache.linux.arch.x86.include.uapi.asm.kvm import KVM_X86_TDX_VM
 from pfncache.linux.arch.x86.kvm.mmu.spte import Spte
 from pfncache.linux.include.linux.bug import WARN_ON_ONCE
-from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmMemorySlot, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.lockdep import (
     assert_rwlock_held,
@@ -231,3 +231,13 @@ class TdpMmu(KvmMm):
         spte.pfn = pfn
         spte.private = private
         self.trace_set_spte(kvm, gfn, pfn, private)
+
+    def kvm_tdp_mmu_write_protect_gfn(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
+        """Have the guest's next write to a page table that is shadowed fault, which notes it.
+
+        Linux: arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_write_protect_gfn(), by way of kvm_vcpu_write_protect_gfn(),
+        v7.3.4.
+        Locks: mmu_lock for writing.
+        """
+        lockdep_assert_held_write(kvm.mmu_lock)
+        vcpu.shadow.unsync = False

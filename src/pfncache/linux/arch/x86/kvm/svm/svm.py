@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from pfncache.lang.atomic import atomic, host_only
+from pfncache.lang.atomic import atomic, block_until, host_only
 from pfncache.lang.part_of import part_of
 from pfncache.lang.report import report
-from pfncache.linux.include.linux.kvm_host import KvmVcpu
-from pfncache.linux.include.linux.kvm_types import Gpa
+from pfncache.linux.include.linux.kvm_host import IN_GUEST_MODE, KvmVcpu
+from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno, Kva
 from pfncache.linux.kernel.locking.mutex import mutex
 from pfncache.linux.kernel.rcu.srcutree import srcu_read_lock
@@ -35,7 +35,18 @@ class Svm(KvmMm):
         if ret != 0:
             return ret
         self.vmrun(vcpu)
+        if vcpu.spinning_vmsa != INVALID_GPA and vcpu.spinning_vmsa == vcpu.sev_es.snp_guest_vmsa_gpa:
+            self.wait_for_exit(vcpu)
         return 0
+
+    @part_of("svm_vcpu_enter_exit")
+    @atomic
+    def wait_for_exit(self, vcpu: KvmVcpu) -> None:
+        """Stay in the guest until a kick.
+
+        Linux: arch/x86/kvm/svm/svm.c svm_vcpu_enter_exit(), v7.3.4.
+        """
+        block_until(vcpu.mode != IN_GUEST_MODE)
 
     @part_of("svm_vcpu_enter_exit")
     @atomic

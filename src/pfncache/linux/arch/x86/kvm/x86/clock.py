@@ -189,9 +189,18 @@ class Clock(KvmMm):
         with mutex(vcpu.mutex), vcpu_loaded(vcpu):
             if not vcpu.pv_time.active:
                 return -EINVAL
-            vcpu.host_guest_stopped = True
+            self.host_set_guest_stopped(vcpu)
             vcpu.clock_update = True
         return 0
+
+    @part_of("kvm_set_guest_paused")
+    @host_only
+    def host_set_guest_stopped(self, vcpu: KvmVcpu) -> None:
+        """Request the flag PVCLOCK_GUEST_STOPPED.
+
+        Linux: arch/x86/kvm/x86.c kvm_set_guest_paused(), v7.3.4.
+        """
+        vcpu.host_guest_stopped = True
 
     def kvm_vm_ioctl_set_clock(self, kvm: Kvm, nanoseconds: int) -> Errno:
         """Set the VM's clock, and request a clock update of every vCPU: KVM_SET_CLOCK.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pfncache.lang.part_of import part_of
-from pfncache.linux.include.linux.kvm_host import KvmVcpu
+from pfncache.linux.include.linux.kvm_host import Kvm, KvmVcpu
 from pfncache.linux.include.linux.kvm_types import INVALID_GPA, Gpa
 from pfncache.linux.include.linux.types import Errno
 from pfncache.linux.kernel.locking.mutex import mutex
@@ -141,10 +141,20 @@ class Emulate(KvmMm):
         kvm = vcpu.kvm
         assert kvm is not None
         with mutex(vcpu.mutex), vcpu_loaded(vcpu), srcu_read_lock(kvm.srcu):
-            if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), 8) != 0:
+            if self.kvm_read_guest_page(kvm, self.gpa_to_gfn(table), self.offset_in_page(table), self.GPTE_SIZE) != 0:
                 return INVALID_GPA
-            entry = int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
+            entry = self.guest_entry(kvm, table)
             # An entry that is not present gets no accessed bit.
             if entry & PT_PRESENT_MASK == 0 or self.walk_addr_generic(vcpu, table, False) != 0:
                 return INVALID_GPA
             return entry & PT_BASE_ADDR_MASK
+
+    @part_of("kvm_arch_vcpu_ioctl_translate")
+    def guest_entry(self, kvm: Kvm, table: Gpa) -> int:
+        """Return a page-table entry that was found readable; in the checker, one that is present and maps gfn 0.
+
+        Linux: arch/x86/kvm/x86.c kvm_arch_vcpu_ioctl_translate(), v7.3.4.
+        """
+        if self.host_execution:
+            return int.from_bytes(self.host_read_guest(kvm, table, 8), "little")
+        return PT_PRESENT_MASK

@@ -18,8 +18,9 @@ from pfncache.linux.include.linux.kvm_host import (
 )
 from pfncache.linux.include.linux.kvm_types import Gfn
 from pfncache.linux.include.linux.types import Errno, Pfn
-from pfncache.linux.include.uapi.linux.errno import EINVAL
+from pfncache.linux.include.uapi.linux.errno import EINVAL, ENOMEM
 from pfncache.linux.kernel.locking.mutex import mutex
+from pfncache.linux.mm.failslab import should_failslab
 from pfncache.linux.virt.kvm.kvm_mm import KvmMm
 
 
@@ -95,8 +96,8 @@ class ArchHooks(KvmMm):
 
         Linux: arch/x86/kvm/x86.c kvm_arch_prepare_memory_region(), kvm_alloc_memslot_metadata(), v7.3.4.
         Locks: slots_lock, slots_arch_lock.
-        Returns: 0.
-        Simplified: it never fails, with -EINVAL for a gfn out of range or -ENOMEM.
+        Returns: 0 or -ENOMEM.
+        Simplified: one allocation; kvm_vm_ioctl_set_memory_region() checks that the gfns are in range.
         """
         if change == KVM_MR_FLAGS_ONLY:
             assert old is not None and new is not None
@@ -105,6 +106,8 @@ class ArchHooks(KvmMm):
                 new.lpage_info[number].mixed = old.lpage_info[number].mixed
         elif change != KVM_MR_DELETE:
             assert new is not None
+            if should_failslab():
+                return -ENOMEM
             new.arch_ready = self.kvm_memslots_have_rmaps(kvm)
             if self.max_huge_page_level > PG_LEVEL_4K:
                 self.kvm_mmu_init_memslot_memory_attributes(kvm, new)

@@ -17,7 +17,8 @@ BREADTH_FIRST = (*PLAIN, "-DBFS")
 REDUCED = ("-DSAFETY",)
 """How SPIN's verifier is compiled: depth first without reduction, breadth first, with partial order reduction."""
 UNMERGED = "-o3"
-"""Option of spin."""
+EXACT = ("-o2", UNMERGED)
+"""Options of spin: do not merge statements; nor reset local variables that are dead, which makes states equal."""
 TOO_LONG = "merge requires more than"
 """What spin says of a sequence that it cannot merge."""
 
@@ -53,15 +54,15 @@ class Spin:
     SPIN merges statements, which changes no state, if it can: a sequence may be too long for that.
     """
 
-    def __init__(self, model: str, directory: Path, *, merges: bool = True) -> None:
+    def __init__(self, model: str, directory: Path, *options: str) -> None:
         self.directory = directory
         (directory / "model.pml").write_text(model)
         try:
-            self._call("spin", "-a", *([] if merges else [UNMERGED]), "model.pml")
+            self._call("spin", "-a", *options, "model.pml")
         except RuntimeError as error:
             if TOO_LONG not in str(error):
                 raise
-            self._call("spin", "-a", UNMERGED, "model.pml")
+            self._call("spin", "-a", *options, UNMERGED, "model.pml")
 
     def _call(self, *command: str, timeout: float = 600) -> str:
         with subprocess.Popen(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.spin import BREADTH_FIRST, PLAIN, Spin, missing
+from benchmarks.spin import BREADTH_FIRST, EXACT, PLAIN, Spin, missing
 from pfncache.check.engine.bfs import Control
 from pfncache.check.export.promela.model import to_promela
 from pfncache.designs.catalogue import DESIGNS
@@ -156,7 +156,7 @@ def test_spin_is_asked_about_a_hundred_scenarios() -> None:
 def test_a_scenario_agrees(scenario: str, tmp_path: Path) -> None:
     """Every property in it: the check at the end is what is too long for a d_step."""
     search, result = toys.whole(make_system(DESIGNS["mainline-7.3"], scenario))
-    spin = Spin(to_promela(search, scenario), tmp_path, merges=False)
+    spin = Spin(to_promela(search, scenario), tmp_path, *EXACT)
     found = spin.run(spin.build(*PLAIN))
     assert (result.verdict, found.errors, found.states) == ("holds", 0, result.states)
 

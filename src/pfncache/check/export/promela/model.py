@@ -118,7 +118,7 @@ class Promela(Model):
         body = [
             *(f"\t\t\t{copy} = {name};" for name, copy in saved),
             *body,
-            *(f"\t\t\t{name} = {copy}; {copy} = 0;" for name, copy in saved),
+            *(f"\t\t\t{name} = {value};" for variable, copy in saved for name, value in ((variable, copy), (copy, 0))),
         ]
         guard = f"\t:: {indivisible(body)} {{ ended == {len(self.actors)} ->"
         self.scratch = max(self.scratch, step.used + len(saved))

@@ -14,7 +14,7 @@ from pfncache.scenarios.space.names import is_point, point_named
 from pfncache.scenarios.space.point import ROOM
 from tests.csource.kvm.kinds import KINDS
 from tests.csource.kvm.test_faults import FAULTS, HARMLESS, ROOMS
-from tests.mutation.dimensions import read_points, sample
+from tests.mutation.dimensions import read_points
 from tests.mutation.hunt import by_name, read_table
 from tests.mutation.kinds.kind import Kind
 from tests.mutation.survivors import SURVIVORS, Standing
@@ -95,8 +95,8 @@ def of_the_c() -> str:
 def of_the_array() -> str:
     """Return what the covering array kills of a sample of the mutants that hand-chosen scenarios kill."""
     points, table = read_points(), read_table()
-    by_hand = [name for name in sample() if not is_point(table[name][0])]
-    alone = [name for name in sample() if is_point(table[name][0])]
+    by_hand = [name for name in points if not is_point(table[name][0])]
+    alone = [name for name in points if is_point(table[name][0])]
     lines = ["| mutants | looked at | killed in a point of the array |", "|---|---|---|"]
     for what, names in (("killed by a hand-chosen scenario", by_hand), ("killed in a point alone", alone)):
         killed = sum(points[name] is not None for name in names)
@@ -125,11 +125,12 @@ def by_dimension() -> str:
 
 
 def not_found() -> str:
-    """Return a line for each reason for which a fault is not found or not executed, with the number of mutants."""
-    missing = (Standing.UNREACHED, Standing.UNFOUND)
-    reasons = Counter(s.reason for s in SURVIVORS.values() if s.standing in missing)
-    lines = ["| mutants | why no scenario shows them |", "|---|---|"]
-    lines += [f"| {count} | {reason} |" for reason, count in sorted(reasons.items(), key=lambda i: (-i[1], i[0]))]
+    """Return a line for each reason for which a fault is not killed, with the number of mutants."""
+    reasons = Counter((s.standing, s.reason) for s in SURVIVORS.values() if s.standing != Standing.EQUIVALENT)
+    lines = ["| mutants | standing | why no scenario shows them |", "|---|---|---|"]
+    lines += [
+        f"| {n} | {standing} | {why} |" for (standing, why), n in sorted(reasons.items(), key=lambda i: (-i[1], i[0]))
+    ]
     return "\n".join(lines)
 
 

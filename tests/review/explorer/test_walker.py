@@ -26,7 +26,7 @@ def walked(steps: int, cpu: int) -> Schedule:
 def test_at_the_start_each_cpu_can_go_on() -> None:
     steps, ended = walker().possible(Schedule(steps=()))
     assert [(step.cpu, step.function, step.note) for step in steps] == [
-        (0, "activate_cache", "scenarios/users.py:17"), (1, "activate_cache", "scenarios/users.py:17"),
+        (0, "activate_cache", "scenarios/users.py:21"), (1, "activate_cache", "scenarios/users.py:21"),
     ]  # fmt: skip
     assert ended == ""
 

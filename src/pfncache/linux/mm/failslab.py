@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pfncache.lang.part_of import part_of
+from pfncache.lang.part_of import part_of_caller
 from pfncache.lang.tracing import running
 from pfncache.linux.include.linux.sched import TaskStruct
 
@@ -16,7 +16,7 @@ def should_failslab() -> bool:
     return should_fail_nth()
 
 
-@part_of("should_fail_ex")
+@part_of_caller
 def should_fail_nth() -> bool:
     """Return whether this is the allocation of the task that fail_nth counts down to.
 

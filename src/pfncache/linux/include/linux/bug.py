@@ -15,5 +15,6 @@ def WARN_ON_ONCE(condition: bool, what: str) -> None:
     Linux: include/asm-generic/bug.h WARN_ON_ONCE(), v7.3.4.
     Simplified: execution ends with the report, unless the warning is known: then the task goes on, as in Linux.
     """
-    if condition and not running().warned_before:
+    task = running()
+    if condition and (task is None or not task.warned_before):
         report("warn-on", what)

@@ -235,8 +235,7 @@ class TdpMmu(KvmMm):
     def kvm_tdp_mmu_write_protect_gfn(self, kvm: Kvm, vcpu: KvmVcpu) -> None:
         """Have the guest's next write to a page table that is shadowed fault, which notes it.
 
-        Linux: arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_write_protect_gfn(), by way of kvm_vcpu_write_protect_gfn(),
-        v7.3.4.
+        Linux: arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_write_protect_gfn(), v7.3.4.
         Locks: mmu_lock for writing.
         """
         lockdep_assert_held_write(kvm.mmu_lock)

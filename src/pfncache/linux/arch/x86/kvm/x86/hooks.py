@@ -176,12 +176,12 @@ class ArchHooks(KvmMm):
             self.mem_map[pfn].rmp_private = True
         return 0
 
-    @part_of("rmp_make_private")
+    @part_of("kvm_arch_gmem_make_private")
     @atomic
     def rmp_update_fails(self) -> bool:
         """Return whether RMPUPDATE fails, by nondeterministic choice.
 
-        Linux: arch/x86/virt/svm/sev.c rmp_make_private(), v7.3.4.
+        Linux: arch/x86/kvm/x86.c kvm_arch_gmem_make_private(), v7.3.4.
         """
         return choose(2) == 1
 

@@ -137,17 +137,22 @@ def steal_time(w: World) -> None:
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.hva))
 
 
-@scenario(pages=4)
-def nested(w: World) -> None:
-    """L1's virtual-APIC page is pinned while L2 runs, and the VMM forks and writes to it."""
-    _touch(w)
-    _, fork = _fork(w)
+def _runs_l2(w: World) -> None:
+    """Add a vCPU that pins L1's virtual-APIC page while L2 runs."""
     w.actor(
         "vcpu",
         w.call("run_nested_entry", w.vcpu, w.gpa),
         w.call("run_l2", w.vcpu),
         w.call("run_nested_exit", w.vcpu),
     )
+
+
+@scenario(pages=4)
+def nested(w: World) -> None:
+    """L1's virtual-APIC page is pinned while L2 runs, and the VMM forks and writes to it."""
+    _touch(w)
+    _, fork = _fork(w)
+    _runs_l2(w)
     w.actor("vmm", fork, w.call("do_user_addr_fault", w.mm, w.hva))
 
 
@@ -157,12 +162,7 @@ def without_memory(w: World) -> None:
     w.do(w.call("vm_mmap_pgoff", w.mm, w.other_hva, None, 0), w.call("do_user_addr_fault", w.mm, w.other_hva))
     _touch(w)
     _, fork = _fork(w)
-    w.actor(
-        "vcpu",
-        w.call("run_nested_entry", w.vcpu, w.gpa),
-        w.call("run_l2", w.vcpu),
-        w.call("run_nested_exit", w.vcpu),
-    )
+    _runs_l2(w)
     w.actor("vmm", fork)
 
 

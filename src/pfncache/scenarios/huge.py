@@ -200,9 +200,7 @@ def log_off_second(w: World) -> None:
 )  # fmt: skip
 def upper_convert_half(w: World) -> None:
     """The guest faults in the shared half of a huge page whose other half is made private, in the second memslot."""
-    _access(_touched_upper(w), 3)
-    w.reaches(HUGE_MAPPED)
-    w.actor("vmm", w.call("set_memory_attributes", w.kvm, 2, 3, True))
+    _converted_upper(w, 2)
 
 
 @scenario(
@@ -211,12 +209,17 @@ def upper_convert_half(w: World) -> None:
 )  # fmt: skip
 def convert_halves(w: World) -> None:
     """One call makes half of a huge page private in each of two memslots; the guest faults in the second."""
-    _access(_touched_upper(w), 3)
-    w.reaches(HUGE_MAPPED)
-    w.actor("vmm", w.call("set_memory_attributes", w.kvm, 1, 3, True))
+    _converted_upper(w, 1)
 
 
 def _touched_upper(w: World) -> World:
     """Map anonymous memory behind the structure's page, and touch that: one PMD maps both."""
     behind = w.hva + w.kernel.PAGE_SIZE
     return w.do(w.call("vm_mmap_pgoff", w.mm, behind, None, 0), w.call("do_user_addr_fault", w.mm, w.hva))
+
+
+def _converted_upper(w: World, start: int) -> None:
+    """Make the gfns from `start` up to the last one private, while the guest faults in that one, which stays shared."""
+    _access(_touched_upper(w), 3)
+    w.reaches(HUGE_MAPPED)
+    w.actor("vmm", w.call("set_memory_attributes", w.kvm, start, 3, True))

@@ -71,27 +71,27 @@ def convert(w: World) -> None:
     )
 
 
-@scenario(memory=MemoryKind.GMEM_COCO, slots=2)
-def slot_delete(w: World) -> None:
-    """The slot of the VMSA is deleted, and its page punched, while the guest runs."""
+def _deleted(w: World) -> None:
+    """Delete the slot of a running vCPU's VMSA, and punch the page."""
     _running(w)
     w.actor(
         "vmm",
         w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
         w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
     )
+
+
+@scenario(memory=MemoryKind.GMEM_COCO, slots=2)
+def slot_delete(w: World) -> None:
+    """The slot of the VMSA is deleted, and its page punched, while the guest runs."""
+    _deleted(w)
 
 
 @scenario(memory=MemoryKind.GMEM_COCO, slots=2)
 def mapped_slot_delete(w: World) -> None:
     """The same with the VMSA mapped for the guest, so that the deletion flushes TLBs."""
     w.do(w.call("run_guest_access", w.vcpu, w.gpa, True))
-    _running(w)
-    w.actor(
-        "vmm",
-        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
-        w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
-    )
+    _deleted(w)
 
 
 @scenario(memory=MemoryKind.GMEM_COCO, slots=3, files=2, pages=4)
@@ -148,9 +148,4 @@ def ap_creation_kick(w: World) -> None:
 @scenario(memory=MemoryKind.GMEM_COCO, gfns=2, slots=2, layout=SlotLayout(regions=(Region(base_gfn=1),)))
 def second_slot_delete(w: World) -> None:
     """A slot of a VMSA that begins behind gfn 0 is deleted, and its page punched, while the guest runs."""
-    _running(w)
-    w.actor(
-        "vmm",
-        w.call("set_memory_region", w.kvm, 0, 0, 0, w.hva),
-        w.call("kvm_gmem_punch_hole", w.gmem, 0, 1),
-    )
+    _deleted(w)

@@ -443,3 +443,9 @@ def count_is_two(shared: Box) -> None:
 def lock_is_free(shared: Box) -> None:
     if shared.lock.held:
         report("held", "the lock is held at the end")
+
+
+@atomic
+def choose_twice(shared: Box) -> None:
+    shared.cells[0].value = 3 if shared.flag else shared.count
+    shared.cells[1].value = 2 if shared.count > 1 else shared.cells[0].value

@@ -119,6 +119,21 @@ def test_what_the_check_at_the_end_leaves_is_no_state(tmp_path: Path) -> None:
     assert (found.errors, found.states, result.verdict) == (0, result.states, "holds")
 
 
+def test_scratch_variables_are_shared(tmp_path: Path) -> None:
+    """The results of the two choices are never needed at the same time: one variable is enough for SPIN's state."""
+    search, result = toys.whole(toys.system(toys.increment, toys.set_flag, at_end=toys.choose_twice))
+    model = to_promela(search, "toy")
+    assert [line for line in model.splitlines() if line.startswith("short ")] == ["short t0;"]
+    assert [line for line in model.splitlines() if line.startswith("unsigned s")] == [
+        "unsigned s0 : 3;",
+        "unsigned s1 : 3;",
+    ]
+    if not missing():
+        spin = Spin(model, tmp_path)
+        found = spin.run(spin.build(*PLAIN))
+        assert (found.errors, found.states, result.verdict) == (0, result.states, "holds")
+
+
 @needs_spin
 def test_interrupt(tmp_path: Path) -> None:
     search, result = toys.whole(toys.system(toys.increment, toys.increment, interrupts=True))

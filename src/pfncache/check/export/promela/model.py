@@ -45,6 +45,8 @@ class Promela(Model):
         super().__init__(search, Names(RESERVED))
         self.scratch = 0
         """Number of scratch variables: the maximum over the steps."""
+        self.saved: dict[str, int] = {}
+        """The variables that the check at the end puts values back from, and their bits."""
         self.flags = {
             number: self.names.of(f"in_{self.actors[number]}")
             for number, actor in enumerate(self.compiled.system.actors)
@@ -69,6 +71,7 @@ class Promela(Model):
         lines.append(declare("ended", len(self.actors).bit_length(), ended))
         lines += [declare(flag, 1, 0) for flag in self.flags.values()]
         lines += [f"short t{n};" for n in range(self.scratch)]
+        lines += [declare(name, bits, 0) for name, bits in self.saved.items()]
         for process in processes:
             lines += [
                 "",
@@ -114,14 +117,16 @@ class Promela(Model):
         everything = frozenset(i for i, instr in enumerate(code.instrs) if instr.op in ENDS)
         step = PromelaStatements(self, self.flags, code, None, 0, Way(0, everything, HALT))
         body = step.statements()
-        saved = [(self.variables[v], f"t{n}") for n, v in enumerate(self._stored(code), step.used)]
+        stored = self._stored(code)
+        self.saved = {f"s{n}": self.program.slots[v].bits for n, v in enumerate(stored)}
+        saved = list(zip((self.variables[v] for v in stored), self.saved, strict=True))
         body = [
             *(f"\t\t\t{copy} = {name};" for name, copy in saved),
             *body,
             *(f"\t\t\t{name} = {value};" for variable, copy in saved for name, value in ((variable, copy), (copy, 0))),
         ]
         guard = f"\t:: {indivisible(body)} {{ ended == {len(self.actors)} ->"
-        self.scratch = max(self.scratch, step.used + len(saved))
+        self.scratch = max(self.scratch, step.used)
         return ["", "active proctype at_end() {", "end_all:\tdo", guard, *body, "\t}", "\tod", "}"]
 
     def _stored(self, code: Code) -> list[Variable]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pfncache.check.code import Code
 from pfncache.check.export.expression import ZERO, Expr, apply, both, either, named, negate, number
@@ -69,6 +70,7 @@ class PromelaStatements(SymbolicStep):
         """Instructions from which the step may still come out in another way, or block."""
         self.joins = self.joins_of(self.region)
         self.scratch_of: dict[int, str] = {}
+        """By register: the scratch variable that has it at a join; registers share one if no join has both."""
         self.used = 0
         """Scratch variables that the statements need."""
         self.lines: list[str] = []
@@ -129,6 +131,13 @@ class PromelaStatements(SymbolicStep):
                 chosen = chosen or instr.op == Op.CHOOSE
                 env[instr.dest.number] = self.value(env, instr, stored, self.outcome)
         return waited if chosen else ZERO
+
+    @cached_property
+    def _live_at_joins(self) -> list[frozenset[int]]:
+        """What is live at each instruction of the step that may become a join: the target of a jump."""
+        jumps = (self.code.instrs[i] for i in self.region if self.code.instrs[i].op in {*BRANCHES, Op.JUMP})
+        targets = {self.code.labels[jump.label] for jump in jumps}
+        return [frozenset(self.live[i]) for i in targets | self.joins]
 
     # The statements
 
@@ -232,17 +241,19 @@ class PromelaStatements(SymbolicStep):
 
     def _enter_join(self, i: int) -> None:
         """Assign the registers that are live at a join to the same scratch variables on every path to it."""
-        moves = []
-        for register in self.live[i]:
-            if register in self.constants or register not in self.env:
-                continue
-            name = self.scratch_of.get(register)
-            if name is None:
-                name = self.scratch_of[register] = self._scratch()
-            if self.env[register] != named(name):
-                moves.append((name, self.env[register]))
-        self._assign(moves)
-        self.env = {r: named(n) for r, n in self.scratch_of.items() if r in self.live[i]}
+        arrived = {register: named(self._home(register)) for register in self.live[i]}
+        moves = [(home, self.env.get(register, ZERO)) for register, home in arrived.items()]
+        self._assign([(home.name, value) for home, value in moves if value != home])
+        self.env = arrived
+
+    def _home(self, register: int) -> str:
+        """Return the scratch variable of a register."""
+        if register not in self.scratch_of:
+            beside = {r for live in self._live_at_joins if register in live for r in live}
+            taken = {self.scratch_of[r] for r in beside if r in self.scratch_of}
+            free = (name for name in self.scratch_of.values() if name not in taken)
+            self.scratch_of[register] = next(free, None) or self._scratch()
+        return self.scratch_of[register]
 
     def _assign(self, moves: list[tuple[str, Expr]]) -> None:
         """Write a parallel assignment in sequence: a variable is assigned once no other assignment reads it."""

@@ -14,7 +14,7 @@ LOGIC = {Logic.BOTH: "({} && {})", Logic.EITHER: "({} || {})", Logic.SELECT: "({
 RESERVED = re.compile(
     r"""active|assert|atomic|bit|bool|break|byte|chan|d_step|do|else|enabled|end|eval|false|fi|for|full|goto|hidden|if|in
     |init|inline|int|len|mtype|nempty|never|nfull|notrace|np_|od|of|pc_value|pid|printf|priority|proctype|provided|run
-    |select|short|show|skip|timeout|true|typedef|unless|unsigned|xr|xs|ended|at_end|[LJZlt]\d+(_.*)?""",
+    |select|short|show|skip|timeout|true|typedef|unless|unsigned|xr|xs|ended|at_end|[LJZlst]\d+(_.*)?""",
     re.VERBOSE,
 )
 """Reserved words: Promela's, and those that the export itself uses."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -74,7 +74,7 @@ def watching(path: Path, options: tuple[str, ...]) -> Iterator[queue.Queue[str]]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True)
+        reader = threading.Thread(target=_read, args=(process.stdout or (), lines), daemon=True)
         reader.start()
         try:
             yield lines
@@ -82,6 +82,11 @@ def watching(path: Path, options: tuple[str, ...]) -> Iterator[queue.Queue[str]]
             process.terminate()
             process.wait(60)
             reader.join(60)
+
+
+def _read(output: Iterable[str], lines: queue.Queue[str]) -> None:
+    for line in output:
+        lines.put(line)
 
 
 def until(lines: queue.Queue[str], seconds: float) -> str:

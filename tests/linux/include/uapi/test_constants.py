@@ -17,8 +17,11 @@ from pfncache import user_cache
 RELEASE = "7.3.4"
 DEFINE = re.compile(r"^#[ \t]*define[ \t]+(\w+)[ \t]+(.+?)[ \t]*(?:/\*.*)?$", re.MULTILINE)
 FUNCTION = re.compile(r"\bFN\((\w+), (\d+),")
-NOT_IN_LINUX = {"GUEST_MEMFD_FLAG_NO_DIRECT_MAP", "PROT_RW", "PUNCH_HOLE", "SHARED_GMEM"}
-"""Of a series, and combinations of flags."""
+NOT_IN_LINUX = {
+    "GUEST_MEMFD_FLAG_NO_DIRECT_MAP", "KVM_GMEM_KEEP_DIRECT_MAP", "KVM_GMEM_LEAVE_DIRECT_MAP", "PROT_RW", "PUNCH_HOLE",
+    "SHARED_GMEM",
+}  # fmt: skip
+"""Of a series and of the plan, and combinations of flags."""
 ENUMERATORS = {
     "BPF_MAP_CREATE", "BPF_MAP_UPDATE_ELEM", "BPF_PROG_LOAD", "BPF_PROG_TYPE_KPROBE", "BPF_MAP_TYPE_PROG_ARRAY",
     "BPF_REG_10",

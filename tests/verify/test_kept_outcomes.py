@@ -159,9 +159,9 @@ def test_what_is_not_kept(folder: Path) -> None:
     bounded = Outcome.bounded(AFFECTED, reason="1 state")
     kept.add(job(mainline_7_3), system, bounded, called=frozenset(), is_unreduced=False)
     kept.write()
-    assert (kept.entries, list(folder.glob("outcomes-*"))) == ([], [])
+    assert (kept.lines, list(folder.glob("outcomes-*"))) == ([], [])
     unkept = replace(job(mainline_7_3), kept=False)
-    assert KeptOutcomes.of(unkept).entries == []
+    assert KeptOutcomes.of(unkept).lines == []
     options = SearchOptions(max_states=100_000, processes=1, absolute=True)
     Session.plan([mainline_7_3], [SCENARIOS[AFFECTED]], wanted=[AFFECTED], options=options).run()
     assert list(folder.glob("outcomes-*")) == []
@@ -170,18 +170,30 @@ def test_what_is_not_kept(folder: Path) -> None:
 def test_a_file_that_is_not_whole_is_not_used(folder: Path) -> None:
     searched(mainline_7_3)
     (path,) = folder.glob("outcomes-*")
-    assert len(KeptOutcomes.of(job(mainline_7_3)).entries) == 1
-    assert KeptOutcomes.of(job(mainline_7_3, max_states=200_000)).entries == []
+    assert len(KeptOutcomes.of(job(mainline_7_3)).lines) == 1
+    assert KeptOutcomes.of(job(mainline_7_3, max_states=200_000)).lines == []
     path.write_bytes(path.read_bytes()[:-2])
-    assert KeptOutcomes.of(job(mainline_7_3)).entries == []
+    assert KeptOutcomes.of(job(mainline_7_3)).lines == []
     assert searched(mainline_7_3) == ["mainline-7.3"]
     assert searched(mainline_7_3) == []
+
+
+def test_an_outcome_is_read_when_it_is_asked_for() -> None:
+    """Of two designs that differ, one is found by its name: the other's outcome is neither read nor written anew."""
+    other = DESIGNS["range-filter"]
+    assert searched(mainline_7_3) == ["mainline-7.3"]
+    assert searched(other) == ["range-filter"]
+    kept = KeptOutcomes.of(job(other))
+    assert [line.design for line in kept.lines] == ["mainline-7.3", "range-filter"]
+    assert kept.find(job(other), frozenset()) is not None
+    assert ["entry" in vars(line) for line in kept.lines] == [False, True]
 
 
 def test_a_vacuous_outcome_is_searched_without_reductions_before_it_counts() -> None:
     """A design has to reach what those before it reach: unless nothing was left out, it is searched again."""
     searched(mainline_7_3)
-    (entry,) = KeptOutcomes.of(job(mainline_7_3)).entries
+    (line,) = KeptOutcomes.of(job(mainline_7_3)).lines
+    entry = line.entry
     assert not entry.is_unreduced
     (missed, *_) = [t.target for t in entry.outcome.targets if t.is_unreached]
     assert entry.under(mainline_7_3, frozenset()) == entry.outcome

@@ -11,19 +11,14 @@ On disk, there is a file for each scenario and its bounds, in the folder of the 
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pfncache import user_cache
 from pfncache.check.system import Heap, System
-from pfncache.check.verdict import Verdict
-from pfncache.designs.design import Design
 from pfncache.properties import PROBES
 from pfncache.scenarios import SCENARIOS
 from pfncache.scenarios.scenario import Scenario
@@ -32,40 +27,13 @@ from pfncache.verify import unknown
 from pfncache.verify.generation import newest_folder, remove_old
 from pfncache.verify.identity import class_digest, digest, function_names, functions_digest
 from pfncache.verify.job import Job
+from pfncache.verify.kept_outcome import KeptOutcome, Line, content_of, read
 from pfncache.verify.outcome import Outcome
-from pfncache.verify.outcome_format import outcome_as_json, outcome_of
 from pfncache.verify.system_key import description
 from pfncache.verify.user_source import file_of
 
-FORMAT = "pfncache outcomes 4"
 MAX_KEPT = 100
 """Outcomes that a file has at most; the oldest go first. The catalogue has some 50 designs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptOutcome:
-    """The outcome of a search, and what determined it."""
-
-    design: str
-    """The name of the design that was searched."""
-    outcome: Outcome
-    called: frozenset[str]
-    """Names of the functions that the actors may call, others among them; ``outcome.used`` has those of the set-up."""
-    functions: str
-    """Digest of the bounds, and of what the functions of ``outcome.used`` are."""
-    system: str
-    """Digest of the bounds, of the closed system, and of what the functions of `called` are."""
-    unreachable: Mapping[str, str]
-    """``System.unreachable``."""
-    is_unreduced: bool
-    """Whether what is not reached was searched for without reductions, too."""
-
-    def under(self, design: Design, before: frozenset[str]) -> Outcome | None:
-        """Return the outcome as that of a design; None if a target of `before` is to be searched for again."""
-        found = self.outcome.excused({**self.unreachable, **design.unreachable})
-        if found.judged(before).verdict == Verdict.VACUOUS and not self.is_unreduced:
-            return None
-        return found
 
 
 class KeptOutcomes:
@@ -73,7 +41,7 @@ class KeptOutcomes:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self.entries: list[KeptOutcome] = _read(path) if path is not None else []
+        self.lines: list[Line] = read(path) if path is not None else []
         """Those that were found last come last."""
         self._is_changed = False
 
@@ -88,9 +56,9 @@ class KeptOutcomes:
     def find(self, job: Job, before: frozenset[str]) -> Outcome | None:
         """Return the outcome of a job, if all functions that a search of its scenario reached are the same."""
         name = job.design.name
-        for entry in sorted(self.entries, key=lambda e: e.design == name, reverse=True):
-            if entry.functions == functions_key(job, entry.outcome.used):
-                found = entry.under(job.design, before)
+        for line in sorted(self.lines, key=lambda kept: kept.design == name, reverse=True):
+            if line.functions == functions_key(job, line.entry.outcome.used):
+                found = line.entry.under(job.design, before)
                 if found is not None:
                     return found
         return None
@@ -98,7 +66,7 @@ class KeptOutcomes:
     def find_system(self, job: Job, system: System, used: frozenset[str], before: frozenset[str]) -> Outcome | None:
         """Return the outcome of a job whose system is the same; `used` are the functions of its set-up."""
         key = system_key(job, system)
-        for entry in self.entries:
+        for entry in [line.entry for line in self.lines]:
             if entry.system == _with_functions(key, job, entry.called):
                 found = replace(entry, unreachable=system.unreachable).under(job.design, before)
                 if found is not None:
@@ -120,14 +88,15 @@ class KeptOutcomes:
             unreachable=dict(system.unreachable),
             is_unreduced=is_unreduced,
         )
-        self.entries = [e for e in self.entries if e.functions != entry.functions][1 - MAX_KEPT :] + [entry]
+        others = [line for line in self.lines if line.functions != entry.functions]
+        self.lines = [*others[1 - MAX_KEPT :], Line.of(entry)]
         self._is_changed = True
 
     def write(self) -> None:
         """Write what is to be kept on disk. Without space for it, it is searched again."""
         if self._path is None or not self._is_changed:
             return
-        content = _with_digest(json.dumps([_as_json(entry) for entry in self.entries]))
+        content = content_of(self.lines)
         self._is_changed = False
         try:
             remove_old(self._path.parent)
@@ -183,39 +152,3 @@ def _other(value: Any) -> str:
 
 def _with_functions(key: str, job: Job, called: frozenset[str]) -> str:
     return digest((key, functions_digest(job.design.kernel(*PROBES), called)))
-
-
-# The file
-
-
-def _with_digest(text: str) -> bytes:
-    return f"{FORMAT} {hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
-
-
-def _read(path: Path) -> list[KeptOutcome]:
-    """Return what is in a file; nothing if it is not there, or not whole."""
-    content = user_cache.read(path)
-    if content is None:
-        return []
-    text = content.partition(b"\n")[2].decode(errors="replace")
-    if _with_digest(text) != content:
-        user_cache.notify(user_cache.Notice.PROGRAM, f"{path} is not used: its content is not whole")
-        return []
-    return [_kept(known) for known in json.loads(text)]
-
-
-def _as_json(entry: KeptOutcome) -> dict[str, Any]:
-    return {
-        "design": entry.design,
-        "outcome": outcome_as_json(entry.outcome),
-        "called": sorted(entry.called),
-        "functions": entry.functions,
-        "system": entry.system,
-        "unreachable": entry.unreachable,
-        "is_unreduced": entry.is_unreduced,
-    }
-
-
-def _kept(known: Mapping[str, Any]) -> KeptOutcome:
-    texts = {name: known[name] for name in ("design", "functions", "system", "unreachable", "is_unreduced")}
-    return KeptOutcome(outcome=outcome_of(known["outcome"]), called=frozenset(known["called"]), **texts)

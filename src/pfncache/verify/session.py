@@ -159,7 +159,7 @@ class Session:
                 job = replace(job, base_reached=compared(base.targets))  # noqa: PLW2901
             outcomes = kept.get(job.scenario_name) or kept.setdefault(job.scenario_name, KeptOutcomes.of(job))
             waits = (id(job.base), job.scenario_name) in searched
-            found = outcomes.find(job, job.base_reached) if outcomes.entries and not waits else None
+            found = outcomes.find(job, job.base_reached) if outcomes.lines and not waits else None
             if found is None:
                 searched.add((id(job.design), job.scenario_name))
                 left.append(job)

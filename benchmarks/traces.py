@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``python -m benchmarks.traces``: executions and steps of a stateless search, beside the states of ours.
+
+Partial order reduction that remembers no states (DPOR) runs at least one execution of each Mazurkiewicz trace: of each
+class of executions that differ in the order of independent steps. Sleep sets run exactly one (Godefroid, Partial-Order
+Methods for the Verification of Concurrent Systems, 1996), and are counted here without being run, by memory of states.
+Steps are independent where they commute in that very state, which merges more than the reads and writes that DPOR sees.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+
+from rich.table import Table
+
+from benchmarks import race
+from benchmarks.cpython import CPython
+from benchmarks.engines import console
+from pfncache.check.program.image import N_ACTORS
+from pfncache.check.search import Search
+from pfncache.designs.catalogue import mainline_7_3
+from pfncache.scenarios import DEFAULT_SCENARIOS
+from pfncache.verify.systems import make_system
+
+SCENARIOS = 24
+"""Spread evenly over the default catalogue; those that hold are shown."""
+MOST_STATES = 20_000
+"""States of a scenario, with reductions, beyond which counting in Python takes too long."""
+State = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A transition: an actor, and the outcome of its choice."""
+
+    actor: int
+    choice: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a stateless search does from a state on: complete executions, and steps, those of a common start once."""
+
+    executions: int
+    steps: int
+
+
+class EndlessError(Exception):
+    """An execution returns to a state: without memory, the search does not end."""
+
+
+@dataclass
+class Traces:
+    """A system whose executions are counted up to the order of independent steps."""
+
+    program: CPython
+    actors: int
+    initial: State
+    _after: dict[tuple[State, Step], State | None] = field(default_factory=dict)
+    _found: dict[tuple[State, frozenset[Step]], Count] = field(default_factory=dict)
+    _open: set[tuple[State, frozenset[Step]]] = field(default_factory=set)
+
+    def count(self) -> Count:
+        """Return the executions, and the steps in all. Raises EndlessError if there are infinitely many."""
+        return self._count(self.initial, frozenset())
+
+    def _count(self, state: State, asleep: frozenset[Step]) -> Count:
+        key = (state, asleep)
+        if key in self._found:
+            return self._found[key]
+        if key in self._open:
+            raise EndlessError
+        self._open.add(key)
+        enabled = self._enabled(state)
+        executions, steps = (1, 0) if not enabled else (0, 0)
+        sleeping = set(asleep)
+        for step in enabled:
+            if step in sleeping:
+                continue
+            after = self.after(state, step)
+            assert after is not None
+            below = self._count(after, frozenset(u for u in sleeping if self._independent(state, step, u)))
+            executions += below.executions
+            if below.executions:  # otherwise DPOR at its best does not go there
+                steps += 1 + below.steps
+            sleeping.add(step)
+        self._open.remove(key)
+        return self._found.setdefault(key, Count(executions, steps))
+
+    def after(self, state: State, step: Step) -> State | None:
+        """Return the state behind a step; None if it is not enabled."""
+        key = (state, step)
+        if key not in self._after:
+            found = list(state)
+            runs = self.program.may_run(state, step.actor) and self.program.step(found, step.actor, step.choice)
+            self._after[key] = tuple(found) if runs and step.choice < runs else None
+        return self._after[key]
+
+    def _enabled(self, state: State) -> list[Step]:
+        found = []
+        for actor in range(self.actors):
+            choices = 0
+            if self.program.may_run(state, actor):
+                choices = self.program.step(list(state), actor, 0)
+            found += [Step(actor, choice) for choice in range(choices)]
+        return found
+
+    def _independent(self, state: State, one: Step, other: Step) -> bool:
+        """Whether two enabled steps of two actors lead to the same state in either order."""
+        if one.actor == other.actor:
+            return False
+        first, second = self.after(state, one), self.after(state, other)
+        if first is None or second is None:
+            return False
+        both = self.after(first, other)
+        return both is not None and both == self.after(second, one)
+
+
+def count(search: Search) -> Count | None:
+    """Return the executions of a system without violations, and the steps in all; None if they are endless."""
+    program = CPython(search.program)
+    initial = tuple(int(word) for word in search.initial)
+    try:
+        return Traces(program, program.image[N_ACTORS], initial).count()
+    except EndlessError:
+        return None
+
+
+def main() -> None:
+    """Print a line for each scenario."""
+    sys.setrecursionlimit(100_000)
+    table = Table(title="a search without memory, at its best, and ours", title_justify="left")
+    for name in ("scenario", "states", "transitions", "traces", "steps", "steps a transition"):
+        table.add_column(name, justify="left" if name == "scenario" else "right")
+    names = [n for n, s in DEFAULT_SCENARIOS.items() if mainline_7_3.has(s.memory)]
+    for name in names[:: len(names) // SCENARIOS][:SCENARIOS]:
+        search = race.search(partial(make_system, mainline_7_3, name), reduction=True)
+        ours = search.run()
+        if ours.verdict != "holds" or ours.states > MOST_STATES:
+            continue
+        found = count(search)
+        row = ("endless", "", "")
+        if found is not None:
+            row = (f"{found.executions:,}", f"{found.steps:,}", f"{found.steps / max(1, ours.transitions):,.1f} x")
+        table.add_row(name, f"{ours.states:,}", f"{ours.transitions:,}", *row)
+    console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m benchmarks.large``: time and memory of a search of fifty million states."""
+"""``python -m benchmarks.large [STATES]``: time and memory of a search of so many states, fifty million by default."""
 
 from __future__ import annotations
 
 import os
 import resource
+import sys
 import time
 
 from rich.console import Console
@@ -13,13 +14,14 @@ from benchmarks import race
 from benchmarks.models import BESIDE, crowd
 
 STATES = 50_000_000
-"""States at which the search stops."""
+"""States at which the search stops, unless another number is given."""
 
 
 def main() -> None:
-    """Search up to STATES, on all cores."""
+    """Search up to a number of states, on all cores."""
     threads = os.cpu_count() or 1
-    searching = race.search(lambda: crowd((*BESIDE, "dontneed")), False, threads, STATES)
+    states = int(sys.argv[1]) if len(sys.argv) > 1 else STATES
+    searching = race.search(lambda: crowd((*BESIDE, "dontneed")), False, threads, states)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     result = searching.run()

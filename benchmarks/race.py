@@ -84,8 +84,8 @@ def spin(
             answers = [model.run(verifier, f"-w{room}", f"-m{max(10_000, states)}") for _ in range(rounds)]
             if answers[0].errors:
                 raise RuntimeError(f"SPIN finds {answers[0].error}")
-            seconds = median(a.seconds for a in answers)
-            laps.append(Lap(f"SPIN, {name}", answers[0].states, seconds, answers[0].bytes_per_state))
+            took = median(a.seconds for a in answers)
+            laps.append(Lap(f"SPIN, {name}", answers[0].states, took, answers[0].bytes_per_state))
     return laps
 
 

@@ -20,8 +20,8 @@ RESERVED = re.compile(
 """Reserved words: Promela's, and those that the export itself uses."""
 
 
-LONGEST_D_STEP = 1000
-"""Statements of a d_step; SPIN refuses more than 2048 states in one."""
+LONGEST_D_STEP = 2000
+"""Statements and guards of a d_step; SPIN refuses more than 2048 states in one."""
 
 
 def indivisible(statements: Sequence[str]) -> str:
@@ -29,7 +29,8 @@ def indivisible(statements: Sequence[str]) -> str:
 
     The check at the end is long. Breadth first, SPIN stores the states inside of an atomic sequence.
     """
-    return "d_step" if len(statements) <= LONGEST_D_STEP else "atomic"
+    length = sum(line.count(";") + 2 * line.count("::") for line in statements)
+    return "d_step" if length <= LONGEST_D_STEP else "atomic"
 
 
 def text(expression: Expr) -> str:

@@ -68,7 +68,7 @@ class KeptOutcome:
         return cls(outcome=outcome_of(known["outcome"]), called=frozenset(known["called"]), **texts)
 
 
-class Line:
+class KeptLine:
     """A kept outcome in a file, and its text there: each is made of the other when it is first asked for."""
 
     def __init__(self, design: str, functions: str) -> None:
@@ -108,7 +108,7 @@ class Line:
         return f"{json.dumps([self.design, self.functions])}\t{self.rest}\n"
 
 
-def read(path: Path) -> list[Line]:
+def read(path: Path) -> list[KeptLine]:
     """Return the lines of a file; none if it is not there, or not whole."""
     content = user_cache.read(path)
     if content is None:
@@ -117,10 +117,10 @@ def read(path: Path) -> list[Line]:
     if _with_digest(text) != content:
         user_cache.notify(user_cache.Notice.PROGRAM, f"{path} is not used: its content is not whole")
         return []
-    return [Line.read(line) for line in text.splitlines()]
+    return [KeptLine.read(line) for line in text.splitlines()]
 
 
-def content_of(lines: Iterable[Line]) -> bytes:
+def content_of(lines: Iterable[KeptLine]) -> bytes:
     """Return the content of the file with these lines."""
     return _with_digest("".join(line.text for line in lines))
 

@@ -27,7 +27,7 @@ from pfncache.verify import unknown
 from pfncache.verify.generation import newest_folder, remove_old
 from pfncache.verify.identity import class_digest, digest, function_names, functions_digest
 from pfncache.verify.job import Job
-from pfncache.verify.kept_outcome import KeptOutcome, Line, content_of, read
+from pfncache.verify.kept_outcome import KeptLine, KeptOutcome, content_of, read
 from pfncache.verify.outcome import Outcome
 from pfncache.verify.system_key import description
 from pfncache.verify.user_source import file_of
@@ -41,7 +41,7 @@ class KeptOutcomes:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self.lines: list[Line] = read(path) if path is not None else []
+        self.lines: list[KeptLine] = read(path) if path is not None else []
         """Those that were found last come last."""
         self._is_changed = False
 
@@ -89,7 +89,7 @@ class KeptOutcomes:
             is_unreduced=is_unreduced,
         )
         others = [line for line in self.lines if line.functions != entry.functions]
-        self.lines = [*others[1 - MAX_KEPT :], Line.of(entry)]
+        self.lines = [*others[1 - MAX_KEPT :], KeptLine.of(entry)]
         self._is_changed = True
 
     def write(self) -> None:

@@ -53,7 +53,8 @@ def measure() -> None:
             took = time.process_time() - began
             if open_since:
                 open_since[-1][1] += took
-            own[ended.data.get("name", ended.kind)] += took - within
+            name = ended.data.get("name", ended.kind)
+            own[name.partition(" [")[0]] += took - within  # without the function
 
     for kind in ("numba:compile", "numba:run_pass"):
         event.register(kind, Clock())  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import operator
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from pfncache.check.ops import Op
@@ -27,6 +28,7 @@ from pfncache.check.program.image import (
 )
 from pfncache.check.program.layout import Program
 
+State = tuple[int, ...]
 ARITHMETIC = {
     Op.ADD: operator.add, Op.SUB: operator.sub, Op.MUL: operator.mul, Op.DIV: operator.floordiv,
     Op.MOD: operator.mod, Op.AND: operator.and_, Op.OR: operator.or_, Op.XOR: operator.xor, Op.SHL: operator.lshift,
@@ -134,6 +136,21 @@ class CPython:
         word, shift, bits = self.image[self.image[ACTORS] + actor * ACTOR :][:3]
         return (state[word] >> shift) & ((1 << bits) - 1)
 
+    def successors(self, before: State) -> Iterator[tuple[int, int, State]]:
+        """Yield each transition: its actor, the outcome of its choice, and the state behind it."""
+        for actor in range(self.image[N_ACTORS]):
+            if not self.may_run(before, actor):
+                continue
+            choice = 0
+            choices = 1
+            while choice < choices:
+                state = list(before)
+                choices = self.step(state, actor, choice)
+                if not choices:
+                    break
+                yield actor, choice, tuple(state)
+                choice += 1
+
     def search(self, limit: int) -> tuple[int, int]:
         """Search up to `limit` states. Returns the numbers of states and transitions found."""
         seen = {self.initial}
@@ -141,20 +158,9 @@ class CPython:
         transitions = 0
         while queue and len(seen) < limit:
             before = queue.popleft()
-            for actor in range(self.image[N_ACTORS]):
-                if not self.may_run(before, actor):
-                    continue
-                choice = 0
-                choices = 1
-                while choice < choices:
-                    state = list(before)
-                    choices = self.step(state, actor, choice)
-                    if not choices:
-                        break
-                    transitions += 1
-                    after = tuple(state)
-                    if after not in seen:
-                        seen.add(after)
-                        queue.append(after)
-                    choice += 1
+            for _, _, after in self.successors(before):
+                transitions += 1
+                if after not in seen:
+                    seen.add(after)
+                    queue.append(after)
         return len(seen), transitions

@@ -12,55 +12,19 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.results import HERE
+from benchmarks.results import HERE, own
 
 ROUNDS = 5
 """Edits of which the median counts."""
 FIRST_RUN, AGAIN = 1800, 600
 """Seconds that a run may take."""
-DESIGN = """
-from pfncache.designs.catalogue import Patch, mainline_7_3
-from pfncache.linux.arch.x86.kvm.{module} import {owner}
-
-
-class Mine(Patch, {owner}):
-    '''A function that is edited.'''
-
-    def {function}(self, {parameters}):
-        return super().{function}({parameters}){edit}
-
-
-mine = mainline_7_3 + [Mine]
-"""
-
-
-@dataclass(frozen=True)
-class Edited:
-    """A function that is edited, and where it stands below linux/arch/x86/kvm."""
-
-    module: str
-    owner: str
-    function: str
-    parameters: str
-
-    def text(self, edit: int) -> str:
-        """Return a file whose design has the function; no two numbers give the same."""
-        return DESIGN.format(
-            module=self.module, owner=self.owner, function=self.function, parameters=self.parameters,
-            edit=f" or {edit}" if edit else "",
-        )  # fmt: skip
-
-
-CLOCK = Edited("x86", "X86", "kvm_guest_time_update", "vcpu")
-STEAL_TIME = Edited("x86", "X86", "record_steal_time", "vcpu")
 LOOPS = (
-    ("one scenario, which runs it", CLOCK, ("-s", "clock/anon/munmap")),
-    ("the named default scenarios, most of which run it", CLOCK, ()),
-    ("the same, few of which run it", STEAL_TIME, ()),
+    ("one scenario, which runs it", "kvm_guest_time_update", ("-s", "clock/anon/munmap")),
+    ("the named default scenarios, most of which run it", "kvm_guest_time_update", ()),
+    ("the same, few of which run it", "record_steal_time", ()),
 )
 """What is searched, the function that is edited, and the options."""
 
@@ -97,16 +61,16 @@ def until(lines: queue.Queue[str], seconds: float) -> str:
     return said
 
 
-def loop(edited: Edited, options: tuple[str, ...]) -> list[float]:
-    """Edit the function ROUNDS times. Returns the seconds that each run took, as the command says."""
+def loop(function: str, options: tuple[str, ...]) -> list[float]:
+    """Edit a function ROUNDS times. Returns the seconds that each run took, as the command says."""
     found = []
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "own.py"
-        path.write_text(edited.text(0))
+        path.write_text(own(function, 0))
         with watching(path, options) as lines:
             until(lines, FIRST_RUN)
             for edit in range(1, ROUNDS + 1):
-                path.write_text(edited.text(edit))
+                path.write_text(own(function, edit))
                 said = until(lines, AGAIN)
                 again = re.search(r"again in ([0-9.]+) s", said)
                 if again is None:
@@ -117,9 +81,9 @@ def loop(edited: Edited, options: tuple[str, ...]) -> list[float]:
 
 def main() -> None:
     """Print a line for each loop."""
-    for name, edited, options in LOOPS:
-        seconds = loop(edited, options)
-        print(f"{edited.function}: {name}: median {median(seconds)} s of {sorted(seconds)}", flush=True)
+    for name, function, options in LOOPS:
+        seconds = loop(function, options)
+        print(f"{function}: {name}: median {median(seconds)} s of {sorted(seconds)}", flush=True)
 
 
 if __name__ == "__main__":

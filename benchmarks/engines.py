@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import race, spin, tlc
-from benchmarks.models import BESIDE, crowd
+from benchmarks.models import BESIDE, crowd, spread
 from pfncache.designs.catalogue import mainline_7_3
-from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.systems import make_system
 
 ROUNDS = 3
@@ -90,9 +89,8 @@ def verdicts() -> Table:
     table = Table(title="time to verdict, reductions on, compilers not counted", title_justify="left")
     for name in ("scenario", "engine: states", "CPU ms", "SPIN: states", "CPU ms", "SPIN takes"):
         table.add_column(name, justify="left" if name == "scenario" else "right")
-    names = [n for n, s in DEFAULT_SCENARIOS.items() if mainline_7_3.has(s.memory)]
     total = [0.0, 0.0]
-    for name in names[:: len(names) // VERDICTS][:VERDICTS]:
+    for name in spread(VERDICTS):
         build = partial(make_system, mainline_7_3, name)
         searching = race.search(build, reduction=True)
         if searching.run().verdict != "holds":

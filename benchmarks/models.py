@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pfncache.check.system import System
 from pfncache.designs.catalogue import mainline_7_3
 from pfncache.properties import PROBES
+from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.scenarios.operations import OPERATIONS
 from pfncache.scenarios.world import MemoryKind, World
 
@@ -24,3 +25,9 @@ def crowd(names: Sequence[str] = BESIDE, updates: int = 1) -> System:
     for name in names:
         world.actor(name, *OPERATIONS[name].calls(world))
     return world.system()
+
+
+def spread(count: int) -> list[str]:
+    """Return so many scenarios of the newest mainline, spread evenly over the default catalogue."""
+    names = [name for name, scenario in DEFAULT_SCENARIOS.items() if mainline_7_3.has(scenario.memory)]
+    return names[:: len(names) // count][:count]

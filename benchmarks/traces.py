@@ -16,19 +16,17 @@ from functools import partial
 from rich.table import Table
 
 from benchmarks import race
-from benchmarks.cpython import CPython
+from benchmarks.cpython import CPython, State
 from benchmarks.engines import console
-from pfncache.check.program.image import N_ACTORS
+from benchmarks.models import spread
 from pfncache.check.search import Search
 from pfncache.designs.catalogue import mainline_7_3
-from pfncache.scenarios import DEFAULT_SCENARIOS
 from pfncache.verify.systems import make_system
 
 SCENARIOS = 24
 """Spread evenly over the default catalogue; those that hold are shown."""
 MOST_STATES = 20_000
 """States of a scenario, with reductions, beyond which counting in Python takes too long."""
-State = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,8 @@ class Traces:
     """A system whose executions are counted up to the order of independent steps."""
 
     program: CPython
-    actors: int
     initial: State
-    _after: dict[tuple[State, Step], State | None] = field(default_factory=dict)
+    _behind: dict[State, dict[Step, State]] = field(default_factory=dict)
     _found: dict[tuple[State, frozenset[Step]], Count] = field(default_factory=dict)
     _open: set[tuple[State, frozenset[Step]]] = field(default_factory=set)
 
@@ -73,14 +70,12 @@ class Traces:
         if key in self._open:
             raise EndlessError
         self._open.add(key)
-        enabled = self._enabled(state)
+        enabled = self._steps(state)
         executions, steps = (1, 0) if not enabled else (0, 0)
         sleeping = set(asleep)
-        for step in enabled:
+        for step, after in enabled.items():
             if step in sleeping:
                 continue
-            after = self.after(state, step)
-            assert after is not None
             below = self._count(after, frozenset(u for u in sleeping if self._independent(state, step, u)))
             executions += below.executions
             if below.executions:  # otherwise DPOR at its best does not go there
@@ -89,41 +84,27 @@ class Traces:
         self._open.remove(key)
         return self._found.setdefault(key, Count(executions, steps))
 
-    def after(self, state: State, step: Step) -> State | None:
-        """Return the state behind a step; None if it is not enabled."""
-        key = (state, step)
-        if key not in self._after:
-            found = list(state)
-            runs = self.program.may_run(state, step.actor) and self.program.step(found, step.actor, step.choice)
-            self._after[key] = tuple(found) if runs and step.choice < runs else None
-        return self._after[key]
-
-    def _enabled(self, state: State) -> list[Step]:
-        found = []
-        for actor in range(self.actors):
-            choices = 0
-            if self.program.may_run(state, actor):
-                choices = self.program.step(list(state), actor, 0)
-            found += [Step(actor, choice) for choice in range(choices)]
-        return found
+    def _steps(self, state: State) -> dict[Step, State]:
+        """Return the enabled steps, and the state behind each."""
+        if state not in self._behind:
+            found = self.program.successors(state)
+            self._behind[state] = {Step(actor, choice): after for actor, choice, after in found}
+        return self._behind[state]
 
     def _independent(self, state: State, one: Step, other: Step) -> bool:
         """Whether two enabled steps of two actors lead to the same state in either order."""
         if one.actor == other.actor:
             return False
-        first, second = self.after(state, one), self.after(state, other)
-        if first is None or second is None:
-            return False
-        both = self.after(first, other)
-        return both is not None and both == self.after(second, one)
+        behind = self._steps(state)
+        both = self._steps(behind[one]).get(other)
+        return both is not None and both == self._steps(behind[other]).get(one)
 
 
 def count(search: Search) -> Count | None:
     """Return the executions of a system without violations, and the steps in all; None if they are endless."""
-    program = CPython(search.program)
     initial = tuple(int(word) for word in search.initial)
     try:
-        return Traces(program, program.image[N_ACTORS], initial).count()
+        return Traces(CPython(search.program), initial).count()
     except EndlessError:
         return None
 
@@ -134,8 +115,7 @@ def main() -> None:
     table = Table(title="a search without memory, at its best, and ours", title_justify="left")
     for name in ("scenario", "states", "transitions", "traces", "steps", "steps a transition"):
         table.add_column(name, justify="left" if name == "scenario" else "right")
-    names = [n for n, s in DEFAULT_SCENARIOS.items() if mainline_7_3.has(s.memory)]
-    for name in names[:: len(names) // SCENARIOS][:SCENARIOS]:
+    for name in spread(SCENARIOS):
         search = race.search(partial(make_system, mainline_7_3, name), reduction=True)
         ours = search.run()
         if ours.verdict != "holds" or ours.states > MOST_STATES:

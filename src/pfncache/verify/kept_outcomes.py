@@ -66,7 +66,7 @@ class KeptOutcomes:
     def find_system(self, job: Job, system: System, used: frozenset[str], before: frozenset[str]) -> Outcome | None:
         """Return the outcome of a job whose system is the same; `used` are the functions of its set-up."""
         key = system_key(job, system)
-        for entry in [line.entry for line in self.lines]:
+        for entry in (line.entry for line in self.lines):
             if entry.system == _with_functions(key, job, entry.called):
                 found = replace(entry, unreachable=system.unreachable).under(job.design, before)
                 if found is not None:

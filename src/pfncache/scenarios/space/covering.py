@@ -129,13 +129,10 @@ class Factors:
             if row[factor] == OPEN:
                 gains = left.gains(row, factor, size)
                 ranks = sorted((-gain, used[factor, value], value) for value, gain in enumerate(gains))
-                row[factor] = next(value for *_, value in ranks if self._admits(row, factor, value))
+                row[factor] = next(
+                    value for *_, value in ranks if self.allows([*row[:factor], value, *row[factor + 1 :]])
+                )
         return tuple(row)
-
-    def _admits(self, row: Sequence[int], factor: int, value: int) -> bool:
-        """Return whether a row that is allowed still is, with this value of an open factor."""
-        filled = [*row[:factor], value, *row[factor + 1 :]]
-        return self._fits(filled, factor) and self._can_be_completed(filled)
 
     def _row(self, factors: Sequence[int], values: Sequence[int]) -> list[int]:
         row = [OPEN] * len(self.sizes)
